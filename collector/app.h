@@ -1,0 +1,30 @@
+/*
+ * app.h - the collector's parts, as its HTTP handlers and its own metrics see them.
+ *
+ * Filled by main.c before the server opens; pointers are fixed for the life of the process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/notify/notify.h"
+#include "collector/promql/engine.h"
+#include "collector/rules/rules.h"
+#include "collector/store/store.h"
+
+struct ingest;
+
+struct app {
+    struct store *store;
+    struct ingest *ingest;
+    struct rules *rules;
+    struct notify *notify;
+    struct promql_options promql;
+    int64_t query_timeout_ms;
+    const char *external_url;
+    int64_t started_ms;
+    /* Asks main to re-read the configuration; any thread.  0 or an error with `why`. */
+    int (*reload)(struct app *app, struct diagnosis *why);
+    bool ready; /* set by main once everything runs */
+};

@@ -1,0 +1,94 @@
+/*
+ * server.h - HTTP/1.1 on the main loop: libmicrohttpd's epoll descriptor in a uv_poll.
+ *
+ * A route is a row in a table: method, path, least role, handler.  The server authenticates
+ * (users.h), reads and limits the body, merges URL and form parameters, runs the handler on the
+ * loop thread or, for `slow` routes, on the query pool with the connection suspended, and sends
+ * the answer (gzip where asked for).  A client that hangs up sets request->cancelled.
+ *
+ * Thread: loop, except handlers of slow routes (pool); they touch nothing of the loop's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "proto/base/buf.h"
+#include "proto/base/bytes.h"
+#include "proto/base/diagnosis.h"
+
+enum http_method { HTTP_GET = 1, HTTP_POST = 2, HTTP_PUT = 4, HTTP_DELETE = 8 };
+enum http_role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN, ROLE_WRITER };
+
+struct http_parameter {
+    const char *name;
+    const char *value;
+};
+
+struct http_request {
+    enum http_method method;
+    const char *path;                         /* decoded */
+    const char *rest;                         /* what follows a prefix route's path */
+    const struct http_parameter *parameters;  /* URL and form body, in order, decoded */
+    size_t parameter_count;
+    struct bytes body; /* raw, already decompressed only for Content-Encoding: gzip */
+    const char *content_type, *content_encoding; /* "" if absent */
+    const char *user;       /* "" without users */
+    enum http_role role;
+    volatile bool cancelled; /* the client hung up */
+    void *context;           /* the route table's */
+};
+
+struct http_response {
+    int status; /* 200 */
+    const char *content_type; /* static string */
+    struct buf body;
+    const char *header_names[4]; /* static strings, NULL-ended */
+    const char *header_values[4];
+    char header_text[128]; /* room for one dynamic value */
+};
+
+typedef void http_handler(struct http_request *request, struct http_response *response);
+
+struct http_pending;
+
+/* A handler that answers later (remote write waits for its commit) sets nothing, keeps the
+ * pointers and calls http_finish() from any thread, once. */
+typedef void http_later_handler(struct http_request *request, struct http_response *response,
+                                struct http_pending *pending);
+
+void http_finish(struct http_pending *pending);
+
+struct http_route {
+    unsigned methods; /* or of enum http_method */
+    const char *path; /* "/api/v1/query"; ending in a slash and star: prefix */
+    enum http_role least_role;
+    bool slow;        /* run on the query pool */
+    http_handler *handler;
+    http_later_handler *later; /* instead of handler */
+    size_t body_limit;         /* bytes; 0: 1 MiB */
+};
+
+struct http_options {
+    const char *listen; /* ADDR:PORT */
+    const char *certificate_path, *key_path; /* both or neither */
+    const char *users_path;                  /* NULL: no users (loopback only) */
+    bool behind_proxy; /* explicit statement that a proxy does TLS and users */
+    unsigned query_threads;
+};
+
+struct http_server;
+
+/* Off loopback it refuses (ERR_REFUSED) to start without users and TLS, or behind_proxy. */
+int http_server_open(uv_loop_t *loop, const struct http_options *options,
+                     const struct http_route *routes, size_t route_count, void *context,
+                     struct http_server **ret_server, struct diagnosis *why);
+/* Re-reads users and certificate. */
+int http_server_reload(struct http_server *server, struct diagnosis *why);
+void http_server_close(struct http_server *server);
+
+/* The value of a parameter, or NULL; the n-th one of a repeated name. */
+const char *http_parameter(const struct http_request *request, const char *name);
+const char *http_parameter_at(const struct http_request *request, const char *name, size_t n);

@@ -1,0 +1,52 @@
+/*
+ * ingest.h - the collector's end of the wire: sockets, keys, streams, dedupe.
+ *
+ * One thread of its own with a libuv loop: ROUTER socket (CURVE), ZAP handler, sessions by key.
+ * It decodes batches into store writes, and acknowledges when the write is done.
+ *
+ *   state keys (store.h): "key/PUBKEY" approval, job, instance, labels;
+ *   "token/..." enrolment tokens; "stream/PUBKEY/EPOCH..." numbers, hashes, definitions
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/rules/rules.h"
+#include "collector/store/store.h"
+#include "proto/base/diagnosis.h"
+
+struct ingest;
+
+struct ingest_options {
+    const char *endpoint;      /* tcp://127.0.0.1:9471 */
+    const char *key_directory; /* DATA/keys */
+    uint64_t window_bytes;     /* granted to each probe; 0: 1 MiB */
+    uint64_t series_limit_per_probe; /* 0: 50,000 */
+    uint64_t labels_limit;           /* labels a series; 0: 64 */
+};
+
+int ingest_open(const struct ingest_options *options, struct store *store,
+                struct ingest **ret_ingest, struct diagnosis *why);
+/* Told after rules have opened; may be NULL. */
+void ingest_set_rules(struct ingest *ingest, struct rules *rules);
+void ingest_close(struct ingest *ingest);
+
+/* Keys: hex or Z85 public key text.  Any thread; wait for the commit. */
+int ingest_approve(struct ingest *ingest, const char *key, const char *job,
+                   const char *instance, const struct label *labels, size_t label_count,
+                   struct diagnosis *why);
+int ingest_revoke(struct ingest *ingest, const char *key, struct diagnosis *why);
+/* A new enrolment token; text is written to ret_token (malloc'd). */
+int ingest_token_new(struct ingest *ingest, int64_t expires_ms, uint64_t uses,
+                     const struct label *labels, size_t label_count, char **ret_token,
+                     struct diagnosis *why);
+/* JSON for /api/fengsui/v1/probes and /api/fengsui/v1/keys.  Any thread. */
+int ingest_print_probes_json(struct ingest *ingest, struct buf *out);
+int ingest_print_keys_json(struct ingest *ingest, struct buf *out);
+/* The latest process table of an instance at or before a time, as JSON. */
+int ingest_print_processes_json(struct ingest *ingest, const char *instance, int64_t at_ms,
+                                struct buf *out);
+
+/* Appends fengsui_collector_ingest_* in text format. */
+void ingest_print_metrics(struct ingest *ingest, struct buf *out);

@@ -1,0 +1,59 @@
+/*
+ * notify.h - from changed alerts to delivered messages.
+ *
+ *     alert changes --> route, group --> timers --> message --> outbox row (committed) --> channel
+ *
+ * Rules hand over alert transitions inside a store write (so that a transition and what it owes
+ * are durable together); notify owns group state and the outbox and talks to the outside.
+ * Channels know nothing of rules: a channel gets a finished struct message.
+ *
+ * Thread: everything here runs on the main thread's loop, except where a comment says otherwise.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "collector/series/labels.h"
+#include "collector/store/store.h"
+#include "proto/base/buf.h"
+#include "proto/base/diagnosis.h"
+
+/* One alert as routes, groups and channels see it.  Serialized in state as alert_write(). */
+struct alert {
+    const struct labels *labels; /* with alertname */
+    const struct labels *annotations;
+    int64_t starts_ms;
+    int64_t ends_ms;  /* 0 while firing */
+    bool firing;
+    double value;
+    const char *generator_url;
+    uint64_t fingerprint; /* labels_fingerprint(labels) */
+};
+
+struct notify;
+
+/* Loads alerting.yml (Alertmanager's format: route, receivers with webhook_configs and
+ * email_configs, global smtp_*).  `path` NULL: no receiver, alerts are shown but sent nowhere. */
+int notify_open(uv_loop_t *loop, struct store *store, const char *path,
+                const char *external_url, struct notify **ret_notify, struct diagnosis *why);
+/* Only checks the file. */
+int notify_check(const char *path, struct diagnosis *why);
+/* Re-reads; the old configuration stays on error. */
+int notify_reload(struct notify *notify, struct diagnosis *why);
+void notify_close(struct notify *notify);
+
+/* Appends the state changes (store_put rows, memory from `arena`) by which these transitions
+ * enter groups.  Rules add them to their own write, so both commit together.  Any thread. */
+int notify_transitions(struct notify *notify, const struct alert *alerts, size_t count,
+                       int64_t now_ms, struct arena *arena, struct store_put **ret_puts,
+                       size_t *ret_put_count);
+/* Tells notify that a write with transitions was committed: look at the timers.  Any thread. */
+void notify_wake(struct notify *notify);
+
+struct notify_stats {
+    uint64_t notifications_sent, notifications_failed, notifications_retried, outbox_depth,
+        groups;
+};
+void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

@@ -1,0 +1,52 @@
+/*
+ * rules.h - Prometheus rule files, evaluated when their inputs arrive.
+ *
+ * One thread of its own.  A rule is dirty when a write touched a series one of its selectors
+ * could mean; dirty rules run at once (rules that speak of single instances) or at most once a
+ * second (aggregations); every rule also runs at its group's interval.  Alert state lives in the
+ * store's state table ("alert/"), one row an alert; transitions, group entries (notify.h) and
+ * ALERTS samples are one write.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/notify/notify.h"
+#include "collector/promql/engine.h"
+#include "collector/store/store.h"
+#include "proto/base/diagnosis.h"
+
+struct rules;
+
+struct rules_options {
+    const char *const *globs; /* rule files; absolute or relative to the working directory */
+    size_t glob_count;
+    int64_t evaluation_interval_ms;
+    struct promql_options promql;
+    const char *external_url;
+};
+
+/* Parses and checks all files; every error names file, line, rule and reason.  With check_only
+ * nothing starts and ret_rules may be NULL. */
+int rules_check(const struct rules_options *options, size_t *ret_group_count,
+                size_t *ret_rule_count, struct diagnosis *why);
+int rules_open(const struct rules_options *options, struct store *store, struct notify *notify,
+               struct rules **ret_rules, struct diagnosis *why);
+/* Atomic: the old rules go on if the new do not parse. */
+int rules_reload(struct rules *rules, const struct rules_options *options,
+                 struct diagnosis *why);
+void rules_close(struct rules *rules);
+
+/* Samples of these series have just been committed.  Any thread, must not block. */
+void rules_touch(struct rules *rules, struct series *const *series, size_t count);
+
+/* JSON for /api/v1/rules and /api/v1/alerts (Prometheus's shape).  Any thread. */
+int rules_print_json(struct rules *rules, bool alerting, bool recording, struct buf *out);
+int rules_print_alerts_json(struct rules *rules, struct buf *out);
+
+struct rules_stats {
+    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules;
+    double evaluation_seconds_sum;
+};
+void rules_get_stats(struct rules *rules, struct rules_stats *ret_stats);

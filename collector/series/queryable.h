@@ -1,0 +1,85 @@
+/*
+ * queryable.h - what the query engine asks of a store.
+ *
+ * PromQL, rules and the HTTP API read samples only through this interface; the store implements
+ * it (collector/store/querier.c), tests implement it over arrays.
+ *
+ * Threads    A querier belongs to the thread that opened it.  Many may be open at once.
+ * Snapshot   A querier sees everything that was committed (acknowledged, answered 2xx) before it
+ *            was opened, and nothing that was not committed.
+ * Lifetime   What select() and the name calls yield lives in the arena the caller passes; samples
+ *            are decoded copies.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/series/labels.h"
+#include "collector/series/matcher.h"
+#include "proto/base/arena.h"
+#include "proto/base/diagnosis.h"
+
+/* Bits of the stale marker: a NaN with this payload ends a series.  Compare bits, never isnan().
+ * (Prometheus model/value/value.go) */
+#define STALE_NAN_BITS UINT64_C(0x7ff0000000000002)
+
+static inline bool is_stale_nan(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits == STALE_NAN_BITS;
+}
+
+/* One series of a result: samples ascending by time, times unique. */
+struct series_samples {
+    const struct labels *labels;
+    const int64_t *times_ms;
+    const double *values;
+    size_t count;
+};
+
+struct select_hints {
+    int64_t from_ms, until_ms; /* closed interval of sample times wanted */
+    bool no_samples;           /* labels only: counts are 0 */
+    size_t series_limit;       /* 0: none */
+};
+
+/* Accounting shared by everything one query does; select() and the evaluator check it. */
+struct query_budget {
+    uint64_t samples_left;         /* decoded samples still allowed */
+    volatile bool *cancelled;      /* set from another thread; may be NULL */
+    uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
+};
+
+struct metadata {
+    enum metric_type type;
+    struct bytes unit, help;
+};
+
+struct queryable;
+struct querier;
+
+struct queryable_calls {
+    int (*open)(struct queryable *store, int64_t from_ms, int64_t until_ms,
+                struct querier **ret_querier, struct diagnosis *why);
+    /* All series that satisfy every matcher and have a sample in the hinted interval, sorted by
+     * labels.  ERR_LIMIT past the budget or the arena, ERR_CANCELLED, ERR_NOMEM. */
+    int (*select)(struct querier *querier, struct matcher *const *matchers, size_t matcher_count,
+                  const struct select_hints *hints, struct query_budget *budget,
+                  struct arena *arena, struct series_samples **ret_series, size_t *ret_count,
+                  struct diagnosis *why);
+    /* Sorted label names / values of a label among the series the matchers select. */
+    int (*label_names)(struct querier *querier, struct matcher *const *matchers,
+                       size_t matcher_count, struct arena *arena, struct bytes **ret_names,
+                       size_t *ret_count);
+    int (*label_values)(struct querier *querier, struct bytes name,
+                        struct matcher *const *matchers, size_t matcher_count,
+                        struct arena *arena, struct bytes **ret_values, size_t *ret_count);
+    void (*close)(struct querier *querier); /* NULL is allowed */
+};
+
+struct queryable {
+    const struct queryable_calls *calls;
+};

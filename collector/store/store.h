@@ -1,0 +1,173 @@
+/*
+ * store.h - everything the collector keeps, behind one writer.
+ *
+ * The unit of writing is a struct store_write: samples, log lines, a stream's numbers and
+ * key-value changes that become durable and visible together, or not at all.
+ *
+ *   any thread                      writer thread                              any thread
+ *   store_write_submit() --queue--> group commit: one LMDB transaction
+ *                                   (WAL record + streams + state + new series)
+ *                                   fsync'd; then the head takes the samples,  --> querier
+ *                                   then write->done(write, 0)
+ *
+ * The head (recent samples, in memory) is changed by the writer thread only, after the commit;
+ * so what a query sees is always committed, and a failed commit leaves nothing to take back.
+ * Commits run back to back: the next takes everything queued while the last one synced.
+ *
+ * Durability  done(write, 0) means fsync'd and visible to any querier opened from then on.
+ *             done(write, error) means none of it is stored and none will appear.
+ * Full disk   past STORE_FULL_PERCENT of disk or quota, or after ENOSPC/MDB_MAP_FULL, writes
+ *             fail with ERR_FULL until space returns (looked at every second); queries go on.
+ * Restart     the head is rebuilt from checkpoint and WAL before store_open() returns.
+ * On disk     DATA/live/ and DATA/history/ (layout: collector/store/README.md).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/series/labels.h"
+#include "collector/series/queryable.h"
+#include "proto/base/bytes.h"
+#include "proto/base/diagnosis.h"
+#include "proto/wire/plain.h"
+
+struct store;
+struct series; /* interned; lives as long as the store holds it in the head */
+
+#define STORE_FULL_PERCENT 85
+
+struct store_options {
+    const char *directory; /* made if missing */
+    int64_t retention_raw_ms;  /* 0: for ever */
+    int64_t retention_logs_ms; /* 0: for ever */
+    uint64_t quota_bytes;      /* 0: the file system's size */
+    int64_t span_ms;           /* length of a fresh history span; 0: 2 h */
+    uint64_t series_limit;     /* active series; 0: 10 million */
+    const struct clock *clock; /* NULL: the system's */
+};
+
+int store_open(const struct store_options *options, struct store **ret_store,
+               struct diagnosis *why);
+/* Waits for queued writes, checkpoints, closes.  NULL is allowed. */
+void store_close(struct store *store);
+
+/* ---- series ---------------------------------------------------------------------------- */
+
+/* The series with these labels, made if new (durable with the first write that uses it).  Any
+ * thread.  ERR_LIMIT when series_limit is reached.  The pointer stays valid until
+ * store_series_release(); each resolve takes one reference. */
+int store_series_resolve(struct store *store, const struct labels *labels,
+                         const struct metadata *metadata, struct series **ret_series);
+void store_series_release(struct store *store, struct series *series);
+uint64_t store_series_id(const struct series *series);
+const struct labels *store_series_labels(const struct series *series);
+/* By persistent id (streams keep ids); ERR_NOTFOUND. */
+int store_series_by_id(struct store *store, uint64_t id, struct series **ret_series);
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+struct store_sample {
+    struct series *series;
+    int64_t ts_ms;
+    double value;
+};
+
+/* Lines of one file generation of one instance. */
+struct store_log_chunk {
+    uint64_t stream_id; /* identifies the probe's instance in the log tables */
+    struct log_chunk chunk;
+};
+
+/* Key-value changes in the live environment's `state` table.  value.data NULL deletes. */
+struct store_put {
+    struct bytes key;
+    struct bytes value;
+};
+
+struct store_write {
+    const struct store_sample *samples;
+    size_t sample_count;
+    const struct store_log_chunk *logs;
+    size_t log_count;
+    const struct store_put *puts;
+    size_t put_count;
+    /* Called once, on the writer thread, in submission order; must not block.  Until then the
+     * write and everything it points to belongs to the store; afterwards to the caller. */
+    void (*done)(struct store_write *write, int error);
+    void *context;
+    struct store_write *next; /* the queue's */
+    size_t approximate_bytes; /* the queue's */
+};
+
+/* Hands over a write.  Any thread.  ERR_AGAIN if the queue is full (nothing was taken). */
+int store_write_submit(struct store *store, struct store_write *write);
+/* The same, waiting for the result; not on the writer thread nor an event loop. */
+int store_write_wait(struct store *store, struct store_write *write);
+
+/* ---- key-value state --------------------------------------------------------------------
+ * Namespaces by key prefix, listed in collector/store/README.md ("stream/", "key/", "alert/",
+ * "outbox/" ...).  Only committed values are seen. */
+int store_state_get(struct store *store, struct bytes key, struct buf *out); /* ERR_NOTFOUND */
+/* Calls `each` for every key with the prefix in key order; a non-zero return stops and is
+ * returned.  key and value are valid during the call only. */
+int store_state_scan(struct store *store, struct bytes prefix,
+                     int (*each)(void *context, struct bytes key, struct bytes value),
+                     void *context);
+
+/* ---- reading samples ------------------------------------------------------------------- */
+
+struct queryable *store_queryable(struct store *store);
+
+/* Silence: marks (since_ms > 0) or unmarks (0) every head series whose samples came from
+ * `source`; a querier shows a stale marker right after the last sample of a marked series unless
+ * it has samples after since_ms.  Any thread; not durable (the caller keeps it in state). */
+void store_set_absent(struct store *store, uint64_t source, int64_t since_ms);
+/* Which source feeds a series; set when the series is resolved for a stream. */
+void store_series_set_source(struct series *series, uint64_t source);
+
+/* Metadata by metric name, for /api/v1/metadata. */
+int store_metadata_scan(struct store *store,
+                        int (*each)(void *context, struct bytes name,
+                                    const struct metadata *metadata),
+                        void *context);
+
+/* ---- reading logs ---------------------------------------------------------------------- */
+
+struct log_query {
+    uint64_t stream_id;        /* 0: all */
+    struct bytes path_pattern; /* glob; empty: all */
+    int64_t from_ms, until_ms; /* closed interval of line times */
+    uint32_t severity_at_most; /* 0: all, else lines with 1..this */
+    struct regex *contains;    /* NULL: all */
+    size_t limit;
+    bool newest_first;
+};
+struct log_hit {
+    uint64_t stream_id;
+    uint64_t file_id;
+    struct bytes path;
+    struct log_line line;
+};
+/* Hits in (time, file, offset) order; memory from the arena. */
+int store_log_search(struct store *store, const struct log_query *query, struct arena *arena,
+                     struct log_hit **ret_hits, size_t *ret_count, struct diagnosis *why);
+
+/* ---- care ------------------------------------------------------------------------------ */
+
+/* Returns when everything accepted is in history and due merging is done (for measuring). */
+int store_settle(struct store *store);
+/* Expiry by age; called from the store's own timer, public for tests. */
+
+struct store_stats {
+    uint64_t series_active, series_created, samples_stored, samples_duplicate, samples_late;
+    uint64_t commits, commit_failures, wal_bytes, wal_records, queue_depth, log_lines_stored;
+    uint64_t flushes, checkpoints, spans, quarantined;
+    uint64_t head_chunks, head_bytes, disk_bytes;
+    double commit_seconds_sum;
+    int64_t head_min_ms, head_max_ms;
+    bool full;             /* not accepting */
+    char full_reason[160]; /* why, for /-/ready */
+};
+void store_get_stats(struct store *store, struct store_stats *ret_stats);
