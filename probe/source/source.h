@@ -1,0 +1,60 @@
+/*
+ * source.h - what a probe can measure, one small file per subject.
+ *
+ * A source turns something the host knows into samples.  It opens no sockets, keeps no time and
+ * has no variables of its own: the scheduler hands it the clock and the file roots, and all it
+ * must remember lives in a state block that the scheduler owns.  A test can therefore run any
+ * source twice, side by side, against a directory of recorded files.
+ *
+ * To add one: write probe/source/<name>.c ending in a `const struct source`, add one line to the
+ * list in source.c, and record a fixture.
+ *
+ * Thread: all calls come from the loop's thread, except collect() of a `blocking` source (a hung
+ * file system must not hang the probe): gather() then runs on a worker and collect() emits.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe/emitter.h"
+#include "proto/base/diagnosis.h"
+
+struct config;
+struct config_node;
+
+struct source_env {
+    const char *procfs; /* "/proc", or a recorded tree */
+    const char *sysfs;  /* "/sys", ... */
+    const char *rootfs; /* "/", ...: prefix of paths outside proc and sys */
+    bool live;          /* the roots are this host's own: system calls may be asked too */
+    int64_t now_ms;     /* the tick's time, the same for all sources */
+    int64_t interval_ms;
+};
+
+struct source {
+    const char *name;    /* key in probe.yml under sources:, and the label source="..." */
+    const char *summary; /* one line for --help and the manual */
+    size_t state_bytes;  /* zeroed before configure(); 0 if stateless */
+    int64_t interval_ms; /* its own default; 0: the probe's */
+    bool blocking;       /* gather() may wait; it runs on a worker thread */
+
+    /* Reads the source's part of probe.yml (node may be NULL: defaults).  May be NULL. */
+    int (*configure)(void *state, struct config *config, const struct config_node *node,
+                     struct diagnosis *why);
+    /* Opens files, registers fixed series.  ERR_NOTFOUND: this host has no such thing; the
+     * source is then left out, which is no fault. */
+    int (*start)(void *state, const struct source_env *env, struct emitter *out);
+    /* Blocking sources only: reads into the state, on a worker; no emitter. */
+    int (*gather)(void *state, const struct source_env *env);
+    /* Emits one tick.  A negative return drops what it had not emitted yet, is counted in
+     * node_scrape_collector_success / fengsui_probe_source_failures_total, and tried again next
+     * tick. */
+    int (*collect)(void *state, const struct source_env *env, struct emitter *out);
+    /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
+    void (*stop)(void *state);
+};
+
+/* Every compiled-in source, in the order they run; ends with NULL. */
+extern const struct source *const sources[];
