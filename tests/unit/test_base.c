@@ -1,0 +1,248 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/base/arena.h"
+#include "proto/base/buf.h"
+#include "proto/base/diagnosis.h"
+#include "proto/base/error.h"
+#include "proto/base/file.h"
+#include "proto/base/units.h"
+
+static void an_arena_never_takes_more_than_its_limit(void **state)
+{
+    struct arena arena;
+    (void)state;
+    arena_init(&arena, 10000);
+    size_t got = 0;
+    while (arena_alloc(&arena, 100, 1) != NULL)
+        got += 100;
+    assert_true(got > 8000 && got <= 10000);
+    assert_true(arena.held_bytes <= 10000);
+    assert_null(arena_alloc(&arena, SIZE_MAX / 2, 16));
+    arena_reset(&arena);
+    assert_non_null(arena_alloc(&arena, 1, 1));
+    arena_reset(&arena);
+}
+
+static void integers_survive_a_round_trip(void **state)
+{
+    static const uint64_t values[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX};
+    struct buf buf = {0};
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        buf_put_varint(&buf, values[i]);
+        buf_put_zigzag(&buf, (int64_t)values[i]);
+        buf_put_u64(&buf, values[i]);
+    }
+    struct reader reader = reader_of(buf_bytes(&buf));
+    for (size_t i = 0; i < 8; i++) {
+        assert_true(reader_varint(&reader) == values[i]);
+        assert_true(reader_zigzag(&reader) == (int64_t)values[i]);
+        assert_true(reader_u64(&reader) == values[i]);
+    }
+    assert_false(reader.failed);
+    assert_int_equal(reader_left(&reader), 0);
+    (void)reader_u8(&reader);
+    assert_true(reader.failed);
+    buf_done(&buf);
+}
+
+static void a_varint_of_eleven_bytes_fails(void **state)
+{
+    const uint8_t bytes[11] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1};
+    struct reader reader = reader_of((struct bytes){bytes, sizeof bytes});
+    (void)state;
+    (void)reader_varint(&reader);
+    assert_true(reader.failed);
+}
+
+static void a_buffer_past_its_limit_stays_failed(void **state)
+{
+    struct buf buf;
+    (void)state;
+    buf_init(&buf, 300);
+    for (int i = 0; i < 301; i++)
+        buf_put_u8(&buf, 1);
+    assert_false(buf_ok(&buf));
+    assert_int_equal(buf.size, 300);
+    buf_clear(&buf);
+    buf_put_text(&buf, "again");
+    assert_string_equal(buf_text(&buf), "again");
+    buf_done(&buf);
+}
+
+static void durations_read_and_print_as_prometheus_does(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+        const char *printed;
+    } good[] = {
+        {"15s", 15000, "15s"},        {"1h30m", 5400000, "1h30m"}, {"0", 0, "0s"},
+        {"90m", 5400000, "1h30m"},    {"1d", 86400000, "1d"},      {"7d", 604800000, "1w"},
+        {"1y", 31536000000, "1y"},    {"100ms", 100, "100ms"},     {"1500ms", 1500, "1s500ms"},
+        {"25h", 90000000, "25h"},
+    };
+    static const char *const bad[] = {"", "5", "s", "1x", "1m1h", "1.5s", "-1s", "1s1s", "1 s"};
+    int64_t ms;
+    char text[DURATION_TEXT_BYTES];
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(duration_parse(good[i].text, &ms), 0);
+        assert_int_equal(ms, good[i].ms);
+        assert_string_equal(duration_format(ms, text), good[i].printed);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(duration_parse(bad[i], &ms), ERR_MALFORMED);
+    assert_int_equal(duration_parse("9999999999999y", &ms), ERR_LIMIT);
+}
+
+static void sizes_need_a_binary_unit(void **state)
+{
+    uint64_t bytes;
+    (void)state;
+    assert_int_equal(size_parse("64MiB", &bytes), 0);
+    assert_int_equal(bytes, 64 << 20);
+    assert_int_equal(size_parse("64MB", &bytes), ERR_MALFORMED);
+    assert_int_equal(size_parse("64", &bytes), ERR_MALFORMED);
+    assert_int_equal(size_parse("9000000000TiB", &bytes), ERR_LIMIT);
+}
+
+static void the_nearest_name_is_found_and_a_far_one_is_not(void **state)
+{
+    static const char *const names[] = {"rate", "irate", "increase", "sum_over_time"};
+    (void)state;
+    assert_string_equal(nearest_name("raet", names, 4), "rate");
+    assert_string_equal(nearest_name("sum_over_tme", names, 4), "sum_over_time");
+    assert_null(nearest_name("quantile", names, 4));
+}
+
+static void the_first_diagnosis_stays(void **state)
+{
+    struct diagnosis why = {0};
+    (void)state;
+    assert_int_equal(diagnose(&why, ERR_IO, "first %d", 1), ERR_IO);
+    assert_int_equal(diagnose(&why, ERR_LIMIT, "second"), ERR_LIMIT);
+    assert_string_equal(why.text, "first 1");
+    assert_int_equal(diagnose(NULL, ERR_IO, "nobody listens"), ERR_IO);
+}
+
+/* -- files whose writes fail ---------------------------------------------------------------- */
+
+struct failing {
+    int left; /* calls that still work */
+};
+
+static ssize_t failing_write(void *context, int fd, const void *data, size_t size, off_t offset)
+{
+    struct failing *failing = context;
+    if (failing->left-- <= 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return pwrite(fd, data, size > 3 ? 3 : size, offset); /* short writes on purpose */
+}
+
+static int failing_sync(void *context, int fd)
+{
+    struct failing *failing = context;
+    (void)fd;
+    if (failing->left-- > 0)
+        return 0;
+    errno = EIO;
+    return -1;
+}
+
+static int failing_rename(void *context, const char *from, const char *to)
+{
+    struct failing *failing = context;
+    if (failing->left-- > 0)
+        return rename(from, to);
+    errno = EIO;
+    return -1;
+}
+
+static int plain_unlink(void *context, const char *path)
+{
+    (void)context;
+    return unlink(path);
+}
+
+static void an_atomic_write_leaves_the_old_or_the_new_wherever_it_fails(void **state)
+{
+    char folder[] = "test_base.XXXXXX";
+    char path[64];
+    struct failing failing = {0};
+    const struct file_io io = {failing_write, failing_sync, failing_rename, plain_unlink,
+                               &failing};
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/file", folder);
+    assert_int_equal(file_write_atomic(&file_io_system, path, bytes_of("old"), 0600, NULL), 0);
+
+    int error = ERR_IO;
+    for (int calls = 0; error != 0; calls++) {
+        char *text;
+        struct diagnosis why = {0};
+        failing.left = calls;
+        error = file_write_atomic(&io, path, bytes_of("the new content"), 0600, &why);
+        assert_int_equal(file_read_whole(path, 100, &text, NULL, NULL), 0);
+        if (error != 0) {
+            assert_non_null(strstr(why.text, path));
+            assert_true(strcmp(text, "old") == 0 || strcmp(text, "the new content") == 0);
+        } else {
+            assert_string_equal(text, "the new content");
+            assert_true(calls > 5); /* it really failed on the way */
+        }
+        free(text);
+        assert_true(calls < 100);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0); /* no temporary file is left */
+}
+
+static void a_secret_that_others_can_read_is_refused(void **state)
+{
+    char path[] = "test_base.XXXXXX";
+    char *text;
+    struct diagnosis why = {0};
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "token\n", 6), 6);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(file_read_secret(path, 100, &text, NULL), 0);
+    assert_string_equal(text, "token");
+    free(text);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(file_read_secret(path, 100, &text, &why), ERR_REFUSED);
+    assert_non_null(strstr(why.text, "chmod 600"));
+    assert_int_equal(unlink(path), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_arena_never_takes_more_than_its_limit),
+        cmocka_unit_test(integers_survive_a_round_trip),
+        cmocka_unit_test(a_varint_of_eleven_bytes_fails),
+        cmocka_unit_test(a_buffer_past_its_limit_stays_failed),
+        cmocka_unit_test(durations_read_and_print_as_prometheus_does),
+        cmocka_unit_test(sizes_need_a_binary_unit),
+        cmocka_unit_test(the_nearest_name_is_found_and_a_far_one_is_not),
+        cmocka_unit_test(the_first_diagnosis_stays),
+        cmocka_unit_test(an_atomic_write_leaves_the_old_or_the_new_wherever_it_fails),
+        cmocka_unit_test(a_secret_that_others_can_read_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
