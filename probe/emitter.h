@@ -50,5 +50,27 @@ void emitter_end(struct emitter *out, series_handle handle);
 /* A record of this tick (record.h); the data are copied.  ERR_LIMIT, ERR_NOMEM. */
 int emitter_record(struct emitter *out, uint32_t kind, struct bytes data);
 
-/* Lines of this tick; copied.  ERR_AGAIN when the tick's room is used up: keep them. */
+/* Lines a tick has room for, in bytes of text; a first chunk larger than this is still taken
+ * while it stays below EMITTER_LOG_CHUNK_BYTES. */
+#define EMITTER_LOG_BYTES       ((size_t)256 << 10)
+#define EMITTER_LOG_CHUNK_BYTES ((size_t)1 << 20)
+
+/* Lines of this tick; copied, all of the chunk or nothing.  ERR_AGAIN when the tick's room is
+ * used up: keep them for the next tick.  ERR_LIMIT for a chunk that can never fit. */
 int emitter_log(struct emitter *out, const struct log_chunk *chunk);
+
+/* Notes: what a source must remember together with what it emitted, such as how far a file is
+ * read.  A note given in a tick is kept by the spool in the same record as the tick's batch: after
+ * a crash there are both or neither.  (When the spool cannot take a batch, its lines, records and
+ * notes wait for the next tick; samples are dropped.)
+ * Keys are unique in the probe: begin them with the source's name and a slash.  An empty value
+ * forgets the key.  ERR_LIMIT (key 1..NOTE_KEY_BYTES_MAX, value NOTE_VALUE_BYTES_MAX), ERR_NOMEM. */
+#define NOTE_KEY_BYTES_MAX   ((size_t)255)
+#define NOTE_VALUE_BYTES_MAX ((size_t)4096)
+
+int emitter_note(struct emitter *out, struct bytes key, struct bytes value);
+
+/* The notes that are in the spool, by index from 0 in no particular order; false past the last.
+ * For start(): valid until the next tick. */
+bool emitter_noted(const struct emitter *out, size_t index, struct bytes *ret_key,
+                   struct bytes *ret_value);
