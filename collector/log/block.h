@@ -2,11 +2,11 @@
  * block.h - lines of one file generation, packed for keeping.
  *
  * A block is what the history stores under (stream, generation, first offset): up to
- * LOG_BLOCK_LINES_MAX lines in ascending offset order, as columns, compressed together.  A short
- * header in clear (path, times, severities, offsets) lets a search pass a block by without
- * unpacking it.  The layout is drawn in block.c.
+ * LOG_BLOCK_LINES_MAX lines in ascending offset order, as columns, compressed together.  A
+ * short header in clear (path, times, severities, offsets) lets a search pass a block by
+ * without unpacking it.  The layout is drawn in block.c.
  *
- * A block carries no checksum of its own: who stores it covers key and value with one.  Decoding
+ * A block carries no checksum of its own: who stores it covers key and value with one. Decoding
  * is nevertheless total: any bytes yield lines or an error, within the arena's ceiling.
  *
  * Any thread; no state.
@@ -37,8 +37,9 @@ struct log_block_info {
     uint32_t severity_mask;             /* bit s set: some line has severity s (0..8) */
 };
 
-/* Appends a block of chunk->lines (ascending by offset, at least one, within the limits above) to
- * `out`.  ERR_LIMIT, ERR_INVALID (no lines, offsets not ascending, severity above 8), ERR_NOMEM. */
+/* Appends a block of chunk->lines (ascending by offset, at least one, within the limits above)
+ * to `out`.  ERR_LIMIT, ERR_INVALID (no lines, offsets not ascending, severity above 8),
+ * ERR_NOMEM. */
 int log_block_encode(const struct log_chunk *chunk, struct buf *out);
 
 /* The header alone.  ERR_MALFORMED, ERR_LIMIT. */

@@ -6,8 +6,8 @@
  *                     --> log_head_retire()     only now do the lines leave the head
  *                     or  log_head_uncut()      the commit failed: they stay
  *
- * A line is (stream, generation, offset).  Appending one that the head holds changes nothing, so
- * replaying the write-ahead log twice is harmless.  Lines may arrive in any order.
+ * A line is (stream, generation, offset).  Appending one that the head holds changes nothing,
+ * so replaying the write-ahead log twice is harmless.  Lines may arrive in any order.
  *
  * A reader looks at the head FIRST and takes its snapshot of the blocks AFTERWARDS: a line that
  * leaves the head in between is then already in a committed block.  It may see a line in both

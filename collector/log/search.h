@@ -32,8 +32,8 @@
 
 struct log_search;
 
-/* The query, its pattern and its regex must outlive the search.  ERR_LIMIT (limit or pattern too
- * large), ERR_NOMEM. */
+/* The query, its pattern and its regex must outlive the search.  ERR_LIMIT (limit or pattern
+ * too large), ERR_NOMEM. */
 int log_search_new(const struct log_query *query, struct log_search **ret_search,
                    struct diagnosis *why);
 void log_search_free(struct log_search *search); /* NULL is allowed */
