@@ -52,6 +52,13 @@ int labels_compare(const struct labels *a, const struct labels *b);
  * prints it (UTF-8 names quoted). */
 void labels_print(const struct labels *labels, struct buf *out);
 
+/* The same with __name__ as a pair among the others, {__name__="up", job="a"}: the form of
+ * Prometheus's error messages. */
+void labels_print_pairs(const struct labels *labels, struct buf *out);
+
+/* Appends the text in double quotes, escaped as Go's strconv.Quote. */
+void text_quote(struct bytes text, struct buf *out);
+
 /* Alertmanager's fingerprint: FNV-1a 64 over name 0xFF value 0xFF, sorted by name. */
 uint64_t labels_fingerprint(const struct labels *labels);
 

@@ -23,8 +23,8 @@ struct matcher {
     struct bytes name;
     struct bytes value; /* literal, or the pattern */
     /* set for regular expressions */
-    struct regex *regex;
-    const struct bytes *literals; /* the whole language, if it is a finite set of literals */
+    struct regex *regex;          /* NULL where the literals say it all */
+    const struct bytes *literals; /* sorted; the whole language, if it is a finite set */
     size_t literal_count;
     struct bytes prefix; /* every match starts with it; may be empty */
 };

@@ -1,0 +1,11 @@
+/*
+ * regex.h - compiling a pattern that was parsed already (matcher.h has the public calls).
+ */
+#pragma once
+
+#include "collector/series/matcher.h"
+#include "collector/series/regex_syntax.h"
+
+/* ERR_INVALID for what PCRE2 refuses (an unknown \p{name}, a pattern that grows too large). */
+int regex_compile_syntax(const struct regex_syntax *syntax, bool anchored,
+                         struct regex **ret_regex, struct diagnosis *why);

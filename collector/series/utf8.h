@@ -1,0 +1,14 @@
+/*
+ * utf8.h - one code point at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decodes the code point at `at` (at < end).  Returns the bytes it takes, 1..4, or 0 if they are
+ * no UTF-8 (overlong, surrogate, past U+10FFFF, cut off). */
+size_t utf8_decode(const uint8_t *at, const uint8_t *end, uint32_t *ret_code);
+
+/* Writes a code point (0..0x10FFFF) and returns its 1..4 bytes. */
+size_t utf8_encode(uint32_t code, uint8_t out[4]);

@@ -1,0 +1,287 @@
+/*
+ * test_matcher.c - matchers and patterns: RE2's meaning, PCRE2's engine.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "collector/series/matcher.h"
+#include "proto/base/error.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static struct matcher *matcher(enum matcher_kind kind, const char *value)
+{
+    struct matcher *made = NULL;
+    struct diagnosis why = {""};
+    int error = matcher_new(kind, bytes_of("a"), bytes_of(value), &made, &why);
+    if (error != 0)
+        fail_msg("%s: %s", value, why.text);
+    return made;
+}
+
+static void a_pattern_means_what_re2_means(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool matches;
+    } cases[] = {
+        {"foo", "foo", true},
+        {"foo", "foobar", false},
+        {"fo+", "foo", true},
+        {".*", "a\nb", true},
+        {"(?-s).*", "a\nb", false},
+        {"a|b", "b", true},
+        {"a|", "", true},
+        {"", "", true},
+        {"", "x", false},
+        {"^foo$", "foo", true},
+        {"(^foo$)|bar", "foo", true},
+        {"(?i)stra\xc3\x9f"
+         "E|\xc3\x84",
+         "\xc3\xa4", true},
+        {"(?i:AB)c", "abc", true},
+        {"(?i:AB)c", "abC", false},
+        {"[[:alpha:]]+", "abc", true},
+        {"[^a-c]", "\n", true},
+        {"[a-c-]", "-", true},
+        {"[]a]", "]", true},
+        {"\\d{2,3}", "12", true},
+        {"\\d{2,3}", "1", false},
+        {"a{,2}", "a{,2}", true},
+        {"a{2", "a{2", true},
+        {"\\s", "\v", false},
+        {"\\S", "\v", true},
+        {"[\\S]", "\v", true},
+        {"[\\S]", " ", false},
+        {"\\Qa.b\\E+", "a.bb", true},
+        {"\\Qa.b\\E", "axb", false},
+        {"\\x41\\x{4e2d}\\101", "A\xe4\xb8\xad"
+                                "A",
+         true},
+        {"\\pL+", "\xc3\xa9x", true},
+        {"\\p{Greek}", "\xce\xb1", true},
+        {"\\p{^Greek}", "\xce\xb1", false},
+        {"(?P<n>a)(?<m>b)", "ab", true},
+        {"(?:a|b){3}", "aba", true},
+        {"^*a", "a", true},
+        {"(?U)a+", "aaa", true},
+        {"a\\z", "a", true},
+        {"(?m)a$\nb", "a\nb", true},
+        {"a$", "a\n", false},
+        {".", "\xe4\xb8\xad", true},
+        {"..", "\xe4\xb8\xad", false},
+        {"(a*)*", "aaa", true},
+        {"(|a)+", "aaa", true},
+        {"\\.\\-\\_\\/", ".-_/", true},
+        {"(?i)[k]", "\xe2\x84\xaa", true},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct matcher *made = matcher(MATCH_REGEX, cases[i].pattern);
+        int error = 0;
+        if (matcher_matches(made, bytes_of(cases[i].text), &error) != cases[i].matches)
+            fail_msg("case %zu: %s on %s", i, cases[i].pattern, cases[i].text);
+        assert_int_equal(error, 0);
+        matcher_free(made);
+        made = matcher(MATCH_NOT_REGEX, cases[i].pattern);
+        assert_true(matcher_matches(made, bytes_of(cases[i].text), NULL) != cases[i].matches);
+        matcher_free(made);
+    }
+}
+
+static void what_re2_does_not_have_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *reason;
+    } cases[] = {
+        {"(a)\\1", "invalid escape sequence"},
+        {"(?=a)", "invalid or unsupported Perl syntax"},
+        {"(?<=a)b", "invalid or unsupported Perl syntax"},
+        {"(?>a)", "invalid or unsupported Perl syntax"},
+        {"a++", "invalid nested repetition operator"},
+        {"a**", "invalid nested repetition operator"},
+        {"a*?+", "invalid nested repetition operator"},
+        {"*a", "missing argument to repetition operator"},
+        {"a|*", "missing argument to repetition operator"},
+        {"(a", "missing closing )"},
+        {"a)", "unexpected )"},
+        {"[a", "missing closing ]"},
+        {"[z-a]", "invalid character class range"},
+        {"[[:nope:]]", "invalid character class range"},
+        {"\\C", "invalid escape sequence"},
+        {"\\Z", "invalid escape sequence"},
+        {"\\K", "invalid escape sequence"},
+        {"\\G", "invalid escape sequence"},
+        {"\\h", "invalid escape sequence"},
+        {"a\\", "trailing backslash"},
+        {"a{1001}", "invalid repeat count"},
+        {"a{3,2}", "invalid repeat count"},
+        {"(?P<n>a)(?P<n>b)", "duplicate capture group name"},
+        {"(?P<a-b>x)", "invalid named capture"},
+        {"(?R)", "invalid or unsupported Perl syntax"},
+        {"(*ACCEPT)", "missing argument to repetition operator"},
+        {"\\p{Nonsense}", "error parsing regexp"},
+        {"\\xZZ", "invalid escape sequence"},
+        {"\\x{110000}", "invalid escape sequence"},
+        {"\xff", "invalid UTF-8"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct matcher *made = NULL;
+        struct diagnosis why = {""};
+        int error = matcher_new(MATCH_REGEX, bytes_of("a"), bytes_of(cases[i].pattern), &made,
+                                &why);
+        if (error != ERR_INVALID || strstr(why.text, cases[i].reason) == NULL)
+            fail_msg("%s: %d %s", cases[i].pattern, error, why.text);
+        assert_null(made);
+    }
+}
+
+static void finite_languages_become_literals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *literals; /* joined by '|', sorted; NULL: not finite */
+    } cases[] = {
+        {"foo", "foo"},
+        {"c|a|b|a", "a|b|c"},
+        {"(a|b)(c|d)", "ac|ad|bc|bd"},
+        {"node-(?:1|2)\\.example", "node-1.example|node-2.example"},
+        {"^(a|b)$", "a|b"},
+        {"(^a|b$)c", NULL},
+        {"a|.", NULL},
+        {"(?i)a", NULL},
+        {"a?", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct matcher *made = matcher(MATCH_REGEX, cases[i].pattern);
+        struct buf text = {0};
+        for (size_t n = 0; n < made->literal_count; n++) {
+            if (n > 0)
+                buf_put_char(&text, '|');
+            buf_put(&text, made->literals[n].data, made->literals[n].size);
+        }
+        assert_true((made->regex == NULL) == (cases[i].literals != NULL));
+        if (cases[i].literals != NULL)
+            assert_string_equal(buf_text(&text), cases[i].literals);
+        else
+            assert_int_equal(made->literal_count, 0);
+        buf_done(&text);
+        matcher_free(made);
+    }
+}
+
+static void prefixes_are_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *prefix;
+    } cases[] = {
+        {"node_.*", "node_"}, {"^node_(cpu|memory).*", "node_"}, {"(node)_.*", "node_"},
+        {"ab*", "a"},         {"(?i)node.*", ""},                {".*x", ""},
+        {"(ab)+.*", "ab"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct matcher *made = matcher(MATCH_REGEX, cases[i].pattern);
+        assert_string_equal((const char *)made->prefix.data, cases[i].prefix);
+        matcher_free(made);
+    }
+}
+
+static void a_hostile_pattern_fails_instead_of_hanging(void **state)
+{
+    (void)state;
+    struct matcher *made = matcher(MATCH_REGEX, "(x+x+)+y");
+    struct matcher *inverse = matcher(MATCH_NOT_REGEX, "(x+x+)+y");
+    const char *text = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx!y!";
+    int error = 0;
+    bool matched = matcher_matches(made, bytes_of(text), &error);
+    assert_false(matched);
+    if (error != 0) {
+        assert_int_equal(error, ERR_LIMIT);
+        assert_false(matcher_matches(inverse, bytes_of(text), NULL));
+    }
+    matcher_free(made);
+    matcher_free(inverse);
+}
+
+static void a_missing_label_is_an_empty_value(void **state)
+{
+    (void)state;
+    static const struct {
+        enum matcher_kind kind;
+        const char *value;
+        bool matches;
+    } cases[] = {
+        {MATCH_EQUAL, "", true},      {MATCH_EQUAL, "x", false}, {MATCH_NOT_EQUAL, "", false},
+        {MATCH_NOT_EQUAL, "x", true}, {MATCH_REGEX, ".*", true}, {MATCH_REGEX, ".+", false},
+        {MATCH_NOT_REGEX, ".+", true},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct matcher *made = matcher(cases[i].kind, cases[i].value);
+        assert_true(matcher_matches_empty(made) == cases[i].matches);
+        matcher_free(made);
+    }
+}
+
+static void replacements_expand_as_in_go(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *text, *replacement, *result; /* NULL: no match */
+    } cases[] = {
+        {"(.*)-(\\d+)", "web-12", "$2/$1", "12/web"},
+        {"(.*)-(\\d+)", "web-12", "${1}x", "webx"},
+        {"(.*)-(\\d+)", "web-12", "$1x", ""},
+        {"(?P<host>.*)-.*", "web-12", "${host}:$host", "web:web"},
+        {"(.*)", "a", "$$1 costs $ 5", "$1 costs $ 5"},
+        {"(.*)", "a", "$3${", "${"},
+        {"(a)|(b)", "b", "[$1$2]", "[b]"},
+        {"a", "b", "x", NULL},
+        {"(.*)", "a", "$0", "a"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct regex *regex = NULL;
+        struct buf out = {0};
+        assert_int_equal(regex_new(bytes_of(cases[i].pattern), true, &regex, NULL), 0);
+        bool matched = regex_expand(regex, bytes_of(cases[i].text),
+                                    bytes_of(cases[i].replacement), &out, NULL);
+        assert_true(matched == (cases[i].result != NULL));
+        if (matched)
+            assert_string_equal(buf_text(&out), cases[i].result);
+        buf_done(&out);
+        regex_free(regex);
+    }
+}
+
+static void an_unanchored_search_looks_anywhere(void **state)
+{
+    (void)state;
+    struct regex *regex = NULL;
+    assert_int_equal(regex_new(bytes_of("error: \\d+"), false, &regex, NULL), 0);
+    assert_true(regex_matches(regex, bytes_of("x error: 12 y"), NULL));
+    assert_true(regex_matches(regex, bytes_of("\xff error: 12"), NULL));
+    assert_false(regex_matches(regex, bytes_of("error: x"), NULL));
+    regex_free(regex);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pattern_means_what_re2_means),
+        cmocka_unit_test(what_re2_does_not_have_is_refused),
+        cmocka_unit_test(finite_languages_become_literals),
+        cmocka_unit_test(prefixes_are_found),
+        cmocka_unit_test(a_hostile_pattern_fails_instead_of_hanging),
+        cmocka_unit_test(a_missing_label_is_an_empty_value),
+        cmocka_unit_test(replacements_expand_as_in_go),
+        cmocka_unit_test(an_unanchored_search_looks_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
