@@ -7,6 +7,10 @@
  * the answer (gzip where asked for).  A client that hangs up sets request->cancelled.
  *
  * Thread: loop, except handlers of slow routes (pool); they touch nothing of the loop's.
+ *
+ * Without users (loopback, or behind a proxy that has them) every request is an admin's.  A change
+ * (any method but GET on a route that needs an operator) is refused when the browser says that
+ * another site's page sent it.
  */
 #pragma once
 
@@ -18,6 +22,8 @@
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
 #include "proto/base/diagnosis.h"
+
+struct http_server;
 
 enum http_method { HTTP_GET = 1, HTTP_POST = 2, HTTP_PUT = 4, HTTP_DELETE = 8 };
 enum http_role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN, ROLE_WRITER };
@@ -39,6 +45,7 @@ struct http_request {
     enum http_role role;
     volatile bool cancelled; /* the client hung up */
     void *context;           /* the route table's */
+    const struct http_server *server; /* for http_server_print_metrics() */
 };
 
 struct http_response {
@@ -46,7 +53,7 @@ struct http_response {
     const char *content_type; /* static string */
     struct buf body;
     const char *header_names[4]; /* static strings, NULL-ended */
-    const char *header_values[4];
+    const char *header_values[4]; /* static strings or header_text */
     char header_text[128]; /* room for one dynamic value */
 };
 
@@ -60,6 +67,9 @@ typedef void http_later_handler(struct http_request *request, struct http_respon
                                 struct http_pending *pending);
 
 void http_finish(struct http_pending *pending);
+
+/* Adds a header to an answer; at most four.  `value` is static or response->header_text. */
+void http_add_header(struct http_response *response, const char *name, const char *value);
 
 struct http_route {
     unsigned methods; /* or of enum http_method */
@@ -76,10 +86,8 @@ struct http_options {
     const char *certificate_path, *key_path; /* both or neither */
     const char *users_path;                  /* NULL: no users (loopback only) */
     bool behind_proxy; /* explicit statement that a proxy does TLS and users */
-    unsigned query_threads;
+    unsigned query_threads; /* 0: as many as CPUs, at least 2 */
 };
-
-struct http_server;
 
 /* Off loopback it refuses (ERR_REFUSED) to start without users and TLS, or behind_proxy. */
 int http_server_open(uv_loop_t *loop, const struct http_options *options,
@@ -87,7 +95,14 @@ int http_server_open(uv_loop_t *loop, const struct http_options *options,
                      struct http_server **ret_server, struct diagnosis *why);
 /* Re-reads users and certificate. */
 int http_server_reload(struct http_server *server, struct diagnosis *why);
+/* Stops listening, tells running handlers that their clients are gone and waits for them (the
+ * store must still be writing), then closes; the last memory is freed when the loop runs its
+ * close callbacks.  NULL is allowed. */
 void http_server_close(struct http_server *server);
+/* The port it listens on (for port 0, the one that was given). */
+unsigned http_server_port(const struct http_server *server);
+/* Appends fengsui_collector_http_* in text format.  Loop thread. */
+void http_server_print_metrics(const struct http_server *server, struct buf *out);
 
 /* The value of a parameter, or NULL; the n-th one of a repeated name. */
 const char *http_parameter(const struct http_request *request, const char *name);

@@ -1,0 +1,386 @@
+/* exchange.c - see exchange.h for the states. */
+#include "collector/http/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+static const struct {
+    const char *name;
+    enum http_method method;
+} method_names[] = {
+    {"GET", HTTP_GET}, {"HEAD", HTTP_GET},      {"POST", HTTP_POST},
+    {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE},
+};
+
+static enum http_method method_by_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
+        if (strcmp(method_names[i].name, name) == 0)
+            return method_names[i].method;
+    }
+    return 0;
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return value != NULL ? value : "";
+}
+
+/* "/a/b" or, ending in a slash and a star, everything below. */
+static bool route_matches(const struct http_route *route, const char *path,
+                          const char **ret_rest)
+{
+    size_t size = strlen(route->path);
+    if (size >= 2 && strcmp(route->path + size - 2, "/*") == 0) {
+        if (strncmp(route->path, path, size - 1) != 0)
+            return false;
+        *ret_rest = path + size - 1;
+        return true;
+    }
+    *ret_rest = "";
+    return strcmp(route->path, path) == 0;
+}
+
+/* The route, or NULL with the status that says why. */
+static const struct http_route *find_route(const struct http_server *server,
+                                           struct http_request *request, int *ret_status)
+{
+    *ret_status = MHD_HTTP_NOT_FOUND;
+    for (size_t i = 0; i < server->route_count; i++) {
+        const struct http_route *route = &server->routes[i];
+        const char *rest = "";
+        if (!route_matches(route, request->path, &rest))
+            continue;
+        if ((route->methods & request->method) != 0) {
+            request->rest = rest;
+            return route;
+        }
+        *ret_status = MHD_HTTP_METHOD_NOT_ALLOWED;
+    }
+    return NULL;
+}
+
+static bool wants_gzip(const char *accept)
+{
+    const char *gzip = strstr(accept, "gzip");
+    return gzip != NULL && strncmp(gzip, "gzip;q=0", 8) != 0;
+}
+
+static struct exchange *exchange_new(struct http_server *server,
+                                     struct MHD_Connection *connection, const char *path)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    exchange->server = server;
+    exchange->connection = connection;
+    exchange->pending.exchange = exchange;
+    exchange->authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION);
+    exchange->origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
+    exchange->accepts_gzip = wants_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    exchange->request = (struct http_request){
+        .path = path,
+        .rest = "",
+        .content_type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE),
+        .content_encoding = header(connection, MHD_HTTP_HEADER_CONTENT_ENCODING),
+        .user = "",
+        .role = ROLE_ADMIN,
+        .context = server->context,
+        .server = server,
+    };
+    exchange->response.status = MHD_HTTP_OK;
+    arena_init(&exchange->arena, PARAMETER_BYTES_MAX);
+    form_init(&exchange->form, &exchange->arena);
+    return exchange;
+}
+
+void exchange_completed(void *server, struct MHD_Connection *connection, void **context,
+                        enum MHD_RequestTerminationCode code)
+{
+    (void)server;
+    (void)connection;
+    (void)code;
+    struct exchange *exchange = *context;
+    *context = NULL;
+    if (exchange == NULL)
+        return;
+    must(exchange->state != EXCHANGE_VERIFYING && exchange->state != EXCHANGE_WORKING);
+    buf_done(&exchange->body);
+    buf_done(&exchange->inflated);
+    buf_done(&exchange->response.body);
+    form_done(&exchange->form);
+    arena_reset(&exchange->arena);
+    users_unref(exchange->users);
+    free(exchange);
+}
+
+/* ---- suspending ------------------------------------------------------------------------ */
+
+/* Gives the exchange to a pool; the connection sleeps until exchange_done(). */
+static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
+                                 void (*run)(struct pool_job *job), enum exchange_state state)
+{
+    struct http_server *server = exchange->server;
+    enum exchange_state before = exchange->state;
+    exchange->job.run = run;
+    exchange->state = state; /* before the pool may look */
+    if (pool_submit(pool, &exchange->job) != 0) {
+        exchange->state = before;
+        http_add_header(&exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+        return answer_text(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
+                           "too many requests are waiting");
+    }
+    exchange->previous = NULL;
+    exchange->next = server->suspended;
+    if (server->suspended != NULL)
+        server->suspended->previous = exchange;
+    server->suspended = exchange;
+    server->suspended_count++;
+    MHD_suspend_connection(exchange->connection);
+    hangup_watch(exchange);
+    return MHD_YES;
+}
+
+void exchange_done(struct exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    uv_mutex_lock(&server->lock);
+    exchange->next_done = server->done;
+    server->done = exchange;
+    uv_cond_signal(&server->done_came);
+    /* Inside the lock: once it is released the loop may close the handle. */
+    uv_async_send(&server->wake);
+    uv_mutex_unlock(&server->lock);
+}
+
+void http_finish(struct http_pending *pending)
+{
+    exchange_done(pending->exchange);
+}
+
+static struct exchange *exchange_of_job(struct pool_job *job)
+{
+    return (struct exchange *)(void *)((char *)job - offsetof(struct exchange, job));
+}
+
+static void run_verify(struct pool_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+    exchange->verdict =
+        users_verify(exchange->users, exchange->authorization, &exchange->identity);
+    exchange_done(exchange);
+}
+
+static void run_slow(struct pool_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+    exchange->route->handler(&exchange->request, &exchange->response);
+    answer_compress(exchange);
+    exchange_done(exchange);
+}
+
+static void run_later(struct pool_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+    exchange->route->later(&exchange->request, &exchange->response, &exchange->pending);
+}
+
+/* ---- who asks, and may they ------------------------------------------------------------ */
+
+static enum MHD_Result refuse_login(struct exchange *exchange)
+{
+    char name[64];
+    users_claimed_name(exchange->authorization, name, sizeof name);
+    if (*exchange->authorization != '\0') {
+        exchange->server->logins_failed++;
+        log_warn("http", "login refused user=%s path=%s", name, exchange->request.path);
+    }
+    http_add_header(&exchange->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                    "Basic realm=\"fengsui\", charset=\"UTF-8\"");
+    return answer_text(exchange, MHD_HTTP_UNAUTHORIZED, "Unauthorized");
+}
+
+/* A browser names the site whose page sent a request; forms of other sites must change nothing
+ * with the visitor's rights. */
+static bool is_from_elsewhere(const struct exchange *exchange)
+{
+    if (*exchange->origin == '\0' || exchange->route->least_role < ROLE_OPERATOR ||
+        exchange->request.method == HTTP_GET)
+        return false;
+    const char *host = strstr(exchange->origin, "://");
+    return host == NULL ||
+           strcasecmp(host + 3, header(exchange->connection, MHD_HTTP_HEADER_HOST)) != 0;
+}
+
+static enum MHD_Result admit(struct exchange *exchange)
+{
+    if (exchange->users != NULL && exchange->route->least_role != ROLE_NONE) {
+        if (exchange->verdict != VERDICT_ALLOWED)
+            return refuse_login(exchange);
+        exchange->request.user = exchange->identity.name;
+        exchange->request.role = exchange->identity.role;
+    }
+    if (!role_allows(exchange->request.role, exchange->route->least_role) ||
+        is_from_elsewhere(exchange)) {
+        log_warn("http", "forbidden user=%s role=%s path=%s", exchange->request.user,
+                 role_name(exchange->request.role), exchange->request.path);
+        return answer_text(exchange, MHD_HTTP_FORBIDDEN, "Forbidden");
+    }
+    exchange->state = EXCHANGE_READING;
+    return MHD_YES;
+}
+
+static enum MHD_Result authenticate(struct exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    if (server->users == NULL || exchange->route->least_role == ROLE_NONE)
+        return admit(exchange);
+    exchange->users = users_ref(server->users);
+    exchange->verdict =
+        users_check(exchange->users, exchange->authorization, &exchange->identity);
+    if (exchange->verdict == VERDICT_UNSURE)
+        return hand_over(exchange, server->logins, run_verify, EXCHANGE_VERIFYING);
+    return admit(exchange);
+}
+
+/* The first call for a request: its header has been read. */
+static enum MHD_Result begin(struct exchange *exchange, const char *method)
+{
+    int status = MHD_HTTP_OK;
+    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
+        exchange->response.status = MHD_HTTP_NO_CONTENT;
+        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST, OPTIONS");
+        return answer_send(exchange);
+    }
+    exchange->request.method = method_by_name(method);
+    exchange->route = find_route(exchange->server, &exchange->request, &status);
+    if (exchange->route == NULL)
+        return answer_text(exchange, status,
+                           status == MHD_HTTP_NOT_FOUND ? "404 page not found"
+                                                        : "Method Not Allowed");
+    exchange->body_limit =
+        exchange->route->body_limit != 0 ? exchange->route->body_limit : BODY_BYTES_DEFAULT;
+    const char *length = header(exchange->connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (strtoull(length, NULL, 10) > exchange->body_limit)
+        return answer_text(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
+    return authenticate(exchange);
+}
+
+/* ---- reading and running --------------------------------------------------------------- */
+
+static enum MHD_Result read_body(struct exchange *exchange, const char *data, size_t *size)
+{
+    if (exchange->body.size + *size > exchange->body_limit)
+        exchange->is_too_large = true;
+    if (!exchange->is_too_large)
+        buf_put(&exchange->body, data, *size);
+    *size = 0;
+    /* A chunked body past its limit is not read to its end. */
+    return exchange->is_too_large ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result add_url_parameter(void *form, enum MHD_ValueKind kind, const char *name,
+                                         const char *value)
+{
+    (void)kind;
+    return form_add(form, name, value != NULL ? value : "") == 0 ? MHD_YES : MHD_NO;
+}
+
+static bool is_form(const struct http_request *request)
+{
+    const char *type = "application/x-www-form-urlencoded";
+    return strncasecmp(request->content_type, type, strlen(type)) == 0;
+}
+
+/* Body first: as Go's FormValue, what the form says wins over the URL. */
+static int gather_parameters(struct exchange *exchange)
+{
+    struct http_request *request = &exchange->request;
+    request->body = buf_bytes(&exchange->body);
+    int error = buf_ok(&exchange->body) ? 0 : ERR_NOMEM;
+    if (error == 0 && strcasecmp(request->content_encoding, "gzip") == 0) {
+        error = answer_inflate(request->body, exchange->body_limit, &exchange->inflated);
+        request->body = buf_bytes(&exchange->inflated);
+    }
+    if (error == 0 && is_form(request))
+        error = form_add_encoded(&exchange->form, request->body);
+    if (error == 0 &&
+        MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND,
+                                  add_url_parameter, &exchange->form) < 0)
+        error = ERR_NOMEM;
+    request->parameters = exchange->form.items;
+    request->parameter_count = exchange->form.count;
+    return error;
+}
+
+static enum MHD_Result run(struct exchange *exchange)
+{
+    int error = gather_parameters(exchange);
+    if (error == ERR_LIMIT)
+        return answer_text(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
+    if (error == ERR_NOMEM)
+        return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    if (error != 0)
+        return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "the body cannot be read");
+    if (exchange->route->later != NULL)
+        return hand_over(exchange, exchange->server->writes, run_later, EXCHANGE_WORKING);
+    if (exchange->route->slow)
+        return hand_over(exchange, exchange->server->queries, run_slow, EXCHANGE_WORKING);
+    exchange->route->handler(&exchange->request, &exchange->response);
+    return answer_send(exchange);
+}
+
+enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection,
+                                const char *url, const char *method, const char *version,
+                                const char *upload, size_t *upload_size, void **exchange_slot)
+{
+    (void)version;
+    struct exchange *exchange = *exchange_slot;
+    if (exchange == NULL) {
+        exchange = exchange_new(context, connection, url);
+        *exchange_slot = exchange;
+        return exchange != NULL ? begin(exchange, method) : MHD_NO;
+    }
+    switch (exchange->state) {
+    case EXCHANGE_VERIFIED:
+        return admit(exchange);
+    case EXCHANGE_READING:
+        if (*upload_size > 0)
+            return read_body(exchange, upload, upload_size);
+        return run(exchange);
+    case EXCHANGE_FINISHED:
+        return answer_send(exchange);
+    case EXCHANGE_ANSWERED:
+        *upload_size = 0;
+        return MHD_YES;
+    case EXCHANGE_NEW:
+    case EXCHANGE_VERIFYING:
+    case EXCHANGE_WORKING:
+        break;
+    }
+    must(!"called while suspended");
+    return MHD_NO;
+}
+
+/* ---- parameters ------------------------------------------------------------------------ */
+
+const char *http_parameter_at(const struct http_request *request, const char *name, size_t n)
+{
+    for (size_t i = 0; i < request->parameter_count; i++) {
+        if (strcmp(request->parameters[i].name, name) == 0 && n-- == 0)
+            return request->parameters[i].value;
+    }
+    return NULL;
+}
+
+const char *http_parameter(const struct http_request *request, const char *name)
+{
+    return http_parameter_at(request, name, 0);
+}

@@ -1,0 +1,130 @@
+/*
+ * exchange.h - one request and its answer on their way through the server.
+ *
+ *                 header read          password hashed             body read
+ *   (connection) ------------> NEW ----> VERIFYING ----> READING -----------> WORKING --+
+ *                               |   known or no users ---^  |                   |       |
+ *                               |                           | loop routes       | slow, |
+ *                               v                           v                   v later v
+ *                             ANSWERED <--------------------+-------------- FINISHED <--+
+ *
+ * In VERIFYING and WORKING the connection is suspended: libmicrohttpd does not look at it, so an
+ * exchange cannot end while another thread works on it.  Our own epoll set watches suspended
+ * connections for the client's hang-up (EPOLLRDHUP), because nobody else would see it.
+ *
+ * This is the inside of the server (server.c, exchange.c, answer.c, hangup.c); nothing else
+ * includes it.
+ */
+#pragma once
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "collector/http/form.h"
+#include "collector/http/pool.h"
+#include "collector/http/server.h"
+#include "collector/http/users.h"
+#include "proto/base/arena.h"
+
+#define BODY_BYTES_DEFAULT    ((size_t)1 << 20)
+#define PARAMETER_BYTES_MAX   ((size_t)16 << 20)
+#define QUERY_QUEUE_MAX       1024
+#define WRITE_QUEUE_MAX       64
+#define LOGIN_QUEUE_MAX       64
+#define CONNECTIONS_MAX       4096
+#define CONNECTION_TIMEOUT_S  120
+#define CONNECTION_BYTES      ((size_t)64 << 10)
+#define COUNTED_CLASSES       6 /* 1xx .. 5xx, by first digit */
+
+struct tls;
+struct exchange;
+
+struct http_server {
+    /* fixed after http_server_open() */
+    uv_loop_t *loop;
+    const struct http_route *routes;
+    size_t route_count;
+    void *context;
+    char *users_path; /* NULL: no users */
+    struct MHD_Daemon *daemon;
+    struct pool *queries, *writes, *logins;
+    int hangup_epoll;
+    unsigned port;
+    /* loop thread */
+    struct users *users;
+    struct tls *tls;
+    uv_poll_t daemon_poll, hangup_poll;
+    uv_timer_t timer;
+    uv_async_t wake;
+    unsigned open_handles;
+    struct exchange *suspended; /* all of them, for close */
+    size_t suspended_count;
+    bool closing;
+    uint64_t answered[COUNTED_CLASSES];
+    uint64_t logins_failed, hung_up;
+    /* under lock */
+    uv_mutex_t lock;
+    uv_cond_t done_came; /* while closing */
+    struct exchange *done;
+};
+
+enum exchange_state {
+    EXCHANGE_NEW, EXCHANGE_VERIFYING, EXCHANGE_VERIFIED, EXCHANGE_READING, EXCHANGE_WORKING,
+    EXCHANGE_FINISHED, EXCHANGE_ANSWERED
+};
+
+struct http_pending {
+    struct exchange *exchange;
+};
+
+struct exchange {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    const struct http_route *route; /* NULL: answered without one */
+    enum exchange_state state;
+    struct http_request request;
+    struct http_response response;
+    struct http_pending pending;
+    struct users *users; /* a reference, or NULL */
+    struct identity identity;
+    enum verdict verdict;
+    const char *authorization; /* "" if absent; lives as long as the connection's request */
+    const char *origin;        /* "" if absent */
+    struct buf body;           /* as received */
+    struct buf inflated;       /* gzip undone */
+    struct arena arena;        /* form texts */
+    struct form form;
+    size_t body_limit;
+    bool is_too_large;
+    bool accepts_gzip;
+    bool is_compressed; /* response.body is gzip */
+    struct pool_job job;
+    struct exchange *next_done;             /* under the server's lock */
+    struct exchange *previous, *next;       /* in server->suspended */
+};
+
+/* exchange.c: libmicrohttpd's calls for every request. */
+enum MHD_Result exchange_access(void *server, struct MHD_Connection *connection, const char *url,
+                                const char *method, const char *version, const char *upload,
+                                size_t *upload_size, void **exchange);
+void exchange_completed(void *server, struct MHD_Connection *connection, void **exchange,
+                        enum MHD_RequestTerminationCode code);
+
+/* exchange.c: hands a finished exchange back to the loop; any thread, once. */
+void exchange_done(struct exchange *exchange);
+
+/* answer.c: queues exchange->response; takes its body. */
+enum MHD_Result answer_send(struct exchange *exchange);
+/* answer.c: the same with a plain text and a newline. */
+enum MHD_Result answer_text(struct exchange *exchange, int status, const char *text);
+/* answer.c: compresses the body where that pays and the client can take it; any thread. */
+void answer_compress(struct exchange *exchange);
+/* answer.c: undoes Content-Encoding: gzip.  ERR_MALFORMED, ERR_LIMIT, ERR_NOMEM. */
+int answer_inflate(struct bytes compressed, size_t limit, struct buf *out);
+
+/* hangup.c: watches a suspended connection. */
+void hangup_watch(struct exchange *exchange);
+void hangup_unwatch(struct exchange *exchange);
+/* hangup.c: to be called when server->hangup_epoll is readable. */
+void hangup_look(struct http_server *server);

@@ -1,0 +1,214 @@
+/* json_write.c - see json_write.h. */
+#include "collector/http/json_write.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proto/base/must.h"
+
+struct json json_to(struct buf *out)
+{
+    return (struct json){.out = out};
+}
+
+static void before_value(struct json *json)
+{
+    if (json->after_key) {
+        json->after_key = false;
+        return;
+    }
+    if (json->has_item[json->depth])
+        buf_put_char(json->out, ',');
+    json->has_item[json->depth] = true;
+}
+
+static void open_level(struct json *json, bool is_array)
+{
+    before_value(json);
+    must(json->depth < JSON_DEPTH_MAX);
+    json->depth++;
+    json->has_item[json->depth] = false;
+    json->is_array[json->depth] = is_array;
+    buf_put_char(json->out, is_array ? '[' : '{');
+}
+
+void json_object(struct json *json)
+{
+    open_level(json, false);
+}
+
+void json_array(struct json *json)
+{
+    open_level(json, true);
+}
+
+void json_end(struct json *json)
+{
+    must(json->depth > 0 && !json->after_key);
+    buf_put_char(json->out, json->is_array[json->depth] ? ']' : '}');
+    json->depth--;
+}
+
+/* The length of one well-formed UTF-8 sequence at `at`, or 0 (RFC 3629). */
+static size_t utf8_length(const uint8_t *at, size_t left)
+{
+    uint8_t c = at[0];
+    size_t size = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (c < 0xc2 || c > 0xf4 || left < size)
+        return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool is_fit = !(c == 0xe0 && at[1] < 0xa0) && !(c == 0xed && at[1] > 0x9f) &&
+                  !(c == 0xf0 && at[1] < 0x90) && !(c == 0xf4 && at[1] > 0x8f);
+    return is_fit ? size : 0;
+}
+
+static void put_escaped(struct buf *out, uint8_t c)
+{
+    switch (c) {
+    case '"':
+        buf_put_text(out, "\\\"");
+        return;
+    case '\\':
+        buf_put_text(out, "\\\\");
+        return;
+    case '\n':
+        buf_put_text(out, "\\n");
+        return;
+    case '\r':
+        buf_put_text(out, "\\r");
+        return;
+    case '\t':
+        buf_put_text(out, "\\t");
+        return;
+    default:
+        buf_printf(out, "\\u%04x", c);
+    }
+}
+
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void put_quoted(struct buf *out, struct bytes text)
+{
+    buf_put_char(out, '"');
+    for (size_t i = 0; i < text.size;) {
+        size_t start = i;
+        while (i < text.size && is_plain(text.data[i]))
+            i++;
+        buf_put(out, text.data + start, i - start);
+        if (i == text.size)
+            break;
+        uint8_t c = text.data[i];
+        size_t size = c >= 0x80 ? utf8_length(text.data + i, text.size - i) : 0;
+        if (size > 0)
+            buf_put(out, text.data + i, size);
+        else if (c >= 0x80)
+            buf_put_text(out, "\xef\xbf\xbd");
+        else
+            put_escaped(out, c);
+        i += size > 0 ? size : 1;
+    }
+    buf_put_char(out, '"');
+}
+
+void json_key_bytes(struct json *json, struct bytes key)
+{
+    must(!json->after_key);
+    before_value(json);
+    put_quoted(json->out, key);
+    buf_put_char(json->out, ':');
+    json->after_key = true;
+}
+
+void json_key(struct json *json, const char *key)
+{
+    json_key_bytes(json, bytes_of(key));
+}
+
+void json_string(struct json *json, struct bytes text)
+{
+    before_value(json);
+    put_quoted(json->out, text);
+}
+
+void json_text(struct json *json, const char *text)
+{
+    json_string(json, bytes_of(text));
+}
+
+void json_integer(struct json *json, int64_t value)
+{
+    before_value(json);
+    buf_printf(json->out, "%" PRId64, value);
+}
+
+void json_boolean(struct json *json, bool value)
+{
+    before_value(json);
+    buf_put_text(json->out, value ? "true" : "false");
+}
+
+void json_number(struct json *json, double value)
+{
+    must(isfinite(value));
+    char text[32];
+    snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
+    before_value(json);
+    buf_put_text(json->out, text);
+}
+
+void json_raw(struct json *json, struct bytes text)
+{
+    before_value(json);
+    buf_put(json->out, text.data, text.size);
+}
+
+void json_seconds(struct json *json, int64_t ts_ms)
+{
+    before_value(json);
+    uint64_t magnitude = ts_ms < 0 ? 0 - (uint64_t)ts_ms : (uint64_t)ts_ms;
+    char text[32];
+    char *at = text + sizeof text;
+    uint64_t fraction = magnitude % 1000;
+    if (fraction != 0) {
+        *--at = (char)('0' + fraction % 10);
+        *--at = (char)('0' + fraction / 10 % 10);
+        *--at = (char)('0' + fraction / 100);
+        *--at = '.';
+    }
+    uint64_t seconds = magnitude / 1000;
+    do {
+        *--at = (char)('0' + seconds % 10);
+        seconds /= 10;
+    } while (seconds != 0);
+    if (ts_ms < 0)
+        *--at = '-';
+    buf_put(json->out, at, (size_t)(text + sizeof text - at));
+}
+
+void json_instant(struct json *json, int64_t ts_ms)
+{
+    int64_t seconds = ts_ms / 1000;
+    int64_t ms = ts_ms % 1000;
+    if (ms < 0) {
+        ms += 1000;
+        seconds--;
+    }
+    time_t when = (time_t)seconds;
+    struct tm tm = {0};
+    gmtime_r(&when, &tm);
+    char text[64];
+    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + n, sizeof text - n, ".%03dZ", (int)ms);
+    json_text(json, text);
+}

@@ -1,0 +1,383 @@
+/* test_http_server.c - the HTTP server over real sockets on loopback. */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+// cmocka wants the above first
+#include <cmocka.h>
+
+#include "collector/http/server.h"
+#include "collector/http/users.h"
+#include "proto/base/error.h"
+
+/* What the handlers of this test share. */
+struct stage {
+    atomic_int slow_running;
+    atomic_bool slow_saw_hangup;
+    atomic_bool release;
+    struct http_pending *kept;
+};
+
+static void handle_echo(struct http_request *request, struct http_response *response)
+{
+    response->content_type = "text/plain";
+    for (size_t i = 0; i < request->parameter_count; i++)
+        buf_printf(&response->body, "%s=%s;", request->parameters[i].name,
+                   request->parameters[i].value);
+    buf_printf(&response->body, "rest=%s;body=%zu;user=%s", request->rest, request->body.size,
+               request->user);
+}
+
+static void handle_large(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    response->content_type = "text/plain";
+    for (int i = 0; i < 10000; i++)
+        buf_put_text(&response->body, "0123456789");
+}
+
+static void handle_slow(struct http_request *request, struct http_response *response)
+{
+    struct stage *stage = request->context;
+    stage->slow_running++;
+    while (!stage->release && !__atomic_load_n(&request->cancelled, __ATOMIC_RELAXED))
+        usleep(1000);
+    stage->slow_saw_hangup = __atomic_load_n(&request->cancelled, __ATOMIC_RELAXED);
+    buf_put_text(&response->body, "slow");
+    stage->slow_running--;
+}
+
+static void *finish_later(void *pending)
+{
+    http_finish(pending);
+    return NULL;
+}
+
+static void handle_later(struct http_request *request, struct http_response *response,
+                         struct http_pending *pending)
+{
+    buf_printf(&response->body, "stored %zu", request->body.size);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, finish_later, pending), 0);
+    pthread_detach(thread);
+}
+
+static const struct http_route routes[] = {
+    {HTTP_GET | HTTP_POST, "/echo", ROLE_VIEWER, .handler = handle_echo, .body_limit = 1000},
+    {HTTP_GET, "/below/*", ROLE_VIEWER, .handler = handle_echo},
+    {HTTP_GET, "/large", ROLE_NONE, .handler = handle_large},
+    {HTTP_GET, "/slow", ROLE_NONE, .slow = true, .handler = handle_slow},
+    {HTTP_POST, "/later", ROLE_WRITER, .later = handle_later},
+    {HTTP_POST, "/change", ROLE_OPERATOR, .handler = handle_echo},
+};
+
+/* ---- a server on a thread of its own, so that a test can be a plain client ---------------- */
+
+struct fixture {
+    struct stage stage;
+    uv_loop_t loop;
+    uv_async_t stop;
+    pthread_t thread;
+    struct http_server *server;
+    unsigned port;
+};
+
+static void on_stop(uv_async_t *stop)
+{
+    struct fixture *fixture = stop->data;
+    http_server_close(fixture->server);
+    uv_close((uv_handle_t *)stop, NULL);
+}
+
+static void *run_loop(void *loop)
+{
+    uv_run(loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void start(struct fixture *fixture, const char *users_path)
+{
+    memset(fixture, 0, sizeof *fixture);
+    assert_int_equal(uv_loop_init(&fixture->loop), 0);
+    uv_async_init(&fixture->loop, &fixture->stop, on_stop);
+    fixture->stop.data = fixture;
+    struct http_options options = {.listen = "127.0.0.1:0", .users_path = users_path};
+    struct diagnosis why = {0};
+    int error = http_server_open(&fixture->loop, &options, routes,
+                                 sizeof routes / sizeof *routes, &fixture->stage,
+                                 &fixture->server, &why);
+    if (error != 0)
+        fail_msg("%s", why.text);
+    fixture->port = http_server_port(fixture->server);
+    assert_int_equal(pthread_create(&fixture->thread, NULL, run_loop, &fixture->loop), 0);
+}
+
+static void stop(struct fixture *fixture)
+{
+    uv_async_send(&fixture->stop);
+    pthread_join(fixture->thread, NULL);
+    assert_int_equal(uv_loop_close(&fixture->loop), 0);
+}
+
+static int dial(const struct fixture *fixture)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)fixture->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* Sends a request that ends its connection; the whole answer, malloc'd. */
+static char *talk(const struct fixture *fixture, const char *request)
+{
+    int fd = dial(fixture);
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    struct buf answer = {0};
+    ssize_t n = 0;
+    while ((n = read(fd, buf_reserve(&answer, 65536), 65536)) > 0)
+        answer.size += (size_t)n;
+    close(fd);
+    char *text = strdup(buf_text(&answer));
+    buf_done(&answer);
+    return text;
+}
+
+#define END "Host: here\r\nConnection: close\r\n\r\n"
+
+static void expect(const struct fixture *fixture, const char *request, const char *status,
+                   const char *content)
+{
+    char *answer = talk(fixture, request);
+    if (strncmp(answer + strlen("HTTP/1.1 "), status, strlen(status)) != 0 ||
+        strstr(answer, content) == NULL)
+        fail_msg("asked:\n%s\nwanted %s and \"%s\", got:\n%s", request, status, content, answer);
+    free(answer);
+}
+
+static void routes_answer_and_others_are_told(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture, "GET /echo?a=1&b=x%20y+z HTTP/1.1\r\n" END, "200", "a=1;b=x y z;rest=;");
+    expect(&fixture, "GET /below/a/b HTTP/1.1\r\n" END, "200", "rest=a/b;");
+    expect(&fixture, "GET /nowhere HTTP/1.1\r\n" END, "404", "\r\n\r\n404 page not found\n");
+    expect(&fixture, "PUT /echo HTTP/1.1\r\n" END, "405", "Method Not Allowed");
+    expect(&fixture, "HEAD /echo HTTP/1.1\r\n" END, "200", "Content-Length: 18\r\n");
+    expect(&fixture, "OPTIONS /anything HTTP/1.1\r\n" END, "204", "Allow: GET");
+    stop(&fixture);
+}
+
+static void form_parameters_come_before_those_of_the_url(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture,
+           "POST /echo?q=url&only=1 HTTP/1.1\r\nContent-Length: 6\r\n"
+           "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n" END "q=form",
+           "200", "q=form;q=url;only=1;");
+    expect(&fixture,
+           "POST /echo?q=url HTTP/1.1\r\nContent-Length: 6\r\nContent-Type: text/plain\r\n" END
+           "q=form",
+           "200", "\r\n\r\nq=url;rest=;body=6");
+    stop(&fixture);
+}
+
+static void a_body_past_the_limit_is_refused(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture, "POST /echo HTTP/1.1\r\nContent-Length: 1001\r\n" END, "413", "too large");
+    stop(&fixture);
+}
+
+static void a_large_answer_is_compressed_for_those_who_can_read_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture, "GET /large HTTP/1.1\r\nAccept-Encoding: gzip\r\n" END, "200",
+           "Content-Encoding: gzip");
+    expect(&fixture, "GET /large HTTP/1.1\r\n" END, "200", "Content-Length: 100000\r\n");
+    stop(&fixture);
+}
+
+static void wait_until(const atomic_int *value, int wanted)
+{
+    for (int i = 0; i < 5000 && *value != wanted; i++)
+        usleep(1000);
+    assert_int_equal(*value, wanted);
+}
+
+static void a_slow_route_holds_nobody_up(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    int fd = dial(&fixture);
+    const char *request = "GET /slow HTTP/1.1\r\n" END;
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    wait_until(&fixture.stage.slow_running, 1);
+    expect(&fixture, "GET /echo HTTP/1.1\r\n" END, "200", "rest=");
+    fixture.stage.release = true;
+    char answer[4096] = "";
+    assert_true(read(fd, answer, sizeof answer - 1) > 0);
+    assert_non_null(strstr(answer, "\r\n\r\nslow"));
+    close(fd);
+    stop(&fixture);
+}
+
+static void a_client_that_hangs_up_cancels_its_request(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    int fd = dial(&fixture);
+    const char *request = "GET /slow HTTP/1.1\r\n" END;
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    wait_until(&fixture.stage.slow_running, 1);
+    close(fd);
+    wait_until(&fixture.stage.slow_running, 0);
+    assert_true(fixture.stage.slow_saw_hangup);
+    expect(&fixture, "GET /echo HTTP/1.1\r\n" END, "200", "rest=");
+    stop(&fixture);
+}
+
+static void closing_cancels_what_runs_and_waits_for_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    int fd = dial(&fixture);
+    const char *request = "GET /slow HTTP/1.1\r\n" END;
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    wait_until(&fixture.stage.slow_running, 1);
+    stop(&fixture);
+    assert_true(fixture.stage.slow_saw_hangup);
+    close(fd);
+}
+
+static void a_later_route_answers_from_another_thread(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    for (int i = 0; i < 50; i++)
+        expect(&fixture, "POST /later HTTP/1.1\r\nContent-Length: 4\r\n" END "data", "200",
+               "stored 4");
+    stop(&fixture);
+}
+
+static void another_sites_page_changes_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture,
+           "POST /change HTTP/1.1\r\nContent-Length: 0\r\nOrigin: http://evil.example\r\n" END,
+           "403", "Forbidden");
+    expect(&fixture, "POST /change HTTP/1.1\r\nContent-Length: 0\r\nOrigin: http://here\r\n" END,
+           "200", "rest=");
+    expect(&fixture, "POST /change HTTP/1.1\r\nContent-Length: 0\r\n" END, "200", "rest=");
+    stop(&fixture);
+}
+
+static void write_users(char path[64])
+{
+    char password[USERS_HASH_BYTES];
+    char token[USERS_HASH_BYTES];
+    assert_int_equal(users_hash_password("secret", password), 0);
+    assert_int_equal(users_hash_token("tttttt", token), 0);
+    snprintf(path, 64, "/tmp/test_http_server.XXXXXX");
+    int fd = mkstemp(path);
+    dprintf(fd,
+            "users:\n  - {name: li, role: viewer, password_hash: \"%s\"}\n"
+            "tokens:\n  - {name: sender, role: writer, token_hash: \"%s\"}\n",
+            password, token);
+    close(fd);
+}
+
+static void roles_decide_who_may_do_what(void **state)
+{
+    (void)state;
+    char path[64];
+    write_users(path);
+    struct fixture fixture;
+    start(&fixture, path);
+    expect(&fixture, "GET /large HTTP/1.1\r\n" END, "200", "0123456789");
+    expect(&fixture, "GET /echo HTTP/1.1\r\n" END, "401", "WWW-Authenticate: Basic");
+    for (int i = 0; i < 2; i++) { /* hashed, then remembered; li:secret */
+        expect(&fixture, "GET /echo HTTP/1.1\r\nAuthorization: Basic bGk6c2VjcmV0\r\n" END,
+               "200", "user=li");
+        expect(&fixture,
+               "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n"
+               "Authorization: Basic bGk6c2VjcmV0\r\n" END "abc",
+               "200", "body=3;user=li");
+    }
+    /* li:wrong */
+    expect(&fixture, "GET /echo HTTP/1.1\r\nAuthorization: Basic bGk6d3Jvbmc=\r\n" END, "401",
+           "Unauthorized");
+    expect(&fixture,
+           "POST /change HTTP/1.1\r\nContent-Length: 0\r\n"
+           "Authorization: Basic bGk6c2VjcmV0\r\n" END,
+           "403", "Forbidden");
+    expect(&fixture,
+           "POST /later HTTP/1.1\r\nContent-Length: 1\r\nAuthorization: Bearer tttttt\r\n" END
+           "x",
+           "200", "stored 1");
+    expect(&fixture, "GET /echo HTTP/1.1\r\nAuthorization: Bearer tttttt\r\n" END, "403",
+           "Forbidden");
+    stop(&fixture);
+    unlink(path);
+}
+
+static void off_loopback_needs_users_and_tls(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct http_server *server = NULL;
+    struct diagnosis why = {0};
+    struct http_options options = {.listen = "0.0.0.0:0"};
+    assert_int_equal(http_server_open(&loop, &options, routes, 1, NULL, &server, &why),
+                     ERR_REFUSED);
+    assert_non_null(strstr(why.text, "behind_proxy"));
+    options.behind_proxy = true;
+    why.text[0] = '\0';
+    assert_int_equal(http_server_open(&loop, &options, routes, 1, NULL, &server, &why), 0);
+    http_server_close(server);
+    options = (struct http_options){.listen = "nonsense"};
+    assert_int_equal(http_server_open(&loop, &options, routes, 1, NULL, &server, &why),
+                     ERR_INVALID);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_answer_and_others_are_told),
+        cmocka_unit_test(form_parameters_come_before_those_of_the_url),
+        cmocka_unit_test(a_body_past_the_limit_is_refused),
+        cmocka_unit_test(a_large_answer_is_compressed_for_those_who_can_read_it),
+        cmocka_unit_test(a_slow_route_holds_nobody_up),
+        cmocka_unit_test(a_client_that_hangs_up_cancels_its_request),
+        cmocka_unit_test(closing_cancels_what_runs_and_waits_for_it),
+        cmocka_unit_test(a_later_route_answers_from_another_thread),
+        cmocka_unit_test(another_sites_page_changes_nothing),
+        cmocka_unit_test(roles_decide_who_may_do_what),
+        cmocka_unit_test(off_loopback_needs_users_and_tls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
