@@ -3,7 +3,8 @@
  *
  * (Formats are drawn in columns.c.)  Lossless bit for bit.  A BASED column is coded against the
  * main samples of an earlier, acknowledged batch of the same epoch: unchanged values cost one
- * bit or less, small decimal steps one or two bytes.  Which form is smaller is decided per batch.
+ * bit or less, small decimal steps one or two bytes.  Which form is smaller is decided per
+ * batch.
  */
 #pragma once
 
@@ -18,13 +19,14 @@ int columns_encode(const struct sample_columns *samples, const struct sample_col
                    uint64_t base_number, struct arena *arena, struct coded_columns *ret_coded);
 
 /* The columns again, in `arena`.  `base` must be the columns of coded->base_number when the
- * coding is BASED (ERR_INVALID if NULL).  Bytes may come from anybody: ERR_MALFORMED, ERR_LIMIT,
- * ERR_NOMEM. */
+ * coding is BASED (ERR_INVALID if NULL).  Bytes may come from anybody: ERR_MALFORMED,
+ * ERR_LIMIT, ERR_NOMEM. */
 int columns_decode(const struct coded_columns *coded, const struct sample_columns *base,
                    struct arena *arena, struct sample_columns *ret_samples);
 
 /* A whole batch, both ways.  batch_code() computes the content hash over plain_write() of
- * `plain`; batch_plain() checks it: ERR_CORRUPT if it differs.  Late groups are always PLAIN. */
+ * `plain`; batch_plain() checks it: ERR_CORRUPT if it differs.  Late groups are always PLAIN.
+ */
 int batch_code(const struct plain_batch *plain, uint64_t number,
                const struct sample_columns *base, uint64_t base_number, struct arena *arena,
                struct coded_batch *ret_coded);

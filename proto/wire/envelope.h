@@ -39,8 +39,13 @@ struct label {
 };
 
 enum metric_type { /* numbers are the wire's */
-    METRIC_UNKNOWN, METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMARY,
-    METRIC_INFO, METRIC_UNTYPED
+                   METRIC_UNKNOWN,
+                   METRIC_COUNTER,
+                   METRIC_GAUGE,
+                   METRIC_HISTOGRAM,
+                   METRIC_SUMMARY,
+                   METRIC_INFO,
+                   METRIC_UNTYPED
 };
 
 struct definition {
@@ -72,8 +77,13 @@ struct stream_state {
 enum standing { STANDING_UNKNOWN, STANDING_PENDING, STANDING_APPROVED };
 
 enum refusal_reason {
-    REFUSAL_UNSPECIFIED, REFUSAL_DUPLICATE_CONNECTION, REFUSAL_PROTOCOL, REFUSAL_TOKEN,
-    REFUSAL_INSTANCE_TAKEN, REFUSAL_REVOKED, REFUSAL_MALFORMED
+    REFUSAL_UNSPECIFIED,
+    REFUSAL_DUPLICATE_CONNECTION,
+    REFUSAL_PROTOCOL,
+    REFUSAL_TOKEN,
+    REFUSAL_INSTANCE_TAKEN,
+    REFUSAL_REVOKED,
+    REFUSAL_MALFORMED
 };
 
 enum columns_coding { COLUMNS_PLAIN, COLUMNS_BASED };
@@ -180,8 +190,16 @@ struct refusal {
 
 enum envelope_kind {
     ENVELOPE_UNKNOWN, /* from the future: skip it */
-    ENVELOPE_HELLO, ENVELOPE_RESUME, ENVELOPE_DEFINITIONS, ENVELOPE_BATCHES, ENVELOPE_GAP,
-    ENVELOPE_ACK, ENVELOPE_POLICY, ENVELOPE_PING, ENVELOPE_PONG, ENVELOPE_NEED_KEY,
+    ENVELOPE_HELLO,
+    ENVELOPE_RESUME,
+    ENVELOPE_DEFINITIONS,
+    ENVELOPE_BATCHES,
+    ENVELOPE_GAP,
+    ENVELOPE_ACK,
+    ENVELOPE_POLICY,
+    ENVELOPE_PING,
+    ENVELOPE_PONG,
+    ENVELOPE_NEED_KEY,
     ENVELOPE_REFUSAL
 };
 
@@ -205,6 +223,6 @@ struct envelope {
 /* Appends the message to `out`; scratch memory comes from `arena`.  ERR_LIMIT, ERR_NOMEM. */
 int envelope_encode(const struct envelope *envelope, struct arena *arena, struct buf *out);
 
-/* Decodes bytes that may come from anybody.  Everything ret_envelope points to lives in `arena`;
- * `message` may be reused at once.  ERR_MALFORMED, ERR_LIMIT, ERR_NOMEM. */
+/* Decodes bytes that may come from anybody.  Everything ret_envelope points to lives in
+ * `arena`; `message` may be reused at once.  ERR_MALFORMED, ERR_LIMIT, ERR_NOMEM. */
 int envelope_decode(struct bytes message, struct arena *arena, struct envelope *ret_envelope);

@@ -1,8 +1,8 @@
 /*
  * plain.h - one batch in memory: what a probe's tick produced, and what the collector stores.
  *
- * This is the form both programs work with; the spool keeps it serialized (plain_write), the wire
- * codes it (envelope.h), the content hash is taken over it.  protobuf types never leave
+ * This is the form both programs work with; the spool keeps it serialized (plain_write), the
+ * wire codes it (envelope.h), the content hash is taken over it.  protobuf types never leave
  * proto/wire/.
  *
  *   plain serialization, little-endian, version byte first (see plain.c for the table):
@@ -11,8 +11,8 @@
  *     late groups | ended refs | log chunks | records
  *   The XXH3-64 of exactly these bytes is the batch's content hash.
  *
- * Limits are checked by plain_read() and by the encoders alike.  Everything a read yields points
- * into the arena or the input, whichever the function says.
+ * Limits are checked by plain_read() and by the encoders alike.  Everything a read yields
+ * points into the arena or the input, whichever the function says.
  */
 #pragma once
 
@@ -24,8 +24,8 @@
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
 
-#define BATCH_SAMPLES_MAX     ((size_t)65536) /* refs a batch, late ones included */
-#define BATCH_PLAIN_BYTES_MAX ((size_t)4 << 20)
+#define BATCH_SAMPLES_MAX     ((size_t)65536)   /* refs a batch, late ones included */
+#define BATCH_PLAIN_BYTES_MAX ((size_t)2 << 20) /* so that any batch fits an envelope */
 #define BATCH_LATE_MAX        ((size_t)256)
 #define BATCH_LOG_CHUNKS_MAX  ((size_t)256)
 #define BATCH_LOG_LINES_MAX   ((size_t)65536)

@@ -1,0 +1,199 @@
+/*
+ * envelope_write_batch.c - batches into protobuf-c's structures.
+ *
+ * Log lines are compressed as one block a chunk where that saves an eighth; else they travel as
+ * they are.
+ */
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+#include "proto/wire/envelope_parts.h"
+#include "proto/wire/packed.h"
+
+static int columns_to_wire(const struct coded_columns *columns, struct arena *arena,
+                           Wire__SampleColumns **ret_wire)
+{
+    Wire__SampleColumns *wire = message_new(arena, &wire__sample_columns__descriptor);
+    if (wire == NULL)
+        return ERR_NOMEM;
+    wire->coding = (Wire__SampleColumns__Coding)columns->coding;
+    wire->count = columns->count;
+    wire->base_number = columns->base_number;
+    wire->data = binary_of(columns->data);
+    wire->compression = columns->compression;
+    *ret_wire = wire;
+    return 0;
+}
+
+static int late_to_wire(const struct coded_batch *batch, struct arena *arena, Wire__Batch *wire)
+{
+    Wire__Late **late = arena_alloc(arena, batch->late_count, sizeof *late);
+    if (late == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < batch->late_count; i++) {
+        late[i] = message_new(arena, &wire__late__descriptor);
+        if (late[i] == NULL)
+            return ERR_NOMEM;
+        late[i]->offset_ms = batch->late[i].offset_ms;
+        int error = columns_to_wire(&batch->late[i].samples, arena, &late[i]->samples);
+        if (error != 0)
+            return error;
+    }
+    wire->late = late;
+    wire->n_late = batch->late_count;
+    return 0;
+}
+
+static int lines_to_wire(const struct log_chunk *chunk, struct arena *arena,
+                         Wire__LogLine ***ret_wire)
+{
+    Wire__LogLine **wire = arena_alloc(arena, chunk->count, sizeof *wire);
+    if (wire == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < chunk->count; i++) {
+        wire[i] = message_new(arena, &wire__log_line__descriptor);
+        if (wire[i] == NULL)
+            return ERR_NOMEM;
+        wire[i]->offset = chunk->lines[i].offset;
+        wire[i]->ts_ms = chunk->lines[i].ts_ms;
+        wire[i]->severity = chunk->lines[i].severity;
+        wire[i]->text = binary_of(chunk->lines[i].text);
+        wire[i]->flags = chunk->lines[i].flags;
+    }
+    *ret_wire = wire;
+    return 0;
+}
+
+/* Moves the lines into `data` if they get smaller. */
+static int pack_lines(Wire__LogChunk *chunk, struct arena *arena)
+{
+    Wire__LogLines lines = WIRE__LOG_LINES__INIT;
+    struct bytes packed;
+
+    lines.lines = chunk->lines;
+    lines.n_lines = chunk->n_lines;
+    size_t size = wire__log_lines__get_packed_size(&lines);
+    uint8_t *raw = arena_alloc(arena, size, 1);
+    if (raw == NULL)
+        return ERR_NOMEM;
+    must(wire__log_lines__pack(&lines, raw) == size);
+    int error = packed_make((struct bytes){raw, size}, arena, &packed);
+    if (error == ERR_LIMIT)
+        return 0;
+    if (error != 0)
+        return error;
+    chunk->lines = NULL;
+    chunk->n_lines = 0;
+    chunk->data = binary_of(packed);
+    chunk->data_size = size;
+    return 0;
+}
+
+static int logs_to_wire(const struct coded_batch *batch, struct arena *arena, Wire__Batch *wire)
+{
+    Wire__LogChunk **logs = arena_alloc(arena, batch->log_count, sizeof *logs);
+    if (logs == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < batch->log_count; i++) {
+        logs[i] = message_new(arena, &wire__log_chunk__descriptor);
+        if (logs[i] == NULL)
+            return ERR_NOMEM;
+        logs[i]->file_id = batch->logs[i].file_id;
+        logs[i]->path = binary_of(batch->logs[i].path);
+        logs[i]->n_lines = batch->logs[i].count;
+        int error = lines_to_wire(&batch->logs[i], arena, &logs[i]->lines);
+        if (error == 0)
+            error = pack_lines(logs[i], arena);
+        if (error != 0)
+            return error;
+    }
+    wire->logs = logs;
+    wire->n_logs = batch->log_count;
+    return 0;
+}
+
+static int records_to_wire(const struct coded_batch *batch, struct arena *arena,
+                           Wire__Batch *wire)
+{
+    Wire__Record **records = arena_alloc(arena, batch->record_count, sizeof *records);
+    if (records == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < batch->record_count; i++) {
+        records[i] = message_new(arena, &wire__record__descriptor);
+        if (records[i] == NULL)
+            return ERR_NOMEM;
+        records[i]->kind = batch->records[i].kind;
+        records[i]->ts_ms = batch->records[i].ts_ms;
+        records[i]->data = binary_of(batch->records[i].data);
+    }
+    wire->records = records;
+    wire->n_records = batch->record_count;
+    return 0;
+}
+
+static size_t varint_put(uint8_t *to, uint64_t value)
+{
+    size_t size = 0;
+    while (value >= 0x80) {
+        to[size++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    to[size++] = (uint8_t)value;
+    return size;
+}
+
+/* The first ref, then deltas, each at most four bytes because REFS_MAX has 24 bits. */
+static int ended_to_wire(const struct coded_batch *batch, struct arena *arena,
+                         Wire__Batch *wire)
+{
+    uint8_t *data = arena_alloc(arena, batch->ended_count, 4);
+    size_t size = 0;
+    if (data == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < batch->ended_count; i++)
+        size += varint_put(data + size,
+                           i == 0 ? batch->ended[0] : batch->ended[i] - batch->ended[i - 1]);
+    wire->ended = binary_of((struct bytes){data, size});
+    return 0;
+}
+
+static int batch_to_wire(const struct coded_batch *batch, struct arena *arena,
+                         Wire__Batch **ret_wire)
+{
+    Wire__Batch *wire = message_new(arena, &wire__batch__descriptor);
+    if (wire == NULL)
+        return ERR_NOMEM;
+    wire->number = batch->number;
+    wire->definition_count = batch->definition_count;
+    wire->tick_ms = batch->tick_ms;
+    wire->content_hash = batch->content_hash;
+    int error = columns_to_wire(&batch->samples, arena, &wire->samples);
+    if (error == 0)
+        error = late_to_wire(batch, arena, wire);
+    if (error == 0)
+        error = logs_to_wire(batch, arena, wire);
+    if (error == 0)
+        error = records_to_wire(batch, arena, wire);
+    if (error == 0)
+        error = ended_to_wire(batch, arena, wire);
+    *ret_wire = wire;
+    return error;
+}
+
+int batch_group_to_wire(const struct batch_group *group, struct arena *arena,
+                        Wire__BatchGroup **ret_wire)
+{
+    Wire__BatchGroup *wire = message_new(arena, &wire__batch_group__descriptor);
+    Wire__Batch **items = arena_alloc(arena, group->count, sizeof *items);
+    if (wire == NULL || items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < group->count; i++) {
+        int error = batch_to_wire(&group->items[i], arena, &items[i]);
+        if (error != 0)
+            return error;
+    }
+    wire->epoch = group->epoch;
+    wire->items = items;
+    wire->n_items = group->count;
+    *ret_wire = wire;
+    return 0;
+}
