@@ -1,0 +1,162 @@
+/*
+ * silence.c - what the collector saw of a host at the time: up, and "absent since".
+ *
+ * A stream is silent when nothing of it was stored for three of its intervals, and at least
+ * three seconds.  Then the time of its last tick is handed to the store, which shows a stale
+ * marker behind the last sample of each of its series until later samples arrive.  `up` is
+ * written at the probe's interval and never rewritten: 1 heard, 0 silent.
+ *
+ * After a restart of the collector nobody has been heard; every stream gets the same grace before
+ * it counts as silent, and no `up` is written for it until then.
+ */
+#include <stdlib.h>
+
+#include "collector/ingest/state.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#define MISSED_INTERVALS 3
+#define SILENCE_MS_MIN   3000
+#define UP_SAMPLES_MAX   4096
+
+struct up_write {
+    struct store_write write;
+    struct store_sample samples[UP_SAMPLES_MAX];
+    struct ingest *ingest;
+};
+
+struct walk {
+    struct ingest *ingest;
+    mono_ns now;
+    int64_t now_ms;
+    struct up_write *up;
+};
+
+static int64_t patience_ms(const struct key_entry *entry)
+{
+    int64_t ms = MISSED_INTERVALS * entry->interval_ms;
+    return ms < SILENCE_MS_MIN ? SILENCE_MS_MIN : ms;
+}
+
+/* -- after a restart ------------------------------------------------------------------------ */
+
+static int load_row(void *context, struct bytes key, struct bytes value)
+{
+    struct ingest *ingest = context;
+    struct reader reader = reader_of(value);
+    if (key.size != STREAM_KEY_BYTES - 8 || key.data[key.size - 1] != STREAM_NUMBERS)
+        return 0;
+    struct key_entry *entry = keys_find(&ingest->keys, key.data + 7);
+    (void)reader_u8(&reader);
+    int64_t last_tick_ms = reader_zigzag(&reader);
+    if (entry != NULL && !reader.failed && last_tick_ms > entry->last_tick_ms)
+        entry->last_tick_ms = last_tick_ms;
+    return 0;
+}
+
+void silence_load(struct ingest *ingest)
+{
+    (void)store_state_scan(ingest->store, bytes_of("stream/"), load_row, ingest);
+}
+
+/* -- hearing -------------------------------------------------------------------------------- */
+
+void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms)
+{
+    if (tick_ms <= entry->last_tick_ms)
+        return; /* backlog says nothing of now */
+    entry->last_tick_ms = tick_ms;
+    entry->heard_mono_ns = clock_mono(ingest->clock);
+    if (entry->absent) {
+        entry->absent = false;
+        store_set_absent(ingest->store, entry->source, 0);
+        log_info("ingest", "%s is heard again", entry->instance);
+    }
+}
+
+static void resolve_up(struct ingest *ingest, struct key_entry *entry)
+{
+    static const struct metadata metadata = {.type = METRIC_GAUGE};
+    struct label pairs[SERIES_LABELS_MAX + 3];
+    const struct labels *labels;
+    size_t count = 0;
+    pairs[count++] = (struct label){bytes_of(LABEL_NAME), bytes_of("up")};
+    pairs[count++] = (struct label){bytes_of("job"), bytes_of(entry->job)};
+    pairs[count++] = (struct label){bytes_of("instance"), bytes_of(entry->instance)};
+    for (size_t i = 0; i < entry->label_count; i++)
+        pairs[count++] = entry->labels[i];
+    arena_reset(&ingest->scratch);
+    if (labels_build(pairs, count, &ingest->scratch, &labels) == 0)
+        (void)store_series_resolve(ingest->store, labels, &metadata, &entry->up);
+}
+
+/* -- the timer ------------------------------------------------------------------------------ */
+
+static void up_written(struct store_write *write, int error)
+{
+    struct up_write *up = write->context;
+    struct rules *rules = up->ingest->rules;
+    if (error == 0 && rules != NULL)
+        for (size_t i = 0; i < write->sample_count; i++)
+            rules_touch(rules, &write->samples[i].series, 1);
+    free(up);
+}
+
+static void write_up(struct walk *walk, struct key_entry *entry)
+{
+    if (walk->now < entry->up_due_mono_ns)
+        return;
+    if (entry->up == NULL)
+        resolve_up(walk->ingest, entry);
+    if (walk->up == NULL) {
+        walk->up = calloc(1, sizeof *walk->up);
+        if (walk->up == NULL)
+            return;
+        walk->up->ingest = walk->ingest;
+    }
+    struct store_write *write = &walk->up->write;
+    if (entry->up == NULL || write->sample_count == UP_SAMPLES_MAX)
+        return; /* the next timer takes the rest */
+    walk->up->samples[write->sample_count++] =
+        (struct store_sample){entry->up, walk->now_ms, entry->absent ? 0 : 1};
+    entry->up_due_mono_ns = walk->now + (mono_ns)entry->interval_ms * NS_PER_MS;
+}
+
+static void look_at(void *context, struct key_entry *entry)
+{
+    struct walk *walk = context;
+    if (entry->standing != KEY_APPROVED)
+        return;
+    mono_ns heard = entry->heard_mono_ns;
+    bool heard_since_start = heard > walk->ingest->started_mono;
+    if (heard < walk->ingest->started_mono)
+        heard = walk->ingest->started_mono;
+    bool silent = (int64_t)((walk->now - heard) / NS_PER_MS) >= patience_ms(entry);
+    if (silent && !entry->absent) {
+        entry->absent = true;
+        store_set_absent(walk->ingest->store, entry->source,
+                         entry->last_tick_ms > 0 ? entry->last_tick_ms : 1);
+        entry->up_due_mono_ns = 0;
+        log_warn("ingest", "%s has gone silent; its last tick is %lld", entry->instance,
+                 (long long)entry->last_tick_ms);
+    }
+    if (entry->absent || heard_since_start)
+        write_up(walk, entry);
+}
+
+void silence_timer(struct ingest *ingest, mono_ns now)
+{
+    struct walk walk = {ingest, now, clock_unix_ms(ingest->clock), NULL};
+    keys_each(&ingest->keys, look_at, &walk);
+    if (walk.up == NULL)
+        return;
+    if (walk.up->write.sample_count == 0) {
+        free(walk.up);
+        return;
+    }
+    walk.up->write.samples = walk.up->samples;
+    walk.up->write.done = up_written;
+    walk.up->write.context = walk.up;
+    if (store_write_submit(ingest->store, &walk.up->write) != 0)
+        free(walk.up);
+}

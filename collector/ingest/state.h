@@ -1,0 +1,153 @@
+/*
+ * state.h - the ingest thread's own data, shared by the files of this folder only.
+ *
+ * Everything here is owned by the ingest thread.  `lock` is held by it while it handles a message
+ * or a timer (never while it waits for a commit it could not do without: approvals), so that
+ * other threads can print the tables.
+ *
+ *   message --> session.c (who?) --> intake.c (batches) --> store write --> completion --> Ack
+ *                    \--> keys.c, token.c (may it?)           \--> silence.c (was it heard?)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "collector/ingest/ingest.h"
+#include "collector/ingest/keys.h"
+#include "collector/ingest/stream.h"
+#include "collector/rules/rules.h"
+#include "collector/store/store.h"
+#include "proto/base/arena.h"
+#include "proto/base/clock.h"
+#include "proto/wire/envelope.h"
+#include "proto/wire/zmq_watch.h"
+
+#define ROUTING_ID_BYTES_MAX 255
+#define ARENA_BYTES          ((size_t)64 << 20)
+#define WINDOW_BYTES_DEFAULT (UINT64_C(1) << 20)
+#define SERIES_LIMIT_DEFAULT UINT64_C(50000)
+
+/* One connection that has said Hello. */
+struct session {
+    uint8_t routing_id[ROUTING_ID_BYTES_MAX];
+    size_t routing_id_size;
+    struct key_entry *entry;
+    struct stream *streams;
+    mono_ns heard_mono;     /* any message */
+    mono_ns pinged_mono;
+    mono_ns challenged_mono; /* a second connection asked at this time; 0: none */
+    bool dropped_a_write;   /* the store refused one: tell where we stand when it recovers */
+    struct session *next;
+};
+
+/* What is being gathered, or flies, for one stream. */
+struct intake_write {
+    struct store_write write;  /* context: this */
+    struct ingest *ingest;
+    struct stream *stream;
+    struct session *session;
+    struct arena arena;        /* log lines, keys and values of puts */
+    struct store_sample *samples;
+    size_t sample_count, sample_capacity;
+    struct store_log_chunk *logs;
+    size_t log_count, log_capacity;
+    struct store_put *puts;
+    size_t put_count, put_capacity;
+    struct range_set stored_after;
+    int64_t last_tick_ms;
+    uint64_t definitions_after; /* refs known when it was submitted */
+    uint64_t batch_count;
+    int result;
+    bool orphan;                  /* its session ended: free it when it lands */
+    struct intake_write *next;    /* the landed list's */
+};
+
+struct ingest_counters {
+    uint64_t messages, malformed, unknown_kinds, batches, samples, log_lines, duplicates,
+        conflicts, gaps, gap_numbers, need_key, pending_refused, duplicate_connections,
+        revoked_refused, token_refused, series_refused_limit, series_refused_labels,
+        samples_refused, store_refused, handshakes, acks;
+};
+
+struct ingest {
+    /* fixed after ingest_open() */
+    struct ingest_options options;
+    struct store *store;
+    char *endpoint, *key_directory;
+    const struct clock *clock;
+    void *zmq;
+    struct curve_pair pair;
+    uv_thread_t thread;
+
+    /* the ingest thread's */
+    uv_loop_t loop;
+    void *router, *zap;
+    struct zmq_watch router_watch, zap_watch;
+    uv_async_t wake;  /* landed writes, commands, stop */
+    uv_timer_t timer; /* silence, pings, retries */
+    struct arena scratch; /* one message */
+    struct buf out;       /* one answer */
+    struct session *sessions;
+    size_t flying_count;
+    mono_ns started_mono;
+
+    /* under lock: tables that other threads print */
+    uv_mutex_t lock;
+    struct key_table keys;
+    struct ingest_counters counters;
+
+    /* under landing_lock: handed over by the writer thread */
+    uv_mutex_t landing_lock;
+    struct intake_write *landed;
+    struct command *commands;
+    bool stop;
+    struct rules *_Atomic rules;
+};
+
+/* session.c */
+void session_message(struct ingest *ingest, struct bytes routing_id,
+                     const uint8_t key[CURVE_KEY_BYTES], const char *address,
+                     struct bytes message, bool *ret_drop_connection);
+void session_timer(struct ingest *ingest, mono_ns now);
+void session_end(struct ingest *ingest, struct session *session);
+struct stream *session_stream(struct ingest *ingest, struct session *session, uint64_t epoch,
+                              bool make);
+/* Greets an approved session with its Resume (approval by an operator). */
+void session_greet(struct ingest *ingest, struct session *session);
+/* Encodes and sends; false if the peer is gone. */
+bool session_send(struct ingest *ingest, const struct session *session,
+                  const struct envelope *envelope);
+
+/* intake.c: both return 0, or ERR_MALFORMED when the sender must lose its connection. */
+int intake_batches(struct ingest *ingest, struct session *session,
+                   const struct batch_group *group);
+int intake_definitions(struct ingest *ingest, struct session *session,
+                       const struct definitions *definitions);
+int intake_gap(struct ingest *ingest, struct session *session, const struct gap *gap);
+/* Submits what has been gathered for a stream, unless something flies. */
+void intake_submit(struct ingest *ingest, struct stream *stream);
+/* Takes over what has landed: publishes numbers, acknowledges. */
+void intake_land(struct ingest *ingest);
+/* The session ends: its gathered writes go, its flying one becomes an orphan. */
+void intake_forget(struct ingest *ingest, struct session *session);
+/* An event of this host into its "@events" log, within the gathered write of its stream. */
+void intake_event(struct ingest *ingest, struct intake_write *write, const char *kind,
+                  const char *text);
+
+/* intake_write.c */
+struct intake_write *intake_write_of(struct ingest *ingest, struct session *session,
+                                     struct stream *stream);
+void intake_write_free(struct intake_write *write);
+int intake_add_sample(struct intake_write *write, struct series *series, int64_t ts_ms,
+                      double value);
+int intake_add_log(struct intake_write *write, const struct log_chunk *chunk);
+int intake_add_put(struct intake_write *write, struct bytes key, struct bytes value);
+
+/* silence.c */
+void silence_load(struct ingest *ingest);
+/* A batch of this key was stored. */
+void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms);
+/* Writes up, finds who has gone silent. */
+void silence_timer(struct ingest *ingest, mono_ns now);

@@ -1,0 +1,229 @@
+#include "collector/ingest/stream.h"
+
+#include <endian.h>
+#include <stdlib.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define ROW_VERSION 1
+
+size_t stream_row_key(const struct stream *stream, enum stream_row row, uint64_t number,
+                      uint8_t key[STREAM_KEY_BYTES])
+{
+    uint64_t epoch = htobe64(stream->epoch);
+    size_t size = 0;
+    memcpy(key, "stream/", 7);
+    size += 7;
+    memcpy(key + size, stream->key, CURVE_KEY_BYTES);
+    size += CURVE_KEY_BYTES;
+    memcpy(key + size, &epoch, sizeof epoch);
+    size += sizeof epoch;
+    key[size++] = (uint8_t)row;
+    if (row == STREAM_NUMBERS)
+        return size;
+    number = htobe64(number);
+    memcpy(key + size, &number, sizeof number);
+    return size + sizeof number;
+}
+
+int stream_define(struct stream *stream, struct series *series)
+{
+    if (stream->definition_count >= REFS_MAX)
+        return ERR_LIMIT;
+    if (stream->definition_count == stream->definition_capacity) {
+        uint64_t capacity = stream->definition_capacity == 0 ? 256
+                                                             : stream->definition_capacity * 2;
+        struct series **grown = realloc(stream->series, capacity * sizeof *grown);
+        if (grown == NULL)
+            return ERR_NOMEM;
+        stream->series = grown;
+        stream->definition_capacity = capacity;
+    }
+    stream->series[stream->definition_count++] = series;
+    return 0;
+}
+
+/* -- loading -------------------------------------------------------------------------------- */
+
+struct definition_loader {
+    struct store *store;
+    struct stream *stream;
+    bool stop; /* a row is missing or stale: everything after it is undefined */
+};
+
+static int load_definition_row(void *context, struct bytes key, struct bytes value)
+{
+    struct definition_loader *loader = context;
+    struct reader reader = reader_of(value);
+    uint64_t first_ref;
+
+    if (key.size != STREAM_KEY_BYTES)
+        return ERR_CORRUPT;
+    memcpy(&first_ref, key.data + STREAM_KEY_BYTES - 8, 8);
+    if (loader->stop || be64toh(first_ref) != loader->stream->definition_count) {
+        loader->stop = true;
+        return 0;
+    }
+    uint64_t count = reader_varint(&reader);
+    for (uint64_t i = 0; i < count; i++) {
+        struct series *series = NULL;
+        uint64_t id = reader_varint(&reader);
+        uint64_t hash = id == 0 ? 0 : reader_u64(&reader);
+        if (reader.failed)
+            return ERR_CORRUPT;
+        if (id != 0 && (store_series_by_id(loader->store, id, &series) != 0 ||
+                        store_series_labels(series)->hash != hash)) {
+            if (series != NULL)
+                store_series_release(loader->store, series);
+            loader->stop = true;
+            return 0;
+        }
+        int error = stream_define(loader->stream, series);
+        if (error != 0) {
+            if (series != NULL)
+                store_series_release(loader->store, series);
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int load_numbers(struct store *store, struct stream *stream)
+{
+    uint8_t key[STREAM_KEY_BYTES];
+    struct buf value = {0};
+    size_t size = stream_row_key(stream, STREAM_NUMBERS, 0, key);
+    int error = store_state_get(store, (struct bytes){key, size}, &value);
+    if (error == ERR_NOTFOUND) {
+        buf_done(&value);
+        return 0;
+    }
+    if (error == 0) {
+        struct reader reader = reader_of(buf_bytes(&value));
+        if (reader_u8(&reader) != ROW_VERSION)
+            error = ERR_CORRUPT;
+        stream->last_tick_ms = reader_zigzag(&reader);
+        if (error == 0 && range_set_read(&reader, &stream->stored) != 0)
+            error = ERR_CORRUPT;
+    }
+    buf_done(&value);
+    return error;
+}
+
+int stream_load(struct store *store, const uint8_t key[CURVE_KEY_BYTES], uint64_t epoch,
+                struct stream **ret_stream)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL)
+        return ERR_NOMEM;
+    memcpy(stream->key, key, CURVE_KEY_BYTES);
+    stream->epoch = epoch;
+    int error = load_numbers(store, stream);
+    if (error == 0) {
+        struct definition_loader loader = {store, stream, false};
+        uint8_t prefix[STREAM_KEY_BYTES];
+        size_t size = stream_row_key(stream, STREAM_DEFINITIONS, 0, prefix) - 8;
+        error = store_state_scan(store, (struct bytes){prefix, size}, load_definition_row,
+                                 &loader);
+    }
+    if (error != 0) {
+        stream_free(store, stream);
+        return error;
+    }
+    stream->definitions_committed = stream->definition_count;
+    *ret_stream = stream;
+    return 0;
+}
+
+void stream_free(struct store *store, struct stream *stream)
+{
+    if (stream == NULL)
+        return;
+    for (uint64_t ref = 0; ref < stream->definition_count; ref++)
+        if (stream->series[ref] != NULL)
+            store_series_release(store, stream->series[ref]);
+    for (size_t i = 0; i < STREAM_BASES; i++) {
+        free((void *)stream->bases[i].samples.refs);
+        free((void *)stream->bases[i].samples.values);
+    }
+    range_set_done(&stream->stored);
+    free(stream->series);
+    free(stream);
+}
+
+/* -- numbers -------------------------------------------------------------------------------- */
+
+int stream_check_number(struct store *store, const struct stream *stream, uint64_t number,
+                        uint64_t content_hash)
+{
+    uint8_t key[STREAM_KEY_BYTES];
+    struct buf value = {0};
+
+    if (!range_set_has(&stream->stored, number))
+        return 0;
+    size_t size = stream_row_key(stream, STREAM_HASH, number, key);
+    int error = store_state_get(store, (struct bytes){key, size}, &value);
+    int verdict = 1;
+    if (error == 0) {
+        struct reader reader = reader_of(buf_bytes(&value));
+        if (reader_u64(&reader) != content_hash && !reader.failed)
+            verdict = ERR_CONFLICT;
+    }
+    buf_done(&value);
+    return verdict;
+}
+
+void stream_write_numbers(const struct range_set *stored, int64_t last_tick_ms, struct buf *out)
+{
+    buf_put_u8(out, ROW_VERSION);
+    buf_put_zigzag(out, last_tick_ms);
+    range_set_write(stored, out);
+}
+
+/* -- bases ---------------------------------------------------------------------------------- */
+
+const struct sample_columns *stream_base(const struct stream *stream, uint64_t number)
+{
+    for (size_t i = 0; i < STREAM_BASES; i++)
+        if (stream->bases[i].number == number && number != 0)
+            return &stream->bases[i].samples;
+    return NULL;
+}
+
+static void *copy_of(const void *data, size_t size)
+{
+    void *copy = malloc(size == 0 ? 1 : size);
+    if (copy != NULL && size > 0)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+void stream_keep_base(struct stream *stream, uint64_t number,
+                      const struct sample_columns *samples)
+{
+    if (stream_base(stream, number) != NULL)
+        return;
+    struct stream_base *base = &stream->bases[stream->next_base];
+    stream->next_base = (stream->next_base + 1) % STREAM_BASES;
+    free((void *)base->samples.refs);
+    free((void *)base->samples.values);
+    base->number = number;
+    base->samples.refs = copy_of(samples->refs, samples->count * sizeof *samples->refs);
+    base->samples.values = copy_of(samples->values, samples->count * sizeof *samples->values);
+    base->samples.count = samples->count;
+    if (base->samples.refs == NULL || base->samples.values == NULL)
+        base->number = 0;
+}
+
+struct stream_state stream_state_of(const struct stream *stream)
+{
+    return (struct stream_state){
+        .epoch = stream->epoch,
+        .low_water = stream->stored.low_water,
+        .ranges = stream->stored.ranges,
+        .range_count = stream->stored.count,
+        .definition_count = stream->definitions_committed,
+        .renew = stream->renew,
+    };
+}

@@ -1,0 +1,86 @@
+/*
+ * stream.h - one (key, epoch): which numbers are stored, which refs are defined.
+ *
+ * Lives in memory while its probe is connected, and in the store's state table, changed in the
+ * same write as the batches it speaks of:
+ *
+ *     stream/ KEY(32) EPOCH(8 BE) n            numbers: version, last tick, range_set
+ *     stream/ KEY(32) EPOCH(8 BE) h NUMBER(8)  content hash of a stored batch (recent ones)
+ *     stream/ KEY(32) EPOCH(8 BE) d REF(8 BE)  definitions from REF on: (series id, labels hash)
+ *
+ * A definition row repeats the hash of the labels, because a series becomes durable only with its
+ * first sample: after a crash an id may be unknown, or belong to another series; then the refs
+ * from there on count as undefined and the probe sends them again.
+ *
+ * Owner: the ingest thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/ingest/range_set.h"
+#include "collector/store/store.h"
+#include "proto/wire/columns.h"
+#include "proto/wire/curve.h"
+
+#define STREAM_BASES       4    /* recent batches kept as bases of coming ones */
+#define STREAM_HASHES_KEPT 4096 /* below the low-water mark */
+
+struct intake_write;
+
+struct stream_base {
+    uint64_t number; /* 0: none */
+    struct sample_columns samples; /* malloc'd arrays */
+};
+
+struct stream {
+    uint8_t key[CURVE_KEY_BYTES];
+    uint64_t epoch;
+    struct range_set stored;    /* committed */
+    int64_t last_tick_ms;       /* of what is committed */
+    struct series **series;     /* by ref; NULL: refused by a limit */
+    uint64_t definition_count;  /* refs known (committed or in the pending write) */
+    uint64_t definition_capacity;
+    uint64_t definitions_committed;
+    struct stream_base bases[STREAM_BASES];
+    size_t next_base;
+    bool renew;                 /* given up: its probe must begin a new epoch */
+    struct intake_write *flying;    /* submitted, not yet landed; at most one */
+    struct intake_write *gathering; /* what has come since; goes when that one lands */
+    struct stream *next;
+};
+
+enum stream_row { STREAM_NUMBERS = 'n', STREAM_HASH = 'h', STREAM_DEFINITIONS = 'd' };
+
+#define STREAM_KEY_BYTES (7 + CURVE_KEY_BYTES + 8 + 1 + 8)
+/* Writes the state key of a row; `number` is used by 'h' and 'd' rows.  Returns its size. */
+size_t stream_row_key(const struct stream *stream, enum stream_row row, uint64_t number,
+                      uint8_t key[STREAM_KEY_BYTES]);
+
+/* Loads what the store has of (key, epoch), or makes an empty stream.  ERR_CORRUPT, ERR_NOMEM. */
+int stream_load(struct store *store, const uint8_t key[CURVE_KEY_BYTES], uint64_t epoch,
+                struct stream **ret_stream);
+/* Releases its series.  NULL is allowed. */
+void stream_free(struct store *store, struct stream *stream);
+
+/* Remembers the series of the next ref (NULL: refused).  ERR_LIMIT past REFS_MAX, ERR_NOMEM. */
+int stream_define(struct stream *stream, struct series *series);
+
+/* Was this number stored with this content?  0: not stored; 1: stored, same content (or too long
+ * ago to know); ERR_CONFLICT: stored with other content. */
+int stream_check_number(struct store *store, const struct stream *stream, uint64_t number,
+                        uint64_t content_hash);
+
+/* The numbers row's value. */
+void stream_write_numbers(const struct range_set *stored, int64_t last_tick_ms,
+                          struct buf *out);
+
+/* The columns of a base batch, or NULL. */
+const struct sample_columns *stream_base(const struct stream *stream, uint64_t number);
+/* Keeps a copy of a stored batch's columns; without memory it is simply not kept. */
+void stream_keep_base(struct stream *stream, uint64_t number,
+                      const struct sample_columns *samples);
+
+/* What Resume and Ack say; points into the stream. */
+struct stream_state stream_state_of(const struct stream *stream);
