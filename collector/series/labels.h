@@ -17,6 +17,7 @@
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
+#include "proto/base/utf8.h" /* utf8_is_valid() */
 #include "proto/wire/envelope.h" /* struct label: the pair as two runs of bytes */
 
 #define LABEL_NAME "__name__"
@@ -86,4 +87,3 @@ int labels_builder_build(struct labels_builder *builder, struct arena *arena,
  * also ':')?  UTF-8 names outside it are legal too, but printed quoted. */
 bool label_name_is_legacy(struct bytes name);
 bool metric_name_is_legacy(struct bytes name);
-bool utf8_is_valid(struct bytes text);

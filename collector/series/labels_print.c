@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "collector/series/labels.h"
-#include "collector/series/utf8.h"
+#include "proto/base/utf8.h"
 
 /* Code points that Go's strconv.IsPrint refuses, as far as label values meet them: controls,
  * spaces other than U+0020, format characters, private use and non-characters. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "collector/series/regex_parser.h"
-#include "collector/series/utf8.h"
+#include "proto/base/utf8.h"
 #include "proto/base/error.h"
 
 static bool is_alphanumeric(uint8_t c)

@@ -11,7 +11,7 @@
 
 #include "collector/series/labels.h"
 #include "collector/series/regex_parser.h"
-#include "collector/series/utf8.h"
+#include "proto/base/utf8.h"
 #include "proto/base/error.h"
 
 int regex_complain(struct regex_parser *parser, const char *reason, const uint8_t *from,

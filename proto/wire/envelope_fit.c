@@ -5,7 +5,7 @@
  */
 #include "proto/base/error.h"
 #include "proto/wire/envelope_parts.h"
-#include "proto/wire/utf8.h"
+#include "proto/base/utf8.h"
 
 #define BOOT_ID_BYTES_MAX ((size_t)64)
 

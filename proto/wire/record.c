@@ -6,7 +6,7 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 #include "proto/wire/envelope_parts.h"
-#include "proto/wire/utf8.h"
+#include "proto/base/utf8.h"
 
 /* ---- limits, shared by both directions ------------------------------------------------- */
 

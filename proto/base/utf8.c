@@ -10,7 +10,7 @@
  *      F1..F3      80..BF        80..BF 80..BF
  *      F4          80..8F        80..BF 80..BF
  */
-#include "proto/wire/utf8.h"
+#include "proto/base/utf8.h"
 
 #include <string.h>
 
@@ -60,4 +60,46 @@ bool utf8_is_valid(struct bytes text)
         at += size;
     }
     return true;
+}
+
+size_t utf8_decode(const uint8_t *at, const uint8_t *end, uint32_t *ret_code)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    uint8_t first = *at;
+
+    if (first < 0x80) {
+        *ret_code = first;
+        return 1;
+    }
+    size_t size = first >= 0xf0 && first < 0xf5 ? 4
+                  : first >= 0xe0 && first < 0xf0 ? 3
+                  : first >= 0xc2 && first < 0xe0 ? 2
+                                                  : 0;
+    if (size == 0 || (size_t)(end - at) < size)
+        return 0;
+    uint32_t code = first & (0xffu >> (size + 1));
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (at[i] & 0x3fu);
+    }
+    if (code < least[size] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+        return 0;
+    *ret_code = code;
+    return size;
+}
+
+size_t utf8_encode(uint32_t code, uint8_t out[4])
+{
+    if (code < 0x80) {
+        out[0] = (uint8_t)code;
+        return 1;
+    }
+    size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--) {
+        out[i] = (uint8_t)(0x80 | (code & 0x3f));
+        code >>= 6;
+    }
+    out[0] = (uint8_t)((0xf00u >> size) | code);
+    return size;
 }
