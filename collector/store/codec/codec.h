@@ -1,17 +1,19 @@
 /*
  * codec.h - a chunk: samples of one series, compressed without losing a bit.
  *
- *   chunk, all integers little-endian
- *     u8   format: 1
- *     u8   value kind: 0 float64 (native histograms come later)
- *     u16  sample count, 1..CHUNK_SAMPLES_MAX
- *     ...  times, then values, each with the coding its first byte names (drawn in codec_times.c
- *          and codec_values.c)
+ *   chunk (varints are LEB128, zigzag ones signed, fixed integers little-endian)
+ *     u8   format 1 in the high four bits, value kind in the low ones: 0 float64 (native
+ *          histograms come later)
+ *     v    sample count, 1..CHUNK_SAMPLES_MAX
+ *     ...  times (drawn in codec_times.c)
+ *     ...  values (drawn in codec_values.c)
  *
- * The codec chooses per chunk: constant; delta or delta-of-delta of exact decimal integers,
- * bit-packed; sparse changes; XOR (Gorilla, VLDB 2015) for what is no short decimal.  It decodes
- * whole chunks at once.  Checksums are the container's (store values carry XXH3).
- * Pure functions; any thread.
+ * The codec chooses per chunk: constant; exact decimal integers as they are, as deltas or as
+ * delta-of-deltas, divided by what they have in common and bit-packed; sparse changes; XOR
+ * (after Gorilla, VLDB 2015) for what is no short decimal.  It decodes whole chunks at once, in
+ * blocks of CHUNK_BLOCK.  Checksums are the container's (store values carry XXH3).
+ *
+ * Pure functions; any thread; they use up to 256 KiB of stack and allocate nothing but `out`.
  */
 #pragma once
 
@@ -22,14 +24,17 @@
 #include "proto/base/bytes.h"
 
 #define CHUNK_SAMPLES_MAX 8192
+#define CHUNK_BLOCK       64
 
-/* Appends the chunk.  Times strictly ascending.  ERR_INVALID, ERR_LIMIT, ERR_NOMEM. */
+/* Appends the chunk.  ERR_INVALID if times do not strictly ascend or count is 0, ERR_LIMIT,
+ * ERR_NOMEM. */
 int chunk_encode(const int64_t *times_ms, const double *values, size_t count, struct buf *out);
 
-/* Number of samples, first and last time, without decoding values.  Bytes may be corrupt:
- * ERR_MALFORMED. */
+/* Number of samples, first and last time, without decoding values; constant time.  Bytes may be
+ * corrupt: ERR_MALFORMED. */
 int chunk_describe(struct bytes chunk, size_t *ret_count, int64_t *ret_first_ms,
                    int64_t *ret_last_ms);
 
-/* Decodes into arrays of at least the described count.  ERR_MALFORMED. */
+/* Decodes into arrays of at least the described count; both may be half written on failure.
+ * ERR_MALFORMED. */
 int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count);

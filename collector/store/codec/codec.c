@@ -1,0 +1,73 @@
+/*
+ * codec.c - the chunk's frame around its times and values.
+ */
+#include "collector/store/codec/codec.h"
+
+#include "collector/store/codec/codec_times.h"
+#include "collector/store/codec/codec_values.h"
+#include "proto/base/error.h"
+
+#define FORMAT_AND_KIND 0x10 /* format 1, float64 */
+
+_Static_assert(CHUNK_BLOCK == 64, "patch positions and the cost tables assume it");
+
+int chunk_encode(const int64_t *times_ms, const double *values, size_t count, struct buf *out)
+{
+    if (count == 0)
+        return ERR_INVALID;
+    if (count > CHUNK_SAMPLES_MAX)
+        return ERR_LIMIT;
+    for (size_t i = 1; i < count; i++) {
+        if (times_ms[i] <= times_ms[i - 1])
+            return ERR_INVALID;
+    }
+    buf_put_u8(out, FORMAT_AND_KIND);
+    buf_put_varint(out, count);
+    times_put(out, times_ms, count);
+    values_put(out, values, count);
+    return buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
+static int open_chunk(struct reader *reader, struct times_head *ret_head, size_t *ret_count)
+{
+    if (reader_u8(reader) != FORMAT_AND_KIND)
+        return ERR_MALFORMED;
+    uint64_t count = reader_varint(reader);
+    if (reader->failed || count == 0 || count > CHUNK_SAMPLES_MAX ||
+        !times_head_get(reader, (size_t)count, ret_head))
+        return ERR_MALFORMED;
+    *ret_count = (size_t)count;
+    return 0;
+}
+
+int chunk_describe(struct bytes chunk, size_t *ret_count, int64_t *ret_first_ms,
+                   int64_t *ret_last_ms)
+{
+    struct reader reader = reader_of(chunk);
+    struct times_head head;
+    size_t count;
+
+    int error = open_chunk(&reader, &head, &count);
+    if (error != 0)
+        return error;
+    *ret_count = count;
+    *ret_first_ms = head.first_ms;
+    *ret_last_ms = head.last_ms;
+    return 0;
+}
+
+int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count)
+{
+    struct reader reader = reader_of(chunk);
+    struct times_head head;
+    size_t count;
+
+    int error = open_chunk(&reader, &head, &count);
+    if (error != 0)
+        return error;
+    if (!times_get(&reader, &head, times_ms, count) || !values_get(&reader, values, count) ||
+        reader_left(&reader) != 0)
+        return ERR_MALFORMED;
+    *ret_count = count;
+    return 0;
+}
