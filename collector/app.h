@@ -26,5 +26,6 @@ struct app {
     int64_t started_ms;
     /* Asks main to re-read the configuration; any thread.  0 or an error with `why`. */
     int (*reload)(struct app *app, struct diagnosis *why);
-    bool ready; /* set by main once everything runs */
+    _Atomic bool ready; /* set by main once everything runs */
+    void *main; /* main's own */
 };

@@ -1,0 +1,369 @@
+/*
+ * main.c - starts the parts in order, runs the loop, stops them in reverse.
+ *
+ *     options -> store -> ingest -> notify -> rules -> http -> ready
+ *
+ * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
+ * the query pool; see collector/README.md.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/app.h"
+#include "collector/http/api.h"
+#include "collector/http/server.h"
+#include "collector/http/users.h"
+#include "collector/ingest/ingest.h"
+#include "collector/options.h"
+#include "collector/self.h"
+#include "proto/base/clock.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+#include "proto/base/service.h"
+
+#define SELF_INTERVAL_MS 15000
+#define PATH_BYTES       4096
+
+enum { EXIT_FINE = 0, EXIT_RUNNING = 1, EXIT_USAGE = 2 };
+
+struct collector {
+    uv_loop_t loop;
+    uv_signal_t signals[3]; /* INT, TERM, HUP */
+    struct flags flags;
+    struct options options;
+    struct app app;
+    struct http_server *http;
+    struct api *api;
+    struct self *self;
+    uv_async_t reload_async;
+    uv_mutex_t reload_lock;
+    uv_cond_t reload_finished;
+    uv_thread_t main_thread;
+    struct reload_order {
+        struct diagnosis *why;
+        int result;
+        bool waiting;
+    } order;
+};
+
+/* -- options of the parts ------------------------------------------------------------------- */
+
+static struct promql_options promql_options_of(const struct options *options)
+{
+    return (struct promql_options){
+        .lookback_ms = options->lookback_ms,
+        .default_step_ms = options->evaluation_interval_ms,
+        .max_samples = (uint64_t)options->max_samples,
+        .max_memory_bytes = options->query_memory_bytes,
+        .delayed_name_removal = options->delayed_name_removal,
+        .experimental = options->experimental_functions,
+    };
+}
+
+static struct rules_options rules_options_of(const struct options *options)
+{
+    return (struct rules_options){
+        .globs = options->rule_files.items,
+        .glob_count = options->rule_files.count,
+        .evaluation_interval_ms = options->evaluation_interval_ms,
+        .promql = promql_options_of(options),
+        .external_url = options->external_url,
+    };
+}
+
+/* Everything that can be known without starting anything. */
+static int check_parts(const struct options *options, struct diagnosis *why)
+{
+    const struct rules_options rules = rules_options_of(options);
+    size_t groups = 0, count = 0;
+    int error = rules_check(&rules, &groups, &count, why);
+    if (error == 0 && options->alerting != NULL)
+        error = notify_check(options->alerting, why);
+    if (error == 0 && options->users != NULL) {
+        struct users *users;
+        error = users_load(options->users, &users, why);
+        if (error == 0)
+            users_unref(users);
+    }
+    return error;
+}
+
+/* -- reload --------------------------------------------------------------------------------- */
+
+static bool differs(const char *a, const char *b)
+{
+    return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) != 0;
+}
+
+static int reload_now(struct collector *collector, struct diagnosis *why)
+{
+    struct options fresh = {0};
+    int error = options_load(&collector->flags, &fresh, why);
+    if (error != 0)
+        return error;
+    const struct rules_options rules = rules_options_of(&fresh);
+    error = check_parts(&fresh, why);
+    if (error == 0)
+        error = notify_reload(collector->app.notify, why);
+    if (error == 0)
+        error = rules_reload(collector->app.rules, &rules, why);
+    if (error == 0)
+        error = http_server_reload(collector->http, why);
+    if (error != 0) {
+        options_free(&fresh);
+        return error;
+    }
+    if (differs(fresh.data, collector->options.data) ||
+        differs(fresh.http_listen, collector->options.http_listen) ||
+        differs(fresh.ingest_listen, collector->options.ingest_listen) ||
+        differs(fresh.alerting, collector->options.alerting))
+        log_warn("main", "data, listen addresses and the alerting file's name change only at a "
+                         "restart");
+    options_free(&fresh); /* the parts have copied what they keep */
+    log_info("main", "configuration re-read");
+    return 0;
+}
+
+static void on_reload(uv_async_t *async)
+{
+    struct collector *collector = async->data;
+    uv_mutex_lock(&collector->reload_lock);
+    if (collector->order.waiting) {
+        collector->order.result = reload_now(collector, collector->order.why);
+        collector->order.waiting = false;
+        uv_cond_broadcast(&collector->reload_finished);
+    }
+    uv_mutex_unlock(&collector->reload_lock);
+}
+
+static int reload_from_anywhere(struct app *app, struct diagnosis *why)
+{
+    struct collector *collector = app->main;
+    uv_thread_t self = uv_thread_self();
+    if (uv_thread_equal(&self, &collector->main_thread))
+        return reload_now(collector, why);
+    uv_mutex_lock(&collector->reload_lock);
+    while (collector->order.waiting) /* another one is under way */
+        uv_cond_wait(&collector->reload_finished, &collector->reload_lock);
+    collector->order = (struct reload_order){.why = why, .waiting = true};
+    (void)uv_async_send(&collector->reload_async);
+    while (collector->order.waiting)
+        uv_cond_wait(&collector->reload_finished, &collector->reload_lock);
+    int result = collector->order.result;
+    uv_mutex_unlock(&collector->reload_lock);
+    return result;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct collector *collector = handle->data;
+    struct diagnosis why = {0};
+    if (number != SIGHUP) {
+        log_info("main", "stopping");
+        service_notify("STOPPING=1");
+        uv_stop(&collector->loop);
+        return;
+    }
+    if (reload_now(collector, &why) != 0)
+        log_error("main", "the new configuration is refused, the old one stays: %s", why.text);
+}
+
+/* -- starting and stopping ------------------------------------------------------------------ */
+
+static int open_store(struct collector *collector, struct diagnosis *why)
+{
+    const struct options *options = &collector->options;
+    const struct store_options store = {
+        .directory = options->data,
+        .retention_raw_ms = options->retention_raw_ms,
+        .retention_logs_ms = options->retention_logs_ms,
+        .quota_bytes = options->quota_bytes,
+        .series_limit = (uint64_t)options->series_limit,
+    };
+    return store_open(&store, &collector->app.store, why);
+}
+
+static int open_ingest(struct collector *collector, struct diagnosis *why)
+{
+    char keys[PATH_BYTES];
+    const struct options *options = &collector->options;
+    (void)snprintf(keys, sizeof keys, "%s/keys", options->data);
+    const struct ingest_options ingest = {
+        .endpoint = options->ingest_listen,
+        .key_directory = keys,
+        .window_bytes = options->window_bytes,
+        .series_limit_per_probe = (uint64_t)options->series_limit_per_probe,
+        .labels_limit = (uint64_t)options->labels_limit,
+    };
+    return ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
+}
+
+static int open_http(struct collector *collector, struct diagnosis *why)
+{
+    const struct options *options = &collector->options;
+    size_t count;
+    const struct http_route *routes = api_routes(&count);
+    const struct http_options http = {
+        .listen = options->http_listen,
+        .certificate_path = options->tls_certificate,
+        .key_path = options->tls_key,
+        .users_path = options->users,
+        .behind_proxy = options->behind_proxy,
+        .query_threads = (unsigned)options->query_threads,
+    };
+    int error = api_open(&collector->app, &collector->api);
+    if (error != 0)
+        return error;
+    return http_server_open(&collector->loop, &http, routes, count, collector->api,
+                            &collector->http, why);
+}
+
+static int start(struct collector *collector, struct diagnosis *why)
+{
+    struct app *app = &collector->app;
+    const struct options *options = &collector->options;
+    const struct rules_options rules = rules_options_of(options);
+    char host[256] = "localhost";
+
+    (void)gethostname(host, sizeof host - 1);
+    app->promql = rules.promql;
+    app->query_timeout_ms = options->query_timeout_ms;
+    app->external_url = options->external_url == NULL ? "" : options->external_url;
+    app->started_ms = clock_unix_ms(&clock_system);
+    app->reload = reload_from_anywhere;
+    app->main = collector;
+    int error = open_store(collector, why);
+    if (error == 0)
+        error = notify_open(&collector->loop, app->store, options->alerting, app->external_url,
+                            &app->notify, why);
+    if (error == 0)
+        error = rules_open(&rules, app->store, app->notify, &app->rules, why);
+    if (error == 0)
+        error = open_http(collector, why);
+    if (error == 0)
+        error = open_ingest(collector, why);
+    if (error == 0)
+        ingest_set_rules(app->ingest, app->rules);
+    if (error == 0)
+        error = self_start(&collector->loop, app, SELF_INTERVAL_MS, host, &collector->self);
+    if (error == 0)
+        app->ready = true;
+    return error;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void stop(struct collector *collector)
+{
+    struct app *app = &collector->app;
+    app->ready = false;
+    if (app->ingest != NULL) {
+        ingest_set_rules(app->ingest, NULL);
+        ingest_close(app->ingest);
+    }
+    http_server_close(collector->http);
+    api_close(collector->api);
+    self_stop(collector->self);
+    rules_close(app->rules);
+    notify_close(app->notify);
+    uv_walk(&collector->loop, close_handle, NULL);
+    (void)uv_run(&collector->loop, UV_RUN_DEFAULT);
+    store_close(app->store);
+    (void)uv_loop_close(&collector->loop);
+    uv_mutex_destroy(&collector->reload_lock);
+    uv_cond_destroy(&collector->reload_finished);
+}
+
+static int run(struct collector *collector)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct diagnosis why = {0};
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    must(uv_loop_init(&collector->loop) == 0);
+    must(uv_mutex_init(&collector->reload_lock) == 0);
+    must(uv_cond_init(&collector->reload_finished) == 0);
+    must(uv_async_init(&collector->loop, &collector->reload_async, on_reload) == 0);
+    collector->reload_async.data = collector;
+    collector->main_thread = uv_thread_self();
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        must(uv_signal_init(&collector->loop, &collector->signals[i]) == 0);
+        collector->signals[i].data = collector;
+        (void)uv_signal_start(&collector->signals[i], on_signal, numbers[i]);
+    }
+    int error = start(collector, &why);
+    if (error != 0) {
+        (void)diagnose(&why, error, "%s", error_text(error));
+        log_error("main", "%s", why.text);
+    } else {
+        log_info("main", "ready: http %s, ingest %s, data %s", collector->options.http_listen,
+                 collector->options.ingest_listen, collector->options.data);
+        service_notify("READY=1");
+        (void)uv_run(&collector->loop, UV_RUN_DEFAULT);
+    }
+    stop(collector);
+    if (error == 0)
+        return EXIT_FINE;
+    return error == ERR_REFUSED || error == ERR_INVALID ? EXIT_USAGE : EXIT_RUNNING;
+}
+
+/* -- the command line ----------------------------------------------------------------------- */
+
+static int complain(const char *text)
+{
+    (void)fprintf(stderr, "fengsui-collector: %s\n", text);
+    return EXIT_USAGE;
+}
+
+static int check(const struct collector *collector)
+{
+    struct diagnosis why = {0};
+    const struct rules_options rules = rules_options_of(&collector->options);
+    size_t groups = 0, count = 0;
+    if (check_parts(&collector->options, &why) != 0)
+        return complain(why.text);
+    (void)rules_check(&rules, &groups, &count, &why);
+    (void)printf("configuration is good: %zu rules in %zu groups\n", count, groups);
+    return EXIT_FINE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct collector collector; /* too large for a stack; used by main alone */
+    struct diagnosis why = {0};
+
+    if (flags_parse(argc, argv, &collector.flags, &why) != 0)
+        return complain(why.text);
+    if (collector.flags.help) {
+        (void)fputs(flags_help, stdout);
+        return EXIT_FINE;
+    }
+    if (collector.flags.version) {
+        (void)printf("fengsui-collector %s\n", FENGSUI_VERSION);
+        return EXIT_FINE;
+    }
+    if (options_load(&collector.flags, &collector.options, &why) != 0)
+        return complain(why.text);
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    enum log_level least = LOG_INFO_LEVEL;
+    for (size_t i = 0; i < 4; i++)
+        if (strcmp(collector.options.log_level, levels[i]) == 0)
+            least = (enum log_level)i;
+    log_setup(least, strcmp(collector.options.log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+    int code = collector.flags.check ? check(&collector) : EXIT_FINE;
+    if (!collector.flags.check && check_parts(&collector.options, &why) != 0)
+        code = complain(why.text);
+    else if (!collector.flags.check)
+        code = run(&collector);
+    options_free(&collector.options);
+    return code;
+}

@@ -1,0 +1,248 @@
+/*
+ * options.c - collector.yml by tables.
+ */
+#include "collector/options.h"
+
+#include <string.h>
+
+#include "proto/base/error.h"
+#include "proto/base/units.h"
+
+#define YEAR_MS (INT64_C(365) * 86400000)
+#define COUNT(table) (sizeof table / sizeof table[0])
+
+/* The root's maps, each read by its own table below. */
+struct sections {
+    const struct config_node *http, *ingest, *rules, *promql, *retention, *duty, *policy,
+        *remote_write;
+};
+
+struct tls {
+    const char *certificate, *key;
+};
+
+struct root {
+    struct options options;
+    struct sections sections;
+    const struct config_node *tls;
+    const char *retention_raw, *retention_5m, *retention_1h, *retention_logs;
+};
+
+#define AT(field)      offsetof(struct root, options.field)
+#define SECTION(field) offsetof(struct root, sections.field)
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+
+static const struct config_option root_options[] = {
+    {.key = "data", .type = CONFIG_FILE, .offset = AT(data), .help = "where all is kept"},
+    {.key = "external_url", .type = CONFIG_STRING, .offset = AT(external_url),
+     .help = "how people reach the console; in notifications"},
+    {.key = "http", .type = CONFIG_NODE, .offset = SECTION(http)},
+    {.key = "ingest", .type = CONFIG_NODE, .offset = SECTION(ingest)},
+    {.key = "rules", .type = CONFIG_NODE, .offset = SECTION(rules)},
+    {.key = "promql", .type = CONFIG_NODE, .offset = SECTION(promql)},
+    {.key = "retention", .type = CONFIG_NODE, .offset = SECTION(retention)},
+    {.key = "alerting", .type = CONFIG_FILE, .offset = AT(alerting),
+     .help = "alerting.yml: routes and receivers"},
+    {.key = "duty", .type = CONFIG_NODE, .offset = SECTION(duty)},
+    {.key = "policy", .type = CONFIG_NODE, .offset = SECTION(policy)},
+    {.key = "remote_write", .type = CONFIG_NODE, .offset = SECTION(remote_write)},
+    {.key = "quota", .type = CONFIG_SIZE, .offset = AT(quota_bytes), .fallback = "0",
+     .help = "most the data folder may take; 0: the file system"},
+    {.key = "series_limit", .type = CONFIG_INTEGER, .offset = AT(series_limit), .fallback = "0",
+     .min = 0, .max = INT64_C(1000000000), .help = "active series; 0: 10 million"},
+    {.key = "log_format", .type = CONFIG_STRING, .offset = AT(log_format),
+     .fallback = "logfmt", .choices = log_formats},
+    {.key = "log_level", .type = CONFIG_STRING, .offset = AT(log_level), .fallback = "info",
+     .choices = log_levels},
+};
+
+static const struct config_option http_options[] = {
+    {.key = "listen", .type = CONFIG_STRING, .offset = AT(http_listen),
+     .fallback = "127.0.0.1:9470"},
+    {.key = "tls", .type = CONFIG_NODE, .offset = offsetof(struct root, tls)},
+    {.key = "users", .type = CONFIG_FILE, .offset = AT(users), .help = "users.yml"},
+    {.key = "behind_proxy", .type = CONFIG_BOOL, .offset = AT(behind_proxy),
+     .fallback = "false", .help = "a proxy does users and TLS"},
+    {.key = "query_threads", .type = CONFIG_INTEGER, .offset = AT(query_threads),
+     .fallback = "0", .min = 0, .max = 256},
+};
+
+static const struct config_option tls_options[] = {
+    {.key = "cert", .type = CONFIG_FILE, .offset = offsetof(struct tls, certificate),
+     .required = true},
+    {.key = "key", .type = CONFIG_FILE, .offset = offsetof(struct tls, key), .required = true},
+};
+
+static const struct config_option ingest_options[] = {
+    {.key = "listen", .type = CONFIG_STRING, .offset = AT(ingest_listen),
+     .fallback = "tcp://127.0.0.1:9471"},
+    {.key = "window", .type = CONFIG_SIZE, .offset = AT(window_bytes), .fallback = "1MiB",
+     .help = "unacknowledged bytes a probe may have under way"},
+    {.key = "series_limit", .type = CONFIG_INTEGER, .offset = AT(series_limit_per_probe),
+     .fallback = "50000", .min = 1, .max = 10000000, .help = "series a probe may have"},
+    {.key = "labels_limit", .type = CONFIG_INTEGER, .offset = AT(labels_limit),
+     .fallback = "64", .min = 3, .max = 64, .help = "labels a series may have"},
+};
+
+static const struct config_option rules_options[] = {
+    {.key = "evaluation_interval", .type = CONFIG_DURATION, .offset = AT(evaluation_interval_ms),
+     .fallback = "15s", .min = 100, .max = 86400000},
+    {.key = "files", .type = CONFIG_FILES, .offset = AT(rule_files)},
+};
+
+static const struct config_option promql_options[] = {
+    {.key = "lookback", .type = CONFIG_DURATION, .offset = AT(lookback_ms), .fallback = "5m",
+     .min = 1000, .max = 86400000},
+    {.key = "timeout", .type = CONFIG_DURATION, .offset = AT(query_timeout_ms),
+     .fallback = "2m", .min = 100, .max = 86400000},
+    {.key = "max_samples", .type = CONFIG_INTEGER, .offset = AT(max_samples),
+     .fallback = "50000000", .min = 1, .max = INT64_C(1000000000000)},
+    {.key = "max_concurrency", .type = CONFIG_INTEGER, .offset = AT(max_concurrency),
+     .fallback = "20", .min = 1, .max = 1000},
+    {.key = "max_memory", .type = CONFIG_SIZE, .offset = AT(query_memory_bytes),
+     .fallback = "1GiB", .help = "of one query"},
+    {.key = "delayed_name_removal", .type = CONFIG_BOOL, .offset = AT(delayed_name_removal),
+     .fallback = "false"},
+    {.key = "experimental_functions", .type = CONFIG_BOOL,
+     .offset = AT(experimental_functions), .fallback = "false"},
+};
+
+static const struct config_option retention_options[] = {
+    {.key = "raw", .type = CONFIG_STRING, .offset = offsetof(struct root, retention_raw),
+     .fallback = "90d"},
+    {.key = "rollup_5m", .type = CONFIG_STRING, .offset = offsetof(struct root, retention_5m),
+     .fallback = "400d"},
+    {.key = "rollup_1h", .type = CONFIG_STRING, .offset = offsetof(struct root, retention_1h),
+     .fallback = "forever"},
+    {.key = "logs", .type = CONFIG_STRING, .offset = offsetof(struct root, retention_logs),
+     .fallback = "180d"},
+};
+
+static int parse_age(const char *where, const char *text, int64_t *ret_ms, struct diagnosis *why)
+{
+    int64_t ms;
+    if (strcmp(text, "forever") == 0) {
+        *ret_ms = 0;
+        return 0;
+    }
+    if (duration_parse(text, &ms) != 0 || ms < 3600000 || ms > 1000 * YEAR_MS)
+        return diagnose(why, ERR_INVALID,
+                        "%s: \"%s\" is not an age of at least 1h such as 90d or 1y, nor forever",
+                        where, text);
+    *ret_ms = ms;
+    return 0;
+}
+
+/* An age in the file: the message names its line. */
+static int read_age(struct config *config, const struct config_node *section, const char *key,
+                    const char *text, int64_t *ret_ms, struct diagnosis *why)
+{
+    struct diagnosis reason = {0};
+    int error = parse_age(key, text, ret_ms, &reason);
+    const struct config_node *node = config_child(section, key);
+    if (error != 0 && node != NULL)
+        return config_complain(config, node, why, "retention.%s", reason.text);
+    return error == 0 ? 0 : diagnose(why, error, "%s", reason.text);
+}
+
+static int not_yet(struct config *config, const struct config_node *node, const char *key,
+                   struct diagnosis *why)
+{
+    if (node == NULL)
+        return 0;
+    return config_complain(config, node, why, "%s: this version cannot do that", key);
+}
+
+static int read_sections(struct config *config, struct root *root, struct diagnosis *why)
+{
+    const struct sections *in = &root->sections;
+    struct tls tls = {0};
+    int64_t unused_ms;
+    int error = config_read(config, in->http, "http", http_options, COUNT(http_options), root,
+                            why);
+    if (error == 0 && root->tls != NULL)
+        error = config_read(config, root->tls, "http.tls", tls_options, COUNT(tls_options), &tls,
+                            why);
+    root->options.tls_certificate = tls.certificate;
+    root->options.tls_key = tls.key;
+    if (error == 0)
+        error = config_read(config, in->ingest, "ingest", ingest_options, COUNT(ingest_options),
+                            root, why);
+    if (error == 0)
+        error = config_read(config, in->rules, "rules", rules_options, COUNT(rules_options),
+                            root, why);
+    if (error == 0)
+        error = config_read(config, in->promql, "promql", promql_options, COUNT(promql_options),
+                            root, why);
+    if (error == 0)
+        error = config_read(config, in->retention, "retention", retention_options,
+                            COUNT(retention_options), root, why);
+    if (error == 0)
+        error = read_age(config, in->retention, "raw", root->retention_raw,
+                         &root->options.retention_raw_ms, why);
+    if (error == 0)
+        error = read_age(config, in->retention, "rollup_5m", root->retention_5m, &unused_ms,
+                         why);
+    if (error == 0)
+        error = read_age(config, in->retention, "rollup_1h", root->retention_1h, &unused_ms,
+                         why);
+    if (error == 0)
+        error = read_age(config, in->retention, "logs", root->retention_logs,
+                         &root->options.retention_logs_ms, why);
+    if (error == 0)
+        error = not_yet(config, in->duty, "duty", why);
+    if (error == 0)
+        error = not_yet(config, in->policy, "policy", why);
+    if (error == 0)
+        error = not_yet(config, in->remote_write, "remote_write", why);
+    return error;
+}
+
+static int apply_flags(const struct flags *flags, struct options *options, struct diagnosis *why)
+{
+    if (flags->data != NULL)
+        options->data = flags->data;
+    if (options->data == NULL)
+        options->data = "/var/lib/fengsui";
+    if (flags->http != NULL)
+        options->http_listen = flags->http;
+    if (flags->ingest != NULL)
+        options->ingest_listen = flags->ingest;
+    if (flags->log_format_given)
+        options->log_format = flags->log_format == LOG_JSON ? "json" : "logfmt";
+    if (flags->retention != NULL)
+        return parse_age("--retention", flags->retention, &options->retention_raw_ms, why);
+    return 0;
+}
+
+int options_load(const struct flags *flags, struct options *ret_options, struct diagnosis *why)
+{
+    struct root root = {0};
+    struct config *config = NULL;
+    int error = flags->config != NULL
+                    ? config_load(flags->config, &config, why)
+                    : config_parse("defaults", (struct bytes){NULL, 0}, &config, why);
+    if (error != 0)
+        return error;
+    error = config_read(config, config_root(config), "", root_options, COUNT(root_options),
+                        &root, why);
+    if (error == 0)
+        error = read_sections(config, &root, why);
+    if (error == 0)
+        error = apply_flags(flags, &root.options, why);
+    if (error != 0) {
+        config_free(config);
+        return error;
+    }
+    root.options.config = config;
+    *ret_options = root.options;
+    return 0;
+}
+
+void options_free(struct options *options)
+{
+    config_free(options->config);
+    *options = (struct options){0};
+}

@@ -1,0 +1,44 @@
+/*
+ * options.h - what the collector was told: flags over collector.yml over defaults.
+ *
+ * Strings belong to the options and live until options_free().  Loaded whole or not at all.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/base/config.h"
+#include "proto/base/diagnosis.h"
+#include "proto/base/log.h"
+
+struct flags {
+    const char *config, *data, *http, *ingest, *retention;
+    bool check, version, help;
+    enum log_format log_format;
+    bool log_format_given;
+};
+
+struct options {
+    struct config *config; /* NULL without --config */
+    const char *data, *http_listen, *ingest_listen, *external_url;
+    const char *tls_certificate, *tls_key, *users, *alerting;
+    bool behind_proxy;
+    int64_t query_threads;
+    struct config_strings rule_files;
+    int64_t evaluation_interval_ms;
+    int64_t lookback_ms, query_timeout_ms, max_samples, max_concurrency;
+    bool delayed_name_removal, experimental_functions;
+    int64_t retention_raw_ms, retention_logs_ms; /* 0: for ever */
+    uint64_t window_bytes, quota_bytes, query_memory_bytes;
+    int64_t series_limit_per_probe, labels_limit, series_limit;
+    const char *log_format, *log_level;
+};
+
+/* Reads the command line.  ERR_INVALID with the nearest flag in `why`. */
+int flags_parse(int argc, char **argv, struct flags *ret_flags, struct diagnosis *why);
+extern const char flags_help[];
+
+/* Loads the file (if any), applies flags and defaults. */
+int options_load(const struct flags *flags, struct options *ret_options, struct diagnosis *why);
+void options_free(struct options *options);
