@@ -50,10 +50,10 @@ void emitter_end(struct emitter *out, series_handle handle);
 /* A record of this tick (record.h); the data are copied.  ERR_LIMIT, ERR_NOMEM. */
 int emitter_record(struct emitter *out, uint32_t kind, struct bytes data);
 
-/* Lines a tick has room for, in bytes of text; a first chunk larger than this is still taken
+/* Lines a tick has room for, in bytes of text and 32 more a line; a first chunk larger than this is still taken
  * while it stays below EMITTER_LOG_CHUNK_BYTES. */
 #define EMITTER_LOG_BYTES       ((size_t)256 << 10)
-#define EMITTER_LOG_CHUNK_BYTES ((size_t)1 << 20)
+#define EMITTER_LOG_CHUNK_BYTES ((size_t)512 << 10)
 
 /* Lines of this tick; copied, all of the chunk or nothing.  ERR_AGAIN when the tick's room is
  * used up: keep them for the next tick.  ERR_LIMIT for a chunk that can never fit. */

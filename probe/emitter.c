@@ -1,0 +1,493 @@
+/*
+ * emitter.c - from the calls of many sources to one batch a tick.
+ *
+ * Values lie in one array by ref.  A bit says "emitted in this tick", another "ended in this
+ * tick"; sealing walks the bits, 64 series a word, and so yields refs in ascending order without
+ * sorting.  The order of emitting is kept too, because a source that came late must be found
+ * again as a stretch of it.
+ */
+#include "probe/emitter_tick.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+#include "probe/definition.h"
+#include "probe/pending.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define FIRST_CAPACITY 256u
+#define WORD_BITS      64u
+
+struct late_group {
+    int64_t ts_ms;
+    size_t first; /* in late_refs and late_values */
+    size_t count;
+};
+
+struct emitter {
+    const struct notes *durable;
+    uint64_t seed;
+
+    /* series, by ref */
+    uint64_t *hashes;
+    double *values;
+    uint64_t *emitted; /* bits */
+    uint64_t *ended;   /* bits */
+    uint32_t *order;   /* refs in the order of emitting */
+    uint64_t *sealed_refs;
+    double *sealed_values;
+    uint32_t count;
+    uint32_t capacity; /* a multiple of WORD_BITS */
+    uint32_t order_count;
+    uint32_t ended_count;
+
+    /* hash -> ref + 1, open addressing, a power of two, at most half full */
+    uint32_t *table;
+    uint32_t table_size;
+
+    /* definitions the spool does not have yet */
+    struct buf fresh;
+    struct buf scratch;
+    uint32_t fresh_first;
+
+    /* the tick */
+    int64_t tick_ms;
+    struct late_group late[BATCH_LATE_MAX];
+    struct late_samples late_view[BATCH_LATE_MAX];
+    size_t late_count;
+    uint64_t *late_refs;
+    double *late_values;
+    size_t late_used, late_room;
+    uint64_t *ended_refs;
+    size_t ended_room;
+    struct pending pending;
+    struct notes changed;
+
+    struct emitter_counts counts;
+};
+
+static bool bit_get(const uint64_t *bits, uint32_t at)
+{
+    return (bits[at / WORD_BITS] >> (at % WORD_BITS) & 1) != 0;
+}
+
+static void bit_set(uint64_t *bits, uint32_t at)
+{
+    bits[at / WORD_BITS] |= (uint64_t)1 << (at % WORD_BITS);
+}
+
+static void bit_clear(uint64_t *bits, uint32_t at)
+{
+    bits[at / WORD_BITS] &= ~((uint64_t)1 << (at % WORD_BITS));
+}
+
+int emitter_open(const struct notes *durable, struct emitter **ret_emitter)
+{
+    struct emitter *out = calloc(1, sizeof *out);
+    if (out == NULL)
+        return ERR_NOMEM;
+    /* Without randomness the seed is only less secret. */
+    if (getrandom(&out->seed, sizeof out->seed, GRND_NONBLOCK) != sizeof out->seed)
+        out->seed = (uint64_t)(uintptr_t)out;
+    out->durable = durable;
+    pending_init(&out->pending);
+    notes_init(&out->changed);
+    *ret_emitter = out;
+    return 0;
+}
+
+void emitter_close(struct emitter *out)
+{
+    if (out == NULL)
+        return;
+    free(out->hashes);
+    free(out->values);
+    free(out->emitted);
+    free(out->ended);
+    free(out->order);
+    free(out->sealed_refs);
+    free(out->sealed_values);
+    free(out->table);
+    free(out->late_refs);
+    free(out->late_values);
+    free(out->ended_refs);
+    buf_done(&out->fresh);
+    buf_done(&out->scratch);
+    pending_done(&out->pending);
+    notes_done(&out->changed);
+    free(out);
+}
+
+static bool resize(void **items, size_t old_count, size_t count, size_t size)
+{
+    uint8_t *grown = reallocarray(*items, count, size);
+    if (grown == NULL)
+        return false;
+    memset(grown + old_count * size, 0, (count - old_count) * size);
+    *items = grown;
+    return true;
+}
+
+/* Doubles every array that goes by ref.  One that has grown when another fails is just larger. */
+static bool grow_series(struct emitter *out)
+{
+    size_t old = out->capacity;
+    size_t new = old == 0 ? FIRST_CAPACITY : old * 2;
+    struct {
+        void **items;
+        size_t size;
+    } columns[] = {
+        {(void **)&out->hashes, sizeof *out->hashes},
+        {(void **)&out->values, sizeof *out->values},
+        {(void **)&out->order, sizeof *out->order},
+        {(void **)&out->sealed_refs, sizeof *out->sealed_refs},
+        {(void **)&out->sealed_values, sizeof *out->sealed_values},
+    };
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        if (!resize(columns[i].items, old, new, columns[i].size))
+            return false;
+    if (!resize((void **)&out->emitted, old / WORD_BITS, new / WORD_BITS, sizeof(uint64_t)) ||
+        !resize((void **)&out->ended, old / WORD_BITS, new / WORD_BITS, sizeof(uint64_t)))
+        return false;
+    out->capacity = (uint32_t)new;
+    return true;
+}
+
+static void table_put(struct emitter *out, uint64_t hash, uint32_t ref)
+{
+    uint32_t mask = out->table_size - 1;
+    uint32_t at = (uint32_t)hash & mask;
+    while (out->table[at] != 0)
+        at = (at + 1) & mask;
+    out->table[at] = ref + 1;
+}
+
+static bool grow_table(struct emitter *out)
+{
+    uint32_t size = out->table_size == 0 ? FIRST_CAPACITY * 2 : out->table_size * 2;
+    uint32_t *table = calloc(size, sizeof *table);
+    if (table == NULL)
+        return false;
+    free(out->table);
+    out->table = table;
+    out->table_size = size;
+    for (uint32_t ref = 0; ref < out->count; ref++)
+        table_put(out, out->hashes[ref], ref);
+    return true;
+}
+
+static series_handle table_find(const struct emitter *out, uint64_t hash)
+{
+    if (out->table_size == 0)
+        return SERIES_NONE;
+    uint32_t mask = out->table_size - 1;
+    for (uint32_t at = (uint32_t)hash & mask; out->table[at] != 0; at = (at + 1) & mask)
+        if (out->hashes[out->table[at] - 1] == hash)
+            return out->table[at] - 1;
+    return SERIES_NONE;
+}
+
+/* Gives the next ref to a hash.  ERR_NOMEM. */
+static int add_series(struct emitter *out, uint64_t hash)
+{
+    if (out->count == out->capacity && !grow_series(out))
+        return ERR_NOMEM;
+    if ((out->count + 1) * 2 > out->table_size && !grow_table(out))
+        return ERR_NOMEM;
+    out->hashes[out->count] = hash;
+    table_put(out, hash, out->count);
+    out->count++;
+    out->counts.series = out->count;
+    return 0;
+}
+
+static uint64_t hash_of(const struct emitter *out, struct bytes coded)
+{
+    return XXH3_64bits_withSeed(coded.data, coded.size, out->seed);
+}
+
+int emitter_restore(struct emitter *out, struct bytes coded_definition)
+{
+    must(out->fresh.size == 0);
+    if (out->count == EMITTER_SERIES_MAX)
+        return ERR_LIMIT;
+    int error = add_series(out, hash_of(out, coded_definition));
+    out->fresh_first = out->count;
+    return error;
+}
+
+static series_handle refuse(struct emitter *out, int error)
+{
+    if (error == ERR_NOMEM)
+        out->counts.refused_nomem++;
+    else
+        out->counts.refused_limit++;
+    return SERIES_NONE;
+}
+
+series_handle emitter_series(struct emitter *out, const struct metric *metric,
+                             const struct label *labels, size_t count)
+{
+    struct definition definition = {
+        .name = bytes_of(metric->name),
+        .labels = labels,
+        .label_count = count,
+        .type = metric->type,
+        .unit = metric->unit == NULL ? (struct bytes){0} : bytes_of(metric->unit),
+        .help = metric->help == NULL ? (struct bytes){0} : bytes_of(metric->help),
+    };
+    buf_clear(&out->scratch);
+    int error = definition_write(&definition, &out->scratch);
+    if (error != 0)
+        return refuse(out, error);
+    struct bytes coded = buf_bytes(&out->scratch);
+    uint64_t hash = hash_of(out, coded);
+    series_handle found = table_find(out, hash);
+    if (found != SERIES_NONE)
+        return found;
+    if (out->count == EMITTER_SERIES_MAX)
+        return refuse(out, ERR_LIMIT);
+    size_t before = out->fresh.size;
+    buf_put(&out->fresh, coded.data, coded.size);
+    if (!buf_ok(&out->fresh) || add_series(out, hash) != 0) {
+        out->fresh.failed = false;
+        out->fresh.size = before;
+        return refuse(out, ERR_NOMEM);
+    }
+    return out->count - 1;
+}
+
+void emit(struct emitter *out, series_handle handle, double value)
+{
+    if (handle >= out->count)
+        return;
+    out->values[handle] = value;
+    out->counts.samples++;
+    if (bit_get(out->emitted, handle))
+        return;
+    if (bit_get(out->ended, handle)) {
+        bit_clear(out->ended, handle);
+        out->ended_count--;
+    }
+    /* A ref that was emitted, ended and emitted again in one tick is in the order twice at most
+     * as often as there are refs to spare; past that its lateness is not worth a write. */
+    bit_set(out->emitted, handle);
+    if (out->order_count < out->capacity)
+        out->order[out->order_count++] = handle;
+}
+
+void emitter_end(struct emitter *out, series_handle handle)
+{
+    if (handle >= out->count || bit_get(out->ended, handle))
+        return;
+    bit_clear(out->emitted, handle);
+    bit_set(out->ended, handle);
+    out->ended_count++;
+}
+
+int emitter_record(struct emitter *out, uint32_t kind, struct bytes data)
+{
+    int error = pending_add_record(&out->pending, kind, out->tick_ms, data);
+    if (error != 0)
+        out->counts.records_refused++;
+    return error;
+}
+
+int emitter_log(struct emitter *out, const struct log_chunk *chunk)
+{
+    return pending_add_chunk(&out->pending, chunk);
+}
+
+int emitter_note(struct emitter *out, struct bytes key, struct bytes value)
+{
+    if (key.size == 0 || key.size > NOTE_KEY_BYTES_MAX || value.size > NOTE_VALUE_BYTES_MAX)
+        return ERR_LIMIT;
+    return notes_set(&out->changed, key, value, true);
+}
+
+bool emitter_noted(const struct emitter *out, size_t index, struct bytes *ret_key,
+                   struct bytes *ret_value)
+{
+    return out->durable != NULL && notes_at(out->durable, index, ret_key, ret_value);
+}
+
+struct bytes emitter_new_definitions(const struct emitter *out, uint64_t *ret_first,
+                                     uint64_t *ret_count)
+{
+    *ret_first = out->fresh_first;
+    *ret_count = out->count - out->fresh_first;
+    return buf_bytes(&out->fresh);
+}
+
+void emitter_definitions_kept(struct emitter *out)
+{
+    out->fresh_first = out->count;
+    buf_done(&out->fresh); /* new series are rare once a host is known */
+}
+
+void emitter_begin(struct emitter *out, int64_t tick_ms)
+{
+    out->tick_ms = tick_ms;
+}
+
+size_t emitter_mark(const struct emitter *out)
+{
+    return out->order_count;
+}
+
+static bool make_late_room(struct emitter *out, size_t more)
+{
+    size_t need = out->late_used + more;
+    if (need <= out->late_room)
+        return true;
+    if (!resize((void **)&out->late_refs, out->late_room, need, sizeof *out->late_refs) ||
+        !resize((void **)&out->late_values, out->late_room, need, sizeof *out->late_values))
+        return false;
+    out->late_room = need;
+    return true;
+}
+
+static int compare_refs(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+int emitter_stamp_late(struct emitter *out, size_t mark, int64_t ts_ms)
+{
+    must(mark <= out->order_count);
+    size_t count = out->order_count - mark;
+    uint32_t *refs = out->order + mark;
+    int error = 0;
+
+    if (count == 0)
+        return 0;
+    if (out->late_count == BATCH_LATE_MAX)
+        error = ERR_LIMIT;
+    else if (!make_late_room(out, count))
+        error = ERR_NOMEM;
+    qsort(refs, count, sizeof *refs, compare_refs);
+    struct late_group group = {.ts_ms = ts_ms, .first = out->late_used};
+    for (size_t i = 0; i < count; i++) {
+        if (!bit_get(out->emitted, refs[i]))
+            continue; /* ended since, or the second mention */
+        bit_clear(out->emitted, refs[i]);
+        if (error != 0)
+            continue;
+        out->late_refs[out->late_used] = refs[i];
+        out->late_values[out->late_used++] = out->values[refs[i]];
+        group.count++;
+    }
+    out->order_count = (uint32_t)mark;
+    if (error == 0 && group.count > 0)
+        out->late[out->late_count++] = group;
+    return error;
+}
+
+/* Walks the emitted bits into the sealed columns. */
+static size_t seal_samples(struct emitter *out)
+{
+    size_t sealed = 0;
+    uint32_t words = (out->count + WORD_BITS - 1) / WORD_BITS;
+    for (uint32_t i = 0; i < words; i++) {
+        for (uint64_t word = out->emitted[i]; word != 0; word &= word - 1) {
+            uint32_t ref = i * WORD_BITS + (uint32_t)__builtin_ctzll(word);
+            out->sealed_refs[sealed] = ref;
+            out->sealed_values[sealed++] = out->values[ref];
+        }
+    }
+    return sealed;
+}
+
+static int seal_ended(struct emitter *out)
+{
+    if (out->ended_count > out->ended_room) {
+        if (!resize((void **)&out->ended_refs, out->ended_room, out->ended_count,
+                    sizeof *out->ended_refs))
+            return ERR_NOMEM;
+        out->ended_room = out->ended_count;
+    }
+    size_t sealed = 0;
+    uint32_t words = out->ended_count == 0 ? 0 : (out->count + WORD_BITS - 1) / WORD_BITS;
+    for (uint32_t i = 0; i < words; i++)
+        for (uint64_t word = out->ended[i]; word != 0; word &= word - 1)
+            out->ended_refs[sealed++] = i * WORD_BITS + (uint32_t)__builtin_ctzll(word);
+    must(sealed == out->ended_count);
+    return 0;
+}
+
+int emitter_seal(struct emitter *out, struct plain_batch *ret_batch)
+{
+    int error = seal_ended(out);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < out->late_count; i++) {
+        const struct late_group *group = &out->late[i];
+        out->late_view[i] = (struct late_samples){
+            .ts_ms = group->ts_ms,
+            .samples = {out->late_refs + group->first, out->late_values + group->first,
+                        group->count}};
+    }
+    struct plain_batch batch = {
+        .tick_ms = out->tick_ms,
+        .definition_count = out->count,
+        .samples = {out->sealed_refs, out->sealed_values, seal_samples(out)},
+        .late = out->late_view,
+        .late_count = out->late_count,
+        .ended = out->ended_refs,
+        .ended_count = out->ended_count,
+    };
+    pending_view(&out->pending, &batch);
+    *ret_batch = batch;
+    return 0;
+}
+
+struct bytes emitter_changed_notes(const struct emitter *out)
+{
+    return notes_bytes(&out->changed);
+}
+
+bool emitter_is_empty(const struct emitter *out)
+{
+    return out->order_count == 0 && out->late_count == 0 && out->ended_count == 0 &&
+           pending_is_empty(&out->pending) && out->changed.run.size == 0;
+}
+
+static void clear_samples(struct emitter *out)
+{
+    size_t words = out->capacity / WORD_BITS;
+    if (words > 0)
+        memset(out->emitted, 0, words * sizeof *out->emitted);
+    out->order_count = 0;
+    out->late_count = 0;
+    out->late_used = 0;
+}
+
+void emitter_kept(struct emitter *out)
+{
+    clear_samples(out);
+    if (out->ended_count > 0)
+        memset(out->ended, 0, out->capacity / WORD_BITS * sizeof *out->ended);
+    out->ended_count = 0;
+    pending_clear(&out->pending);
+    notes_clear(&out->changed);
+}
+
+/* Stale markers wait as well: a series must not seem to live on because a disk was full. */
+void emitter_not_kept(struct emitter *out)
+{
+    clear_samples(out);
+}
+
+bool emitter_is_crowded(const struct emitter *out)
+{
+    return out->count > EMITTER_SERIES_MAX / 2;
+}
+
+const struct emitter_counts *emitter_counts(const struct emitter *out)
+{
+    return &out->counts;
+}
