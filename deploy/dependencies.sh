@@ -1,0 +1,78 @@
+# dependencies.sh - what building, running and testing need, by package manager; sourced.
+#
+#   install_packages build    libraries and tools to build
+#   install_packages test     that, and what tests/run.sh uses
+#
+# Debian 12 and later; RPM families with EPEL (names as in Fedora and EPEL 9).
+
+debian_build="gcc cmake ninja-build make pkg-config git libzmq3-dev libprotobuf-c-dev
+ protobuf-c-compiler liblmdb-dev libuv1-dev libsodium-dev libzstd-dev libsnappy-dev libxxhash-dev
+ libroaring-dev libpcre2-dev libyaml-dev libmicrohttpd-dev libcurl4-gnutls-dev libjansson-dev
+ libcmocka-dev zlib1g-dev libgnutls28-dev curl"
+debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 lmdb-utils procps iproute2
+ nftables gnutls-bin openssl python3-zmq python3-protobuf protobuf-compiler python3-yaml
+ python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash prometheus
+ prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
+ zstd"
+rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel
+ protobuf-c-compiler lmdb-devel libuv-devel libsodium-devel libzstd-devel snappy-devel
+ xxhash-devel roaring-devel pcre2-devel libyaml-devel libmicrohttpd-devel libcurl-devel
+ jansson-devel libcmocka-devel zlib-devel gnutls-devel curl"
+rpm_test="clang clang-tools-extra cppcheck compiler-rt llvm lmdb procps-ng iproute nftables
+ gnutls-utils openssl python3-zmq python3-protobuf protobuf-compiler python3-pyyaml
+ python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash zstd"
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else
+    echo "packages are missing and this user is not root; as root run: $*" >&2
+    return 1
+  fi
+}
+
+# Services of freshly installed peers must not start by themselves.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d made=
+  if [ -d /usr/sbin ] && [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 755 $policy
+    made=1
+  fi
+  "$@"
+  local code=$?
+  [ -z "$made" ] || as_root rm -f $policy
+  return $code
+}
+
+install_debian() {
+  local missing= name
+  for name in "$@"; do
+    dpkg-query -W -f '${Status}\n' "$name" 2>/dev/null | grep -q ' installed$' ||
+      missing="$missing $name"
+  done
+  [ -n "$missing" ] || return 0
+  echo "installing:$missing"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null || return 1
+  without_services as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -q -y --no-install-recommends $missing >/dev/null
+}
+
+install_rpm() {
+  local missing= name tool=dnf
+  command -v dnf >/dev/null || tool=yum
+  for name in "$@"; do rpm -q "$name" >/dev/null 2>&1 || missing="$missing $name"; done
+  [ -n "$missing" ] || return 0
+  echo "installing:$missing"
+  as_root $tool install -q -y $missing
+}
+
+install_packages() {
+  if command -v apt-get >/dev/null; then
+    [ "$1" = build ] && install_debian $debian_build || install_debian $debian_build $debian_test
+  elif command -v rpm >/dev/null; then
+    [ "$1" = build ] && install_rpm $rpm_build || install_rpm $rpm_build $rpm_test
+  else
+    echo "no apt-get and no rpm here: install the libraries of README.md by hand" >&2
+    return 1
+  fi
+}
