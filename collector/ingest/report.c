@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -42,6 +43,27 @@ static const char *state_of(const struct key_entry *entry)
     return entry->session != NULL ? "up" : "waiting";
 }
 
+static json_t *streams_json(const struct session *session)
+{
+    json_t *array = json_array();
+    const struct stream *stream = session == NULL ? NULL : session->streams;
+    for (; stream != NULL; stream = stream->next) {
+        char epoch[17];
+        json_t *ranges = json_array();
+        (void)snprintf(epoch, sizeof epoch, "%016" PRIx64, stream->epoch);
+        for (size_t i = 0; i < stream->stored.count; i++)
+            (void)json_array_append_new(
+                ranges, json_pack("[I, I]", (json_int_t)stream->stored.ranges[i].first,
+                                  (json_int_t)stream->stored.ranges[i].last));
+        (void)json_array_append_new(
+            array, json_pack("{s:s, s:I, s:o, s:I, s:b}", "epoch", epoch, "lowWater",
+                             (json_int_t)stream->stored.low_water, "ranges", ranges,
+                             "definitions", (json_int_t)stream->definitions_committed,
+                             "renewed", stream->renew));
+    }
+    return array;
+}
+
 static void add_entry(void *context, struct key_entry *entry)
 {
     json_t *labels = json_object();
@@ -51,7 +73,7 @@ static void add_entry(void *context, struct key_entry *entry)
                                    text_json(entry->labels[i].value));
     json_t *row = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:I, s:I, "
-        "s:I, s:I, s:I, s:I}",
+        "s:I, s:I, s:I, s:I, s:o}",
         "key", entry->text, "standing", standing_of(entry), "state", state_of(entry), "job",
         entry->job == NULL ? "" : entry->job, "instance",
         entry->instance == NULL ? "" : entry->instance, "labels", labels, "connected",
@@ -62,7 +84,8 @@ static void add_entry(void *context, struct key_entry *entry)
         entry->round_trip_seconds, "series", (json_int_t)entry->series_count, "conflicts",
         (json_int_t)entry->conflicts, "gaps", (json_int_t)entry->gaps, "gapBatches",
         (json_int_t)entry->gap_numbers, "refusedMessages", (json_int_t)entry->refused_batches,
-        "duplicateConnections", (json_int_t)entry->duplicate_connections);
+        "duplicateConnections", (json_int_t)entry->duplicate_connections, "streams",
+        streams_json(entry->session));
     if (row != NULL)
         (void)json_array_append_new(context, row);
 }

@@ -1,0 +1,173 @@
+#!/usr/bin/python3
+"""Every tick and every log line is stored exactly once, whatever is killed.
+
+What can go wrong, each a case here:
+  - the probe dies between reading a tick and keeping it, keeping and sending, sending and Ack;
+  - the collector dies between commit and Ack, or with a checkpoint half done;
+  - a tailed file is rotated by rename while either is dead;
+  - the probe's state folder comes back from an older copy: numbers would be used twice.
+
+Seconds of killing: FENGSUI_KILL_SECONDS (20; the long test takes 120).
+"""
+import json
+import os
+import random
+import shutil
+import threading
+import time
+
+from fengsui import Lab, run_tests, wait_for
+
+KILL_SECONDS = float(os.environ.get("FENGSUI_KILL_SECONDS", "20"))
+
+
+class Writer(threading.Thread):
+    """Appends numbered lines to a file and rotates it by rename, as logrotate does."""
+
+    def __init__(self, path, rotations, seconds):
+        super().__init__(daemon=True)
+        self.path, self.count, self.go = path, 0, True
+        self.turns = [time.monotonic() + seconds * (i + 1) / (rotations + 1)
+                      for i in range(rotations)]
+
+    def run(self):
+        rotation = 0
+        file = open(self.path, "a", encoding="utf-8")
+        while self.go:
+            self.count += 1
+            file.write(f"line {self.count:08d} of the test\n")
+            file.flush()
+            if self.turns and time.monotonic() > self.turns[0]:
+                self.turns.pop(0)
+                rotation += 1
+                os.rename(self.path, f"{self.path}.{rotation}")
+                file.close()
+                file = open(self.path, "a", encoding="utf-8")
+            time.sleep(0.005)  # the rate of the load, not synchronisation
+        file.close()
+
+
+def streams(collector):
+    return [stream for probe in collector.probes() for stream in probe["streams"]]
+
+
+def settled(collector):
+    """All batches of all streams are stored, without holes, and nothing more is coming."""
+    found = streams(collector)
+    return found and all(not s["ranges"] for s in found) and found
+
+
+def stored_lines(collector, pattern):
+    lines, seen = [], None
+    answer = collector.json("/api/fengsui/v1/logs", path=pattern, limit=1000000,
+                            start=0, end=time.time() + 60)
+    for line in answer["data"]:
+        key = (line["fileId"], line["offset"])
+        assert key != seen, f"stored twice: {line}"
+        seen = key
+        lines.append(line)
+    return lines
+
+
+def check_ticks(collector, minutes):
+    """Every series of the spool's every batch has exactly the batches' ticks."""
+    batches = sum(s["lowWater"] for s in streams(collector))
+    gaps = sum(p["gapBatches"] for p in collector.probes())
+    assert gaps == 0, f"{gaps} batches were reported lost"
+    for name in ("node_load1", "node_memory_MemFree_bytes", "node_boot_time_seconds"):
+        result = collector.query(f"{name}[{minutes}m]")
+        assert len(result) == 1, f"{name}: {len(result)} series"
+        times = [t for t, _ in result[0]["values"]]
+        assert len(times) == len(set(times)), f"{name}: a time twice"
+        assert times == sorted(times)
+        assert len(times) == batches, f"{name}: {len(times)} ticks of {batches} batches"
+    return batches
+
+
+def kill_for(seconds, processes, rng):
+    end = time.monotonic() + seconds
+    kills = 0
+    while time.monotonic() < end:
+        time.sleep(rng.uniform(0.2, 0.8))  # when the blow falls is what is random here
+        victim = rng.choice(processes)
+        victim.kill()
+        if rng.random() < 0.3:
+            time.sleep(rng.uniform(0, 0.5))
+        if victim.name == "fengsui-collector":
+            victim.start(ready=False)
+        else:
+            victim.start()
+        kills += 1
+    return kills
+
+
+def test_nothing_is_lost_or_doubled_under_kill_9():
+    rng = random.Random(20)
+    with Lab() as lab:
+        collector = lab.collector().start()
+        log = lab.folder / "app.log"
+        probe = lab.probe(collector, interval="100ms", flags=["--log", log])
+        writer = Writer(str(log), 2, KILL_SECONDS)
+        writer.start()
+        probe.start()
+        wait_for(lambda: collector.value("node_load1") is not None, "the first sample")
+        kills = kill_for(KILL_SECONDS, [collector, probe], rng)
+        writer.go = False
+        writer.join()
+        collector.wait_ready()
+        wait_for(lambda: len(stored_lines(collector, f"{log}*")) >= writer.count,
+                 f"all {writer.count} lines", 60)
+        probe.stop()  # sends what it still holds? no: it keeps it
+        probe.start()
+        wait_for(lambda: settled(collector), "the backlog to drain", 60)
+        probe.stop()
+        wait_for(lambda: settled(collector), "the last batches", 60)
+        batches = check_ticks(collector, 60)
+        lines = stored_lines(collector, f"{log}*")
+        texts = [line["text"] for line in sorted(lines, key=lambda l: l["text"])]
+        expected = [f"line {n:08d} of the test" for n in range(1, writer.count + 1)]
+        assert texts == expected, f"{len(texts)} lines of {writer.count}"
+        by_file = {}
+        for line in lines:
+            by_file.setdefault(line["fileId"], []).append((line["offset"], line["text"]))
+        assert len(by_file) == 3, f"{len(by_file)} file generations for 3 files"
+        for rows in by_file.values():
+            assert rows == sorted(rows), "file order is broken"
+            ordered = [text for _, text in rows]
+            assert ordered == sorted(ordered)
+        print(f"     {kills} kills, {batches} ticks, {len(lines)} lines")
+
+
+def test_a_restored_state_folder_starts_a_new_epoch_and_loses_nothing():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        probe = lab.probe(collector, interval="100ms").start()
+        wait_for(lambda: (collector.value("count_over_time(node_load1[1h])") or 0) > 10, "ticks")
+        probe.stop()
+        copy = lab.folder / "copy"
+        shutil.copytree(probe.state, copy)
+        probe.start()
+        before = collector.value("count_over_time(node_load1[1h])")
+        wait_for(lambda: collector.value("count_over_time(node_load1[1h])") > before + 20, "ticks")
+        epochs = {s["epoch"] for s in streams(collector)}
+        probe.stop()
+        shutil.rmtree(probe.state)
+        shutil.copytree(copy, probe.state)
+        stored = collector.value("count_over_time(node_load1[1h])")
+        probe.start()
+        wait_for(lambda: collector.value("count_over_time(node_load1[1h])") > stored + 20,
+                 "ticks of the new epoch")
+        fresh = {s["epoch"] for s in streams(collector)} - epochs
+        assert fresh, "no new epoch"
+        conflicts = collector.value(
+            "max(fengsui_collector_probe_stream_conflicts_total)") \
+            if collector.query("fengsui_collector_probe_stream_conflicts_total") else None
+        assert sum(p["conflicts"] for p in collector.probes()) >= 1, (conflicts, json.dumps(
+            collector.probes()))
+        times = [t for t, _ in collector.query("node_load1[1h]")[0]["values"]]
+        assert len(times) == len(set(times))
+        assert collector.value("count_over_time(node_load1[1h])") >= stored + 20
+
+
+if __name__ == "__main__":
+    run_tests(globals())
