@@ -59,10 +59,11 @@ struct http_server {
     uv_async_t wake;
     unsigned open_handles;
     struct exchange *suspended; /* all of them, for close */
-    size_t suspended_count;
     bool closing;
-    uint64_t answered[COUNTED_CLASSES];
-    uint64_t logins_failed, hung_up;
+    /* counted on the loop thread, read by any */
+    _Atomic size_t suspended_count;
+    _Atomic uint64_t answered[COUNTED_CLASSES];
+    _Atomic uint64_t logins_failed, hung_up;
     /* under lock */
     uv_mutex_t lock;
     uv_cond_t done_came; /* while closing */

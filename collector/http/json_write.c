@@ -9,12 +9,12 @@
 
 #include "proto/base/must.h"
 
-struct json json_to(struct buf *out)
+struct json_writer json_write_to(struct buf *out)
 {
-    return (struct json){.out = out};
+    return (struct json_writer){.out = out};
 }
 
-static void before_value(struct json *json)
+static void before_value(struct json_writer *json)
 {
     if (json->after_key) {
         json->after_key = false;
@@ -25,7 +25,7 @@ static void before_value(struct json *json)
     json->has_item[json->depth] = true;
 }
 
-static void open_level(struct json *json, bool is_array)
+static void open_level(struct json_writer *json, bool is_array)
 {
     before_value(json);
     must(json->depth < JSON_DEPTH_MAX);
@@ -35,17 +35,17 @@ static void open_level(struct json *json, bool is_array)
     buf_put_char(json->out, is_array ? '[' : '{');
 }
 
-void json_object(struct json *json)
+void json_write_object(struct json_writer *json)
 {
     open_level(json, false);
 }
 
-void json_array(struct json *json)
+void json_write_array(struct json_writer *json)
 {
     open_level(json, true);
 }
 
-void json_end(struct json *json)
+void json_write_end(struct json_writer *json)
 {
     must(json->depth > 0 && !json->after_key);
     buf_put_char(json->out, json->is_array[json->depth] ? ']' : '}');
@@ -119,7 +119,7 @@ static void put_quoted(struct buf *out, struct bytes text)
     buf_put_char(out, '"');
 }
 
-void json_key_bytes(struct json *json, struct bytes key)
+void json_write_key_bytes(struct json_writer *json, struct bytes key)
 {
     must(!json->after_key);
     before_value(json);
@@ -128,35 +128,35 @@ void json_key_bytes(struct json *json, struct bytes key)
     json->after_key = true;
 }
 
-void json_key(struct json *json, const char *key)
+void json_write_key(struct json_writer *json, const char *key)
 {
-    json_key_bytes(json, bytes_of(key));
+    json_write_key_bytes(json, bytes_of(key));
 }
 
-void json_string(struct json *json, struct bytes text)
+void json_write_string(struct json_writer *json, struct bytes text)
 {
     before_value(json);
     put_quoted(json->out, text);
 }
 
-void json_text(struct json *json, const char *text)
+void json_write_text(struct json_writer *json, const char *text)
 {
-    json_string(json, bytes_of(text));
+    json_write_string(json, bytes_of(text));
 }
 
-void json_integer(struct json *json, int64_t value)
+void json_write_integer(struct json_writer *json, int64_t value)
 {
     before_value(json);
     buf_printf(json->out, "%" PRId64, value);
 }
 
-void json_boolean(struct json *json, bool value)
+void json_write_boolean(struct json_writer *json, bool value)
 {
     before_value(json);
     buf_put_text(json->out, value ? "true" : "false");
 }
 
-void json_number(struct json *json, double value)
+void json_write_number(struct json_writer *json, double value)
 {
     must(isfinite(value));
     char text[32];
@@ -167,13 +167,13 @@ void json_number(struct json *json, double value)
     buf_put_text(json->out, text);
 }
 
-void json_raw(struct json *json, struct bytes text)
+void json_write_raw(struct json_writer *json, struct bytes text)
 {
     before_value(json);
     buf_put(json->out, text.data, text.size);
 }
 
-void json_seconds(struct json *json, int64_t ts_ms)
+void json_write_seconds(struct json_writer *json, int64_t ts_ms)
 {
     before_value(json);
     uint64_t magnitude = ts_ms < 0 ? 0 - (uint64_t)ts_ms : (uint64_t)ts_ms;
@@ -196,7 +196,7 @@ void json_seconds(struct json *json, int64_t ts_ms)
     buf_put(json->out, at, (size_t)(text + sizeof text - at));
 }
 
-void json_instant(struct json *json, int64_t ts_ms)
+void json_write_instant(struct json_writer *json, int64_t ts_ms)
 {
     int64_t seconds = ts_ms / 1000;
     int64_t ms = ts_ms % 1000;
@@ -210,5 +210,5 @@ void json_instant(struct json *json, int64_t ts_ms)
     char text[64];
     size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(text + n, sizeof text - n, ".%03dZ", (int)ms);
-    json_text(json, text);
+    json_write_text(json, text);
 }

@@ -371,5 +371,5 @@ void http_server_print_metrics(const struct http_server *server, struct buf *out
                "that wait for one.\n# TYPE fengsui_collector_http_requests_running gauge\n"
                "fengsui_collector_http_requests_running %zu\n",
                (unsigned long long)server->logins_failed, (unsigned long long)server->hung_up,
-               server->suspended_count);
+               (size_t)server->suspended_count);
 }

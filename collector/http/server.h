@@ -101,7 +101,7 @@ int http_server_reload(struct http_server *server, struct diagnosis *why);
 void http_server_close(struct http_server *server);
 /* The port it listens on (for port 0, the one that was given). */
 unsigned http_server_port(const struct http_server *server);
-/* Appends fengsui_collector_http_* in text format.  Loop thread. */
+/* Appends fengsui_collector_http_* in text format.  Any thread. */
 void http_server_print_metrics(const struct http_server *server, struct buf *out);
 
 /* The value of a parameter, or NULL; the n-th one of a repeated name. */

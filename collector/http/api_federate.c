@@ -1,0 +1,140 @@
+/*
+ * api_federate.c - /federate: the latest sample of each selected series, in text format.
+ *
+ * As Prometheus: grouped by name with "# TYPE name untyped", with timestamps, series sorted,
+ * instance="" added where there is none, ended series (stale marker) left out.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "collector/http/api_parts.h"
+#include "proto/base/error.h"
+
+static int compare(const void *a, const void *b)
+{
+    const struct labels *left = ((const struct series_samples *)a)->labels;
+    const struct labels *right = ((const struct series_samples *)b)->labels;
+    int order = bytes_compare(labels_get_text(left, LABEL_NAME),
+                              labels_get_text(right, LABEL_NAME));
+    return order != 0 ? order : labels_compare(left, right);
+}
+
+static void put_escaped(struct buf *out, struct bytes value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        uint8_t c = value.data[i];
+        if (c == '\\')
+            buf_put_text(out, "\\\\");
+        else if (c == '"')
+            buf_put_text(out, "\\\"");
+        else if (c == '\n')
+            buf_put_text(out, "\\n");
+        else
+            buf_put_u8(out, c);
+    }
+}
+
+static void put_labels(struct buf *out, const struct labels *labels)
+{
+    const char *separator = "{";
+    bool has_instance = false;
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct label *label = &labels->pairs[i];
+        if (bytes_equal(label->name, bytes_of(LABEL_NAME)))
+            continue;
+        if (bytes_equal(label->name, bytes_of("instance")))
+            has_instance = true;
+        const char *quote = label_name_is_legacy(label->name) ? "" : "\"";
+        buf_printf(out, "%s%s", separator, quote);
+        buf_put(out, label->name.data, label->name.size);
+        buf_printf(out, "%s=\"", quote);
+        put_escaped(out, label->value);
+        buf_put_char(out, '"');
+        separator = ",";
+    }
+    if (!has_instance)
+        buf_printf(out, "%sinstance=\"\"", separator);
+    buf_put_text(out, "}");
+}
+
+static void put_series(struct buf *out, const struct series_samples *series, struct bytes *last)
+{
+    if (series->count == 0 || is_stale_nan(series->values[series->count - 1]))
+        return;
+    struct bytes name = labels_get_text(series->labels, LABEL_NAME);
+    if (name.size == 0 || !metric_name_is_legacy(name))
+        return; /* the classic text format has no word for it */
+    if (!bytes_equal(name, *last))
+        buf_printf(out, "# TYPE %.*s untyped\n", (int)name.size, (const char *)name.data);
+    *last = name;
+    char number[NUMBER_TEXT_BYTES];
+    buf_put(out, name.data, name.size);
+    put_labels(out, series->labels);
+    buf_printf(out, " %s %" PRId64 "\n",
+               promql_number_text(series->values[series->count - 1], number),
+               series->times_ms[series->count - 1]);
+}
+
+static int collect(struct http_request *request, const struct selectors *selectors,
+                   struct querier *querier, const struct queryable_calls *calls,
+                   const struct select_hints *hints, struct arena *arena, struct buf *out,
+                   struct diagnosis *why)
+{
+    struct query_budget budget = {.samples_left = app_of(request)->promql.max_samples,
+                                  .cancelled = &request->cancelled};
+    struct series_samples *all = NULL;
+    size_t total = 0;
+    for (size_t i = 0; i < selectors->count; i++) {
+        struct series_samples *found = NULL;
+        size_t count = 0;
+        int error = calls->select(querier, selectors->items[i].matchers,
+                                  selectors->items[i].count, hints, &budget, arena, &found,
+                                  &count, why);
+        if (error != 0)
+            return error;
+        struct series_samples *joined = arena_alloc(arena, total + count + 1, sizeof *joined);
+        if (joined == NULL)
+            return ERR_LIMIT;
+        if (total > 0)
+            memcpy(joined, all, total * sizeof *joined);
+        if (count > 0)
+            memcpy(joined + total, found, count * sizeof *joined);
+        all = joined;
+        total += count;
+    }
+    if (total > 0)
+        qsort(all, total, sizeof *all, compare);
+    struct bytes last = {NULL, 0};
+    for (size_t i = 0; i < total; i++) {
+        if (i == 0 || !labels_equal(all[i - 1].labels, all[i].labels))
+            put_series(out, &all[i], &last);
+    }
+    return 0;
+}
+
+void api_federate(struct http_request *request, struct http_response *response)
+{
+    const struct app *app = app_of(request);
+    struct selectors selectors;
+    if (!api_selectors(request, response, &selectors))
+        return;
+    int64_t now_ms = clock_unix_ms(&clock_system);
+    struct select_hints hints = {.from_ms = now_ms - app->promql.lookback_ms + 1,
+                                 .until_ms = now_ms};
+    struct queryable *store = store_queryable(app->store);
+    struct querier *querier = NULL;
+    struct diagnosis why = {0};
+    struct arena arena;
+    arena_init(&arena, app->promql.max_memory_bytes);
+    int error = store->calls->open(store, hints.from_ms, hints.until_ms, &querier, &why);
+    if (error == 0)
+        error = collect(request, &selectors, querier, store->calls, &hints, &arena,
+                        &response->body, &why);
+    if (querier != NULL)
+        store->calls->close(querier);
+    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    if (error != 0)
+        reply_code(response, error, &why);
+    arena_reset(&arena);
+    api_selectors_free(&selectors);
+}

@@ -1,0 +1,305 @@
+/*
+ * api_query.c - /api/v1/query, query_range, query_exemplars, format_query.
+ *
+ * Texts and limits are Prometheus's, letter by letter, because Grafana and people match on them.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "collector/http/api_parts.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define POINTS_MAX 11000 /* steps; so 11,001 points pass, as in Prometheus */
+
+/* What both kinds of query share. */
+struct question {
+    struct promql_expression *expression;
+    struct promql_query query;
+    size_t limit;
+    mono_ns started;
+};
+
+static bool read_duration(const struct http_request *request, struct http_response *response,
+                          const char *name, int64_t *ret_ms)
+{
+    struct diagnosis why = {0};
+    const char *text = http_parameter(request, name);
+    if (text == NULL || *text == '\0' || param_duration(text, ret_ms, &why) == 0)
+        return true;
+    reply_invalid(response, name, why.text);
+    return false;
+}
+
+/* timeout, limit, lookback_delta and the expression itself. */
+static bool read_question(struct http_request *request, struct http_response *response,
+                          struct question *question)
+{
+    const struct app *app = app_of(request);
+    int64_t timeout_ms = app->query_timeout_ms;
+    int64_t asked_ms = timeout_ms;
+    if (!api_limit(request, response, &question->limit) ||
+        !read_duration(request, response, "timeout", &asked_ms) ||
+        !read_duration(request, response, "lookback_delta", &question->query.lookback_ms))
+        return false;
+    if (asked_ms < timeout_ms)
+        timeout_ms = asked_ms;
+    question->started = clock_mono(&clock_system);
+    question->query.deadline_mono_ns =
+        (int64_t)question->started + timeout_ms * (int64_t)NS_PER_MS;
+    question->query.cancelled = &request->cancelled;
+    const char *text = http_parameter(request, "query");
+    struct promql_error error = {0};
+    if (promql_parse(text != NULL ? text : "", &question->expression, &error) != 0) {
+        error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
+        api_query_error(response, "query", &error);
+        return false;
+    }
+    return true;
+}
+
+/* ---- results --------------------------------------------------------------------------- */
+
+static void write_point(struct json_writer *json, int64_t ts_ms, double value)
+{
+    char text[NUMBER_TEXT_BYTES];
+    json_write_array(json);
+    json_write_seconds(json, ts_ms);
+    json_write_text(json, promql_number_text(value, text));
+    json_write_end(json);
+}
+
+static void write_vector(struct json_writer *json, const struct promql_result *result, size_t count)
+{
+    json_write_array(json);
+    for (size_t i = 0; i < count; i++) {
+        const struct series_samples *series = &result->series[i];
+        must(series->count == 1);
+        json_write_object(json);
+        json_write_key(json, "metric");
+        api_write_metric(json, series->labels);
+        json_write_key(json, "value");
+        write_point(json, series->times_ms[0], series->values[0]);
+        json_write_end(json);
+    }
+    json_write_end(json);
+}
+
+static void write_matrix(struct json_writer *json, const struct promql_result *result, size_t count)
+{
+    json_write_array(json);
+    for (size_t i = 0; i < count; i++) {
+        const struct series_samples *series = &result->series[i];
+        json_write_object(json);
+        json_write_key(json, "metric");
+        api_write_metric(json, series->labels);
+        json_write_key(json, "values");
+        json_write_array(json);
+        for (size_t k = 0; k < series->count; k++)
+            write_point(json, series->times_ms[k], series->values[k]);
+        json_write_end(json);
+        json_write_end(json);
+    }
+    json_write_end(json);
+}
+
+static void write_string(struct json_writer *json, const struct promql_result *result)
+{
+    json_write_array(json);
+    json_write_seconds(json, result->string_ms);
+    json_write_string(json, result->string);
+    json_write_end(json);
+}
+
+static void write_stats(struct json_writer *json, const struct question *question,
+                        const struct promql_result *result)
+{
+    double seconds =
+        (double)(clock_mono(&clock_system) - question->started) / (1000.0 * NS_PER_MS);
+    json_write_key(json, "stats");
+    json_write_object(json);
+    json_write_key(json, "timings");
+    json_write_object(json);
+    json_write_key(json, "execTotalTime");
+    json_write_number(json, seconds);
+    json_write_end(json);
+    json_write_key(json, "samples");
+    json_write_object(json);
+    json_write_key(json, "totalQueryableSamples");
+    json_write_integer(json, (int64_t)result->spent.samples_seen);
+    json_write_end(json);
+    json_write_end(json);
+}
+
+static void answer(struct http_request *request, struct http_response *response,
+                   const struct question *question, const struct promql_result *result)
+{
+    static const char *const type_names[] = {
+        [PROMQL_SCALAR] = "scalar", [PROMQL_VECTOR] = "vector", [PROMQL_MATRIX] = "matrix",
+        [PROMQL_STRING] = "string"};
+    bool is_range = question->query.step_ms > 0;
+    enum promql_type type = is_range ? PROMQL_MATRIX : result->type;
+    size_t count = result->series_count;
+    bool is_cut = question->limit > 0 && count > question->limit &&
+                  (type == PROMQL_VECTOR || type == PROMQL_MATRIX);
+    if (is_cut)
+        count = question->limit;
+    struct reply reply;
+    reply_start(&reply, response);
+    struct json_writer *json = &reply.json;
+    json_write_object(json);
+    json_write_key(json, "resultType");
+    json_write_text(json, type_names[type]);
+    json_write_key(json, "result");
+    if (type == PROMQL_VECTOR)
+        write_vector(json, result, count);
+    else if (type == PROMQL_MATRIX)
+        write_matrix(json, result, count);
+    else if (type == PROMQL_STRING)
+        write_string(json, result);
+    else
+        write_point(json, result->series[0].times_ms[0], result->series[0].values[0]);
+    const char *stats = http_parameter(request, "stats");
+    if (stats != NULL && *stats != '\0')
+        write_stats(json, question, result);
+    json_write_end(json);
+    reply_finish(&reply, &result->annotations,
+                 is_cut ? "results truncated due to limit" : NULL);
+}
+
+static void run(struct http_request *request, struct http_response *response,
+                struct question *question)
+{
+    const struct app *app = app_of(request);
+    struct promql_result result;
+    struct promql_error error = {0};
+    if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
+                              &question->query, &result, &error) != 0) {
+        api_query_error(response, "query", &error);
+        return;
+    }
+    answer(request, response, question, &result);
+    promql_result_done(&result);
+}
+
+void api_query(struct http_request *request, struct http_response *response)
+{
+    struct question question = {0};
+    int64_t ts_ms = 0;
+    if (!api_time(request, response, "time", clock_unix_ms(&clock_system), &ts_ms))
+        return;
+    question.query.start_ms = ts_ms;
+    question.query.end_ms = ts_ms;
+    if (read_question(request, response, &question))
+        run(request, response, &question);
+    promql_expression_free(question.expression);
+}
+
+/* ---- ranges ---------------------------------------------------------------------------- */
+
+static bool read_required_time(const struct http_request *request,
+                               struct http_response *response, const char *name,
+                               int64_t *ret_ms)
+{
+    const char *text = http_parameter(request, name);
+    if (text == NULL || *text == '\0') {
+        reply_invalid(response, name, "cannot parse \"\" to a valid timestamp");
+        return false;
+    }
+    return api_time(request, response, name, 0, ret_ms);
+}
+
+static bool read_grid(struct http_request *request, struct http_response *response,
+                      struct promql_query *query)
+{
+    if (!read_required_time(request, response, "start", &query->start_ms) ||
+        !read_required_time(request, response, "end", &query->end_ms))
+        return false;
+    if (query->end_ms < query->start_ms) {
+        reply_invalid(response, "end", "end timestamp must not be before start time");
+        return false;
+    }
+    const char *step = http_parameter(request, "step");
+    struct diagnosis why = {0};
+    if (param_duration(step != NULL ? step : "", &query->step_ms, &why) != 0) {
+        reply_invalid(response, "step",
+                      step != NULL && *step != '\0'
+                          ? why.text
+                          : "cannot parse \"\" to a valid duration");
+        return false;
+    }
+    if (query->step_ms <= 0) {
+        reply_invalid(response, "step",
+                      "zero or negative query resolution step widths are not accepted. Try a "
+                      "positive integer");
+        return false;
+    }
+    if ((query->end_ms - query->start_ms) / query->step_ms > POINTS_MAX) {
+        reply_error(response, API_BAD_DATA,
+                    "exceeded maximum resolution of 11,000 points per timeseries. Try "
+                    "decreasing the query resolution (?step=XX)");
+        return false;
+    }
+    return true;
+}
+
+static bool is_fit_for_range(struct http_response *response,
+                             const struct promql_expression *expression)
+{
+    enum promql_type type = promql_expression_type(expression);
+    if (type == PROMQL_SCALAR || type == PROMQL_VECTOR)
+        return true;
+    char text[120];
+    snprintf(text, sizeof text,
+             "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+             type == PROMQL_MATRIX ? "range vector" : "string");
+    reply_invalid(response, "query", text);
+    return false;
+}
+
+void api_query_range(struct http_request *request, struct http_response *response)
+{
+    struct question question = {0};
+    if (read_grid(request, response, &question.query) &&
+        read_question(request, response, &question) &&
+        is_fit_for_range(response, question.expression))
+        run(request, response, &question);
+    promql_expression_free(question.expression);
+}
+
+/* ---- the rest -------------------------------------------------------------------------- */
+
+/* There are no exemplars; Grafana asks at start with times in odd units, and must get an answer. */
+void api_query_exemplars(struct http_request *request, struct http_response *response)
+{
+    int64_t start_ms = 0;
+    int64_t end_ms = 0;
+    if (!api_time(request, response, "start", TIME_FIRST_MS, &start_ms) ||
+        !api_time(request, response, "end", TIME_LAST_MS, &end_ms))
+        return;
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_array(&reply.json);
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+void api_format_query(struct http_request *request, struct http_response *response)
+{
+    const char *text = http_parameter(request, "query");
+    struct promql_expression *expression = NULL;
+    struct promql_error error = {0};
+    if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
+        error.failure = PROMQL_BAD_DATA;
+        api_query_error(response, "query", &error);
+        return;
+    }
+    struct buf printed = {0};
+    promql_expression_print(expression, &printed);
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_string(&reply.json, buf_bytes(&printed));
+    reply_finish(&reply, NULL, NULL);
+    buf_done(&printed);
+    promql_expression_free(expression);
+}

@@ -1,0 +1,270 @@
+/* api_status.c - how the collector is, in Prometheus's words. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "collector/http/api_parts.h"
+#include "collector/self.h"
+#include "proto/base/error.h"
+#include "proto/base/units.h"
+
+/* Grafana reads the major version to know which API it may use. */
+#define SPOKEN_VERSION "3.5.0"
+
+static void pair(struct json_writer *json, const char *key, const char *value)
+{
+    json_write_key(json, key);
+    json_write_text(json, value);
+}
+
+/* No data.features: Grafana would take us for Mimir. */
+void api_buildinfo(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_object(&reply.json);
+    pair(&reply.json, "version", SPOKEN_VERSION);
+    pair(&reply.json, "revision", "fengsui " FENGSUI_VERSION);
+    pair(&reply.json, "branch", "");
+    pair(&reply.json, "buildUser", "");
+    pair(&reply.json, "buildDate", "");
+    pair(&reply.json, "goVersion", "");
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+void api_runtimeinfo(struct http_request *request, struct http_response *response)
+{
+    const struct app *app = app_of(request);
+    struct store_stats stats;
+    store_get_stats(app->store, &stats);
+    char folder[4096] = "";
+    if (getcwd(folder, sizeof folder) == NULL)
+        folder[0] = '\0';
+    struct reply reply;
+    reply_start(&reply, response);
+    struct json_writer *json = &reply.json;
+    json_write_object(json);
+    json_write_key(json, "startTime");
+    json_write_instant(json, app->started_ms);
+    pair(json, "CWD", folder);
+    json_write_key(json, "serverTime");
+    json_write_instant(json, clock_unix_ms(&clock_system));
+    json_write_key(json, "reloadConfigSuccess");
+    json_write_boolean(json, true);
+    json_write_key(json, "timeSeriesCount");
+    json_write_integer(json, (int64_t)stats.series_active);
+    json_write_key(json, "corruptionCount");
+    json_write_integer(json, (int64_t)stats.quarantined);
+    json_write_key(json, "goroutineCount");
+    json_write_integer(json, 0);
+    pair(json, "storageRetention", "");
+    json_write_end(json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+/* Secrets come from files, but a configuration may name hosts and people: it is not shown. */
+void api_config(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_object(&reply.json);
+    pair(&reply.json, "yaml", "");
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+void api_flags(struct http_request *request, struct http_response *response)
+{
+    const struct app *app = app_of(request);
+    char text[DURATION_TEXT_BYTES];
+    char number[32];
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_object(&reply.json);
+    pair(&reply.json, "query.lookback-delta", duration_format(app->promql.lookback_ms, text));
+    pair(&reply.json, "query.timeout", duration_format(app->query_timeout_ms, text));
+    snprintf(number, sizeof number, "%" PRIu64, app->promql.max_samples);
+    pair(&reply.json, "query.max-samples", number);
+    pair(&reply.json, "web.external-url", app->external_url != NULL ? app->external_url : "");
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+void api_tsdb(struct http_request *request, struct http_response *response)
+{
+    struct store_stats stats;
+    store_get_stats(app_of(request)->store, &stats);
+    struct reply reply;
+    reply_start(&reply, response);
+    struct json_writer *json = &reply.json;
+    json_write_object(json);
+    json_write_key(json, "headStats");
+    json_write_object(json);
+    json_write_key(json, "numSeries");
+    json_write_integer(json, (int64_t)stats.series_active);
+    json_write_key(json, "numLabelPairs");
+    json_write_integer(json, 0);
+    json_write_key(json, "chunkCount");
+    json_write_integer(json, (int64_t)stats.head_chunks);
+    json_write_key(json, "minTime");
+    json_write_integer(json, stats.head_min_ms);
+    json_write_key(json, "maxTime");
+    json_write_integer(json, stats.head_max_ms);
+    json_write_end(json);
+    static const char *const lists[] = {"seriesCountByMetricName", "labelValueCountByLabelName",
+                                        "memoryInBytesByLabelName",
+                                        "seriesCountByLabelValuePair"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        json_write_key(json, lists[i]);
+        json_write_array(json);
+        json_write_end(json);
+    }
+    json_write_end(json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+/* ---- metadata -------------------------------------------------------------------------- */
+
+struct metadata_scan {
+    struct json_writer *json;
+    const char *metric; /* NULL: all */
+    size_t limit, count;
+};
+
+static int write_metadata(void *context, struct bytes name, const struct metadata *metadata)
+{
+    static const char *const types[] = {
+        [METRIC_UNKNOWN] = "unknown", [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge",
+        [METRIC_HISTOGRAM] = "histogram", [METRIC_SUMMARY] = "summary", [METRIC_INFO] = "info",
+        [METRIC_UNTYPED] = "unknown"};
+    struct metadata_scan *scan = context;
+    struct json_writer *json = scan->json;
+    if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
+        return 0;
+    if (scan->limit > 0 && scan->count == scan->limit)
+        return 1;
+    scan->count++;
+    json_write_key_bytes(json, name);
+    json_write_array(json);
+    json_write_object(json);
+    pair(json, "type", types[metadata->type]);
+    json_write_key(json, "help");
+    json_write_string(json, metadata->help);
+    json_write_key(json, "unit");
+    json_write_string(json, metadata->unit);
+    json_write_end(json);
+    json_write_end(json);
+    return 0;
+}
+
+void api_metadata(struct http_request *request, struct http_response *response)
+{
+    struct metadata_scan scan = {.metric = http_parameter(request, "metric")};
+    if (scan.metric != NULL && *scan.metric == '\0')
+        scan.metric = NULL;
+    if (!api_limit(request, response, &scan.limit))
+        return;
+    struct reply reply;
+    reply_start(&reply, response);
+    scan.json = &reply.json;
+    json_write_object(&reply.json);
+    int error = store_metadata_scan(app_of(request)->store, write_metadata, &scan);
+    if (error < 0) {
+        reply_code(response, error, NULL);
+        return;
+    }
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
+}
+
+/* ---- rules ----------------------------------------------------------------------------- */
+
+/* Prints with another part's printer, whose output is the data's value. */
+static void answer_printed(struct http_response *response, int error, struct buf *printed)
+{
+    if (error != 0 || !buf_ok(printed)) {
+        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
+    } else {
+        struct reply reply;
+        reply_start(&reply, response);
+        json_write_raw(&reply.json, buf_bytes(printed));
+        reply_finish(&reply, NULL, NULL);
+    }
+    buf_done(printed);
+}
+
+void api_rules(struct http_request *request, struct http_response *response)
+{
+    const char *type = http_parameter(request, "type");
+    bool alerting = type == NULL || *type == '\0' || strcmp(type, "alert") == 0;
+    bool recording = type == NULL || *type == '\0' || strcmp(type, "record") == 0;
+    if (!alerting && !recording) {
+        reply_error(response, API_BAD_DATA,
+                    "invalid parameter \"type\": not supported value \"%s\"", type);
+        return;
+    }
+    struct buf printed = {0};
+    int error = rules_print_json(app_of(request)->rules, alerting, recording, &printed);
+    answer_printed(response, error, &printed);
+}
+
+void api_alerts(struct http_request *request, struct http_response *response)
+{
+    struct buf printed = {0};
+    int error = rules_print_alerts_json(app_of(request)->rules, &printed);
+    answer_printed(response, error, &printed);
+}
+
+/* ---- outside the API ------------------------------------------------------------------- */
+
+void api_metrics(struct http_request *request, struct http_response *response)
+{
+    struct api *api = request->context;
+    response->content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    self_print_metrics(api->app, &response->body);
+    remote_in_print_metrics(api->remote, &response->body);
+    http_server_print_metrics(request->server, &response->body);
+}
+
+void api_healthy(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    response->content_type = "text/plain; charset=utf-8";
+    buf_put_text(&response->body, "Fengsui collector is Healthy.\n");
+}
+
+void api_ready(struct http_request *request, struct http_response *response)
+{
+    const struct app *app = app_of(request);
+    struct store_stats stats;
+    store_get_stats(app->store, &stats);
+    response->content_type = "text/plain; charset=utf-8";
+    if (app->ready && !stats.full) {
+        buf_put_text(&response->body, "Fengsui collector is Ready.\n");
+        return;
+    }
+    response->status = 503;
+    http_add_header(response, "Retry-After", "5");
+    buf_printf(&response->body, "not ready: %s\n",
+               !app->ready ? "still starting"
+                           : stats.full_reason[0] != '\0' ? stats.full_reason
+                                                          : "the store is full");
+}
+
+void api_reload(struct http_request *request, struct http_response *response)
+{
+    struct app *app = app_of(request);
+    struct diagnosis why = {0};
+    response->content_type = "text/plain; charset=utf-8";
+    int error = app->reload != NULL ? app->reload(app, &why) : ERR_REFUSED;
+    if (error == 0)
+        return;
+    response->status = 500;
+    buf_printf(&response->body, "failed to reload config: %s\n",
+               why.text[0] != '\0' ? why.text : error_text(error));
+}

@@ -1,0 +1,35 @@
+/*
+ * remote_in.h - Prometheus remote write 1.0, receiving.
+ *
+ *     POST /api/v1/write   Content-Type: application/x-protobuf   Content-Encoding: snappy
+ *
+ *     pool thread: snappy -> message -> series (cache, else the store) -> store_write_submit()
+ *     writer thread, after the commit: done() -> 204
+ *
+ * Answers: 204 stored and visible; 400 malformed, or some series refused (the good ones are
+ * stored, the text says how many and why); 413 too large; 415 another encoding; 503 with
+ * Retry-After when the store is full or its queue is (nothing was taken; senders try again).
+ * A series is refused for bad labels or the store's series limit; a sample for a time more than
+ * REMOTE_FUTURE_MS ahead.  Native histograms are refused and counted, exemplars are left out.
+ *
+ * Threads: any.
+ */
+#pragma once
+
+#include "collector/http/server.h"
+#include "collector/store/store.h"
+
+#define REMOTE_FUTURE_MS (10 * 60 * 1000)
+
+struct remote_in;
+
+int remote_in_open(struct store *store, struct remote_in **ret_remote);
+/* After the server has closed, before the store does.  NULL is allowed. */
+void remote_in_close(struct remote_in *remote);
+
+/* An http_later_handler's work. */
+void remote_in_handle(struct remote_in *remote, struct http_request *request,
+                      struct http_response *response, struct http_pending *pending);
+
+/* Appends fengsui_collector_remote_write_* in text format. */
+void remote_in_print_metrics(struct remote_in *remote, struct buf *out);
