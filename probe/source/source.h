@@ -40,7 +40,8 @@ struct source {
     int64_t interval_ms; /* its own default; 0: the probe's */
     bool blocking;       /* gather() may wait; it runs on a worker thread */
 
-    /* Reads the source's part of probe.yml (node may be NULL: defaults).  May be NULL. */
+    /* Reads the source's part of probe.yml (node may be NULL: defaults).  May be NULL: there is
+     * nothing to configure but the common options. */
     int (*configure)(void *state, struct config *config, const struct config_node *node,
                      struct diagnosis *why);
     /* Opens files, registers fixed series.  ERR_NOTFOUND: this host has no such thing; the
@@ -56,5 +57,24 @@ struct source {
     void (*stop)(void *state);
 };
 
+/* What may stand in every source's map in probe.yml.  The scheduler obeys them; they are rows of
+ * every source's table all the same, so that one config_read() checks the whole map. */
+struct source_common_options {
+    bool enabled;
+    int64_t interval_ms;
+};
+
+/* Rows for a struct source_common_options at `offset` of the table's target. */
+#define SOURCE_COMMON_OPTIONS(at)                                                              \
+    {"enabled", CONFIG_BOOL, (at) + offsetof(struct source_common_options, enabled),           \
+     .fallback = "true", .help = "false leaves the source out"},                               \
+    {                                                                                          \
+        "interval", CONFIG_DURATION, (at) + offsetof(struct source_common_options, interval_ms), \
+            .min = 100, .max = 86400000, .help = "between two ticks of this source"            \
+    }
+
 /* Every compiled-in source, in the order they run; ends with NULL. */
 extern const struct source *const sources[];
+
+/* One of them by name, or NULL. */
+const struct source *source_find(const char *name);

@@ -1,0 +1,85 @@
+/*
+ * process.h - what is kept of a process, and of a group of them, from tick to tick.
+ *
+ * A probe may watch thousands of processes, so a process costs some hundred bytes and no
+ * allocation of its own.  Counters are kept as their low 32 bits where less than 2^31 can pass
+ * between two ticks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "probe/emitter.h"
+
+#define PROCESS_USER_HZ 100.0
+
+/* What has been read of a process at least once. */
+enum process_known {
+    KNOWN_SWITCHES = 1,
+    KNOWN_SWAP = 2,
+    KNOWN_IO = 4,
+    KNOWN_FILES = 8,
+    KNOWN_PSS = 16,
+    TRIED_LIGHT = 32, /* status and io were read, or refused */
+    TRIED_HEAVY = 64, /* fd, limits and smaps_rollup were read, or refused */
+};
+
+struct process_group;
+
+struct process {
+    uint32_t pid;
+    uint32_t comm_hash;
+    uint64_t start_ticks;        /* with the pid: identity */
+    struct process_group *group; /* NULL: in none */
+    int stat_fd;                 /* kept open, or -1 */
+    uint32_t user;               /* effective user id */
+    char state;
+    uint8_t known;    /* enum process_known */
+    uint8_t pss_skip; /* turns to let pass: reading its page tables took long */
+    bool is_kernel : 1;
+    bool is_newborn : 1; /* began after the first scan: its counters count from zero */
+    bool is_active : 1;  /* has used CPU since its last light read */
+    bool has_stat : 1;   /* counters below hold a first value */
+
+    uint32_t user_ticks, system_ticks, minor_faults, major_faults;
+    uint32_t voluntary, nonvoluntary;
+    uint64_t read_bytes, write_bytes;
+
+    uint64_t virtual_bytes;
+    uint32_t resident_pages, threads;
+    uint32_t swap_kb, pss_kb, swap_pss_kb;
+    uint32_t files, files_limit;
+
+    float cpu_rate; /* seconds a second, over the last tick */
+    float read_rate, write_rate; /* bytes a second, between the last two reads of io */
+    uint32_t io_age_ms;          /* time since the last read of io */
+};
+
+enum group_series {
+    GROUP_PROCS, GROUP_THREADS, GROUP_CPU_USER, GROUP_CPU_SYSTEM, GROUP_RESIDENT,
+    GROUP_VIRTUAL, GROUP_SWAPPED, GROUP_PSS, GROUP_SWAP_PSS, GROUP_READ, GROUP_WRITE,
+    GROUP_FILES, GROUP_FD_RATIO, GROUP_OLDEST, GROUP_RUNNING, GROUP_SLEEPING, GROUP_WAITING,
+    GROUP_ZOMBIE, GROUP_OTHER, GROUP_VOLUNTARY, GROUP_NONVOLUNTARY, GROUP_MAJOR, GROUP_MINOR,
+    GROUP_SERIES
+};
+#define GROUP_STATES (GROUP_OTHER - GROUP_RUNNING + 1)
+
+struct process_group {
+    bool is_fixed; /* named by a rule: watched without members too */
+    int64_t empty_since_ms; /* 0: has members */
+    series_handle handles[GROUP_SERIES];
+
+    /* counters: what members did while they were members, gone ones included */
+    uint64_t user_ticks, system_ticks, minor_faults, major_faults;
+    uint64_t voluntary, nonvoluntary, read_bytes, write_bytes;
+    uint8_t ever_known; /* enum process_known bits that any member had */
+
+    /* sums of this tick */
+    uint32_t procs, pending_light, pending_heavy;
+    uint32_t swap_known, files_known, pss_known;
+    uint32_t states[GROUP_STATES];
+    uint64_t threads, resident_pages, virtual_bytes, swap_kb, pss_kb, swap_pss_kb, files;
+    uint64_t oldest_start_ticks;
+    double worst_fd_ratio;
+};

@@ -1,0 +1,247 @@
+/*
+ * process_dear.c - dear files of processes, in turns (process_dear.h).
+ */
+#include "probe/source/process_dear.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "proto/base/clock.h"
+#include "proto/base/error.h"
+
+/* Time for heavy reads in a tick; in the first, which knows nothing yet, more. */
+#define HEAVY_NS       ((mono_ns)4 * NS_PER_MS)
+#define HEAVY_FIRST_NS ((mono_ns)100 * NS_PER_MS)
+/* A read that takes this long is let pass as many turns as it took of these. */
+#define PSS_SLOW_NS ((mono_ns)1 * NS_PER_MS)
+#define TURN_LEAST  8
+/* Active processes read lightly in a tick: this many, or a quarter of all. */
+#define ACTIVE_LEAST 64
+/* New processes read lightly in a tick. */
+#define FRESH_MOST 2000
+#define FD_BYTES     ((size_t)4096)
+
+static bool file_count_by_stat(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
+{
+    char path[32];
+    struct stat about;
+    snprintf(path, sizeof path, "%u/fd", pid);
+    if (fstatat(scan->proc_fd, path, &about, 0) != 0)
+        return false;
+    *ret_count = (uint32_t)about.st_size;
+    return true;
+}
+
+/* Counts the entries of /proc/PID/fd without "." and "..". */
+static bool file_count_by_list(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
+{
+    char path[32];
+    snprintf(path, sizeof path, "%u/fd", pid);
+    int fd = openat(scan->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    uint32_t count = 0;
+    long got = -1;
+    if (readbuf_reserve(&scan->text, FD_BYTES) == 0)
+        while ((got = syscall(SYS_getdents64, fd, scan->text.data, FD_BYTES)) > 0)
+            for (long at = 0; at < got;) {
+                uint16_t size;
+                memcpy(&size, scan->text.data + at + 16, sizeof size);
+                count += scan->text.data[at + 19] != '.';
+                at += size;
+            }
+    close(fd);
+    if (got < 0)
+        return false;
+    *ret_count = count;
+    return true;
+}
+
+void process_dear_start(struct process_dear *dear, struct process_scan *scan, bool wants_pss)
+{
+    uint32_t count;
+    dear->wants_pss = wants_pss;
+    dear->has_file_count = file_count_by_stat(scan, (uint32_t)getpid(), &count) && count > 0;
+}
+
+static void read_status(struct process_scan *scan, struct process *process)
+{
+    struct span text;
+    struct process_status status;
+    struct process_group *group = process->group;
+    if (process_read(scan, process->pid, "status", &text) != 0)
+        return;
+    process_status_parse(text, &status);
+    if (status.has_user)
+        process->user = status.user;
+    if (status.has_swap) {
+        process->swap_kb = (uint32_t)status.swap_kb;
+        process->known |= KNOWN_SWAP;
+    }
+    if (!status.has_switches)
+        return;
+    if ((process->known & KNOWN_SWITCHES) == 0 && !process->is_newborn) {
+        process->voluntary = (uint32_t)status.voluntary;
+        process->nonvoluntary = (uint32_t)status.nonvoluntary;
+    }
+    process->known |= KNOWN_SWITCHES;
+    process_step(&process->voluntary, status.voluntary,
+                 group != NULL ? &group->voluntary : NULL);
+    process_step(&process->nonvoluntary, status.nonvoluntary,
+                 group != NULL ? &group->nonvoluntary : NULL);
+}
+
+static void read_io(struct process_scan *scan, struct process *process)
+{
+    struct span text;
+    uint64_t read_bytes, write_bytes;
+    struct process_group *group = process->group;
+    if (process_read(scan, process->pid, "io", &text) != 0 ||
+        !process_io_parse(text, &read_bytes, &write_bytes))
+        return;
+    bool has_before = (process->known & KNOWN_IO) != 0 || process->is_newborn;
+    uint64_t read_step = has_before && read_bytes > process->read_bytes
+                             ? read_bytes - process->read_bytes
+                             : 0;
+    uint64_t write_step = has_before && write_bytes > process->write_bytes
+                              ? write_bytes - process->write_bytes
+                              : 0;
+    process->read_bytes = read_bytes;
+    process->write_bytes = write_bytes;
+    process->known |= KNOWN_IO;
+    if (group != NULL) {
+        group->read_bytes += read_step;
+        group->write_bytes += write_step;
+    }
+    double seconds = (double)process->io_age_ms / MS_PER_SEC;
+    process->read_rate = seconds > 0 ? (float)((double)read_step / seconds) : 0;
+    process->write_rate = seconds > 0 ? (float)((double)write_step / seconds) : 0;
+    process->io_age_ms = 0;
+}
+
+static void read_light(struct process_scan *scan, struct process *process)
+{
+    process->known |= TRIED_LIGHT;
+    process->is_active = false;
+    read_status(scan, process);
+    read_io(scan, process);
+    if (process->group != NULL)
+        process->group->ever_known |= process->known;
+}
+
+static void read_pss(struct process_scan *scan, struct process *process)
+{
+    struct span text;
+    uint64_t pss_kb, swap_pss_kb;
+    if (process->pss_skip > 0) {
+        process->pss_skip--;
+        return;
+    }
+    mono_ns before = clock_mono(&clock_system);
+    if (process_read(scan, process->pid, "smaps_rollup", &text) != 0 ||
+        !process_smaps_parse(text, &pss_kb, &swap_pss_kb))
+        return;
+    mono_ns turns = (clock_mono(&clock_system) - before) / PSS_SLOW_NS;
+    process->pss_skip = turns < UINT8_MAX ? (uint8_t)turns : UINT8_MAX;
+    process->pss_kb = (uint32_t)pss_kb;
+    process->swap_pss_kb = (uint32_t)swap_pss_kb;
+    process->known |= KNOWN_PSS;
+}
+
+static void read_heavy(struct process_dear *dear, struct process_scan *scan,
+                       struct process *process)
+{
+    struct span text;
+    uint32_t limit;
+    process->known |= TRIED_HEAVY;
+    bool has_count = dear->has_file_count
+                         ? file_count_by_stat(scan, process->pid, &process->files)
+                         : file_count_by_list(scan, process->pid, &process->files);
+    if (has_count && process_read(scan, process->pid, "limits", &text) == 0 &&
+        process_limits_parse(text, &limit)) {
+        process->files_limit = limit;
+        process->known |= KNOWN_FILES;
+    }
+    if (dear->wants_pss)
+        read_pss(scan, process);
+}
+
+/* Rows a tick visits so that all are visited in turn_ms: at least TURN_LEAST, at most an eighth. */
+static size_t turn_rows(size_t count, int64_t interval_ms, int64_t turn_ms)
+{
+    size_t rows = (size_t)((double)count * (double)interval_ms / (double)turn_ms) + 1;
+    if (rows > count / 8)
+        rows = count / 8;
+    if (rows < TURN_LEAST)
+        rows = TURN_LEAST;
+    return rows < count ? rows : count;
+}
+
+/* Kernel threads have no files and no memory of their own; they count only in the top table. */
+static bool is_worth(const struct process *process)
+{
+    return !process->is_kernel || process->group != NULL;
+}
+
+static void run_light(struct process_dear *dear, struct process_scan *scan,
+                      int64_t interval_ms)
+{
+    size_t active = scan->count / 4 > ACTIVE_LEAST ? scan->count / 4 : ACTIVE_LEAST;
+    size_t turn = turn_rows(scan->count, interval_ms, LIGHT_TURN_MS);
+    size_t fresh = FRESH_MOST;
+    size_t first = dear->light_next;
+    size_t resume = first + turn; /* after the regular turn, and after the last active one read */
+    for (size_t i = 0; i < scan->count; i++) {
+        struct process *process = &scan->rows[(first + i) % scan->count];
+        if (!is_worth(process))
+            continue;
+        bool is_new = (process->known & TRIED_LIGHT) == 0;
+        if (i < turn || (is_new && fresh > 0)) {
+            read_light(scan, process);
+            fresh -= is_new && fresh > 0;
+        } else if (process->is_active && active > 0) {
+            read_light(scan, process);
+            if (--active == 0)
+                resume = first + i + 1;
+        } else if (!process->is_active) {
+            /* It has not run since: it cannot have read or written. */
+            process->read_rate = process->write_rate = 0;
+        }
+    }
+    dear->light_next = scan->count > 0 ? resume % scan->count : 0;
+}
+
+static void run_heavy(struct process_dear *dear, struct process_scan *scan,
+                      int64_t interval_ms)
+{
+    mono_ns end = clock_mono(&clock_system) + (dear->has_run ? HEAVY_NS : HEAVY_FIRST_NS);
+    size_t turn = turn_rows(scan->count, interval_ms, HEAVY_TURN_MS);
+    size_t visited = 0;
+    for (size_t i = 0; i < scan->count; i++) {
+        struct process *process = &scan->rows[(dear->heavy_next + i) % scan->count];
+        if (i < turn)
+            visited++;
+        bool is_due = i < turn || (process->known & TRIED_HEAVY) == 0;
+        if (!is_due || !is_worth(process))
+            continue;
+        read_heavy(dear, scan, process);
+        if (clock_mono(&clock_system) > end)
+            break;
+    }
+    dear->heavy_next = scan->count > 0 ? (dear->heavy_next + visited) % scan->count : 0;
+}
+
+void process_dear_run(struct process_dear *dear, struct process_scan *scan,
+                      int64_t interval_ms, int64_t elapsed_ms)
+{
+    for (size_t i = 0; i < scan->count; i++)
+        scan->rows[i].io_age_ms += (uint32_t)elapsed_ms;
+    run_light(dear, scan, interval_ms);
+    run_heavy(dear, scan, interval_ms);
+    dear->has_run = true;
+}

@@ -1,0 +1,31 @@
+/*
+ * process_dear.h - what is too dear to read of every process at every tick, read in turns.
+ *
+ *     light   status (context switches, VmSwap), io          some 15 microseconds
+ *     heavy   open files, limits, smaps_rollup (PSS)         a hundred, with large memories far
+ *                                                            more: the kernel walks page tables
+ *
+ * A process is read lightly when it is new, when it has used CPU since (what has not run has
+ * neither switched nor read), and otherwise every LIGHT_TURN_MS; heavily when it is new and then
+ * every HEAVY_TURN_MS, as far as the tick's time for it goes.  Between turns the last values
+ * stand.  A process whose page tables take long is visited more rarely.
+ */
+#pragma once
+
+#include "probe/source/process_scan.h"
+
+#define LIGHT_TURN_MS 60000
+#define HEAVY_TURN_MS 120000
+
+struct process_dear {
+    size_t light_next, heavy_next; /* where the next turn starts, by row */
+    bool has_run;
+    bool has_file_count; /* the size of /proc/PID/fd is the number of files in it (6.2) */
+    bool wants_pss;
+};
+
+void process_dear_start(struct process_dear *dear, struct process_scan *scan, bool wants_pss);
+
+/* One tick's share.  `elapsed_ms` since the last; `interval_ms` is the usual. */
+void process_dear_run(struct process_dear *dear, struct process_scan *scan,
+                      int64_t interval_ms, int64_t elapsed_ms);

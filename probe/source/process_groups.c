@@ -1,0 +1,235 @@
+/*
+ * process_groups.c - sums and series of process groups (process_groups.h).
+ *
+ * A value that is read in turns is emitted once it is known of every member that lets us read it:
+ * a sum over some members would be a wrong number, not an approximate one.
+ */
+#include "probe/source/process_groups.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/source/series.h"
+
+#define PREFIX      "namedprocess_namegroup_"
+#define BYTES_A_KB  1024.0
+
+#define METRIC(name, type, help)                                                               \
+    {                                                                                          \
+        PREFIX name, type, help, NULL                                                          \
+    }
+#define CPU      METRIC("cpu_seconds_total", METRIC_COUNTER, "Cpu user usage in seconds")
+#define MEMORY   METRIC("memory_bytes", METRIC_GAUGE, "number of bytes of memory in use")
+#define STATES                                                                                 \
+    METRIC("states", METRIC_GAUGE,                                                             \
+           "Number of processes in states Running, Sleeping, Waiting, Zombie, or Other")
+#define SWITCHES METRIC("context_switches_total", METRIC_COUNTER, "Context switches")
+
+/* In the order of enum group_series.  `label`, if any, is the one besides groupname. */
+static const struct {
+    struct metric metric;
+    const char *label, *value;
+} series[GROUP_SERIES] = {
+    {METRIC("num_procs", METRIC_GAUGE, "number of processes in this group"), NULL, NULL},
+    {METRIC("num_threads", METRIC_GAUGE, "Number of threads"), NULL, NULL},
+    {CPU, "mode", "user"},
+    {CPU, "mode", "system"},
+    {MEMORY, "memtype", "resident"},
+    {MEMORY, "memtype", "virtual"},
+    {MEMORY, "memtype", "swapped"},
+    {MEMORY, "memtype", "proportionalResident"},
+    {MEMORY, "memtype", "proportionalSwapped"},
+    {METRIC("read_bytes_total", METRIC_COUNTER, "number of bytes read by this group"), NULL,
+     NULL},
+    {METRIC("write_bytes_total", METRIC_COUNTER, "number of bytes written by this group"), NULL,
+     NULL},
+    {METRIC("open_filedesc", METRIC_GAUGE, "number of open file descriptors for this group"),
+     NULL, NULL},
+    {METRIC("worst_fd_ratio", METRIC_GAUGE,
+            "the worst (closest to 1) ratio between open fds and max fds among all procs in "
+            "this group"),
+     NULL, NULL},
+    {METRIC("oldest_start_time_seconds", METRIC_GAUGE,
+            "start time in seconds since 1970/01/01 of oldest process in group"),
+     NULL, NULL},
+    {STATES, "state", "Running"},
+    {STATES, "state", "Sleeping"},
+    {STATES, "state", "Waiting"},
+    {STATES, "state", "Zombie"},
+    {STATES, "state", "Other"},
+    {SWITCHES, "ctxswitchtype", "voluntary"},
+    {SWITCHES, "ctxswitchtype", "nonvoluntary"},
+    {METRIC("major_page_faults_total", METRIC_COUNTER, "Major page faults"), NULL, NULL},
+    {METRIC("minor_page_faults_total", METRIC_COUNTER, "Minor page faults"), NULL, NULL},
+};
+
+void process_groups_start(struct process_groups *groups, double boot_seconds)
+{
+    groups->set.value_bytes = sizeof(struct process_group);
+    groups->set.limit = GROUPS_MAX;
+    groups->boot_seconds = boot_seconds;
+    groups->page_bytes = (double)sysconf(_SC_PAGESIZE);
+}
+
+struct process_group *process_groups_get(struct process_groups *groups, struct bytes name,
+                                         bool is_fixed)
+{
+    bool is_new;
+    struct process_group *group = tracked_touch(&groups->set, name, &is_new);
+    if (group == NULL)
+        return NULL;
+    if (is_new)
+        series_clear(group->handles, GROUP_SERIES);
+    group->is_fixed = group->is_fixed || is_fixed;
+    return group;
+}
+
+static void clear_sums(struct process_group *group)
+{
+    group->procs = group->pending_light = group->pending_heavy = 0;
+    group->swap_known = group->files_known = group->pss_known = 0;
+    memset(group->states, 0, sizeof group->states);
+    group->threads = group->resident_pages = group->virtual_bytes = 0;
+    group->swap_kb = group->pss_kb = group->swap_pss_kb = group->files = 0;
+    group->oldest_start_ticks = UINT64_MAX;
+    group->worst_fd_ratio = 0;
+}
+
+static int state_index(char state)
+{
+    switch (state) {
+    case 'R':
+        return GROUP_RUNNING - GROUP_RUNNING;
+    case 'S':
+        return GROUP_SLEEPING - GROUP_RUNNING;
+    case 'D':
+        return GROUP_WAITING - GROUP_RUNNING;
+    case 'Z':
+        return GROUP_ZOMBIE - GROUP_RUNNING;
+    default:
+        return GROUP_OTHER - GROUP_RUNNING;
+    }
+}
+
+static void add(struct process_group *group, const struct process *process)
+{
+    group->procs++;
+    group->threads += process->threads;
+    group->resident_pages += process->resident_pages;
+    group->virtual_bytes += process->virtual_bytes;
+    group->states[state_index(process->state)]++;
+    if (process->start_ticks < group->oldest_start_ticks)
+        group->oldest_start_ticks = process->start_ticks;
+    group->pending_light += (process->known & TRIED_LIGHT) == 0;
+    group->pending_heavy += (process->known & TRIED_HEAVY) == 0;
+    if ((process->known & KNOWN_SWAP) != 0) {
+        group->swap_known++;
+        group->swap_kb += process->swap_kb;
+    }
+    if ((process->known & KNOWN_PSS) != 0) {
+        group->pss_known++;
+        group->pss_kb += process->pss_kb;
+        group->swap_pss_kb += process->swap_pss_kb;
+    }
+    if ((process->known & KNOWN_FILES) != 0) {
+        group->files_known++;
+        group->files += process->files;
+        double ratio = process->files_limit > 0
+                           ? (double)process->files / (double)process->files_limit
+                           : 0;
+        if (ratio > group->worst_fd_ratio)
+            group->worst_fd_ratio = ratio;
+    }
+}
+
+static void put(struct process_group *group, enum group_series which, double value,
+                struct emitter *out)
+{
+    if (group->handles[which] == SERIES_NONE) {
+        struct bytes name = tracked_key(group);
+        group->handles[which] =
+            series[which].label == NULL
+                ? series_one(out, &series[which].metric, "groupname", name)
+                /* The emitter sorts: "groupname" comes before or after the other. */
+                : series_two(out, &series[which].metric, "groupname", name,
+                             series[which].label, bytes_of(series[which].value));
+    }
+    emit(out, group->handles[which], value);
+}
+
+static void emit_counters(struct process_group *group, struct emitter *out)
+{
+    put(group, GROUP_CPU_USER, (double)group->user_ticks / PROCESS_USER_HZ, out);
+    put(group, GROUP_CPU_SYSTEM, (double)group->system_ticks / PROCESS_USER_HZ, out);
+    put(group, GROUP_MAJOR, (double)group->major_faults, out);
+    put(group, GROUP_MINOR, (double)group->minor_faults, out);
+    if ((group->ever_known & KNOWN_SWITCHES) != 0) {
+        put(group, GROUP_VOLUNTARY, (double)group->voluntary, out);
+        put(group, GROUP_NONVOLUNTARY, (double)group->nonvoluntary, out);
+    }
+    if ((group->ever_known & KNOWN_IO) != 0) {
+        put(group, GROUP_READ, (double)group->read_bytes, out);
+        put(group, GROUP_WRITE, (double)group->write_bytes, out);
+    }
+}
+
+static void emit_gauges(const struct process_groups *groups, struct process_group *group,
+                        struct emitter *out)
+{
+    put(group, GROUP_PROCS, group->procs, out);
+    put(group, GROUP_THREADS, (double)group->threads, out);
+    put(group, GROUP_RESIDENT, (double)group->resident_pages * groups->page_bytes, out);
+    put(group, GROUP_VIRTUAL, (double)group->virtual_bytes, out);
+    for (unsigned i = 0; i < GROUP_STATES; i++)
+        put(group, GROUP_RUNNING + i, group->states[i], out);
+    if (group->procs > 0)
+        put(group, GROUP_OLDEST,
+            groups->boot_seconds + (double)group->oldest_start_ticks / PROCESS_USER_HZ, out);
+    if (group->pending_light == 0 && group->swap_known > 0)
+        put(group, GROUP_SWAPPED, (double)group->swap_kb * BYTES_A_KB, out);
+    if (group->pending_heavy == 0 && group->pss_known > 0) {
+        put(group, GROUP_PSS, (double)group->pss_kb * BYTES_A_KB, out);
+        put(group, GROUP_SWAP_PSS, (double)group->swap_pss_kb * BYTES_A_KB, out);
+    }
+    if (group->pending_heavy == 0 && group->files_known > 0) {
+        put(group, GROUP_FILES, (double)group->files, out);
+        put(group, GROUP_FD_RATIO, group->worst_fd_ratio, out);
+    }
+}
+
+static void group_gone(void *value, void *context)
+{
+    struct process_group *group = value;
+    series_end(context, group->handles, GROUP_SERIES);
+}
+
+void process_groups_emit(struct process_groups *groups, const struct process_scan *scan,
+                         int64_t now_ms, struct emitter *out)
+{
+    for (size_t i = 0; i < groups->set.count; i++)
+        clear_sums(tracked_at(&groups->set, i));
+    for (size_t i = 0; i < scan->count; i++)
+        if (scan->rows[i].group != NULL)
+            add(scan->rows[i].group, &scan->rows[i]);
+
+    /* Lingering is over for those that are not touched again before the sweep. */
+    tracked_begin(&groups->set);
+    for (size_t i = 0; i < groups->set.count; i++) {
+        struct process_group *group = tracked_at(&groups->set, i);
+        if (group->procs > 0 || group->is_fixed)
+            group->empty_since_ms = 0;
+        else if (group->empty_since_ms == 0)
+            group->empty_since_ms = now_ms;
+        if (group->empty_since_ms != 0 && now_ms - group->empty_since_ms >= GROUP_LINGER_MS)
+            continue;
+        tracked_meet(&groups->set, group);
+        emit_gauges(groups, group, out);
+        emit_counters(group, out);
+    }
+    tracked_sweep(&groups->set, group_gone, out);
+}
+
+void process_groups_done(struct process_groups *groups)
+{
+    tracked_done(&groups->set, NULL, NULL);
+}

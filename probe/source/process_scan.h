@@ -1,0 +1,59 @@
+/*
+ * process_scan.h - the table of live processes, brought up to date once a tick.
+ *
+ *     getdents(/proc) -> pids, ascending
+ *     merge with the table: gone ones leave, new ones enter, each one's stat is read again
+ *
+ * /proc/PID/stat stays open for as many processes as a share of RLIMIT_NOFILE allows: that
+ * halves the cost, and a descriptor can never meet a later process with the same pid.  Without
+ * one, the start time tells them apart.
+ *
+ * A process may vanish between any two system calls; then it is simply gone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe/source/process.h"
+#include "probe/source/process_parse.h"
+#include "probe/source/procfile.h"
+
+#define PROCESSES_MAX ((size_t)65536) /* the rest is not watched; counted in `beyond_limit` */
+
+struct process_scan {
+    int proc_fd; /* the procfs directory */
+    bool is_open;
+    struct readbuf text; /* shared by all reads below /proc */
+    uint32_t *pids;
+    size_t pid_count, pid_capacity;
+    struct process *rows, *spare; /* ascending by pid */
+    size_t count, capacity, spare_capacity;
+    size_t fds_kept, fds_limit;
+    bool has_run;
+    uint64_t first_scan_ticks; /* latest start seen by the first scan */
+    uint64_t beyond_limit;
+};
+
+/* Puts a process that entered, or changed its command, into a group (process->group). */
+typedef void process_classify_function(void *context, struct process *process,
+                                       const struct process_stat *stat);
+
+/* ERR_NOTFOUND: no such procfs, or one without processes. */
+int process_scan_open(struct process_scan *scan, const char *procfs);
+
+/* Reads all; `seconds` since the last call, for rates.  ERR_NOMEM, ERR_IO: the table stays as it
+ * was. */
+int process_scan_run(struct process_scan *scan, double seconds,
+                     process_classify_function *classify, void *context);
+
+/* Reads /proc/PID/FILE into scan->text. */
+int process_read(struct process_scan *scan, uint32_t pid, const char *file,
+                 struct span *ret_text);
+
+/* Adds the step from *held to `now` to *total (NULL: nowhere) and keeps `now`; a counter that
+ * went back a little (scheduling statistics of old kernels do) adds nothing. */
+void process_step(uint32_t *held, uint64_t now, uint64_t *total);
+
+void process_scan_close(struct process_scan *scan);

@@ -1,0 +1,223 @@
+/*
+ * processes.c - processes by group, as process-exporter names them, and the largest of them.
+ *
+ * One tick:
+ *     process_scan     who lives, and each one's /proc/PID/stat
+ *     process_rules    the group of what is new or has changed its command
+ *     process_dear     io, status, open files, PSS: in turns
+ *     process_groups   sums and series
+ *     process_top      the largest, as a record
+ *
+ * Kernel threads are in no group unless the configuration says so.
+ */
+#include <string.h>
+
+#include "probe/source/process_dear.h"
+#include "probe/source/process_groups.h"
+#include "probe/source/process_rules.h"
+#include "probe/source/process_scan.h"
+#include "probe/source/process_top.h"
+#include "probe/source/process_users.h"
+#include "probe/source/source.h"
+#include "proto/base/clock.h"
+#include "proto/base/error.h"
+
+#define DEFAULT_INTERVAL_MS 15000
+#define DEFAULT_TOP         10
+#define DEFAULT_OTHERS      "{{.Comm}}"
+#define COMM_BYTES_MAX      64
+#define COMMAND_BYTES_MAX   4096
+#define CGROUP_BYTES_MAX    1024
+
+struct processes_options {
+    const struct config_node *groups;
+    const char *others;
+    bool kernel_threads;
+    bool proportional;
+    int64_t top;
+    struct source_common_options common;
+};
+
+struct processes_state {
+    struct process_rules *rules;
+    struct process_scan scan;
+    struct process_dear dear;
+    struct process_groups groups;
+    struct process_top top;
+    struct user_names users;
+    const struct source_env *env; /* during collect() only */
+    int64_t last_ms;
+    size_t top_rows;
+    bool wants_kernel_threads, wants_pss;
+};
+
+static const struct config_option options_table[] = {
+    {"groups", CONFIG_NODE, offsetof(struct processes_options, groups),
+     .help = "rules that put processes into groups"},
+    {"others", CONFIG_STRING, offsetof(struct processes_options, others),
+     .fallback = DEFAULT_OTHERS, .help = "group of what no rule takes; \"\" leaves it out"},
+    {"kernel_threads", CONFIG_BOOL, offsetof(struct processes_options, kernel_threads),
+     .fallback = "false", .help = "put kernel threads into groups too"},
+    {"proportional_memory", CONFIG_BOOL, offsetof(struct processes_options, proportional),
+     .fallback = "true", .help = "read smaps_rollup (PSS), in turns"},
+    {"top", CONFIG_INTEGER, offsetof(struct processes_options, top), .fallback = "10",
+     .max = (int64_t)TOP_MOST, .help = "rows of the top table by each measure; 0: none"},
+    SOURCE_COMMON_OPTIONS(offsetof(struct processes_options, common)),
+};
+
+static int processes_configure(void *state, struct config *config,
+                               const struct config_node *node, struct diagnosis *why)
+{
+    struct processes_state *ps = state;
+    struct processes_options options = {
+        .others = DEFAULT_OTHERS, .proportional = true, .top = DEFAULT_TOP};
+    if (node != NULL) {
+        int error = config_read(config, node, "sources.processes", options_table,
+                                sizeof options_table / sizeof *options_table, &options, why);
+        if (error != 0)
+            return error;
+    }
+    ps->top_rows = (size_t)options.top;
+    ps->wants_kernel_threads = options.kernel_threads;
+    ps->wants_pss = options.proportional;
+    return process_rules_new(config, options.groups, config_child(node, "others"),
+                             options.others, &ps->rules, why);
+}
+
+/* Unix time of boot, from the btime line of /proc/stat. */
+static int read_boot_time(const struct source_env *env, double *ret_seconds)
+{
+    struct readbuf buf = {0};
+    struct span text, line;
+    uint64_t seconds = 0;
+    int error = procfile_read_path(env->procfs, "stat", &buf, &text);
+    if (error == 0) {
+        error = ERR_MALFORMED;
+        while (error != 0 && scan_line(&text, &line))
+            if (scan_text(&line, "btime ") && scan_u64(&line, &seconds))
+                error = 0;
+    }
+    readbuf_done(&buf);
+    if (error == 0)
+        *ret_seconds = (double)seconds;
+    return error;
+}
+
+static int processes_start(void *state, const struct source_env *env, struct emitter *out)
+{
+    (void)out;
+    struct processes_state *ps = state;
+    double boot_seconds = 0;
+    int error = ps->rules != NULL
+                    ? 0
+                    : process_rules_new(NULL, NULL, NULL, DEFAULT_OTHERS, &ps->rules, NULL);
+    if (error == 0)
+        error = read_boot_time(env, &boot_seconds);
+    if (error == 0)
+        error = process_scan_open(&ps->scan, env->procfs);
+    if (error == 0)
+        error = process_top_start(&ps->top, ps->top_rows, boot_seconds);
+    if (error != 0)
+        return error;
+    process_groups_start(&ps->groups, boot_seconds);
+    process_dear_start(&ps->dear, &ps->scan, ps->wants_pss);
+    for (size_t i = 0; i < process_rules_count(ps->rules); i++) {
+        const char *name = process_rules_fixed_name(ps->rules, i);
+        if (name != NULL)
+            (void)process_groups_get(&ps->groups, bytes_of(name), true);
+    }
+    return 0;
+}
+
+static struct bytes copy_text(struct span text, char *room, size_t capacity)
+{
+    size_t size = span_size(text) < capacity ? span_size(text) : capacity;
+    memcpy(room, text.at, size);
+    return (struct bytes){(const uint8_t *)room, size};
+}
+
+/* Command line with its NULs as spaces; the first argument is a part of it. */
+static void read_command_line(struct process_scan *scan, uint32_t pid,
+                              char room[COMMAND_BYTES_MAX], struct process_facts *facts)
+{
+    struct span text;
+    if (process_read(scan, pid, "cmdline", &text) != 0)
+        return;
+    while (text.at < text.end && text.end[-1] == '\0')
+        text.end--;
+    facts->command_line = copy_text(text, room, COMMAND_BYTES_MAX);
+    size_t size = facts->command_line.size;
+    const char *end = size > 0 ? memchr(room, '\0', size) : NULL;
+    facts->first_argument = (struct bytes){facts->command_line.data,
+                                           end != NULL ? (size_t)(end - room) : size};
+    for (size_t i = 0; i < size; i++)
+        if (room[i] == '\0')
+            room[i] = ' ';
+}
+
+static void classify(void *context, struct process *process, const struct process_stat *stat)
+{
+    struct processes_state *ps = context;
+    unsigned wanted = process_rules_facts(ps->rules);
+    struct process_facts facts = {0};
+    char comm[COMM_BYTES_MAX], command[COMMAND_BYTES_MAX], cgroup[CGROUP_BYTES_MAX];
+    char name[GROUP_NAME_BYTES_MAX];
+    struct span text, path;
+
+    process->group = NULL;
+    if (process->is_kernel && !ps->wants_kernel_threads)
+        return;
+    /* Copies: what stat points to is overwritten by the next read. */
+    facts.comm = copy_text(stat->comm, comm, sizeof comm);
+    if ((wanted & FACT_USER) != 0)
+        facts.user = user_name(&ps->users, ps->env->rootfs, process->user);
+    if ((wanted & FACT_COMMAND_LINE) != 0)
+        read_command_line(&ps->scan, process->pid, command, &facts);
+    if ((wanted & FACT_CGROUP) != 0 &&
+        process_read(&ps->scan, process->pid, "cgroup", &text) == 0 &&
+        process_cgroup_parse(text, &path))
+        facts.cgroup = copy_text(path, cgroup, sizeof cgroup);
+    size_t size = process_rules_name(ps->rules, &facts, name);
+    if (size > 0)
+        process->group = process_groups_get(
+            &ps->groups, (struct bytes){(const uint8_t *)name, size}, false);
+}
+
+static int processes_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct processes_state *ps = state;
+    int64_t elapsed_ms = ps->last_ms > 0 && env->now_ms > ps->last_ms ? env->now_ms - ps->last_ms
+                                                                      : 0;
+    bool is_first = !ps->scan.has_run;
+    ps->env = env;
+    user_names_refresh(&ps->users, env->rootfs);
+    int error = process_scan_run(&ps->scan, (double)elapsed_ms / MS_PER_SEC, classify, ps);
+    if (error != 0)
+        return error;
+    ps->last_ms = env->now_ms;
+    process_dear_run(&ps->dear, &ps->scan, env->interval_ms, elapsed_ms);
+    process_groups_emit(&ps->groups, &ps->scan, env->now_ms, out);
+    /* The first tick knows no rates. */
+    return is_first ? 0 : process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
+}
+
+static void processes_stop(void *state)
+{
+    struct processes_state *ps = state;
+    process_scan_close(&ps->scan);
+    process_groups_done(&ps->groups);
+    process_top_done(&ps->top);
+    process_rules_free(ps->rules);
+    user_names_done(&ps->users);
+}
+
+const struct source source_processes = {
+    .name = "processes",
+    .summary = "processes by group, and a table of the largest",
+    .state_bytes = sizeof(struct processes_state),
+    .interval_ms = DEFAULT_INTERVAL_MS,
+    .configure = processes_configure,
+    .start = processes_start,
+    .collect = processes_collect,
+    .stop = processes_stop,
+};
