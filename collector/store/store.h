@@ -30,6 +30,7 @@
 #include "collector/series/labels.h"
 #include "collector/series/queryable.h"
 #include "proto/base/bytes.h"
+#include "proto/base/clock.h"
 #include "proto/base/diagnosis.h"
 #include "proto/wire/plain.h"
 
@@ -46,6 +47,10 @@ struct store_options {
     int64_t span_ms;           /* length of a fresh history span; 0: 2 h */
     uint64_t series_limit;     /* active series; 0: 10 million */
     const struct clock *clock; /* NULL: the system's */
+    /* NULL in service.  A fault test is told of each step of a commit, checkpoint, flush or
+     * merge ("commit.durable", ...), on the thread that takes it, and may end the process. */
+    void (*step)(void *context, const char *point);
+    void *step_context;
 };
 
 int store_open(const struct store_options *options, struct store **ret_store,
@@ -158,11 +163,11 @@ int store_log_search(struct store *store, const struct log_query *query, struct 
 
 /* Returns when everything accepted is in history and due merging is done (for measuring). */
 int store_settle(struct store *store);
-/* Expiry by age; called from the store's own timer, public for tests. */
 
 struct store_stats {
     uint64_t series_active, series_created, samples_stored, samples_duplicate, samples_late;
     uint64_t commits, commit_failures, wal_bytes, wal_records, queue_depth, log_lines_stored;
+    uint64_t samples_refused; /* older than retention, or a time no calendar has */
     uint64_t flushes, checkpoints, spans, quarantined;
     uint64_t head_chunks, head_bytes, disk_bytes;
     double commit_seconds_sum;

@@ -1,0 +1,121 @@
+/*
+ * full.c - watching the disk fill up.
+ */
+#include "collector/store/full.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "collector/store/store.h"
+#include "proto/base/must.h"
+
+#define LOOK_EVERY_NS ((mono_ns)MS_PER_SEC * NS_PER_MS)
+
+void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
+               const struct clock *clock)
+{
+    *full = (struct full){
+        .directory = directory, .quota_bytes = quota_bytes, .clock = clock};
+    must(pthread_mutex_init(&full->lock, NULL) == 0);
+}
+
+void full_done(struct full *full)
+{
+    (void)pthread_mutex_destroy(&full->lock);
+}
+
+/* What the files of one folder take on disk; holes take nothing. */
+static uint64_t folder_bytes(const char *directory, const char *name)
+{
+    uint64_t sum = 0;
+    int parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent >= 0)
+        (void)close(parent);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        if (fd >= 0)
+            (void)close(fd);
+        return 0;
+    }
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        struct stat stat;
+        if (fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(stat.st_mode))
+            sum += (uint64_t)stat.st_blocks * 512;
+    }
+    (void)closedir(folder);
+    return sum;
+}
+
+static void look(struct full *full)
+{
+    struct statvfs disk;
+    full->disk_bytes =
+        folder_bytes(full->directory, "live") + folder_bytes(full->directory, "history");
+    full->is_full = false;
+    full->reason[0] = '\0';
+    if (full->quota_bytes > 0 &&
+        full->disk_bytes >= full->quota_bytes / 100 * STORE_FULL_PERCENT) {
+        full->is_full = true;
+        (void)snprintf(full->reason, sizeof full->reason,
+                       "the store takes %llu of its quota of %llu bytes (limit %d %%)",
+                       (unsigned long long)full->disk_bytes,
+                       (unsigned long long)full->quota_bytes, STORE_FULL_PERCENT);
+        return;
+    }
+    if (statvfs(full->directory, &disk) != 0)
+        return; /* then a failing write will say so */
+    uint64_t used = (uint64_t)(disk.f_blocks - disk.f_bfree);
+    uint64_t usable = used + (uint64_t)disk.f_bavail;
+    if (usable > 0 && used * 100 >= usable * STORE_FULL_PERCENT) {
+        full->is_full = true;
+        (void)snprintf(full->reason, sizeof full->reason,
+                       "the disk under the store is %llu %% full (limit %d %%)",
+                       (unsigned long long)(used * 100 / usable), STORE_FULL_PERCENT);
+    }
+}
+
+bool full_is(struct full *full)
+{
+    must(pthread_mutex_lock(&full->lock) == 0);
+    mono_ns now = clock_mono(full->clock);
+    if (now >= full->next_look) {
+        look(full);
+        full->next_look = now + LOOK_EVERY_NS;
+    }
+    bool is_full = full->is_full;
+    must(pthread_mutex_unlock(&full->lock) == 0);
+    return is_full;
+}
+
+void full_note_failure(struct full *full, const char *what)
+{
+    must(pthread_mutex_lock(&full->lock) == 0);
+    full->is_full = true;
+    (void)snprintf(full->reason, sizeof full->reason, "the last commit failed: %s", what);
+    full->next_look = clock_mono(full->clock) + LOOK_EVERY_NS;
+    must(pthread_mutex_unlock(&full->lock) == 0);
+}
+
+void full_look_soon(struct full *full)
+{
+    must(pthread_mutex_lock(&full->lock) == 0);
+    full->next_look = 0;
+    must(pthread_mutex_unlock(&full->lock) == 0);
+}
+
+bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes)
+{
+    must(pthread_mutex_lock(&full->lock) == 0);
+    bool is_full = full->is_full;
+    memcpy(reason, full->reason, sizeof full->reason);
+    *ret_disk_bytes = full->disk_bytes;
+    must(pthread_mutex_unlock(&full->lock) == 0);
+    return is_full;
+}

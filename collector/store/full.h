@@ -1,0 +1,40 @@
+/*
+ * full.h - is there room on the disk?
+ *
+ * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df counts
+ * it for an unprivileged user) or of the quota it takes no more writes, and takes them again as
+ * soon as there is room.  An ENOSPC that comes first closes the gate too, until the next look a
+ * second later finds room.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/base/clock.h"
+
+struct full {
+    /* fixed */
+    const char *directory;
+    uint64_t quota_bytes;
+    const struct clock *clock;
+    /* under the lock */
+    pthread_mutex_t lock;
+    bool is_full;
+    char reason[160];
+    mono_ns next_look;
+    uint64_t disk_bytes; /* allocated to our files, at the last look */
+};
+
+void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
+               const struct clock *clock);
+void full_done(struct full *full);
+/* May writes be taken now?  Looks at the disk if it has not for a second. */
+bool full_is(struct full *full);
+/* A write has failed for want of space. */
+void full_note_failure(struct full *full, const char *what);
+/* Makes the next full_is() look. */
+void full_look_soon(struct full *full);
+/* Copies the state. */
+bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes);

@@ -1,0 +1,260 @@
+/*
+ * gather.c - collecting series and their pieces; the head's part.
+ */
+#include "collector/store/gather.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+/* Compressed bytes of one select(); the samples are bounded by the budget. */
+#define SCRATCH_BYTES_MAX ((size_t)8 << 30)
+#define CANCEL_EVERY      256
+
+int gather_init(struct gather *gather, struct store *store, const struct select_hints *hints,
+                struct query_budget *budget, struct arena *arena)
+{
+    *gather = (struct gather){
+        .store = store, .hints = hints, .budget = budget, .arena = arena};
+    arena_init(&gather->scratch, SCRATCH_BYTES_MAX);
+    return 0;
+}
+
+void gather_done(struct gather *gather)
+{
+    free(gather->items);
+    free(gather->buckets);
+    free(gather->absent);
+    arena_reset(&gather->scratch);
+}
+
+bool gather_is_cancelled(const struct gather *gather)
+{
+    return gather->budget != NULL && gather->budget->cancelled != NULL &&
+           *gather->budget->cancelled;
+}
+
+const struct labels *labels_copy(const struct labels *labels, struct arena *arena)
+{
+    size_t text_bytes = 0;
+    for (size_t i = 0; i < labels->count; i++)
+        text_bytes += labels->pairs[i].name.size + labels->pairs[i].value.size + 2;
+    size_t pairs_bytes = labels->count * sizeof labels->pairs[0];
+    struct labels *copy = arena_alloc(arena, 1, sizeof *copy + pairs_bytes + text_bytes);
+    if (copy == NULL)
+        return NULL;
+    copy->hash = labels->hash;
+    copy->count = labels->count;
+    uint8_t *to = (uint8_t *)copy + sizeof *copy + pairs_bytes;
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct label *pair = &labels->pairs[i];
+        /* The arena gives zeroed memory, so the NULs are there. */
+        memcpy(to, pair->name.data, pair->name.size);
+        copy->pairs[i].name = (struct bytes){to, pair->name.size};
+        to += pair->name.size + 1;
+        memcpy(to, pair->value.data, pair->value.size);
+        copy->pairs[i].value = (struct bytes){to, pair->value.size};
+        to += pair->value.size + 1;
+    }
+    return copy;
+}
+
+/* -- entries ----------------------------------------------------------------------------- */
+
+static int index_items(struct gather *gather)
+{
+    size_t count = 1024;
+    while (count < gather->count * 2)
+        count *= 2;
+    struct found **buckets = calloc(count, sizeof(struct found *));
+    if (buckets == NULL)
+        return ERR_NOMEM;
+    free(gather->buckets);
+    gather->buckets = buckets;
+    gather->bucket_count = count;
+    for (size_t i = 0; i < gather->count; i++) {
+        struct found **bucket = &buckets[gather->items[i]->labels->hash & (count - 1)];
+        gather->items[i]->next = *bucket;
+        *bucket = gather->items[i];
+    }
+    return 0;
+}
+
+/* An entry whose labels are not copied yet. */
+static int add_item(struct gather *gather, const struct labels *labels,
+                    struct found **ret_found)
+{
+    if (gather->count == gather->capacity) {
+        size_t capacity = gather->capacity == 0 ? 64 : gather->capacity * 2;
+        struct found **items = realloc(gather->items, capacity * sizeof(struct found *));
+        if (items == NULL)
+            return ERR_NOMEM;
+        gather->items = items;
+        gather->capacity = capacity;
+    }
+    struct found *found = arena_alloc(&gather->scratch, 1, sizeof *found);
+    if (found == NULL)
+        return ERR_LIMIT;
+    found->labels = labels;
+    found->last_ms = INT64_MIN;
+    gather->items[gather->count++] = found;
+    *ret_found = found;
+    return 0;
+}
+
+static int own_labels(struct gather *gather, struct found *found)
+{
+    found->labels = labels_copy(found->labels, gather->arena);
+    return found->labels == NULL ? ERR_LIMIT : 0;
+}
+
+int gather_obtain(struct gather *gather, const struct labels *labels, struct found **ret_found)
+{
+    if (gather->buckets == NULL || gather->count > gather->bucket_count) {
+        int error = index_items(gather);
+        if (error != 0)
+            return error;
+    }
+    struct found **bucket = &gather->buckets[labels->hash & (gather->bucket_count - 1)];
+    for (struct found *at = *bucket; at != NULL; at = at->next)
+        if (at->labels->hash == labels->hash && labels_equal(at->labels, labels)) {
+            *ret_found = at;
+            return 0;
+        }
+    int error = add_item(gather, labels, ret_found);
+    if (error == 0)
+        error = own_labels(gather, *ret_found);
+    if (error != 0)
+        return error;
+    (*ret_found)->next = *bucket;
+    *bucket = *ret_found;
+    return 0;
+}
+
+int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece)
+{
+    if (found->count == found->capacity) {
+        uint32_t capacity = found->capacity == 0 ? 4 : found->capacity * 2;
+        struct piece *pieces = arena_alloc(&gather->scratch, capacity, sizeof *pieces);
+        if (pieces == NULL)
+            return ERR_LIMIT;
+        if (found->count > 0)
+            memcpy(pieces, found->pieces, found->count * sizeof *pieces);
+        found->pieces = pieces;
+        found->capacity = capacity;
+    }
+    found->pieces[found->count++] = *piece;
+    return 0;
+}
+
+/* -- the head ---------------------------------------------------------------------------- */
+
+static bool overlaps(const struct gather *gather, int64_t first_ms, int64_t last_ms)
+{
+    return first_ms <= gather->hints->until_ms && last_ms >= gather->hints->from_ms;
+}
+
+static int copy_tail(struct gather *gather, struct found *found, const struct tail *tail,
+                     uint64_t rank)
+{
+    if (tail == NULL || tail_is_empty(tail) ||
+        !overlaps(gather, tail->first_ms, tail_last_ms(tail)))
+        return 0;
+    struct piece piece = {.first_ms = tail->first_ms,
+                          .last_ms = tail_last_ms(tail),
+                          .rank = rank,
+                          .count = tail->count};
+    if (!gather->hints->no_samples) {
+        int64_t *times = arena_alloc(&gather->scratch, tail->count, sizeof *times);
+        double *values = arena_alloc(&gather->scratch, tail->count, sizeof *values);
+        if (times == NULL || values == NULL)
+            return ERR_LIMIT;
+        tail_copy(tail, times, values);
+        piece.times_ms = times;
+        piece.values = values;
+    }
+    return gather_add_piece(gather, found, &piece);
+}
+
+static int copy_sealed(struct gather *gather, struct found *found, const struct sealed *sealed)
+{
+    int64_t last_ms = sealed->first_ms + sealed->length_ms;
+    if (!overlaps(gather, sealed->first_ms, last_ms))
+        return 0;
+    struct piece piece = {
+        .first_ms = sealed->first_ms,
+        .last_ms = last_ms,
+        .rank = sealed->late ? RANK_LATE(sealed->sequence) : RANK_SEALED(sealed->sequence),
+        .count = sealed->count,
+    };
+    if (!gather->hints->no_samples) {
+        uint8_t *copy = arena_alloc(&gather->scratch, sealed->bytes, 1);
+        if (copy == NULL)
+            return ERR_LIMIT;
+        memcpy(copy, sealed->data, sealed->bytes);
+        piece.chunk = (struct bytes){copy, sealed->bytes};
+    }
+    return gather_add_piece(gather, found, &piece);
+}
+
+/* Under the shard lock: only copying. */
+static int copy_series(struct gather *gather, struct found *found, const struct series *series)
+{
+    int error = 0;
+    for (const struct sealed *at = series->chunks; at != NULL && error == 0; at = at->next)
+        error = copy_sealed(gather, found, at);
+    if (error == 0)
+        error = copy_tail(gather, found, &series->tail, RANK_TAIL);
+    if (error == 0)
+        error = copy_tail(gather, found, series->late, RANK_LATE_TAIL);
+    found->last_ms = series->last_ms;
+    return error;
+}
+
+static int take_series(struct gather *gather, struct series *series)
+{
+    struct head *head = gather->store->head;
+    struct found *found;
+    int error = add_item(gather, series->labels, &found);
+    if (error != 0)
+        return error;
+    found->in_head = true;
+    found->source = atomic_load_explicit(&series->source, memory_order_relaxed);
+    uint32_t shard = head_shard_of(series->id);
+    must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
+    error = copy_series(gather, found, series);
+    must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
+    if (error != 0)
+        return error;
+    found->absent_since_ms =
+        absent_since(gather->absent, gather->absent_count, found->source);
+    if (found->count == 0 && found->absent_since_ms == 0) {
+        gather->count--; /* nothing to say about it */
+        return 0;
+    }
+    return own_labels(gather, found);
+}
+
+int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count)
+{
+    struct head *head = gather->store->head;
+    struct series **series = NULL;
+    size_t series_count = 0;
+    int error =
+        absent_copy(&gather->store->absent, &gather->absent, &gather->absent_count);
+    if (error == 0)
+        error = head_select(head, matchers, count, &series, &series_count);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < series_count; i++) {
+        if (error == 0 && i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
+            error = ERR_CANCELLED;
+        if (error == 0)
+            error = take_series(gather, series[i]);
+        head_release(series[i]);
+    }
+    free(series);
+    return error;
+}

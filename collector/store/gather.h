@@ -1,0 +1,51 @@
+/*
+ * gather.h - what one select() has found so far: series, each with its pieces.
+ *
+ * Head first, history afterwards (what is flushed in between is then in a registered span).  The
+ * compressed bytes are copied out, so no lock is held while they are decoded.
+ */
+#pragma once
+
+#include "collector/store/parts.h"
+#include "collector/store/pieces.h"
+#include "proto/base/arena.h"
+
+struct found {
+    const struct labels *labels;
+    struct piece *pieces;
+    uint32_t count, capacity;
+    struct found *next; /* in its hash bucket */
+    uint64_t source;
+    int64_t last_ms; /* newest sample of all time, if the head knows it; else INT64_MIN */
+    int64_t absent_since_ms; /* its source is silent since then; 0: it is not */
+    bool in_head;
+    bool broken; /* a chunk of it is corrupt: never returned */
+};
+
+struct gather {
+    struct store *store;
+    const struct select_hints *hints;
+    struct query_budget *budget;
+    struct arena *arena;  /* the caller's: labels live there */
+    struct arena scratch; /* found, pieces and copies of chunks */
+    struct found **items;
+    size_t count, capacity;
+    struct found **buckets; /* NULL until history is looked at */
+    size_t bucket_count;
+    struct absent_source *absent;
+    size_t absent_count;
+};
+
+int gather_init(struct gather *gather, struct store *store, const struct select_hints *hints,
+                struct query_budget *budget, struct arena *arena);
+void gather_done(struct gather *gather);
+
+int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count);
+int gather_history(struct gather *gather, struct matcher *const *matchers, size_t count);
+
+/* The entry of a label set, made if new; `labels` is copied to the caller's arena then. */
+int gather_obtain(struct gather *gather, const struct labels *labels, struct found **ret_found);
+int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);
+bool gather_is_cancelled(const struct gather *gather);
+/* A deep copy.  NULL when the arena is full. */
+const struct labels *labels_copy(const struct labels *labels, struct arena *arena);

@@ -1,0 +1,266 @@
+/*
+ * head.c - samples into tails, tails into chunks.
+ *
+ * A sample after the newest one goes to the tail; any other goes to the late tail, which keeps
+ * itself sorted.  A tail is sealed when it is full or when its next sample lies in another
+ * history span, so that every chunk belongs to exactly one span.
+ */
+#include "collector/store/head.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/codec/codec.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+static bool same_bits(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+static void count_add(_Atomic uint64_t *counter, uint64_t by)
+{
+    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+void head_lock_shard(struct head *head, uint32_t shard)
+{
+    must(pthread_rwlock_wrlock(&head->shards[shard]) == 0);
+}
+
+void head_unlock_shard(struct head *head, uint32_t shard)
+{
+    must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
+}
+
+/* -- sealing ----------------------------------------------------------------------------- */
+
+static struct sealed *sealed_new(struct head *head, const struct tail *tail, bool late)
+{
+    int64_t times_ms[TAIL_SAMPLES_MAX];
+    double values[TAIL_SAMPLES_MAX];
+
+    tail_copy(tail, times_ms, values);
+    buf_clear(&head->scratch);
+    if (chunk_encode(times_ms, values, tail->count, &head->scratch) != 0 ||
+        !buf_ok(&head->scratch))
+        return NULL;
+    size_t bytes = head->scratch.size;
+    must(bytes <= UINT16_MAX);
+    struct sealed *sealed = malloc(sizeof *sealed + bytes);
+    if (sealed == NULL)
+        return NULL;
+    *sealed = (struct sealed){
+        .sequence = ++head->sequence,
+        .first_ms = times_ms[0],
+        .length_ms = (uint32_t)(times_ms[tail->count - 1] - times_ms[0]),
+        .count = tail->count,
+        .bytes = (uint16_t)bytes,
+        .late = late,
+    };
+    memcpy(sealed->data, head->scratch.data, bytes);
+    return sealed;
+}
+
+static void push_sealed(struct head *head, struct series *series, struct sealed *sealed)
+{
+    sealed->next = series->chunks;
+    series->chunks = sealed;
+    count_add(&head->stats.chunks, 1);
+    count_add(&head->stats.bytes, sizeof *sealed + sealed->bytes);
+}
+
+static int seal_tail(struct head *head, struct series *series, struct tail *tail, bool late)
+{
+    if (tail_is_empty(tail))
+        return 0;
+    struct sealed *sealed = sealed_new(head, tail, late);
+    if (sealed == NULL)
+        return ERR_NOMEM;
+    push_sealed(head, series, sealed);
+    tail_done(tail);
+    return 0;
+}
+
+static bool ends_by(const struct head *head, const struct tail *tail, int64_t until_ms)
+{
+    return !tail_is_empty(tail) &&
+           span_start_of(head->span_ms, tail->first_ms) <= until_ms - head->span_ms;
+}
+
+int head_seal(struct head *head, struct series *series, int64_t until_ms)
+{
+    int error = 0;
+    if (ends_by(head, &series->tail, until_ms))
+        error = seal_tail(head, series, &series->tail, false);
+    if (error == 0 && series->late != NULL && ends_by(head, series->late, until_ms)) {
+        error = seal_tail(head, series, series->late, true);
+        if (error == 0) {
+            free(series->late);
+            series->late = NULL;
+        }
+    }
+    return error;
+}
+
+/* -- appending --------------------------------------------------------------------------- */
+
+static bool fits(const struct head *head, const struct tail *tail, int64_t ts_ms)
+{
+    return tail_is_empty(tail) ||
+           (tail_has_room(tail, ts_ms) && span_start_of(head->span_ms, tail->first_ms) ==
+                                              span_start_of(head->span_ms, ts_ms));
+}
+
+/* Is this very sample in a tail already?  (Sealed chunks are not looked into: a twin there
+ * vanishes on reading and when the span is written.) */
+static bool is_twin(const struct tail *tail, int64_t ts_ms, double value)
+{
+    size_t low = 0;
+    size_t high = tail->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (tail_time_at(tail, middle) < ts_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < tail->count && tail_time_at(tail, low) == ts_ms &&
+           same_bits(tail_value_at(tail, low), value);
+}
+
+static int append_late(struct head *head, struct series *series, int64_t ts_ms, double value)
+{
+    bool overruled = false; /* a late sample at this time would hide the tail's */
+    if (series->late != NULL)
+        for (size_t i = 0; i < series->late->count && !overruled; i++)
+            overruled = tail_time_at(series->late, i) == ts_ms;
+    if (!overruled && is_twin(&series->tail, ts_ms, value) && series->chunks == NULL) {
+        count_add(&head->stats.duplicate, 1);
+        return 0;
+    }
+    if (series->late == NULL) {
+        series->late = calloc(1, sizeof *series->late);
+        if (series->late == NULL)
+            return ERR_NOMEM;
+    }
+    if (!overruled && !fits(head, series->late, ts_ms)) {
+        int error = seal_tail(head, series, series->late, true);
+        if (error != 0)
+            return error;
+    }
+    enum tail_change change;
+    int error = tail_insert(series->late, ts_ms, value, &change);
+    if (error != 0)
+        return error;
+    if (change == TAIL_SAME)
+        count_add(&head->stats.duplicate, 1);
+    else
+        count_add(&head->stats.late, 1);
+    return 0;
+}
+
+static void widen(struct head *head, int64_t ts_ms)
+{
+    int64_t min = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
+    int64_t max = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
+    if (ts_ms < min)
+        atomic_store_explicit(&head->stats.min_ms, ts_ms, memory_order_relaxed);
+    if (ts_ms > max)
+        atomic_store_explicit(&head->stats.max_ms, ts_ms, memory_order_relaxed);
+}
+
+int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
+                int64_t now_ms)
+{
+    int error;
+    if (ts_ms > HEAD_TIME_MS_MAX || ts_ms < -HEAD_TIME_MS_MAX) {
+        count_add(&head->stats.refused, 1);
+        return 0;
+    }
+    series->dirty = true;
+    series->touched_ms = now_ms;
+    if (ts_ms > series->last_ms) {
+        error = fits(head, &series->tail, ts_ms)
+                    ? 0
+                    : seal_tail(head, series, &series->tail, false);
+        if (error == 0)
+            error = tail_append(&series->tail, ts_ms, value);
+        if (error != 0)
+            return error;
+        series->last_ms = ts_ms;
+        series->last_value = value;
+    } else if (ts_ms == series->last_ms && same_bits(value, series->last_value)) {
+        count_add(&head->stats.duplicate, 1);
+        return 0;
+    } else {
+        error = append_late(head, series, ts_ms, value);
+        if (error != 0)
+            return error;
+        if (ts_ms == series->last_ms)
+            series->last_value = value;
+    }
+    widen(head, ts_ms);
+    return 0;
+}
+
+/* -- restoring and removing -------------------------------------------------------------- */
+
+int head_restore_chunk(struct head *head, struct series *series, uint64_t sequence, bool late,
+                       struct bytes chunk)
+{
+    size_t count;
+    int64_t first_ms;
+    int64_t last_ms;
+    if (chunk_describe(chunk, &count, &first_ms, &last_ms) != 0 || chunk.size > UINT16_MAX ||
+        count > TAIL_SAMPLES_MAX)
+        return ERR_CORRUPT;
+    struct sealed *sealed = malloc(sizeof *sealed + chunk.size);
+    if (sealed == NULL)
+        return ERR_NOMEM;
+    *sealed = (struct sealed){
+        .sequence = sequence,
+        .first_ms = first_ms,
+        .length_ms = (uint32_t)(last_ms - first_ms),
+        .count = (uint16_t)count,
+        .bytes = (uint16_t)chunk.size,
+        .late = late,
+        .saved = true,
+    };
+    memcpy(sealed->data, chunk.data, chunk.size);
+
+    struct sealed **link = &series->chunks;
+    while (*link != NULL && (*link)->sequence > sequence)
+        link = &(*link)->next;
+    sealed->next = *link;
+    *link = sealed;
+    count_add(&head->stats.chunks, 1);
+    count_add(&head->stats.bytes, sizeof *sealed + sealed->bytes);
+    if (last_ms > series->last_ms)
+        series->last_ms = last_ms;
+    if (sequence > head->sequence)
+        head->sequence = sequence;
+    widen(head, first_ms);
+    widen(head, last_ms);
+    return 0;
+}
+
+void head_remove_chunks(struct head *head, struct series *series, int64_t start_ms,
+                        int64_t end_ms, uint64_t through)
+{
+    struct sealed **link = &series->chunks;
+    while (*link != NULL) {
+        struct sealed *sealed = *link;
+        if (sealed->sequence > through || sealed->first_ms < start_ms ||
+            sealed->first_ms >= end_ms) {
+            link = &sealed->next;
+            continue;
+        }
+        *link = sealed->next;
+        atomic_fetch_sub_explicit(&head->stats.chunks, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&head->stats.bytes, sizeof *sealed + sealed->bytes,
+                                  memory_order_relaxed);
+        free(sealed);
+    }
+}

@@ -1,0 +1,153 @@
+/*
+ * head.h - the recent past in memory: every active series with its chunks and tails.
+ *
+ *   series ── tail       newest samples, in order
+ *          ── late       samples at or before the newest time (out of order, corrections)
+ *          ── chunks     sealed tails, newest seal first
+ *
+ * What overlaps is settled on reading: at one time, the later seal wins over the earlier, chunks
+ * sealed from `late` win over those sealed from `tail`, and the open late tail wins over all.
+ * (A sample goes to `late` only when its time is not after the newest, so whatever it overlaps
+ * was written before it.)
+ *
+ * Threads     Only the writer thread changes samples; the keeper removes chunks that history
+ *             holds, by way of the writer.  Any thread resolves series and reads.
+ * Locks       table lock (interning, postings) before a shard lock (samples); neither is held
+ *             over I/O or a decode.  A series is in shard (id / 64) mod HEAD_SHARDS, so the
+ *             consecutive ids of one probe's batch share a lock.
+ * Lifetime    A series lives while it is referenced, waits to become durable, or holds samples;
+ *             after that until head_sweep() finds it idle.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <roaring/roaring.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/series/labels.h"
+#include "collector/series/queryable.h"
+#include "collector/store/postings.h"
+#include "collector/store/tail.h"
+
+#define HEAD_SHARDS       64u
+#define HEAD_TIME_MS_MAX  INT64_C(253402300799999) /* the end of year 9999 */
+#define SERIES_ID_MAX     UINT32_MAX
+
+/* A sealed tail. */
+struct sealed {
+    struct sealed *next; /* sealed before this one */
+    uint64_t sequence;   /* counts seals of the whole store; never reused */
+    int64_t first_ms;
+    uint32_t length_ms; /* last - first */
+    uint16_t count;
+    uint16_t bytes;
+    bool late;
+    bool saved; /* in the checkpoint table */
+    uint8_t data[];
+};
+
+struct series {
+    /* fixed once made */
+    uint32_t id;
+    const struct labels *labels; /* texts shared, in the postings */
+    /* any thread */
+    _Atomic uint32_t references;
+    _Atomic uint64_t source;
+    /* under the table lock */
+    struct series *next; /* in its hash bucket */
+    bool pending;        /* not in the live `series` table yet */
+    /* under the shard lock, written by the writer */
+    struct tail tail;
+    struct tail *late;
+    struct sealed *chunks;
+    double last_value;
+    int64_t last_ms;    /* newest sample ever seen; INT64_MIN: none since it is in memory */
+    int64_t touched_ms; /* clock time of the last append */
+    uint64_t covered;   /* after a restart: commits up to this are in it already */
+    bool in_tail_pass;  /* the last checkpoint pass wrote a tail entry for it */
+    bool dirty;         /* changed since its last checkpoint entry */
+};
+
+struct head_stats {
+    _Atomic uint64_t series_active, series_created, stored, duplicate, late, chunks, bytes;
+    _Atomic uint64_t refused; /* time outside what can be kept */
+    _Atomic int64_t min_ms, max_ms;
+};
+
+struct head {
+    /* fixed after head_open() */
+    int64_t span_ms;
+    uint64_t series_limit;
+    pthread_rwlock_t shards[HEAD_SHARDS];
+    struct head_stats stats;
+
+    /* under the table lock */
+    pthread_rwlock_t table;
+    struct series **buckets;
+    size_t bucket_count, series_count;
+    struct series ***pages; /* id -> series */
+    size_t page_count;
+    struct postings *postings;
+    uint64_t next_id;
+    struct series **pending;
+    size_t pending_count, pending_capacity;
+
+    /* owned by the writer thread */
+    uint64_t sequence; /* of the last seal */
+    struct buf scratch;
+};
+
+int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head);
+void head_close(struct head *head); /* NULL is allowed */
+
+/* ---- series (head_series.c) ------------------------------------------------------------- */
+
+/* Finds by labels or id in memory and takes a reference; NULL if it is not there. */
+struct series *head_find(struct head *head, const struct labels *labels);
+struct series *head_find_id(struct head *head, uint64_t id);
+/* The series with these labels: found, or made.  id 0: a new id, pending until the writer has
+ * stored it; else one that is stored already.  Takes a reference.  ERR_LIMIT, ERR_NOMEM. */
+int head_intern(struct head *head, const struct labels *labels, uint64_t id,
+                struct series **ret_series);
+void head_release(struct series *series);
+/* Takes the list of pending series from the head (malloc'd, each referenced by the list) ... */
+int head_take_pending(struct head *head, struct series ***ret_series, size_t *ret_count);
+/* ... and tells what became of it; frees the list. */
+void head_settle_pending(struct head *head, struct series **series, size_t count, bool stored);
+/* Drops series that are unreferenced, empty and untouched since `before_ms`; at most `limit`
+ * ids from *resume on, which is moved (0 when through).  Returns how many were dropped. */
+size_t head_sweep(struct head *head, int64_t before_ms, size_t limit, uint64_t *resume);
+
+/* Referenced series that satisfy the matchers (malloc'd list; release each, free the list). */
+int head_select(struct head *head, struct matcher *const *matchers, size_t count,
+                struct series ***ret_series, size_t *ret_count);
+
+/* ---- samples (head.c); the writer thread ------------------------------------------------ */
+
+static inline uint32_t head_shard_of(uint64_t id)
+{
+    return (uint32_t)(id / 64) % HEAD_SHARDS;
+}
+void head_lock_shard(struct head *head, uint32_t shard);
+void head_unlock_shard(struct head *head, uint32_t shard);
+
+/* One sample, under the series's shard lock.  ERR_NOMEM. */
+int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
+                int64_t now_ms);
+/* Seals tail and late tail, if their span ends at or before `until_ms`.  Shard lock. */
+int head_seal(struct head *head, struct series *series, int64_t until_ms);
+/* Puts a chunk read from the checkpoint table back; while opening. */
+int head_restore_chunk(struct head *head, struct series *series, uint64_t sequence, bool late,
+                       struct bytes chunk);
+/* Removes chunks of the span [start, end) with a sequence up to `through`.  Shard lock. */
+void head_remove_chunks(struct head *head, struct series *series, int64_t start_ms,
+                        int64_t end_ms, uint64_t through);
+
+static inline int64_t span_start_of(int64_t span_ms, int64_t ts_ms)
+{
+    int64_t rest = ts_ms % span_ms;
+    return ts_ms - (rest < 0 ? rest + span_ms : rest);
+}

@@ -1,0 +1,356 @@
+/*
+ * head_series.c - the series table: labels to series, id to series, matchers to series.
+ *
+ * A new series gets the next id at once and is put on the pending list.  The writer stores the
+ * whole list with its next commit, so an id that has been handed out is durable no later than
+ * anything that was submitted after it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/head.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define BUCKETS_FIRST 4096u
+#define PAGE_SERIES   1024u
+
+int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
+{
+    struct head *head = calloc(1, sizeof *head);
+    if (head == NULL)
+        return ERR_NOMEM;
+    head->span_ms = span_ms;
+    head->series_limit = series_limit;
+    head->next_id = 1;
+    atomic_init(&head->stats.min_ms, INT64_MAX);
+    atomic_init(&head->stats.max_ms, INT64_MIN);
+    buf_init(&head->scratch, 0);
+    must(pthread_rwlock_init(&head->table, NULL) == 0);
+    for (size_t i = 0; i < HEAD_SHARDS; i++)
+        must(pthread_rwlock_init(&head->shards[i], NULL) == 0);
+    head->bucket_count = BUCKETS_FIRST;
+    head->buckets = calloc(head->bucket_count, sizeof *head->buckets);
+    int error = head->buckets == NULL ? ERR_NOMEM : postings_new(&head->postings);
+    if (error != 0) {
+        head_close(head);
+        return error;
+    }
+    *ret_head = head;
+    return 0;
+}
+
+static void series_free(struct series *series)
+{
+    tail_done(&series->tail);
+    if (series->late != NULL)
+        tail_done(series->late);
+    free(series->late);
+    while (series->chunks != NULL) {
+        struct sealed *next = series->chunks->next;
+        free(series->chunks);
+        series->chunks = next;
+    }
+    free(series);
+}
+
+void head_close(struct head *head)
+{
+    if (head == NULL)
+        return;
+    for (size_t i = 0; head->buckets != NULL && i < head->bucket_count; i++)
+        for (struct series *at = head->buckets[i], *next; at != NULL; at = next) {
+            next = at->next;
+            free((void *)(uintptr_t)at->labels);
+            series_free(at);
+        }
+    for (size_t i = 0; i < head->page_count; i++)
+        free(head->pages[i]);
+    free(head->pages);
+    free(head->buckets);
+    free(head->pending);
+    postings_free(head->postings);
+    buf_done(&head->scratch);
+    for (size_t i = 0; i < HEAD_SHARDS; i++)
+        (void)pthread_rwlock_destroy(&head->shards[i]);
+    (void)pthread_rwlock_destroy(&head->table);
+    free(head);
+}
+
+/* -- finding ----------------------------------------------------------------------------- */
+
+static struct series *find_labels(struct head *head, const struct labels *labels)
+{
+    struct series *at = head->buckets[labels->hash & (head->bucket_count - 1)];
+    while (at != NULL && (at->labels->hash != labels->hash || !labels_equal(at->labels, labels)))
+        at = at->next;
+    return at;
+}
+
+static struct series *find_id(struct head *head, uint64_t id)
+{
+    size_t page = id / PAGE_SERIES;
+    if (page >= head->page_count || head->pages[page] == NULL)
+        return NULL;
+    return head->pages[page][id % PAGE_SERIES];
+}
+
+static struct series *with_reference(struct series *series)
+{
+    if (series != NULL)
+        atomic_fetch_add_explicit(&series->references, 1, memory_order_relaxed);
+    return series;
+}
+
+struct series *head_find(struct head *head, const struct labels *labels)
+{
+    must(pthread_rwlock_rdlock(&head->table) == 0);
+    struct series *series = with_reference(find_labels(head, labels));
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return series;
+}
+
+struct series *head_find_id(struct head *head, uint64_t id)
+{
+    must(pthread_rwlock_rdlock(&head->table) == 0);
+    struct series *series = with_reference(find_id(head, id));
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return series;
+}
+
+void head_release(struct series *series)
+{
+    must(atomic_fetch_sub_explicit(&series->references, 1, memory_order_release) > 0);
+}
+
+/* -- making ------------------------------------------------------------------------------ */
+
+static bool hold_page(struct head *head, uint64_t id)
+{
+    size_t page = id / PAGE_SERIES;
+    if (page >= head->page_count) {
+        size_t count = head->page_count * 2 > page + 1 ? head->page_count * 2 : page + 1;
+        struct series ***pages = realloc(head->pages, count * sizeof *pages);
+        if (pages == NULL)
+            return false;
+        memset(pages + head->page_count, 0, (count - head->page_count) * sizeof *pages);
+        head->pages = pages;
+        head->page_count = count;
+    }
+    if (head->pages[page] == NULL)
+        head->pages[page] = calloc(PAGE_SERIES, sizeof **head->pages);
+    return head->pages[page] != NULL;
+}
+
+static bool hold_pending(struct head *head)
+{
+    if (head->pending_count < head->pending_capacity)
+        return true;
+    size_t capacity = head->pending_capacity == 0 ? 256 : head->pending_capacity * 2;
+    struct series **pending = realloc(head->pending, capacity * sizeof(struct series *));
+    if (pending == NULL)
+        return false;
+    head->pending = pending;
+    head->pending_capacity = capacity;
+    return true;
+}
+
+static void grow_buckets(struct head *head)
+{
+    size_t count = head->bucket_count * 2;
+    struct series **buckets = calloc(count, sizeof(struct series *));
+    if (buckets == NULL)
+        return; /* longer chains, no harm */
+    for (size_t i = 0; i < head->bucket_count; i++)
+        for (struct series *at = head->buckets[i], *next; at != NULL; at = next) {
+            next = at->next;
+            at->next = buckets[at->labels->hash & (count - 1)];
+            buckets[at->labels->hash & (count - 1)] = at;
+        }
+    free(head->buckets);
+    head->buckets = buckets;
+    head->bucket_count = count;
+}
+
+static void enlist(struct head *head, struct series *series)
+{
+    if (head->series_count >= head->bucket_count)
+        grow_buckets(head);
+    size_t bucket = series->labels->hash & (head->bucket_count - 1);
+    series->next = head->buckets[bucket];
+    head->buckets[bucket] = series;
+    head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = series;
+    head->series_count++;
+    atomic_store_explicit(&head->stats.series_active, head->series_count,
+                          memory_order_relaxed);
+}
+
+static int intern_locked(struct head *head, const struct labels *labels, uint64_t id,
+                         struct series **ret_series)
+{
+    struct series *series = find_labels(head, labels);
+    if (series != NULL) {
+        *ret_series = with_reference(series);
+        return 0;
+    }
+    bool is_new = id == 0;
+    if (is_new)
+        id = head->next_id;
+    if ((head->series_limit > 0 && head->series_count >= head->series_limit) ||
+        id > SERIES_ID_MAX)
+        return ERR_LIMIT;
+    if (!hold_page(head, id) || (is_new && !hold_pending(head)))
+        return ERR_NOMEM;
+    must(find_id(head, id) == NULL);
+    series = calloc(1, sizeof *series);
+    if (series == NULL)
+        return ERR_NOMEM;
+    int error = postings_add(head->postings, labels, (uint32_t)id, &series->labels);
+    if (error != 0) {
+        free(series);
+        return error;
+    }
+    series->id = (uint32_t)id;
+    series->last_ms = INT64_MIN;
+    atomic_init(&series->references, 1);
+    enlist(head, series);
+    if (is_new) {
+        series->pending = true;
+        atomic_fetch_add_explicit(&head->stats.series_created, 1, memory_order_relaxed);
+        head->pending[head->pending_count++] = with_reference(series);
+    }
+    if (id >= head->next_id)
+        head->next_id = id + 1;
+    *ret_series = series;
+    return 0;
+}
+
+int head_intern(struct head *head, const struct labels *labels, uint64_t id,
+                struct series **ret_series)
+{
+    must(pthread_rwlock_wrlock(&head->table) == 0);
+    int error = intern_locked(head, labels, id, ret_series);
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return error;
+}
+
+int head_take_pending(struct head *head, struct series ***ret_series, size_t *ret_count)
+{
+    must(pthread_rwlock_wrlock(&head->table) == 0);
+    *ret_series = head->pending;
+    *ret_count = head->pending_count;
+    head->pending = NULL;
+    head->pending_count = 0;
+    head->pending_capacity = 0;
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return 0;
+}
+
+void head_settle_pending(struct head *head, struct series **series, size_t count, bool stored)
+{
+    if (count == 0) {
+        free(series);
+        return;
+    }
+    must(pthread_rwlock_wrlock(&head->table) == 0);
+    for (size_t i = 0; i < count && stored; i++)
+        series[i]->pending = false;
+    if (!stored) {
+        /* Back in front, in the order of their ids, so that the next commit takes them. */
+        size_t both = count + head->pending_count;
+        struct series **joined = realloc(series, both * sizeof(struct series *));
+        must(joined != NULL);
+        if (head->pending_count > 0)
+            memcpy(joined + count, head->pending, head->pending_count * sizeof *joined);
+        free(head->pending);
+        head->pending = joined;
+        head->pending_count = both;
+        head->pending_capacity = both;
+    }
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    if (!stored)
+        return;
+    for (size_t i = 0; i < count; i++)
+        head_release(series[i]);
+    free(series);
+}
+
+/* -- forgetting -------------------------------------------------------------------------- */
+
+static bool is_idle(struct head *head, struct series *series, int64_t before_ms)
+{
+    if (series->pending ||
+        atomic_load_explicit(&series->references, memory_order_acquire) != 0)
+        return false;
+    uint32_t shard = head_shard_of(series->id);
+    must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
+    bool idle = series->chunks == NULL && series->late == NULL &&
+                tail_is_empty(&series->tail) && series->touched_ms < before_ms;
+    head_unlock_shard(head, shard);
+    return idle;
+}
+
+static void forget(struct head *head, struct series *series)
+{
+    struct series **link = &head->buckets[series->labels->hash & (head->bucket_count - 1)];
+    while (*link != series)
+        link = &(*link)->next;
+    *link = series->next;
+    head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = NULL;
+    head->series_count--;
+    atomic_store_explicit(&head->stats.series_active, head->series_count,
+                          memory_order_relaxed);
+    postings_remove(head->postings, series->labels, series->id);
+    series_free(series);
+}
+
+size_t head_sweep(struct head *head, int64_t before_ms, size_t limit, uint64_t *resume)
+{
+    size_t dropped = 0;
+    must(pthread_rwlock_wrlock(&head->table) == 0);
+    uint64_t id = *resume;
+    uint64_t end = id + limit < head->next_id ? id + limit : head->next_id;
+    for (; id < end; id++) {
+        struct series *series = find_id(head, id);
+        if (series == NULL || !is_idle(head, series, before_ms))
+            continue;
+        forget(head, series);
+        dropped++;
+    }
+    *resume = end == head->next_id ? 0 : end;
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return dropped;
+}
+
+/* -- selecting --------------------------------------------------------------------------- */
+
+int head_select(struct head *head, struct matcher *const *matchers, size_t count,
+                struct series ***ret_series, size_t *ret_count)
+{
+    roaring_bitmap_t *ids = NULL;
+    must(pthread_rwlock_rdlock(&head->table) == 0);
+    struct postings_source source = postings_source_of(head->postings);
+    int error = postings_select(&source, matchers, count, &ids);
+    struct series **series = NULL;
+    size_t found = error == 0 ? roaring_bitmap_get_cardinality(ids) : 0;
+    if (found > 0) {
+        series = malloc(found * sizeof(struct series *));
+        error = series == NULL ? ERR_NOMEM : 0;
+    }
+    if (error == 0 && found > 0) {
+        roaring_uint32_iterator_t at;
+        roaring_init_iterator(ids, &at);
+        for (size_t i = 0; i < found; i++, roaring_advance_uint32_iterator(&at)) {
+            must(at.has_value);
+            series[i] = with_reference(find_id(head, at.current_value));
+        }
+    }
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    if (ids != NULL)
+        roaring_bitmap_free(ids);
+    if (error != 0)
+        return error;
+    *ret_series = series;
+    *ret_count = found;
+    return 0;
+}

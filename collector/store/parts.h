@@ -1,0 +1,63 @@
+/*
+ * parts.h - the store's parts, as they see each other.  Not for the world outside this folder.
+ *
+ *   store ── live      LMDB: WAL, checkpoint, series, state          (live.h)
+ *         ── head      recent samples in memory                      (head.h)
+ *         ── logs      recent log lines in memory                    (collector/log/head.h)
+ *         ── spans     history files, registered in live             (span_set.h)
+ *         ── writer    the thread that commits                       (writer.h)
+ *         ── keeper    the thread that checkpoints, flushes, merges, expires (keeper.h)
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "collector/log/head.h"
+#include "collector/store/absent.h"
+#include "collector/store/full.h"
+#include "collector/store/head.h"
+#include "collector/store/live.h"
+#include "collector/store/metadata.h"
+#include "collector/store/store.h"
+#include "proto/base/clock.h"
+
+struct keeper;
+struct span_set;
+struct writer;
+
+struct store {
+    struct queryable queryable; /* first: a struct queryable * is the store */
+
+    /* fixed after store_open() */
+    struct store_options options;
+    char *directory;
+    const struct clock *clock;
+    struct live live;
+    struct head *head;
+    struct log_head *logs;
+    struct span_set *spans;
+    struct writer *writer;
+    struct keeper *keeper;
+
+    /* each with a lock of its own */
+    struct absent absent;
+    struct metadata_table metadata;
+    struct full full;
+
+    /* counters */
+    _Atomic uint64_t commits, commit_failures, commit_ns, wal_bytes, wal_records;
+    _Atomic uint64_t log_lines, flushes, checkpoints, quarantined;
+};
+
+/* A named point on the way of a commit, checkpoint, flush or merge.  In service it does nothing;
+ * a fault test dies there. */
+static inline void store_step(const struct store *store, const char *point)
+{
+    if (store->options.step != NULL)
+        store->options.step(store->options.step_context, point);
+}
+
+/* Loads checkpoint and WAL into the head (recover.c). */
+int store_recover(struct store *store, struct diagnosis *why);

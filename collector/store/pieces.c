@@ -1,0 +1,183 @@
+/*
+ * pieces.c - merging the chunks of one series.
+ *
+ * Nearly always the pieces follow each other in time, and decoding one behind the other is all
+ * there is to do.  Only overlapping ones are merged, two at a time in ascending rank.
+ */
+#include "collector/store/pieces.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/codec/codec.h"
+#include "proto/base/error.h"
+
+void pieces_scratch_init(struct pieces_scratch *scratch)
+{
+    *scratch = (struct pieces_scratch){0};
+}
+
+void pieces_scratch_done(struct pieces_scratch *scratch)
+{
+    for (size_t i = 0; i < 3; i++) {
+        free(scratch->times_ms[i]);
+        free(scratch->values[i]);
+    }
+    *scratch = (struct pieces_scratch){0};
+}
+
+static int hold(struct pieces_scratch *scratch, size_t count)
+{
+    if (count <= scratch->capacity)
+        return 0;
+    size_t capacity = scratch->capacity == 0 ? 1024 : scratch->capacity;
+    while (capacity < count)
+        capacity *= 2;
+    for (size_t i = 0; i < 3; i++) {
+        int64_t *times = realloc(scratch->times_ms[i], capacity * sizeof *times);
+        if (times == NULL)
+            return ERR_NOMEM;
+        scratch->times_ms[i] = times;
+        double *values = realloc(scratch->values[i], capacity * sizeof *values);
+        if (values == NULL)
+            return ERR_NOMEM;
+        scratch->values[i] = values;
+    }
+    scratch->capacity = capacity;
+    return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct piece *x = a;
+    const struct piece *y = b;
+    if (x->first_ms != y->first_ms)
+        return x->first_ms < y->first_ms ? -1 : 1;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct piece *x = a;
+    const struct piece *y = b;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static bool are_disjoint(const struct piece *pieces, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (pieces[i].first_ms <= pieces[i - 1].last_ms)
+            return false;
+    return true;
+}
+
+/* Decodes one piece to the arrays, which have room for its count. */
+static int decode(const struct piece *piece, int64_t *times_ms, double *values)
+{
+    if (piece->chunk.data == NULL) {
+        memcpy(times_ms, piece->times_ms, piece->count * sizeof *times_ms);
+        memcpy(values, piece->values, piece->count * sizeof *values);
+        return 0;
+    }
+    size_t count = 0;
+    if (chunk_decode(piece->chunk, times_ms, values, &count) != 0 || count != piece->count)
+        return ERR_CORRUPT;
+    return 0;
+}
+
+/* a and b ascending; at equal times b wins.  The number of samples in `to`. */
+static size_t merge_two(const int64_t *a_ms, const double *a, size_t a_count,
+                        const int64_t *b_ms, const double *b, size_t b_count, int64_t *to_ms,
+                        double *to)
+{
+    size_t i = 0;
+    size_t j = 0;
+    size_t n = 0;
+    while (i < a_count || j < b_count) {
+        bool take_a = j == b_count || (i < a_count && a_ms[i] < b_ms[j]);
+        if (take_a) {
+            to_ms[n] = a_ms[i];
+            to[n++] = a[i++];
+            continue;
+        }
+        if (i < a_count && a_ms[i] == b_ms[j])
+            i++;
+        to_ms[n] = b_ms[j];
+        to[n++] = b[j++];
+    }
+    return n;
+}
+
+static int merge_overlapping(struct piece *pieces, size_t count, struct pieces_scratch *scratch,
+                             size_t *ret_count)
+{
+    size_t have = 0;
+    qsort(pieces, count, sizeof *pieces, by_rank);
+    for (size_t i = 0; i < count; i++) {
+        int error = decode(&pieces[i], scratch->times_ms[1], scratch->values[1]);
+        if (error != 0)
+            return error;
+        have = merge_two(scratch->times_ms[0], scratch->values[0], have, scratch->times_ms[1],
+                         scratch->values[1], pieces[i].count, scratch->times_ms[2],
+                         scratch->values[2]);
+        int64_t *times = scratch->times_ms[0];
+        double *values = scratch->values[0];
+        scratch->times_ms[0] = scratch->times_ms[2];
+        scratch->values[0] = scratch->values[2];
+        scratch->times_ms[2] = times;
+        scratch->values[2] = values;
+    }
+    *ret_count = have;
+    return 0;
+}
+
+/* The first index whose time is at or after `ms`. */
+static size_t first_at(const int64_t *times_ms, size_t count, int64_t ms)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (times_ms[middle] < ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int pieces_merge(struct piece *pieces, size_t count, int64_t from_ms, int64_t until_ms,
+                 struct pieces_scratch *scratch, const int64_t **ret_times_ms,
+                 const double **ret_values, size_t *ret_count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += pieces[i].count;
+    int error = hold(scratch, total);
+    if (error != 0)
+        return error;
+
+    size_t have = 0;
+    if (count > 1)
+        qsort(pieces, count, sizeof *pieces, by_time);
+    if (are_disjoint(pieces, count)) {
+        for (size_t i = 0; i < count && error == 0; i++) {
+            error = decode(&pieces[i], scratch->times_ms[0] + have, scratch->values[0] + have);
+            have += pieces[i].count;
+        }
+    } else {
+        error = merge_overlapping(pieces, count, scratch, &have);
+    }
+    if (error != 0)
+        return error;
+
+    size_t begin = have == 0 ? 0 : first_at(scratch->times_ms[0], have, from_ms);
+    size_t end = have;
+    if (have > 0 && scratch->times_ms[0][have - 1] > until_ms)
+        end = first_at(scratch->times_ms[0], have, until_ms + 1);
+    *ret_times_ms = scratch->times_ms[0] == NULL ? NULL : scratch->times_ms[0] + begin;
+    *ret_values = scratch->values[0] == NULL ? NULL : scratch->values[0] + begin;
+    *ret_count = end > begin ? end - begin : 0;
+    return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * pieces.h - one series out of many chunks: decode, settle overlaps, cut to the interval.
+ *
+ * A piece is a chunk (compressed) or a tail (plain columns).  Each has a rank: where two pieces
+ * have a sample at the same time, the higher rank wins.
+ *
+ *     rank   history generations ascending < head chunks of tails < the open tail
+ *            < head chunks of late tails < the open late tail; among equals, later sealed is higher
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/bytes.h"
+
+struct piece {
+    int64_t first_ms, last_ms;
+    uint64_t rank;
+    size_t count;
+    struct bytes chunk;      /* or, when chunk.data is NULL: */
+    const int64_t *times_ms; /* `count` samples */
+    const double *values;
+};
+
+/* The classes of rank, in the top bits; generation or seal number below. */
+#define RANK_HISTORY(generation) ((uint64_t)(generation))
+#define RANK_SEALED(sequence)    (UINT64_C(1) << 60 | (sequence))
+#define RANK_LATE(sequence)      (UINT64_C(2) << 60 | (sequence))
+#define RANK_TAIL                ((UINT64_C(2) << 60) - 1)
+#define RANK_LATE_TAIL           (UINT64_C(3) << 60)
+
+/* Buffers that are kept from series to series. */
+struct pieces_scratch {
+    int64_t *times_ms[3];
+    double *values[3];
+    size_t capacity;
+};
+void pieces_scratch_init(struct pieces_scratch *scratch);
+void pieces_scratch_done(struct pieces_scratch *scratch);
+
+/* The merged samples of the pieces (reordered) inside the closed interval; the columns live in
+ * the scratch until the next call.  ERR_CORRUPT when a chunk does not decode, ERR_NOMEM. */
+int pieces_merge(struct piece *pieces, size_t count, int64_t from_ms, int64_t until_ms,
+                 struct pieces_scratch *scratch, const int64_t **ret_times_ms,
+                 const double **ret_values, size_t *ret_count);

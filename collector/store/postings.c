@@ -1,0 +1,347 @@
+/*
+ * postings.c - the head's index: a hash of label pairs, each with its bitmap.
+ *
+ *   names  hash -> label_name  { values: every posting of that name, in no order }
+ *   pairs  hash -> posting     { name, value, ids }
+ *
+ * The texts live in the postings; the label sets of the head's series point to them, so that a
+ * value a thousand series share is in memory once.
+ */
+#include "collector/store/postings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define BUCKETS_FIRST 1024u
+
+struct label_name {
+    struct label_name *next; /* in its bucket */
+    uint64_t hash;
+    struct posting **values;
+    size_t count, capacity;
+    struct bytes text;
+    uint8_t storage[];
+};
+
+struct posting {
+    struct posting *next; /* in its bucket */
+    uint64_t hash;
+    struct label_name *name;
+    roaring_bitmap_t *ids;
+    size_t position; /* in name->values */
+    struct bytes value;
+    uint8_t storage[];
+};
+
+struct postings {
+    struct posting **pairs;
+    size_t pair_buckets, pair_count;
+    struct label_name **names;
+    size_t name_buckets, name_count;
+    roaring_bitmap_t *all;
+    size_t bytes;
+};
+
+int postings_new(struct postings **ret_postings)
+{
+    struct postings *postings = calloc(1, sizeof *postings);
+    if (postings == NULL)
+        return ERR_NOMEM;
+    postings->pair_buckets = BUCKETS_FIRST;
+    postings->name_buckets = BUCKETS_FIRST;
+    postings->pairs = calloc(postings->pair_buckets, sizeof *postings->pairs);
+    postings->names = calloc(postings->name_buckets, sizeof *postings->names);
+    postings->all = roaring_bitmap_create();
+    if (postings->pairs == NULL || postings->names == NULL || postings->all == NULL) {
+        postings_free(postings);
+        return ERR_NOMEM;
+    }
+    *ret_postings = postings;
+    return 0;
+}
+
+static void posting_free(struct posting *posting)
+{
+    if (posting->ids != NULL)
+        roaring_bitmap_free(posting->ids);
+    free(posting);
+}
+
+void postings_free(struct postings *postings)
+{
+    if (postings == NULL)
+        return;
+    for (size_t i = 0; postings->pairs != NULL && i < postings->pair_buckets; i++)
+        for (struct posting *at = postings->pairs[i], *next; at != NULL; at = next) {
+            next = at->next;
+            posting_free(at);
+        }
+    for (size_t i = 0; postings->names != NULL && i < postings->name_buckets; i++)
+        for (struct label_name *at = postings->names[i], *next; at != NULL; at = next) {
+            next = at->next;
+            free(at->values);
+            free(at);
+        }
+    if (postings->all != NULL)
+        roaring_bitmap_free(postings->all);
+    free(postings->pairs);
+    free(postings->names);
+    free(postings);
+}
+
+/* -- finding ----------------------------------------------------------------------------- */
+
+static uint64_t name_hash(struct bytes name)
+{
+    return XXH3_64bits(name.data, name.size);
+}
+
+static uint64_t pair_hash(uint64_t of_name, struct bytes value)
+{
+    return XXH3_64bits_withSeed(value.data, value.size, of_name);
+}
+
+static struct label_name *find_name(const struct postings *postings, struct bytes name)
+{
+    uint64_t hash = name_hash(name);
+    struct label_name *at = postings->names[hash & (postings->name_buckets - 1)];
+    while (at != NULL && (at->hash != hash || !bytes_equal(at->text, name)))
+        at = at->next;
+    return at;
+}
+
+static struct posting *find_pair(const struct postings *postings, struct label_name *name,
+                                 struct bytes value)
+{
+    uint64_t hash = pair_hash(name->hash, value);
+    struct posting *at = postings->pairs[hash & (postings->pair_buckets - 1)];
+    while (at != NULL && (at->hash != hash || at->name != name || !bytes_equal(at->value, value)))
+        at = at->next;
+    return at;
+}
+
+/* -- adding ------------------------------------------------------------------------------ */
+
+static struct bytes keep_text(uint8_t *storage, struct bytes text)
+{
+    memcpy(storage, text.data, text.size);
+    storage[text.size] = '\0';
+    return (struct bytes){storage, text.size};
+}
+
+static struct label_name *obtain_name(struct postings *postings, struct bytes text)
+{
+    struct label_name *name = find_name(postings, text);
+    if (name != NULL)
+        return name;
+    name = calloc(1, sizeof *name + text.size + 1);
+    if (name == NULL)
+        return NULL;
+    name->hash = name_hash(text);
+    name->text = keep_text(name->storage, text);
+    size_t bucket = name->hash & (postings->name_buckets - 1);
+    name->next = postings->names[bucket];
+    postings->names[bucket] = name;
+    postings->name_count++;
+    postings->bytes += sizeof *name + text.size;
+    return name;
+}
+
+static void grow_pairs(struct postings *postings)
+{
+    size_t buckets = postings->pair_buckets * 2;
+    struct posting **pairs = calloc(buckets, sizeof *pairs);
+    if (pairs == NULL)
+        return; /* longer chains, no harm */
+    for (size_t i = 0; i < postings->pair_buckets; i++)
+        for (struct posting *at = postings->pairs[i], *next; at != NULL; at = next) {
+            next = at->next;
+            at->next = pairs[at->hash & (buckets - 1)];
+            pairs[at->hash & (buckets - 1)] = at;
+        }
+    free(postings->pairs);
+    postings->pairs = pairs;
+    postings->pair_buckets = buckets;
+}
+
+static bool list_value(struct label_name *name, struct posting *posting)
+{
+    if (name->count == name->capacity) {
+        size_t capacity = name->capacity == 0 ? 4 : name->capacity * 2;
+        struct posting **values = realloc(name->values, capacity * sizeof *values);
+        if (values == NULL)
+            return false;
+        name->values = values;
+        name->capacity = capacity;
+    }
+    posting->position = name->count;
+    name->values[name->count++] = posting;
+    return true;
+}
+
+static struct posting *obtain_pair(struct postings *postings, const struct label *label)
+{
+    struct label_name *name = obtain_name(postings, label->name);
+    if (name == NULL)
+        return NULL;
+    struct posting *posting = find_pair(postings, name, label->value);
+    if (posting != NULL)
+        return posting;
+    posting = calloc(1, sizeof *posting + label->value.size + 1);
+    if (posting == NULL)
+        return NULL;
+    posting->name = name;
+    posting->hash = pair_hash(name->hash, label->value);
+    posting->value = keep_text(posting->storage, label->value);
+    posting->ids = roaring_bitmap_create();
+    if (posting->ids == NULL || !list_value(name, posting)) {
+        posting_free(posting);
+        return NULL;
+    }
+    if (postings->pair_count >= postings->pair_buckets)
+        grow_pairs(postings);
+    size_t bucket = posting->hash & (postings->pair_buckets - 1);
+    posting->next = postings->pairs[bucket];
+    postings->pairs[bucket] = posting;
+    postings->pair_count++;
+    postings->bytes += sizeof *posting + label->value.size;
+    return posting;
+}
+
+static void drop_if_empty(struct postings *postings, struct posting *posting)
+{
+    if (!roaring_bitmap_is_empty(posting->ids))
+        return;
+    struct label_name *name = posting->name;
+    struct posting *last = name->values[--name->count];
+    name->values[posting->position] = last;
+    last->position = posting->position;
+    struct posting **link = &postings->pairs[posting->hash & (postings->pair_buckets - 1)];
+    while (*link != posting)
+        link = &(*link)->next;
+    *link = posting->next;
+    postings->pair_count--;
+    postings->bytes -= sizeof *posting + posting->value.size;
+    posting_free(posting);
+}
+
+int postings_add(struct postings *postings, const struct labels *labels, uint32_t id,
+                 const struct labels **ret_labels)
+{
+    struct labels *shared = malloc(sizeof *shared + labels->count * sizeof labels->pairs[0]);
+    if (shared == NULL)
+        return ERR_NOMEM;
+    shared->hash = labels->hash;
+    shared->count = labels->count;
+    for (size_t i = 0; i < labels->count; i++) {
+        struct posting *posting = obtain_pair(postings, &labels->pairs[i]);
+        if (posting == NULL) {
+            shared->count = i;
+            postings_remove(postings, shared, id);
+            return ERR_NOMEM;
+        }
+        roaring_bitmap_add(posting->ids, id);
+        shared->pairs[i] = (struct label){posting->name->text, posting->value};
+    }
+    roaring_bitmap_add(postings->all, id);
+    *ret_labels = shared;
+    return 0;
+}
+
+void postings_remove(struct postings *postings, const struct labels *labels, uint32_t id)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        struct label_name *name = find_name(postings, labels->pairs[i].name);
+        must(name != NULL);
+        struct posting *posting = find_pair(postings, name, labels->pairs[i].value);
+        must(posting != NULL);
+        roaring_bitmap_remove(posting->ids, id);
+        drop_if_empty(postings, posting);
+    }
+    roaring_bitmap_remove(postings->all, id);
+    free((void *)(uintptr_t)labels);
+}
+
+size_t postings_bytes(const struct postings *postings)
+{
+    return postings->bytes;
+}
+
+/* -- as a source ------------------------------------------------------------------------- */
+
+static int memory_all(void *context, roaring_bitmap_t *into)
+{
+    const struct postings *postings = context;
+    roaring_bitmap_or_inplace(into, postings->all);
+    return 0;
+}
+
+static int memory_equal(void *context, struct bytes name, struct bytes value,
+                        roaring_bitmap_t *into)
+{
+    const struct postings *postings = context;
+    struct label_name *label = find_name(postings, name);
+    struct posting *posting = label == NULL ? NULL : find_pair(postings, label, value);
+    if (posting != NULL)
+        roaring_bitmap_or_inplace(into, posting->ids);
+    return 0;
+}
+
+static int visit_name(const struct label_name *name,
+                      int (*visit)(void *visitor, struct bytes name, struct bytes value,
+                                   const void *token),
+                      void *visitor)
+{
+    int stop = 0;
+    for (size_t i = 0; i < name->count && stop == 0; i++)
+        stop = visit(visitor, name->text, name->values[i]->value, name->values[i]);
+    return stop;
+}
+
+static int memory_each(void *context, struct bytes name,
+                       int (*visit)(void *visitor, struct bytes name, struct bytes value,
+                                    const void *token),
+                       void *visitor)
+{
+    const struct postings *postings = context;
+    if (name.size > 0) {
+        struct label_name *only = find_name(postings, name);
+        return only == NULL ? 0 : visit_name(only, visit, visitor);
+    }
+    int stop = 0;
+    for (size_t i = 0; i < postings->name_buckets && stop == 0; i++)
+        for (struct label_name *at = postings->names[i]; at != NULL && stop == 0; at = at->next)
+            stop = visit_name(at, visit, visitor);
+    return stop;
+}
+
+static int memory_merge(void *context, const void *token, roaring_bitmap_t *into)
+{
+    (void)context;
+    roaring_bitmap_or_inplace(into, ((const struct posting *)token)->ids);
+    return 0;
+}
+
+static int memory_intersects(void *context, const void *token, const roaring_bitmap_t *with,
+                             bool *ret_yes)
+{
+    (void)context;
+    *ret_yes = roaring_bitmap_intersect(((const struct posting *)token)->ids, with);
+    return 0;
+}
+
+struct postings_source postings_source_of(struct postings *postings)
+{
+    return (struct postings_source){
+        .context = postings,
+        .all = memory_all,
+        .equal = memory_equal,
+        .each = memory_each,
+        .merge = memory_merge,
+        .intersects = memory_intersects,
+    };
+}

@@ -1,0 +1,62 @@
+/*
+ * postings.h - from label pairs to series, and the one way matchers are answered.
+ *
+ * A posting is a label pair and the bitmap of the ids that carry it.  The head keeps them in
+ * memory (this file), a history span keeps them in its `index` table (span_read.c); both answer
+ * matchers through the same struct postings_source:
+ *
+ *     equality        one posting
+ *     a finite set    the union of its postings (literal alternations of a regex)
+ *     anything else   each distinct value of the label is tried once, never each series
+ *
+ * A matcher that the empty string satisfies also means series without the label; it is answered
+ * by taking away the postings of the values that do not satisfy it.
+ */
+#pragma once
+
+#include <roaring/roaring.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/series/labels.h"
+#include "collector/series/matcher.h"
+#include "proto/base/arena.h"
+
+/* Where postings come from.  `token` names the posting being visited, for merge/intersects. */
+struct postings_source {
+    void *context;
+    int (*all)(void *context, roaring_bitmap_t *into);
+    /* ORs the posting of a pair into `into`; a pair that is not there changes nothing. */
+    int (*equal)(void *context, struct bytes name, struct bytes value, roaring_bitmap_t *into);
+    /* Visits the pairs of a label, or of every label when name.size is 0, those of one label
+     * together.  Stops at a non-zero return and returns it. */
+    int (*each)(void *context, struct bytes name,
+                int (*visit)(void *visitor, struct bytes name, struct bytes value,
+                             const void *token),
+                void *visitor);
+    int (*merge)(void *context, const void *token, roaring_bitmap_t *into);
+    int (*intersects)(void *context, const void *token, const roaring_bitmap_t *with,
+                      bool *ret_yes);
+};
+
+/* The ids that satisfy every matcher; the caller frees *ret_ids. */
+int postings_select(const struct postings_source *source, struct matcher *const *matchers,
+                    size_t count, roaring_bitmap_t **ret_ids);
+
+/* ---- in memory --------------------------------------------------------------------------
+ * Not thread-safe: the series table's lock covers it. */
+
+struct postings;
+
+int postings_new(struct postings **ret_postings);
+void postings_free(struct postings *postings); /* NULL is allowed */
+
+/* Adds an id under all its labels.  *ret_labels is an equal label set whose texts are shared
+ * with every other series in these postings; freed by postings_remove(). */
+int postings_add(struct postings *postings, const struct labels *labels, uint32_t id,
+                 const struct labels **ret_labels);
+void postings_remove(struct postings *postings, const struct labels *labels, uint32_t id);
+
+struct postings_source postings_source_of(struct postings *postings);
+size_t postings_bytes(const struct postings *postings);

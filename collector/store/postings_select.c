@@ -1,0 +1,135 @@
+/*
+ * postings_select.c - matchers to a bitmap of series, over any source of postings.
+ *
+ *     start   the matchers that refuse the empty string, intersected (none: all series)
+ *     then    minus, for each other matcher, the values it refuses
+ */
+#include <stdlib.h>
+
+#include "collector/store/postings.h"
+#include "proto/base/error.h"
+
+struct gather {
+    const struct postings_source *source;
+    const struct matcher *matcher;
+    bool wanted; /* gather values that match, or those that do not */
+    roaring_bitmap_t *into;
+};
+
+static int gather_value(void *visitor, struct bytes name, struct bytes value,
+                        const void *token)
+{
+    struct gather *gather = visitor;
+    int limit = 0;
+    (void)name;
+    if (gather->matcher->prefix.size > 0 && gather->matcher->kind == MATCH_REGEX &&
+        (value.size < gather->matcher->prefix.size ||
+         memcmp(value.data, gather->matcher->prefix.data, gather->matcher->prefix.size) != 0)) {
+        if (gather->wanted)
+            return 0;
+        return gather->source->merge(gather->source->context, token, gather->into);
+    }
+    bool matches = matcher_matches(gather->matcher, value, &limit);
+    if (limit != 0)
+        return limit;
+    if (matches != gather->wanted)
+        return 0;
+    return gather->source->merge(gather->source->context, token, gather->into);
+}
+
+static int gather_values(const struct postings_source *source, const struct matcher *matcher,
+                         bool wanted, roaring_bitmap_t *into)
+{
+    struct gather gather = {source, matcher, wanted, into};
+    return source->each(source->context, matcher->name, gather_value, &gather);
+}
+
+/* The series that have the label with a value the matcher accepts. */
+static int gather_accepted(const struct postings_source *source, const struct matcher *matcher,
+                           roaring_bitmap_t *into)
+{
+    if (matcher->kind == MATCH_EQUAL)
+        return source->equal(source->context, matcher->name, matcher->value, into);
+    if (matcher->kind == MATCH_REGEX && matcher->literal_count > 0) {
+        int error = 0;
+        for (size_t i = 0; i < matcher->literal_count && error == 0; i++)
+            error =
+                source->equal(source->context, matcher->name, matcher->literals[i], into);
+        return error;
+    }
+    return gather_values(source, matcher, true, into);
+}
+
+/* The series that have the label with a value the matcher refuses. */
+static int gather_refused(const struct postings_source *source, const struct matcher *matcher,
+                          roaring_bitmap_t *into)
+{
+    if (matcher->kind == MATCH_NOT_EQUAL && matcher->value.size > 0)
+        return source->equal(source->context, matcher->name, matcher->value, into);
+    if (matcher->kind == MATCH_NOT_REGEX && matcher->literal_count > 0) {
+        int error = 0;
+        for (size_t i = 0; i < matcher->literal_count && error == 0; i++)
+            error =
+                source->equal(source->context, matcher->name, matcher->literals[i], into);
+        return error;
+    }
+    return gather_values(source, matcher, false, into);
+}
+
+static int intersect_accepted(const struct postings_source *source,
+                              const struct matcher *matcher, roaring_bitmap_t **result)
+{
+    roaring_bitmap_t *found = roaring_bitmap_create();
+    if (found == NULL)
+        return ERR_NOMEM;
+    int error = gather_accepted(source, matcher, found);
+    if (error != 0) {
+        roaring_bitmap_free(found);
+        return error;
+    }
+    if (*result == NULL) {
+        *result = found;
+        return 0;
+    }
+    roaring_bitmap_and_inplace(*result, found);
+    roaring_bitmap_free(found);
+    return 0;
+}
+
+static int subtract_refused(const struct postings_source *source,
+                            const struct matcher *matcher, roaring_bitmap_t *result)
+{
+    roaring_bitmap_t *refused = roaring_bitmap_create();
+    if (refused == NULL)
+        return ERR_NOMEM;
+    int error = gather_refused(source, matcher, refused);
+    if (error == 0)
+        roaring_bitmap_andnot_inplace(result, refused);
+    roaring_bitmap_free(refused);
+    return error;
+}
+
+int postings_select(const struct postings_source *source, struct matcher *const *matchers,
+                    size_t count, roaring_bitmap_t **ret_ids)
+{
+    roaring_bitmap_t *result = NULL;
+    int error = 0;
+
+    for (size_t i = 0; i < count && error == 0; i++)
+        if (!matcher_matches_empty(matchers[i]))
+            error = intersect_accepted(source, matchers[i], &result);
+    if (error == 0 && result == NULL) {
+        result = roaring_bitmap_create();
+        error = result == NULL ? ERR_NOMEM : source->all(source->context, result);
+    }
+    for (size_t i = 0; i < count && error == 0; i++)
+        if (matcher_matches_empty(matchers[i]))
+            error = subtract_refused(source, matchers[i], result);
+    if (error != 0) {
+        if (result != NULL)
+            roaring_bitmap_free(result);
+        return error;
+    }
+    *ret_ids = result;
+    return 0;
+}

@@ -1,0 +1,192 @@
+/*
+ * querier.c - the store as a queryable: select, label names, label values.
+ *
+ * A select gathers compressed pieces (gather.h), then decodes series by series into the caller's
+ * arena.  The head is looked at before the list of history spans is taken, because samples move
+ * from the first to the second.
+ */
+#include "collector/store/querier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/gather.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+struct querier {
+    struct store *store;
+    int64_t from_ms, until_ms;
+};
+
+static int querier_open(struct queryable *queryable, int64_t from_ms, int64_t until_ms,
+                        struct querier **ret_querier, struct diagnosis *why)
+{
+    struct querier *querier = calloc(1, sizeof *querier);
+    if (querier == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    querier->store = (struct store *)queryable;
+    querier->from_ms = from_ms;
+    querier->until_ms = until_ms;
+    *ret_querier = querier;
+    return 0;
+}
+
+static void querier_close(struct querier *querier)
+{
+    free(querier);
+}
+
+/* -- select ------------------------------------------------------------------------------ */
+
+/* Where a series whose source fell silent ends: right after its last sample.  INT64_MAX: there is
+ * no such place, or it lies outside the interval. */
+static int64_t marker_ms(const struct gather *gather, const struct found *found,
+                         const int64_t *times_ms, const double *values, size_t count)
+{
+    int64_t last_ms = found->last_ms;
+    if (found->absent_since_ms == 0)
+        return INT64_MAX;
+    if (last_ms == INT64_MIN && count > 0 &&
+        gather->hints->until_ms >= found->absent_since_ms)
+        last_ms = times_ms[count - 1];
+    if (last_ms == INT64_MIN || last_ms > found->absent_since_ms ||
+        last_ms + 1 < gather->hints->from_ms || last_ms + 1 > gather->hints->until_ms)
+        return INT64_MAX;
+    if (count > 0 && times_ms[count - 1] == last_ms && is_stale_nan(values[count - 1]))
+        return INT64_MAX;
+    return last_ms + 1;
+}
+
+static int deliver(struct gather *gather, struct found *found, struct pieces_scratch *scratch,
+                   struct series_samples *ret_samples)
+{
+    const struct select_hints *hints = gather->hints;
+    const int64_t *times = NULL;
+    const double *values = NULL;
+    size_t count = 0;
+    int error = pieces_merge(found->pieces, found->count, hints->from_ms, hints->until_ms,
+                             scratch, &times, &values, &count);
+    if (error != 0)
+        return error;
+    int64_t marker = marker_ms(gather, found, times, values, count);
+    size_t all = count + (marker != INT64_MAX);
+    *ret_samples = (struct series_samples){.labels = found->labels, .count = all};
+    if (all == 0)
+        return 0;
+    struct query_budget *budget = gather->budget;
+    if (budget != NULL) {
+        if (all > budget->samples_left)
+            return ERR_LIMIT;
+        budget->samples_left -= all;
+        budget->samples_seen += all;
+        budget->chunks_seen += found->count;
+    }
+    int64_t *to_times = arena_alloc(gather->arena, all, sizeof *to_times);
+    double *to_values = arena_alloc(gather->arena, all, sizeof *to_values);
+    if (to_times == NULL || to_values == NULL)
+        return ERR_LIMIT;
+    if (count > 0) {
+        memcpy(to_times, times, count * sizeof *times);
+        memcpy(to_values, values, count * sizeof *values);
+    }
+    if (marker != INT64_MAX) {
+        uint64_t bits = STALE_NAN_BITS;
+        to_times[count] = marker;
+        memcpy(&to_values[count], &bits, sizeof bits);
+    }
+    ret_samples->times_ms = to_times;
+    ret_samples->values = to_values;
+    return 0;
+}
+
+static int by_labels(const void *a, const void *b)
+{
+    const struct found *const *x = a;
+    const struct found *const *y = b;
+    return labels_compare((*x)->labels, (*y)->labels);
+}
+
+static int deliver_all(struct gather *gather, struct series_samples **ret_series,
+                       size_t *ret_count)
+{
+    const struct select_hints *hints = gather->hints;
+    struct pieces_scratch scratch;
+    size_t kept = 0;
+    int error = 0;
+    struct series_samples *series =
+        arena_alloc(gather->arena, gather->count == 0 ? 1 : gather->count, sizeof *series);
+    if (series == NULL)
+        return ERR_LIMIT;
+    if (gather->count > 1)
+        qsort(gather->items, gather->count, sizeof(struct found *), by_labels);
+    pieces_scratch_init(&scratch);
+    for (size_t i = 0; i < gather->count && error == 0; i++) {
+        struct found *found = gather->items[i];
+        if (hints->series_limit > 0 && kept >= hints->series_limit)
+            break;
+        if (i % 256 == 0 && gather_is_cancelled(gather))
+            error = ERR_CANCELLED;
+        else if (found->broken)
+            continue;
+        else if (!hints->no_samples)
+            error = deliver(gather, found, &scratch, &series[kept]);
+        else
+            series[kept] = (struct series_samples){.labels = found->labels};
+        if (error == ERR_CORRUPT) { /* counted and passed by, never returned as data */
+            atomic_fetch_add_explicit(&gather->store->quarantined, 1, memory_order_relaxed);
+            error = 0;
+            continue;
+        }
+        kept += error == 0 && (hints->no_samples ? found->count > 0 : series[kept].count > 0);
+    }
+    pieces_scratch_done(&scratch);
+    if (error != 0)
+        return error;
+    if (gather->budget != NULL)
+        gather->budget->series_seen += kept;
+    *ret_series = series;
+    *ret_count = kept;
+    return 0;
+}
+
+static int querier_select(struct querier *querier, struct matcher *const *matchers,
+                          size_t matcher_count, const struct select_hints *hints,
+                          struct query_budget *budget, struct arena *arena,
+                          struct series_samples **ret_series, size_t *ret_count,
+                          struct diagnosis *why)
+{
+    struct gather gather;
+    int error = gather_init(&gather, querier->store, hints, budget, arena);
+    if (error == 0)
+        error = gather_head(&gather, matchers, matcher_count);
+    if (error == 0)
+        error = deliver_all(&gather, ret_series, ret_count);
+    gather_done(&gather);
+    switch (error) {
+    case 0:
+        return 0;
+    case ERR_LIMIT:
+        return diagnose(why, error, "the query needs more samples or memory than allowed");
+    case ERR_CANCELLED:
+        return diagnose(why, error, "the query was cancelled");
+    default:
+        return diagnose(why, error, "reading samples: %s", error_text(error));
+    }
+}
+
+const struct queryable_calls querier_calls = {
+    .open = querier_open,
+    .select = querier_select,
+    .label_names = querier_label_names,
+    .label_values = querier_label_values,
+    .close = querier_close,
+};
+
+struct store *querier_store(struct querier *querier, int64_t *ret_from_ms,
+                            int64_t *ret_until_ms)
+{
+    *ret_from_ms = querier->from_ms;
+    *ret_until_ms = querier->until_ms;
+    return querier->store;
+}

@@ -1,0 +1,128 @@
+/*
+ * recover.c - rebuilding the head: checkpoint first, then the WAL behind it.
+ *
+ * Series are brought back as they are met, by id, from the live environment.  A sample is applied
+ * unless the checkpoint entry of its series says that it holds the commit already.
+ */
+#include "collector/store/recover.h"
+
+#include <stdlib.h>
+
+#include "collector/store/series_rows.h"
+#include "collector/store/wal.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+/* Memory for one record: its columns and lines. */
+#define RECORD_ARENA_BYTES ((size_t)1 << 30)
+
+void recovery_init(struct recovery *recovery, struct store *store)
+{
+    *recovery = (struct recovery){.store = store};
+    series_reader_init(&recovery->reader, &store->live);
+    arena_init(&recovery->arena, RECORD_ARENA_BYTES);
+}
+
+void recovery_done(struct recovery *recovery)
+{
+    for (size_t i = 0; i < recovery->held_count; i++)
+        head_release(recovery->held[i]);
+    free(recovery->held);
+    series_reader_done(&recovery->reader);
+    arena_reset(&recovery->arena);
+}
+
+static int hold(struct recovery *recovery, struct series *series)
+{
+    if (recovery->held_count == recovery->held_capacity) {
+        size_t capacity = recovery->held_capacity == 0 ? 1024 : recovery->held_capacity * 2;
+        struct series **held = realloc(recovery->held, capacity * sizeof(struct series *));
+        if (held == NULL)
+            return ERR_NOMEM;
+        recovery->held = held;
+        recovery->held_capacity = capacity;
+    }
+    recovery->held[recovery->held_count++] = series;
+    return 0;
+}
+
+int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_series)
+{
+    struct series *series = head_find_id(recovery->store->head, id);
+    if (series != NULL) {
+        head_release(series); /* nothing is swept while opening */
+        *ret_series = series;
+        return 0;
+    }
+    const struct labels *labels;
+    int error = series_reader_find(&recovery->reader, id, &labels);
+    if (error == 0)
+        error = head_intern(recovery->store->head, labels, id, &series);
+    if (error == 0)
+        error = hold(recovery, series);
+    if (error == 0)
+        *ret_series = series;
+    return error;
+}
+
+static int replay_samples(struct recovery *recovery, uint64_t commit,
+                          const struct wal_record *record)
+{
+    struct head *head = recovery->store->head;
+    int64_t now_ms = clock_unix_ms(recovery->store->clock);
+    for (size_t i = 0; i < record->sample_count; i++) {
+        struct series *series;
+        int error = recovery_series(recovery, record->ids[i], &series);
+        if (error == ERR_NOTFOUND || error == ERR_CORRUPT) {
+            recovery->lost_samples++;
+            continue;
+        }
+        if (error == 0 && commit > series->covered &&
+            record->times_ms[i] >= recovery->floor_ms)
+            error = head_append(head, series, record->times_ms[i], record->values[i], now_ms);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int replay_record(void *context, uint64_t commit, struct bytes bytes)
+{
+    struct recovery *recovery = context;
+    struct wal_record record;
+    arena_reset(&recovery->arena);
+    int error = wal_decode(bytes, &recovery->arena, &record);
+    if (error == ERR_MALFORMED) {
+        recovery->lost_records++;
+        return 0;
+    }
+    if (error == 0)
+        error = replay_samples(recovery, commit, &record);
+    for (size_t i = 0; i < record.log_count && error == 0; i++)
+        error = log_head_append(recovery->store->logs, record.logs[i].stream_id,
+                                &record.logs[i].chunk, NULL);
+    return error;
+}
+
+int recovery_replay(struct recovery *recovery, uint64_t after_commit, uint64_t *ret_last)
+{
+    struct store *store = recovery->store;
+    uint64_t bad = 0;
+    int64_t retention_ms = store->options.retention_raw_ms;
+    recovery->floor_ms =
+        retention_ms > 0 ? clock_unix_ms(store->clock) - retention_ms : INT64_MIN;
+    int error =
+        wal_replay(&store->live, after_commit, replay_record, recovery, ret_last, &bad);
+    if (error != 0)
+        return error;
+    bad += recovery->lost_records;
+    if (bad > 0 || recovery->lost_samples > 0) {
+        atomic_fetch_add_explicit(&store->quarantined, bad, memory_order_relaxed);
+        log_error("store",
+                  "the write-ahead log is damaged: %llu commits and %llu samples of unknown "
+                  "series are lost, the rest is kept",
+                  (unsigned long long)bad, (unsigned long long)recovery->lost_samples);
+    }
+    return 0;
+}

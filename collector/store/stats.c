@@ -1,0 +1,41 @@
+/*
+ * stats.c - what the store counts.
+ */
+#include <string.h>
+
+#include "collector/store/parts.h"
+#include "collector/store/writer.h"
+
+static uint64_t get(_Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void store_get_stats(struct store *store, struct store_stats *ret_stats)
+{
+    struct head_stats *head = &store->head->stats;
+    struct store_stats stats = {
+        .series_active = get(&head->series_active),
+        .series_created = get(&head->series_created),
+        .samples_stored = get(&head->stored),
+        .samples_duplicate = get(&head->duplicate),
+        .samples_late = get(&head->late),
+        .samples_refused = get(&head->refused),
+        .commits = get(&store->commits),
+        .commit_failures = get(&store->commit_failures),
+        .wal_bytes = get(&store->wal_bytes),
+        .wal_records = get(&store->wal_records),
+        .queue_depth = writer_queue_depth(store->writer),
+        .log_lines_stored = get(&store->log_lines),
+        .flushes = get(&store->flushes),
+        .checkpoints = get(&store->checkpoints),
+        .quarantined = get(&store->quarantined),
+        .head_chunks = get(&head->chunks),
+        .head_bytes = get(&head->bytes),
+        .commit_seconds_sum = (double)get(&store->commit_ns) / 1e9,
+        .head_min_ms = atomic_load_explicit(&head->min_ms, memory_order_relaxed),
+        .head_max_ms = atomic_load_explicit(&head->max_ms, memory_order_relaxed),
+    };
+    stats.full = full_get(&store->full, stats.full_reason, &stats.disk_bytes);
+    *ret_stats = stats;
+}

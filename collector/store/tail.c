@@ -1,0 +1,195 @@
+/*
+ * tail.c - samples that are still open.
+ *
+ * The one surprise: "all the same value" compares bits, so that a NaN payload or a negative zero
+ * is a change like any other.
+ */
+#include "collector/store/tail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define CAPACITY_FIRST 8u
+
+static bool same_bits(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+void tail_done(struct tail *tail)
+{
+    free(tail->offsets_ms);
+    free(tail->values);
+    *tail = (struct tail){0};
+}
+
+int64_t tail_time_at(const struct tail *tail, size_t i)
+{
+    if (tail->offsets_ms != NULL)
+        return tail->first_ms + tail->offsets_ms[i];
+    return tail->first_ms + (int64_t)i * tail->step_ms;
+}
+
+double tail_value_at(const struct tail *tail, size_t i)
+{
+    return tail->values != NULL ? tail->values[i] : tail->first_value;
+}
+
+int64_t tail_last_ms(const struct tail *tail)
+{
+    must(tail->count > 0);
+    return tail_time_at(tail, tail->count - 1u);
+}
+
+bool tail_has_room(const struct tail *tail, int64_t ts_ms)
+{
+    if (tail->count == 0)
+        return true;
+    return tail->count < TAIL_SAMPLES_MAX && ts_ms - tail->first_ms <= (int64_t)UINT32_MAX &&
+           tail_last_ms(tail) - ts_ms <= (int64_t)UINT32_MAX;
+}
+
+static uint8_t grown(uint8_t capacity, size_t need)
+{
+    size_t next = capacity == 0 ? CAPACITY_FIRST : capacity;
+    while (next < need)
+        next += next < 32 ? next : 32;
+    return (uint8_t)(next < TAIL_SAMPLES_MAX ? next : TAIL_SAMPLES_MAX);
+}
+
+/* Room for one more offset, writing out the regular ones first. */
+static int hold_offsets(struct tail *tail)
+{
+    if (tail->offsets_ms != NULL && tail->count < tail->time_capacity)
+        return 0;
+    uint8_t capacity = grown(tail->time_capacity, tail->count + 1u);
+    uint32_t *offsets = realloc(tail->offsets_ms, capacity * sizeof *offsets);
+    if (offsets == NULL)
+        return ERR_NOMEM;
+    if (tail->offsets_ms == NULL)
+        for (uint32_t i = 0; i < tail->count; i++)
+            offsets[i] = i * tail->step_ms;
+    tail->offsets_ms = offsets;
+    tail->time_capacity = capacity;
+    return 0;
+}
+
+static int hold_values(struct tail *tail)
+{
+    if (tail->values != NULL && tail->count < tail->value_capacity)
+        return 0;
+    uint8_t capacity = grown(tail->value_capacity, tail->count + 1u);
+    double *values = realloc(tail->values, capacity * sizeof *values);
+    if (values == NULL)
+        return ERR_NOMEM;
+    if (tail->values == NULL)
+        for (size_t i = 0; i < tail->count; i++)
+            values[i] = tail->first_value;
+    tail->values = values;
+    tail->value_capacity = capacity;
+    return 0;
+}
+
+int tail_append(struct tail *tail, int64_t ts_ms, double value)
+{
+    if (tail->count == 0) {
+        tail->first_ms = ts_ms;
+        tail->first_value = value;
+        tail->step_ms = 0;
+        tail->count = 1;
+        return 0;
+    }
+    must(tail_has_room(tail, ts_ms) && ts_ms > tail_last_ms(tail));
+    uint32_t offset = (uint32_t)(ts_ms - tail->first_ms);
+    bool on_beat = tail->offsets_ms == NULL &&
+                   (tail->count == 1 || offset == (uint64_t)tail->step_ms * tail->count);
+    if (!on_beat && hold_offsets(tail) != 0)
+        return ERR_NOMEM;
+    if ((tail->values != NULL || !same_bits(value, tail->first_value)) &&
+        hold_values(tail) != 0)
+        return ERR_NOMEM;
+    if (on_beat && tail->count == 1)
+        tail->step_ms = offset;
+    if (tail->offsets_ms != NULL)
+        tail->offsets_ms[tail->count] = offset;
+    if (tail->values != NULL)
+        tail->values[tail->count] = value;
+    tail->count++;
+    return 0;
+}
+
+/* Everything as columns, so that an insertion is a memmove. */
+static int open_columns(struct tail *tail)
+{
+    int error = hold_offsets(tail);
+    if (error == 0)
+        error = hold_values(tail);
+    return error;
+}
+
+static void shift_base(struct tail *tail, int64_t first_ms)
+{
+    uint32_t by = (uint32_t)(tail->first_ms - first_ms);
+    for (size_t i = 0; i < tail->count; i++)
+        tail->offsets_ms[i] += by;
+    tail->first_ms = first_ms;
+}
+
+int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change *ret_change)
+{
+    *ret_change = TAIL_INSERTED;
+    if (tail->count == 0 || ts_ms > tail_last_ms(tail))
+        return tail_append(tail, ts_ms, value);
+
+    size_t at = tail->count;
+    while (at > 0 && tail_time_at(tail, at - 1) >= ts_ms)
+        at--;
+    if (tail_time_at(tail, at) == ts_ms && same_bits(tail_value_at(tail, at), value)) {
+        *ret_change = TAIL_SAME;
+        return 0;
+    }
+    bool replace = tail_time_at(tail, at) == ts_ms;
+    must(replace || tail->count < TAIL_SAMPLES_MAX);
+    if (tail->count == TAIL_SAMPLES_MAX) { /* replacing needs no room */
+        if (tail->values == NULL) {
+            tail->count--;
+            int error = hold_values(tail);
+            tail->count++;
+            if (error != 0)
+                return error;
+            tail->values[tail->count - 1u] = tail->first_value;
+        }
+    } else if (open_columns(tail) != 0) {
+        return ERR_NOMEM;
+    }
+    if (replace) {
+        *ret_change = TAIL_REPLACED;
+    } else {
+        if (ts_ms < tail->first_ms)
+            shift_base(tail, ts_ms);
+        size_t behind = tail->count - at;
+        memmove(tail->offsets_ms + at + 1, tail->offsets_ms + at, behind * sizeof(uint32_t));
+        memmove(tail->values + at + 1, tail->values + at, behind * sizeof(double));
+        tail->offsets_ms[at] = (uint32_t)(ts_ms - tail->first_ms);
+        tail->count++;
+    }
+    tail->values[at] = value;
+    tail->first_value = tail->values[0];
+    return 0;
+}
+
+void tail_copy(const struct tail *tail, int64_t *times_ms, double *values)
+{
+    for (size_t i = 0; i < tail->count; i++) {
+        times_ms[i] = tail_time_at(tail, i);
+        values[i] = tail_value_at(tail, i);
+    }
+}
+
+size_t tail_bytes(const struct tail *tail)
+{
+    return tail->time_capacity * sizeof(uint32_t) + tail->value_capacity * sizeof(double);
+}

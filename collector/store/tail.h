@@ -1,0 +1,53 @@
+/*
+ * tail.h - the newest samples of a series, not yet a chunk: few bytes, cheap to append to.
+ *
+ * Most series tick regularly and most never change, so a tail holds columns only where it must:
+ *
+ *     times   regular (first, step) until a sample comes off the beat; then an array of offsets
+ *     values  one value until another comes; then an array
+ *
+ * Times strictly ascend.  All samples of a tail lie in one history span (the caller sees to it).
+ * Not thread-safe: the series's lock covers it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/buf.h"
+
+/* A tail with this many samples is sealed into a chunk. */
+#define TAIL_SAMPLES_MAX 120
+
+struct tail {
+    int64_t first_ms;
+    double first_value;
+    uint32_t *offsets_ms; /* from first_ms; NULL while regular */
+    double *values;       /* NULL while all are first_value */
+    uint32_t step_ms;     /* regular: between samples */
+    uint16_t count;
+    uint8_t time_capacity, value_capacity;
+};
+
+void tail_done(struct tail *tail);
+static inline bool tail_is_empty(const struct tail *tail)
+{
+    return tail->count == 0;
+}
+int64_t tail_time_at(const struct tail *tail, size_t i);
+double tail_value_at(const struct tail *tail, size_t i);
+int64_t tail_last_ms(const struct tail *tail);
+/* Could a sample at this time go in without overflow of its offset or its length? */
+bool tail_has_room(const struct tail *tail, int64_t ts_ms);
+
+/* ts_ms after the last; room was checked.  ERR_NOMEM leaves the tail as it was. */
+int tail_append(struct tail *tail, int64_t ts_ms, double value);
+
+enum tail_change { TAIL_INSERTED, TAIL_REPLACED, TAIL_SAME };
+/* Anywhere at or after first_ms - UINT32_MAX; an equal time is overwritten. */
+int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change *ret_change);
+
+/* Copies all samples to arrays of TAIL_SAMPLES_MAX. */
+void tail_copy(const struct tail *tail, int64_t *times_ms, double *values);
+size_t tail_bytes(const struct tail *tail);

@@ -1,0 +1,403 @@
+/*
+ * writer.c - group commit.
+ *
+ * The order within one group is what makes a crash harmless:
+ *
+ *     1 tasks, series, metadata, puts, WAL record   into one transaction
+ *     2 commit, which syncs                         durable from here on
+ *     3 samples and lines into the head             visible from here on
+ *     4 done(0) for every write                     acknowledged from here on
+ *
+ * Dying before 2 loses what nobody was promised; dying after it, replay does 3 again.
+ */
+#include "collector/store/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/series_rows.h"
+#include "collector/store/wal.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+#define PREFETCH_AHEAD 8
+
+struct writer {
+    /* fixed */
+    struct store *store;
+    pthread_t thread;
+
+    /* under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t work;     /* something is queued */
+    pthread_cond_t finished; /* a task has ended */
+    struct store_write *first, **last;
+    struct writer_task *first_task, **last_task;
+    size_t queued_bytes, depth;
+    bool stopping;
+
+    /* the thread's own */
+    struct wal_encoder encoder;
+    _Atomic uint64_t commit;
+    struct series **pending;
+    size_t pending_count;
+};
+
+/* What one transaction carries. */
+struct group {
+    struct store_write *writes;
+    struct writer_task *tasks;
+    size_t samples, logs;
+};
+
+/* -- the transaction --------------------------------------------------------------------- */
+
+static int put_pending_series(struct writer *writer, MDB_txn *txn)
+{
+    if (writer->pending_count == 0)
+        return MDB_SUCCESS;
+    struct series_row *rows = malloc(writer->pending_count * sizeof *rows);
+    if (rows == NULL)
+        return ENOMEM;
+    for (size_t i = 0; i < writer->pending_count; i++)
+        rows[i] = (struct series_row){writer->pending[i]->id, writer->pending[i]->labels};
+    int code = series_rows_put(&writer->store->live, txn, rows, writer->pending_count);
+    free(rows);
+    return code;
+}
+
+static int put_state(const struct live *live, MDB_txn *txn, const struct store_write *write)
+{
+    int code = MDB_SUCCESS;
+    for (size_t i = 0; i < write->put_count && code == MDB_SUCCESS; i++) {
+        MDB_val key = val_of(write->puts[i].key);
+        MDB_val value = val_of(write->puts[i].value);
+        if (write->puts[i].value.data != NULL)
+            code = mdb_put(txn, live->tables[LIVE_STATE], &key, &value, 0);
+        else
+            code = mdb_del(txn, live->tables[LIVE_STATE], &key, NULL);
+        if (code == MDB_NOTFOUND)
+            code = MDB_SUCCESS;
+    }
+    return code;
+}
+
+static int put_wal(struct writer *writer, MDB_txn *txn, const struct group *group)
+{
+    struct store *store = writer->store;
+    struct bytes record;
+    if (group->samples == 0 && group->logs == 0)
+        return MDB_SUCCESS;
+    wal_encoder_clear(&writer->encoder);
+    for (const struct store_write *at = group->writes; at != NULL; at = at->next)
+        wal_encoder_add(&writer->encoder, at);
+    if (wal_encoder_finish(&writer->encoder, &record) != 0)
+        return ENOMEM;
+    int code = wal_put(&store->live, txn, writer->commit + 1, record);
+    if (code == MDB_SUCCESS) {
+        atomic_fetch_add_explicit(&store->wal_bytes, record.size, memory_order_relaxed);
+        atomic_fetch_add_explicit(&store->wal_records, 1, memory_order_relaxed);
+    }
+    return code;
+}
+
+static int fill(struct writer *writer, MDB_txn *txn, const struct group *group)
+{
+    struct store *store = writer->store;
+    int code = MDB_SUCCESS;
+    for (struct writer_task *at = group->tasks; at != NULL && code == MDB_SUCCESS; at = at->next)
+        code = at->run(at->context, txn, writer->commit);
+    if (code == MDB_SUCCESS)
+        code = put_pending_series(writer, txn);
+    if (code == MDB_SUCCESS)
+        code = metadata_put(&store->metadata, &store->live, txn);
+    for (struct store_write *at = group->writes; at != NULL && code == MDB_SUCCESS;
+         at = at->next)
+        code = put_state(&store->live, txn, at);
+    if (code == MDB_SUCCESS)
+        code = put_wal(writer, txn, group);
+    return code;
+}
+
+static int commit_group(struct writer *writer, const struct group *group)
+{
+    struct store *store = writer->store;
+    MDB_txn *txn;
+    mono_ns start = clock_mono(&clock_system);
+
+    must(head_take_pending(store->head, &writer->pending, &writer->pending_count) == 0);
+    store_step(store, "commit.begin");
+    int code = mdb_txn_begin(store->live.env, NULL, 0, &txn);
+    if (code == MDB_SUCCESS) {
+        code = fill(writer, txn, group);
+        store_step(store, "commit.filled");
+        if (code == MDB_SUCCESS)
+            code = mdb_txn_commit(txn);
+        else
+            mdb_txn_abort(txn);
+    }
+    head_settle_pending(store->head, writer->pending, writer->pending_count,
+                        code == MDB_SUCCESS);
+    metadata_settle(&store->metadata, code == MDB_SUCCESS);
+    atomic_fetch_add_explicit(&store->commit_ns, clock_mono(&clock_system) - start,
+                              memory_order_relaxed);
+    if (code != MDB_SUCCESS) {
+        atomic_fetch_add_explicit(&store->commit_failures, 1, memory_order_relaxed);
+        if (error_from_lmdb(code) == ERR_FULL)
+            full_note_failure(&store->full, mdb_strerror(code));
+        log_error("store", "commit failed: %s", mdb_strerror(code));
+        return error_from_lmdb(code);
+    }
+    atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
+    store_step(store, "commit.durable");
+    return 0;
+}
+
+/* -- into the head ----------------------------------------------------------------------- */
+
+static void apply_samples(struct writer *writer, const struct store_write *write,
+                          int64_t now_ms, int64_t floor_ms)
+{
+    struct head *head = writer->store->head;
+    uint32_t locked = HEAD_SHARDS;
+    uint64_t kept = 0;
+
+    for (size_t i = 0; i < write->sample_count; i++) {
+        const struct store_sample *sample = &write->samples[i];
+        if (i + PREFETCH_AHEAD < write->sample_count)
+            __builtin_prefetch(sample[PREFETCH_AHEAD].series, 1);
+        if (sample->ts_ms < floor_ms) {
+            atomic_fetch_add_explicit(&head->stats.refused, 1, memory_order_relaxed);
+            continue;
+        }
+        uint32_t shard = head_shard_of(sample->series->id);
+        if (shard != locked) {
+            if (locked != HEAD_SHARDS)
+                head_unlock_shard(head, locked);
+            head_lock_shard(head, shard);
+            locked = shard;
+        }
+        /* The sample is durable: losing it in memory only would break the promise that an
+         * acknowledged write is visible, while a restart replays it. */
+        must(head_append(head, sample->series, sample->ts_ms, sample->value, now_ms) == 0);
+        kept++;
+    }
+    if (locked != HEAD_SHARDS)
+        head_unlock_shard(head, locked);
+    atomic_fetch_add_explicit(&head->stats.stored, kept, memory_order_relaxed);
+}
+
+static void apply_group(struct writer *writer, const struct group *group)
+{
+    struct store *store = writer->store;
+    int64_t now_ms = clock_unix_ms(store->clock);
+    int64_t retention_ms = store->options.retention_raw_ms;
+    int64_t floor_ms = retention_ms > 0 ? now_ms - retention_ms : INT64_MIN;
+
+    for (const struct store_write *at = group->writes; at != NULL; at = at->next) {
+        apply_samples(writer, at, now_ms, floor_ms);
+        for (size_t i = 0; i < at->log_count; i++) {
+            size_t taken = 0;
+            must(log_head_append(store->logs, at->logs[i].stream_id, &at->logs[i].chunk,
+                                 &taken) == 0);
+            atomic_fetch_add_explicit(&store->log_lines, taken, memory_order_relaxed);
+        }
+    }
+    if (group->samples > 0 || group->logs > 0)
+        atomic_fetch_add_explicit(&writer->commit, 1, memory_order_release);
+    store_step(store, "commit.applied");
+}
+
+/* -- the thread -------------------------------------------------------------------------- */
+
+static void finish_tasks(struct writer *writer, struct writer_task *tasks, int error)
+{
+    for (struct writer_task *at = tasks, *next; at != NULL; at = next) {
+        next = at->next;
+        if (at->after != NULL)
+            at->after(at->context, error);
+        must(pthread_mutex_lock(&writer->lock) == 0);
+        at->error = error;
+        at->finished = true;
+        must(pthread_cond_broadcast(&writer->finished) == 0);
+        must(pthread_mutex_unlock(&writer->lock) == 0);
+    }
+}
+
+static void finish_writes(struct store_write *writes, int error)
+{
+    for (struct store_write *at = writes, *next; at != NULL; at = next) {
+        next = at->next;
+        at->done(at, error);
+    }
+}
+
+/* The next group, waiting for one; false when there is nothing left and the end has come. */
+static bool take_group(struct writer *writer, struct group *ret_group)
+{
+    struct group group = {0};
+    must(pthread_mutex_lock(&writer->lock) == 0);
+    while (writer->first == NULL && writer->first_task == NULL && !writer->stopping)
+        must(pthread_cond_wait(&writer->work, &writer->lock) == 0);
+    size_t bytes = 0;
+    struct store_write **last = &group.writes;
+    while (writer->first != NULL && (bytes == 0 || bytes < GROUP_BYTES_MAX)) {
+        struct store_write *write = writer->first;
+        writer->first = write->next;
+        write->next = NULL;
+        *last = write;
+        last = &write->next;
+        bytes += write->approximate_bytes;
+        group.samples += write->sample_count;
+        group.logs += write->log_count;
+        writer->queued_bytes -= write->approximate_bytes;
+        writer->depth--;
+    }
+    if (writer->first == NULL)
+        writer->last = &writer->first;
+    group.tasks = writer->first_task;
+    writer->first_task = NULL;
+    writer->last_task = &writer->first_task;
+    must(pthread_mutex_unlock(&writer->lock) == 0);
+    *ret_group = group;
+    return group.writes != NULL || group.tasks != NULL;
+}
+
+static void *writer_main(void *context)
+{
+    struct writer *writer = context;
+    struct group group;
+
+    while (take_group(writer, &group)) {
+        if (group.writes != NULL && full_is(&writer->store->full)) {
+            finish_writes(group.writes, ERR_FULL);
+            group = (struct group){.tasks = group.tasks};
+            if (group.tasks == NULL)
+                continue;
+        }
+        int error = commit_group(writer, &group);
+        if (error == 0)
+            apply_group(writer, &group);
+        finish_tasks(writer, group.tasks, error);
+        finish_writes(group.writes, error);
+        store_step(writer->store, "commit.done");
+    }
+    return NULL;
+}
+
+int writer_start(struct store *store, uint64_t last_commit, struct writer **ret_writer)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL)
+        return ERR_NOMEM;
+    writer->store = store;
+    writer->last = &writer->first;
+    writer->last_task = &writer->first_task;
+    atomic_init(&writer->commit, last_commit);
+    wal_encoder_init(&writer->encoder);
+    must(pthread_mutex_init(&writer->lock, NULL) == 0);
+    must(pthread_cond_init(&writer->work, NULL) == 0);
+    must(pthread_cond_init(&writer->finished, NULL) == 0);
+    if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
+        wal_encoder_done(&writer->encoder);
+        free(writer);
+        return ERR_NOMEM;
+    }
+    *ret_writer = writer;
+    return 0;
+}
+
+void writer_stop(struct writer *writer)
+{
+    if (writer == NULL)
+        return;
+    must(pthread_mutex_lock(&writer->lock) == 0);
+    writer->stopping = true;
+    must(pthread_cond_broadcast(&writer->work) == 0);
+    must(pthread_mutex_unlock(&writer->lock) == 0);
+    must(pthread_join(writer->thread, NULL) == 0);
+    wal_encoder_done(&writer->encoder);
+    (void)pthread_cond_destroy(&writer->work);
+    (void)pthread_cond_destroy(&writer->finished);
+    (void)pthread_mutex_destroy(&writer->lock);
+    free(writer);
+}
+
+/* -- the queues -------------------------------------------------------------------------- */
+
+static size_t bytes_of_write(const struct store_write *write)
+{
+    size_t bytes = 64 + write->sample_count * 12;
+    for (size_t i = 0; i < write->log_count; i++) {
+        const struct log_chunk *chunk = &write->logs[i].chunk;
+        bytes += 32 + chunk->path.size;
+        for (size_t line = 0; line < chunk->count; line++)
+            bytes += 8 + chunk->lines[line].text.size;
+    }
+    for (size_t i = 0; i < write->put_count; i++)
+        bytes += 16 + write->puts[i].key.size + write->puts[i].value.size;
+    return bytes;
+}
+
+static bool keys_fit(const struct store_write *write)
+{
+    for (size_t i = 0; i < write->put_count; i++)
+        if (write->puts[i].key.size == 0 || write->puts[i].key.size > LIVE_KEY_BYTES_MAX)
+            return false;
+    return true;
+}
+
+int writer_submit(struct writer *writer, struct store_write *write)
+{
+    must(write->done != NULL);
+    if (!keys_fit(write))
+        return ERR_INVALID;
+    write->approximate_bytes = bytes_of_write(write);
+    if (write->approximate_bytes > WAL_RECORD_BYTES_MAX / 4)
+        return ERR_INVALID;
+    write->next = NULL;
+    int error = 0;
+    must(pthread_mutex_lock(&writer->lock) == 0);
+    must(!writer->stopping);
+    if (writer->depth > 0 && writer->queued_bytes + write->approximate_bytes > QUEUE_BYTES_MAX)
+        error = ERR_AGAIN;
+    if (error == 0) {
+        *writer->last = write;
+        writer->last = &write->next;
+        writer->queued_bytes += write->approximate_bytes;
+        writer->depth++;
+        must(pthread_cond_signal(&writer->work) == 0);
+    }
+    must(pthread_mutex_unlock(&writer->lock) == 0);
+    return error;
+}
+
+int writer_run(struct writer *writer, struct writer_task *task)
+{
+    must(pthread_mutex_lock(&writer->lock) == 0);
+    task->next = NULL;
+    task->finished = false;
+    *writer->last_task = task;
+    writer->last_task = &task->next;
+    must(pthread_cond_signal(&writer->work) == 0);
+    while (!task->finished)
+        must(pthread_cond_wait(&writer->finished, &writer->lock) == 0);
+    int error = task->error;
+    must(pthread_mutex_unlock(&writer->lock) == 0);
+    return error;
+}
+
+size_t writer_queue_depth(struct writer *writer)
+{
+    must(pthread_mutex_lock(&writer->lock) == 0);
+    size_t depth = writer->depth;
+    must(pthread_mutex_unlock(&writer->lock) == 0);
+    return depth;
+}
+
+uint64_t writer_last_commit(const struct writer *writer)
+{
+    return atomic_load_explicit(&writer->commit, memory_order_acquire);
+}

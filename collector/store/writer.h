@@ -1,0 +1,50 @@
+/*
+ * writer.h - the one thread that commits.
+ *
+ *   queue of writes ─┐
+ *                    ├─> group ─> transaction ─> fsync ─> head ─> done()
+ *   queue of tasks ──┘
+ *
+ * A group is what was queued while the last commit synced, up to GROUP_BYTES_MAX.  Tasks are the
+ * store's own changes to the live environment (checkpoint slices, span registrations, deletions):
+ * short pieces that ride in the next commit, so that they cost no fsync of their own.
+ */
+#pragma once
+
+#include <lmdb.h>
+#include <stdint.h>
+
+#include "collector/store/parts.h"
+
+#define GROUP_BYTES_MAX ((size_t)1 << 20)
+#define QUEUE_BYTES_MAX ((size_t)64 << 20)
+
+struct writer;
+
+/* Commits go on from `last_commit`. */
+int writer_start(struct store *store, uint64_t last_commit, struct writer **ret_writer);
+/* Works off what is queued, then ends.  NULL is allowed. */
+void writer_stop(struct writer *writer);
+
+/* ERR_AGAIN: the queue is full; ERR_INVALID: a key LMDB cannot hold. */
+int writer_submit(struct writer *writer, struct store_write *write);
+
+/* A piece of the store's own work, on the writer thread.
+ *   run      inside the transaction, before the group's samples reach the head: sees exactly the
+ *            commits up to `commit`.  Returns an LMDB code; failing fails the whole group.
+ *   after    when the transaction is durable (error 0) or gone.  May be NULL. */
+struct writer_task {
+    int (*run)(void *context, MDB_txn *txn, uint64_t commit);
+    void (*after)(void *context, int error);
+    void *context;
+    struct writer_task *next; /* the queue's, as are these */
+    int error;
+    bool finished;
+};
+
+/* Runs a task and waits for it; not on the writer thread.  The commit's error. */
+int writer_run(struct writer *writer, struct writer_task *task);
+
+size_t writer_queue_depth(struct writer *writer);
+/* Number of the last commit whose samples are in the head. */
+uint64_t writer_last_commit(const struct writer *writer);

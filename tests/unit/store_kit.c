@@ -1,0 +1,215 @@
+/*
+ * store_kit.c - a store in a folder of its own, compared with a naive model.
+ */
+#include "tests/unit/store_kit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proto/base/must.h"
+
+static int64_t kit_unix_ms(void *context)
+{
+    return ((struct kit *)context)->now_ms;
+}
+
+static mono_ns kit_mono(void *context)
+{
+    return (mono_ns)((struct kit *)context)->now_ms * NS_PER_MS;
+}
+
+void kit_open(struct kit *kit)
+{
+    struct diagnosis why = {""};
+    kit->options.directory = kit->directory;
+    kit->options.clock = &kit->clock;
+    if (store_open(&kit->options, &kit->store, &why) != 0) {
+        (void)fprintf(stderr, "store_open: %s\n", why.text);
+        abort();
+    }
+}
+
+void kit_start(struct kit *kit)
+{
+    *kit = (struct kit){.now_ms = KIT_START_MS};
+    kit->clock = (struct clock){kit_unix_ms, kit_mono, kit};
+    (void)snprintf(kit->directory, sizeof kit->directory, "/tmp/fengsui-store-XXXXXX");
+    must(mkdtemp(kit->directory) != NULL);
+    kit_open(kit);
+}
+
+void kit_close(struct kit *kit)
+{
+    for (size_t i = 0; i < 256; i++) {
+        if (kit->series[i] != NULL)
+            store_series_release(kit->store, kit->series[i]);
+        kit->series[i] = NULL;
+    }
+    store_close(kit->store);
+    kit->store = NULL;
+}
+
+void kit_stop(struct kit *kit)
+{
+    char command[128];
+    kit_close(kit);
+    (void)snprintf(command, sizeof command, "rm -rf %s", kit->directory);
+    must(system(command) == 0);
+}
+
+const struct labels *kit_labels(const char *name, const char *value)
+{
+    struct label pairs[] = {
+        {bytes_of("__name__"), bytes_of(name)},
+        {bytes_of("job"), bytes_of("node")},
+        {bytes_of("n"), bytes_of(value)},
+    };
+    const struct labels *labels;
+    must(labels_build(pairs, 3, NULL, &labels) == 0);
+    return labels;
+}
+
+struct series *kit_series(struct kit *kit, unsigned n)
+{
+    must(n < 256);
+    if (kit->series[n] == NULL) {
+        char text[16];
+        (void)snprintf(text, sizeof text, "%u", n);
+        const struct labels *labels = kit_labels("m", text);
+        must(store_series_resolve(kit->store, labels, NULL, &kit->series[n]) == 0);
+        labels_free(labels);
+    }
+    return kit->series[n];
+}
+
+int kit_write(struct kit *kit, unsigned n, int64_t ts_ms, double value)
+{
+    struct store_sample sample = {kit_series(kit, n), ts_ms, value};
+    struct store_write write = {.samples = &sample, .sample_count = 1};
+    return store_write_wait(kit->store, &write);
+}
+
+int kit_put(struct kit *kit, const char *key, const char *value)
+{
+    struct store_put put = {bytes_of(key), {0}};
+    if (value != NULL)
+        put.value = bytes_of(value);
+    struct store_write write = {.puts = &put, .put_count = 1};
+    return store_write_wait(kit->store, &write);
+}
+
+/* -- the model --------------------------------------------------------------------------- */
+
+void model_done(struct model *model)
+{
+    free(model->items);
+    *model = (struct model){0};
+}
+
+void model_write(struct model *model, unsigned series, int64_t ts_ms, double value)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (model->items[i].series == series && model->items[i].ts_ms == ts_ms) {
+            model->items[i].value = value;
+            return;
+        }
+    if (model->count == model->capacity) {
+        model->capacity = model->capacity == 0 ? 256 : model->capacity * 2;
+        model->items = realloc(model->items, model->capacity * sizeof *model->items);
+        must(model->items != NULL);
+    }
+    model->items[model->count++] = (struct model_sample){series, ts_ms, value};
+}
+
+static const struct model_sample *model_find(const struct model *model, unsigned series,
+                                             int64_t ts_ms)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (model->items[i].series == series && model->items[i].ts_ms == ts_ms)
+            return &model->items[i];
+    return NULL;
+}
+
+/* -- comparing --------------------------------------------------------------------------- */
+
+static size_t select_all(struct kit *kit, int kind, const char *name, const char *value,
+                         int64_t from_ms, int64_t until_ms, struct arena *arena,
+                         struct series_samples **ret_series)
+{
+    struct matcher *matcher;
+    struct querier *querier;
+    struct diagnosis why = {""};
+    size_t count = 0;
+    struct queryable *queryable = store_queryable(kit->store);
+    must(matcher_new((enum matcher_kind)kind, bytes_of(name), bytes_of(value), &matcher,
+                     &why) == 0);
+    must(queryable->calls->open(queryable, from_ms, until_ms, &querier, &why) == 0);
+    struct select_hints hints = {.from_ms = from_ms, .until_ms = until_ms};
+    struct query_budget budget = {.samples_left = UINT64_MAX};
+    must(queryable->calls->select(querier, &matcher, 1, &hints, &budget, arena, ret_series,
+                                  &count, &why) == 0);
+    queryable->calls->close(querier);
+    matcher_free(matcher);
+    return count;
+}
+
+size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char *value,
+                 int64_t from_ms, int64_t until_ms)
+{
+    struct arena arena;
+    struct series_samples *series;
+    arena_init(&arena, (size_t)1 << 30);
+    size_t count = select_all(kit, matcher_kind, name, value, from_ms, until_ms, &arena, &series);
+    arena_reset(&arena);
+    return count;
+}
+
+bool kit_agrees(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms,
+                char *why, size_t why_bytes)
+{
+    struct arena arena;
+    struct series_samples *series;
+    size_t found = 0;
+    size_t expected = 0;
+    bool good = true;
+    arena_init(&arena, (size_t)1 << 30);
+    size_t count =
+        select_all(kit, MATCH_EQUAL, "__name__", "m", from_ms, until_ms, &arena, &series);
+    for (size_t i = 0; i < count && good; i++) {
+        struct bytes text = labels_get_text(series[i].labels, "n");
+        unsigned n = (unsigned)strtoul((const char *)text.data, NULL, 10);
+        for (size_t j = 0; j < series[i].count && good; j++) {
+            const struct model_sample *sample =
+                model_find(model, n, series[i].times_ms[j]);
+            good = sample != NULL &&
+                   memcmp(&sample->value, &series[i].values[j], sizeof(double)) == 0 &&
+                   (j == 0 || series[i].times_ms[j - 1] < series[i].times_ms[j]);
+            if (!good)
+                (void)snprintf(why, why_bytes, "series %u at %lld: %g, the model has %g", n,
+                               (long long)series[i].times_ms[j], series[i].values[j],
+                               sample == NULL ? -1.0 : sample->value);
+            found++;
+        }
+    }
+    arena_reset(&arena);
+    for (size_t i = 0; i < model->count; i++)
+        expected += model->items[i].ts_ms >= from_ms && model->items[i].ts_ms <= until_ms;
+    if (good && found != expected) {
+        (void)snprintf(why, why_bytes, "%zu samples where the model has %zu", found, expected);
+        return false;
+    }
+    return good;
+}
+
+void kit_expect(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms)
+{
+    char why[256] = "";
+    if (!kit_agrees(kit, model, from_ms, until_ms, why, sizeof why))
+        fail_msg("%s", why);
+}

@@ -1,0 +1,57 @@
+/*
+ * store_kit.h - what tests of the store share: a folder, a clock, series, and a naive model.
+ *
+ * The model is the specification in ten lines: a table of (series, time) -> value where the last
+ * write wins.  Whatever the store does inside, a query must answer what the model holds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/store/store.h"
+#include "proto/base/clock.h"
+
+#define KIT_START_MS INT64_C(1700006400000) /* a span boundary */
+
+struct kit {
+    char directory[64];
+    struct store *store;
+    struct store_options options;
+    struct clock clock;
+    int64_t now_ms;
+    struct series *series[256]; /* m{n="i"}, resolved on first use */
+};
+
+/* A fresh folder under /tmp and an open store with 2 h spans. */
+void kit_start(struct kit *kit);
+void kit_open(struct kit *kit);
+void kit_close(struct kit *kit);
+void kit_stop(struct kit *kit); /* closes and removes the folder */
+
+const struct labels *kit_labels(const char *name, const char *value); /* caller frees */
+struct series *kit_series(struct kit *kit, unsigned n);
+int kit_write(struct kit *kit, unsigned n, int64_t ts_ms, double value);
+int kit_put(struct kit *kit, const char *key, const char *value); /* NULL deletes */
+
+struct model_sample {
+    unsigned series;
+    int64_t ts_ms;
+    double value;
+};
+struct model {
+    struct model_sample *items;
+    size_t count, capacity;
+};
+void model_done(struct model *model);
+void model_write(struct model *model, unsigned series, int64_t ts_ms, double value);
+
+/* Everything of m{} in the interval must be what the model holds there, bit for bit. */
+void kit_expect(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms);
+/* The same as a bool, for processes that cannot use assertions. */
+bool kit_agrees(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms,
+                char *why, size_t why_bytes);
+/* How many series a selector of one matcher finds. */
+size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char *value,
+                 int64_t from_ms, int64_t until_ms);
