@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# run.sh - the suites a change must pass; installs what is missing, builds, runs, sums up.
+#
+#   tests/run.sh             everything a change must pass, 25 minutes at most on two cores
+#   tests/run.sh --long      that, and soaks, kill campaigns, fuzzing, scale
+#   tests/run.sh -R REGEX    passed on to ctest
+#
+# Builds:  release (gcc, all suites) · asan (unit, corpus, integration) · tsan (the collector's
+# threads) · clang (compiles with -Werror).  One ctest runs over all of them and sums up.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. deploy/dependencies.sh
+
+mkdir -p build
+long=
+arguments=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --long) long=1 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) arguments+=("$1") ;;
+  esac
+  shift
+done
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Configures and builds a preset; shows what the compiler said only if it failed.
+build() {
+  local log=build/build-$1.log
+  say "build $1"
+  { cmake --preset "$1" -G Ninja && cmake --build --preset "$1"; } >"$log" 2>&1 || {
+    tail -n 60 "$log"
+    exit 1
+  }
+}
+
+say "packages"
+install_packages test
+build release
+build clang
+build asan
+build tsan
+
+# One ctest over three build folders: a folder of its own that names them.
+suite=build/suite
+rm -rf $suite
+mkdir -p $suite
+echo 'subdirs("../release" "../asan" "../tsan")' >$suite/CTestTestfile.cmake
+
+select=(-LE '^long$')
+[ -z "$long" ] || select=()
+say "tests"
+exec ctest --test-dir $suite --output-on-failure -j 2 "${select[@]}" "${arguments[@]}"
