@@ -45,7 +45,7 @@ enum coding {
 
 #define ORDERS 3
 /* Runs pay when the mean run is at least this long. */
-#define RUN_MEAN_MIN 3
+#define RUN_MEAN_MIN 2
 /* Nine bytes each: past this share XOR is cheaper. */
 #define EXCEPTIONS_SHARE 16
 
@@ -118,27 +118,32 @@ static unsigned bit_length(uint64_t value)
     return 64 - (unsigned)__builtin_clzll(value | 1);
 }
 
-/* Which differences are smallest, by the bits that they would take.  n[] starts at 0; order 0
- * counts from the middle of its range, because blocks have a reference. */
-static unsigned order_of(const uint64_t *n, size_t count)
+/* Adds what n[from..end) would take by order, in bits.  Blocks have a reference, so orders 0
+ * and 1 are measured from about the middle of the block's values and steps. */
+static void add_costs(const uint64_t *n, size_t from, size_t end, size_t costs[ORDERS])
 {
-    size_t costs[ORDERS] = {0};
-    uint64_t step_before = 0;
-    int64_t least = 0, most = 0;
+    uint64_t rise = n[end - 1] - n[from - 1];
+    uint64_t mean_step = (uint64_t)((int64_t)rise / (int64_t)(end - from));
+    uint64_t middle = n[from - 1] + (uint64_t)((int64_t)rise / 2);
+    uint64_t step_before = from > 1 ? n[from - 1] - n[from - 2] : 0;
 
-    for (size_t i = 1; i < count; i++) {
-        least = (int64_t)n[i] < least ? (int64_t)n[i] : least;
-        most = (int64_t)n[i] > most ? (int64_t)n[i] : most;
-    }
-    uint64_t middle = (uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2;
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = from; i < end; i++) {
         uint64_t step = n[i] - n[i - 1];
         costs[0] += bit_length(ints_zigzag(n[i] - middle));
-        costs[1] += bit_length(ints_zigzag(step));
+        costs[1] += bit_length(ints_zigzag(step - mean_step));
         costs[2] += bit_length(ints_zigzag(step - step_before));
         step_before = step;
     }
+}
+
+/* The order whose differences are smallest. */
+static unsigned order_of(const uint64_t *n, size_t count)
+{
+    size_t costs[ORDERS] = {0};
     unsigned best = 1;
+
+    for (size_t at = 1; at < count; at += CHUNK_BLOCK)
+        add_costs(n, at, count - at < CHUNK_BLOCK ? count : at + CHUNK_BLOCK, costs);
     if (costs[2] < costs[best])
         best = 2;
     if (costs[0] < costs[best])

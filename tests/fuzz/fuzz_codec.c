@@ -1,0 +1,84 @@
+/*
+ * fuzz_codec.c - two questions to the chunk codec, told apart by the first byte.
+ *
+ *   even: the rest is a chunk.  Whatever decodes must agree with its description, and encoding
+ *         what came out must give it back.
+ *   odd:  the rest is samples, ten bytes each: step of time u16, bits u64.  They must survive.
+ */
+#include <stdlib.h>
+
+#include "collector/store/codec/codec.h"
+#include "proto/base/must.h"
+
+#define SAMPLE_BYTES 10
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must_survive(const int64_t *times, const double *values, size_t count)
+{
+    struct buf buf = {0};
+    size_t got_count;
+    int64_t first, last;
+    int64_t *got_times = malloc(count * sizeof *got_times);
+    double *got_values = malloc(count * sizeof *got_values);
+
+    must(got_times != NULL && got_values != NULL);
+    must(chunk_encode(times, values, count, &buf) == 0);
+    must(chunk_describe(buf_bytes(&buf), &got_count, &first, &last) == 0);
+    must(got_count == count && first == times[0] && last == times[count - 1]);
+    must(chunk_decode(buf_bytes(&buf), got_times, got_values, &got_count) == 0);
+    must(got_count == count);
+    must(memcmp(got_times, times, count * sizeof *times) == 0);
+    must(memcmp(got_values, values, count * sizeof *values) == 0);
+    free(got_times);
+    free(got_values);
+    buf_done(&buf);
+}
+
+static void try_chunk(struct bytes chunk)
+{
+    size_t count, got_count;
+    int64_t first, last;
+
+    if (chunk_describe(chunk, &count, &first, &last) != 0)
+        return;
+    int64_t *times = malloc(count * sizeof *times);
+    double *values = malloc(count * sizeof *values);
+    must(times != NULL && values != NULL);
+    if (chunk_decode(chunk, times, values, &got_count) == 0) {
+        must(got_count == count && times[0] == first && times[count - 1] == last);
+        must_survive(times, values, count);
+    }
+    free(times);
+    free(values);
+}
+
+static void try_samples(const uint8_t *data, size_t count)
+{
+    int64_t *times = malloc(count * sizeof *times);
+    double *values = malloc(count * sizeof *values);
+    int64_t now = 1700000000000;
+
+    must(times != NULL && values != NULL);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *at = data + i * SAMPLE_BYTES;
+        now += 1 + at[0] + 256 * at[1];
+        times[i] = now;
+        memcpy(&values[i], at + 2, sizeof values[i]);
+    }
+    must_survive(times, values, count);
+    free(times);
+    free(values);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    size_t count = (size - 1) / SAMPLE_BYTES;
+    if (data[0] % 2 == 0)
+        try_chunk((struct bytes){data + 1, size - 1});
+    else if (count > 0 && count <= CHUNK_SAMPLES_MAX)
+        try_samples(data + 1, count);
+    return 0;
+}
