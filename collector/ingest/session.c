@@ -190,7 +190,7 @@ void session_end(struct ingest *ingest, struct session *session)
 
 static void note(struct key_entry *entry, const char *text)
 {
-    (void)snprintf(entry->note, sizeof entry->note, "%s", text);
+    (void)snprintf(entry->note, sizeof entry->note, "%.120s", text);
 }
 
 /* Tries to approve a pending key by its token.  Waits for the commit: once in a key's life. */
