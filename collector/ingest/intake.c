@@ -3,7 +3,7 @@
  *
  * For each stream at most one write flies.  What comes meanwhile is gathered into the next one,
  * whose numbers build on the flying one's; if that fails, both are given up, nothing is
- * acknowledged, and the probe sends again.
+ * acknowledged, and the probe, hearing nothing, says Hello again and sends what is missing.
  *
  *     batch: stored already?      same content: acknowledge again;  other content: conflict
  *            in a write already?  its Ack will come
@@ -406,7 +406,6 @@ static void land_one(struct ingest *ingest, struct intake_write *write)
         send_ack(ingest, session, stream);
     } else {
         ingest->counters.store_refused++;
-        session->dropped_a_write = true;
         intake_write_free(stream->gathering);
         stream->gathering = NULL;
         take_back_definitions(ingest, stream);

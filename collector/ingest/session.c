@@ -395,18 +395,6 @@ void session_message(struct ingest *ingest, struct bytes routing_id,
         session_end(ingest, session);
 }
 
-/* The store is back: tell the probes where they stand, so that they send what was refused. */
-static void tell_after_refusal(struct ingest *ingest, struct session *session)
-{
-    struct store_stats stats;
-    store_get_stats(ingest->store, &stats);
-    if (stats.full)
-        return;
-    session->dropped_a_write = false;
-    send_refusal(ingest, routing_of(session), REFUSAL_UNSPECIFIED,
-                 "the store accepts again: say Hello and resend");
-}
-
 void session_timer(struct ingest *ingest, mono_ns now)
 {
     struct session *next;
@@ -414,8 +402,6 @@ void session_timer(struct ingest *ingest, mono_ns now)
         next = session->next;
         for (struct stream *stream = session->streams; stream != NULL; stream = stream->next)
             intake_submit(ingest, stream); /* what a full queue had turned away */
-        if (session->dropped_a_write)
-            tell_after_refusal(ingest, session);
         if (ms_between(now, session->heard_mono) > SILENT_MS) {
             session_end(ingest, session);
             continue;

@@ -38,7 +38,6 @@ struct session {
     mono_ns heard_mono;     /* any message */
     mono_ns pinged_mono;
     mono_ns challenged_mono; /* a second connection asked at this time; 0: none */
-    bool dropped_a_write;   /* the store refused one: tell where we stand when it recovers */
     struct session *next;
 };
 
@@ -114,8 +113,6 @@ void session_timer(struct ingest *ingest, mono_ns now);
 void session_end(struct ingest *ingest, struct session *session);
 struct stream *session_stream(struct ingest *ingest, struct session *session, uint64_t epoch,
                               bool make);
-/* Greets an approved session with its Resume (approval by an operator). */
-void session_greet(struct ingest *ingest, struct session *session);
 /* Encodes and sends; false if the peer is gone. */
 bool session_send(struct ingest *ingest, const struct session *session,
                   const struct envelope *envelope);
