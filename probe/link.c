@@ -1,0 +1,373 @@
+#include "probe/link.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+#include "proto/wire/envelope.h"
+#include "proto/wire/zmq_watch.h"
+
+#define QUEUE_MESSAGES  64
+#define RESOLVE_AGAIN_MS 5000
+#define MONITOR_ENDPOINT "inproc://link-monitor"
+#define HOST_BYTES       256
+
+struct link {
+    struct link_options options;
+    uv_loop_t *loop;
+    void *context;
+    void *socket;
+    void *monitor;
+    struct zmq_watch socket_watch;
+    struct zmq_watch monitor_watch;
+    uv_timer_t timer; /* to resolve, or connect, again */
+    uv_getaddrinfo_t resolving;
+    char host[HOST_BYTES];
+    char port[8];
+    char connected[LINK_ENDPOINT_BYTES]; /* what zmq_connect() was given; empty: nothing */
+    bool is_up;
+    bool is_resolving;
+    bool is_closing;
+    bool has_complained;
+};
+
+/* Splits tcp://host:port. */
+static bool split(const char *endpoint, char host[HOST_BYTES], char port[8])
+{
+    if (strncmp(endpoint, "tcp://", 6) != 0)
+        return false;
+    const char *start = endpoint + 6;
+    const char *colon = strrchr(start, ':');
+    if (colon == NULL || colon == start)
+        return false;
+    size_t host_size = (size_t)(colon - start);
+    if (start[0] == '[' && colon[-1] == ']') {
+        start++;
+        host_size -= 2;
+    }
+    size_t port_size = strlen(colon + 1);
+    if (host_size == 0 || host_size >= HOST_BYTES || port_size == 0 || port_size > 5 ||
+        strspn(colon + 1, "0123456789") != port_size || atoi(colon + 1) < 1 ||
+        atoi(colon + 1) > 65535)
+        return false;
+    memcpy(host, start, host_size);
+    host[host_size] = '\0';
+    memcpy(port, colon + 1, port_size + 1);
+    return true;
+}
+
+int link_check_endpoint(const char *endpoint, struct diagnosis *why)
+{
+    char host[HOST_BYTES];
+    char port[8];
+    if (split(endpoint, host, port))
+        return 0;
+    return diagnose(why, ERR_INVALID,
+                    "\"%s\" is no collector endpoint (it looks like tcp://192.0.2.7:9471)",
+                    endpoint);
+}
+
+static void connect_to(struct link *link, const struct sockaddr *address)
+{
+    char numeric[128];
+    bool is_v6 = address->sa_family == AF_INET6;
+    int code = is_v6 ? uv_ip6_name((const struct sockaddr_in6 *)(const void *)address, numeric,
+                                   sizeof numeric)
+                     : uv_ip4_name((const struct sockaddr_in *)(const void *)address, numeric,
+                                   sizeof numeric);
+    if (code != 0)
+        return;
+    (void)snprintf(link->connected, sizeof link->connected, is_v6 ? "tcp://[%s]:%s" : "tcp://%s:%s",
+                   numeric, link->port);
+    if (zmq_connect(link->socket, link->connected) != 0) {
+        log_warn("link", "cannot connect to %s: %s", link->connected, zmq_strerror(errno));
+        link->connected[0] = '\0';
+    }
+}
+
+static void disconnect(struct link *link)
+{
+    if (link->connected[0] != '\0')
+        (void)zmq_disconnect(link->socket, link->connected);
+    link->connected[0] = '\0';
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void wait_and_connect(struct link *link, uint64_t wait_ms)
+{
+    must(uv_timer_start(&link->timer, on_timer, wait_ms, 0) == 0);
+}
+
+static void link_free(uv_handle_t *handle)
+{
+    struct link *link = handle->data;
+    if (link->is_resolving)
+        return; /* resolved() comes, and frees */
+    free(link);
+}
+
+static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result)
+{
+    struct link *link = request->data;
+    link->is_resolving = false;
+    if (link->is_closing) {
+        uv_freeaddrinfo(result);
+        if (uv_is_closing((uv_handle_t *)&link->timer))
+            free(link);
+        return;
+    }
+    if (status != 0 || result == NULL) {
+        if (!link->has_complained)
+            log_warn("link", "cannot resolve the collector's name %s: %s; batches are kept",
+                     link->host, uv_strerror(status));
+        link->has_complained = true;
+        wait_and_connect(link, RESOLVE_AGAIN_MS);
+    } else {
+        disconnect(link);
+        connect_to(link, result->ai_addr);
+        wait_and_connect(link, LINK_RESOLVE_MS);
+    }
+    uv_freeaddrinfo(result);
+}
+
+/* A numeric address is connected to at once, a name is resolved first. */
+static void start_connecting(struct link *link)
+{
+    struct sockaddr_storage address;
+    struct sockaddr *generic = (struct sockaddr *)&address;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+
+    if (uv_ip4_addr(link->host, 0, (struct sockaddr_in *)(void *)&address) == 0 ||
+        uv_ip6_addr(link->host, 0, (struct sockaddr_in6 *)(void *)&address) == 0) {
+        if (link->connected[0] == '\0')
+            connect_to(link, generic);
+        return;
+    }
+    if (link->is_resolving)
+        return;
+    link->resolving.data = link;
+    link->is_resolving = uv_getaddrinfo(link->loop, &link->resolving, resolved, link->host,
+                                        NULL, &hints) == 0;
+    if (!link->is_resolving)
+        wait_and_connect(link, RESOLVE_AGAIN_MS);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct link *link = timer->data;
+    if (!link->is_up)
+        start_connecting(link);
+}
+
+static void on_message(struct zmq_watch *watch)
+{
+    struct link *link = watch->data;
+    zmq_msg_t message;
+
+    must(zmq_msg_init(&message) == 0);
+    if (zmq_msg_recv(&message, watch->socket, ZMQ_DONTWAIT) < 0)
+        return;
+    bool has_more = zmq_msg_more(&message) != 0;
+    /* An envelope is one part; more of them are drained and are no message of ours. */
+    while (zmq_msg_more(&message))
+        if (zmq_msg_recv(&message, watch->socket, ZMQ_DONTWAIT) < 0)
+            break;
+    if (!has_more)
+        link->options.message(link->options.context,
+                              (struct bytes){zmq_msg_data(&message), zmq_msg_size(&message)});
+    (void)zmq_msg_close(&message);
+}
+
+static void go_up(struct link *link)
+{
+    link->has_complained = false;
+    if (link->is_up)
+        link->options.down(link->options.context);
+    link->is_up = true;
+    link->options.up(link->options.context);
+}
+
+static void go_down(struct link *link)
+{
+    if (!link->is_up)
+        return;
+    link->is_up = false;
+    link->options.down(link->options.context);
+    wait_and_connect(link, LINK_RESOLVE_MS);
+}
+
+static void complain(struct link *link, const char *what)
+{
+    if (!link->has_complained)
+        log_warn("link", "%s; batches are kept and sent later", what);
+    link->has_complained = true;
+}
+
+/* An event is two parts: number and value, then the address. */
+static void on_event(struct zmq_watch *watch)
+{
+    struct link *link = watch->data;
+    uint8_t event[16];
+    char address[LINK_ENDPOINT_BYTES];
+    uint16_t number;
+
+    int size = zmq_recv(watch->socket, event, sizeof event, ZMQ_DONTWAIT);
+    if (size < 0)
+        return;
+    (void)zmq_recv(watch->socket, address, sizeof address, ZMQ_DONTWAIT);
+    if (size < 6)
+        return;
+    memcpy(&number, event, sizeof number);
+    switch (number) {
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        go_up(link);
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
+        go_down(link);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        complain(link, "the collector refuses this probe's key");
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        complain(link, "the collector does not complete the handshake (is --collector-key "
+                       "its public key?)");
+        break;
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        complain(link, "the collector cannot be reached");
+        break;
+    default:
+        break;
+    }
+}
+
+static bool set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
+static bool set_options(struct link *link)
+{
+    static const struct {
+        int option, value;
+    } settings[] = {
+        {ZMQ_HEARTBEAT_IVL, 1000},  {ZMQ_HEARTBEAT_TIMEOUT, 3000},
+        {ZMQ_RECONNECT_IVL, 250},   {ZMQ_RECONNECT_IVL_MAX, 4000},
+        {ZMQ_CONNECT_TIMEOUT, 1500}, {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_SNDHWM, QUEUE_MESSAGES}, {ZMQ_RCVHWM, QUEUE_MESSAGES},
+        {ZMQ_LINGER, 0},            {ZMQ_IMMEDIATE, 1},
+        {ZMQ_IPV6, 1},
+    };
+    void *socket = link->socket;
+    int64_t largest = (int64_t)ENVELOPE_BYTES_MAX;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        if (!set_int(socket, settings[i].option, settings[i].value))
+            return false;
+    return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->options.collector_key, 40) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, link->options.key->public_text, 40) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, link->options.key->secret_text, 40) == 0;
+}
+
+static int open_sockets(struct link *link)
+{
+    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_CONNECT_RETRIED;
+    link->context = zmq_ctx_new();
+    if (link->context == NULL || zmq_ctx_set(link->context, ZMQ_MAX_SOCKETS, 8) != 0)
+        return ERR_NOMEM;
+    link->socket = zmq_socket(link->context, ZMQ_DEALER);
+    link->monitor = zmq_socket(link->context, ZMQ_PAIR);
+    if (link->socket == NULL || link->monitor == NULL)
+        return ERR_NOMEM;
+    if (!set_options(link))
+        return ERR_INVALID;
+    if (zmq_socket_monitor(link->socket, MONITOR_ENDPOINT, events) != 0 ||
+        zmq_connect(link->monitor, MONITOR_ENDPOINT) != 0)
+        return ERR_IO;
+    return 0;
+}
+
+static void close_sockets(struct link *link)
+{
+    if (link->socket != NULL) {
+        (void)zmq_socket_monitor(link->socket, NULL, 0);
+        (void)zmq_close(link->socket);
+    }
+    if (link->monitor != NULL)
+        (void)zmq_close(link->monitor);
+    if (link->context != NULL)
+        (void)zmq_ctx_term(link->context);
+}
+
+int link_open(uv_loop_t *loop, const struct link_options *options, struct link **ret_link,
+              struct diagnosis *why)
+{
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    link->options = *options;
+    link->loop = loop;
+    int error = link_check_endpoint(options->endpoint, why);
+    if (error == 0) {
+        must(split(options->endpoint, link->host, link->port));
+        error = open_sockets(link);
+    }
+    if (error == 0)
+        error = zmq_watch_start(&link->socket_watch, loop, link->socket, on_message);
+    if (error != 0) {
+        (void)diagnose(why, error, "socket: %s", zmq_strerror(errno));
+        close_sockets(link);
+        free(link);
+        return error;
+    }
+    /* The second watch fails only where the first would have: at adding a descriptor. */
+    must(zmq_watch_start(&link->monitor_watch, loop, link->monitor, on_event) == 0);
+    must(uv_timer_init(loop, &link->timer) == 0);
+    link->socket_watch.data = link;
+    link->monitor_watch.data = link;
+    link->timer.data = link;
+    start_connecting(link);
+    *ret_link = link;
+    return 0;
+}
+
+int link_send(struct link *link, struct bytes message)
+{
+    if (!link->is_up)
+        return ERR_AGAIN;
+    while (zmq_send(link->socket, message.data, message.size, ZMQ_DONTWAIT) < 0)
+        if (errno != EINTR)
+            return ERR_AGAIN;
+    return 0;
+}
+
+void link_reset(struct link *link, uint64_t wait_ms)
+{
+    disconnect(link);
+    go_down(link);
+    wait_and_connect(link, wait_ms);
+}
+
+void link_close(struct link *link)
+{
+    if (link == NULL)
+        return;
+    link->is_closing = true;
+    if (link->is_resolving)
+        (void)uv_cancel((uv_req_t *)&link->resolving);
+    /* libuv finishes the handles closed in one turn newest first.  The timer is closed first, so
+     * that its callback, which frees the memory of all of them, comes last. */
+    uv_close((uv_handle_t *)&link->timer, link_free);
+    zmq_watch_stop(&link->socket_watch);
+    zmq_watch_stop(&link->monitor_watch);
+    close_sockets(link);
+}

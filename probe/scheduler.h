@@ -1,0 +1,71 @@
+/*
+ * scheduler.h - which source ticks when.
+ *
+ *     timer ─► due sources ─► collect() ──────────────────► sealed(tick)
+ *                   └──────► gather() on a worker ─► collect() ┘
+ *
+ * Sources whose ticks coincide share a batch.  A batch waits for its blocking sources at most
+ * until it would be late (a tenth of their interval, at least 50 ms) or the next tick is due;
+ * who comes later is emitted with the next batch and stamped with its real time.  A source that
+ * is still busy, and a tick that nobody woke up for, are skipped and counted.
+ *
+ * Thread: the loop's.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "probe/emitter_tick.h"
+#include "probe/source/source.h"
+#include "probe/tick_clock.h"
+#include "proto/base/diagnosis.h"
+
+struct scheduler;
+
+struct scheduler_options {
+    struct source_env env; /* roots; times are filled in */
+    struct emitter *emitter;
+    struct tick_clock *ticks;
+    /* The tick is complete: take the batch out of the emitter. */
+    void (*sealed)(void *context, int64_t tick_ms);
+    void *context;
+};
+
+/* How a source is doing. */
+struct source_report {
+    const char *name;
+    int64_t interval_ms;
+    double duration_seconds; /* of the last run: gather and collect */
+    bool is_running;         /* started: this host has what it measures */
+    bool has_succeeded;      /* last run */
+    bool is_busy;            /* gather() has not come back */
+    uint64_t failures;
+    uint64_t late;
+    uint64_t skipped; /* ticks */
+};
+
+int scheduler_open(const struct scheduler_options *options, struct scheduler **ret_scheduler);
+
+/* Adds a source and configures it.  `interval_ms` as decided by the configuration.  Its state is
+ * `ret_state` (may be NULL). */
+int scheduler_add(struct scheduler *scheduler, const struct source *source,
+                  struct config *config, const struct config_node *node, int64_t interval_ms,
+                  void **ret_state, struct diagnosis *why);
+
+/* Starts every source.  What they emit in start() is sealed at once: inventory need not wait for
+ * a tick. */
+void scheduler_start(struct scheduler *scheduler);
+
+/* Begins ticking on `loop`. */
+int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop);
+
+/* One tick of every source, in this thread, blocking ones too.  For --once. */
+void scheduler_once(struct scheduler *scheduler);
+
+/* Stops and frees; the memory goes after the loop has run its close callbacks, and after a
+ * worker that hangs has come back.  Once scheduler_run() has been called it must be closed
+ * before the loop is.  NULL is allowed. */
+void scheduler_close(struct scheduler *scheduler);
+
+size_t scheduler_count(const struct scheduler *scheduler);
+struct source_report scheduler_report(const struct scheduler *scheduler, size_t index);
