@@ -69,7 +69,9 @@ struct reader {
 
 static inline struct reader reader_of(struct bytes bytes)
 {
-    return (struct reader){bytes.data, bytes.data + bytes.size, false};
+    /* NULL + 0 is undefined in C. */
+    const uint8_t *end = bytes.size == 0 ? bytes.data : bytes.data + bytes.size;
+    return (struct reader){bytes.data, end, false};
 }
 
 static inline size_t reader_left(const struct reader *reader)
