@@ -1,0 +1,100 @@
+/*
+ * alert.c - see alert.h.
+ */
+#include "collector/notify/alert.h"
+
+#include <stdlib.h>
+
+#include "proto/base/error.h"
+
+#define ALERT_ROW_VERSION 1
+#define ALERT_FLAG_FIRING 1u
+
+void alert_write(const struct alert *alert, struct buf *out)
+{
+    uint64_t bits;
+    memcpy(&bits, &alert->value, sizeof bits);
+    buf_put_u8(out, ALERT_ROW_VERSION);
+    buf_put_u8(out, alert->firing ? ALERT_FLAG_FIRING : 0);
+    buf_put_zigzag(out, alert->starts_ms);
+    buf_put_zigzag(out, alert->ends_ms);
+    buf_put_u64(out, bits);
+    labels_write(alert->labels, out);
+    labels_write(alert->annotations, out);
+    buf_put_sized(out, bytes_of(alert->generator_url != NULL ? alert->generator_url : ""));
+}
+
+/* A C string of bytes that a row carries; NULL when out of memory. */
+static const char *text_in(struct arena *arena, struct bytes bytes)
+{
+    char *text = arena_alloc(arena, bytes.size + 1, 1);
+    if (text != NULL && bytes.size > 0)
+        memcpy(text, bytes.data, bytes.size);
+    return text;
+}
+
+int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
+{
+    struct reader reader = reader_of(row);
+    struct alert alert = {0};
+    struct bytes url;
+    uint64_t bits;
+    int error;
+
+    if (reader_u8(&reader) != ALERT_ROW_VERSION)
+        return ERR_CORRUPT;
+    alert.firing = (reader_u8(&reader) & ALERT_FLAG_FIRING) != 0;
+    alert.starts_ms = reader_zigzag(&reader);
+    alert.ends_ms = reader_zigzag(&reader);
+    bits = reader_u64(&reader);
+    memcpy(&alert.value, &bits, sizeof bits);
+    error = labels_read(&reader, arena, &alert.labels);
+    if (error == 0)
+        error = labels_read(&reader, arena, &alert.annotations);
+    if (error != 0)
+        return error == ERR_NOMEM ? ERR_NOMEM : ERR_CORRUPT;
+    url = reader_sized(&reader);
+    if (reader.failed || reader_left(&reader) != 0)
+        return ERR_CORRUPT;
+    alert.generator_url = text_in(arena, url);
+    if (alert.generator_url == NULL)
+        return ERR_NOMEM;
+    alert.fingerprint = labels_fingerprint(alert.labels);
+    *ret_alert = alert;
+    return 0;
+}
+
+int alert_copy(const struct alert *alert, struct alert **ret_copy)
+{
+    struct alert *copy = calloc(1, sizeof *copy);
+    int error;
+
+    if (copy == NULL)
+        return ERR_NOMEM;
+    *copy = *alert;
+    copy->labels = NULL;
+    copy->annotations = NULL;
+    copy->generator_url = strdup(alert->generator_url != NULL ? alert->generator_url : "");
+    error = copy->generator_url == NULL ? ERR_NOMEM : 0;
+    if (error == 0)
+        error = labels_build(alert->labels->pairs, alert->labels->count, NULL, &copy->labels);
+    if (error == 0)
+        error = labels_build(alert->annotations->pairs, alert->annotations->count, NULL,
+                             &copy->annotations);
+    if (error != 0) {
+        alert_free(copy);
+        return error;
+    }
+    *ret_copy = copy;
+    return 0;
+}
+
+void alert_free(struct alert *alert)
+{
+    if (alert == NULL)
+        return;
+    labels_free(alert->labels);
+    labels_free(alert->annotations);
+    free((void *)(uintptr_t)alert->generator_url);
+    free(alert);
+}

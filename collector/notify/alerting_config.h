@@ -1,0 +1,52 @@
+/*
+ * alerting_config.h - alerting.yml: Alertmanager's format, checked to the last key.
+ *
+ *     global:    smtp_smarthost smtp_from smtp_hello smtp_auth_username smtp_auth_password
+ *                smtp_auth_password_file smtp_require_tls smtp_tls_config resolve_timeout
+ *                http_config
+ *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
+ *                match_re continue routes
+ *     receivers: name webhook_configs email_configs
+ *
+ * What this version does not do yet is an error that names the key, never silently ignored.
+ * A loaded configuration never changes; any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/notify/channel.h"
+#include "collector/notify/route.h"
+#include "proto/base/bytes.h"
+#include "proto/base/diagnosis.h"
+
+#define RECEIVERS_MAX    ((size_t)1024)
+#define INTEGRATIONS_MAX ((size_t)64) /* of one receiver */
+
+struct integration {
+    const struct channel *channel;
+    unsigned index; /* among the receiver's, from 0 in file order */
+    bool send_resolved;
+    const void *settings; /* the channel's */
+};
+
+struct receiver {
+    const char *name;
+    struct integration *integrations;
+    size_t integration_count;
+};
+
+struct alerting;
+
+/* path NULL: one root route to a receiver without integrations. */
+int alerting_load(const char *path, struct alerting **ret_alerting, struct diagnosis *why);
+/* The same from memory; `name` stands for the path in messages. */
+int alerting_parse(const char *name, struct bytes text, struct alerting **ret_alerting,
+                   struct diagnosis *why);
+void alerting_free(struct alerting *alerting);
+
+const struct route *alerting_root(const struct alerting *alerting);
+/* NULL if there is none. */
+const struct receiver *alerting_receiver(const struct alerting *alerting, const char *name);

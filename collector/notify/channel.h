@@ -1,0 +1,102 @@
+/*
+ * channel.h - one way out of the house: webhook, mail.
+ *
+ * A channel turns a finished message into bytes once (compose), when the message enters the
+ * outbox; what is sent, and sent again after a failure or a kill, are those same bytes under the
+ * same message id.  At sending time it sets up a libcurl transfer and later reads its verdict.
+ * A channel knows neither rules nor groups nor timers.
+ *
+ * Thread: compose anywhere; prepare and judge on the notify loop.
+ */
+#pragma once
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/notify/notify.h"
+#include "proto/base/buf.h"
+#include "proto/base/diagnosis.h"
+
+#define MESSAGE_ID_BYTES 17 /* 16 hex digits, in order of time, and a NUL */
+
+/* What a group has to say to one integration.  Firing alerts first. */
+struct message {
+    const char *id;
+    const char *receiver;
+    const char *group_key;
+    const struct labels *group_labels;
+    const struct labels *common_labels;
+    const struct labels *common_annotations;
+    const char *external_url;
+    const struct alert *alerts;
+    size_t alert_count;
+    size_t firing_count;
+    int64_t now_ms;
+};
+
+/* A transfer's scratch: what libcurl points to while it runs.  Zeroed by the caller before
+ * prepare, cleaned by channel_request_done(). */
+struct channel_request {
+    const char *id; /* the message's, stable over retries */
+    struct bytes body;
+    size_t body_sent;
+    struct curl_slist *headers;
+    struct curl_slist *recipients;
+    char *secret;
+    char *text; /* URL or other text that must outlive the call */
+    struct buf answer; /* the first bytes of it, for a diagnosis */
+};
+void channel_request_done(struct channel_request *request);
+
+struct channel_verdict {
+    bool accepted;
+    bool recoverable; /* try again soon; otherwise at the slowest pace */
+    struct diagnosis why;
+};
+
+struct channel {
+    const char *name; /* "webhook"; stored in outbox rows, so never renamed */
+    /* The body to store and send.  0, ERR_NOMEM. */
+    int (*compose)(const void *settings, const struct message *message, struct buf *body);
+    /* Options of `easy`; 0, or an error with `why` (a secret that cannot be read). */
+    int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
+                   struct diagnosis *why);
+    void (*judge)(const void *settings, CURL *easy, CURLcode result,
+                  const struct channel_request *request, struct channel_verdict *ret_verdict);
+};
+
+extern const struct channel channel_webhook;
+extern const struct channel channel_email;
+
+struct tls_settings {
+    const char *ca_file; /* NULL: the system's */
+    bool insecure_skip_verify;
+};
+
+struct webhook_settings {
+    const char *url, *url_file; /* exactly one */
+    int64_t max_alerts;         /* 0: all */
+    int64_t timeout_ms;
+    const char *username, *password, *password_file; /* basic auth; NULL: none */
+    const char *bearer, *bearer_file;                /* NULL: none */
+    struct tls_settings tls;
+};
+
+struct email_header {
+    const char *name;
+    const char *value; /* a template over the message */
+};
+
+struct email_settings {
+    const char *to, *from;
+    const char *smarthost; /* host:port */
+    const char *hello;
+    const char *username, *password, *password_file; /* NULL: no authentication */
+    bool require_tls;
+    const struct email_header *headers;
+    size_t header_count;
+    const char *text; /* a template over the message; NULL: our own words */
+    struct tls_settings tls;
+    int64_t timeout_ms;
+};

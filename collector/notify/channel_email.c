@@ -1,0 +1,312 @@
+/*
+ * channel_email.c - a mail in Chinese over SMTP.
+ *
+ *     Subject: 【告警】HostCpuHigh（2 项）web01        (RFC 2047)
+ *     text/plain; charset=UTF-8; base64: what, where, since when, value, labels, annotations
+ *
+ * The Message-ID is made of the message's stable id, so what a retry delivers twice is one mail
+ * for any client that cares.  Only the 250 after DATA accepts; 4yz answers and broken links are
+ * tried again soon, 5yz at the slowest pace.  STARTTLS is demanded when require_tls says so
+ * (port 465 speaks TLS from the first byte), and not tried otherwise.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/notify/channel.h"
+#include "collector/notify/mail_text.h"
+#include "collector/notify/template.h"
+#include "collector/notify/template_data.h"
+#include "proto/base/error.h"
+#include "proto/base/file.h"
+
+#define MAIL_ALERTS_MAX  200 /* written out; the rest are counted */
+#define SECRET_BYTES_MAX ((size_t)4096)
+#define SUBJECT_BYTES    400
+
+/* ---- what the mail says ------------------------------------------------------------------ */
+
+static void put_subject(const struct message *message, struct buf *out)
+{
+    const struct labels *common = message->common_labels;
+    struct bytes name = labels_get_text(common, "alertname");
+    struct bytes where = labels_get_text(common, "instance");
+    struct bytes summary = labels_get_text(message->common_annotations, "summary");
+
+    buf_put_text(out, message->firing_count > 0 ? "【告警】" : "【恢复】");
+    if (name.size > 0)
+        buf_put(out, name.data, name.size);
+    else
+        buf_put_text(out, "多种告警");
+    if (message->alert_count > 1)
+        buf_printf(out, "（%zu 项）", message->alert_count);
+    if (where.size > 0) {
+        buf_put_char(out, ' ');
+        buf_put(out, where.data, where.size);
+    }
+    if (summary.size > 0 && summary.size < SUBJECT_BYTES) {
+        buf_put_text(out, "：");
+        buf_put(out, summary.data, summary.size);
+    }
+}
+
+static void put_pairs(struct buf *out, const char *title, const struct labels *labels)
+{
+    if (labels->count == 0)
+        return;
+    buf_printf(out, "%s：\n", title);
+    for (size_t i = 0; i < labels->count; i++) {
+        buf_put_text(out, "    ");
+        buf_put(out, labels->pairs[i].name.data, labels->pairs[i].name.size);
+        buf_put_text(out, " = ");
+        buf_put(out, labels->pairs[i].value.data, labels->pairs[i].value.size);
+        buf_put_char(out, '\n');
+    }
+}
+
+static void put_field(struct buf *out, const char *title, struct bytes value)
+{
+    if (value.size == 0)
+        return;
+    buf_printf(out, "%s：", title);
+    buf_put(out, value.data, value.size);
+    buf_put_char(out, '\n');
+}
+
+static void put_alert(struct buf *out, const struct alert *alert, size_t number)
+{
+    char time[MAIL_DATE_BYTES], value[VALUE_NUMBER_BYTES];
+
+    buf_printf(out, "%zu. %s ", number, alert->firing ? "[告警中]" : "[已恢复]");
+    buf_put(out, labels_get_text(alert->labels, "alertname").data,
+            labels_get_text(alert->labels, "alertname").size);
+    buf_put_char(out, '\n');
+    put_field(out, "内容", labels_get_text(alert->annotations, "summary"));
+    put_field(out, "说明", labels_get_text(alert->annotations, "description"));
+    put_field(out, "位置", labels_get_text(alert->labels, "instance"));
+    put_field(out, "级别", labels_get_text(alert->labels, "severity"));
+    buf_printf(out, "开始时间：%s（北京时间）\n", mail_local_time(alert->starts_ms, time));
+    if (!alert->firing)
+        buf_printf(out, "恢复时间：%s（北京时间）\n", mail_local_time(alert->ends_ms, time));
+    buf_printf(out, "当前值：%s\n", template_value_number_text(alert->value, value));
+    put_pairs(out, "标签", alert->labels);
+    put_pairs(out, "注释", alert->annotations);
+    if (alert->generator_url != NULL && alert->generator_url[0] != '\0')
+        buf_printf(out, "查看：%s\n", alert->generator_url);
+    buf_put_char(out, '\n');
+}
+
+static void put_own_text(const struct message *message, struct buf *out)
+{
+    size_t shown = message->alert_count < MAIL_ALERTS_MAX ? message->alert_count
+                                                          : MAIL_ALERTS_MAX;
+    buf_printf(out, "烽燧监控：%zu 项告警中，%zu 项已恢复。\n\n", message->firing_count,
+               message->alert_count - message->firing_count);
+    for (size_t i = 0; i < shown; i++)
+        put_alert(out, &message->alerts[i], i + 1);
+    if (shown < message->alert_count)
+        buf_printf(out, "另有 %zu 项未列出。\n\n", message->alert_count - shown);
+    if (message->external_url[0] != '\0')
+        buf_printf(out, "控制台：%s\n", message->external_url);
+    buf_printf(out, "分组：%s\n", message->group_key);
+}
+
+/* A user's template; an error in it is shown in its place, for the mail must still go. */
+static void put_template(const struct message *message, const char *text, struct buf *out)
+{
+    struct diagnosis why = {0};
+    size_t before = out->size;
+    int error = template_data_expand(message, text, out, &why);
+    if (error != 0) {
+        out->size = before;
+        buf_printf(out, "<error expanding template: %s>", why.text);
+    }
+}
+
+static const char *header_template(const struct email_settings *email, const char *name)
+{
+    for (size_t i = 0; i < email->header_count; i++)
+        if (strcasecmp(email->headers[i].name, name) == 0)
+            return email->headers[i].value;
+    return NULL;
+}
+
+static bool is_own_header(const char *name)
+{
+    static const char *const own[] = {"Subject", "From", "To", "Date", "Message-ID",
+                                      "MIME-Version", "Content-Type",
+                                      "Content-Transfer-Encoding"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcasecmp(name, own[i]) == 0)
+            return true;
+    return false;
+}
+
+static void put_headers(const struct email_settings *email, const struct message *message,
+                        struct buf *body)
+{
+    static const char *const addressed[] = {"From", "To"};
+    char date[MAIL_DATE_BYTES];
+    struct buf text = {0};
+    const char *subject = header_template(email, "Subject");
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *given = header_template(email, addressed[i]);
+        mail_put_header(body, addressed[i],
+                        bytes_of(given != NULL ? given : i == 0 ? email->from : email->to));
+    }
+    if (subject != NULL)
+        put_template(message, subject, &text);
+    else
+        put_subject(message, &text);
+    mail_put_header(body, "Subject", buf_bytes(&text));
+    buf_printf(body, "Date: %s\r\n", mail_date(message->now_ms, date));
+    buf_printf(body, "Message-ID: <%s@fengsui>\r\n", message->id);
+    for (size_t i = 0; i < email->header_count; i++) {
+        if (is_own_header(email->headers[i].name))
+            continue;
+        buf_clear(&text);
+        put_template(message, email->headers[i].value, &text);
+        mail_put_header(body, email->headers[i].name, buf_bytes(&text));
+    }
+    if (!buf_ok(&text))
+        body->failed = true;
+    buf_done(&text);
+}
+
+static int email_compose(const void *settings, const struct message *message, struct buf *body)
+{
+    const struct email_settings *email = settings;
+    struct buf text = {0};
+
+    put_headers(email, message, body);
+    buf_put_text(body, "MIME-Version: 1.0\r\n"
+                       "Content-Type: text/plain; charset=UTF-8\r\n"
+                       "Content-Transfer-Encoding: base64\r\n\r\n");
+    if (email->text != NULL)
+        put_template(message, email->text, &text);
+    else
+        put_own_text(message, &text);
+    mail_put_base64(body, buf_bytes(&text));
+    if (!buf_ok(&text))
+        body->failed = true;
+    buf_done(&text);
+    return buf_ok(body) ? 0 : ERR_NOMEM;
+}
+
+/* ---- how it is sent ---------------------------------------------------------------------- */
+
+static size_t give_body(char *room, size_t size, size_t count, void *context)
+{
+    struct channel_request *request = context;
+    size_t left = request->body.size - request->body_sent, space = size * count;
+    size_t bytes = left < space ? left : space;
+    memcpy(room, request->body.data + request->body_sent, bytes);
+    request->body_sent += bytes;
+    return bytes;
+}
+
+static int set_addresses(const struct email_settings *email, CURL *easy,
+                         struct channel_request *request)
+{
+    const char *from_list = email->from, *to_list = email->to;
+    struct bytes from = mail_next_address(&from_list), to;
+    struct buf word = {0};
+    int error = 0;
+
+    buf_printf(&word, "<%.*s>", (int)from.size, (const char *)from.data);
+    (void)curl_easy_setopt(easy, CURLOPT_MAIL_FROM, buf_text(&word));
+    while (error == 0 && (to = mail_next_address(&to_list)).size > 0) {
+        struct curl_slist *longer;
+        buf_clear(&word);
+        buf_printf(&word, "<%.*s>", (int)to.size, (const char *)to.data);
+        longer = buf_ok(&word) ? curl_slist_append(request->recipients, buf_text(&word)) : NULL;
+        error = longer == NULL ? ERR_NOMEM : 0;
+        if (longer != NULL)
+            request->recipients = longer;
+    }
+    buf_done(&word);
+    (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, request->recipients);
+    return error;
+}
+
+static int set_security(const struct email_settings *email, CURL *easy, bool implicit_tls,
+                        struct channel_request *request, struct diagnosis *why)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_USE_SSL,
+                           (long)(email->require_tls || implicit_tls ? CURLUSESSL_ALL
+                                                                     : CURLUSESSL_NONE));
+    if (email->tls.ca_file != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, email->tls.ca_file);
+    if (email->tls.insecure_skip_verify) {
+        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (email->username == NULL)
+        return 0;
+    if (email->password == NULL && email->password_file != NULL) {
+        int error =
+            file_read_secret(email->password_file, SECRET_BYTES_MAX, &request->secret, why);
+        if (error != 0)
+            return error;
+    }
+    (void)curl_easy_setopt(easy, CURLOPT_USERNAME, email->username);
+    (void)curl_easy_setopt(easy, CURLOPT_PASSWORD,
+                           email->password != NULL    ? email->password
+                           : request->secret != NULL ? request->secret
+                                                     : "");
+    return 0;
+}
+
+static int email_prepare(const void *settings, CURL *easy, struct channel_request *request,
+                         struct diagnosis *why)
+{
+    const struct email_settings *email = settings;
+    bool implicit_tls = strcmp(strrchr(email->smarthost, ':'), ":465") == 0;
+    struct buf url = {0};
+    int error;
+
+    buf_printf(&url, "%s://%s/%s", implicit_tls ? "smtps" : "smtp", email->smarthost,
+               email->hello);
+    (void)curl_easy_setopt(easy, CURLOPT_URL, buf_text(&url));
+    error = buf_ok(&url) ? 0 : ERR_NOMEM;
+    buf_done(&url);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    (void)curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+    (void)curl_easy_setopt(easy, CURLOPT_READDATA, request);
+    (void)curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body.size);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)email->timeout_ms);
+    if (error == 0)
+        error = set_addresses(email, easy, request);
+    if (error == 0)
+        error = set_security(email, easy, implicit_tls, request, why);
+    return error;
+}
+
+static void email_judge(const void *settings, CURL *easy, CURLcode result,
+                        const struct channel_request *request,
+                        struct channel_verdict *ret_verdict)
+{
+    struct channel_verdict verdict = {0};
+    long code = 0;
+    (void)settings;
+    (void)request;
+
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
+    if (result == CURLE_OK && code / 100 == 2) {
+        verdict.accepted = true;
+    } else {
+        verdict.recoverable = code / 100 != 5;
+        (void)diagnose(&verdict.why, ERR_IO, "SMTP: %s (last answer %ld)",
+                       curl_easy_strerror(result), code);
+    }
+    *ret_verdict = verdict;
+}
+
+const struct channel channel_email = {
+    .name = "email",
+    .compose = email_compose,
+    .prepare = email_prepare,
+    .judge = email_judge,
+};

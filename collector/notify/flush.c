@@ -1,0 +1,251 @@
+/*
+ * flush.c - see flush.h.
+ */
+#include "collector/notify/flush.h"
+
+#include <stdlib.h>
+
+#include "proto/base/error.h"
+
+#define FLUSH_ARENA_BYTES ((size_t)64 << 20)
+
+/* Firing first, then by labels, so that a group reads the same every time. */
+static int compare_alerts(const void *left, const void *right)
+{
+    const struct alert *a = left, *b = right;
+    if (a->firing != b->firing)
+        return a->firing ? -1 : 1;
+    return labels_compare(a->labels, b->labels);
+}
+
+/* The pairs that all alerts have in common. */
+static int common_pairs(const struct alert *alerts, size_t count, bool annotations,
+                        struct arena *arena, const struct labels **ret_common)
+{
+    const struct labels *first = annotations ? alerts[0].annotations : alerts[0].labels;
+    struct label *pairs = arena_alloc(arena, first->count + 1, sizeof *pairs);
+    size_t kept = 0;
+
+    if (pairs == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < first->count; i++) {
+        bool shared = true;
+        for (size_t j = 1; shared && j < count; j++) {
+            const struct labels *other =
+                annotations ? alerts[j].annotations : alerts[j].labels;
+            shared = bytes_equal(labels_get(other, first->pairs[i].name), first->pairs[i].value);
+        }
+        if (shared)
+            pairs[kept++] = first->pairs[i];
+    }
+    return labels_build(pairs, kept, arena, ret_common);
+}
+
+struct gathered {
+    struct alert *alerts; /* firing first */
+    size_t count, firing_count;
+    struct fingerprints firing, resolved;
+};
+
+static int gather(const struct group *group, struct arena *arena, struct gathered *ret_all)
+{
+    struct gathered all = {0};
+    all.alerts = arena_alloc(arena, group->member_count + 1, sizeof *all.alerts);
+    all.firing.items = arena_alloc(arena, group->member_count + 1, sizeof(uint64_t));
+    all.resolved.items = arena_alloc(arena, group->member_count + 1, sizeof(uint64_t));
+    if (all.alerts == NULL || all.firing.items == NULL || all.resolved.items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < group->member_count; i++) {
+        const struct alert *alert = group->members[i]->alert;
+        struct fingerprints *set = alert->firing ? &all.firing : &all.resolved;
+        set->items[set->count++] = alert->fingerprint;
+        all.alerts[all.count++] = *alert;
+    }
+    all.firing_count = all.firing.count;
+    fingerprints_sort(&all.firing);
+    fingerprints_sort(&all.resolved);
+    if (all.count > 1)
+        qsort(all.alerts, all.count, sizeof *all.alerts, compare_alerts);
+    *ret_all = all;
+    return 0;
+}
+
+static int compose(const struct group *group, const struct integration *integration,
+                   const struct gathered *all, size_t shown, const char *external_url,
+                   int64_t now_ms, struct arena *arena, struct parcel *parcel)
+{
+    struct buf body = {0};
+    struct message message = {
+        .id = parcel->id, .receiver = group->receiver->name, .group_key = group->key,
+        .group_labels = group->labels, .external_url = external_url, .alerts = all->alerts,
+        .alert_count = shown, .firing_count = all->firing_count, .now_ms = now_ms};
+    int error = common_pairs(all->alerts, shown, false, arena, &message.common_labels);
+    if (error == 0)
+        error = common_pairs(all->alerts, shown, true, arena, &message.common_annotations);
+    if (error == 0)
+        error = integration->channel->compose(integration->settings, &message, &body);
+    if (error != 0) {
+        buf_done(&body);
+        return error;
+    }
+    parcel->body = body.data;
+    parcel->body_size = body.size;
+    return 0;
+}
+
+static int make_parcel(const struct group *group, const struct integration *integration,
+                       const struct gathered *all, const char *external_url, int64_t now_ms,
+                       mono_ns now, struct arena *arena, struct parcel **ret_parcel)
+{
+    size_t shown = integration->send_resolved ? all->count : all->firing_count;
+    struct parcel *parcel = NULL;
+    struct dedup_record firing = {0};
+    int error;
+
+    if (shown == 0) /* an end that is not to be told counts as said */
+        return 0;
+    error = parcel_new(group->receiver->name, integration->channel->name, integration->index,
+                       group->key, now_ms, &parcel);
+    if (error != 0)
+        return error;
+    parcel_make_id(now_ms, parcel->id);
+    parcel->next_try = now;
+    error = dedup_record_set(&firing, &all->firing, &all->firing, now_ms);
+    if (error == 0) {
+        parcel->firing = firing.firing;
+        free(firing.resolved.items);
+        error = compose(group, integration, all, shown, external_url, now_ms, arena, parcel);
+    }
+    if (error != 0) {
+        parcel_free(parcel);
+        return error;
+    }
+    *ret_parcel = parcel;
+    return 0;
+}
+
+static int plan_integration(const struct group *group, size_t index,
+                            const struct outbox *outbox, const struct gathered *all,
+                            const char *external_url, int64_t now_ms, mono_ns now,
+                            struct arena *arena, struct flush *flush)
+{
+    const struct integration *integration = &group->receiver->integrations[index];
+    struct flush_record *planned = &flush->records[index];
+    enum dedup_verdict verdict =
+        dedup_decide(&group->records[index], &all->firing, &all->resolved,
+                     integration->send_resolved, group->route->repeat_interval_ms, now_ms);
+    int error;
+
+    /* A reminder adds nothing while what it would repeat has not even arrived. */
+    if (verdict == DEDUP_REPEAT &&
+        outbox_owes(outbox, parcel_lane(group->receiver->name, integration->channel->name,
+                                        integration->index, group->key)))
+        verdict = DEDUP_SILENT;
+    if (verdict == DEDUP_SILENT)
+        return 0;
+    error = make_parcel(group, integration, all, external_url, now_ms, now, arena,
+                        &planned->parcel);
+    if (error == 0)
+        error = dedup_record_set(&planned->record, &all->firing, &all->resolved, now_ms);
+    planned->replaces = error == 0;
+    flush->changes = true;
+    return error;
+}
+
+int flush_plan(struct group *group, const struct outbox *outbox, const char *external_url,
+               int64_t now_ms, mono_ns now, struct flush **ret_flush)
+{
+    struct flush *flush = calloc(1, sizeof *flush);
+    struct arena arena;
+    struct gathered all;
+    int error;
+
+    if (flush == NULL)
+        return ERR_NOMEM;
+    flush->group = group;
+    flush->records = calloc(group->receiver->integration_count + 1, sizeof *flush->records);
+    arena_init(&arena, FLUSH_ARENA_BYTES);
+    error = flush->records == NULL ? ERR_NOMEM : gather(group, &arena, &all);
+    for (size_t i = 0; error == 0 && i < group->receiver->integration_count; i++)
+        error = plan_integration(group, i, outbox, &all, external_url, now_ms, now, &arena,
+                                 flush);
+    if (error == 0) {
+        flush->drops_ended = all.firing_count < all.count;
+        flush->changes = flush->changes || flush->drops_ended || !group->flushed;
+    }
+    arena_reset(&arena);
+    if (error != 0) {
+        flush_free(flush);
+        return error;
+    }
+    *ret_flush = flush;
+    return 0;
+}
+
+/* Puts the planned records in the group's place, or back. */
+static void exchange_records(struct flush *flush)
+{
+    struct group *group = flush->group;
+    for (size_t i = 0; i < group->receiver->integration_count; i++) {
+        struct dedup_record old = group->records[i];
+        if (!flush->records[i].replaces)
+            continue;
+        group->records[i] = flush->records[i].record;
+        flush->records[i].record = old;
+    }
+}
+
+void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out)
+{
+    struct group *group = flush->group;
+    const mono_ns due = group->due;
+    const bool flushed = group->flushed;
+    size_t firing = 0;
+
+    for (size_t i = 0; i < group->member_count; i++)
+        firing += group->members[i]->alert->firing;
+    if (firing == 0)
+        return;
+    exchange_records(flush);
+    group->flushed = true;
+    group->due = now + (mono_ns)group->route->group_interval_ms * NS_PER_MS;
+    group_write(group, now_ms, now, out);
+    group->flushed = flushed;
+    group->due = due;
+    exchange_records(flush);
+}
+
+void flush_apply(struct groups *groups, struct outbox *outbox, struct flush *flush)
+{
+    struct group *group = flush->group;
+    for (size_t i = 0; i < group->receiver->integration_count; i++) {
+        struct flush_record *planned = &flush->records[i];
+        if (planned->replaces) {
+            dedup_record_done(&group->records[i]);
+            group->records[i] = planned->record;
+            planned->record = (struct dedup_record){0};
+        }
+        if (planned->parcel != NULL)
+            outbox_put(outbox, planned->parcel);
+        planned->parcel = NULL;
+    }
+    group->flushed = true;
+    if (group_drop_ended(groups, group) == 0)
+        groups_remove(groups, group);
+    flush->group = NULL;
+}
+
+void flush_free(struct flush *flush)
+{
+    if (flush == NULL)
+        return;
+    /* After flush_apply() the group may be gone; its records and parcels were moved out. */
+    for (size_t i = 0; flush->group != NULL && flush->records != NULL &&
+                       i < flush->group->receiver->integration_count;
+         i++) {
+        dedup_record_done(&flush->records[i].record);
+        parcel_free(flush->records[i].parcel);
+    }
+    free(flush->records);
+    free(flush);
+}

@@ -1,0 +1,35 @@
+/*
+ * flush.h - what a group has to say now.
+ *
+ * Makes the parcels a flush owes and what the group's records shall be once they are committed;
+ * changes neither group nor outbox (flush_apply() does, after the commit).
+ *
+ * Thread: the notify loop's.
+ */
+#pragma once
+
+#include "collector/notify/group.h"
+#include "collector/notify/outbox.h"
+
+struct flush_record {
+    bool replaces;              /* `record` takes the place of the group's */
+    struct dedup_record record;
+    struct parcel *parcel;      /* NULL: nothing to send */
+};
+
+struct flush {
+    struct group *group;
+    struct flush_record *records; /* one an integration */
+    bool drops_ended;             /* members have ended and go after the commit */
+    bool changes;                 /* the group's row is to be written */
+    struct flush *next;
+};
+
+int flush_plan(struct group *group, const struct outbox *outbox, const char *external_url,
+               int64_t now_ms, mono_ns now, struct flush **ret_flush);
+/* The group's row as it will be after the flush; empty if the group will be gone. */
+void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out);
+/* After the commit: records, parcels (given to the outbox) and members become so. */
+void flush_apply(struct groups *groups, struct outbox *outbox, struct flush *flush);
+/* NULL is allowed; frees parcels that were not applied. */
+void flush_free(struct flush *flush);

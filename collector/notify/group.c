@@ -1,0 +1,295 @@
+/*
+ * group.c - see group.h.  Rows are in group_row.c.
+ */
+#include "collector/notify/group.h"
+
+#include <stdlib.h>
+
+#include "collector/notify/group_row.h"
+#include "proto/base/error.h"
+
+#define GROUP_ARENA_BYTES ((size_t)1 << 20)
+
+uint64_t group_hash(const char *key, const char *receiver)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (; *key != '\0'; key++)
+        hash = (hash ^ (uint8_t)*key) * UINT64_C(1099511628211);
+    hash = (hash ^ 0xFF) * UINT64_C(1099511628211);
+    for (; *receiver != '\0'; receiver++)
+        hash = (hash ^ (uint8_t)*receiver) * UINT64_C(1099511628211);
+    return hash;
+}
+
+struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels)
+{
+    struct tracked *at = groups->tracked[labels->hash % GROUP_BUCKETS];
+    for (; at != NULL; at = at->next)
+        if (labels_equal(at->alert->labels, labels))
+            return at;
+    return NULL;
+}
+
+struct tracked *groups_next_alert(const struct groups *groups, const struct tracked *after)
+{
+    size_t bucket = 0;
+    if (after != NULL) {
+        if (after->next != NULL)
+            return after->next;
+        bucket = after->alert->labels->hash % GROUP_BUCKETS + 1;
+    }
+    for (; bucket < GROUP_BUCKETS; bucket++)
+        if (groups->tracked[bucket] != NULL)
+            return groups->tracked[bucket];
+    return NULL;
+}
+
+struct group *groups_next(const struct groups *groups, const struct group *after)
+{
+    size_t bucket = 0;
+    if (after != NULL) {
+        if (after->next != NULL)
+            return after->next;
+        bucket = after->hash % GROUP_BUCKETS + 1;
+    }
+    for (; bucket < GROUP_BUCKETS; bucket++)
+        if (groups->groups[bucket] != NULL)
+            return groups->groups[bucket];
+    return NULL;
+}
+
+static void group_free(struct group *group)
+{
+    for (size_t i = 0; group->records != NULL && i < group->receiver->integration_count; i++)
+        dedup_record_done(&group->records[i]);
+    for (size_t i = 0; i < group->member_count; i++)
+        group->members[i]->group_count--;
+    free(group->records);
+    free(group->members);
+    free(group->key);
+    labels_free(group->labels);
+    free(group);
+}
+
+void groups_remove(struct groups *groups, struct group *group)
+{
+    struct group **at = &groups->groups[group->hash % GROUP_BUCKETS];
+    while (*at != group)
+        at = &(*at)->next;
+    *at = group->next;
+    groups->group_count--;
+    group_free(group);
+}
+
+static struct group *find_group(const struct groups *groups, const char *key,
+                                const struct receiver *receiver)
+{
+    uint64_t hash = group_hash(key, receiver->name);
+    struct group *at = groups->groups[hash % GROUP_BUCKETS];
+    for (; at != NULL; at = at->next)
+        if (at->hash == hash && at->receiver == receiver && strcmp(at->key, key) == 0)
+            return at;
+    return NULL;
+}
+
+/* A new group's first flush, or the one that was planned before a restart. */
+static void plan_first_flush(struct groups *groups, struct group *group,
+                             const struct alert *alert, int64_t now_ms, mono_ns now)
+{
+    struct group_memory *memory = group_row_recall(groups, group->hash);
+    int64_t longest_ms = group->route->group_wait_ms, wait_ms = longest_ms;
+
+    if (alert->starts_ms + wait_ms < now_ms)
+        wait_ms = 0;
+    if (memory != NULL && group_row_restore(memory, group) == 0) {
+        wait_ms = memory->due_ms - now_ms;
+        if (group->flushed)
+            longest_ms = group->route->group_interval_ms;
+        wait_ms = wait_ms < 0 ? 0 : wait_ms > longest_ms ? longest_ms : wait_ms;
+    }
+    if (memory != NULL)
+        group_row_forget(groups, memory);
+    group->due = now + (mono_ns)wait_ms * NS_PER_MS;
+}
+
+static int make_group(struct groups *groups, const struct route *route, const char *key,
+                      const struct labels *labels, struct group **ret_group)
+{
+    struct group *group = calloc(1, sizeof *group);
+    int error = ERR_NOMEM;
+
+    if (group == NULL)
+        return ERR_NOMEM;
+    group->receiver = route->receiver;
+    group->route = route;
+    group->hash = group_hash(key, route->receiver->name);
+    group->key = strdup(key);
+    group->records = calloc(route->receiver->integration_count + 1, sizeof *group->records);
+    if (group->key != NULL && group->records != NULL)
+        error = labels_build(labels->pairs, labels->count, NULL, &group->labels);
+    if (error != 0) {
+        group_free(group);
+        return error;
+    }
+    group->dirty = true;
+    group->next = groups->groups[group->hash % GROUP_BUCKETS];
+    groups->groups[group->hash % GROUP_BUCKETS] = group;
+    groups->group_count++;
+    *ret_group = group;
+    return 0;
+}
+
+static int add_member(struct group *group, struct tracked *tracked)
+{
+    for (size_t i = 0; i < group->member_count; i++)
+        if (group->members[i] == tracked)
+            return 0;
+    if (group->member_count == group->member_capacity) {
+        size_t capacity = group->member_capacity == 0 ? 4 : group->member_capacity * 2;
+        struct tracked **longer = realloc(group->members, capacity * sizeof(struct tracked *));
+        if (longer == NULL)
+            return ERR_NOMEM;
+        group->members = longer;
+        group->member_capacity = capacity;
+    }
+    group->members[group->member_count++] = tracked;
+    tracked->group_count++;
+    return 0;
+}
+
+/* One alert into the group of one of its routes. */
+static int enter_group(struct groups *groups, const struct route *route,
+                       struct tracked *tracked, int64_t now_ms, mono_ns now)
+{
+    const struct labels *labels = NULL;
+    struct arena arena;
+    struct buf key = {0};
+    struct group *group = NULL;
+    int error;
+
+    arena_init(&arena, GROUP_ARENA_BYTES);
+    error = route_group_labels(route, tracked->alert->labels, &arena, &labels);
+    if (error == 0) {
+        route_group_key(route, labels, &key);
+        error = buf_ok(&key) ? 0 : ERR_NOMEM;
+    }
+    if (error == 0)
+        group = find_group(groups, buf_text(&key), route->receiver);
+    if (error == 0 && group == NULL) {
+        error = make_group(groups, route, buf_text(&key), labels, &group);
+        if (error == 0)
+            plan_first_flush(groups, group, tracked->alert, now_ms, now);
+    }
+    if (error == 0)
+        error = add_member(group, tracked);
+    buf_done(&key);
+    arena_reset(&arena);
+    return error;
+}
+
+static int enter_groups(struct groups *groups, const struct route *root,
+                        struct tracked *tracked, int64_t now_ms, mono_ns now)
+{
+    const struct route *routes[ROUTE_MATCHES_MAX];
+    size_t count = route_match(root, tracked->alert->labels, routes);
+    for (size_t i = 0; i < count; i++) {
+        int error = enter_group(groups, routes[i], tracked, now_ms, now);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+int groups_take_alert(struct groups *groups, const struct route *root,
+                      const struct alert *alert, int64_t now_ms, mono_ns now)
+{
+    struct tracked *tracked = groups_find_alert(groups, alert->labels);
+    struct alert *copy = NULL;
+    int error;
+
+    if (tracked == NULL && !alert->firing)
+        return 0; /* its beginning was never heard, or its end was told long ago */
+    error = alert_copy(alert, &copy);
+    if (error != 0)
+        return error;
+    if (tracked == NULL) {
+        struct tracked **bucket = &groups->tracked[alert->labels->hash % GROUP_BUCKETS];
+        tracked = calloc(1, sizeof *tracked);
+        if (tracked == NULL) {
+            alert_free(copy);
+            return ERR_NOMEM;
+        }
+        tracked->next = *bucket;
+        *bucket = tracked;
+        groups->tracked_count++;
+    }
+    alert_free(tracked->alert);
+    tracked->alert = copy;
+    tracked->dirty = true;
+    return enter_groups(groups, root, tracked, now_ms, now);
+}
+
+static void drop_tracked(struct groups *groups, struct tracked *tracked)
+{
+    struct tracked **at = &groups->tracked[tracked->alert->labels->hash % GROUP_BUCKETS];
+    while (*at != tracked)
+        at = &(*at)->next;
+    *at = tracked->next;
+    groups->tracked_count--;
+    alert_free(tracked->alert);
+    free(tracked);
+}
+
+size_t group_drop_ended(struct groups *groups, struct group *group)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < group->member_count; i++) {
+        struct tracked *member = group->members[i];
+        if (member->alert->firing)
+            group->members[kept++] = member;
+        else if (--member->group_count == 0)
+            drop_tracked(groups, member);
+    }
+    group->member_count = kept;
+    return kept;
+}
+
+int groups_unroute(struct groups *groups, int64_t now_ms, mono_ns now)
+{
+    struct buf row = {0};
+    struct group *group = NULL;
+    int error = 0;
+
+    for (struct group *at = groups_next(groups, NULL); error == 0 && at != NULL;
+         at = groups_next(groups, at)) {
+        buf_clear(&row);
+        group_write(at, now_ms, now, &row);
+        error = buf_ok(&row) ? groups_remember(groups, buf_bytes(&row)) : ERR_NOMEM;
+    }
+    buf_done(&row);
+    while (error == 0 && (group = groups_next(groups, NULL)) != NULL)
+        groups_remove(groups, group);
+    return error;
+}
+
+int groups_route_all(struct groups *groups, const struct route *root, int64_t now_ms,
+                     mono_ns now)
+{
+    int error = 0;
+    for (struct tracked *at = groups_next_alert(groups, NULL); error == 0 && at != NULL;
+         at = groups_next_alert(groups, at))
+        error = enter_groups(groups, root, at, now_ms, now);
+    return error;
+}
+
+void groups_free(struct groups *groups)
+{
+    struct group *group;
+    struct tracked *tracked;
+    while ((group = groups_next(groups, NULL)) != NULL)
+        groups_remove(groups, group);
+    while ((tracked = groups_next_alert(groups, NULL)) != NULL)
+        drop_tracked(groups, tracked);
+    while (groups->memories != NULL)
+        group_row_forget(groups, groups->memories);
+}

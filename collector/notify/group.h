@@ -1,0 +1,95 @@
+/*
+ * group.h - alerts that are told together, and when.
+ *
+ *     tracked alert  one alert as last heard, in as many groups as routes take it
+ *     group          (group key, receiver): members, the next flush, and for each integration
+ *                    what was last said (dedup.h)
+ *
+ *     new group ---group_wait---> flush ---group_interval---> flush ---> ...
+ *                  (0 if the alert began longer ago)             empty after a flush: gone
+ *
+ * Rows: "notify/alert/<fingerprint>" = alert.h's row; "notify/group/<hash>" =
+ *     u8 version (1) | sized key, receiver | u8 flushed | zigzag due (Unix ms) | varint n,
+ *     n times: sized channel | varint index | u8 said | zigzag said ms
+ *              | varint f, f * u64 | varint r, r * u64
+ *
+ * Thread: the notify loop's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/notify/alert.h"
+#include "collector/notify/alerting_config.h"
+#include "collector/notify/dedup.h"
+#include "proto/base/clock.h"
+
+#define NOTIFY_ALERT_PREFIX "notify/alert/"
+#define NOTIFY_GROUP_PREFIX "notify/group/"
+
+struct tracked {
+    struct alert *alert; /* owned */
+    size_t group_count;
+    size_t dropping; /* of these groups, how many let it go in the write being made */
+    bool dirty;      /* its row is to be written */
+    struct tracked *next; /* of its bucket */
+};
+
+struct group {
+    uint64_t hash; /* of key and receiver: names the row */
+    char *key;
+    const struct receiver *receiver;
+    const struct route *route;
+    const struct labels *labels; /* owned */
+    struct tracked **members;
+    size_t member_count, member_capacity;
+    struct dedup_record *records; /* one an integration of the receiver */
+    bool flushed;
+    mono_ns due;
+    bool dirty;
+    struct group *next; /* of its bucket */
+};
+
+/* What a stored row said of a group that has not been met again yet. */
+struct group_memory {
+    uint64_t hash;
+    bool flushed;
+    int64_t due_ms;
+    struct bytes row; /* owned copy; records are read when the group appears */
+    struct group_memory *next;
+};
+
+#define GROUP_BUCKETS 4096u /* ten thousand alerts make chains of two or three */
+
+struct groups {
+    struct tracked *tracked[GROUP_BUCKETS]; /* by hash of the labels */
+    struct group *groups[GROUP_BUCKETS];    /* by hash */
+    struct group_memory *memories;
+    size_t tracked_count, group_count;
+};
+
+/* Iteration: the first after `after` (NULL: the first of all), NULL at the end. */
+struct tracked *groups_next_alert(const struct groups *groups, const struct tracked *after);
+struct group *groups_next(const struct groups *groups, const struct group *after);
+
+uint64_t group_hash(const char *key, const char *receiver);
+
+struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
+/* Puts an alert in the place of what was known (copied), and into the groups of its routes. */
+int groups_take_alert(struct groups *groups, const struct route *root,
+                      const struct alert *alert, int64_t now_ms, mono_ns now);
+/* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
+size_t group_drop_ended(struct groups *groups, struct group *group);
+/* Unlinks and frees a group. */
+void groups_remove(struct groups *groups, struct group *group);
+/* Forgets groups and routes (not alerts), keeping what groups remember: before a new
+ * configuration; groups_route_all() makes the new groups. */
+int groups_unroute(struct groups *groups, int64_t now_ms, mono_ns now);
+int groups_route_all(struct groups *groups, const struct route *root, int64_t now_ms,
+                     mono_ns now);
+
+void group_write(const struct group *group, int64_t now_ms, mono_ns now, struct buf *out);
+/* Takes a stored row; ERR_CORRUPT if it does not parse. */
+int groups_remember(struct groups *groups, struct bytes row);
+void groups_free(struct groups *groups);

@@ -1,0 +1,223 @@
+/*
+ * notify.c - life of the notifier, and the hand-over from rules.
+ */
+#include "collector/notify/notify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/notify/notify_parts.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+/* ---- hand-over (any thread) -------------------------------------------------------------- */
+
+static struct bytes copy_bytes(struct arena *arena, struct bytes bytes)
+{
+    uint8_t *copy = arena_alloc(arena, bytes.size + 1, 1);
+    if (copy == NULL)
+        return (struct bytes){0};
+    memcpy(copy, bytes.data, bytes.size);
+    return (struct bytes){copy, bytes.size};
+}
+
+int notify_transitions(struct notify *notify, const struct alert *alerts, size_t count,
+                       int64_t now_ms, struct arena *arena, struct store_put **ret_puts,
+                       size_t *ret_put_count)
+{
+    struct store_put *puts = arena_alloc(arena, count + 1, sizeof *puts);
+    struct buf row = {0};
+    int error = puts == NULL ? ERR_NOMEM : 0;
+    (void)now_ms;
+
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, NOTIFY_INBOX_PREFIX "%016" PRIx64,
+                       atomic_fetch_add(&notify->inbox_next, 1));
+        buf_clear(&row);
+        alert_write(&alerts[i], &row);
+        if (buf_ok(&row)) {
+            puts[i].key = copy_bytes(arena, bytes_of(key));
+            puts[i].value = copy_bytes(arena, buf_bytes(&row));
+        }
+        if (puts[i].key.data == NULL || puts[i].value.data == NULL)
+            error = ERR_NOMEM;
+    }
+    buf_done(&row);
+    if (error != 0)
+        return error;
+    *ret_puts = puts;
+    *ret_put_count = count;
+    return 0;
+}
+
+void notify_wake(struct notify *notify)
+{
+    (void)uv_async_send(&notify->wake);
+}
+
+/* ---- stats ------------------------------------------------------------------------------- */
+
+void notify_publish(struct notify *notify)
+{
+    (void)pthread_mutex_lock(&notify->lock);
+    notify->stats.outbox_depth = notify->outbox.count;
+    notify->stats.groups = notify->groups.group_count;
+    (void)pthread_mutex_unlock(&notify->lock);
+}
+
+void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats)
+{
+    (void)pthread_mutex_lock(&notify->lock);
+    *ret_stats = notify->stats;
+    (void)pthread_mutex_unlock(&notify->lock);
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static void on_wake(uv_async_t *async)
+{
+    struct notify *notify = async->data;
+    bool has_written;
+
+    (void)pthread_mutex_lock(&notify->lock);
+    has_written = notify->turn.running && notify->turn.has_written;
+    (void)pthread_mutex_unlock(&notify->lock);
+    if (has_written)
+        notify_turn_finish(notify);
+    notify_turn(notify);
+}
+
+int notify_check(const char *path, struct diagnosis *why)
+{
+    struct alerting *alerting;
+    int error = alerting_load(path, &alerting, why);
+    if (error == 0)
+        alerting_free(alerting);
+    return error;
+}
+
+static void notify_free(struct notify *notify)
+{
+    alerting_free(notify->alerting);
+    alerting_free(notify->retired);
+    groups_free(&notify->groups);
+    outbox_free(&notify->outbox);
+    arena_reset(&notify->turn.arena);
+    (void)pthread_mutex_destroy(&notify->lock);
+    (void)pthread_cond_destroy(&notify->written);
+    free(notify->path);
+    free(notify->external_url);
+    free(notify);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    notify_free(handle->data);
+}
+
+/* The two handles close one after the other; the last frees. */
+static void on_wake_closed(uv_handle_t *handle)
+{
+    struct notify *notify = handle->data;
+    uv_close((uv_handle_t *)&notify->timer, on_timer_closed);
+}
+
+static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
+                      const char *external_url, struct notify **ret_notify)
+{
+    struct notify *notify = calloc(1, sizeof *notify);
+    if (notify == NULL)
+        return ERR_NOMEM;
+    notify->loop = loop;
+    notify->store = store;
+    notify->clock = &clock_system;
+    arena_init(&notify->turn.arena, (size_t)256 << 20);
+    must(pthread_mutex_init(&notify->lock, NULL) == 0);
+    must(pthread_cond_init(&notify->written, NULL) == 0);
+    notify->path = path == NULL ? NULL : strdup(path);
+    notify->external_url = strdup(external_url == NULL ? "" : external_url);
+    if (notify->external_url == NULL || (path != NULL && notify->path == NULL)) {
+        notify_free(notify);
+        return ERR_NOMEM;
+    }
+    *ret_notify = notify;
+    return 0;
+}
+
+int notify_open(uv_loop_t *loop, struct store *store, const char *path,
+                const char *external_url, struct notify **ret_notify, struct diagnosis *why)
+{
+    struct notify *notify;
+    int error = notify_new(loop, store, path, external_url, &notify);
+
+    if (error != 0)
+        return error;
+    error = alerting_load(path, &notify->alerting, why);
+    if (error == 0)
+        error = notify_load(notify, why);
+    if (error == 0)
+        error = groups_route_all(&notify->groups, alerting_root(notify->alerting),
+                                 clock_unix_ms(notify->clock), clock_mono(notify->clock));
+    if (error == 0)
+        error = delivery_open(loop, &notify->delivery);
+    if (error != 0) {
+        notify_free(notify);
+        return error;
+    }
+    must(uv_async_init(loop, &notify->wake, on_wake) == 0);
+    must(uv_timer_init(loop, &notify->timer) == 0);
+    notify->wake.data = notify;
+    notify->timer.data = notify;
+    notify_publish(notify);
+    notify_wake(notify); /* what was owed goes on as soon as the loop runs */
+    *ret_notify = notify;
+    return 0;
+}
+
+int notify_reload(struct notify *notify, struct diagnosis *why)
+{
+    struct alerting *fresh;
+    int64_t now_ms = clock_unix_ms(notify->clock);
+    mono_ns now = clock_mono(notify->clock);
+    int error;
+
+    /* A planned flush points into groups and receivers; and one retired configuration is kept
+     * at most.  Both pass within moments. */
+    if (notify->turn.running || (notify->retired != NULL && notify->outbox.sending > 0))
+        return diagnose(why, ERR_AGAIN, "messages are being written or sent; try again");
+    error = alerting_load(notify->path, &fresh, why);
+    if (error != 0)
+        return error;
+    error = groups_unroute(&notify->groups, now_ms, now);
+    if (error != 0) {
+        alerting_free(fresh);
+        return error;
+    }
+    alerting_free(notify->retired);
+    notify->retired = notify->alerting;
+    notify->alerting = fresh;
+    error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
+    if (error != 0)
+        return diagnose(why, error, "some alerts could not be routed: %s", error_text(error));
+    notify_wake(notify);
+    return 0;
+}
+
+void notify_close(struct notify *notify)
+{
+    if (notify == NULL)
+        return;
+    notify->closing = true;
+    (void)pthread_mutex_lock(&notify->lock);
+    while (notify->turn.running && !notify->turn.has_written)
+        (void)pthread_cond_wait(&notify->written, &notify->lock);
+    (void)pthread_mutex_unlock(&notify->lock);
+    if (notify->turn.running)
+        notify_turn_finish(notify);
+    delivery_close(notify->delivery);
+    (void)uv_timer_stop(&notify->timer);
+    uv_close((uv_handle_t *)&notify->wake, on_wake_closed);
+}

@@ -1,0 +1,77 @@
+/*
+ * notify_parts.h - struct notify, between notify.c (life, hand-over) and notify_turn.c (work).
+ *
+ * All work is done in turns, one at a time:
+ *
+ *     wake ---> read inbox rows ---> alerts and groups in memory ---> due groups: plan flushes
+ *                                                                         |
+ *     start transfers <--- apply the plan <--- committed <--- ONE store write: inbox rows
+ *                                                             deleted, alerts, groups, outbox
+ *
+ * Between submitting the write and its commit the loop goes on, but nothing of the plan is
+ * touched.  If the write fails nothing was changed that reading the inbox again does not repeat,
+ * and the turn is made again a second later.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "collector/notify/alerting_config.h"
+#include "collector/notify/delivery.h"
+#include "collector/notify/flush.h"
+#include "collector/notify/group.h"
+#include "collector/notify/notify.h"
+#include "collector/notify/outbox.h"
+#include "proto/base/arena.h"
+
+#define NOTIFY_INBOX_PREFIX "notify/inbox/"
+
+/* The one write under way and what it will make true. */
+struct turn {
+    struct store_write write;
+    struct arena arena; /* keys and rows */
+    struct store_put *puts;
+    struct flush *flushes;
+    bool running;
+    bool has_written; /* under lock: the writer thread is done with it */
+    int error;        /* under lock until has_written is seen */
+};
+
+struct notify {
+    /* fixed after notify_open() */
+    uv_loop_t *loop;
+    struct store *store;
+    const struct clock *clock;
+    char *path; /* NULL: no alerting file */
+    char *external_url;
+    _Atomic uint64_t inbox_next; /* number of the next inbox row; any thread */
+
+    /* owned by the loop */
+    struct alerting *alerting;
+    struct alerting *retired; /* an old configuration that transfers may still point into */
+    struct delivery *delivery;
+    struct groups groups;
+    struct outbox outbox;
+    struct turn turn;
+    uv_async_t wake;
+    uv_timer_t timer;
+    bool wanted;  /* look again after the turn under way */
+    bool closing;
+    int64_t swept_ms; /* when the ledger was last cut */
+    bool write_failed; /* logged; until a write succeeds */
+
+    /* under lock, any thread */
+    pthread_mutex_t lock;
+    pthread_cond_t written;
+    struct notify_stats stats;
+};
+
+/* Looks at everything that is due; does nothing while a write is under way. */
+void notify_turn(struct notify *notify);
+/* The write of the turn is done (has_written was seen). */
+void notify_turn_finish(struct notify *notify);
+/* Reads alerts, groups and owed parcels from the store. */
+int notify_load(struct notify *notify, struct diagnosis *why);
+/* Publishes counts for notify_get_stats(). */
+void notify_publish(struct notify *notify);

@@ -1,0 +1,534 @@
+/*
+ * notify_turn.c - one turn of the notifier: inbox, groups, flushes, one write, transfers.
+ * The picture is in notify_parts.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/notify/notify_parts.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+#define RETRY_MS        1000
+#define SWEEP_MS        ((int64_t)3600 * 1000)
+#define INBOX_MAX       ((size_t)4096) /* rows of one turn; what is left goes in the next */
+#define LEDGER_MAX      ((size_t)4096) /* rows one turn cuts */
+#define KEY_BYTES       64
+#define ALERT_ARENA_MAX ((size_t)4 << 20)
+
+/* ---- puts -------------------------------------------------------------------------------- */
+
+struct puts {
+    struct arena *arena;     /* of keys and values */
+    struct store_put *items; /* malloc'd; the turn's once it is submitted */
+    size_t count, capacity;
+    bool failed; /* out of memory: the turn is made again */
+};
+
+static struct bytes keep(struct puts *puts, struct bytes bytes)
+{
+    uint8_t *copy = arena_alloc(puts->arena, bytes.size + 1, 1);
+    if (copy == NULL) {
+        puts->failed = true;
+        return (struct bytes){0};
+    }
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    return (struct bytes){copy, bytes.size};
+}
+
+/* value.data NULL deletes. */
+static void put(struct puts *puts, struct bytes key, struct bytes value)
+{
+    struct store_put *item;
+    if (puts->count == puts->capacity) {
+        size_t capacity = puts->capacity == 0 ? 64 : puts->capacity * 2;
+        struct store_put *longer = realloc(puts->items, capacity * sizeof *longer);
+        puts->failed = puts->failed || longer == NULL;
+        if (longer != NULL) {
+            puts->items = longer;
+            puts->capacity = capacity;
+        }
+    }
+    if (puts->failed)
+        return;
+    item = &puts->items[puts->count];
+    item->key = keep(puts, key);
+    item->value = value.data == NULL ? value : keep(puts, value);
+    puts->count++;
+}
+
+static void put_named(struct puts *puts, const char *prefix, uint64_t number,
+                      const struct buf *row)
+{
+    char key[KEY_BYTES];
+    (void)snprintf(key, sizeof key, "%s%016" PRIx64, prefix, number);
+    if (row != NULL && !buf_ok(row))
+        puts->failed = true;
+    put(puts, bytes_of(key), row == NULL ? (struct bytes){0} : buf_bytes(row));
+}
+
+/* ---- inbox ------------------------------------------------------------------------------- */
+
+struct inbox_scan {
+    struct notify *notify;
+    struct puts *puts;
+    int64_t now_ms;
+    mono_ns now;
+    int error;
+};
+
+static int take_inbox_row(void *context, struct bytes key, struct bytes value)
+{
+    struct inbox_scan *scan = context;
+    struct arena arena;
+    struct alert alert;
+    int error;
+
+    if (scan->puts->count >= INBOX_MAX)
+        return ERR_AGAIN; /* enough for one write; the next turn reads on */
+    arena_init(&arena, ALERT_ARENA_MAX);
+    error = alert_read(value, &arena, &alert);
+    if (error == 0)
+        error = groups_take_alert(&scan->notify->groups,
+                                  alerting_root(scan->notify->alerting), &alert, scan->now_ms,
+                                  scan->now);
+    else if (error == ERR_CORRUPT)
+        log_error("notify", "dropping an unreadable transition %.*s", (int)key.size,
+                  (const char *)key.data);
+    arena_reset(&arena);
+    if (error == ERR_NOMEM) {
+        scan->error = error;
+        return error;
+    }
+    put(scan->puts, key, (struct bytes){0});
+    return 0;
+}
+
+static int read_inbox(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now)
+{
+    struct inbox_scan scan = {notify, puts, now_ms, now, 0};
+    int error = store_state_scan(notify->store, bytes_of(NOTIFY_INBOX_PREFIX), take_inbox_row,
+                                 &scan);
+    if (error == ERR_AGAIN) {
+        notify->wanted = true;
+        error = 0;
+    }
+    return scan.error != 0 ? scan.error : error;
+}
+
+/* ---- the write --------------------------------------------------------------------------- */
+
+static void put_parcel(struct puts *puts, const struct parcel *parcel, struct buf *row)
+{
+    char key[KEY_BYTES];
+    buf_clear(row);
+    parcel_write(parcel, row);
+    if (!buf_ok(row))
+        puts->failed = true;
+    (void)snprintf(key, sizeof key, OUTBOX_PREFIX "%s", parcel->id);
+    put(puts, bytes_of(key), buf_bytes(row));
+}
+
+/* What a flush makes true: its parcels, its group's row, the rows of alerts that go. */
+static void put_flush(struct puts *puts, struct flush *flush, int64_t now_ms, mono_ns now,
+                      struct buf *row)
+{
+    struct group *group = flush->group;
+    for (size_t i = 0; i < group->receiver->integration_count; i++)
+        if (flush->records[i].parcel != NULL)
+            put_parcel(puts, flush->records[i].parcel, row);
+    for (size_t i = 0; i < group->member_count; i++) {
+        struct tracked *member = group->members[i];
+        if (!member->alert->firing && ++member->dropping == member->group_count)
+            put_named(puts, NOTIFY_ALERT_PREFIX, member->alert->fingerprint, NULL);
+    }
+    if (!flush->changes)
+        return;
+    buf_clear(row);
+    flush_write_row(flush, now_ms, now, row);
+    put_named(puts, NOTIFY_GROUP_PREFIX, group->hash, row->size == 0 ? NULL : row);
+}
+
+static void put_alerts(struct notify *notify, struct puts *puts, struct buf *row)
+{
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at)) {
+        at->dropping = 0;
+        if (!at->dirty)
+            continue;
+        buf_clear(row);
+        alert_write(at->alert, row);
+        put_named(puts, NOTIFY_ALERT_PREFIX, at->alert->fingerprint, row);
+    }
+}
+
+static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now,
+                       struct buf *row)
+{
+    for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
+         at = groups_next(&notify->groups, at)) {
+        if (!at->dirty)
+            continue;
+        buf_clear(row);
+        group_write(at, now_ms, now, row);
+        put_named(puts, NOTIFY_GROUP_PREFIX, at->hash, row);
+    }
+}
+
+/* Plans every due group.  A group that cannot be planned is tried again by the next turn. */
+static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
+{
+    for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
+         at = groups_next(&notify->groups, at)) {
+        struct flush *flush;
+        if (at->due > now)
+            continue;
+        if (flush_plan(at, &notify->outbox, notify->external_url, now_ms, now, &flush) != 0) {
+            notify->wanted = true;
+            continue;
+        }
+        flush->next = notify->turn.flushes;
+        notify->turn.flushes = flush;
+    }
+}
+
+/* Order matters: a group's row of the flush comes after that of its making. */
+static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now)
+{
+    struct buf row = {0};
+    put_alerts(notify, puts, &row);
+    put_groups(notify, puts, now_ms, now, &row);
+    plan_flushes(notify, now_ms, now);
+    for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
+        put_flush(puts, at, now_ms, now, &row);
+    for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+        if (at->dirty)
+            put_parcel(puts, at, &row);
+    buf_done(&row);
+}
+
+/* On the writer thread. */
+static void on_written(struct store_write *write, int error)
+{
+    struct notify *notify = write->context;
+    (void)pthread_mutex_lock(&notify->lock);
+    notify->turn.error = error;
+    notify->turn.has_written = true;
+    (void)pthread_cond_signal(&notify->written);
+    (void)uv_async_send(&notify->wake);
+    (void)pthread_mutex_unlock(&notify->lock);
+}
+
+static void forget_plan(struct notify *notify)
+{
+    while (notify->turn.flushes != NULL) {
+        struct flush *next = notify->turn.flushes->next;
+        flush_free(notify->turn.flushes);
+        notify->turn.flushes = next;
+    }
+    free(notify->turn.puts);
+    notify->turn.puts = NULL;
+    arena_reset(&notify->turn.arena);
+}
+
+/* ---- sending ----------------------------------------------------------------------------- */
+
+struct sending {
+    struct notify *notify;
+    struct parcel *parcel;
+};
+
+static bool is_live(const struct notify *notify, const struct parcel *parcel)
+{
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
+        if (at->alert->firing && fingerprints_contain(&parcel->firing, at->alert->fingerprint))
+            return true;
+    return false;
+}
+
+/* Logged at the first failure and at the end of the story, not at every try. */
+static void log_verdict(const struct parcel *parcel, const struct channel_verdict *verdict)
+{
+    if (parcel->state == PARCEL_FAILED)
+        log_error("notify", "giving up message %s to %s (%s %u) after %u tries: %s", parcel->id,
+                  parcel->receiver, parcel->channel, parcel->index, parcel->attempts,
+                  verdict->why.text);
+    else if (!verdict->accepted && parcel->attempts == 1)
+        log_warn("notify", "message %s to %s (%s %u) not accepted, trying again: %s",
+                 parcel->id, parcel->receiver, parcel->channel, parcel->index,
+                 verdict->why.text);
+    else if (verdict->accepted && parcel->attempts > 1)
+        log_info("notify", "message %s to %s (%s %u) accepted after %u tries", parcel->id,
+                 parcel->receiver, parcel->channel, parcel->index, parcel->attempts);
+}
+
+static void settle(struct notify *notify, struct parcel *parcel,
+                   const struct channel_verdict *verdict)
+{
+    bool live = !verdict->accepted && is_live(notify, parcel);
+    outbox_settle(&notify->outbox, parcel, verdict, live, clock_unix_ms(notify->clock),
+                  clock_mono(notify->clock));
+    log_verdict(parcel, verdict);
+    (void)pthread_mutex_lock(&notify->lock);
+    if (verdict->accepted)
+        notify->stats.notifications_sent++;
+    else if (parcel->state == PARCEL_FAILED)
+        notify->stats.notifications_failed++;
+    else
+        notify->stats.notifications_retried++;
+    (void)pthread_mutex_unlock(&notify->lock);
+}
+
+static void on_delivered(void *context, const struct channel_verdict *verdict)
+{
+    struct sending *sending = context;
+    struct notify *notify = sending->notify;
+    settle(notify, sending->parcel, verdict);
+    free(sending);
+    notify_turn(notify);
+}
+
+static const struct integration *find_integration(const struct notify *notify,
+                                                  const struct parcel *parcel)
+{
+    const struct receiver *receiver = alerting_receiver(notify->alerting, parcel->receiver);
+    for (size_t i = 0; receiver != NULL && i < receiver->integration_count; i++)
+        if (receiver->integrations[i].index == parcel->index &&
+            strcmp(receiver->integrations[i].channel->name, parcel->channel) == 0)
+            return &receiver->integrations[i];
+    return NULL;
+}
+
+static void send_parcel(struct notify *notify, struct parcel *parcel)
+{
+    const struct integration *integration = find_integration(notify, parcel);
+    struct channel_verdict verdict = {0};
+    struct sending *sending;
+    int error;
+
+    parcel->sending = true;
+    notify->outbox.sending++;
+    if (integration == NULL) {
+        (void)diagnose(&verdict.why, ERR_NOTFOUND, "its receiver is no longer configured");
+        parcel->created_ms = INT64_MIN / 2; /* nobody to try it on: past any age */
+        outbox_settle(&notify->outbox, parcel, &verdict, false, clock_unix_ms(notify->clock),
+                      clock_mono(notify->clock));
+        log_verdict(parcel, &verdict);
+        return;
+    }
+    sending = calloc(1, sizeof *sending);
+    error = sending == NULL ? ERR_NOMEM : 0;
+    if (error == 0) {
+        *sending = (struct sending){notify, parcel};
+        error = delivery_start(notify->delivery, integration->channel, integration->settings,
+                               parcel->id, (struct bytes){parcel->body, parcel->body_size},
+                               on_delivered, sending, &verdict.why);
+    }
+    if (error == 0)
+        return;
+    free(sending);
+    (void)diagnose(&verdict.why, error, "%s", error_text(error));
+    verdict.recoverable = true;
+    settle(notify, parcel, &verdict);
+}
+
+/* Starts what is due; returns true if rows are waiting to be written. */
+static bool send_due(struct notify *notify)
+{
+    struct parcel *parcel;
+    bool dirty = false;
+    while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
+        send_parcel(notify, parcel);
+    for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+        dirty = dirty || at->dirty;
+    if (notify->outbox.sending == 0) {
+        alerting_free(notify->retired);
+        notify->retired = NULL;
+    }
+    return dirty;
+}
+
+/* ---- the ledger is cut hourly ------------------------------------------------------------ */
+
+struct ledger_scan {
+    struct puts *puts;
+    int64_t now_ms;
+    size_t cut;
+};
+
+static int cut_ledger_row(void *context, struct bytes key, struct bytes value)
+{
+    struct ledger_scan *scan = context;
+    struct parcel *parcel;
+    char id[MESSAGE_ID_BYTES];
+    size_t prefix = strlen(OUTBOX_PREFIX);
+
+    if (scan->cut >= LEDGER_MAX)
+        return ERR_AGAIN;
+    if (key.size != prefix + MESSAGE_ID_BYTES - 1)
+        return 0;
+    memcpy(id, key.data + prefix, MESSAGE_ID_BYTES - 1);
+    id[MESSAGE_ID_BYTES - 1] = '\0';
+    if (parcel_read(id, value, &parcel) != 0)
+        return 0;
+    if (parcel->state != PARCEL_QUEUED &&
+        parcel->settled_ms < scan->now_ms - OUTBOX_LEDGER_MS) {
+        put(scan->puts, key, (struct bytes){0});
+        scan->cut++;
+    }
+    parcel_free(parcel);
+    return 0;
+}
+
+static void cut_ledger(struct notify *notify, struct puts *puts, int64_t now_ms)
+{
+    struct ledger_scan scan = {puts, now_ms, 0};
+    if (now_ms - notify->swept_ms < SWEEP_MS)
+        return;
+    notify->swept_ms = now_ms;
+    (void)store_state_scan(notify->store, bytes_of(OUTBOX_PREFIX), cut_ledger_row, &scan);
+}
+
+/* ---- turns ------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    notify_turn(timer->data);
+}
+
+static void arm(struct notify *notify, uint64_t delay_ms)
+{
+    if (!notify->closing)
+        (void)uv_timer_start(&notify->timer, on_timer, delay_ms, 0);
+}
+
+static void arm_for_next(struct notify *notify)
+{
+    mono_ns now = clock_mono(notify->clock), next = outbox_next_due(&notify->outbox);
+    for (const struct group *at = groups_next(&notify->groups, NULL); at != NULL;
+         at = groups_next(&notify->groups, at))
+        if (at->due < next)
+            next = at->due;
+    if (notify->wanted)
+        next = now;
+    uv_update_time(notify->loop);
+    if (next == UINT64_MAX)
+        (void)uv_timer_stop(&notify->timer);
+    else
+        arm(notify, next <= now ? 0 : (next - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+/* Makes the plan true in memory. */
+static void apply(struct notify *notify, mono_ns now)
+{
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
+        at->dirty = false;
+    for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
+         at = groups_next(&notify->groups, at))
+        at->dirty = false;
+    while (notify->turn.flushes != NULL) {
+        struct flush *flush = notify->turn.flushes;
+        notify->turn.flushes = flush->next;
+        flush->group->due =
+            now + (mono_ns)flush->group->route->group_interval_ms * NS_PER_MS;
+        flush_apply(&notify->groups, &notify->outbox, flush);
+        flush_free(flush);
+    }
+}
+
+static void turn_done(struct notify *notify)
+{
+    bool dirty;
+    forget_plan(notify);
+    dirty = send_due(notify);
+    notify_publish(notify);
+    if (dirty)
+        notify->wanted = true;
+    arm_for_next(notify);
+}
+
+void notify_turn_finish(struct notify *notify)
+{
+    int error = notify->turn.error;
+    notify->turn.running = false;
+    if (error != 0) {
+        if (!notify->write_failed)
+            log_error("notify", "could not store messages, trying again: %s",
+                      error_text(error));
+        notify->write_failed = true;
+        for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+            at->dirty = at->dirty || at->state != PARCEL_QUEUED;
+        forget_plan(notify);
+        arm(notify, RETRY_MS);
+        return;
+    }
+    notify->write_failed = false;
+    apply(notify, clock_mono(notify->clock));
+    outbox_sweep(&notify->outbox);
+    if (notify->closing) {
+        forget_plan(notify);
+        return;
+    }
+    turn_done(notify);
+}
+
+static void submit(struct notify *notify, const struct puts *puts)
+{
+    struct turn *turn = &notify->turn;
+    int error;
+
+    turn->puts = puts->items;
+    turn->write = (struct store_write){.puts = puts->items,
+                                       .put_count = puts->count,
+                                       .done = on_written,
+                                       .context = notify};
+    turn->has_written = false;
+    turn->running = true;
+    /* Verdicts that arrive while the write is under way make their rows dirty again. */
+    for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+        at->dirty = false;
+    error = store_write_submit(notify->store, &turn->write);
+    if (error != 0) {
+        turn->error = error;
+        notify_turn_finish(notify);
+    }
+}
+
+void notify_turn(struct notify *notify)
+{
+    struct puts puts = {.arena = &notify->turn.arena};
+    int64_t now_ms = clock_unix_ms(notify->clock);
+    mono_ns now = clock_mono(notify->clock);
+    int error;
+
+    if (notify->turn.running || notify->closing) {
+        notify->wanted = true;
+        return;
+    }
+    notify->wanted = false;
+    error = read_inbox(notify, &puts, now_ms, now);
+    if (error == 0) {
+        collect(notify, &puts, now_ms, now);
+        cut_ledger(notify, &puts, now_ms);
+        error = puts.failed ? ERR_NOMEM : 0;
+    }
+    if (error != 0) {
+        log_error("notify", "a turn failed, trying again: %s", error_text(error));
+        free(puts.items);
+        forget_plan(notify);
+        arm(notify, RETRY_MS);
+        return;
+    }
+    if (puts.count > 0) {
+        submit(notify, &puts);
+        return;
+    }
+    free(puts.items);
+    apply(notify, now);
+    turn_done(notify);
+}

@@ -1,0 +1,301 @@
+/*
+ * outbox.c - see outbox.h.
+ */
+#include "collector/notify/outbox.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define PARCEL_ROW_VERSION 1
+#define PARCEL_FIRING_MAX  1000000u
+
+/* ---- parcels ----------------------------------------------------------------------------- */
+
+int parcel_new(const char *receiver, const char *channel, unsigned index, const char *group_key,
+               int64_t now_ms, struct parcel **ret_parcel)
+{
+    struct parcel *parcel = calloc(1, sizeof *parcel);
+
+    if (parcel == NULL)
+        return ERR_NOMEM;
+    parcel->state = PARCEL_QUEUED;
+    parcel->receiver = strdup(receiver);
+    parcel->channel = strdup(channel);
+    parcel->group_key = strdup(group_key);
+    parcel->index = index;
+    parcel->created_ms = now_ms;
+    if (parcel->receiver == NULL || parcel->channel == NULL || parcel->group_key == NULL) {
+        parcel_free(parcel);
+        return ERR_NOMEM;
+    }
+    parcel->lane = parcel_lane(receiver, channel, index, group_key);
+    *ret_parcel = parcel;
+    return 0;
+}
+
+void parcel_free(struct parcel *parcel)
+{
+    if (parcel == NULL)
+        return;
+    free(parcel->receiver);
+    free(parcel->channel);
+    free(parcel->group_key);
+    free(parcel->firing.items);
+    free(parcel->body);
+    free(parcel);
+}
+
+void parcel_make_id(int64_t now_ms, char id[MESSAGE_ID_BYTES])
+{
+    uint32_t chance = 0;
+    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
+        chance = (uint32_t)clock_mono(&clock_system);
+    (void)snprintf(id, MESSAGE_ID_BYTES, "%016" PRIx64,
+                   (uint64_t)now_ms << 20 | (chance & 0xFFFFFu));
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(1099511628211);
+    return (hash ^ 0xFF) * UINT64_C(1099511628211);
+}
+
+uint64_t parcel_lane(const char *receiver, const char *channel, unsigned index,
+                     const char *group_key)
+{
+    uint64_t hash = hash_text(UINT64_C(14695981039346656037), receiver);
+    hash = hash_text(hash, channel);
+    hash = hash_text(hash, group_key);
+    return (hash ^ index) * UINT64_C(1099511628211);
+}
+
+void parcel_write(const struct parcel *parcel, struct buf *out)
+{
+    bool owed = parcel->state == PARCEL_QUEUED;
+    buf_put_u8(out, PARCEL_ROW_VERSION);
+    buf_put_u8(out, (uint8_t)parcel->state);
+    buf_put_sized(out, bytes_of(parcel->receiver));
+    buf_put_sized(out, bytes_of(parcel->channel));
+    buf_put_varint(out, parcel->index);
+    buf_put_sized(out, bytes_of(parcel->group_key));
+    buf_put_zigzag(out, parcel->created_ms);
+    buf_put_zigzag(out, parcel->settled_ms);
+    buf_put_varint(out, parcel->attempts);
+    buf_put_sized(out, bytes_of(parcel->reason));
+    buf_put_varint(out, parcel->firing.count);
+    for (size_t i = 0; i < parcel->firing.count; i++)
+        buf_put_u64(out, parcel->firing.items[i]);
+    buf_put_sized(out, owed ? (struct bytes){parcel->body, parcel->body_size}
+                            : (struct bytes){0});
+}
+
+static char *text_of(struct bytes bytes)
+{
+    char *text = malloc(bytes.size + 1);
+    if (text == NULL)
+        return NULL;
+    if (bytes.size > 0)
+        memcpy(text, bytes.data, bytes.size);
+    text[bytes.size] = '\0';
+    return text;
+}
+
+static int read_rest(struct reader *reader, struct parcel *parcel)
+{
+    struct bytes reason, body;
+    uint64_t count;
+
+    parcel->created_ms = reader_zigzag(reader);
+    parcel->settled_ms = reader_zigzag(reader);
+    parcel->attempts = (unsigned)reader_varint(reader);
+    reason = reader_sized(reader);
+    (void)snprintf(parcel->reason, sizeof parcel->reason, "%.*s", (int)reason.size,
+                   reason.size > 0 ? (const char *)reason.data : "");
+    count = reader_varint(reader);
+    if (reader->failed || count > PARCEL_FIRING_MAX || count * 8 > reader_left(reader))
+        return ERR_CORRUPT;
+    parcel->firing.items = calloc(count + 1, sizeof(uint64_t));
+    if (parcel->firing.items == NULL)
+        return ERR_NOMEM;
+    parcel->firing.count = count;
+    for (size_t i = 0; i < count; i++)
+        parcel->firing.items[i] = reader_u64(reader);
+    body = reader_sized(reader);
+    if (reader->failed || reader_left(reader) != 0)
+        return ERR_CORRUPT;
+    parcel->body = (uint8_t *)text_of(body);
+    parcel->body_size = body.size;
+    return parcel->body == NULL ? ERR_NOMEM : 0;
+}
+
+static int read_names(struct reader *reader, struct parcel *parcel)
+{
+    struct bytes receiver = reader_sized(reader), channel = reader_sized(reader);
+    uint64_t index = reader_varint(reader);
+    struct bytes group_key = reader_sized(reader);
+
+    if (reader->failed || index > UINT32_MAX)
+        return ERR_CORRUPT;
+    parcel->receiver = text_of(receiver);
+    parcel->channel = text_of(channel);
+    parcel->group_key = text_of(group_key);
+    parcel->index = (unsigned)index;
+    if (parcel->receiver == NULL || parcel->channel == NULL || parcel->group_key == NULL)
+        return ERR_NOMEM;
+    parcel->lane =
+        parcel_lane(parcel->receiver, parcel->channel, parcel->index, parcel->group_key);
+    return 0;
+}
+
+int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel)
+{
+    struct reader reader = reader_of(row);
+    struct parcel *parcel;
+    uint8_t state;
+    int error;
+
+    if (reader_u8(&reader) != PARCEL_ROW_VERSION || strlen(id) != MESSAGE_ID_BYTES - 1)
+        return ERR_CORRUPT;
+    state = reader_u8(&reader);
+    if (state < PARCEL_QUEUED || state > PARCEL_FAILED)
+        return ERR_CORRUPT;
+    parcel = calloc(1, sizeof *parcel);
+    if (parcel == NULL)
+        return ERR_NOMEM;
+    (void)strcpy(parcel->id, id);
+    parcel->state = (enum parcel_state)state;
+    error = read_names(&reader, parcel);
+    if (error == 0)
+        error = read_rest(&reader, parcel);
+    if (error != 0) {
+        parcel_free(parcel);
+        return error;
+    }
+    *ret_parcel = parcel;
+    return 0;
+}
+
+/* ---- the queue --------------------------------------------------------------------------- */
+
+int64_t outbox_delay_ms(unsigned attempts, bool recoverable, double chance)
+{
+    double delay_ms = OUTBOX_RETRY_MIN_MS;
+    if (!recoverable) {
+        delay_ms = OUTBOX_SLOW_MS;
+    } else {
+        for (unsigned i = 1; i < attempts && delay_ms < OUTBOX_RETRY_MAX_MS; i++)
+            delay_ms *= 1.5;
+        if (delay_ms > OUTBOX_RETRY_MAX_MS)
+            delay_ms = OUTBOX_RETRY_MAX_MS;
+    }
+    return (int64_t)(delay_ms * (0.75 + chance / 2));
+}
+
+void outbox_put(struct outbox *outbox, struct parcel *parcel)
+{
+    struct parcel **at = &outbox->first;
+    while (*at != NULL && strcmp((*at)->id, parcel->id) <= 0)
+        at = &(*at)->next;
+    parcel->next = *at;
+    *at = parcel;
+    outbox->count++;
+}
+
+void outbox_sweep(struct outbox *outbox)
+{
+    struct parcel **at = &outbox->first;
+    while (*at != NULL) {
+        struct parcel *parcel = *at;
+        if (parcel->state == PARCEL_QUEUED || parcel->dirty || parcel->sending) {
+            at = &parcel->next;
+            continue;
+        }
+        *at = parcel->next;
+        outbox->count--;
+        parcel_free(parcel);
+    }
+}
+
+bool outbox_owes(const struct outbox *outbox, uint64_t lane)
+{
+    for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
+        if (at->lane == lane && at->state == PARCEL_QUEUED)
+            return true;
+    return false;
+}
+
+/* Nothing older of its lane is still owed. */
+static bool is_head_of_lane(const struct outbox *outbox, const struct parcel *parcel)
+{
+    for (const struct parcel *at = outbox->first; at != parcel; at = at->next)
+        if (at->lane == parcel->lane && at->state == PARCEL_QUEUED)
+            return false;
+    return true;
+}
+
+struct parcel *outbox_due(struct outbox *outbox, mono_ns now)
+{
+    if (outbox->sending >= OUTBOX_SENDING_MAX)
+        return NULL;
+    for (struct parcel *at = outbox->first; at != NULL; at = at->next)
+        if (at->state == PARCEL_QUEUED && !at->sending && at->next_try <= now &&
+            is_head_of_lane(outbox, at))
+            return at;
+    return NULL;
+}
+
+mono_ns outbox_next_due(const struct outbox *outbox)
+{
+    mono_ns next = UINT64_MAX;
+    if (outbox->sending >= OUTBOX_SENDING_MAX)
+        return next;
+    for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
+        if (at->state == PARCEL_QUEUED && !at->sending && at->next_try < next &&
+            is_head_of_lane(outbox, at))
+            next = at->next_try;
+    return next;
+}
+
+void outbox_settle(struct outbox *outbox, struct parcel *parcel,
+                   const struct channel_verdict *verdict, bool is_live, int64_t now_ms,
+                   mono_ns now)
+{
+    double chance = (double)(clock_mono(&clock_system) / 1000 % 1000) / 1000;
+
+    must(parcel->sending && outbox->sending > 0);
+    outbox->sending--;
+    parcel->sending = false;
+    parcel->attempts++;
+    parcel->dirty = true;
+    if (verdict->accepted) {
+        parcel->state = PARCEL_ACCEPTED;
+        parcel->settled_ms = now_ms;
+        parcel->reason[0] = '\0';
+        return;
+    }
+    (void)snprintf(parcel->reason, sizeof parcel->reason, "%.199s", verdict->why.text);
+    if (!is_live && now_ms - parcel->created_ms > OUTBOX_AGE_MAX_MS) {
+        parcel->state = PARCEL_FAILED;
+        parcel->settled_ms = now_ms;
+        return;
+    }
+    parcel->next_try =
+        now + (mono_ns)outbox_delay_ms(parcel->attempts, verdict->recoverable, chance) *
+                  NS_PER_MS;
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    while (outbox->first != NULL) {
+        struct parcel *next = outbox->first->next;
+        parcel_free(outbox->first);
+        outbox->first = next;
+    }
+    outbox->count = 0;
+}

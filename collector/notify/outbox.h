@@ -1,0 +1,103 @@
+/*
+ * outbox.h - what is owed to the outside, until it is accepted there.
+ *
+ *        put (row committed)        2xx / 250
+ *     ----------------------> QUEUED -------> ACCEPTED
+ *                             ^  |
+ *            retry, same id   |  | gave up: all its alerts are over and it is older than
+ *            and same bytes   |  v OUTBOX_AGE_MAX_MS, or its receiver is gone
+ *                             sending -----> FAILED
+ *
+ * A parcel is a message for one integration, already composed.  Its row "outbox/<id>" is
+ * committed before the first byte leaves, in the same write as the group's memory of having said
+ * it.  Sending is a state of memory only: what a kill leaves behind is QUEUED, and goes again at
+ * once under the same id.  Rows that are ACCEPTED or FAILED keep no body; they are the ledger,
+ * for OUTBOX_LEDGER_MS.
+ *
+ * Order: parcels of one lane (group and integration) go one after the other, so that an end is
+ * never told before its beginning.
+ *
+ * Retries: after 0.5 s, then 1.5 times as long each time up to a minute, with a quarter of
+ * jitter; a refusal that another try will hardly change waits OUTBOX_SLOW_MS at once.
+ *
+ *     row   u8 version (1) | u8 state | sized receiver, channel | varint index
+ *           | sized group key | zigzag created, settled | varint attempts | sized reason
+ *           | varint n, n * u64 fingerprints of what fires | sized body
+ *
+ * Thread: the notify loop's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/notify/channel.h"
+#include "collector/notify/dedup.h"
+#include "proto/base/buf.h"
+#include "proto/base/clock.h"
+
+#define OUTBOX_PREFIX       "outbox/"
+#define OUTBOX_AGE_MAX_MS   ((int64_t)24 * 3600 * 1000)
+#define OUTBOX_LEDGER_MS    ((int64_t)7 * 24 * 3600 * 1000)
+#define OUTBOX_RETRY_MIN_MS 500
+#define OUTBOX_RETRY_MAX_MS 60000
+#define OUTBOX_SLOW_MS      300000
+#define OUTBOX_SENDING_MAX  32 /* transfers at once */
+
+enum parcel_state { PARCEL_QUEUED = 1, PARCEL_ACCEPTED = 2, PARCEL_FAILED = 3 };
+
+struct parcel {
+    char id[MESSAGE_ID_BYTES];
+    enum parcel_state state;
+    char *receiver, *channel, *group_key; /* owned */
+    unsigned index;
+    int64_t created_ms, settled_ms;
+    unsigned attempts;
+    char reason[200];           /* of the last failure; empty after none */
+    struct fingerprints firing; /* owned */
+    uint8_t *body;              /* owned */
+    size_t body_size;
+    /* memory only */
+    bool sending;
+    bool dirty; /* its row is to be written */
+    mono_ns next_try;
+    uint64_t lane;
+    struct parcel *next;
+};
+
+/* Copies the names; body and fingerprints are filled by the caller (owned by the parcel). */
+int parcel_new(const char *receiver, const char *channel, unsigned index, const char *group_key,
+               int64_t now_ms, struct parcel **ret_parcel);
+void parcel_free(struct parcel *parcel); /* NULL is allowed */
+void parcel_write(const struct parcel *parcel, struct buf *out);
+/* ERR_CORRUPT, ERR_NOMEM. */
+int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel);
+/* A new id: 44 bits of Unix ms, 20 random bits; ids sort by time. */
+void parcel_make_id(int64_t now_ms, char id[MESSAGE_ID_BYTES]);
+uint64_t parcel_lane(const char *receiver, const char *channel, unsigned index,
+                     const char *group_key);
+
+/* How long to wait after the attempts so far; `chance` in 0..1 is the jitter's. */
+int64_t outbox_delay_ms(unsigned attempts, bool recoverable, double chance);
+
+struct outbox {
+    struct parcel *first; /* ascending by id; QUEUED, or settled but not yet written */
+    size_t count, sending;
+};
+
+/* Takes the parcel.  A newer id goes to the end. */
+void outbox_put(struct outbox *outbox, struct parcel *parcel);
+/* Unlinks and frees the settled parcels whose rows have been written. */
+void outbox_sweep(struct outbox *outbox);
+/* Something is owed in this lane. */
+bool outbox_owes(const struct outbox *outbox, uint64_t lane);
+/* The next parcel to send: oldest of its lane, due, not under way; NULL if there is none or
+ * OUTBOX_SENDING_MAX are under way. */
+struct parcel *outbox_due(struct outbox *outbox, mono_ns now);
+/* When outbox_due() will next have one; UINT64_MAX: not by itself. */
+mono_ns outbox_next_due(const struct outbox *outbox);
+/* The verdict of a try.  `is_live`: something it tells of still fires.  Marks the row dirty. */
+void outbox_settle(struct outbox *outbox, struct parcel *parcel,
+                   const struct channel_verdict *verdict, bool is_live, int64_t now_ms,
+                   mono_ns now);
+void outbox_free(struct outbox *outbox);
