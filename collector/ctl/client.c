@@ -1,0 +1,153 @@
+/* client.c - see ctl.h: one request to the collector, its answer or why there is none. */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/ctl/ctl.h"
+#include "proto/base/buf.h"
+
+#define ANSWER_BYTES_MAX ((size_t)1 << 30)
+#define CONNECT_SECONDS  10L
+
+static size_t on_data(char *data, size_t size, size_t count, void *context)
+{
+    struct buf *answer = context;
+    buf_put(answer, data, size * count);
+    return buf_ok(answer) ? size * count : 0;
+}
+
+/* The URL of a path with its parameters; on the heap. */
+static char *url_of(const struct ctl *ctl, CURL *curl, const char *path,
+                    const struct parameter *parameters, size_t count)
+{
+    struct buf url = {0};
+    size_t size = strlen(ctl->url);
+    while (size > 0 && ctl->url[size - 1] == '/')
+        size--;
+    buf_put(&url, ctl->url, size);
+    buf_put_text(&url, path);
+    char separator = '?';
+    for (size_t i = 0; i < count; i++) {
+        if (parameters[i].value == NULL)
+            continue;
+        char *value = curl_easy_escape(curl, parameters[i].value, 0);
+        buf_printf(&url, "%c%s=%s", separator, parameters[i].name, value != NULL ? value : "");
+        curl_free(value);
+        separator = '&';
+    }
+    char *text = strdup(buf_text(&url));
+    buf_done(&url);
+    return text;
+}
+
+static struct curl_slist *headers_of(const struct ctl *ctl, bool has_body)
+{
+    struct curl_slist *headers = NULL;
+    if (ctl->token != NULL) {
+        struct buf line = {0};
+        buf_printf(&line, "Authorization: Bearer %s", ctl->token);
+        headers = curl_slist_append(headers, buf_text(&line));
+        buf_done(&line);
+    }
+    if (has_body)
+        headers = curl_slist_append(headers, "Content-Type: application/json");
+    return headers;
+}
+
+static void print_notes(const json_t *root, const char *kind)
+{
+    size_t index;
+    json_t *note;
+    json_array_foreach(json_object_get(root, kind), index, note)
+    {
+        fprintf(stderr, "fengsuictl: %s\n", json_string_value(note));
+    }
+}
+
+/* Turns a body into data, or a message. */
+static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
+                       json_t **ret_data)
+{
+    json_error_t error;
+    json_t *root = json_loadb((const char *)answer->data, answer->size, 0, &error);
+    json_t *data = json_object_get(root, "data");
+    const char *message = json_string_value(json_object_get(root, "error"));
+    int code = EXIT_FINE;
+    if (message != NULL) {
+        fprintf(stderr, "fengsuictl: %s\n", message);
+        code = EXIT_FAILED;
+    } else if (status == 401 || status == 403) {
+        fprintf(stderr, "fengsuictl: %s\n",
+                SAY(ctl, "not allowed: give a token with --token or FENGSUI_TOKEN",
+                    "没有权限：请用 --token 或 FENGSUI_TOKEN 给出令牌"));
+        code = EXIT_FAILED;
+    } else if (data == NULL || status / 100 != 2) {
+        fprintf(stderr,
+                SAY(ctl, "fengsuictl: %s answered %ld, which is no collector's answer\n",
+                    "fengsuictl：%s 回答 %ld，不像是采集器\n"),
+                ctl->url, status);
+        code = EXIT_FAILED;
+    } else if (ctl->json) {
+        printf("%s\n", buf_text(answer));
+    } else {
+        print_notes(root, "warnings");
+        print_notes(root, "infos");
+        *ret_data = json_incref(data);
+    }
+    json_decref(root);
+    return code;
+}
+
+static int request(const struct ctl *ctl, const char *path, const struct parameter *parameters,
+                   size_t count, const char *body, json_t **ret_data)
+{
+    *ret_data = NULL;
+    CURL *curl = curl_easy_init();
+    if (curl == NULL)
+        return EXIT_FAILED;
+    struct buf answer;
+    buf_init(&answer, ANSWER_BYTES_MAX);
+    char *url = url_of(ctl, curl, path, parameters, count);
+    struct curl_slist *headers = headers_of(ctl, body != NULL);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+    curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    if (ctl->ca_file != NULL)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, ctl->ca_file);
+    if (body != NULL)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    int code = EXIT_FAILED;
+    CURLcode result = curl_easy_perform(curl);
+    if (result != CURLE_OK) {
+        fprintf(stderr, "fengsuictl: %s: %s\n", ctl->url, curl_easy_strerror(result));
+    } else {
+        long status = 0;
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        code = read_answer(ctl, &answer, status, ret_data);
+    }
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+    free(url);
+    buf_done(&answer);
+    return code;
+}
+
+int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
+               size_t count, json_t **ret_data)
+{
+    return request(ctl, path, parameters, count, NULL, ret_data);
+}
+
+int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data)
+{
+    char *text = json_dumps(body, JSON_COMPACT);
+    int code = text != NULL ? request(ctl, path, NULL, 0, text, ret_data) : EXIT_FAILED;
+    free(text);
+    return code;
+}

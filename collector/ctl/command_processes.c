@@ -1,0 +1,81 @@
+/* command_processes.c - what was eating a host: its process table at a time. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/ctl/ctl.h"
+#include "collector/ctl/table.h"
+#include "collector/ctl/values.h"
+#include "proto/base/clock.h"
+
+static void print_processes(const struct ctl *ctl, const json_t *data)
+{
+    struct table table;
+    struct values values = {.next = 0};
+    size_t index;
+    json_t *row;
+    printf(SAY(ctl, "%s at %s, %s processes\n", "%s，%s，共 %s 个进程\n"),
+           value_text(&values, data, "instance"),
+           value_time(&values, value_integer(data, "timeMs")),
+           value_text(&values, data, "processCount"));
+    table_init(&table, 7);
+    table_row(&table, (const char *[]){"PID", SAY(ctl, "USER", "用户"), "CPU %",
+                                       SAY(ctl, "MEMORY", "内存"), SAY(ctl, "READ/s", "读/秒"),
+                                       SAY(ctl, "WRITE/s", "写/秒"),
+                                       SAY(ctl, "COMMAND", "命令行")});
+    json_array_foreach(json_object_get(data, "processes"), index, row)
+    {
+        char cpu[32];
+        const char *command = value_text(&values, row, "commandLine");
+        snprintf(cpu, sizeof cpu, "%.1f", 100 * json_number_value(json_object_get(row, "cpu")));
+        table_row(
+            &table,
+            (const char *[]){
+                value_text(&values, row, "pid"), value_text(&values, row, "user"), cpu,
+                value_bytes(&values, (double)value_integer(row, "residentBytes")),
+                value_bytes(&values,
+                            json_number_value(json_object_get(row, "readBytesPerSecond"))),
+                value_bytes(&values,
+                            json_number_value(json_object_get(row, "writeBytesPerSecond"))),
+                *command != '\0' ? command : value_text(&values, row, "name")});
+    }
+    table_print(&table);
+}
+
+static int run_processes(struct ctl *ctl, int count, char **arguments)
+{
+    const char *at = NULL;
+    int left = 0;
+    const struct flag flags[] = {{"--at", FLAG_TEXT, &at}};
+    int code = args_parse(ctl, &command_processes, count, arguments, flags, 1, &left);
+    if (code != EXIT_FINE)
+        return code < 0 ? EXIT_FINE : code;
+    if (left != 1) {
+        fprintf(stderr, "fengsuictl: %s\n",
+                SAY(ctl, "processes takes the name of one host", "processes 需要一台主机的名字"));
+        return EXIT_USAGE;
+    }
+    char *time = at != NULL ? args_time(at, clock_unix_ms(&clock_system)) : NULL;
+    const struct parameter parameters[] = {{"instance", arguments[0]}, {"time", time}};
+    json_t *data = NULL;
+    code = client_get(ctl, "/api/fengsui/v1/processes", parameters, 2, &data);
+    if (data != NULL)
+        print_processes(ctl, data);
+    json_decref(data);
+    free(time);
+    return code;
+}
+
+const struct command command_processes = {
+    .name = "processes",
+    .run = run_processes,
+    .summary_english = "the largest processes of a host, now or then",
+    .summary_chinese = "某主机某时刻占用最多的进程",
+    .help_english = "fengsuictl processes HOST: what was eating this host.\n\n"
+                    "  fengsuictl processes web-01\n"
+                    "  fengsuictl processes web-01 --at 2h\n"
+                    "  fengsuictl processes db-02 --at 2026-03-01T02:13:00+08:00",
+    .help_chinese = "fengsuictl processes 主机：当时是谁占用了资源。\n\n"
+                    "  fengsuictl processes web-01\n"
+                    "  fengsuictl processes web-01 --at 2h\n"
+                    "  fengsuictl processes db-02 --at 2026-03-01T02:13:00+08:00",
+};

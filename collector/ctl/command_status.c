@@ -1,0 +1,134 @@
+/* command_status.c - is everything well: status, alerts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/ctl/ctl.h"
+#include "collector/ctl/table.h"
+#include "collector/ctl/values.h"
+
+static void line(const char *name, const char *value)
+{
+    printf("%s%*s%s\n", name, (int)(text_width(name) < 18 ? 18 - text_width(name) : 1), "",
+           value);
+}
+
+static void print_status(const struct ctl *ctl, const json_t *data)
+{
+    struct values values = {.next = 0};
+    const json_t *probes = json_object_get(data, "probes");
+    const json_t *store = json_object_get(data, "store");
+    const json_t *alerts = json_object_get(data, "alerts");
+    const json_t *notices = json_object_get(data, "notifications");
+    char text[256];
+    bool is_ready = json_is_true(json_object_get(data, "ready"));
+    line(SAY(ctl, "Collector", "采集器"), value_text(&values, data, "version"));
+    line(SAY(ctl, "State", "状态"),
+         is_ready ? SAY(ctl, "ready", "就绪")
+                  : json_is_true(json_object_get(store, "full"))
+                        ? value_text(&values, store, "fullReason")
+                        : SAY(ctl, "not ready", "未就绪"));
+    line(SAY(ctl, "Started", "启动于"), value_text(&values, data, "startTime"));
+    snprintf(text, sizeof text,
+             SAY(ctl, "%s up, %s silent, %s waiting, %s pending",
+                 "正常 %s，失联 %s，等待 %s，待批准 %s"),
+             value_text(&values, probes, "up"), value_text(&values, probes, "silent"),
+             value_text(&values, probes, "waiting"), value_text(&values, probes, "pending"));
+    line(SAY(ctl, "Probes", "探针"), text);
+    line(SAY(ctl, "Series", "序列"), value_text(&values, store, "series"));
+    line(SAY(ctl, "Disk", "磁盘占用"),
+         value_bytes(&values, (double)value_integer(store, "diskBytes")));
+    snprintf(text, sizeof text,
+             SAY(ctl, "%s firing, %s pending (%s rules)", "触发 %s，待定 %s（规则 %s 条）"),
+             value_text(&values, alerts, "firing"), value_text(&values, alerts, "pending"),
+             value_text(&values, alerts, "rules"));
+    line(SAY(ctl, "Alerts", "告警"), text);
+    snprintf(text, sizeof text,
+             SAY(ctl, "%s sent, %s waiting, %s failed", "已发 %s，待发 %s，失败 %s"),
+             value_text(&values, notices, "sent"), value_text(&values, notices, "waiting"),
+             value_text(&values, notices, "failed"));
+    line(SAY(ctl, "Notifications", "通知"), text);
+}
+
+static int run_status(struct ctl *ctl, int count, char **arguments)
+{
+    int left = 0;
+    int code = args_parse(ctl, &command_status, count, arguments, NULL, 0, &left);
+    if (code != EXIT_FINE)
+        return code < 0 ? EXIT_FINE : code;
+    json_t *data = NULL;
+    code = client_get(ctl, "/api/fengsui/v1/status", NULL, 0, &data);
+    bool is_ready = data == NULL || json_is_true(json_object_get(data, "ready"));
+    if (data != NULL)
+        print_status(ctl, data);
+    json_decref(data);
+    return code != EXIT_FINE ? code : is_ready ? EXIT_FINE : EXIT_FAILED;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .run = run_status,
+    .summary_english = "is everything well",
+    .summary_chinese = "整体状况",
+    .help_english = "fengsuictl status: the collector, its probes, its store and its alerts on one "
+                    "screen.\nFails (exit code 1) while the collector is not ready.\n\n"
+                    "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
+    .help_chinese = "fengsuictl status：采集器、探针、存储、告警的概况。\n"
+                    "采集器未就绪时退出码为 1。\n\n"
+                    "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
+};
+
+static void print_alerts(const struct ctl *ctl, const json_t *alerts)
+{
+    struct table table;
+    struct values values = {.next = 0};
+    size_t index;
+    json_t *alert;
+    table_init(&table, 5);
+    table_row(&table, (const char *[]){SAY(ctl, "STATE", "状态"), SAY(ctl, "ALERT", "告警"),
+                                       SAY(ctl, "INSTANCE", "主机"), SAY(ctl, "SINCE", "开始"),
+                                       SAY(ctl, "SUMMARY", "摘要")});
+    json_array_foreach(alerts, index, alert)
+    {
+        const json_t *labels = json_object_get(alert, "labels");
+        const json_t *notes = json_object_get(alert, "annotations");
+        const char *state = value_text(&values, alert, "state");
+        if (ctl->chinese)
+            state = strcmp(state, "firing") == 0 ? "触发" : "待定";
+        table_row(&table,
+                  (const char *[]){state, value_text(&values, labels, "alertname"),
+                                   value_text(&values, labels, "instance"),
+                                   value_text(&values, alert, "activeAt"),
+                                   value_text(&values, notes, "summary")});
+    }
+    if (json_array_size(alerts) == 0)
+        printf("%s\n", SAY(ctl, "no alerts", "没有告警"));
+    else
+        table_print(&table);
+}
+
+static int run_alerts(struct ctl *ctl, int count, char **arguments)
+{
+    int left = 0;
+    int code = args_parse(ctl, &command_alerts, count, arguments, NULL, 0, &left);
+    if (code != EXIT_FINE)
+        return code < 0 ? EXIT_FINE : code;
+    json_t *data = NULL;
+    code = client_get(ctl, "/api/v1/alerts", NULL, 0, &data);
+    if (data != NULL)
+        print_alerts(ctl, json_object_get(data, "alerts"));
+    json_decref(data);
+    return code;
+}
+
+const struct command command_alerts = {
+    .name = "alerts",
+    .run = run_alerts,
+    .summary_english = "alerts that fire or are about to",
+    .summary_chinese = "正在触发和待定的告警",
+    .help_english = "fengsuictl alerts: every alert that fires or waits for its \"for\".\n\n"
+                    "  fengsuictl alerts\n"
+                    "  fengsuictl alerts --json | jq '.data.alerts[].labels'",
+    .help_chinese = "fengsuictl alerts：所有触发中的、以及等待 for 时长的告警。\n\n"
+                    "  fengsuictl alerts\n"
+                    "  fengsuictl alerts --json | jq '.data.alerts[].labels'",
+};
