@@ -49,7 +49,7 @@ struct field {
     bool is_available;
     struct metric metric;
     char name[sizeof NAME_PREFIX + FIELD_BYTES_MAX + sizeof UNIT_SUFFIX];
-    char help[sizeof HELP_PREFIX + FIELD_BYTES_MAX + sizeof UNIT_SUFFIX];
+    char help[sizeof HELP_PREFIX + FIELD_BYTES_MAX + sizeof UNIT_SUFFIX + 1];
 };
 
 struct memory_state {
@@ -98,7 +98,7 @@ static void field_register(struct field *field, struct bytes key, bool is_kb,
     int size = (int)field_name(key, name);
     const char *unit = is_kb ? UNIT_SUFFIX : "";
     snprintf(field->name, sizeof field->name, "%s%.*s%s", NAME_PREFIX, size, name, unit);
-    snprintf(field->help, sizeof field->help, "%s%.*s%s", HELP_PREFIX, size, name, unit);
+    snprintf(field->help, sizeof field->help, "%s%.*s%s.", HELP_PREFIX, size, name, unit);
     field->metric = (struct metric){field->name, METRIC_GAUGE, field->help, NULL};
     field->handle = series_plain(out, &field->metric);
     field->part = -1;

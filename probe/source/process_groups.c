@@ -184,7 +184,9 @@ static void emit_gauges(const struct process_groups *groups, struct process_grou
         put(group, GROUP_RUNNING + i, group->states[i], out);
     if (group->procs > 0)
         put(group, GROUP_OLDEST,
-            groups->boot_seconds + (double)group->oldest_start_ticks / PROCESS_USER_HZ, out);
+            groups->boot_seconds +
+                (double)(group->oldest_start_ticks / (uint64_t)PROCESS_USER_HZ),
+            out); /* whole seconds, as process-exporter has them */
     if (group->pending_light == 0 && group->swap_known > 0)
         put(group, GROUP_SWAPPED, (double)group->swap_kb * BYTES_A_KB, out);
     if (group->pending_heavy == 0 && group->pss_known > 0) {
