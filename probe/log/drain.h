@@ -1,0 +1,54 @@
+/*
+ * drain.h - from a tail to the tick: read, cut, decode, judge, hand over.
+ *
+ * The buffers are shared by all files, so that memory does not grow with their number:
+ *
+ *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB --> emitter_log()
+ *
+ * What the tick has no room for stays in the file: the position moves only past what was handed
+ * over, and counters count a line when it leaves, so nothing is counted twice.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe/emitter.h"
+#include "probe/log/settings.h"
+#include "probe/log/severity.h"
+#include "probe/log/tail.h"
+
+/* A multi-line event is complete when nothing followed it for this long. */
+#define LOG_EVENT_IDLE_MS 3000
+/* Read from one file in one turn, so that a busy one does not starve the others. */
+#define LOG_TURN_BYTES ((size_t)1 << 20)
+
+/* What a path's files had in them; since the probe's start. */
+struct log_tally {
+    uint64_t lines[SEVERITY_COUNT];
+    uint64_t matches[LOG_PATTERNS_MAX];
+    uint64_t dropped_rate;  /* lines over the rate limit */
+    uint64_t decode_errors; /* lines with something that did not decode */
+    uint64_t cut;           /* lines or events that were too long */
+};
+
+/* A path's account: the tally, and the rate limit's bucket. */
+struct log_account {
+    const struct log_settings *settings;
+    struct bytes path; /* as the collector sees it */
+    struct log_tally tally;
+    double tokens;       /* lines that may pass now */
+    int64_t refilled_ms; /* 0: never */
+    int64_t last_line_ms;
+};
+
+struct drain;
+
+int drain_new(struct drain **ret_drain);
+void drain_free(struct drain *drain); /* NULL is allowed */
+
+/* Hands over what the tail has.  `is_last`: an unterminated line at the end is a line.
+ * *ret_is_empty: the end of the file was reached.  ERR_AGAIN: the tick is full; ERR_IO. */
+int drain_tail(struct drain *drain, struct tail *tail, struct log_account *account,
+               bool is_last, int64_t now_ms, struct emitter *out, bool *ret_is_empty);

@@ -1,0 +1,398 @@
+/*
+ * log.c - see log.h.
+ *
+ *   a tick:  for each watch, beginning with another one each time: watch_collect()
+ *            scan the globs, at most every SCAN_MS; new paths become watches and are read at
+ * once
+ *
+ * Rotations are followed before the globs are scanned: a renamed file is then known under its
+ * identity when the scan meets its new name, and is not taken for a new one.
+ */
+#include "probe/log/log.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/log/drain.h"
+#include "probe/log/settings.h"
+#include "probe/log/siblings.h"
+#include "probe/log/watch.h"
+#include "probe/source/series.h"
+#include "proto/base/error.h"
+
+#define INTERVAL_MS 1000
+#define SCAN_MS     1000
+#define MET_MAX     ((size_t)4096) /* matched files; the rest is counted as excess */
+#define NOTE_PREFIX "log/"
+
+enum { FILES, EXCESS, UNREADABLE, GAUGES };
+
+static const struct metric gauges[GAUGES] = {
+    {"logwatch_files", METRIC_GAUGE, "Log files that are tailed.", NULL},
+    {"logwatch_files_excess", METRIC_GAUGE, "Matching log files above the limit, not read.",
+     NULL},
+    {"logwatch_files_unreadable", METRIC_GAUGE, "Matching log files that cannot be read.",
+     NULL},
+};
+
+struct log_state {
+    struct log_settings_list settings;
+    struct drain *drain;
+    struct watch *watches[LOG_WATCHES_MAX];
+    size_t count;
+    size_t next_turn; /* whose turn it is to be first */
+    uint64_t next_order;
+    bool has_scanned;
+    bool has_more;
+    int64_t scanned_ms;
+    size_t excess;
+    series_handle gauges[GAUGES];
+    /* of a scan */
+    struct identity *met;
+    size_t met_count;
+    size_t met_room;
+};
+
+static int log_configure(void *state, struct config *config, const struct config_node *node,
+                         struct diagnosis *why)
+{
+    struct log_state *log = state;
+    return log_settings_read(&log->settings, config, node, why);
+}
+
+int log_source_add(void *state, const char *glob, struct diagnosis *why)
+{
+    struct log_state *log = state;
+    return log_settings_add(&log->settings, glob, why);
+}
+
+bool log_source_is_idle(const void *state)
+{
+    const struct log_state *log = state;
+    return log->settings.count == 0;
+}
+
+bool log_source_has_more(const void *state)
+{
+    const struct log_state *log = state;
+    return log->has_more;
+}
+
+static bool is_known(void *context, const struct identity *identity, int fd)
+{
+    const struct log_state *log = context;
+    for (size_t i = 0; i < log->count; i++)
+        if (watch_knows(log->watches[i], identity, fd))
+            return true;
+    return false;
+}
+
+static struct watch *find_watch(const struct log_state *log, const char *path)
+{
+    for (size_t i = 0; i < log->count; i++)
+        if (strcmp(log->watches[i]->path, path) == 0)
+            return log->watches[i];
+    return NULL;
+}
+
+/* Length of the root's prefix: nothing for the live root. */
+static size_t root_bytes_of(const struct source_env *env)
+{
+    size_t size = strlen(env->rootfs);
+    while (size > 0 && env->rootfs[size - 1] == '/')
+        size--;
+    return size;
+}
+
+static int add_watch(struct log_state *log, const char *path, size_t root_bytes,
+                     const struct log_settings *settings, struct watch **ret_watch)
+{
+    if (log->count == LOG_WATCHES_MAX)
+        return ERR_LIMIT;
+    int error = watch_new(path, root_bytes, settings, ret_watch);
+    if (error == 0)
+        log->watches[log->count++] = *ret_watch;
+    return error;
+}
+
+/* ---- start: what an earlier run left ---------------------------------------------------- */
+
+struct remembered {
+    struct tail_position position;
+    char *path; /* with the root's prefix */
+};
+
+static int by_order(const void *a, const void *b)
+{
+    const struct remembered *left = a;
+    const struct remembered *right = b;
+    return left->position.order < right->position.order
+               ? -1
+               : left->position.order > right->position.order;
+}
+
+static char *join(const struct source_env *env, size_t root_bytes, const char *path,
+                  size_t path_size)
+{
+    char *joined = malloc(root_bytes + path_size + 1);
+    if (joined == NULL)
+        return NULL;
+    memcpy(joined, env->rootfs, root_bytes);
+    memcpy(joined + root_bytes, path, path_size);
+    joined[root_bytes + path_size] = '\0';
+    return joined;
+}
+
+/* Reads our notes; *ret_list is the caller's.  Notes that do not parse are forgotten. */
+static int read_notes(const struct source_env *env, struct emitter *out,
+                      struct remembered **ret_list, size_t *ret_count)
+{
+    struct remembered *list = NULL;
+    size_t count = 0;
+    struct bytes key;
+    struct bytes value;
+    *ret_list = NULL;
+    *ret_count = 0;
+    for (size_t i = 0; emitter_noted(out, i, &key, &value); i++) {
+        struct tail_position position;
+        struct bytes path;
+        if (key.size < strlen(NOTE_PREFIX) ||
+            memcmp(key.data, NOTE_PREFIX, strlen(NOTE_PREFIX)) != 0 ||
+            tail_note_read(value, &position, &path) != 0)
+            continue;
+        struct remembered *grown = realloc(list, (count + 1) * sizeof *list);
+        if (grown != NULL)
+            list = grown;
+        char *joined = join(env, root_bytes_of(env), (const char *)path.data, path.size);
+        if (grown == NULL || joined == NULL) {
+            free(joined);
+            *ret_list = list;
+            *ret_count = count;
+            return ERR_NOMEM;
+        }
+        list[count++] = (struct remembered){position, joined};
+    }
+    if (count > 0)
+        qsort(list, count, sizeof *list, by_order);
+    *ret_list = list;
+    *ret_count = count;
+    return 0;
+}
+
+static int resume_one(struct log_state *log, const struct source_env *env,
+                      const struct remembered *one, struct emitter *out)
+{
+    size_t root_bytes = root_bytes_of(env);
+    char key[TAIL_KEY_BYTES];
+    const struct log_settings *settings =
+        log_settings_for(&log->settings, one->path + root_bytes);
+    if (one->position.order >= log->next_order)
+        log->next_order = one->position.order + 1;
+    if (settings == NULL) {
+        /* No longer asked for: should it be again, it is a new file. */
+        (void)emitter_note(out, tail_note_key(&one->position.identity, key),
+                           (struct bytes){NULL, 0});
+        return 0;
+    }
+    struct watch *watch = find_watch(log, one->path);
+    int error = 0;
+    if (watch == NULL)
+        error = add_watch(log, one->path, root_bytes, settings, &watch);
+    if (error == 0)
+        error = watch_resume(watch, &one->position, env->now_ms);
+    return error == ERR_LIMIT ? 0 : error;
+}
+
+static int log_start(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct log_state *log = state;
+    struct remembered *list;
+    size_t count;
+    if (log_source_is_idle(state))
+        return ERR_NOTFOUND;
+    int error = drain_new(&log->drain);
+    if (error != 0)
+        return error;
+    log->next_order = 1; /* 0 is for copies */
+    for (size_t i = 0; i < GAUGES; i++)
+        log->gauges[i] = series_plain(out, &gauges[i]);
+    error = read_notes(env, out, &list, &count);
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = resume_one(log, env, &list[i], out);
+    for (size_t i = 0; i < count; i++)
+        free(list[i].path);
+    free(list);
+    return error;
+}
+
+/* ---- the globs -------------------------------------------------------------------------- */
+
+static void meet(struct log_state *log, const struct identity *identity)
+{
+    if (log->met_count == log->met_room) {
+        size_t room = log->met_room == 0 ? 64 : log->met_room * 2;
+        struct identity *grown = realloc(log->met, room * sizeof *grown);
+        if (grown == NULL)
+            return; /* a finished file is forgotten too early: it may be read again */
+        log->met = grown;
+        log->met_room = room;
+    }
+    log->met[log->met_count++] = *identity;
+}
+
+static bool is_met(void *context, const struct identity *identity)
+{
+    const struct log_state *log = context;
+    for (size_t i = 0; i < log->met_count; i++)
+        if (identity_equal(&log->met[i], identity))
+            return true;
+    return false;
+}
+
+/* Is the file at this path nothing new: one of ours under another name, or a copy of one? */
+static bool is_ours(struct log_state *log, const struct watch_env *shared, const char *path)
+{
+    struct sibling file;
+    if (sibling_open_path(path, &file) != 0)
+        return false;
+    bool ours = is_known(log, &file.facts.identity, file.fd);
+    for (size_t i = 0; i < log->count && !ours; i++)
+        ours = watch_takes_copy(log->watches[i], shared, path, &file);
+    (void)close(file.fd);
+    return ours;
+}
+
+/* A path that a glob gave. */
+static void look_at_path(struct log_state *log, const struct watch_env *shared,
+                         const char *path, size_t root_bytes,
+                         const struct log_settings *settings)
+{
+    struct file_facts facts;
+    struct watch *watch;
+    if (sibling_is_compressed(path) || facts_of_path(path, &facts) != 0 || !facts.is_regular)
+        return;
+    if (log->met_count < MET_MAX)
+        meet(log, &facts.identity);
+    if (find_watch(log, path) != NULL || is_ours(log, shared, path))
+        return;
+    if (add_watch(log, path, root_bytes, settings, &watch) != 0) {
+        log->excess++;
+        return;
+    }
+    watch_open(watch, shared, settings->from_end && !log->has_scanned);
+    if (watch_collect(watch, shared) != 0)
+        log->has_more = true;
+}
+
+static void scan_glob(struct log_state *log, const struct source_env *env,
+                      const struct watch_env *shared, const struct log_settings *settings)
+{
+    size_t root_bytes = root_bytes_of(env);
+    char *pattern = join(env, root_bytes, settings->glob, strlen(settings->glob));
+    glob_t found = {0};
+    if (pattern == NULL)
+        return;
+    /* A folder that is missing or closed to us matches nothing now, and is looked at again. */
+    if (glob(pattern, 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            look_at_path(log, shared, found.gl_pathv[i], root_bytes, settings);
+    globfree(&found);
+    free(pattern);
+}
+
+/* Drops watches whose files are all gone or forgotten. */
+static void forget(struct log_state *log, const struct watch_env *shared)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < log->count; i++)
+        watch_forget(log->watches[i], shared, is_met, log);
+    for (size_t i = 0; i < log->count; i++) {
+        struct watch *watch = log->watches[i];
+        struct file_facts facts;
+        if (watch_is_over(watch) && facts_of_path(watch->path, &facts) == ERR_NOTFOUND) {
+            watch_end(watch, shared->out);
+            watch_free(watch);
+        } else {
+            log->watches[kept++] = watch;
+        }
+    }
+    log->count = kept;
+}
+
+static void scan(struct log_state *log, const struct source_env *env,
+                 const struct watch_env *shared)
+{
+    log->met_count = 0;
+    log->excess = 0;
+    for (size_t i = 0; i < log->settings.count; i++)
+        scan_glob(log, env, shared, &log->settings.items[i]);
+    forget(log, shared);
+    log->has_scanned = true;
+    log->scanned_ms = env->now_ms;
+}
+
+/* ---- a tick ----------------------------------------------------------------------------- */
+
+static void emit_gauges(const struct log_state *log, struct emitter *out)
+{
+    size_t unreadable = 0;
+    for (size_t i = 0; i < log->count; i++)
+        unreadable +=
+            log->watches[i]->last_error != 0 && log->watches[i]->last_error != ERR_NOTFOUND;
+    emit(out, log->gauges[FILES], (double)(log->count - unreadable));
+    emit(out, log->gauges[EXCESS], (double)log->excess);
+    emit(out, log->gauges[UNREADABLE], (double)unreadable);
+}
+
+static int log_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct log_state *log = state;
+    struct watch_env shared = {.drain = log->drain,
+                               .out = out,
+                               .now_ms = env->now_ms,
+                               .next_order = &log->next_order,
+                               .is_known = is_known,
+                               .context = log};
+    size_t count = log->count;
+    log->has_more = false;
+    /* After a full tick the one that filled it comes last. */
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (log->next_turn + i) % count;
+        if (watch_collect(log->watches[at], &shared) != 0 && !log->has_more) {
+            log->has_more = true;
+            log->next_turn = (at + 1) % count;
+        }
+    }
+    if (!log->has_more && count > 0)
+        log->next_turn = (log->next_turn + 1) % count;
+    if (!log->has_scanned || env->now_ms - log->scanned_ms >= SCAN_MS ||
+        env->now_ms < log->scanned_ms)
+        scan(log, env, &shared);
+    emit_gauges(log, out);
+    return 0;
+}
+
+static void log_stop(void *state)
+{
+    struct log_state *log = state;
+    for (size_t i = 0; i < log->count; i++)
+        watch_free(log->watches[i]);
+    log->count = 0;
+    drain_free(log->drain);
+    free(log->met);
+    log_settings_done(&log->settings);
+    *log = (struct log_state){0};
+}
+
+const struct source source_log = {
+    .name = "log",
+    .summary = "lines of log files, and what they say counted",
+    .state_bytes = sizeof(struct log_state),
+    .interval_ms = INTERVAL_MS,
+    .configure = log_configure,
+    .start = log_start,
+    .collect = log_collect,
+    .stop = log_stop,
+};

@@ -1,0 +1,41 @@
+/*
+ * log.h - log files as a source: every line once, in order, and what they say counted.
+ *
+ *     probe.yml   logs: [{path: ...}, ...]   the node for configure(): a list, or one entry
+ *     --log GLOB                             log_source_add(), between configure() and start()
+ *
+ * Each collect() follows rotations, hands new lines to emitter_log() and writes positions as
+ * notes ("log/..."), so that lines and the position behind them are one record of the spool.
+ * Lines that a tick has no room for stay in their files until the next.  log_source_has_more()
+ * tells the scheduler that a tick right away would find some.
+ *
+ * Its own interval is short: new lines are what somebody waits for.  Counters that stand still
+ * are told every WATCH_TELL_MS only.
+ *
+ * Metrics, by file: logwatch_lines_total{severity}, logwatch_pattern_matches_total{pattern},
+ * logwatch_dropped_lines_total{reason}, logwatch_decode_errors_total, logwatch_cut_lines_total,
+ * logwatch_truncations_total, logwatch_rotations_total, logwatch_lost_files_total,
+ * logwatch_read_lag_bytes, logwatch_last_line_timestamp_seconds,
+ * logwatch_expected_max_silence_seconds; of all: logwatch_files, logwatch_files_excess,
+ * logwatch_files_unreadable.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "probe/source/source.h"
+#include "proto/base/diagnosis.h"
+
+#define LOG_WATCHES_MAX 256 /* paths; those past it are counted, not read */
+
+extern const struct source source_log;
+
+/* One more glob, with the defaults.  `state` is the source's.  ERR_INVALID, ERR_LIMIT,
+ * ERR_NOMEM. */
+int log_source_add(void *state, const char *glob, struct diagnosis *why);
+
+/* Nothing to tail is configured: the source need not run. */
+bool log_source_is_idle(const void *state);
+
+/* The last collect() left lines behind for want of room. */
+bool log_source_has_more(const void *state);

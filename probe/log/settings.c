@@ -1,0 +1,246 @@
+/*
+ * settings.c - see settings.h.
+ */
+#include "probe/log/settings.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/config.h"
+#include "proto/base/error.h"
+
+/* An entry as the configuration has it. */
+struct entry {
+    const char *path;
+    const char *encoding;
+    const char *multiline;
+    const char *from;
+    double rate_limit;
+    int64_t max_silence_ms;
+    const struct config_node *patterns;
+};
+
+static const char *const starts[] = {"beginning", "end", NULL};
+
+#define SILENCE_MAX_MS ((int64_t)366 * 86400 * 1000)
+
+static const struct config_option options[] = {
+    {.key = "path",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, path),
+     .required = true,
+     .help = "absolute path or glob of the files"},
+    {.key = "encoding",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, encoding),
+     .fallback = "auto",
+     .choices = log_encoding_names,
+     .help = "what the bytes are"},
+    {.key = "multiline",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, multiline),
+     .help = "an event begins with a line that matches"},
+    {.key = "from",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, from),
+     .fallback = "beginning",
+     .choices = starts,
+     .help = "where to begin in files that were there before the probe"},
+    {.key = "rate_limit",
+     .type = CONFIG_NUMBER,
+     .offset = offsetof(struct entry, rate_limit),
+     .help = "lines a second; more are counted and dropped, errors never"},
+    {.key = "max_silence",
+     .type = CONFIG_DURATION,
+     .offset = offsetof(struct entry, max_silence_ms),
+     .min = 1000,
+     .max = SILENCE_MAX_MS,
+     .help = "exported beside the time of the last line"},
+    {.key = "patterns",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct entry, patterns),
+     .help = "what to count: a list of {name, regex}"},
+};
+
+struct pattern_entry {
+    const char *name;
+    const char *regex;
+};
+
+static const struct config_option pattern_options[] = {
+    {.key = "name",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct pattern_entry, name),
+     .required = true,
+     .help = "value of the label pattern"},
+    {.key = "regex",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct pattern_entry, regex),
+     .required = true,
+     .help = "Perl's syntax, matches anywhere in the line"},
+};
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+static int compile(struct config *config, const struct config_node *node, const char *regex,
+                   struct pattern **ret_pattern, struct diagnosis *why)
+{
+    struct diagnosis reason = {{0}};
+    int error = pattern_new(regex, ret_pattern, &reason);
+    if (error == 0 || error == ERR_NOMEM)
+        return error;
+    return config_complain(config, node, why, "%s", reason.text);
+}
+
+static int read_pattern(struct log_settings *settings, struct config *config,
+                        const struct config_node *node, struct diagnosis *why)
+{
+    struct pattern_entry entry = {0};
+    int error = config_read(config, node, "patterns", pattern_options, COUNT(pattern_options),
+                            &entry, why);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < settings->pattern_count; i++)
+        if (strcmp(settings->patterns[i].name, entry.name) == 0)
+            return config_complain(config, node, why, "there are two patterns named \"%s\"",
+                                   entry.name);
+    struct log_pattern *pattern = &settings->patterns[settings->pattern_count];
+    error = compile(config, node, entry.regex, &pattern->pattern, why);
+    if (error != 0)
+        return error;
+    settings->pattern_count++;
+    pattern->name = strdup(entry.name);
+    return pattern->name == NULL ? ERR_NOMEM : 0;
+}
+
+static int read_patterns(struct log_settings *settings, struct config *config,
+                         const struct config_node *node, struct diagnosis *why)
+{
+    if (node == NULL)
+        return 0;
+    if (node->kind != CONFIG_LIST)
+        return config_complain(config, node, why, "patterns must be a list of {name, regex}");
+    if (node->count > LOG_PATTERNS_MAX)
+        return config_complain(config, node, why, "more than %d patterns", LOG_PATTERNS_MAX);
+    settings->patterns = calloc(node->count + 1, sizeof *settings->patterns);
+    if (settings->patterns == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < node->count; i++) {
+        int error = read_pattern(settings, config, node->children[i], why);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int check_encoding(enum log_encoding encoding, struct config *config,
+                          const struct config_node *node, struct diagnosis *why)
+{
+    struct decoder *decoder;
+    int error = decoder_new(&decoder);
+    if (error != 0)
+        return error;
+    bool can = decoder_can(decoder, encoding);
+    decoder_free(decoder);
+    return can ? 0
+               : config_complain(config, node, why,
+                                 "this host's C library cannot read GB18030 (its gconv "
+                                 "modules are missing)");
+}
+
+static struct log_settings *append(struct log_settings_list *list)
+{
+    struct log_settings *grown = realloc(list->items, (list->count + 1) * sizeof *list->items);
+    if (grown == NULL)
+        return NULL;
+    list->items = grown;
+    grown[list->count] = (struct log_settings){0};
+    return &grown[list->count++];
+}
+
+static int read_entry(struct log_settings_list *list, struct config *config,
+                      const struct config_node *node, struct diagnosis *why)
+{
+    struct entry entry = {0};
+    int error = config_read(config, node, "logs", options, COUNT(options), &entry, why);
+    if (error != 0)
+        return error;
+    if (entry.path[0] != '/')
+        return config_complain(config, node, why, "path \"%s\" is not absolute", entry.path);
+    if (!(entry.rate_limit >= 0 && entry.rate_limit <= 1e9))
+        return config_complain(config, node, why, "rate_limit must be 0..1e9 lines a second");
+    struct log_settings *settings = append(list);
+    if (settings == NULL)
+        return ERR_NOMEM;
+    settings->from_end = strcmp(entry.from, "end") == 0;
+    settings->rate_limit = entry.rate_limit;
+    settings->max_silence_ms = entry.max_silence_ms;
+    settings->glob = strdup(entry.path);
+    if (settings->glob == NULL)
+        return ERR_NOMEM;
+    if (!log_encoding_named(entry.encoding, &settings->encoding))
+        return config_complain(config, node, why, "unknown encoding \"%s\"", entry.encoding);
+    error = check_encoding(settings->encoding, config, node, why);
+    if (error == 0 && entry.multiline != NULL)
+        error = compile(config, node, entry.multiline, &settings->first_line, why);
+    if (error == 0)
+        error = read_patterns(settings, config, entry.patterns, why);
+    return error;
+}
+
+int log_settings_read(struct log_settings_list *list, struct config *config,
+                      const struct config_node *node, struct diagnosis *why)
+{
+    if (node == NULL)
+        return 0;
+    if (node->kind != CONFIG_LIST)
+        return read_entry(list, config, node, why);
+    if (list->count + node->count > LOG_SETTINGS_MAX)
+        return config_complain(config, node, why, "more than %d entries", LOG_SETTINGS_MAX);
+    for (size_t i = 0; i < node->count; i++) {
+        int error = read_entry(list, config, node->children[i], why);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+int log_settings_add(struct log_settings_list *list, const char *glob, struct diagnosis *why)
+{
+    if (glob[0] != '/')
+        return diagnose(why, ERR_INVALID, "log path \"%s\" is not absolute", glob);
+    if (list->count >= LOG_SETTINGS_MAX)
+        return diagnose(why, ERR_LIMIT, "more than %d log paths", LOG_SETTINGS_MAX);
+    struct log_settings *settings = append(list);
+    if (settings == NULL)
+        return ERR_NOMEM;
+    settings->glob = strdup(glob);
+    return settings->glob == NULL ? ERR_NOMEM : 0;
+}
+
+void log_settings_done(struct log_settings_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct log_settings *settings = &list->items[i];
+        for (size_t k = 0; k < settings->pattern_count; k++) {
+            free(settings->patterns[k].name);
+            pattern_free(settings->patterns[k].pattern);
+        }
+        free(settings->patterns);
+        pattern_free(settings->first_line);
+        free(settings->glob);
+    }
+    free(list->items);
+    *list = (struct log_settings_list){0};
+}
+
+const struct log_settings *log_settings_for(const struct log_settings_list *list,
+                                            const char *path)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].glob != NULL &&
+            fnmatch(list->items[i].glob, path, FNM_PATHNAME | FNM_PERIOD) == 0)
+            return &list->items[i];
+    return NULL;
+}

@@ -1,0 +1,62 @@
+/*
+ * settings.h - which files to tail, and how: the `logs:` list of probe.yml and --log.
+ *
+ *     logs:
+ *       - path: /app/tomcat/logs/catalina.*.log     # a glob
+ *         encoding: gb18030                         # auto (default), utf-8, gb18030, utf-16
+ * ... multiline: '^\d{4}-\d\d-\d\d'             # an event begins where this matches from: end
+ * # beginning (default), of files found at start rate_limit: 200                           #
+ * lines a second; errors always pass max_silence: 10m                          # exported, for
+ * the rule that watches silence patterns:
+ *           - {name: java_oom, regex: 'OutOfMemoryError'}
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe/log/decode.h"
+#include "probe/source/pattern.h"
+#include "proto/base/diagnosis.h"
+
+struct config;
+struct config_node;
+
+#define LOG_SETTINGS_MAX 256 /* entries of the list */
+#define LOG_PATTERNS_MAX 64  /* of one entry */
+
+struct log_pattern {
+    char *name; /* the label `pattern` */
+    struct pattern *pattern;
+};
+
+struct log_settings {
+    char *glob;
+    enum log_encoding encoding;
+    struct pattern *first_line; /* NULL: each line is an event */
+    bool from_end;
+    double rate_limit;      /* lines a second; 0: none */
+    int64_t max_silence_ms; /* 0: none */
+    struct log_pattern *patterns;
+    size_t pattern_count;
+};
+
+struct log_settings_list {
+    struct log_settings *items;
+    size_t count;
+};
+
+/* Reads a list of entries, or one entry.  ERR_INVALID with file and line in `why`, ERR_NOMEM;
+ * the list then holds what came before. */
+int log_settings_read(struct log_settings_list *list, struct config *config,
+                      const struct config_node *node, struct diagnosis *why);
+
+/* An entry with a glob alone.  ERR_INVALID (not an absolute path), ERR_LIMIT, ERR_NOMEM. */
+int log_settings_add(struct log_settings_list *list, const char *glob, struct diagnosis *why);
+
+void log_settings_done(struct log_settings_list *list);
+
+/* The first entry whose glob matches the path, or NULL. */
+const struct log_settings *log_settings_for(const struct log_settings_list *list,
+                                            const char *path);

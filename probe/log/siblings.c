@@ -1,0 +1,193 @@
+/*
+ * siblings.c - see siblings.h.
+ */
+#include "probe/log/siblings.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/base/error.h"
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text);
+    size_t end_size = strlen(end);
+    return size > end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+bool sibling_is_compressed(const char *path)
+{
+    static const char *const ends[] = {".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".Z"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(path, ends[i]))
+            return true;
+    return false;
+}
+
+/* What follows the file's own name in a rotated one. */
+static bool looks_rotated(const char *rest)
+{
+    static const char *const words[] = {".old", ".bak", ".prev", ".last"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(rest, words[i]) == 0)
+            return true;
+    return strchr(".-_~", rest[0]) != NULL && rest[0] != '\0' &&
+           isdigit((unsigned char)rest[1]);
+}
+
+bool sibling_is_rotated(const char *original, const char *path)
+{
+    size_t size = strlen(original);
+    return strncmp(original, path, size) == 0 && looks_rotated(path + size);
+}
+
+/* A walk over the names in the folder of `path` that begin with its last part. */
+struct walk {
+    DIR *folder;
+    char prefix[PATH_MAX]; /* the folder, with its slash */
+    const char *name;
+    size_t name_size;
+};
+
+static bool walk_open(struct walk *walk, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (size >= sizeof walk->prefix)
+        return false;
+    memcpy(walk->prefix, path, size);
+    walk->prefix[size] = '\0';
+    walk->name = path + size;
+    walk->name_size = strlen(walk->name);
+    walk->folder = opendir(size == 0 ? "." : walk->prefix);
+    return walk->folder != NULL;
+}
+
+/* The next sibling's path, and in *ret_rest what follows the name; false at the end. */
+static bool walk_next(struct walk *walk, char path[PATH_MAX], const char **ret_rest)
+{
+    const struct dirent *entry;
+    while ((entry = readdir(walk->folder)) != NULL) {
+        if (strncmp(entry->d_name, walk->name, walk->name_size) != 0 ||
+            entry->d_name[walk->name_size] == '\0' || sibling_is_compressed(entry->d_name))
+            continue;
+        int size = snprintf(path, PATH_MAX, "%s%s", walk->prefix, entry->d_name);
+        if (size < 0 || size >= PATH_MAX)
+            continue;
+        *ret_rest = path + strlen(walk->prefix) + walk->name_size;
+        return true;
+    }
+    return false;
+}
+
+int sibling_open_path(const char *path, struct sibling *ret_file)
+{
+    struct file_facts facts;
+    int error = facts_of_path(path, &facts);
+    if (error != 0)
+        return error;
+    if (!facts.is_regular) /* opening a device could do something */
+        return ERR_NOTFOUND;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return errno == ENOENT ? ERR_NOTFOUND : errno == EACCES ? ERR_REFUSED : ERR_IO;
+    error = facts_of_descriptor(fd, &facts);
+    if (error == 0 && !facts.is_regular)
+        error = ERR_NOTFOUND;
+    if (error != 0) {
+        (void)close(fd);
+        return error;
+    }
+    *ret_file = (struct sibling){fd, facts};
+    return 0;
+}
+
+/* Opens `path` if it is the file of this identity. */
+static int open_if(const char *path, const struct identity *identity, int *ret_fd)
+{
+    struct file_facts facts;
+    struct sibling file;
+    int error = facts_of_path(path, &facts);
+    if (error != 0)
+        return error;
+    if (!facts.is_regular || !identity_equal(&facts.identity, identity))
+        return ERR_NOTFOUND;
+    error = sibling_open_path(path, &file);
+    if (error != 0)
+        return error;
+    if (!identity_equal(&file.facts.identity, identity)) {
+        (void)close(file.fd);
+        return ERR_NOTFOUND;
+    }
+    *ret_fd = file.fd;
+    return 0;
+}
+
+int sibling_open(const char *path, const struct identity *identity, int *ret_fd,
+                 bool *ret_renamed)
+{
+    struct walk walk;
+    char sibling[PATH_MAX];
+    const char *rest;
+    int error = open_if(path, identity, ret_fd);
+    if (error == 0)
+        *ret_renamed = false;
+    if (error != ERR_NOTFOUND)
+        return error;
+    if (!walk_open(&walk, path))
+        return ERR_NOTFOUND;
+    while (error == ERR_NOTFOUND && walk_next(&walk, sibling, &rest))
+        error = open_if(sibling, identity, ret_fd);
+    (void)closedir(walk.folder);
+    if (error == 0)
+        *ret_renamed = true;
+    return error;
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct sibling *left = a;
+    const struct sibling *right = b;
+    if (facts_older(&left->facts, &right->facts))
+        return -1;
+    if (facts_older(&right->facts, &left->facts))
+        return 1;
+    /* Clocks of file systems tick every few milliseconds: births may be equal. */
+    return left->facts.modified_ns < right->facts.modified_ns ? -1 : 1;
+}
+
+size_t siblings_between(const char *path, const struct file_facts *after,
+                        const struct file_facts *before, sibling_known *is_known, void *context,
+                        struct sibling found[SIBLINGS_MAX])
+{
+    struct walk walk;
+    char sibling[PATH_MAX];
+    const char *rest;
+    size_t count = 0;
+    if (!walk_open(&walk, path))
+        return 0;
+    while (count < SIBLINGS_MAX && walk_next(&walk, sibling, &rest)) {
+        struct file_facts facts;
+        if (!looks_rotated(rest) || facts_of_path(sibling, &facts) != 0 || !facts.is_regular ||
+            facts_older(&facts, after) || (before != NULL && facts_older(before, &facts)) ||
+            sibling_open_path(sibling, &found[count]) != 0)
+            continue;
+        /* A rename in between may have put another file there. */
+        struct identity *identity = &found[count].facts.identity;
+        if (identity_equal(identity, &facts.identity) &&
+            !is_known(context, identity, found[count].fd))
+            count++;
+        else
+            (void)close(found[count].fd);
+    }
+    (void)closedir(walk.folder);
+    qsort(found, count, sizeof *found, by_age);
+    return count;
+}

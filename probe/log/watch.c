@@ -1,0 +1,414 @@
+/*
+ * watch.c - see watch.h.
+ */
+#include "probe/log/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/log/watch_series.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+/* Position and path in one note, with room to spare. */
+_Static_assert(WATCH_PATH_BYTES_MAX + 128 <= NOTE_VALUE_BYTES_MAX, "any position fits a note");
+
+/* Fewer equal first bytes do not make a copy: a short header line may stand in every file. */
+#define COPY_BYTES_MIN 64
+
+int watch_new(const char *path, size_t root_bytes, const struct log_settings *settings,
+              struct watch **ret_watch)
+{
+    if (strlen(path) > WATCH_PATH_BYTES_MAX)
+        return ERR_LIMIT;
+    struct watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL)
+        return ERR_NOMEM;
+    watch->path = strdup(path);
+    watch->tails = calloc(WATCH_TAILS_MAX, sizeof(*watch->tails));
+    if (watch->path == NULL || watch->tails == NULL) {
+        watch_free(watch);
+        return ERR_NOMEM;
+    }
+    watch->label = watch->path + root_bytes;
+    watch->account.settings = settings;
+    watch->account.path = bytes_of(watch->label);
+    *ret_watch = watch;
+    return 0;
+}
+
+void watch_free(struct watch *watch)
+{
+    if (watch == NULL)
+        return;
+    for (size_t i = 0; i < watch->count; i++) {
+        tail_close(watch->tails[i]);
+        free(watch->tails[i]);
+    }
+    free(watch->tails);
+    free(watch->path);
+    watch_series_free(watch->series);
+    free(watch);
+}
+
+/* ---- the row of tails ------------------------------------------------------------------- */
+
+static void note(struct watch *watch, struct tail *tail, struct emitter *out)
+{
+    char key[TAIL_KEY_BYTES];
+    struct buf value = {0};
+    if (!tail->is_changed)
+        return;
+    tail_note_write(&tail->position, bytes_of(watch->label), &value);
+    /* A note that cannot be kept costs lines read twice after a crash, under the same names. */
+    if (buf_ok(&value) &&
+        emitter_note(out, tail_note_key(&tail->position.identity, key), buf_bytes(&value)) == 0)
+        tail->is_changed = false;
+    buf_done(&value);
+}
+
+/* Takes a tail out of the row; with its note, unless another file has the inode by now. */
+static void drop_tail(struct watch *watch, size_t index, const struct watch_env *env)
+{
+    struct tail *tail = watch->tails[index];
+    struct identity any_birth = tail->position.identity;
+    char key[TAIL_KEY_BYTES];
+    tail_close(tail);
+    free(tail);
+    watch->count--;
+    memmove(&watch->tails[index], &watch->tails[index + 1],
+            (watch->count - index) * sizeof(*watch->tails));
+    any_birth.birth_ns = 0;
+    if (!env->is_known(env->context, &any_birth, -1))
+        (void)emitter_note(env->out, tail_note_key(&any_birth, key), (struct bytes){NULL, 0});
+}
+
+/* Makes room at the row's end: finished tails go first, then the oldest, which is a loss. */
+static void make_room(struct watch *watch, const struct watch_env *env)
+{
+    if (watch->count < WATCH_TAILS_MAX)
+        return;
+    size_t victim = 0;
+    while (victim < watch->count && !watch->tails[victim]->position.is_finished)
+        victim++;
+    if (victim == watch->count) {
+        victim = 0;
+        watch->lost++;
+    }
+    drop_tail(watch, victim, env);
+}
+
+/* A new generation at the row's end.  Takes over the descriptor. */
+static struct tail *add_tail(struct watch *watch, const struct watch_env *env, int fd,
+                             const struct file_facts *facts)
+{
+    make_room(watch, env);
+    struct tail *tail = malloc(sizeof *tail);
+    if (tail == NULL) {
+        (void)close(fd);
+        return NULL;
+    }
+    tail_begin(tail, fd, facts, watch->account.settings->encoding, env->now_ms);
+    tail->position.order = (*env->next_order)++;
+    watch->tails[watch->count++] = tail;
+    return tail;
+}
+
+int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms)
+{
+    int fd = -1;
+    bool is_renamed;
+    if (watch->count == WATCH_TAILS_MAX)
+        return ERR_LIMIT;
+    if (!position->is_finished &&
+        sibling_open(watch->path, &position->identity, &fd, &is_renamed) != 0)
+        watch->lost++;
+    struct tail *tail = malloc(sizeof *tail);
+    if (tail == NULL) {
+        if (fd >= 0)
+            (void)close(fd);
+        return ERR_NOMEM;
+    }
+    if (fd < 0) {
+        *tail = (struct tail){.fd = -1, .position = *position};
+        tail->is_changed = !position->is_finished;
+        tail->position.is_rotated = true;
+        tail->position.is_finished = true;
+    } else
+        tail_resume(tail, fd, position, watch->account.settings->encoding, now_ms);
+    watch->tails[watch->count++] = tail;
+    return 0;
+}
+
+static struct tail *newest(const struct watch *watch)
+{
+    return watch->count == 0 ? NULL : watch->tails[watch->count - 1];
+}
+
+static void mark_rotated(struct watch *watch, struct tail *tail, int64_t now_ms)
+{
+    tail->position.is_rotated = true;
+    tail->is_changed = true;
+    tail->grown_ms = now_ms;
+    watch->rotations++;
+}
+
+/* ---- following the name ----------------------------------------------------------------- */
+
+/* Begins at the end of what is there, or in the line that is there half. */
+static void start_at_end(struct tail *tail, uint64_t size)
+{
+    uint8_t last[2] = {0};
+    size_t unit = log_newline_size(tail->encoding);
+    uint64_t end = size - size % unit;
+    if (end == 0 || pread(tail->fd, last, unit, (off_t)(end - unit)) != (ssize_t)unit)
+        return;
+    tail->position.offset = end;
+    tail->position.skipping =
+        log_newline_find(tail->encoding, (struct bytes){last, unit}) == unit;
+}
+
+void watch_open(struct watch *watch, const struct watch_env *env, bool from_end)
+{
+    struct sibling file;
+    watch->last_error = sibling_open_path(watch->path, &file);
+    if (watch->last_error != 0)
+        return;
+    if (env->is_known(env->context, &file.facts.identity, file.fd)) {
+        (void)close(file.fd);
+        return;
+    }
+    struct tail *tail = add_tail(watch, env, file.fd, &file.facts);
+    if (tail != NULL && from_end)
+        start_at_end(tail, file.facts.size);
+}
+
+/* The facts that tell which siblings are younger than a tail. */
+static struct file_facts facts_of_tail(const struct tail *tail)
+{
+    struct file_facts facts = {.identity = tail->position.identity};
+    if (tail->fd < 0 || facts_of_descriptor(tail->fd, &facts) != 0)
+        facts.modified_ns = tail->position.modified_ns;
+    return facts;
+}
+
+/* Files that had the name between `before` and the one that has it now. */
+static void adopt_between(struct watch *watch, const struct watch_env *env,
+                          const struct tail *before, const struct file_facts *now)
+{
+    struct sibling found[SIBLINGS_MAX];
+    struct file_facts after = facts_of_tail(before);
+    if (after.identity.birth_ns == 0 && after.modified_ns == 0)
+        return; /* everything would be younger */
+    size_t count =
+        siblings_between(watch->path, &after, now, env->is_known, env->context, found);
+    for (size_t i = 0; i < count; i++) {
+        struct tail *tail = add_tail(watch, env, found[i].fd, &found[i].facts);
+        if (tail != NULL)
+            mark_rotated(watch, tail, env->now_ms);
+    }
+}
+
+/* A file that was rotated away has its name back: it is the newest again. */
+static bool take_back(struct watch *watch, const struct identity *identity)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        struct tail *tail = watch->tails[i];
+        if (!identity_equal(&tail->position.identity, identity) || tail->fd < 0)
+            continue;
+        tail->position.is_rotated = false;
+        tail->is_changed = true;
+        memmove(&watch->tails[i], &watch->tails[i + 1],
+                (watch->count - 1 - i) * sizeof(*watch->tails));
+        watch->tails[watch->count - 1] = tail;
+        return true;
+    }
+    return false;
+}
+
+/* Sees to it that the newest tail is the file that has the name. */
+static void follow_name(struct watch *watch, const struct watch_env *env)
+{
+    struct file_facts facts;
+    struct tail *last = newest(watch);
+    int error = facts_of_path(watch->path, &facts);
+    bool is_there = error == 0 && facts.is_regular;
+    if (is_there && last != NULL && !last->position.is_rotated &&
+        identity_equal(&last->position.identity, &facts.identity)) {
+        watch->last_error = 0;
+        return;
+    }
+    if (error != 0 && error != ERR_NOTFOUND) {
+        watch->last_error = error; /* the folder cannot be entered now: nothing is known */
+        return;
+    }
+    if (last != NULL && !last->position.is_rotated)
+        mark_rotated(watch, last, env->now_ms);
+    if (!is_there || take_back(watch, &facts.identity))
+        return;
+    struct sibling file;
+    watch->last_error = sibling_open_path(watch->path, &file);
+    if (watch->last_error != 0)
+        return;
+    if (last != NULL)
+        adopt_between(watch, env, last, &file.facts);
+    if (env->is_known(env->context, &file.facts.identity, file.fd))
+        (void)close(file.fd); /* another path's file came here by rotation */
+    else
+        (void)add_tail(watch, env, file.fd, &file.facts);
+}
+
+/* ---- a tick ----------------------------------------------------------------------------- */
+
+/* Reads one tail.  *ret_is_empty: it is at its end, the next may be begun. */
+static int collect_tail(struct watch *watch, struct tail *tail, const struct watch_env *env,
+                        bool *ret_is_empty)
+{
+    enum tail_change change;
+    *ret_is_empty = true;
+    if (tail->fd < 0)
+        return 0;
+    int error = tail_look(tail, watch->account.settings->encoding, env->now_ms, &change);
+    if (error == 0 && change == TAIL_TRUNCATED) {
+        watch->truncations++;
+        watch_event(watch, env->out, "log_truncated",
+                    "the log file was truncated; what was not read before is lost");
+    }
+    bool is_over =
+        tail->position.is_rotated && env->now_ms - tail->grown_ms >= WATCH_ROTATED_IDLE_MS;
+    if (error == 0 && (tail_lag(tail) > 0 || is_over))
+        error = drain_tail(env->drain, tail, &watch->account, is_over, env->now_ms, env->out,
+                           ret_is_empty);
+    if (error == 0 && is_over && *ret_is_empty) {
+        tail->position.is_finished = true;
+        tail->is_changed = true;
+        tail_close(tail);
+    }
+    note(watch, tail, env->out);
+    return error;
+}
+
+/* Emits the counters if they moved, or it is time. */
+static void tell(struct watch *watch, const struct watch_env *env)
+{
+    uint64_t counted = watch->truncations + watch->rotations + watch->lost;
+    for (size_t i = 0; i < SEVERITY_COUNT; i++)
+        counted += watch->account.tally.lines[i];
+    int64_t since_ms = env->now_ms - watch->told_ms;
+    if (watch->series != NULL && counted == watch->told && since_ms >= 0 &&
+        since_ms < WATCH_TELL_MS)
+        return;
+    if (watch->series == NULL)
+        watch->series = watch_series_new(watch, env->out);
+    if (watch->series != NULL)
+        watch_series_emit(watch->series, watch, env->out);
+    watch->told = counted;
+    watch->told_ms = env->now_ms;
+}
+
+int watch_collect(struct watch *watch, const struct watch_env *env)
+{
+    int result = 0;
+    bool is_empty = true;
+    follow_name(watch, env);
+    if (watch->lost > watch->lost_told)
+        watch_event(watch, env->out, "log_lost",
+                    "a rotated log file was gone before it was read to its end");
+    watch->lost_told = watch->lost;
+    /* A tail whose file cannot be read just now does not stop those after it. */
+    for (size_t i = 0; i < watch->count && is_empty; i++) {
+        int error = collect_tail(watch, watch->tails[i], env, &is_empty);
+        if (error == ERR_IO) {
+            watch->last_error = error;
+            is_empty = true;
+        } else if (error != 0 || !is_empty) {
+            result = ERR_AGAIN;
+            is_empty = false;
+        }
+    }
+    /* Tails behind a full tick are not read, but their existence must be noted. */
+    for (size_t i = 0; i < watch->count; i++)
+        note(watch, watch->tails[i], env->out);
+    tell(watch, env);
+    return result;
+}
+
+bool watch_knows(const struct watch *watch, const struct identity *identity, int fd)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct tail_position *position = &watch->tails[i]->position;
+        bool birth_tells = position->identity.birth_ns != 0 && identity->birth_ns != 0;
+        if (identity_equal(&position->identity, identity) &&
+            (birth_tells || fd < 0 || !position->is_finished ||
+             fingerprint_holds(fd, &position->fingerprint)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_copy(const struct watch *watch, int fd)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct fingerprint *now = &watch->tails[i]->position.fingerprint;
+        const struct fingerprint *before = &watch->tails[i]->before;
+        if ((now->size >= COPY_BYTES_MIN && fingerprint_holds(fd, now)) ||
+            (before->size >= COPY_BYTES_MIN && fingerprint_holds(fd, before)))
+            return true;
+    }
+    return false;
+}
+
+bool watch_takes_copy(struct watch *watch, const struct watch_env *env, const char *path,
+                      const struct sibling *file)
+{
+    if (!sibling_is_rotated(watch->path, path) || !is_copy(watch, file->fd))
+        return false;
+    make_room(watch, env);
+    struct tail *tail = calloc(1, sizeof *tail);
+    if (tail == NULL)
+        return true;
+    /* At the row's start, now and after a restart: it was never the newest. */
+    *tail = (struct tail){.fd = -1,
+                          .position = {.identity = file->facts.identity,
+                                       .order = 0,
+                                       .is_rotated = true,
+                                       .is_finished = true},
+                          .is_changed = true};
+    (void)fingerprint_take(file->fd, FINGERPRINT_BYTES, &tail->position.fingerprint);
+    memmove(&watch->tails[1], &watch->tails[0], watch->count * sizeof(*watch->tails));
+    watch->tails[0] = tail;
+    watch->count++;
+    note(watch, tail, env->out);
+    return true;
+}
+
+uint64_t watch_lag(const struct watch *watch)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < watch->count; i++)
+        if (watch->tails[i]->fd >= 0)
+            lag += tail_lag(watch->tails[i]);
+    return lag;
+}
+
+void watch_forget(struct watch *watch, const struct watch_env *env,
+                  bool (*is_met)(void *context, const struct identity *identity), void *context)
+{
+    for (size_t i = watch->count; i > 0; i--) {
+        const struct tail_position *position = &watch->tails[i - 1]->position;
+        if (position->is_finished && !is_met(context, &position->identity))
+            drop_tail(watch, i - 1, env);
+    }
+}
+
+bool watch_is_over(const struct watch *watch)
+{
+    return watch->count == 0;
+}
+
+void watch_end(struct watch *watch, struct emitter *out)
+{
+    if (watch->series != NULL)
+        watch_series_end(watch->series, watch, out);
+}

@@ -1,0 +1,20 @@
+/*
+ * watch_series.h - what is told about a path: logwatch_* series.
+ */
+#pragma once
+
+#include "probe/emitter.h"
+#include "probe/log/watch.h"
+
+/* Registers the series of a path; NULL if out of memory (nothing is told then). */
+struct watch_series *watch_series_new(const struct watch *watch, struct emitter *out);
+void watch_series_free(struct watch_series *series); /* NULL is allowed */
+
+void watch_series_emit(const struct watch_series *series, const struct watch *watch,
+                       struct emitter *out);
+void watch_series_end(const struct watch_series *series, const struct watch *watch,
+                      struct emitter *out);
+
+/* An event about a path, as a record of this tick. */
+void watch_event(const struct watch *watch, struct emitter *out, const char *kind,
+                 const char *text);
