@@ -1,0 +1,87 @@
+/*
+ * check.c - `--check`: is what was configured usable, and what can this user not see?
+ *
+ * The probe runs as a user of its own.  Three capabilities widen what it sees; each is optional,
+ * and what is lost without it is said here rather than guessed from missing series.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/log/log.h"
+#include "probe/probe.h"
+#include "proto/base/error.h"
+#include "proto/base/file.h"
+
+static const struct capability {
+    unsigned bit; /* linux/capability.h */
+    const char *name;
+    const char *lost;
+} capabilities[] = {
+    {2, "CAP_DAC_READ_SEARCH", "log files that only their owner may read are not tailed"},
+    {19, "CAP_SYS_PTRACE",
+     "I/O, open files and environment of other users' processes are missing"},
+    {12, "CAP_NET_ADMIN", "process starts and exits between two ticks are not seen"},
+};
+
+/* The effective capabilities: CapEff in /proc/self/status, a hexadecimal mask. */
+static int read_capabilities(unsigned long long *ret_mask, struct diagnosis *why)
+{
+    char *text;
+    int error = file_read_whole("/proc/self/status", 65536, &text, NULL, why);
+    if (error != 0)
+        return error;
+    const char *line = strstr(text, "CapEff:");
+    *ret_mask = line == NULL ? 0 : strtoull(line + strlen("CapEff:"), NULL, 16);
+    free(text);
+    return 0;
+}
+
+static int check_sources(struct options *options, struct diagnosis *why)
+{
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < options->source_count; i++) {
+        const struct options_source *source = &options->sources[i];
+        void *state =
+            calloc(1, source->source->state_bytes == 0 ? 1 : source->source->state_bytes);
+        if (state == NULL)
+            return diagnose(why, ERR_NOMEM, "out of memory");
+        if (source->source->configure != NULL)
+            error = source->source->configure(state, options->config, source->node, why);
+        for (size_t k = 0;
+             error == 0 && source->source == &source_log && k < options->glob_count; k++)
+            error = log_source_add(state, options->globs[k], why);
+        if (source->source->stop != NULL)
+            source->source->stop(state);
+        free(state);
+    }
+    return error;
+}
+
+int probe_check(struct options *options, struct diagnosis *why)
+{
+    unsigned long long mask = 0;
+
+    int error = check_sources(options, why);
+    if (error == 0)
+        error = read_capabilities(&mask, why);
+    if (error != 0)
+        return error;
+    (void)printf("configuration: good (%zu sources, collector %s%s)\n", options->source_count,
+                 options->endpoint,
+                 options->collector_key[0] == '\0' ? ", its public key is still missing" : "");
+    (void)printf("state folder %s: %s\n", options->state,
+                 access(options->state, W_OK) == 0 ? "writable"
+                 : errno == ENOENT                 ? "will be made"
+                                                   : "NOT writable for this user");
+    for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
+        const struct capability *capability = &capabilities[i];
+        if ((mask >> capability->bit & 1) != 0)
+            (void)printf("%s: there\n", capability->name);
+        else
+            (void)printf("%s: missing: %s\n", capability->name, capability->lost);
+    }
+    return 0;
+}

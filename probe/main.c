@@ -1,0 +1,205 @@
+/*
+ * main.c - the probe as a process: flags, signals, exit codes.
+ *
+ *     0  fine       1  failed while running       2  unusable flags or file
+ */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "probe/log/log.h"
+#include "probe/options.h"
+#include "probe/probe.h"
+#include "probe/self.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+#include "proto/base/service.h"
+
+#define EXIT_FINE   0
+#define EXIT_FAILED 1
+#define EXIT_USAGE  2
+
+/* What still runs this long after a stop hangs in the kernel, and does not matter. */
+#define STOP_MS 2000
+/* Blocks of this size go back to the system when freed: a probe's peaks are short. */
+#define MMAP_BYTES (64 * 1024)
+
+struct program {
+    int argc;
+    char **argv;
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t patience;
+    struct options *options;
+    struct options *next; /* read and good; taken over when the loop has stopped */
+    struct probe *probe;
+    bool is_ending;
+};
+
+static void on_end(uv_signal_t *signal, int number)
+{
+    struct program *program = signal->data;
+    log_info("main", "signal %d: stopping", number);
+    program->is_ending = true;
+    uv_stop(&program->loop);
+}
+
+/* Reads flags and file again; what is not valid changes nothing. */
+static void reload(void *context)
+{
+    struct program *program = context;
+    struct options *options;
+    struct diagnosis why = {0};
+
+    if (options_read(program->argc, program->argv, &options, &why) != 0) {
+        log_error("main", "the new configuration is not used: %s", why.text);
+        return;
+    }
+    options_free(program->next);
+    program->next = options;
+    uv_stop(&program->loop);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    (void)number;
+    reload(signal->data);
+}
+
+static void start_signal(struct program *program, uv_signal_t *handle, int number,
+                         uv_signal_cb callback)
+{
+    must(uv_signal_init(&program->loop, handle) == 0);
+    handle->data = program;
+    must(uv_signal_start(handle, callback, number) == 0);
+    uv_unref((uv_handle_t *)handle);
+}
+
+static void out_of_patience(uv_timer_t *timer)
+{
+    (void)timer;
+    log_warn("main", "a source hangs in the kernel; leaving without it");
+    _exit(EXIT_FINE);
+}
+
+/* Stops the probe and lets the loop close what belonged to it. */
+static void wind_down(struct program *program)
+{
+    must(uv_timer_start(&program->patience, out_of_patience, STOP_MS, 0) == 0);
+    uv_unref((uv_handle_t *)&program->patience);
+    probe_stop(program->probe);
+    program->probe = NULL;
+    (void)uv_run(&program->loop, UV_RUN_DEFAULT);
+    must(uv_timer_stop(&program->patience) == 0);
+}
+
+static int run(struct program *program)
+{
+    struct diagnosis why = {0};
+    int code = EXIT_FINE;
+
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
+    (void)mallopt(M_ARENA_MAX, 1);
+    must(uv_loop_init(&program->loop) == 0);
+    must(uv_timer_init(&program->loop, &program->patience) == 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    start_signal(program, &program->terminate, SIGTERM, on_end);
+    start_signal(program, &program->interrupt, SIGINT, on_end);
+    start_signal(program, &program->hangup, SIGHUP, on_hangup);
+    while (!program->is_ending) {
+        if (probe_start(&program->loop, program->options, reload, program, &program->probe,
+                        &why) != 0) {
+            log_error("main", "%s", why.text);
+            code = EXIT_FAILED;
+            break;
+        }
+        log_info("main", "fengsui-probe " FENGSUI_VERSION " measures every %lld ms for %s",
+                 (long long)program->options->interval_ms, program->options->endpoint);
+        service_notify("READY=1");
+        (void)uv_run(&program->loop, UV_RUN_DEFAULT);
+        if (program->is_ending)
+            service_notify("STOPPING=1");
+        wind_down(program);
+        if (program->next != NULL) {
+            options_free(program->options);
+            program->options = program->next;
+            program->next = NULL;
+        }
+    }
+    options_free(program->next);
+    return code;
+}
+
+static int list_sources(void)
+{
+    for (size_t i = 0; sources[i] != NULL; i++)
+        (void)printf("%-16s %s\n", sources[i]->name, sources[i]->summary);
+    (void)printf("%-16s %s\n", source_log.name, source_log.summary);
+    (void)printf("%-16s %s\n", source_self.name, source_self.summary);
+    return EXIT_FINE;
+}
+
+/* A finding in the configuration is the user's; anything else failed while running. */
+static int report(int error, const struct diagnosis *why, int code)
+{
+    if (error == 0)
+        return EXIT_FINE;
+    (void)fprintf(stderr, "fengsui-probe: %s\n",
+                  why->text[0] != '\0' ? why->text : error_text(error));
+    return code;
+}
+
+static bool wants(int argc, char **argv, const char *flag)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct program program = {.argc = argc, .argv = argv};
+    struct diagnosis why = {0};
+    int code;
+
+    /* These two help with a command line that is otherwise wrong. */
+    if (wants(argc, argv, "--help") || wants(argc, argv, "-h")) {
+        options_print_help();
+        return EXIT_FINE;
+    }
+    int error = options_read(argc, argv, &program.options, &why);
+    if (error != 0)
+        return report(error, &why, EXIT_USAGE);
+    log_setup(LOG_INFO_LEVEL, program.options->log_format);
+    switch (program.options->mode) {
+    case OPTIONS_HELP:
+        options_print_help();
+        code = EXIT_FINE;
+        break;
+    case OPTIONS_VERSION:
+        (void)printf("fengsui-probe " FENGSUI_VERSION "\n");
+        code = EXIT_FINE;
+        break;
+    case OPTIONS_LIST_SOURCES:
+        code = list_sources();
+        break;
+    case OPTIONS_CHECK:
+        code = report(probe_check(program.options, &why), &why, EXIT_USAGE);
+        break;
+    case OPTIONS_ONCE:
+        code = report(probe_once(program.options, &why), &why, EXIT_FAILED);
+        break;
+    default:
+        code = run(&program);
+        break;
+    }
+    options_free(program.options);
+    return code;
+}

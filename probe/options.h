@@ -1,0 +1,69 @@
+/*
+ * options.h - what the probe was told: flags, and probe.yml, each flag over the file.
+ *
+ * Everything is checked here: an options struct that was made is good to run with.  Strings
+ * belong to it; config nodes belong to its document.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "probe/source/source.h"
+#include "proto/base/config.h"
+#include "proto/base/diagnosis.h"
+#include "proto/base/log.h"
+#include "proto/wire/curve.h"
+#include "proto/wire/envelope.h"
+
+#define OPTIONS_INTERVAL_LEAST_MS 100
+#define OPTIONS_INTERVAL_MOST_MS  3600000
+#define OPTIONS_GLOBS_MAX         64
+
+enum options_mode {
+    OPTIONS_RUN,
+    OPTIONS_ONCE,
+    OPTIONS_CHECK,
+    OPTIONS_LIST_SOURCES,
+    OPTIONS_VERSION,
+    OPTIONS_HELP,
+};
+
+/* One source, as configured. */
+struct options_source {
+    const struct source *source;
+    const struct config_node *node; /* its part of probe.yml, or NULL */
+    int64_t interval_ms;
+};
+
+struct options {
+    enum options_mode mode;
+    struct config *config; /* probe.yml, or an empty document */
+    const char *endpoint;
+    char collector_key[CURVE_TEXT_BYTES]; /* empty: none was given */
+    char *token;                          /* "" without one */
+    const char *state;
+    const char *key_file; /* NULL: STATE/probe.key */
+    const char *job;
+    const char *instance;
+    struct label *labels;
+    size_t label_count;
+    int64_t interval_ms;
+    const char *procfs, *sysfs, *rootfs;
+    bool is_live; /* the roots are this host's own */
+    uint64_t spool_limit_bytes;
+    int64_t spool_age_ms;
+    enum log_format log_format;
+    const char *globs[OPTIONS_GLOBS_MAX]; /* --log */
+    size_t glob_count;
+    struct options_source *sources; /* those enabled */
+    size_t source_count;
+    char host_name[256];
+};
+
+/* Reads flags and file.  ERR_INVALID and the like, with a message in `why`. */
+int options_read(int argc, char **argv, struct options **ret_options, struct diagnosis *why);
+void options_free(struct options *options);
+
+/* The text of --help. */
+void options_print_help(void);

@@ -1,0 +1,26 @@
+/*
+ * probe.h - the parts put together: one start, one stop.
+ *
+ * Starting and stopping come in pairs and may be repeated on one loop: that is how a changed
+ * configuration is taken over.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "probe/options.h"
+#include "proto/base/diagnosis.h"
+
+struct probe;
+
+/* Opens keys and spool, starts sources and transport.  `reload` is called when a new policy asks
+ * for another start. */
+int probe_start(uv_loop_t *loop, struct options *options, void (*reload)(void *context),
+                void *context, struct probe **ret_probe, struct diagnosis *why);
+
+/* Stops everything; memory of handles goes when the loop has run. */
+void probe_stop(struct probe *probe);
+
+/* --once, --check: results on stdout.  0 or an error with its reason. */
+int probe_once(struct options *options, struct diagnosis *why);
+int probe_check(struct options *options, struct diagnosis *why);
