@@ -4,8 +4,8 @@
  * The constants and their reasons are in envelope.h and plain.h; proto/README.md lists them.
  */
 #include "proto/base/error.h"
-#include "proto/wire/envelope_parts.h"
 #include "proto/base/utf8.h"
+#include "proto/wire/envelope_parts.h"
 
 #define BOOT_ID_BYTES_MAX ((size_t)64)
 

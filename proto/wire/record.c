@@ -5,8 +5,8 @@
 
 #include "proto/base/error.h"
 #include "proto/base/must.h"
-#include "proto/wire/envelope_parts.h"
 #include "proto/base/utf8.h"
+#include "proto/wire/envelope_parts.h"
 
 /* ---- limits, shared by both directions ------------------------------------------------- */
 
