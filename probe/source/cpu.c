@@ -33,8 +33,8 @@
 #define CPU_FIELD_GUEST  8 /* this one and the next are guest time */
 #define CPU_FIELDS_LEAST 4 /* fewer is no cpu line */
 
-static const struct metric cpu_seconds = {
-    "node_cpu_seconds_total", METRIC_COUNTER, "Seconds the CPUs spent in each mode.", NULL};
+static const struct metric cpu_seconds = {"node_cpu_seconds_total", METRIC_COUNTER,
+                                          "Seconds the CPUs spent in each mode.", NULL};
 static const struct metric cpu_guest_seconds = {
     "node_cpu_guest_seconds_total", METRIC_COUNTER,
     "Seconds the CPUs spent in guests (VMs) for each mode.", NULL};
@@ -50,7 +50,8 @@ static const struct counter_line {
 } counter_lines[] = {
     {"intr", {"node_intr_total", METRIC_COUNTER, "Total number of interrupts serviced.", NULL}},
     {"ctxt",
-     {"node_context_switches_total", METRIC_COUNTER, "Total number of context switches.", NULL}},
+     {"node_context_switches_total", METRIC_COUNTER, "Total number of context switches.",
+      NULL}},
     {"btime", {"node_boot_time_seconds", METRIC_GAUGE, "Node boot time, in unixtime.", NULL}},
     {"processes", {"node_forks_total", METRIC_COUNTER, "Total number of forks.", NULL}},
     {"procs_running",
@@ -83,8 +84,7 @@ static int cpu_start(void *state, const struct source_env *env, struct emitter *
     return procfile_open(&cpus->file, env->procfs, "stat");
 }
 
-static void cpu_register(struct cpu *cpu, struct bytes name, size_t fields,
-                         struct emitter *out)
+static void cpu_register(struct cpu *cpu, struct bytes name, size_t fields, struct emitter *out)
 {
     series_clear(cpu->handles, CPU_FIELDS);
     for (size_t i = 0; i < fields; i++)

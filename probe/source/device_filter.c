@@ -7,8 +7,8 @@
 #include "proto/base/error.h"
 
 int device_filter_compile(struct config *config, const struct config_node *node,
-                          const char *key, const char *expression,
-                          struct pattern **ret_pattern, struct diagnosis *why)
+                          const char *key, const char *expression, struct pattern **ret_pattern,
+                          struct diagnosis *why)
 {
     struct diagnosis reason = {0};
     *ret_pattern = NULL;
@@ -23,8 +23,8 @@ int device_filter_compile(struct config *config, const struct config_node *node,
     return config_complain(config, value, why, "%s: %s", key, reason.text);
 }
 
-int device_filter_read(struct config *config, const struct config_node *node,
-                       const char *where, const char *fallback, struct pattern **ret_exclude,
+int device_filter_read(struct config *config, const struct config_node *node, const char *where,
+                       const char *fallback, struct pattern **ret_exclude,
                        struct diagnosis *why)
 {
     struct {

@@ -13,12 +13,12 @@
 
 /* Reads the map's one key of its own, `exclude`, or takes the fallback (NULL: nothing is left
  * out).  `where` names the map in messages.  ERR_INVALID with file and line in `why`. */
-int device_filter_read(struct config *config, const struct config_node *node,
-                       const char *where, const char *fallback, struct pattern **ret_exclude,
+int device_filter_read(struct config *config, const struct config_node *node, const char *where,
+                       const char *fallback, struct pattern **ret_exclude,
                        struct diagnosis *why);
 
-/* Compiles `expression`, complaining about the node it came from.  NULL or empty: *ret_pattern is
- * NULL, which never matches. */
+/* Compiles `expression`, complaining about the node it came from.  NULL or empty: *ret_pattern
+ * is NULL, which never matches. */
 int device_filter_compile(struct config *config, const struct config_node *node,
-                          const char *key, const char *expression,
-                          struct pattern **ret_pattern, struct diagnosis *why);
+                          const char *key, const char *expression, struct pattern **ret_pattern,
+                          struct diagnosis *why);

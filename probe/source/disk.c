@@ -2,14 +2,13 @@
  * disk.c - what block devices have done.
  *
  *     $ cat /proc/diskstats
- *        8  0 sda 25354637 34367663 1003346126 18492372 28444756 11134226 505697032 63877960 ...
- *        major, minor, name, then:
- *        1 reads  2 merged  3 sectors  4 ms  5 writes  6 merged  7 sectors  8 ms
- *        9 in flight  10 ms busy  11 ms weighted
- *        12 discards  13 merged  14 sectors  15 ms   (4.18)    16 flushes  17 ms   (5.5)
+ *        8  0 sda 25354637 34367663 1003346126 18492372 28444756 11134226 505697032 63877960
+ * ... major, minor, name, then: 1 reads  2 merged  3 sectors  4 ms  5 writes  6 merged  7
+ * sectors  8 ms 9 in flight  10 ms busy  11 ms weighted 12 discards  13 merged  14 sectors  15
+ * ms   (4.18)    16 flushes  17 ms   (5.5)
  *
- * A sector is 512 bytes here whatever the device says.  Partitions of the usual kinds, RAM disks
- * and loops are left out by default, as node_exporter does: their parents already count.
+ * A sector is 512 bytes here whatever the device says.  Partitions of the usual kinds, RAM
+ * disks and loops are left out by default, as node_exporter does: their parents already count.
  *
  * What a device is (model, serial number) comes from udev's data base and is read when it
  * appears: disk_info.h.
@@ -23,49 +22,65 @@
 #include "probe/source/tracked.h"
 #include "proto/base/error.h"
 
-#define DISKS_MAX       8192
-#define EXCLUDED        "^(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$"
-#define COLUMNS         17
-#define COLUMNS_LEAST   11 /* fewer: a partition on a kernel before 2.6.25 */
-#define BYTES_A_SECTOR  512.0
-#define SECONDS_A_MS    0.001
+#define DISKS_MAX      8192
+#define EXCLUDED       "^(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$"
+#define COLUMNS        17
+#define COLUMNS_LEAST  11 /* fewer: a partition on a kernel before 2.6.25 */
+#define BYTES_A_SECTOR 512.0
+#define SECONDS_A_MS   0.001
 
 static const struct column {
     struct metric metric;
     double scale;
 } columns[COLUMNS] = {
     {{"node_disk_reads_completed_total", METRIC_COUNTER,
-      "The total number of reads completed successfully.", NULL}, 1},
+      "The total number of reads completed successfully.", NULL},
+     1},
     {{"node_disk_reads_merged_total", METRIC_COUNTER, "The total number of reads merged.",
-      NULL}, 1},
+      NULL},
+     1},
     {{"node_disk_read_bytes_total", METRIC_COUNTER,
-      "The total number of bytes read successfully.", NULL}, BYTES_A_SECTOR},
+      "The total number of bytes read successfully.", NULL},
+     BYTES_A_SECTOR},
     {{"node_disk_read_time_seconds_total", METRIC_COUNTER,
-      "The total number of seconds spent by all reads.", NULL}, SECONDS_A_MS},
+      "The total number of seconds spent by all reads.", NULL},
+     SECONDS_A_MS},
     {{"node_disk_writes_completed_total", METRIC_COUNTER,
-      "The total number of writes completed successfully.", NULL}, 1},
-    {{"node_disk_writes_merged_total", METRIC_COUNTER, "The number of writes merged.", NULL}, 1},
+      "The total number of writes completed successfully.", NULL},
+     1},
+    {{"node_disk_writes_merged_total", METRIC_COUNTER, "The number of writes merged.", NULL},
+     1},
     {{"node_disk_written_bytes_total", METRIC_COUNTER,
-      "The total number of bytes written successfully.", NULL}, BYTES_A_SECTOR},
+      "The total number of bytes written successfully.", NULL},
+     BYTES_A_SECTOR},
     {{"node_disk_write_time_seconds_total", METRIC_COUNTER,
-      "This is the total number of seconds spent by all writes.", NULL}, SECONDS_A_MS},
+      "This is the total number of seconds spent by all writes.", NULL},
+     SECONDS_A_MS},
     {{"node_disk_io_now", METRIC_GAUGE, "The number of I/Os currently in progress.", NULL}, 1},
     {{"node_disk_io_time_seconds_total", METRIC_COUNTER, "Total seconds spent doing I/Os.",
-      NULL}, SECONDS_A_MS},
+      NULL},
+     SECONDS_A_MS},
     {{"node_disk_io_time_weighted_seconds_total", METRIC_COUNTER,
-      "The weighted # of seconds spent doing I/Os.", NULL}, SECONDS_A_MS},
+      "The weighted # of seconds spent doing I/Os.", NULL},
+     SECONDS_A_MS},
     {{"node_disk_discards_completed_total", METRIC_COUNTER,
-      "The total number of discards completed successfully.", NULL}, 1},
-    {{"node_disk_discards_merged_total", METRIC_COUNTER,
-      "The total number of discards merged.", NULL}, 1},
+      "The total number of discards completed successfully.", NULL},
+     1},
+    {{"node_disk_discards_merged_total", METRIC_COUNTER, "The total number of discards merged.",
+      NULL},
+     1},
     {{"node_disk_discarded_sectors_total", METRIC_COUNTER,
-      "The total number of sectors discarded successfully.", NULL}, 1},
+      "The total number of sectors discarded successfully.", NULL},
+     1},
     {{"node_disk_discard_time_seconds_total", METRIC_COUNTER,
-      "This is the total number of seconds spent by all discards.", NULL}, SECONDS_A_MS},
+      "This is the total number of seconds spent by all discards.", NULL},
+     SECONDS_A_MS},
     {{"node_disk_flush_requests_total", METRIC_COUNTER,
-      "The total number of flush requests completed successfully", NULL}, 1},
+      "The total number of flush requests completed successfully", NULL},
+     1},
     {{"node_disk_flush_requests_time_seconds_total", METRIC_COUNTER,
-      "This is the total number of seconds spent by all flush requests.", NULL}, SECONDS_A_MS},
+      "This is the total number of seconds spent by all flush requests.", NULL},
+     SECONDS_A_MS},
 };
 
 struct disk {
@@ -112,8 +127,7 @@ static bool disk_parse(struct span text, struct disk_line *ret_line)
         return false;
     ret_line->name = span_bytes(name);
     ret_line->columns = 0;
-    while (ret_line->columns < COLUMNS &&
-           scan_u64(&text, &ret_line->values[ret_line->columns]))
+    while (ret_line->columns < COLUMNS && scan_u64(&text, &ret_line->values[ret_line->columns]))
         ret_line->columns++;
     return ret_line->columns >= COLUMNS_LEAST;
 }

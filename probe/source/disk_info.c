@@ -17,23 +17,54 @@
 #include "probe/source/series.h"
 
 enum property {
-    DM_LV_LAYER, DM_LV_NAME, DM_NAME, DM_UUID, DM_VG_NAME, ID_ATA_ROTATION_RATE_RPM,
-    ID_ATA_WRITE_CACHE, ID_ATA_WRITE_CACHE_ENABLED, ID_FS_TYPE, ID_FS_USAGE, ID_FS_UUID,
-    ID_FS_VERSION, ID_MODEL, ID_PATH, ID_REVISION, ID_SERIAL, ID_SERIAL_SHORT, ID_WWN,
-    SCSI_IDENT_SERIAL, PROPERTIES
+    DM_LV_LAYER,
+    DM_LV_NAME,
+    DM_NAME,
+    DM_UUID,
+    DM_VG_NAME,
+    ID_ATA_ROTATION_RATE_RPM,
+    ID_ATA_WRITE_CACHE,
+    ID_ATA_WRITE_CACHE_ENABLED,
+    ID_FS_TYPE,
+    ID_FS_USAGE,
+    ID_FS_UUID,
+    ID_FS_VERSION,
+    ID_MODEL,
+    ID_PATH,
+    ID_REVISION,
+    ID_SERIAL,
+    ID_SERIAL_SHORT,
+    ID_WWN,
+    SCSI_IDENT_SERIAL,
+    PROPERTIES
 };
 
 static const char *const property_names[PROPERTIES] = {
-    "DM_LV_LAYER", "DM_LV_NAME", "DM_NAME", "DM_UUID", "DM_VG_NAME",
-    "ID_ATA_ROTATION_RATE_RPM", "ID_ATA_WRITE_CACHE", "ID_ATA_WRITE_CACHE_ENABLED",
-    "ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_UUID", "ID_FS_VERSION", "ID_MODEL", "ID_PATH",
-    "ID_REVISION", "ID_SERIAL", "ID_SERIAL_SHORT", "ID_WWN", "SCSI_IDENT_SERIAL",
+    "DM_LV_LAYER",
+    "DM_LV_NAME",
+    "DM_NAME",
+    "DM_UUID",
+    "DM_VG_NAME",
+    "ID_ATA_ROTATION_RATE_RPM",
+    "ID_ATA_WRITE_CACHE",
+    "ID_ATA_WRITE_CACHE_ENABLED",
+    "ID_FS_TYPE",
+    "ID_FS_USAGE",
+    "ID_FS_UUID",
+    "ID_FS_VERSION",
+    "ID_MODEL",
+    "ID_PATH",
+    "ID_REVISION",
+    "ID_SERIAL",
+    "ID_SERIAL_SHORT",
+    "ID_WWN",
+    "SCSI_IDENT_SERIAL",
 };
 
 static const struct metric info_metric = {"node_disk_info", METRIC_GAUGE,
                                           "Info of /sys/block/<block_device>.", NULL};
-static const struct metric filesystem_metric = {
-    "node_disk_filesystem_info", METRIC_GAUGE, "Info about disk filesystem.", NULL};
+static const struct metric filesystem_metric = {"node_disk_filesystem_info", METRIC_GAUGE,
+                                                "Info about disk filesystem.", NULL};
 static const struct metric mapper_metric = {"node_disk_device_mapper_info", METRIC_GAUGE,
                                             "Info about disk device mapper.", NULL};
 
@@ -76,7 +107,8 @@ static void parse_properties(struct span text, struct bytes values[PROPERTIES])
     }
 }
 
-/* 1 for a spinning disk, 0 otherwise and where sysfs does not say (device mapper, old kernels). */
+/* 1 for a spinning disk, 0 otherwise and where sysfs does not say (device mapper, old kernels).
+ */
 static bool is_rotational(const struct source_env *env, struct bytes name)
 {
     char path[128];
@@ -110,8 +142,8 @@ static void register_info(struct disk_info *info, const struct source_env *env,
         {bytes_of("path"), values[ID_PATH]},
         {bytes_of("revision"), values[ID_REVISION]},
         {bytes_of("rotational"), bytes_of(is_rotational(env, name) ? "1" : "0")},
-        {bytes_of("serial"), first_of(values[SCSI_IDENT_SERIAL], values[ID_SERIAL_SHORT],
-                                      values[ID_SERIAL])},
+        {bytes_of("serial"),
+         first_of(values[SCSI_IDENT_SERIAL], values[ID_SERIAL_SHORT], values[ID_SERIAL])},
         {bytes_of("wwn"), values[ID_WWN]},
     };
     info->handles[0] =
@@ -146,9 +178,9 @@ static void register_contents(struct disk_info *info, struct bytes name,
     info->values[1] = info->values[2] = 1;
 }
 
-void disk_info_register(struct disk_info *info, const struct source_env *env,
-                        struct bytes name, uint64_t major, uint64_t minor,
-                        struct readbuf *text, struct emitter *out)
+void disk_info_register(struct disk_info *info, const struct source_env *env, struct bytes name,
+                        uint64_t major, uint64_t minor, struct readbuf *text,
+                        struct emitter *out)
 {
     char path[96];
     struct span content;

@@ -21,9 +21,9 @@ struct disk_info {
 void disk_info_clear(struct disk_info *info);
 
 /* Reads and registers what there is to know about device `name`, number major:minor. */
-void disk_info_register(struct disk_info *info, const struct source_env *env,
-                        struct bytes name, uint64_t major, uint64_t minor,
-                        struct readbuf *text, struct emitter *out);
+void disk_info_register(struct disk_info *info, const struct source_env *env, struct bytes name,
+                        uint64_t major, uint64_t minor, struct readbuf *text,
+                        struct emitter *out);
 
 void disk_info_emit(const struct disk_info *info, struct emitter *out);
 void disk_info_end(const struct disk_info *info, struct emitter *out);

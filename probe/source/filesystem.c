@@ -1,10 +1,10 @@
 /*
  * filesystem.c - how full file systems are.
  *
- * Mounts come from /proc/1/mounts, because the probe's own name space may be a sandbox that sees
- * others; where that cannot be read, from its own /proc/mounts.  Pseudo file systems and mount
- * points of the kernel and of containers are left out by node_exporter's expressions; what is
- * mounted twice in the same place counts once.
+ * Mounts come from /proc/1/mounts, because the probe's own name space may be a sandbox that
+ * sees others; where that cannot be read, from its own /proc/mounts.  Pseudo file systems and
+ * mount points of the kernel and of containers are left out by node_exporter's expressions;
+ * what is mounted twice in the same place counts once.
  *
  * statvfs() can hang for hours on a dead server, so gather() runs on a worker and asks through
  * stat_rounds.h.  A mount that fails or hangs has node_filesystem_device_error 1 and no sizes.
@@ -29,7 +29,7 @@
 #define EXCLUDED_POINTS                                                                        \
     "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
 #define EXCLUDED_TYPES                                                                         \
-    "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|"   \
+    "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|"    \
     "iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|" \
     "sysfs|tracefs)$"
 
@@ -147,10 +147,9 @@ static void mount_visit(struct filesystem_state *fs, const struct source_env *en
     series_clear(mount->handles, COLUMNS);
     const char *root = strcmp(env->rootfs, "/") == 0 ? "" : env->rootfs;
     int length = snprintf(path, sizeof path, "%s%s", root, line->point);
-    mount->is_excluded =
-        pattern_matches(fs->exclude_points, bytes_of(line->point)) ||
-        pattern_matches(fs->exclude_types, bytes_of(line->type)) || length < 0 ||
-        (size_t)length >= sizeof path;
+    mount->is_excluded = pattern_matches(fs->exclude_points, bytes_of(line->point)) ||
+                         pattern_matches(fs->exclude_types, bytes_of(line->type)) ||
+                         length < 0 || (size_t)length >= sizeof path;
     if (!mount->is_excluded)
         mount->path = strdup(path);
 }

@@ -8,8 +8,9 @@
  *
  * Every line becomes a series, whatever its name: kernels keep adding some.  "kB" means 1024.
  *
- * MemAvailable came with 3.14 (and RHEL 6.6 behind a sysctl).  Without it dashboards stay blank,
- * so on older kernels it is estimated from what they do have, and the estimate is named as such:
+ * MemAvailable came with 3.14 (and RHEL 6.6 behind a sysctl).  Without it dashboards stay
+ * blank, so on older kernels it is estimated from what they do have, and the estimate is named
+ * as such:
  *
  *     MemFree + Buffers + Cached + SReclaimable - Shmem - vm.min_free_kbytes, never below 0
  *

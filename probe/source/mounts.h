@@ -13,7 +13,8 @@
 #define MOUNT_TEXT_BYTES_MAX 1024
 
 struct mount_line {
-    char device[MOUNT_TEXT_BYTES_MAX]; /* as the kernel knows it: octal escapes undone; NUL-ended */
+    char device[MOUNT_TEXT_BYTES_MAX]; /* as the kernel knows it: octal escapes undone;
+                                          NUL-ended */
     char point[MOUNT_TEXT_BYTES_MAX];
     char type[MOUNT_TEXT_BYTES_MAX];
     size_t device_size, point_size, type_size; /* without the NUL */

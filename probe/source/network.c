@@ -26,14 +26,12 @@
             NULL                                                                               \
     }
 static const struct metric columns[COLUMNS] = {
-    COUNTER("receive_bytes"),       COUNTER("receive_packets"),
-    COUNTER("receive_errs"),        COUNTER("receive_drop"),
-    COUNTER("receive_fifo"),        COUNTER("receive_frame"),
-    COUNTER("receive_compressed"),  COUNTER("receive_multicast"),
-    COUNTER("transmit_bytes"),      COUNTER("transmit_packets"),
-    COUNTER("transmit_errs"),       COUNTER("transmit_drop"),
-    COUNTER("transmit_fifo"),       COUNTER("transmit_colls"),
-    COUNTER("transmit_carrier"),    COUNTER("transmit_compressed"),
+    COUNTER("receive_bytes"),       COUNTER("receive_packets"),   COUNTER("receive_errs"),
+    COUNTER("receive_drop"),        COUNTER("receive_fifo"),      COUNTER("receive_frame"),
+    COUNTER("receive_compressed"),  COUNTER("receive_multicast"), COUNTER("transmit_bytes"),
+    COUNTER("transmit_packets"),    COUNTER("transmit_errs"),     COUNTER("transmit_drop"),
+    COUNTER("transmit_fifo"),       COUNTER("transmit_colls"),    COUNTER("transmit_carrier"),
+    COUNTER("transmit_compressed"),
 };
 
 struct interface {
@@ -48,8 +46,8 @@ struct network_state {
     struct pattern *exclude;
 };
 
-static int network_configure(void *state, struct config *config,
-                             const struct config_node *node, struct diagnosis *why)
+static int network_configure(void *state, struct config *config, const struct config_node *node,
+                             struct diagnosis *why)
 {
     struct network_state *network = state;
     return device_filter_read(config, node, "sources.network", NULL, &network->exclude, why);

@@ -25,14 +25,16 @@
 #include "probe/source/tracked.h"
 #include "proto/base/error.h"
 
-#define INTERFACES_MAX      4096
-#define REFRESH_TICKS       12
-#define TEXT_BYTES_MAX      256
-#define BYTES_A_MEGABIT     125000.0
-#define INTERFACE_FLAG_UP   1u /* IFF_UP */
+#define INTERFACES_MAX    4096
+#define REFRESH_TICKS     12
+#define TEXT_BYTES_MAX    256
+#define BYTES_A_MEGABIT   125000.0
+#define INTERFACE_FLAG_UP 1u /* IFF_UP */
 
-#define PROPERTY(name) "node_network_" name, METRIC_GAUGE, "Network device property: " name, NULL
-#define COUNTER(name)  "node_network_" name, METRIC_COUNTER, "Network device property: " name, NULL
+#define PROPERTY(name)                                                                         \
+    "node_network_" name, METRIC_GAUGE, "Network device property: " name, NULL
+#define COUNTER(name)                                                                          \
+    "node_network_" name, METRIC_COUNTER, "Network device property: " name, NULL
 
 enum form { FORM_NUMBER, FORM_HEX };
 
@@ -62,7 +64,9 @@ static const struct property {
     {"type", {PROPERTY("protocol_type")}, FORM_NUMBER, false},
     {"statistics/rx_nohandler",
      {"node_network_receive_nohandler_total", METRIC_COUNTER,
-      "Network device statistic receive_nohandler.", NULL}, FORM_NUMBER, false},
+      "Network device statistic receive_nohandler.", NULL},
+     FORM_NUMBER,
+     false},
 };
 #define PROPERTIES     (sizeof properties / sizeof *properties)
 #define PROPERTY_FLAGS 7
@@ -107,7 +111,8 @@ static int class_configure(void *state, struct config *config, const struct conf
                            struct diagnosis *why)
 {
     struct network_class_state *class = state;
-    return device_filter_read(config, node, "sources.network_class", NULL, &class->exclude, why);
+    return device_filter_read(config, node, "sources.network_class", NULL, &class->exclude,
+                              why);
 }
 
 static int class_start(void *state, const struct source_env *env, struct emitter *out)
@@ -179,7 +184,8 @@ static void read_words(struct network_class_state *class, const struct source_en
         words.size[ADMINSTATE] = is_up ? 2 : 4;
         memcpy(words.text[ADMINSTATE], is_up ? "up" : "down", words.size[ADMINSTATE]);
     }
-    interface->is_up = words.size[OPERSTATE] == 2 && memcmp(words.text[OPERSTATE], "up", 2) == 0;
+    interface->is_up =
+        words.size[OPERSTATE] == 2 && memcmp(words.text[OPERSTATE], "up", 2) == 0;
 
     uint64_t hash = words_hash(&words);
     if (interface->info != SERIES_NONE && hash == interface->words_hash)
@@ -209,8 +215,8 @@ static void interface_glance(struct network_class_state *class, const struct sou
                              struct emitter *out)
 {
     struct span text;
-    bool is_up = read_file(class, env, device, word_files[OPERSTATE], &text) &&
-                 span_is(text, "up");
+    bool is_up =
+        read_file(class, env, device, word_files[OPERSTATE], &text) && span_is(text, "up");
     for (size_t i = 0; i < PROPERTIES; i++)
         if (properties[i].is_quick)
             read_property(class, env, device, interface, i);
@@ -225,8 +231,7 @@ static void interface_emit(struct bytes device, struct interface *interface,
         if (!interface->is_known[i])
             continue;
         if (interface->handles[i] == SERIES_NONE)
-            interface->handles[i] =
-                series_one(out, &properties[i].metric, "device", device);
+            interface->handles[i] = series_one(out, &properties[i].metric, "device", device);
         emit(out, interface->handles[i], interface->values[i]);
     }
     emit(out, interface->up, interface->is_up);

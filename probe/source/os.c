@@ -6,8 +6,8 @@
  *     VERSION_ID="12"
  *     ID=debian
  *
- * /usr/lib/os-release where there is none in /etc; before systemd neither exists (EL6), and then
- * only the time is left.  The file changes with an upgrade: it is read again when its
+ * /usr/lib/os-release where there is none in /etc; before systemd neither exists (EL6), and
+ * then only the time is left.  The file changes with an upgrade: it is read again when its
  * modification time or size does.
  */
 #include <stdio.h>
@@ -24,18 +24,36 @@
 #define SERIES          2
 
 enum key {
-    BUILD_ID, ID, ID_LIKE, IMAGE_ID, IMAGE_VERSION, NAME, PRETTY_NAME, VARIANT, VARIANT_ID,
-    VERSION, VERSION_CODENAME, VERSION_ID, KEYS
+    BUILD_ID,
+    ID,
+    ID_LIKE,
+    IMAGE_ID,
+    IMAGE_VERSION,
+    NAME,
+    PRETTY_NAME,
+    VARIANT,
+    VARIANT_ID,
+    VERSION,
+    VERSION_CODENAME,
+    VERSION_ID,
+    KEYS
 };
 
 /* In the order of enum key, which is the order of the labels. */
 static const struct {
     const char *word, *label;
 } keys[KEYS] = {
-    {"BUILD_ID", "build_id"}, {"ID", "id"}, {"ID_LIKE", "id_like"},
-    {"IMAGE_ID", "image_id"}, {"IMAGE_VERSION", "image_version"}, {"NAME", "name"},
-    {"PRETTY_NAME", "pretty_name"}, {"VARIANT", "variant"}, {"VARIANT_ID", "variant_id"},
-    {"VERSION", "version"}, {"VERSION_CODENAME", "version_codename"},
+    {"BUILD_ID", "build_id"},
+    {"ID", "id"},
+    {"ID_LIKE", "id_like"},
+    {"IMAGE_ID", "image_id"},
+    {"IMAGE_VERSION", "image_version"},
+    {"NAME", "name"},
+    {"PRETTY_NAME", "pretty_name"},
+    {"VARIANT", "variant"},
+    {"VARIANT_ID", "variant_id"},
+    {"VERSION", "version"},
+    {"VERSION_CODENAME", "version_codename"},
     {"VERSION_ID", "version_id"},
 };
 
@@ -43,12 +61,13 @@ static const struct metric os_info = {
     "node_os_info", METRIC_GAUGE,
     "A metric with a constant '1' value labeled by build_id, id, id_like, image_id, "
     "image_version, name, pretty_name, variant, variant_id, version, version_codename, "
-    "version_id.", NULL};
+    "version_id.",
+    NULL};
 static const struct metric os_version = {
     "node_os_version", METRIC_GAUGE,
     "Metric containing the major.minor part of the OS version.", NULL};
-static const struct metric time_seconds = {
-    "node_time_seconds", METRIC_GAUGE, "System time in seconds since epoch (1970).", NULL};
+static const struct metric time_seconds = {"node_time_seconds", METRIC_GAUGE,
+                                           "System time in seconds since epoch (1970).", NULL};
 
 static const char *const places[] = {"etc/os-release", "usr/lib/os-release"};
 

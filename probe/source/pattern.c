@@ -27,9 +27,8 @@ int pattern_new(const char *expression, struct pattern **ret_pattern, struct dia
     struct pattern *pattern = calloc(1, sizeof(*pattern));
     if (pattern == NULL)
         return ERR_NOMEM;
-    pattern->code =
-        pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED,
-                      PCRE2_DOLLAR_ENDONLY | PCRE2_DOTALL, &number, &offset, NULL);
+    pattern->code = pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED,
+                                  PCRE2_DOLLAR_ENDONLY | PCRE2_DOTALL, &number, &offset, NULL);
     if (pattern->code == NULL) {
         PCRE2_UCHAR text[128];
         pcre2_get_error_message(number, text, sizeof text);
@@ -58,8 +57,7 @@ bool pattern_matches(struct pattern *pattern, struct bytes text)
                        pattern->limits) >= 0;
 }
 
-struct bytes pattern_capture(const struct pattern *pattern, struct bytes text,
-                             const char *name)
+struct bytes pattern_capture(const struct pattern *pattern, struct bytes text, const char *name)
 {
     int group = pcre2_substring_number_from_name(pattern->code, (PCRE2_SPTR)name);
     if (group < 0 || (uint32_t)group >= pcre2_get_ovector_count(pattern->match))

@@ -51,22 +51,41 @@ struct process {
     uint32_t swap_kb, pss_kb, swap_pss_kb;
     uint32_t files, files_limit;
 
-    float cpu_rate; /* seconds a second, over the last tick */
+    float cpu_rate;              /* seconds a second, over the last tick */
     float read_rate, write_rate; /* bytes a second, between the last two reads of io */
     uint32_t io_age_ms;          /* time since the last read of io */
 };
 
 enum group_series {
-    GROUP_PROCS, GROUP_THREADS, GROUP_CPU_USER, GROUP_CPU_SYSTEM, GROUP_RESIDENT,
-    GROUP_VIRTUAL, GROUP_SWAPPED, GROUP_PSS, GROUP_SWAP_PSS, GROUP_READ, GROUP_WRITE,
-    GROUP_FILES, GROUP_FD_RATIO, GROUP_OLDEST, GROUP_RUNNING, GROUP_SLEEPING, GROUP_WAITING,
-    GROUP_ZOMBIE, GROUP_OTHER, GROUP_VOLUNTARY, GROUP_NONVOLUNTARY, GROUP_MAJOR, GROUP_MINOR,
+    GROUP_PROCS,
+    GROUP_THREADS,
+    GROUP_CPU_USER,
+    GROUP_CPU_SYSTEM,
+    GROUP_RESIDENT,
+    GROUP_VIRTUAL,
+    GROUP_SWAPPED,
+    GROUP_PSS,
+    GROUP_SWAP_PSS,
+    GROUP_READ,
+    GROUP_WRITE,
+    GROUP_FILES,
+    GROUP_FD_RATIO,
+    GROUP_OLDEST,
+    GROUP_RUNNING,
+    GROUP_SLEEPING,
+    GROUP_WAITING,
+    GROUP_ZOMBIE,
+    GROUP_OTHER,
+    GROUP_VOLUNTARY,
+    GROUP_NONVOLUNTARY,
+    GROUP_MAJOR,
+    GROUP_MINOR,
     GROUP_SERIES
 };
 #define GROUP_STATES (GROUP_OTHER - GROUP_RUNNING + 1)
 
 struct process_group {
-    bool is_fixed; /* named by a rule: watched without members too */
+    bool is_fixed;          /* named by a rule: watched without members too */
     int64_t empty_since_ms; /* 0: has members */
     series_handle handles[GROUP_SERIES];
 

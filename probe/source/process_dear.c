@@ -24,7 +24,7 @@
 #define ACTIVE_LEAST 64
 /* New processes read lightly in a tick. */
 #define FRESH_MOST 2000
-#define FD_BYTES     ((size_t)4096)
+#define FD_BYTES   ((size_t)4096)
 
 static bool file_count_by_stat(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
 {
@@ -105,9 +105,8 @@ static void read_io(struct process_scan *scan, struct process *process)
         !process_io_parse(text, &read_bytes, &write_bytes))
         return;
     bool has_before = (process->known & KNOWN_IO) != 0 || process->is_newborn;
-    uint64_t read_step = has_before && read_bytes > process->read_bytes
-                             ? read_bytes - process->read_bytes
-                             : 0;
+    uint64_t read_step =
+        has_before && read_bytes > process->read_bytes ? read_bytes - process->read_bytes : 0;
     uint64_t write_step = has_before && write_bytes > process->write_bytes
                               ? write_bytes - process->write_bytes
                               : 0;
@@ -171,7 +170,8 @@ static void read_heavy(struct process_dear *dear, struct process_scan *scan,
         read_pss(scan, process);
 }
 
-/* Rows a tick visits so that all are visited in turn_ms: at least TURN_LEAST, at most an eighth. */
+/* Rows a tick visits so that all are visited in turn_ms: at least TURN_LEAST, at most an
+ * eighth. */
 static size_t turn_rows(size_t count, int64_t interval_ms, int64_t turn_ms)
 {
     size_t rows = (size_t)((double)count * (double)interval_ms / (double)turn_ms) + 1;
@@ -188,14 +188,14 @@ static bool is_worth(const struct process *process)
     return !process->is_kernel || process->group != NULL;
 }
 
-static void run_light(struct process_dear *dear, struct process_scan *scan,
-                      int64_t interval_ms)
+static void run_light(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
 {
     size_t active = scan->count / 4 > ACTIVE_LEAST ? scan->count / 4 : ACTIVE_LEAST;
     size_t turn = turn_rows(scan->count, interval_ms, LIGHT_TURN_MS);
     size_t fresh = FRESH_MOST;
     size_t first = dear->light_next;
-    size_t resume = first + turn; /* after the regular turn, and after the last active one read */
+    size_t resume =
+        first + turn; /* after the regular turn, and after the last active one read */
     for (size_t i = 0; i < scan->count; i++) {
         struct process *process = &scan->rows[(first + i) % scan->count];
         if (!is_worth(process))
@@ -216,8 +216,7 @@ static void run_light(struct process_dear *dear, struct process_scan *scan,
     dear->light_next = scan->count > 0 ? resume % scan->count : 0;
 }
 
-static void run_heavy(struct process_dear *dear, struct process_scan *scan,
-                      int64_t interval_ms)
+static void run_heavy(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
 {
     mono_ns end = clock_mono(&clock_system) + (dear->has_run ? HEAVY_NS : HEAVY_FIRST_NS);
     size_t turn = turn_rows(scan->count, interval_ms, HEAVY_TURN_MS);
@@ -236,8 +235,8 @@ static void run_heavy(struct process_dear *dear, struct process_scan *scan,
     dear->heavy_next = scan->count > 0 ? (dear->heavy_next + visited) % scan->count : 0;
 }
 
-void process_dear_run(struct process_dear *dear, struct process_scan *scan,
-                      int64_t interval_ms, int64_t elapsed_ms)
+void process_dear_run(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms,
+                      int64_t elapsed_ms)
 {
     for (size_t i = 0; i < scan->count; i++)
         scan->rows[i].io_age_ms += (uint32_t)elapsed_ms;

@@ -6,9 +6,9 @@
  *                                                            more: the kernel walks page tables
  *
  * A process is read lightly when it is new, when it has used CPU since (what has not run has
- * neither switched nor read), and otherwise every LIGHT_TURN_MS; heavily when it is new and then
- * every HEAVY_TURN_MS, as far as the tick's time for it goes.  Between turns the last values
- * stand.  A process whose page tables take long is visited more rarely.
+ * neither switched nor read), and otherwise every LIGHT_TURN_MS; heavily when it is new and
+ * then every HEAVY_TURN_MS, as far as the tick's time for it goes.  Between turns the last
+ * values stand.  A process whose page tables take long is visited more rarely.
  */
 #pragma once
 
@@ -27,5 +27,5 @@ struct process_dear {
 void process_dear_start(struct process_dear *dear, struct process_scan *scan, bool wants_pss);
 
 /* One tick's share.  `elapsed_ms` since the last; `interval_ms` is the usual. */
-void process_dear_run(struct process_dear *dear, struct process_scan *scan,
-                      int64_t interval_ms, int64_t elapsed_ms);
+void process_dear_run(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms,
+                      int64_t elapsed_ms);

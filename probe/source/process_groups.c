@@ -1,8 +1,8 @@
 /*
  * process_groups.c - sums and series of process groups (process_groups.h).
  *
- * A value that is read in turns is emitted once it is known of every member that lets us read it:
- * a sum over some members would be a wrong number, not an approximate one.
+ * A value that is read in turns is emitted once it is known of every member that lets us read
+ * it: a sum over some members would be a wrong number, not an approximate one.
  */
 #include "probe/source/process_groups.h"
 
@@ -11,15 +11,15 @@
 
 #include "probe/source/series.h"
 
-#define PREFIX      "namedprocess_namegroup_"
-#define BYTES_A_KB  1024.0
+#define PREFIX     "namedprocess_namegroup_"
+#define BYTES_A_KB 1024.0
 
 #define METRIC(name, type, help)                                                               \
     {                                                                                          \
         PREFIX name, type, help, NULL                                                          \
     }
-#define CPU      METRIC("cpu_seconds_total", METRIC_COUNTER, "Cpu user usage in seconds")
-#define MEMORY   METRIC("memory_bytes", METRIC_GAUGE, "number of bytes of memory in use")
+#define CPU    METRIC("cpu_seconds_total", METRIC_COUNTER, "Cpu user usage in seconds")
+#define MEMORY METRIC("memory_bytes", METRIC_GAUGE, "number of bytes of memory in use")
 #define STATES                                                                                 \
     METRIC("states", METRIC_GAUGE,                                                             \
            "Number of processes in states Running, Sleeping, Waiting, Zombie, or Other")
@@ -151,8 +151,8 @@ static void put(struct process_group *group, enum group_series which, double val
             series[which].label == NULL
                 ? series_one(out, &series[which].metric, "groupname", name)
                 /* The emitter sorts: "groupname" comes before or after the other. */
-                : series_two(out, &series[which].metric, "groupname", name,
-                             series[which].label, bytes_of(series[which].value));
+                : series_two(out, &series[which].metric, "groupname", name, series[which].label,
+                             bytes_of(series[which].value));
     }
     emit(out, group->handles[which], value);
 }

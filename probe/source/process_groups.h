@@ -18,7 +18,7 @@
 #define GROUP_LINGER_MS (INT64_C(15) * 60 * 1000)
 
 struct process_groups {
-    struct tracked set; /* of struct process_group, by name */
+    struct tracked set;  /* of struct process_group, by name */
     double boot_seconds; /* Unix time */
     double page_bytes;
 };

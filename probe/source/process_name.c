@@ -16,8 +16,12 @@ static const struct {
     const char *text;
     unsigned facts;
 } variables[VARIABLES] = {
-    {".Comm", 0}, {".ExeBase", FACT_COMMAND_LINE}, {".ExeFull", FACT_COMMAND_LINE},
-    {".Username", FACT_USER}, {".Cgroup", FACT_CGROUP}, {".Matches.", FACT_COMMAND_LINE},
+    {".Comm", 0},
+    {".ExeBase", FACT_COMMAND_LINE},
+    {".ExeFull", FACT_COMMAND_LINE},
+    {".Username", FACT_USER},
+    {".Cgroup", FACT_CGROUP},
+    {".Matches.", FACT_COMMAND_LINE},
 };
 
 /* Takes "{{.Comm}}" at the front.  Returns the variable, or -1; ret_match gets the name after

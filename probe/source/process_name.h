@@ -28,10 +28,11 @@ struct process_facts {
 /* Which facts a template (or rule) asks for: bits. */
 enum process_fact { FACT_USER = 1, FACT_COMMAND_LINE = 2, FACT_CGROUP = 4 };
 
-/* Checks a template.  ERR_INVALID with the reason; *ret_facts gets the facts it needs or'ed in. */
+/* Checks a template.  ERR_INVALID with the reason; *ret_facts gets the facts it needs or'ed in.
+ */
 int name_template_check(const char *template, unsigned *ret_facts, struct diagnosis *why);
 
-/* Expands a checked template; foreign bytes are cleaned.  `match` may be NULL.  Returns the size;
- * what does not fit is cut. */
+/* Expands a checked template; foreign bytes are cleaned.  `match` may be NULL.  Returns the
+ * size; what does not fit is cut. */
 size_t name_template_expand(const char *template, const struct process_facts *facts,
                             const struct pattern *match, char out[GROUP_NAME_BYTES_MAX]);

@@ -3,12 +3,19 @@
  */
 #include "probe/source/process_parse.h"
 
-/* Fields of /proc/PID/stat after the command, counted from the state as 0 (man 5 proc counts the
- * pid as 1 and the state as 3). */
+/* Fields of /proc/PID/stat after the command, counted from the state as 0 (man 5 proc counts
+ * the pid as 1 and the state as 3). */
 enum stat_field {
-    FIELD_FLAGS = 6, FIELD_MINOR_FAULTS = 7, FIELD_MAJOR_FAULTS = 9, FIELD_USER_TICKS = 11,
-    FIELD_SYSTEM_TICKS = 12, FIELD_THREADS = 17, FIELD_START = 19, FIELD_VIRTUAL = 20,
-    FIELD_RESIDENT = 21, FIELDS_NEEDED = 22
+    FIELD_FLAGS = 6,
+    FIELD_MINOR_FAULTS = 7,
+    FIELD_MAJOR_FAULTS = 9,
+    FIELD_USER_TICKS = 11,
+    FIELD_SYSTEM_TICKS = 12,
+    FIELD_THREADS = 17,
+    FIELD_START = 19,
+    FIELD_VIRTUAL = 20,
+    FIELD_RESIDENT = 21,
+    FIELDS_NEEDED = 22
 };
 
 bool process_stat_parse(struct span text, struct process_stat *ret_stat)
@@ -139,7 +146,7 @@ bool process_cgroup_parse(struct span text, struct span *ret_path)
         if (second == NULL)
             continue;
         struct span controllers = {first + 1, second};
-        int rank = span_size(controllers) == 0           ? 3
+        int rank = span_size(controllers) == 0            ? 3
                    : span_is(controllers, "name=systemd") ? 2
                                                           : 1;
         if (rank <= best)

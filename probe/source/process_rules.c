@@ -70,8 +70,8 @@ static int copy_comms(struct rule *rule, const struct config_strings *comms)
     return 0;
 }
 
-static int check_name(struct config *config, const struct config_node *node,
-                      const char *name, unsigned *facts, struct diagnosis *why)
+static int check_name(struct config *config, const struct config_node *node, const char *name,
+                      unsigned *facts, struct diagnosis *why)
 {
     struct diagnosis reason = {0};
     if (name_template_check(name, facts, &reason) != 0)
@@ -100,8 +100,8 @@ static int rule_read(struct config *config, const struct config_node *node, stru
         error = device_filter_compile(config, node, "cmdline", options.command_line,
                                       &rule->command_line, why);
     if (error == 0)
-        error = device_filter_compile(config, node, "cgroup", options.cgroup, &rule->cgroup,
-                                      why);
+        error =
+            device_filter_compile(config, node, "cgroup", options.cgroup, &rule->cgroup, why);
     *facts |= (rule->user != NULL ? (unsigned)FACT_USER : 0) |
               (rule->command_line != NULL ? (unsigned)FACT_COMMAND_LINE : 0) |
               (rule->cgroup != NULL ? (unsigned)FACT_CGROUP : 0);
@@ -124,7 +124,8 @@ static int rules_read(struct process_rules *rules, struct config *config,
         return ERR_NOMEM;
     for (size_t i = 0; i < groups->count; i++) {
         rules->count++;
-        int error = rule_read(config, groups->children[i], &rules->items[i], &rules->facts, why);
+        int error =
+            rule_read(config, groups->children[i], &rules->items[i], &rules->facts, why);
         if (error != 0)
             return error;
     }
@@ -174,8 +175,7 @@ static bool rule_takes(const struct rule *rule, const struct process_facts *fact
     bool is_named = rule->comm_count == 0;
     for (size_t i = 0; i < rule->comm_count && !is_named; i++)
         is_named = bytes_equal(facts->comm, bytes_of(rule->comms[i]));
-    return is_named &&
-           (rule->user == NULL || bytes_equal(facts->user, bytes_of(rule->user))) &&
+    return is_named && (rule->user == NULL || bytes_equal(facts->user, bytes_of(rule->user))) &&
            (rule->cgroup == NULL || pattern_matches(rule->cgroup, facts->cgroup)) &&
            (rule->command_line == NULL ||
             pattern_matches(rule->command_line, facts->command_line));

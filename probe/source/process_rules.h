@@ -14,8 +14,8 @@
  *         others: "{{.Comm}}"        # what no rule takes; "" leaves it out
  *
  * The first rule all of whose conditions hold takes the process.  A rule whose name holds no
- * variable is watched even while it has no member: namedprocess_namegroup_num_procs 0 is how one
- * alerts on a process that is not there.
+ * variable is watched even while it has no member: namedprocess_namegroup_num_procs 0 is how
+ * one alerts on a process that is not there.
  */
 #pragma once
 

@@ -43,8 +43,8 @@ typedef void process_classify_function(void *context, struct process *process,
 /* ERR_NOTFOUND: no such procfs, or one without processes. */
 int process_scan_open(struct process_scan *scan, const char *procfs);
 
-/* Reads all; `seconds` since the last call, for rates.  ERR_NOMEM, ERR_IO: the table stays as it
- * was. */
+/* Reads all; `seconds` since the last call, for rates.  ERR_NOMEM, ERR_IO: the table stays as
+ * it was. */
 int process_scan_run(struct process_scan *scan, double seconds,
                      process_classify_function *classify, void *context);
 

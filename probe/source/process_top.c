@@ -1,8 +1,8 @@
 /*
  * process_top.c - the largest processes of a tick (process_top.h).
  *
- * Choosing is three passes over the table, each keeping its N best in a small sorted list: nearly
- * every process is turned away by one comparison with the list's last.
+ * Choosing is three passes over the table, each keeping its N best in a small sorted list:
+ * nearly every process is turned away by one comparison with the list's last.
  */
 #include "probe/source/process_top.h"
 
@@ -106,8 +106,8 @@ static void read_text(struct process_scan *scan, struct user_names *users, const
     if (!process->is_kernel && process_read(scan, process->pid, "cmdline", &text) == 0) {
         while (text.at < text.end && text.end[-1] == '\0')
             text.end--;
-        ret_text->command_size = (uint16_t)text_clean(span_bytes(text), ret_text->command,
-                                                      TOP_COMMAND_BYTES_MAX);
+        ret_text->command_size =
+            (uint16_t)text_clean(span_bytes(text), ret_text->command, TOP_COMMAND_BYTES_MAX);
     }
     struct bytes user = user_name(users, rootfs, process->user);
     memcpy(ret_text->user, user.data, user.size);

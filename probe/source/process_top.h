@@ -11,8 +11,8 @@
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 
-#define TOP_MOST             ((size_t)64) /* N */
-#define TOP_NAME_BYTES_MAX   64
+#define TOP_MOST              ((size_t)64) /* N */
+#define TOP_NAME_BYTES_MAX    64
 #define TOP_COMMAND_BYTES_MAX 512
 
 struct top_text; /* command line and name of a process, kept while it stays in the table */

@@ -15,8 +15,8 @@
 #include "probe/source/procfile.h"
 #include "proto/base/bytes.h"
 
-#define USERS_CACHED    32
-#define USER_BYTES_MAX  32
+#define USERS_CACHED   32
+#define USER_BYTES_MAX 32
 
 struct user_names {
     struct {

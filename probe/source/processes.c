@@ -148,8 +148,8 @@ static void read_command_line(struct process_scan *scan, uint32_t pid,
     facts->command_line = copy_text(text, room, COMMAND_BYTES_MAX);
     size_t size = facts->command_line.size;
     const char *end = size > 0 ? memchr(room, '\0', size) : NULL;
-    facts->first_argument = (struct bytes){facts->command_line.data,
-                                           end != NULL ? (size_t)(end - room) : size};
+    facts->first_argument =
+        (struct bytes){facts->command_line.data, end != NULL ? (size_t)(end - room) : size};
     for (size_t i = 0; i < size; i++)
         if (room[i] == '\0')
             room[i] = ' ';
@@ -179,15 +179,15 @@ static void classify(void *context, struct process *process, const struct proces
         facts.cgroup = copy_text(path, cgroup, sizeof cgroup);
     size_t size = process_rules_name(ps->rules, &facts, name);
     if (size > 0)
-        process->group = process_groups_get(
-            &ps->groups, (struct bytes){(const uint8_t *)name, size}, false);
+        process->group =
+            process_groups_get(&ps->groups, (struct bytes){(const uint8_t *)name, size}, false);
 }
 
 static int processes_collect(void *state, const struct source_env *env, struct emitter *out)
 {
     struct processes_state *ps = state;
-    int64_t elapsed_ms = ps->last_ms > 0 && env->now_ms > ps->last_ms ? env->now_ms - ps->last_ms
-                                                                      : 0;
+    int64_t elapsed_ms =
+        ps->last_ms > 0 && env->now_ms > ps->last_ms ? env->now_ms - ps->last_ms : 0;
     bool is_first = !ps->scan.has_run;
     ps->env = env;
     user_names_refresh(&ps->users, env->rootfs);

@@ -2,9 +2,9 @@
  * procfile.h - kernel files: opened once, read whole again and again.
  *
  * A file of /proc or /sys is made anew by the kernel at each read from offset 0, so a kept
- * descriptor and pread() save the path walk at every tick.  Text lands in a read buffer that one
- * source shares among all its files: what procfile_read() yields is valid until the next read
- * into the same buffer.  The buffer grows to the largest file seen and stays so.
+ * descriptor and pread() save the path walk at every tick.  Text lands in a read buffer that
+ * one source shares among all its files: what procfile_read() yields is valid until the next
+ * read into the same buffer.  The buffer grows to the largest file seen and stays so.
  *
  * Regular files of a recorded tree behave the same.  Not thread-safe.
  */
@@ -48,8 +48,8 @@ void procfile_close(struct procfile *file);
 int procfile_read_path(const char *root, const char *path, struct readbuf *buf,
                        struct span *ret_text);
 
-/* The same by descriptor, for files that come in one piece (a short read is the end, which saves
- * the second call): everything below /proc/PID but maps, mounts and smaps. */
+/* The same by descriptor, for files that come in one piece (a short read is the end, which
+ * saves the second call): everything below /proc/PID but maps, mounts and smaps. */
 int procfile_read_piece(int fd, struct readbuf *buf, struct span *ret_text);
 
 /* errno of a failed open or read as an error code. */

@@ -1,9 +1,9 @@
 /*
  * scan.h - reading kernel text from the left: bounded, no copies, no locale, no allocation.
  *
- * A span is what is still unread of a run of bytes; each scan_* takes from its front and returns
- * false, leaving the span where it was, when what it wants is not there.  Nothing ever reads at
- * or past `end`, so a file cut anywhere is safe; the bytes need not end in NUL.
+ * A span is what is still unread of a run of bytes; each scan_* takes from its front and
+ * returns false, leaving the span where it was, when what it wants is not there.  Nothing ever
+ * reads at or past `end`, so a file cut anywhere is safe; the bytes need not end in NUL.
  *
  *     struct span line, name;
  *     uint64_t value;
@@ -132,8 +132,8 @@ static inline bool scan_text(struct span *span, const char *wanted)
 /* A number with an optional minus sign that fits 64 bits. */
 bool scan_i64(struct span *span, int64_t *ret_value);
 
-/* A plain decimal fraction such as loadavg's "12.34": digits, at most 15 of them in all, so that
- * the result is the double nearest to what is written. */
+/* A plain decimal fraction such as loadavg's "12.34": digits, at most 15 of them in all, so
+ * that the result is the double nearest to what is written. */
 bool scan_decimal(struct span *span, double *ret_value);
 
 /* 0x and up to 16 hexadecimal digits, the 0x may be missing. */
@@ -144,7 +144,8 @@ struct span span_trim(struct span span);
 
 /* Copies foreign text where people will read it: bytes that are no UTF-8 become U+FFFD, control
  * characters (NUL, newline, escape: names of devices and processes may hold anything) become
- * spaces.  Writes at most `capacity` bytes, never half a character, no NUL; returns the size. */
+ * spaces.  Writes at most `capacity` bytes, never half a character, no NUL; returns the size.
+ */
 size_t text_clean(struct bytes text, char *out, size_t capacity);
 
 /* Undoes the octal escapes of /proc/mounts ("\040" for a space).  `out` holds at least

@@ -6,11 +6,12 @@
  * must remember lives in a state block that the scheduler owns.  A test can therefore run any
  * source twice, side by side, against a directory of recorded files.
  *
- * To add one: write probe/source/<name>.c ending in a `const struct source`, add one line to the
- * list in source.c, and record a fixture.
+ * To add one: write probe/source/<name>.c ending in a `const struct source`, add one line to
+ * the list in source.c, and record a fixture.
  *
- * Thread: all calls come from the loop's thread, except collect() of a `blocking` source (a hung
- * file system must not hang the probe): gather() then runs on a worker and collect() emits.
+ * Thread: all calls come from the loop's thread, except collect() of a `blocking` source (a
+ * hung file system must not hang the probe): gather() then runs on a worker and collect()
+ * emits.
  */
 #pragma once
 
@@ -57,8 +58,8 @@ struct source {
     void (*stop)(void *state);
 };
 
-/* What may stand in every source's map in probe.yml.  The scheduler obeys them; they are rows of
- * every source's table all the same, so that one config_read() checks the whole map. */
+/* What may stand in every source's map in probe.yml.  The scheduler obeys them; they are rows
+ * of every source's table all the same, so that one config_read() checks the whole map. */
 struct source_common_options {
     bool enabled;
     int64_t interval_ms;
@@ -69,7 +70,8 @@ struct source_common_options {
     {"enabled", CONFIG_BOOL, (at) + offsetof(struct source_common_options, enabled),           \
      .fallback = "true", .help = "false leaves the source out"},                               \
     {                                                                                          \
-        "interval", CONFIG_DURATION, (at) + offsetof(struct source_common_options, interval_ms), \
+        "interval", CONFIG_DURATION,                                                           \
+            (at) + offsetof(struct source_common_options, interval_ms),                        \
             .min = 100, .max = 86400000, .help = "between two ticks of this source"            \
     }
 

@@ -213,8 +213,7 @@ int stat_rounds_run(struct stat_rounds *rounds, struct stat_request *requests, s
         requests[i].outcome = STAT_FAILED;
         if (error != 0)
             continue;
-        if (is_hanging(rounds, requests[i].path) ||
-            rounds->hanging_count == STAT_HELPERS_MAX)
+        if (is_hanging(rounds, requests[i].path) || rounds->hanging_count == STAT_HELPERS_MAX)
             requests[i].outcome = STAT_HANGING;
         else
             error = ask(rounds, &requests[i], timeout_ms);

@@ -57,8 +57,7 @@ static struct tracked_entry *entry_new(struct tracked *set, struct bytes key, ui
         set->entries = grown;
         set->capacity = capacity;
     }
-    struct tracked_entry *entry =
-        calloc(1, sizeof(*entry) + set->value_bytes + key.size);
+    struct tracked_entry *entry = calloc(1, sizeof(*entry) + set->value_bytes + key.size);
     if (entry == NULL)
         return NULL;
     entry->hash = hash;
@@ -100,8 +99,7 @@ void tracked_meet(const struct tracked *set, void *value)
     entry_of(value)->round = set->round;
 }
 
-void tracked_sweep(struct tracked *set, void (*gone)(void *value, void *context),
-                   void *context)
+void tracked_sweep(struct tracked *set, void (*gone)(void *value, void *context), void *context)
 {
     size_t kept = 0;
     for (size_t i = 0; i < set->count; i++) {
@@ -134,8 +132,7 @@ bool tracked_is_met(const struct tracked *set, const void *value)
     return entry_of(value)->round == set->round;
 }
 
-void tracked_done(struct tracked *set, void (*gone)(void *value, void *context),
-                  void *context)
+void tracked_done(struct tracked *set, void (*gone)(void *value, void *context), void *context)
 {
     for (size_t i = 0; i < set->count; i++) {
         if (gone != NULL)

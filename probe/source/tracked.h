@@ -7,9 +7,9 @@
  *     for each line:  struct disk *disk = tracked_touch(&disks, name, &is_new);
  *     tracked_sweep(&disks, disk_gone, out);      calls disk_gone() for each not met, frees it
  *
- * A value is zeroed when new and keeps its address until swept.  Kernel files list their devices
- * in the same order at every read, so a lookup tries the one after the last first; it costs one
- * comparison, and allocates only for what is new.
+ * A value is zeroed when new and keeps its address until swept.  Kernel files list their
+ * devices in the same order at every read, so a lookup tries the one after the last first; it
+ * costs one comparison, and allocates only for what is new.
  */
 #pragma once
 
@@ -56,5 +56,4 @@ struct bytes tracked_key(const void *value);
 bool tracked_is_met(const struct tracked *set, const void *value);
 
 /* Frees everything after telling `gone` (may be NULL). */
-void tracked_done(struct tracked *set, void (*gone)(void *value, void *context),
-                  void *context);
+void tracked_done(struct tracked *set, void (*gone)(void *value, void *context), void *context);

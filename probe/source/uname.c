@@ -48,8 +48,7 @@ static int uname_collect(void *state, const struct source_env *env, struct emitt
             {bytes_of("sysname"), bytes_of(now.sysname)},
             {bytes_of("version"), bytes_of(now.version)},
         };
-        us->handle =
-            emitter_series(out, &uname_info, labels, sizeof labels / sizeof *labels);
+        us->handle = emitter_series(out, &uname_info, labels, sizeof labels / sizeof *labels);
     }
     emit(out, us->handle, 1);
     return 0;

@@ -1,8 +1,8 @@
 /*
  * fuzz_source_rules.c - group names and rules against processes that choose their own texts.
  *
- * Input: template NUL command NUL command line NUL control group.  A template that is refused is
- * never expanded; what is expanded stays within its room and is clean.
+ * Input: template NUL command NUL command line NUL control group.  A template that is refused
+ * is never expanded; what is expanded stays within its room and is clean.
  */
 #include <stdlib.h>
 #include <string.h>

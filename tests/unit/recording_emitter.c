@@ -12,7 +12,7 @@
 #include "proto/base/must.h"
 
 struct recorded {
-    char *name; /* name{label="value",...} */
+    char *name;    /* name{label="value",...} */
     size_t family; /* bytes of the name alone */
     char *help;
     enum metric_type type;
@@ -255,7 +255,10 @@ int running_source_start(struct running_source *running, const struct source *so
     *running = (struct running_source){
         .source = source,
         .state = calloc(1, source->state_bytes + 1),
-        .env = {.procfs = roots[0], .sysfs = roots[1], .rootfs = roots[2], .live = root == NULL,
+        .env = {.procfs = roots[0],
+                .sysfs = roots[1],
+                .rootfs = roots[2],
+                .live = root == NULL,
                 .interval_ms = source->interval_ms > 0 ? source->interval_ms : 5000},
     };
     must(running->state != NULL);
@@ -279,8 +282,7 @@ int running_source_tick(struct running_source *running, int64_t now_ms, struct e
     int error = 0;
     if (running->source->blocking)
         error = running->source->gather(running->state, &running->env);
-    return error != 0 ? error
-                      : running->source->collect(running->state, &running->env, out);
+    return error != 0 ? error : running->source->collect(running->state, &running->env, out);
 }
 
 void running_source_stop(struct running_source *running)

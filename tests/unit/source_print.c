@@ -50,8 +50,8 @@ static void run(const struct plan *plan)
     for (size_t i = 0; sources[i] != NULL && count < SOURCES_MOST; i++) {
         if (!is_wanted(plan, sources[i]->name))
             continue;
-        int error = running_source_start(&running[count], sources[i], plan->root, NULL, out,
-                                         NULL);
+        int error =
+            running_source_start(&running[count], sources[i], plan->root, NULL, out, NULL);
         if (error != 0) {
             fprintf(stderr, "%s: left out: %s\n", sources[i]->name, error_text(error));
             running_source_stop(&running[count]);
@@ -103,7 +103,8 @@ int main(int argc, char **argv)
             break;
     }
     if (at < argc && argv[at][0] == '-') {
-        fprintf(stderr, "usage: source_print [--root DIR] [--ticks N] [--interval MS] [SOURCE...]\n");
+        fprintf(stderr,
+                "usage: source_print [--root DIR] [--ticks N] [--interval MS] [SOURCE...]\n");
         return 2;
     }
     plan.names = argv + at;

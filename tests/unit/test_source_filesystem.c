@@ -27,7 +27,8 @@ struct server {
     int waiting, calls;
 };
 
-static struct server server = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0};
+static struct server server = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0,
+                               0};
 
 static int fake_statvfs(const char *path, struct statvfs *result)
 {
@@ -138,8 +139,8 @@ static void the_root_file_system_has_a_size(void **unused)
     struct emitter *out = recorder_new();
     struct running_source running;
     assert_int_equal(running_source_start(&running, source_find("filesystem"), NULL,
-                                          "exclude_types: ''\nexclude_mount_points: '^/.'\n", out,
-                                          NULL),
+                                          "exclude_types: ''\nexclude_mount_points: '^/.'\n",
+                                          out, NULL),
                      0);
     assert_int_equal(running_source_tick(&running, 1, out), 0);
     size_t count = recorder_count(out);

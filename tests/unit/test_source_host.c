@@ -1,6 +1,6 @@
 /*
- * test_source_host.c - cpu, memory, load, disk, network and their kin: on small trees (busy, cut
- * short, absent, changing) and on the host the test runs on.
+ * test_source_host.c - cpu, memory, load, disk, network and their kin: on small trees (busy,
+ * cut short, absent, changing) and on the host the test runs on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,8 @@ static void open_fixture(struct fixture *f)
 
 static int start(struct fixture *f, const char *name)
 {
-    return running_source_start(&f->running, source_find(name), f->tree.root, NULL, f->out, NULL);
+    return running_source_start(&f->running, source_find(name), f->tree.root, NULL, f->out,
+                                NULL);
 }
 
 static void close_fixture(struct fixture *f)
@@ -168,9 +169,10 @@ static void disks_have_what_their_kernel_counts(void **unused)
         "   8      32 sdc 126552 141 1657779 14 11822 1895 172905 1007 0 10730 17070 18851 0 "
         "125173784 11130 1555 1944\n"
         "   8       3 sdd3 340 13 2818 52\n");
-    fake_tree_write(&f.tree, "run/udev/data/b8:0",
-                    "S:disk/by-id/x\nE:ID_MODEL=DISK 9000\nE:ID_SERIAL_SHORT=S1\nE:ID_SERIAL=LONG\n"
-                    "E:ID_ATA_ROTATION_RATE_RPM=7200\nE:ID_FS_TYPE=ext4\n");
+    fake_tree_write(
+        &f.tree, "run/udev/data/b8:0",
+        "S:disk/by-id/x\nE:ID_MODEL=DISK 9000\nE:ID_SERIAL_SHORT=S1\nE:ID_SERIAL=LONG\n"
+        "E:ID_ATA_ROTATION_RATE_RPM=7200\nE:ID_FS_TYPE=ext4\n");
     fake_tree_write(&f.tree, "sys/block/sda/queue/rotational", "1\n");
     assert_int_equal(start(&f, "disk"), 0);
     assert_int_equal(running_source_tick(&f.running, T0, f.out), 0);
@@ -328,8 +330,8 @@ static void absent_files_leave_sources_out_and_cut_ones_do_no_harm(void **unused
 static void this_host_can_be_read_twice_at_once(void **unused)
 {
     (void)unused;
-    static const char *const names[] = {"cpu", "memory", "load", "network", "uname", "os",
-                                        "network_class", "filesystem"};
+    static const char *const names[] = {"cpu",   "memory", "load",          "network",
+                                        "uname", "os",     "network_class", "filesystem"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct emitter *out = recorder_new();
         struct running_source a, b;

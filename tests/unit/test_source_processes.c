@@ -1,6 +1,6 @@
 /*
- * test_source_processes.c - parsers of /proc/PID, group rules, and the processes source on a made
- * up /proc and on the host's.
+ * test_source_processes.c - parsers of /proc/PID, group rules, and the processes source on a
+ * made up /proc and on the host's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,10 +42,11 @@ static void write_process(const struct fixture *f, struct fake_process p)
 {
     char path[64], text[1024];
     snprintf(path, sizeof path, "proc/%u/stat", p.pid);
-    snprintf(text, sizeof text,
-             "%u (%s) S 1 1 1 0 -1 4194560 100 0 2 0 %u 10 0 0 20 0 3 0 %u 40960 %u "
-             "18446744073709551615 1 1 0 0 0 0 0 4096 1256 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-             p.pid, p.comm, p.user_ticks, p.start_ticks, p.pages);
+    snprintf(
+        text, sizeof text,
+        "%u (%s) S 1 1 1 0 -1 4194560 100 0 2 0 %u 10 0 0 20 0 3 0 %u 40960 %u "
+        "18446744073709551615 1 1 0 0 0 0 0 4096 1256 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+        p.pid, p.comm, p.user_ticks, p.start_ticks, p.pages);
     fake_tree_write(&f->tree, path, text);
     snprintf(path, sizeof path, "proc/%u/comm", p.pid);
     fake_tree_write(&f->tree, path, p.comm);
@@ -98,7 +99,8 @@ static void close_fixture(struct fixture *f)
 static double group_value(const struct fixture *f, const char *metric, const char *group)
 {
     char series[256];
-    snprintf(series, sizeof series, "namedprocess_namegroup_%s{groupname=\"%s\"}", metric, group);
+    snprintf(series, sizeof series, "namedprocess_namegroup_%s{groupname=\"%s\"}", metric,
+             group);
     return recorder_value(f->out, series);
 }
 
@@ -152,7 +154,8 @@ static void limits_cgroups_and_smaps_are_read(void **unused)
     uint64_t pss, swap;
     struct span path;
     assert_true(process_limits_parse(
-        span_text("Limit  Soft\nMax open files            1024       4096      files\n"), &files));
+        span_text("Limit  Soft\nMax open files            1024       4096      files\n"),
+        &files));
     assert_int_equal(files, 1024);
     assert_true(process_limits_parse(span_text("Max open files unlimited unlimited"), &files));
     assert_int_equal(files, UINT32_MAX);
@@ -319,9 +322,9 @@ static void bad_rules_are_refused_with_their_line(void **unused)
         struct running_source running;
         struct emitter *out = recorder_new();
         struct diagnosis why = {0};
-        assert_int_equal(running_source_start(&running, source_find("processes"), NULL, bad[i],
-                                              out, &why),
-                         ERR_INVALID);
+        assert_int_equal(
+            running_source_start(&running, source_find("processes"), NULL, bad[i], out, &why),
+            ERR_INVALID);
         if (strstr(why.text, "test.yml:3:") == NULL)
             fail_msg("%s gave \"%s\"", bad[i], why.text);
         running_source_stop(&running);
@@ -398,9 +401,8 @@ static void this_test_finds_itself_and_its_child(void **unused)
     comm[strcspn(comm, "\n")] = '\0';
     snprintf(series, sizeof series, "namedprocess_namegroup_num_procs{groupname=\"%s\"}", comm);
 
-    assert_int_equal(running_source_start(&running, source_find("processes"), NULL, NULL, out,
-                                          NULL),
-                     0);
+    assert_int_equal(
+        running_source_start(&running, source_find("processes"), NULL, NULL, out, NULL), 0);
     int64_t now_ms = clock_unix_ms(&clock_system);
     assert_int_equal(running_source_tick(&running, now_ms, out), 0);
     double before = recorder_value(out, series);

@@ -108,8 +108,8 @@ static void mount_points_lose_their_escapes(void **unused)
 {
     (void)unused;
     struct mount_line mount;
-    assert_true(mount_parse(span_text("/dev/sda1 /data\\040disk\\134x ext4 rw,errors=remount-ro 0 0"),
-                            &mount));
+    assert_true(mount_parse(
+        span_text("/dev/sda1 /data\\040disk\\134x ext4 rw,errors=remount-ro 0 0"), &mount));
     assert_string_equal(mount.point, "/data disk\\x");
     assert_string_equal(mount.type, "ext4");
     assert_false(mount.is_readonly);
