@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Reads what the C encoders write, and compares with what they say they wrote.
 
-usage: test_wire.py WIRE_GOLDEN [unittest arguments]
+The program that writes them is tests/wire_golden in the build folder, FENGSUI_BUILD.
 """
 import os
 import random
@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wire  # noqa: E402
 
-GOLDEN = None  # the program that writes the messages
+GOLDEN = os.path.join(os.environ.get("FENGSUI_BUILD", "."), "tests", "wire_golden")
 
 
 def lines_of_labels(labels):
@@ -242,7 +242,4 @@ class AProbe(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    GOLDEN = sys.argv.pop(1)
     unittest.main()

@@ -9,6 +9,9 @@
  *     bits the low w bits of the n stored values, first value in the lowest bits of the first
  *          byte; ceil(n * w / 8) bytes, spare bits 0
  *     p x  { u8 position, ascending; v the stored value >> w, not 0 }
+ *   or, where nothing is small
+ *     u8   252
+ *     n x  8 bytes, the values
  *
  * This is frame of reference with patches (PFOR: Zukowski et al., ICDE 2006).  The width is the
  * cheapest one, found on a histogram of bit lengths.
@@ -21,6 +24,7 @@
 #define WIDTHS     (WIDTH_MAX + 1)
 #define PATCHED    1u
 #define REFERENCED 2u
+#define WHOLE      (4 * WIDTHS) /* the header of a block of whole values */
 /* Packed bits of a block, and eight bytes more, so that whole words can be loaded. */
 #define BITS_BYTES ((size_t)CHUNK_BLOCK * WIDTH_MAX / 8 + 16)
 
@@ -135,10 +139,15 @@ static void put_block(struct buf *out, const uint64_t *values, size_t count)
         referenced.stored[i] = values[i] - least;
     choose_width(&zigzag, count);
     choose_width(&referenced, count);
-    if (referenced.cost + varint_size(ints_zigzag(least)) < zigzag.cost)
+    if (zigzag.cost > count * sizeof *values && referenced.cost > count * sizeof *values) {
+        buf_put_u8(out, WHOLE);
+        for (size_t i = 0; i < count; i++)
+            buf_put_u64(out, values[i]);
+    } else if (referenced.cost + varint_size(ints_zigzag(least)) < zigzag.cost) {
         put_plan(out, &referenced, count, &least);
-    else
+    } else {
         put_plan(out, &zigzag, count, NULL);
+    }
 }
 
 void ints_put(struct buf *out, const uint64_t *values, size_t count)
@@ -193,6 +202,16 @@ static bool get_patches(struct reader *reader, unsigned width, size_t patches, u
     return true;
 }
 
+static bool get_whole(struct reader *reader, uint64_t *values, size_t count)
+{
+    struct bytes bytes = reader_bytes(reader, count * sizeof *values);
+    if (reader->failed)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        values[i] = load(bytes.data + i * sizeof *values);
+    return true;
+}
+
 bool ints_get(struct reader *reader, uint64_t values[CHUNK_BLOCK], size_t count)
 {
     uint8_t bits[BITS_BYTES];
@@ -201,8 +220,8 @@ bool ints_get(struct reader *reader, uint64_t values[CHUNK_BLOCK], size_t count)
     uint64_t reference = 0;
     size_t patches = 0;
 
-    if (mode > (PATCHED | REFERENCED))
-        return false;
+    if (header >= WHOLE)
+        return header == WHOLE && get_whole(reader, values, count);
     if ((mode & REFERENCED) != 0)
         reference = (uint64_t)reader_zigzag(reader);
     if ((mode & PATCHED) != 0)
