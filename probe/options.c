@@ -1,6 +1,5 @@
 #include "probe/options.h"
 
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,45 +419,54 @@ static int complain_of_flag(const char *argument, struct diagnosis *why)
         return diagnose(why, ERR_INVALID, "\"%s\": expected a flag (see --help)", argument);
     for (size_t i = 0; i < FLAG_ROWS; i++)
         names[i] = flag_rows[i].name;
-    for (size_t i = 0; i < FLAG_ROWS; i++)
-        if (strcmp(argument + 2, names[i]) == 0)
-            return diagnose(why, ERR_INVALID, "%s needs a value (%s)", argument,
-                            flag_rows[i].value);
     const char *nearest = nearest_name(argument + 2, names, FLAG_ROWS);
     return diagnose(why, ERR_INVALID, "unknown flag \"%s\"%s%s%s", argument,
                     nearest == NULL ? " (see --help)" : " (did you mean --",
                     nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?)");
 }
 
-/* Calls `take` for each flag; getopt must be asked twice, because the file comes before the flags
- * that override it. */
-static int walk_flags(int argc, char **argv, struct options *options, bool only_config,
+/* The row of --NAME or --NAME=VALUE, whole names only; *ret_value is what follows the '='. */
+static const struct flag_row *find_flag(const char *argument, const char **ret_value)
+{
+    for (size_t i = 0; i < FLAG_ROWS; i++) {
+        size_t length = strlen(flag_rows[i].name);
+        if (strncmp(argument, "--", 2) != 0 ||
+            strncmp(argument + 2, flag_rows[i].name, length) != 0)
+            continue;
+        char end = argument[2 + length];
+        if (end != '\0' && end != '=')
+            continue;
+        *ret_value = end == '=' ? argument + 3 + length : NULL;
+        return &flag_rows[i];
+    }
+    return NULL;
+}
+
+/* The flags are walked twice, because the file comes before the flags that override it: first
+ * only the file and the mode are looked for. */
+static int walk_flags(int argc, char **argv, struct options *options, bool is_first,
                       const char **config_path, struct diagnosis *why)
 {
-    struct option table[FLAG_ROWS + 1] = {0};
     int error = 0;
-
-    for (size_t i = 0; i < FLAG_ROWS; i++)
-        table[i] = (struct option){flag_rows[i].name,
-                                   flag_rows[i].value == NULL ? no_argument : required_argument,
-                                   NULL, (int)flag_rows[i].flag};
-    optind = 0; /* starts anew, GNU's way */
-    opterr = 0;
-    while (error == 0) {
-        int at = optind == 0 ? 1 : optind;
-        int flag = getopt_long(argc, argv, "+", table, NULL);
-        if (flag == -1)
-            break;
-        if (flag == '?')
-            return complain_of_flag(argv[at], why);
-        if (flag == FLAG_CONFIG)
-            *config_path = optarg;
-        options->mode = mode_of((enum flag)flag, options->mode);
-        if (!only_config)
-            error = take_flag(options, (enum flag)flag, optarg, why);
+    for (int i = 1; error == 0 && i < argc; i++) {
+        const char *value;
+        const struct flag_row *row = find_flag(argv[i], &value);
+        if (row == NULL)
+            return complain_of_flag(argv[i], why);
+        if (row->value == NULL && value != NULL)
+            return diagnose(why, ERR_INVALID, "--%s takes no value", row->name);
+        if (row->value != NULL && value == NULL) {
+            if (++i == argc)
+                return diagnose(why, ERR_INVALID, "--%s needs a value: %s", row->name,
+                                row->value);
+            value = argv[i];
+        }
+        if (row->flag == FLAG_CONFIG)
+            *config_path = value;
+        options->mode = mode_of(row->flag, options->mode);
+        if (!is_first)
+            error = take_flag(options, row->flag, value, why);
     }
-    if (error == 0 && optind < argc)
-        return complain_of_flag(argv[optind], why);
     return error;
 }
 
