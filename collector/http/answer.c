@@ -11,18 +11,6 @@
 #define COMPRESS_LEVEL       2 /* JSON shrinks 10x already; more costs more than it saves */
 #define GZIP_WINDOW          (15 + 16)
 
-void http_add_header(struct http_response *response, const char *name, const char *value)
-{
-    for (size_t i = 0; i < 4; i++) {
-        if (response->header_names[i] == NULL) {
-            response->header_names[i] = name;
-            response->header_values[i] = value;
-            return;
-        }
-    }
-    must(!"room for a header");
-}
-
 void answer_compress(struct exchange *exchange)
 {
     struct buf *body = &exchange->response.body;

@@ -368,19 +368,3 @@ enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection
     must(!"called while suspended");
     return MHD_NO;
 }
-
-/* ---- parameters ------------------------------------------------------------------------ */
-
-const char *http_parameter_at(const struct http_request *request, const char *name, size_t n)
-{
-    for (size_t i = 0; i < request->parameter_count; i++) {
-        if (strcmp(request->parameters[i].name, name) == 0 && n-- == 0)
-            return request->parameters[i].value;
-    }
-    return NULL;
-}
-
-const char *http_parameter(const struct http_request *request, const char *name)
-{
-    return http_parameter_at(request, name, 0);
-}

@@ -1,0 +1,32 @@
+/* message.c - what handlers read of a request and add to an answer (server.h). */
+#include "collector/http/server.h"
+
+#include <string.h>
+
+#include "proto/base/must.h"
+
+#define HEADERS_MAX 4
+
+void http_add_header(struct http_response *response, const char *name, const char *value)
+{
+    size_t i = 0;
+    while (i < HEADERS_MAX && response->header_names[i] != NULL)
+        i++;
+    must(i < HEADERS_MAX);
+    response->header_names[i] = name;
+    response->header_values[i] = value;
+}
+
+const char *http_parameter_at(const struct http_request *request, const char *name, size_t n)
+{
+    for (size_t i = 0; i < request->parameter_count; i++) {
+        if (strcmp(request->parameters[i].name, name) == 0 && n-- == 0)
+            return request->parameters[i].value;
+    }
+    return NULL;
+}
+
+const char *http_parameter(const struct http_request *request, const char *name)
+{
+    return http_parameter_at(request, name, 0);
+}
