@@ -6,20 +6,11 @@
  */
 #include "probe/log/decode.h"
 
-#include <errno.h>
-#include <iconv.h>
-#include <stdlib.h>
 #include <strings.h>
 
-#include "proto/base/error.h"
+#include "probe/log/gb18030.h"
 
 #define REPLACEMENT 0xfffdu
-#define MARK        0xfeffu
-
-struct decoder {
-    iconv_t gb18030;
-    bool gb18030_is_open;
-};
 
 static const struct {
     const char *name;
@@ -245,69 +236,27 @@ static void decode_utf16(enum log_encoding encoding, struct bytes raw, struct ou
 
 /* ---- GB18030 ---------------------------------------------------------------------------- */
 
-int decoder_new(struct decoder **ret_decoder)
+static void decode_gb18030(struct bytes raw, struct output *out)
 {
-    struct decoder *decoder = calloc(1, sizeof *decoder);
-    if (decoder == NULL)
-        return ERR_NOMEM;
-    *ret_decoder = decoder;
-    return 0;
-}
-
-void decoder_free(struct decoder *decoder)
-{
-    if (decoder == NULL)
-        return;
-    if (decoder->gb18030_is_open)
-        (void)iconv_close(decoder->gb18030);
-    free(decoder);
-}
-
-bool decoder_can(struct decoder *decoder, enum log_encoding encoding)
-{
-    if (encoding != LOG_ENCODING_GB18030)
-        return true;
-    if (!decoder->gb18030_is_open) {
-        iconv_t opened = iconv_open("UTF-8", "GB18030");
-        if (opened == (iconv_t)-1) /* NOLINT: that is how iconv says it */
-            return false;
-        decoder->gb18030 = opened;
-        decoder->gb18030_is_open = true;
-    }
-    return true;
-}
-
-static void decode_gb18030(struct decoder *decoder, struct bytes raw, struct output *out)
-{
-    char *from = (char *)(uintptr_t)raw.data; /* iconv's signature lacks a const */
-    size_t from_left = raw.size;
-    (void)iconv(decoder->gb18030, NULL, NULL, NULL, NULL);
-    while (from_left > 0 && !out->done.cut) {
-        char *to = (char *)out->to + out->done.size;
-        size_t to_left = out->room - out->done.size;
-        errno = 0;
-        size_t result = iconv(decoder->gb18030, &from, &from_left, &to, &to_left);
-        out->done.size = out->room - to_left;
-        if (result != (size_t)-1)
-            return;
-        if (errno == E2BIG) {
-            out->done.cut = true;
-        } else {
-            /* A bad or cut-off character: step over its first byte. */
+    size_t at = 0;
+    while (at < raw.size && !out->done.cut) {
+        uint32_t point = 0;
+        size_t size = gb18030_step(raw.data + at, raw.size - at, &point);
+        if (size > 0)
+            put_code_point(out, point);
+        else
             put_replacement(out);
-            from++;
-            from_left--;
-        }
+        at += size > 0 ? size : 1;
     }
 }
 
 /* ---- a line ----------------------------------------------------------------------------- */
 
-static void decode_auto(struct decoder *decoder, struct bytes raw, struct output *out)
+static void decode_auto(struct bytes raw, struct output *out)
 {
-    if (!is_valid_utf8(raw) && decoder_can(decoder, LOG_ENCODING_GB18030)) {
+    if (!is_valid_utf8(raw)) {
         struct output attempt = *out;
-        decode_gb18030(decoder, raw, &attempt);
+        decode_gb18030(raw, &attempt);
         if (!attempt.done.replaced) {
             *out = attempt;
             return;
@@ -332,16 +281,16 @@ static size_t trim(uint8_t *text, size_t size)
     return size - start;
 }
 
-struct decoded decoder_line(struct decoder *decoder, enum log_encoding encoding,
-                            struct bytes raw, uint8_t *to, size_t room)
+struct decoded decode_line(enum log_encoding encoding, struct bytes raw, uint8_t *to,
+                           size_t room)
 {
     struct output out = {.to = to, .room = room};
     if (encoding == LOG_ENCODING_AUTO)
-        decode_auto(decoder, raw, &out);
+        decode_auto(raw, &out);
     else if (is_utf16(encoding))
         decode_utf16(encoding, raw, &out);
-    else if (encoding == LOG_ENCODING_GB18030 && decoder_can(decoder, encoding))
-        decode_gb18030(decoder, raw, &out);
+    else if (encoding == LOG_ENCODING_GB18030)
+        decode_gb18030(raw, &out);
     else
         decode_utf8(raw, &out);
     out.done.size = trim(to, out.done.size);

@@ -1,11 +1,8 @@
 /*
  * decode.h - the bytes of a log line as UTF-8, whatever they were.
  *
- * What does not decode becomes U+FFFD and is reported; a line never fails.  UTF-8 and UTF-16
- * are read here; GB18030 (with GBK and GB2312 inside it) by the C library's iconv, which a
- * static build may lack: decoder_can() tells.
- *
- * A decoder is shared by all files; one thread.
+ * What does not decode becomes U+FFFD and is reported; a line never fails.  No state; any
+ * thread.
  */
 #pragma once
 
@@ -44,14 +41,6 @@ size_t log_newline_size(enum log_encoding encoding);
 /* How many of the bytes are whole characters: less at the end where a long line was cut. */
 size_t log_whole_characters(enum log_encoding encoding, struct bytes data);
 
-struct decoder;
-
-int decoder_new(struct decoder **ret_decoder);
-void decoder_free(struct decoder *decoder); /* NULL is allowed */
-
-/* Can this build read the encoding? */
-bool decoder_can(struct decoder *decoder, enum log_encoding encoding);
-
 struct decoded {
     size_t size;   /* bytes written, valid UTF-8 */
     bool replaced; /* something did not decode */
@@ -61,5 +50,5 @@ struct decoded {
 /* Decodes one line (without its newline) into `room` bytes at `to`.  A byte order mark, a run
  * of NULs at the start (the hole that a truncated file gets) and a carriage return at the end
  * are left out. */
-struct decoded decoder_line(struct decoder *decoder, enum log_encoding encoding,
-                            struct bytes raw, uint8_t *to, size_t room);
+struct decoded decode_line(enum log_encoding encoding, struct bytes raw, uint8_t *to,
+                           size_t room);

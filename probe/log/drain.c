@@ -23,7 +23,6 @@ _Static_assert(TEXT_BYTES <= EMITTER_LOG_CHUNK_BYTES, "any chunk fits a tick of 
 _Static_assert(CHUNK_LINES <= BATCH_LOG_LINES_MAX, "any chunk fits a batch");
 
 struct drain {
-    struct decoder *decoder;
     uint8_t *raw;
     uint8_t *text;
     size_t text_size;
@@ -39,7 +38,7 @@ int drain_new(struct drain **ret_drain)
         return ERR_NOMEM;
     drain->raw = malloc(RAW_BYTES);
     drain->text = malloc(TEXT_BYTES);
-    if (drain->raw == NULL || drain->text == NULL || decoder_new(&drain->decoder) != 0) {
+    if (drain->raw == NULL || drain->text == NULL) {
         drain_free(drain);
         return ERR_NOMEM;
     }
@@ -51,7 +50,6 @@ void drain_free(struct drain *drain)
 {
     if (drain == NULL)
         return;
-    decoder_free(drain->decoder);
     free(drain->raw);
     free(drain->text);
     free(drain);
@@ -176,8 +174,7 @@ int drain_tail(struct drain *drain, struct tail *tail, struct log_account *accou
         if (error != 0)
             return error;
         bool is_full = size == RAW_BYTES;
-        struct cutter cutter = {.decoder = drain->decoder,
-                                .encoding = tail->encoding,
+        struct cutter cutter = {.encoding = tail->encoding,
                                 .first_line = account->settings->first_line,
                                 .run = {drain->raw, size},
                                 .is_full = is_full,

@@ -49,8 +49,8 @@ static size_t draft_line(const struct cutter *cutter, struct draft *draft, struc
         }
         draft->text[start++] = '\n';
     }
-    struct decoded decoded = decoder_line(cutter->decoder, cutter->encoding, raw,
-                                          draft->text + start, draft->room - start);
+    struct decoded decoded =
+        decode_line(cutter->encoding, raw, draft->text + start, draft->room - start);
     if (decoded.replaced)
         *ret_flags |= LOG_LINE_REPLACED;
     if (decoded.cut)
@@ -87,6 +87,8 @@ static bool cut_at_end(struct cutter *cutter, struct draft *draft, size_t from,
     uint32_t flags;
     struct bytes raw = rest_of(cutter, from);
     raw.size = log_whole_characters(cutter->encoding, raw);
+    if (raw.size == 0)
+        return false;
     size_t end = from + raw.size;
     draft->size = draft_line(cutter, draft, raw, &start, &flags);
     draft->flags = flags | LOG_LINE_CUT;

@@ -27,7 +27,6 @@
 
 struct cutter {
     /* set by the caller */
-    struct decoder *decoder;
     enum log_encoding encoding;
     struct pattern *first_line; /* NULL: one line an event */
     struct bytes run;

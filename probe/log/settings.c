@@ -134,21 +134,6 @@ static int read_patterns(struct log_settings *settings, struct config *config,
     return 0;
 }
 
-static int check_encoding(enum log_encoding encoding, struct config *config,
-                          const struct config_node *node, struct diagnosis *why)
-{
-    struct decoder *decoder;
-    int error = decoder_new(&decoder);
-    if (error != 0)
-        return error;
-    bool can = decoder_can(decoder, encoding);
-    decoder_free(decoder);
-    return can ? 0
-               : config_complain(config, node, why,
-                                 "this host's C library cannot read GB18030 (its gconv "
-                                 "modules are missing)");
-}
-
 static struct log_settings *append(struct log_settings_list *list)
 {
     struct log_settings *grown = realloc(list->items, (list->count + 1) * sizeof *list->items);
@@ -181,8 +166,7 @@ static int read_entry(struct log_settings_list *list, struct config *config,
         return ERR_NOMEM;
     if (!log_encoding_named(entry.encoding, &settings->encoding))
         return config_complain(config, node, why, "unknown encoding \"%s\"", entry.encoding);
-    error = check_encoding(settings->encoding, config, node, why);
-    if (error == 0 && entry.multiline != NULL)
+    if (entry.multiline != NULL)
         error = compile(config, node, entry.multiline, &settings->first_line, why);
     if (error == 0)
         error = read_patterns(settings, config, entry.patterns, why);

@@ -21,18 +21,15 @@ enum { FULL = 1, IDLE = 2, LAST = 4, SKIPPING = 8 };
 static void assert_cuts(const char *because, const char *first_line, const char *run,
                         unsigned how, size_t room, const char *expected)
 {
-    struct decoder *decoder;
     struct pattern *pattern = NULL;
     struct diagnosis why = {{0}};
     uint8_t text[256];
     struct log_event event;
     struct buf told = {0};
     size_t end = 0;
-    assert_int_equal(decoder_new(&decoder), 0);
     if (first_line != NULL)
         assert_int_equal(pattern_new(first_line, &pattern, &why), 0);
-    struct cutter cutter = {.decoder = decoder,
-                            .encoding = LOG_ENCODING_UTF8,
+    struct cutter cutter = {.encoding = LOG_ENCODING_UTF8,
                             .first_line = pattern,
                             .run = bytes_of(run),
                             .is_full = (how & FULL) != 0,
@@ -55,7 +52,6 @@ static void assert_cuts(const char *because, const char *first_line, const char 
         fail_msg("%s: %s", because, buf_text(&told));
     buf_done(&told);
     pattern_free(pattern);
-    decoder_free(decoder);
 }
 
 static void lines_are_events(void **state)
@@ -104,21 +100,16 @@ static void events_have_a_limit_of_lines(void **state)
         buf_put_text(&run, "\n");
     /* A room for all of them. */
     uint8_t text[2 * MULTILINE_LINES_MAX];
-    struct decoder *decoder;
     struct pattern *pattern;
-    assert_int_equal(decoder_new(&decoder), 0);
     assert_int_equal(pattern_new("^\\d", &pattern, NULL), 0);
-    struct cutter cutter = {.decoder = decoder,
-                            .encoding = LOG_ENCODING_UTF8,
-                            .first_line = pattern,
-                            .run = buf_bytes(&run)};
+    struct cutter cutter = {
+        .encoding = LOG_ENCODING_UTF8, .first_line = pattern, .run = buf_bytes(&run)};
     struct log_event event;
     assert_true(cutter_next(&cutter, text, sizeof text, &event));
     assert_int_equal(event.text_bytes, MULTILINE_LINES_MAX - 1);
     assert_int_equal(event.end, MULTILINE_LINES_MAX);
     assert_false(cutter_next(&cutter, text, sizeof text, &event));
     pattern_free(pattern);
-    decoder_free(decoder);
     buf_done(&run);
 }
 
