@@ -1,8 +1,10 @@
 /*
  * test_log_head.c - the head keeps each line once, in order, until its block is committed.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -209,6 +211,62 @@ static void many_files_come_and_go(void **state)
     log_head_free(head);
 }
 
+struct race {
+    struct log_head *head;
+    atomic_bool is_over;
+};
+
+/* Reads as fast as it can: what it sees is whole lines in order. */
+static void *read_on(void *context)
+{
+    struct race *race = context;
+    while (!atomic_load(&race->is_over)) {
+        struct arena arena;
+        const struct log_head_file *files;
+        size_t file_count;
+        arena_init(&arena, ARENA_BYTES);
+        if (log_head_files(race->head, 0, &arena, &files, &file_count) != 0)
+            abort();
+        for (size_t i = 0; i < file_count; i++) {
+            const struct log_line *lines;
+            size_t count;
+            if (log_head_read(race->head, files[i].stream_id, files[i].file_id, 0, INT64_MAX,
+                              &arena, &lines, &count) != 0)
+                abort();
+            for (size_t k = 1; k < count; k++)
+                if (lines[k].offset <= lines[k - 1].offset || lines[k].text.size < 9 ||
+                    memcmp(lines[k].text.data, "line at ", 8) != 0)
+                    abort();
+        }
+        arena_reset(&arena);
+    }
+    return NULL;
+}
+
+static void readers_and_the_writer_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    struct race race = {.head = head_new()};
+    pthread_t readers[2];
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on, &race), 0);
+    for (uint64_t i = 0; i < 20000; i++) {
+        append(race.head, 1, i % 50, i, 1);
+        if (i % 500 == 499) {
+            size_t cut = 0;
+            assert_int_equal(log_head_cut(race.head, LOG_CUT_ALL, count_lines, &cut), 0);
+            if (i % 1000 == 999)
+                log_head_retire(race.head);
+            else
+                log_head_uncut(race.head);
+        }
+    }
+    atomic_store(&race.is_over, true);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(readers[i], NULL), 0);
+    log_head_free(race.head);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +276,7 @@ int main(void)
         cmocka_unit_test(an_undone_cut_loses_nothing),
         cmocka_unit_test(a_due_cut_takes_full_blocks_only),
         cmocka_unit_test(many_files_come_and_go),
+        cmocka_unit_test(readers_and_the_writer_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
