@@ -104,5 +104,7 @@ void promql_matchers_free(struct matcher **matchers, size_t count);
 
 /* Go's strconv.FormatFloat(v, 'f' or 'e' by Prometheus's JSON rule, -1): shortest digits that
  * read back the same; "NaN", "+Inf", "-Inf".  At least 32 bytes... returns text. */
-#define NUMBER_TEXT_BYTES 340
+#define NUMBER_TEXT_BYTES 360
 const char *promql_number_text(double value, char text[NUMBER_TEXT_BYTES]);
+/* The same, never with an exponent: label values made by count_values, printed expressions. */
+const char *promql_number_plain(double value, char text[NUMBER_TEXT_BYTES]);

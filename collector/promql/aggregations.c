@@ -1,0 +1,259 @@
+/*
+ * aggregations.c - by and without: columns into groups, groups into columns.
+ *
+ * Groups do not depend on the step.  Each group's members are walked column by column over arrays
+ * of accumulators, one a step, so the inner loops are over steps.  What chooses among its members
+ * (topk, quantile, count_values ...) is in aggregate_choice.c.
+ */
+#include "collector/promql/aggregate.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include "collector/promql/kahan.h"
+#include "proto/base/error.h"
+
+static const struct aggregation table[] = {
+    {"avg", AGGREGATE_AVG, false, PROMQL_SCALAR, false, "arithmetic mean"},
+    {"bottomk", AGGREGATE_BOTTOMK, true, PROMQL_SCALAR, false, "the k smallest samples"},
+    {"count", AGGREGATE_COUNT, false, PROMQL_SCALAR, false, "number of series"},
+    {"count_values", AGGREGATE_COUNT_VALUES, true, PROMQL_STRING, false,
+     "number of series by their value"},
+    {"group", AGGREGATE_GROUP, false, PROMQL_SCALAR, false, "1 for each group"},
+    {"limit_ratio", AGGREGATE_LIMIT_RATIO, true, PROMQL_SCALAR, true,
+     "a stable sample of the series, by ratio"},
+    {"limitk", AGGREGATE_LIMITK, true, PROMQL_SCALAR, true, "any k series"},
+    {"max", AGGREGATE_MAX, false, PROMQL_SCALAR, false, "largest value"},
+    {"min", AGGREGATE_MIN, false, PROMQL_SCALAR, false, "smallest value"},
+    {"quantile", AGGREGATE_QUANTILE, true, PROMQL_SCALAR, false, "the value at a rank"},
+    {"stddev", AGGREGATE_STDDEV, false, PROMQL_SCALAR, false, "population standard deviation"},
+    {"stdvar", AGGREGATE_STDVAR, false, PROMQL_SCALAR, false, "population variance"},
+    {"sum", AGGREGATE_SUM, false, PROMQL_SCALAR, false, "sum"},
+    {"topk", AGGREGATE_TOPK, true, PROMQL_SCALAR, false, "the k largest samples"},
+};
+
+const struct aggregation *aggregation_table(size_t *ret_count)
+{
+    *ret_count = sizeof table / sizeof table[0];
+    return table;
+}
+
+const struct aggregation *aggregation_find(struct bytes name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (name.size == strlen(table[i].name) &&
+            strncasecmp((const char *)name.data, table[i].name, name.size) == 0)
+            return &table[i];
+    return NULL;
+}
+
+static int group_labels(struct evaluation *ev, const struct node *node,
+                        const struct labels *labels, const struct labels **ret_labels)
+{
+    labels_builder_reset(&ev->builder, node->without ? labels : NULL);
+    if (node->without)
+        labels_builder_delete(&ev->builder, bytes_of(LABEL_NAME));
+    for (size_t i = 0; i < node->grouping.count; i++)
+        labels_builder_set(&ev->builder, node->grouping.items[i],
+                           node->without ? (struct bytes){NULL, 0}
+                                         : labels_get(labels, node->grouping.items[i]));
+    return labels_builder_build(&ev->builder, ev->arena, ret_labels);
+}
+
+static int make_groups(struct evaluation *ev, const struct node *node, const struct value *input,
+                       struct groups *ret_groups)
+{
+    struct label_index index;
+    size_t *numbers = arena_alloc(ev->arena, input->count + 1, sizeof *numbers);
+    int error = numbers == NULL ? ERR_NOMEM : label_index_init(ev, 16, &index);
+
+    for (size_t i = 0; error == 0 && i < input->count; i++) {
+        const struct labels *labels;
+        error = evaluation_tick(ev);
+        if (error == 0)
+            error = group_labels(ev, node, input->columns[i].labels, &labels);
+        if (error == 0)
+            error = label_index_add(ev, &index, labels, &numbers[i]);
+    }
+    if (error != 0)
+        return error;
+    size_t *members = arena_alloc(ev->arena, input->count + 1, sizeof *members);
+    struct group *groups = arena_alloc(ev->arena, index.count + 1, sizeof *groups);
+    if (members == NULL || groups == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < input->count; i++)
+        groups[numbers[i]].count++;
+    for (size_t n = 0, at = 0; n < index.count; n++) {
+        groups[n].labels = index.keys[n];
+        groups[n].members = members + at;
+        groups[n].drop_name = true;
+        at += groups[n].count;
+        groups[n].count = 0;
+    }
+    for (size_t i = 0; i < input->count; i++) {
+        struct group *group = &groups[numbers[i]];
+        group->members[group->count++] = i;
+        group->drop_name = group->drop_name && input->columns[i].drop_name;
+    }
+    *ret_groups = (struct groups){groups, index.count};
+    return 0;
+}
+
+struct accumulator {
+    double value, compensation, mean;
+    double count;
+    bool incremental;
+};
+
+/* Welford: value is the sum of squared distances. */
+static void add_deviation(struct accumulator *at, double sample)
+{
+    at->count++;
+    double delta = sample - at->mean;
+    at->mean += delta / at->count;
+    at->value += delta * (sample - at->mean);
+}
+
+/* The sum while it fits, the incremental mean once it overflows. */
+static void add_average(struct accumulator *at, double sample)
+{
+    at->count++;
+    if (!at->incremental) {
+        struct kahan sum = kahan_add((struct kahan){at->value, at->compensation}, sample);
+        if (at->count == 1 || !isinf(sum.sum)) {
+            at->value = sum.sum;
+            at->compensation = sum.compensation;
+            return;
+        }
+        at->incremental = true;
+        at->mean = at->value / (at->count - 1);
+        at->compensation /= at->count - 1;
+    }
+    double share = (at->count - 1) / at->count;
+    struct kahan mean = kahan_add((struct kahan){share * at->mean, share * at->compensation},
+                                  sample / at->count);
+    at->mean = mean.sum;
+    at->compensation = mean.compensation;
+}
+
+static void accumulate(enum aggregation_kind kind, struct accumulator *at, double sample)
+{
+    struct kahan sum;
+    switch (kind) {
+    case AGGREGATE_SUM:
+        sum = kahan_add((struct kahan){at->value, at->compensation}, sample);
+        at->value = sum.sum;
+        at->compensation = sum.compensation;
+        break;
+    case AGGREGATE_AVG:
+        add_average(at, sample);
+        return;
+    case AGGREGATE_MIN:
+        if (at->count == 0 || sample < at->value || isnan(at->value))
+            at->value = sample;
+        break;
+    case AGGREGATE_MAX:
+        if (at->count == 0 || sample > at->value || isnan(at->value))
+            at->value = sample;
+        break;
+    case AGGREGATE_STDDEV:
+    case AGGREGATE_STDVAR:
+        add_deviation(at, sample);
+        return;
+    default:
+        break;
+    }
+    at->count++;
+}
+
+static double finish(enum aggregation_kind kind, const struct accumulator *at)
+{
+    switch (kind) {
+    case AGGREGATE_SUM:
+        return isinf(at->value) ? at->value : at->value + at->compensation;
+    case AGGREGATE_AVG:
+        if (at->incremental)
+            return at->mean + at->compensation;
+        return at->value / at->count + at->compensation / at->count;
+    case AGGREGATE_COUNT:
+        return at->count;
+    case AGGREGATE_GROUP:
+        return 1;
+    case AGGREGATE_STDDEV:
+        return sqrt(at->value / at->count);
+    case AGGREGATE_STDVAR:
+        return at->value / at->count;
+    default:
+        return at->value;
+    }
+}
+
+static int fold_group(struct evaluation *ev, enum aggregation_kind kind, const struct grid *grid,
+                      const struct value *input, const struct group *group,
+                      struct accumulator *scratch, struct column *out)
+{
+    memset(scratch, 0, grid->count * sizeof *scratch);
+    for (size_t m = 0; m < group->count; m++) {
+        const struct column *column = &input->columns[group->members[m]];
+        int error = evaluation_tick(ev);
+        if (error != 0)
+            return error;
+        for (size_t step = 0; step < grid->count; step++)
+            if (column_has(column, step))
+                accumulate(kind, &scratch[step], column->values[step]);
+    }
+    for (size_t step = 0; step < grid->count; step++)
+        if (scratch[step].count > 0)
+            column_set(out, step, finish(kind, &scratch[step]));
+    return 0;
+}
+
+static int fold(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                const struct value *input, const struct groups *groups, struct value *ret_value)
+{
+    struct accumulator *scratch = arena_alloc(ev->arena, grid->count, sizeof *scratch);
+    int error = scratch == NULL ? ERR_NOMEM : value_columns(ev, groups->count, ret_value);
+
+    for (size_t n = 0; error == 0 && n < groups->count; n++) {
+        struct column *out = &ret_value->columns[n];
+        error = column_init(ev, grid, out);
+        if (error != 0)
+            break;
+        out->labels = groups->items[n].labels;
+        out->drop_name = groups->items[n].drop_name;
+        error = fold_group(ev, node->aggregation->kind, grid, input, &groups->items[n], scratch,
+                           out);
+        ret_value->count = n + 1;
+    }
+    return error;
+}
+
+int aggregation_evaluate(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                         struct value *ret_value)
+{
+    struct value input = {0};
+    struct value parameter = {0};
+    struct groups groups;
+
+    int error = evaluate(ev, node->first, grid, &input);
+    if (error == 0 && node->second != NULL)
+        error = evaluate(ev, node->second, grid, &parameter);
+    if (error == 0)
+        error = make_groups(ev, node, &input, &groups);
+    if (error != 0)
+        return error;
+    switch (node->aggregation->kind) {
+    case AGGREGATE_TOPK:
+    case AGGREGATE_BOTTOMK:
+    case AGGREGATE_LIMITK:
+    case AGGREGATE_LIMIT_RATIO:
+        return aggregate_choose(ev, node, grid, &input, &groups, parameter.scalars, ret_value);
+    case AGGREGATE_QUANTILE:
+        return aggregate_quantile(ev, node, grid, &input, &groups, parameter.scalars, ret_value);
+    case AGGREGATE_COUNT_VALUES:
+        return aggregate_count_values(ev, grid, &input, &groups, parameter.string, ret_value);
+    default:
+        return fold(ev, node, grid, &input, &groups, ret_value);
+    }
+}

@@ -1,0 +1,167 @@
+/*
+ * check.c - what can be known wrong before a query runs: types, arities, empty selectors.
+ *
+ * The messages are Prometheus's (promql/parser/parse.go checkAST), placed where the offending
+ * node begins.
+ */
+#include <stdio.h>
+
+#include "collector/promql/aggregations.h"
+#include "collector/promql/functions.h"
+#include "collector/promql/parser.h"
+
+const char *promql_type_text(enum promql_type type)
+{
+    switch (type) {
+    case PROMQL_SCALAR: return "scalar";
+    case PROMQL_VECTOR: return "instant vector";
+    case PROMQL_MATRIX: return "range vector";
+    case PROMQL_STRING: return "string";
+    }
+    return "";
+}
+
+const struct node *node_unwrap(const struct node *node)
+{
+    while (node->kind == NODE_PAREN)
+        node = node->first;
+    return node;
+}
+
+static bool expect_type(struct parser *parser, const struct node *node, enum promql_type type,
+                        const char *context, const char *name)
+{
+    if (node->type == type)
+        return true;
+    return parser_fail(parser, node->at, "expected type %s in %s%s, got %s",
+                       promql_type_text(type), context, name, promql_type_text(node->type));
+}
+
+static bool check_selector(struct parser *parser, const struct node *node)
+{
+    for (size_t i = 0; i < node->matcher_count; i++)
+        if (!matcher_matches_empty(node->matchers[i]))
+            return true;
+    return parser_fail(parser, node->at,
+                       "vector selector must contain at least one non-empty matcher");
+}
+
+static bool check_call(struct parser *parser, const struct node *node)
+{
+    const struct function *function = node->function;
+    char name[100];
+    size_t least = (size_t)function->min_args;
+    bool exact = function->min_args == function->max_args;
+
+    (void)snprintf(name, sizeof name, "function \"%s\"", function->name);
+    if (exact && node->argument_count != least)
+        return parser_fail(parser, node->at, "expected %zu argument(s) in call to \"%s\", got %zu",
+                           least, function->name, node->argument_count);
+    if (node->argument_count < least)
+        return parser_fail(parser, node->at,
+                           "expected at least %zu argument(s) in call to \"%s\", got %zu", least,
+                           function->name, node->argument_count);
+    if (function->max_args != FUNCTION_UNLIMITED &&
+        node->argument_count > (size_t)function->max_args)
+        return parser_fail(parser, node->at,
+                           "expected at most %d argument(s) in call to \"%s\", got %zu",
+                           function->max_args, function->name, node->argument_count);
+    size_t index = 0;
+    for (const struct node *argument = node->first; argument != NULL;
+         argument = argument->next, index++)
+        if (!expect_type(parser, argument, function_argument_type(function, index), "call to ",
+                         name) ||
+            !check_expression(parser, argument))
+            return false;
+    return true;
+}
+
+static bool check_matching(struct parser *parser, const struct node *node)
+{
+    const struct matching *matching = &node->matching;
+
+    if (operator_is_set(node->operator) && (matching->cardinality == MANY_TO_ONE ||
+                                            matching->cardinality == ONE_TO_MANY))
+        return parser_fail(parser, node->at, "no grouping allowed for \"%s\" operation",
+                           operator_text(node->operator));
+    if (operator_is_set(node->operator) && (matching->fills_left || matching->fills_right))
+        return parser_fail(parser, node->at, "filling in missing series not allowed for set "
+                                             "operators");
+    if (!matching->on)
+        return true;
+    for (size_t i = 0; i < matching->labels.count; i++)
+        for (size_t j = 0; j < matching->include.count; j++)
+            if (bytes_equal(matching->labels.items[i], matching->include.items[j]))
+                return parser_fail(parser, node->at,
+                                   "label \"%.*s\" must not occur in ON and GROUP clause at once",
+                                   (int)matching->labels.items[i].size,
+                                   (const char *)matching->labels.items[i].data);
+    return true;
+}
+
+static bool check_binary(struct parser *parser, const struct node *node)
+{
+    const struct node *sides[] = {node->first, node->second};
+    size_t scalars = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (sides[i]->type != PROMQL_SCALAR && sides[i]->type != PROMQL_VECTOR)
+            return parser_fail(parser, sides[i]->at,
+                               "binary expression must contain only scalar and instant vector "
+                               "types");
+        scalars += sides[i]->type == PROMQL_SCALAR;
+    }
+    if (scalars == 2 && operator_is_comparison(node->operator) && !node->returns_bool)
+        return parser_fail(parser, node->at,
+                           "comparisons between scalars must use BOOL modifier");
+    if (scalars > 0 && operator_is_set(node->operator))
+        return parser_fail(parser, node->at,
+                           "set operator \"%s\" not allowed in binary scalar expression",
+                           operator_text(node->operator));
+    if (scalars > 0 && (node->matching.present || node->matching.fills_left ||
+                        node->matching.fills_right))
+        return parser_fail(parser, node->at,
+                           "vector matching only allowed between instant vectors");
+    return check_matching(parser, node) && check_expression(parser, node->first) &&
+           check_expression(parser, node->second);
+}
+
+bool check_expression(struct parser *parser, const struct node *node)
+{
+    switch (node->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING:
+        return true;
+    case NODE_SELECTOR:
+        return check_selector(parser, node);
+    case NODE_MATRIX:
+        return check_selector(parser, node->first);
+    case NODE_SUBQUERY:
+        if (node->first->type != PROMQL_VECTOR)
+            return parser_fail(parser, node->at,
+                               "subquery is only allowed on instant vector, got %s instead",
+                               promql_type_text(node->first->type));
+        return check_expression(parser, node->first);
+    case NODE_CALL:
+        return check_call(parser, node);
+    case NODE_AGGREGATE:
+        return expect_type(parser, node->first, PROMQL_VECTOR, "aggregation expression", "") &&
+               (node->second == NULL ||
+                (expect_type(parser, node->second, node->aggregation->parameter_type,
+                             "aggregation parameter", "") &&
+                 check_expression(parser, node->second))) &&
+               check_expression(parser, node->first);
+    case NODE_BINARY:
+        return check_binary(parser, node);
+    case NODE_UNARY:
+        if (node->type != PROMQL_SCALAR && node->type != PROMQL_VECTOR)
+            return parser_fail(parser, node->at,
+                               "unary expression only allowed on expressions of type scalar or "
+                               "instant vector, got \"%s\"",
+                               promql_type_text(node->type));
+        return check_expression(parser, node->first);
+    case NODE_PAREN:
+        return check_expression(parser, node->first);
+    }
+    return true;
+}

@@ -1,0 +1,185 @@
+/*
+ * eval.h - evaluation by columns: every part of an expression is worked out for all steps of its
+ * grid before the next part begins.
+ *
+ *     grid      start, start+step, ... : `count` times
+ *     column    one series over the grid: a value a step, and a bit a step that says whether
+ *               there is one
+ *     value     a scalar a step, or columns, or the samples a range function slides over
+ *
+ * Ownership  Everything lives in the query's arena until the query is done.
+ * Names      With delayed name removal a column that lost its name keeps it, marked drop_name,
+ *            until the result is made; without, names go at once.
+ * Errors     ERR_NOMEM and ERR_LIMIT from the arena or the sample budget, ERR_TIMEOUT,
+ *            ERR_CANCELLED, ERR_INVALID with ev->why filled.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/promql/ast.h"
+#include "collector/promql/plan.h"
+#include "collector/series/queryable.h"
+
+struct grid {
+    int64_t start_ms, step_ms;
+    size_t count;
+};
+
+static inline int64_t grid_time(const struct grid *grid, size_t step)
+{
+    return grid->start_ms + (int64_t)step * grid->step_ms;
+}
+
+struct column {
+    const struct labels *labels;
+    double *values;
+    uint64_t *present; /* a bit a step */
+    bool drop_name;
+};
+
+static inline bool column_has(const struct column *column, size_t step)
+{
+    return (column->present[step / 64] >> (step % 64) & 1) != 0;
+}
+
+static inline void column_set(struct column *column, size_t step, double value)
+{
+    column->values[step] = value;
+    column->present[step / 64] |= UINT64_C(1) << (step % 64);
+}
+
+static inline void column_clear(struct column *column, size_t step)
+{
+    column->present[step / 64] &= ~(UINT64_C(1) << (step % 64));
+}
+
+/* Samples of one series a window slides over, ascending, without stale markers. */
+struct range_series {
+    const struct labels *labels;
+    const int64_t *times_ms;
+    const double *values;
+    size_t count;
+    bool drop_name;
+};
+
+struct value {
+    enum promql_type type;
+    double *scalars;        /* SCALAR: one a step */
+    struct column *columns; /* VECTOR */
+    struct range_series *ranges; /* MATRIX */
+    size_t count;                /* columns or ranges */
+    int64_t range_ms;            /* MATRIX: windows are (reference - range, reference] */
+    bool fixed;                  /* the reference is fixed_ms - offset_ms, */
+    int64_t fixed_ms, offset_ms; /* else the step's time - offset_ms */
+    struct bytes string;
+};
+
+/* What a range function sees: samples [0, count) of the window, and what it may keep between
+ * the windows of one series. */
+struct window {
+    const int64_t *times_ms;
+    const double *values;
+    size_t count;
+    int64_t from_ms, until_ms; /* (from, until] */
+    int64_t eval_ms;           /* the step's own time */
+    const double *parameters;  /* scalar arguments at this step */
+    /* of the whole series, slid over */
+    const double *all_values;
+    size_t all_count, first; /* the window is all[first .. first+count) */
+    uint32_t *resets;        /* [i]: counter resets up to sample i; made when first asked for */
+    size_t extreme, extreme_until; /* of min and max: where it was, and what was looked at */
+    double *scratch;               /* room for all_count numbers, made when first asked for */
+    struct evaluation *ev;
+    bool failed; /* out of memory */
+};
+
+#define ANNOTATIONS_MAX 64
+
+struct annotations {
+    const char *warnings[ANNOTATIONS_MAX];
+    const char *infos[ANNOTATIONS_MAX];
+    size_t warning_count, info_count;
+};
+
+struct evaluation {
+    const struct promql_options *options;
+    const struct promql_query *query;
+    const struct promql_expression *expression;
+    const struct plan *plan;
+    struct queryable *store;
+    struct querier *querier;
+    int64_t lookback_ms;
+    struct query_budget *budget;
+    struct arena *arena;
+    struct annotations notes;
+    struct labels_builder builder; /* scratch */
+    struct buf text;               /* scratch */
+    unsigned ticks;
+    struct diagnosis *why;
+};
+
+int evaluate(struct evaluation *ev, const struct node *node, const struct grid *grid,
+             struct value *ret_value);
+
+/* Is there still time, and somebody who wants the answer?  Cheap; called in every long loop. */
+int evaluation_tick(struct evaluation *ev);
+/* Counts samples that the evaluator itself makes. */
+int evaluation_charge(struct evaluation *ev, size_t samples);
+/* Adds a note once: the text (printf format) and the place of the node. */
+void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* An empty column for the grid's steps. */
+int column_init(struct evaluation *ev, const struct grid *grid, struct column *ret_column);
+/* Does any step hold a value? */
+bool column_any(const struct column *column, const struct grid *grid);
+/* Room for `count` columns (of which none counts yet). */
+int value_columns(struct evaluation *ev, size_t count, struct value *ret_value);
+/* The labels without __name__ now, or the mark to drop it later. */
+int column_drop_name(struct evaluation *ev, struct column *column);
+/* Joins columns of equal labels; two values at one step are the error "vector cannot contain
+ * metrics with the same labelset". */
+int value_merge(struct evaluation *ev, const struct grid *grid, struct value *value);
+/* Drops names marked to be dropped, and merges. */
+int value_finish_names(struct evaluation *ev, const struct grid *grid, struct value *value);
+/* Lays a value of one step out over all steps of the grid. */
+int value_broadcast(struct evaluation *ev, const struct grid *grid, struct value *value);
+int labels_without_name(struct evaluation *ev, const struct labels *labels,
+                        const struct labels **ret_labels);
+
+/* eval_selector.c */
+int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      bool times_instead, struct value *ret_value);
+int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                    struct value *ret_value);
+int evaluate_subquery(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      struct value *ret_value);
+/* The reference time of a matrix value at a step. */
+int64_t value_reference(const struct value *value, const struct grid *grid, size_t step);
+
+/* eval_binary.c: between two vectors, in eval_match.c, or with scalars. */
+int evaluate_binary(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                    struct value *ret_value);
+int match_vectors(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                  const struct value *left, const struct value *right, struct value *ret_value);
+int match_sets(struct evaluation *ev, const struct node *node, const struct grid *grid,
+               const struct value *left, const struct value *right, struct value *ret_value);
+/* Applies an operator; *ret_keep is false if a comparison filters the value out. */
+double operate(enum operator_kind operator, double left, double right, bool *ret_keep);
+
+/* A table from label sets to numbers 0.., in the order they were first added. */
+struct label_index {
+    const struct labels **keys;
+    size_t count, capacity;
+    size_t *slots; /* number + 1, or 0; a power of two of them */
+    size_t slot_count;
+};
+int label_index_init(struct evaluation *ev, size_t expected, struct label_index *ret_index);
+/* The number of the set; a new one if it was not there. */
+int label_index_add(struct evaluation *ev, struct label_index *index, const struct labels *labels,
+                    size_t *ret_number);
+/* The number, or SIZE_MAX. */
+size_t label_index_find(const struct label_index *index, const struct labels *labels);

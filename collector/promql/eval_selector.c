@@ -1,0 +1,192 @@
+/*
+ * eval_selector.c - from the store's samples to columns and to ranges.
+ *
+ * A selector is fetched once for all steps; then one index walks forward through each series'
+ * samples while the steps walk forward in time.
+ */
+#include <string.h>
+
+#include "collector/promql/eval.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+int64_t value_reference(const struct value *value, const struct grid *grid, size_t step)
+{
+    return (value->fixed ? value->fixed_ms : grid_time(grid, step)) - value->offset_ms;
+}
+
+static int fetch(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                 int64_t reach_ms, struct value *times, struct series_samples **ret_series,
+                 size_t *ret_count)
+{
+    const struct plan_node *planned = &ev->plan->nodes[node->id];
+    *times = (struct value){.fixed = planned->fixed,
+                            .fixed_ms = planned->fixed_ms,
+                            .offset_ms = planned->offset_ms};
+    struct select_hints hints = {
+        .from_ms = value_reference(times, grid, 0) - reach_ms + 1,
+        .until_ms = value_reference(times, grid, grid->count - 1),
+    };
+    int error = evaluation_tick(ev);
+    if (error != 0)
+        return error;
+    return ev->store->calls->select(ev->querier, node->matchers, node->matcher_count, &hints,
+                                    ev->budget, ev->arena, ret_series, ret_count, ev->why);
+}
+
+/* The newest sample in (reference - lookback, reference] of every step. */
+static void fill_column(const struct evaluation *ev, const struct grid *grid,
+                        const struct value *times, const struct series_samples *series,
+                        bool times_instead, struct column *column)
+{
+    size_t next = 0; /* first sample after the reference */
+    for (size_t step = 0; step < grid->count; step++) {
+        int64_t reference = value_reference(times, grid, step);
+        while (next < series->count && series->times_ms[next] <= reference)
+            next++;
+        if (next == 0 || series->times_ms[next - 1] <= reference - ev->lookback_ms ||
+            is_stale_nan(series->values[next - 1]))
+            continue;
+        column_set(column, step,
+                   times_instead ? (double)series->times_ms[next - 1] / 1000.0
+                                 : series->values[next - 1]);
+    }
+}
+
+int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      bool times_instead, struct value *ret_value)
+{
+    struct series_samples *series = NULL;
+    struct value times;
+    size_t count = 0;
+
+    int error = fetch(ev, node, grid, ev->lookback_ms, &times, &series, &count);
+    if (error == 0)
+        error = value_columns(ev, count, ret_value);
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        struct column *column = &ret_value->columns[ret_value->count];
+        error = column_init(ev, grid, column);
+        if (error != 0)
+            break;
+        column->labels = series[i].labels;
+        fill_column(ev, grid, &times, &series[i], times_instead, column);
+        ret_value->count += column_any(column, grid);
+    }
+    return error;
+}
+
+/* The samples without stale markers, in place where there are none. */
+static int drop_stale(struct evaluation *ev, const struct series_samples *series,
+                      struct range_series *range)
+{
+    size_t stale = 0;
+    for (size_t i = 0; i < series->count; i++)
+        stale += is_stale_nan(series->values[i]);
+    *range = (struct range_series){.labels = series->labels,
+                                   .times_ms = series->times_ms,
+                                   .values = series->values,
+                                   .count = series->count - stale};
+    if (stale == 0 || range->count == 0)
+        return 0;
+    int64_t *times = arena_alloc(ev->arena, range->count, sizeof *times);
+    double *values = arena_alloc(ev->arena, range->count, sizeof *values);
+    if (times == NULL || values == NULL)
+        return ERR_NOMEM;
+    size_t kept = 0;
+    for (size_t i = 0; i < series->count; i++)
+        if (!is_stale_nan(series->values[i])) {
+            times[kept] = series->times_ms[i];
+            values[kept++] = series->values[i];
+        }
+    range->times_ms = times;
+    range->values = values;
+    return 0;
+}
+
+int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                    struct value *ret_value)
+{
+    struct series_samples *series = NULL;
+    size_t count = 0;
+    int64_t range_ms = ev->plan->nodes[node->id].range_ms;
+
+    int error = fetch(ev, node->first, grid, range_ms, ret_value, &series, &count);
+    if (error != 0)
+        return error;
+    ret_value->type = PROMQL_MATRIX;
+    ret_value->range_ms = range_ms;
+    ret_value->ranges = arena_alloc(ev->arena, count + 1, sizeof *ret_value->ranges);
+    if (ret_value->ranges == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        error = drop_stale(ev, &series[i], &ret_value->ranges[ret_value->count]);
+        ret_value->count += ret_value->ranges[ret_value->count].count > 0;
+    }
+    return error;
+}
+
+/* The samples of one column of the inner expression. */
+static int range_of_column(struct evaluation *ev, const struct grid *inner,
+                           const struct column *column, struct range_series *range)
+{
+    size_t count = 0;
+    for (size_t word = 0; word < (inner->count + 63) / 64; word++)
+        count += (size_t)__builtin_popcountll(column->present[word]);
+    int error = evaluation_charge(ev, count);
+    if (error != 0)
+        return error;
+    int64_t *times = arena_alloc(ev->arena, count + 1, sizeof *times);
+    double *values = arena_alloc(ev->arena, count + 1, sizeof *values);
+    if (times == NULL || values == NULL)
+        return ERR_NOMEM;
+    size_t kept = 0;
+    for (size_t step = 0; step < inner->count; step++)
+        if (column_has(column, step)) {
+            times[kept] = grid_time(inner, step);
+            values[kept++] = column->values[step];
+        }
+    must(kept == count);
+    *range = (struct range_series){column->labels, times, values, count, column->drop_name};
+    return 0;
+}
+
+/* The inner grid of a subquery: multiples of its step in (first reference - range, last]. */
+static struct grid inner_grid(const struct value *times, const struct grid *grid, int64_t range_ms,
+                              int64_t step_ms)
+{
+    int64_t after = value_reference(times, grid, 0) - range_ms;
+    int64_t last = value_reference(times, grid, grid->count - 1);
+    int64_t start = after / step_ms * step_ms;
+    if (start <= after)
+        start += step_ms;
+    return (struct grid){start, step_ms,
+                         last < start ? 0 : (size_t)((last - start) / step_ms) + 1};
+}
+
+int evaluate_subquery(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      struct value *ret_value)
+{
+    const struct plan_node *planned = &ev->plan->nodes[node->id];
+    struct value inner = {0};
+
+    *ret_value = (struct value){.type = PROMQL_MATRIX,
+                                .range_ms = planned->range_ms,
+                                .fixed = planned->fixed,
+                                .fixed_ms = planned->fixed_ms,
+                                .offset_ms = planned->offset_ms};
+    struct grid times = inner_grid(ret_value, grid, planned->range_ms, planned->step_ms);
+    if (times.count == 0)
+        return 0;
+    int error = evaluate(ev, node->first, &times, &inner);
+    if (error != 0)
+        return error;
+    ret_value->ranges = arena_alloc(ev->arena, inner.count + 1, sizeof *ret_value->ranges);
+    if (ret_value->ranges == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; error == 0 && i < inner.count; i++) {
+        error = range_of_column(ev, &times, &inner.columns[i],
+                                &ret_value->ranges[ret_value->count]);
+        ret_value->count += ret_value->ranges[ret_value->count].count > 0;
+    }
+    return error;
+}

@@ -1,0 +1,53 @@
+/*
+ * functions.h - one table of functions: a row parses, evaluates and documents.
+ *
+ * A row has exactly one implementation, by how the function looks at its arguments:
+ *     map       one sample of the vector in, one out, with the scalar arguments of the step
+ *     window    the samples of one series inside one range, one sample out
+ *     whole     anything else: it evaluates its own arguments
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/promql/eval.h"
+
+#define FUNCTION_TYPES_MAX     6
+#define FUNCTION_UNLIMITED     (-1)
+#define FUNCTION_PARAMETERS_MAX 4
+
+/* Names are dropped unless a row says otherwise; these flags say otherwise. */
+enum function_flags {
+    FUNCTION_KEEPS_NAME = 1,
+    FUNCTION_EXPERIMENTAL = 2,
+    FUNCTION_COUNTER = 4,     /* wants a counter: others get an info annotation */
+    FUNCTION_TIME_BOUND = 8,  /* its value depends on the evaluation time even if inputs do not */
+    FUNCTION_QUANTILE = 16,   /* its first argument should be within 0..1 */
+};
+
+struct function {
+    const char *name;
+    enum promql_type returns;
+    enum promql_type types[FUNCTION_TYPES_MAX]; /* past max_args unused; the last repeats */
+    int min_args, max_args;
+    unsigned flags;
+    bool (*map)(double value, const double *parameters, double *ret_value); /* false: nothing */
+    bool (*window)(struct window *window, double *ret_value);
+    int (*whole)(struct evaluation *ev, const struct node *call, const struct grid *grid,
+                 struct value *ret_value);
+    const char *help;
+};
+
+/* By name; NULL if there is none. */
+const struct function *function_find(struct bytes name);
+/* Every row, in the order of the names. */
+const struct function *function_table(size_t *ret_count);
+
+/* The type of the n-th argument. */
+enum promql_type function_argument_type(const struct function *function, size_t index);
+
+/* Evaluates a call by its row. */
+int function_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,
+                      struct value *ret_value);

@@ -1,0 +1,292 @@
+/*
+ * functions_histogram.c - quantiles and fractions of classic histograms.
+ *
+ * Series that differ in `le` alone are the buckets of one histogram.  Which series these are does
+ * not depend on the step, so buckets are sorted once; at a step the present ones are counted.
+ * Rules: Prometheus's promql/quantile.go (BucketQuantile, BucketFraction).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/promql/functions_impl.h"
+#include "proto/base/error.h"
+
+#define SMALL_DELTA 1e-12
+
+struct bucket {
+    double upper;
+    double count;          /* at the step */
+    const struct column *column;
+    size_t histogram;
+};
+
+static bool parse_bound(struct bytes text, double *ret_bound)
+{
+    char copy[64];
+    char *end;
+    if (text.size == 0 || text.size >= sizeof copy)
+        return false;
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    if (copy[0] == ' ' || strpbrk(copy, "\t\n\r\v\f") != NULL)
+        return false;
+    *ret_bound = strtod(copy, &end);
+    return *end == '\0';
+}
+
+static int order_of_buckets(const void *left, const void *right)
+{
+    const struct bucket *a = left;
+    const struct bucket *b = right;
+    if (a->histogram != b->histogram)
+        return a->histogram < b->histogram ? -1 : 1;
+    if (a->upper != b->upper && !isnan(a->upper) && !isnan(b->upper))
+        return a->upper < b->upper ? -1 : 1;
+    return (a->column > b->column) - (a->column < b->column);
+}
+
+static int histogram_labels(struct evaluation *ev, const struct labels *labels,
+                            const struct labels **ret_labels)
+{
+    labels_builder_reset(&ev->builder, labels);
+    labels_builder_delete(&ev->builder, bytes_of("le"));
+    labels_builder_delete(&ev->builder, bytes_of(LABEL_NAME));
+    return labels_builder_build(&ev->builder, ev->arena, ret_labels);
+}
+
+/* All buckets, those of one histogram together, by upper bound. */
+static int collect(struct evaluation *ev, const struct node *argument, const struct value *vector,
+                   struct label_index *index, struct bucket **ret_buckets, size_t *ret_count)
+{
+    struct bucket *buckets = arena_alloc(ev->arena, vector->count + 1, sizeof *buckets);
+    size_t count = 0;
+    int error = buckets == NULL ? ERR_NOMEM : label_index_init(ev, 16, index);
+
+    for (size_t i = 0; error == 0 && i < vector->count; i++) {
+        const struct column *column = &vector->columns[i];
+        struct bytes bound = labels_get_text(column->labels, "le");
+        struct bytes name = labels_get_text(column->labels, LABEL_NAME);
+        const struct labels *labels;
+        error = evaluation_tick(ev);
+        if (error != 0)
+            break;
+        buckets[count].column = column;
+        if (!parse_bound(bound, &buckets[count].upper)) {
+            annotate(ev, argument, true,
+                     "bucket label \"le\" is missing or has a malformed value of \"%.*s\" for "
+                     "metric name \"%.*s\"",
+                     (int)bound.size, (const char *)bound.data, (int)name.size,
+                     (const char *)name.data);
+            continue;
+        }
+        error = histogram_labels(ev, column->labels, &labels);
+        if (error == 0)
+            error = label_index_add(ev, index, labels, &buckets[count].histogram);
+        count++;
+    }
+    if (error == 0 && count > 1)
+        qsort(buckets, count, sizeof *buckets, order_of_buckets);
+    *ret_buckets = buckets;
+    *ret_count = count;
+    return error;
+}
+
+/* The buckets with a value at the step, those of equal bounds joined. */
+static size_t at_step(const struct bucket *all, size_t count, size_t step, struct bucket *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!column_has(all[i].column, step))
+            continue;
+        double value = all[i].column->values[step];
+        if (kept > 0 && out[kept - 1].upper == all[i].upper) {
+            out[kept - 1].count += value;
+            continue;
+        }
+        out[kept] = all[i];
+        out[kept++].count = value;
+    }
+    return kept;
+}
+
+static bool nearly_equal(double a, double b)
+{
+    double sum = fabs(a) + fabs(b);
+    double difference = fabs(a - b);
+    if (a == 0 || b == 0 || sum < 2.2250738585072014e-308)
+        return difference < SMALL_DELTA * 2.2250738585072014e-308;
+    return difference / fmin(sum, 1.7976931348623157e308) < SMALL_DELTA;
+}
+
+/* Counts must not fall: what falls is lifted.  True if it fell by more than rounding explains. */
+static bool make_monotonic(struct bucket *buckets, size_t count)
+{
+    bool forced = false;
+    double previous = buckets[0].count;
+    for (size_t i = 1; i < count; i++) {
+        double current = buckets[i].count;
+        if (nearly_equal(previous, current)) {
+            buckets[i].count = previous;
+        } else if (current < previous) {
+            buckets[i].count = previous;
+            forced = true;
+        } else {
+            previous = current;
+        }
+    }
+    return forced;
+}
+
+static double bucket_quantile(double q, struct bucket *buckets, size_t count, bool *ret_forced)
+{
+    if (isnan(q))
+        return (double)NAN;
+    if (q < 0)
+        return -HUGE_VAL;
+    if (q > 1)
+        return HUGE_VAL;
+    if (!isinf(buckets[count - 1].upper) || buckets[count - 1].upper < 0)
+        return (double)NAN;
+    *ret_forced = make_monotonic(buckets, count) || *ret_forced;
+    double observations = buckets[count - 1].count;
+    if (count < 2 || observations == 0 || isnan(observations))
+        return (double)NAN;
+    double rank = q * observations;
+    size_t at = 0;
+    while (at < count - 1 && !(buckets[at].count >= rank))
+        at++;
+    if (at == count - 1)
+        return buckets[count - 2].upper;
+    if (at == 0 && buckets[0].upper <= 0)
+        return buckets[0].upper;
+    double start = at > 0 ? buckets[at - 1].upper : 0;
+    double before = at > 0 ? buckets[at - 1].count : 0;
+    return start +
+           (buckets[at].upper - start) * ((rank - before) / (buckets[at].count - before));
+}
+
+/* How many observations lie below `value`, straight lines between the bounds. */
+static double count_below(double value, const struct bucket *buckets, size_t count)
+{
+    double before = 0;
+    double lower = buckets[0].upper > 0 ? 0 : -HUGE_VAL;
+    for (size_t i = 0; i < count; i++) {
+        if (value <= lower)
+            return before;
+        if (value < buckets[i].upper) {
+            if (isinf(lower))
+                return buckets[i].count;
+            if (isinf(buckets[i].upper))
+                return before;
+            return before + (buckets[i].count - before) * (value - lower) /
+                                (buckets[i].upper - lower);
+        }
+        before = buckets[i].count;
+        lower = buckets[i].upper;
+    }
+    return before;
+}
+
+static double bucket_fraction(double lower, double upper, struct bucket *buckets, size_t count)
+{
+    if (!isinf(buckets[count - 1].upper) || buckets[count - 1].upper < 0)
+        return (double)NAN;
+    double observations = buckets[count - 1].count;
+    if (observations == 0 || isnan(lower) || isnan(upper))
+        return (double)NAN;
+    if (lower >= upper)
+        return 0;
+    return (count_below(upper, buckets, count) - count_below(lower, buckets, count)) /
+           observations;
+}
+
+struct histogram_call {
+    const struct node *argument; /* the buckets, for notes */
+    const double *first, *second; /* quantile; or lower and upper */
+};
+
+static int one_histogram(struct evaluation *ev, const struct histogram_call *how,
+                         const struct grid *grid, const struct bucket *all, size_t count,
+                         struct bucket *scratch, struct column *out)
+{
+    for (size_t step = 0; step < grid->count; step++) {
+        bool forced = false;
+        size_t present = at_step(all, count, step, scratch);
+        if (present == 0)
+            continue;
+        double result = how->second != NULL
+                            ? bucket_fraction(how->first[step], how->second[step], scratch,
+                                              present)
+                            : bucket_quantile(how->first[step], scratch, present, &forced);
+        column_set(out, step, result);
+        if (forced) {
+            struct bytes name = labels_get_text(all[0].column->labels, LABEL_NAME);
+            annotate(ev, how->argument, false,
+                     "input to histogram_quantile needed to be fixed for monotonicity (see "
+                     "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                     "#histogram_quantile) for metric name \"%.*s\"",
+                     (int)name.size, (const char *)name.data);
+        }
+    }
+    return evaluation_tick(ev);
+}
+
+static int all_histograms(struct evaluation *ev, const struct histogram_call *how,
+                          const struct grid *grid, const struct value *vector,
+                          struct value *ret_value)
+{
+    struct label_index index;
+    struct bucket *buckets = NULL;
+    size_t count = 0;
+    struct bucket *scratch = arena_alloc(ev->arena, vector->count + 1, sizeof *scratch);
+    int error = scratch == NULL ? ERR_NOMEM
+                                : collect(ev, how->argument, vector, &index, &buckets, &count);
+
+    if (error == 0)
+        error = value_columns(ev, index.count, ret_value);
+    for (size_t from = 0, until; error == 0 && from < count; from = until) {
+        struct column *out = &ret_value->columns[ret_value->count];
+        until = from;
+        while (until < count && buckets[until].histogram == buckets[from].histogram)
+            until++;
+        error = column_init(ev, grid, out);
+        if (error != 0)
+            break;
+        out->labels = index.keys[buckets[from].histogram];
+        error = one_histogram(ev, how, grid, buckets + from, until - from, scratch, out);
+        ret_value->count += column_any(out, grid);
+    }
+    return error;
+}
+
+WHOLE_FUNCTION(histogram_quantile)
+{
+    struct value quantile = {0};
+    struct value vector = {0};
+    char text[NUMBER_TEXT_BYTES];
+
+    int error = evaluate(ev, call->first, grid, &quantile);
+    if (error == 0)
+        error = evaluate(ev, call->first->next, grid, &vector);
+    for (size_t step = 0; error == 0 && step < grid->count; step++)
+        if (!(quantile.scalars[step] >= 0 && quantile.scalars[step] <= 1))
+            annotate(ev, call->first, true, "quantile value should be between 0 and 1, got %s",
+                     promql_number_text(quantile.scalars[step], text));
+    struct histogram_call how = {call->first->next, quantile.scalars, NULL};
+    return error == 0 ? all_histograms(ev, &how, grid, &vector, ret_value) : error;
+}
+
+WHOLE_FUNCTION(histogram_fraction)
+{
+    struct value lower = {0};
+    struct value upper = {0};
+    struct value vector = {0};
+    int error = evaluate(ev, call->first, grid, &lower);
+    if (error == 0)
+        error = evaluate(ev, call->first->next, grid, &upper);
+    if (error == 0)
+        error = evaluate(ev, call->first->next->next, grid, &vector);
+    struct histogram_call how = {call->first->next->next, lower.scalars, upper.scalars};
+    return error == 0 ? all_histograms(ev, &how, grid, &vector, ret_value) : error;
+}

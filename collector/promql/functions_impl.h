@@ -1,0 +1,115 @@
+/*
+ * functions_impl.h - the implementations the rows of functions.c point to.
+ */
+#pragma once
+
+#include "collector/promql/functions.h"
+
+#define MAP_FUNCTION(name)                                                                     \
+    bool map_##name(double value, const double *parameters, double *ret_value)
+#define WINDOW_FUNCTION(name) bool window_##name(struct window *window, double *ret_value)
+#define WHOLE_FUNCTION(name)                                                                   \
+    int whole_##name(struct evaluation *ev, const struct node *call, const struct grid *grid,  \
+                     struct value *ret_value)
+
+/* functions_math.c */
+MAP_FUNCTION(abs);
+MAP_FUNCTION(acos);
+MAP_FUNCTION(acosh);
+MAP_FUNCTION(asin);
+MAP_FUNCTION(asinh);
+MAP_FUNCTION(atan);
+MAP_FUNCTION(atanh);
+MAP_FUNCTION(ceil);
+MAP_FUNCTION(cos);
+MAP_FUNCTION(cosh);
+MAP_FUNCTION(deg);
+MAP_FUNCTION(exp);
+MAP_FUNCTION(floor);
+MAP_FUNCTION(ln);
+MAP_FUNCTION(log10);
+MAP_FUNCTION(log2);
+MAP_FUNCTION(rad);
+MAP_FUNCTION(sin);
+MAP_FUNCTION(sinh);
+MAP_FUNCTION(sqrt);
+MAP_FUNCTION(tan);
+MAP_FUNCTION(tanh);
+MAP_FUNCTION(clamp);
+MAP_FUNCTION(clamp_max);
+MAP_FUNCTION(clamp_min);
+MAP_FUNCTION(round);
+MAP_FUNCTION(sgn);
+
+/* functions_time.c: the value is seconds of Unix time, UTC */
+MAP_FUNCTION(day_of_month);
+MAP_FUNCTION(day_of_week);
+MAP_FUNCTION(day_of_year);
+MAP_FUNCTION(days_in_month);
+MAP_FUNCTION(hour);
+MAP_FUNCTION(minute);
+MAP_FUNCTION(month);
+MAP_FUNCTION(year);
+WHOLE_FUNCTION(time);
+WHOLE_FUNCTION(timestamp);
+WHOLE_FUNCTION(start);
+WHOLE_FUNCTION(end);
+WHOLE_FUNCTION(step);
+WHOLE_FUNCTION(range);
+
+/* functions_rate.c */
+WINDOW_FUNCTION(rate);
+WINDOW_FUNCTION(increase);
+WINDOW_FUNCTION(delta);
+WINDOW_FUNCTION(irate);
+WINDOW_FUNCTION(idelta);
+WINDOW_FUNCTION(resets);
+WINDOW_FUNCTION(changes);
+
+/* functions_trend.c */
+WINDOW_FUNCTION(deriv);
+WINDOW_FUNCTION(predict_linear);
+WINDOW_FUNCTION(double_exponential_smoothing);
+
+/* functions_over_time.c */
+WINDOW_FUNCTION(avg_over_time);
+WINDOW_FUNCTION(count_over_time);
+WINDOW_FUNCTION(first_over_time);
+WINDOW_FUNCTION(last_over_time);
+WINDOW_FUNCTION(mad_over_time);
+WINDOW_FUNCTION(max_over_time);
+WINDOW_FUNCTION(min_over_time);
+WINDOW_FUNCTION(present_over_time);
+WINDOW_FUNCTION(quantile_over_time);
+WINDOW_FUNCTION(stddev_over_time);
+WINDOW_FUNCTION(stdvar_over_time);
+WINDOW_FUNCTION(sum_over_time);
+WINDOW_FUNCTION(ts_of_first_over_time);
+WINDOW_FUNCTION(ts_of_last_over_time);
+WINDOW_FUNCTION(ts_of_max_over_time);
+WINDOW_FUNCTION(ts_of_min_over_time);
+
+/* functions_vector.c */
+WHOLE_FUNCTION(absent);
+WHOLE_FUNCTION(absent_over_time);
+WHOLE_FUNCTION(empty);
+WHOLE_FUNCTION(max_of);
+WHOLE_FUNCTION(min_of);
+WHOLE_FUNCTION(pi);
+WHOLE_FUNCTION(scalar);
+WHOLE_FUNCTION(unsupported);
+WHOLE_FUNCTION(vector);
+
+/* functions_sort.c */
+WHOLE_FUNCTION(sort);
+WHOLE_FUNCTION(sort_desc);
+WHOLE_FUNCTION(sort_by_label);
+WHOLE_FUNCTION(sort_by_label_desc);
+
+/* functions_label.c */
+WHOLE_FUNCTION(label_join);
+WHOLE_FUNCTION(label_replace);
+
+/* functions_histogram.c */
+WHOLE_FUNCTION(histogram_fraction);
+WHOLE_FUNCTION(histogram_quantile);

@@ -1,0 +1,155 @@
+/*
+ * functions_rate.c - how fast counters and gauges move.
+ *
+ * The extrapolation is Prometheus's (promql/functions.go extrapolatedRate): the increase seen
+ * between the first and the last sample is stretched to the whole range, but at each end by no
+ * more than half the average distance of samples when the end lies further than 1.1 of them
+ * away, and for a counter at the start not beyond the point where it would have been zero.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "collector/promql/functions_impl.h"
+
+#define EXTRAPOLATION_THRESHOLD 1.1
+
+/* Counts resets up to each sample, once a series, so that a window without any needs no look at
+ * the samples between its ends. */
+static bool count_resets(struct window *window)
+{
+    if (window->resets != NULL)
+        return true;
+    uint32_t *resets = arena_alloc(window->ev->arena, window->all_count, sizeof *resets);
+    if (resets == NULL) {
+        window->failed = true;
+        return false;
+    }
+    for (size_t i = 1; i < window->all_count; i++)
+        resets[i] = resets[i - 1] + (window->all_values[i] < window->all_values[i - 1]);
+    window->resets = resets;
+    return true;
+}
+
+static size_t resets_in(const struct window *window)
+{
+    return window->resets[window->first + window->count - 1] - window->resets[window->first];
+}
+
+static bool increase_seen(struct window *window, double *ret_increase)
+{
+    double increase = window->values[window->count - 1] - window->values[0];
+    if (!count_resets(window))
+        return false;
+    size_t left = resets_in(window);
+    for (size_t i = 1; left > 0 && i < window->count; i++)
+        if (window->values[i] < window->values[i - 1]) {
+            increase += window->values[i - 1];
+            left--;
+        }
+    *ret_increase = increase;
+    return true;
+}
+
+static bool extrapolate(struct window *window, bool counter, bool per_second, double *ret_value)
+{
+    size_t last = window->count - 1;
+    double increase = last > 0 ? window->values[last] - window->values[0] : 0;
+
+    if (last == 0 || (counter && !increase_seen(window, &increase)))
+        return false;
+    double to_start = (double)(window->times_ms[0] - window->from_ms) / 1000.0;
+    double to_end = (double)(window->until_ms - window->times_ms[last]) / 1000.0;
+    double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000.0;
+    double average = sampled / (double)last;
+    double threshold = average * EXTRAPOLATION_THRESHOLD;
+
+    if (to_start >= threshold)
+        to_start = average / 2;
+    if (counter && increase > 0 && window->values[0] >= 0) {
+        double to_zero = sampled * (window->values[0] / increase);
+        if (to_zero < to_start)
+            to_start = to_zero;
+    }
+    if (to_end >= threshold)
+        to_end = average / 2;
+    double factor = (sampled + to_start + to_end) / sampled;
+    if (per_second)
+        factor /= (double)(window->until_ms - window->from_ms) / 1000.0;
+    *ret_value = increase * factor;
+    return true;
+}
+
+WINDOW_FUNCTION(rate)
+{
+    return extrapolate(window, true, true, ret_value);
+}
+
+WINDOW_FUNCTION(increase)
+{
+    return extrapolate(window, true, false, ret_value);
+}
+
+WINDOW_FUNCTION(delta)
+{
+    return extrapolate(window, false, false, ret_value);
+}
+
+/* Between the last two samples. */
+static bool instant(const struct window *window, bool rate, double *ret_value)
+{
+    if (window->count < 2)
+        return false;
+    size_t last = window->count - 1;
+    double before = window->values[last - 1];
+    double now = window->values[last];
+    double seconds = (double)(window->times_ms[last] - window->times_ms[last - 1]) / 1000.0;
+    double change = rate && now < before ? now : now - before;
+    *ret_value = rate ? change / seconds : change;
+    return true;
+}
+
+WINDOW_FUNCTION(irate)
+{
+    return instant(window, true, ret_value);
+}
+
+WINDOW_FUNCTION(idelta)
+{
+    return instant(window, false, ret_value);
+}
+
+WINDOW_FUNCTION(resets)
+{
+    if (!count_resets(window))
+        return false;
+    *ret_value = (double)resets_in(window);
+    return true;
+}
+
+/* Counted up to each sample like resets, in the same place: a call is one or the other. */
+static bool count_changes(struct window *window)
+{
+    if (window->resets != NULL)
+        return true;
+    uint32_t *changes = arena_alloc(window->ev->arena, window->all_count, sizeof *changes);
+    if (changes == NULL) {
+        window->failed = true;
+        return false;
+    }
+    for (size_t i = 1; i < window->all_count; i++) {
+        double before = window->all_values[i - 1];
+        double now = window->all_values[i];
+        bool changed = now != before && !(isnan(now) && isnan(before));
+        changes[i] = changes[i - 1] + changed;
+    }
+    window->resets = changes;
+    return true;
+}
+
+WINDOW_FUNCTION(changes)
+{
+    if (!count_changes(window))
+        return false;
+    *ret_value = (double)resets_in(window);
+    return true;
+}

@@ -1,0 +1,220 @@
+/*
+ * lexer.c - one token at a time, at most one character of lookahead.
+ *
+ * Words as in Prometheus: [a-zA-Z_:][a-zA-Z0-9_:]*.  A colon inside brackets is a word's only
+ * where a word cannot end before it: [5m:1m] is three tokens, because 5m is no word.
+ */
+#include "collector/promql/lexer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/base/utf8.h"
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+void lexer_init(struct lexer *lexer, const char *text)
+{
+    *lexer = (struct lexer){.text = text, .size = strlen(text)};
+}
+
+static char peek(const struct lexer *lexer, size_t ahead)
+{
+    return lexer->at + ahead < lexer->size ? lexer->text[lexer->at + ahead] : '\0';
+}
+
+static struct token token_of(const struct lexer *lexer, enum token_kind kind, size_t from)
+{
+    return (struct token){
+        kind, from, {(const uint8_t *)lexer->text + from, lexer->at - from}};
+}
+
+static struct token token_error(struct lexer *lexer, size_t from, const char *message)
+{
+    if (message != lexer->message)
+        (void)snprintf(lexer->message, sizeof lexer->message, "%s", message);
+    lexer->at = lexer->size; /* nothing after an error makes sense */
+    return (struct token){TOKEN_ERROR, from, bytes_of(lexer->message)};
+}
+
+static void skip_space(struct lexer *lexer)
+{
+    for (;;) {
+        char c = peek(lexer, 0);
+        if (c == '#')
+            while (lexer->at < lexer->size && peek(lexer, 0) != '\n')
+                lexer->at++;
+        else if (lexer->at < lexer->size && (c == ' ' || c == '\t' || c == '\n' || c == '\r'))
+            lexer->at++;
+        else
+            return;
+    }
+}
+
+static void skip_digits(struct lexer *lexer)
+{
+    while (is_digit(peek(lexer, 0)) || (peek(lexer, 0) == '_' && is_digit(peek(lexer, 1))))
+        lexer->at++;
+}
+
+/* "12.5e3", ".5", "0x1F"; the first character is known to begin a number. */
+static void skip_number(struct lexer *lexer)
+{
+    if (peek(lexer, 0) == '0' && (peek(lexer, 1) == 'x' || peek(lexer, 1) == 'X') &&
+        is_hex(peek(lexer, 2))) {
+        lexer->at += 2;
+        while (is_hex(peek(lexer, 0)) || (peek(lexer, 0) == '_' && is_hex(peek(lexer, 1))))
+            lexer->at++;
+        return;
+    }
+    skip_digits(lexer);
+    if (peek(lexer, 0) == '.') {
+        lexer->at++;
+        skip_digits(lexer);
+    }
+    char sign = peek(lexer, 1);
+    if ((peek(lexer, 0) == 'e' || peek(lexer, 0) == 'E') &&
+        (is_digit(sign) || ((sign == '+' || sign == '-') && is_digit(peek(lexer, 2))))) {
+        lexer->at += 2;
+        skip_digits(lexer);
+    }
+}
+
+/* After a run of digits: "m", "h30m", ...  False if no unit follows. */
+static bool skip_duration_rest(struct lexer *lexer)
+{
+    for (;;) {
+        char unit = peek(lexer, 0);
+        if (unit == '\0' || strchr("smhdwy", unit) == NULL)
+            return false;
+        lexer->at += unit == 'm' && peek(lexer, 1) == 's' ? 2 : 1;
+        if (!is_digit(peek(lexer, 0)))
+            return true;
+        while (is_digit(peek(lexer, 0)))
+            lexer->at++;
+    }
+}
+
+static struct token lex_number(struct lexer *lexer)
+{
+    size_t from = lexer->at;
+    skip_number(lexer);
+    if (!is_letter(peek(lexer, 0)))
+        return token_of(lexer, TOKEN_NUMBER, from);
+    lexer->at = from;
+    while (is_digit(peek(lexer, 0)))
+        lexer->at++;
+    if (lexer->at > from && skip_duration_rest(lexer) && !is_letter(peek(lexer, 0)))
+        return token_of(lexer, TOKEN_DURATION, from);
+    lexer->at = from;
+    while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0)) || peek(lexer, 0) == '.')
+        lexer->at++;
+    (void)snprintf(lexer->message, sizeof lexer->message,
+                   "bad number or duration syntax: \"%.*s\"", (int)(lexer->at - from),
+                   lexer->text + from);
+    return token_error(lexer, from, lexer->message);
+}
+
+static struct token lex_string(struct lexer *lexer)
+{
+    size_t from = lexer->at;
+    char quote = lexer->text[lexer->at++];
+    for (;;) {
+        if (lexer->at >= lexer->size)
+            return token_error(lexer, from,
+                               quote == '`' ? "unterminated raw string"
+                                            : "unterminated quoted string");
+        char c = lexer->text[lexer->at++];
+        if (c == quote)
+            return token_of(lexer, TOKEN_STRING, from);
+        if (quote == '`')
+            continue;
+        if (c == '\n')
+            return token_error(lexer, from, "unterminated quoted string");
+        if (c == '\\' && lexer->at < lexer->size)
+            lexer->at++;
+    }
+}
+
+static struct token lex_word(struct lexer *lexer)
+{
+    size_t from = lexer->at;
+    bool colons = lexer->braces == 0;
+    while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0)) ||
+           (colons && peek(lexer, 0) == ':'))
+        lexer->at++;
+    return token_of(lexer, TOKEN_WORD, from);
+}
+
+static struct token lex_operator(struct lexer *lexer)
+{
+    static const struct {
+        const char *text;
+        enum token_kind kind;
+    } operators[] = {
+        /* longer ones first */
+        {"==", TOKEN_EQUAL},         {"=~", TOKEN_MATCHES},      {"!=", TOKEN_NOT_EQUAL},
+        {"!~", TOKEN_NOT_MATCHES},   {"<=", TOKEN_LESS_EQUAL},   {">=", TOKEN_GREATER_EQUAL},
+        {"</", TOKEN_TRIM_UPPER},    {">/", TOKEN_TRIM_LOWER},   {"<", TOKEN_LESS},
+        {">", TOKEN_GREATER},        {"=", TOKEN_ASSIGN},        {"(", TOKEN_LEFT_PAREN},
+        {")", TOKEN_RIGHT_PAREN},    {"{", TOKEN_LEFT_BRACE},    {"}", TOKEN_RIGHT_BRACE},
+        {"[", TOKEN_LEFT_BRACKET},   {"]", TOKEN_RIGHT_BRACKET}, {",", TOKEN_COMMA},
+        {":", TOKEN_COLON},          {"@", TOKEN_AT},            {"+", TOKEN_ADD},
+        {"-", TOKEN_SUB},            {"*", TOKEN_MUL},           {"/", TOKEN_DIV},
+        {"%", TOKEN_MOD},            {"^", TOKEN_POW},
+    };
+    size_t from = lexer->at;
+    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
+        size_t size = strlen(operators[i].text);
+        if (strncmp(lexer->text + from, operators[i].text, size) != 0)
+            continue;
+        lexer->at += size;
+        enum token_kind kind = operators[i].kind;
+        lexer->braces += (kind == TOKEN_LEFT_BRACE) - (kind == TOKEN_RIGHT_BRACE);
+        lexer->brackets += (kind == TOKEN_LEFT_BRACKET) - (kind == TOKEN_RIGHT_BRACKET);
+        return token_of(lexer, kind, from);
+    }
+    uint32_t code = 0;
+    const uint8_t *at = (const uint8_t *)lexer->text + from;
+    size_t size = utf8_decode(at, (const uint8_t *)lexer->text + lexer->size, &code);
+    (void)snprintf(lexer->message, sizeof lexer->message,
+                   lexer->braces > 0 ? "unexpected character inside braces: '%.*s'"
+                                     : "unexpected character: '%.*s'",
+                   size == 0 ? 1 : (int)size, size == 0 ? "?" : (const char *)at);
+    return token_error(lexer, from, lexer->message);
+}
+
+struct token lexer_next(struct lexer *lexer)
+{
+    skip_space(lexer);
+    char c = peek(lexer, 0);
+    if (lexer->at >= lexer->size)
+        return token_of(lexer, TOKEN_END, lexer->at);
+    if (c == '"' || c == '\'' || c == '`')
+        return lex_string(lexer);
+    if (is_letter(c) || (c == ':' && lexer->brackets == 0 && lexer->braces == 0))
+        return lex_word(lexer);
+    if (lexer->braces == 0 && (is_digit(c) || (c == '.' && is_digit(peek(lexer, 1)))))
+        return lex_number(lexer);
+    return lex_operator(lexer);
+}
+
+bool token_is_word(const struct token *token, const char *word)
+{
+    return token->kind == TOKEN_WORD && token->text.size == strlen(word) &&
+           strncasecmp((const char *)token->text.data, word, token->text.size) == 0;
+}

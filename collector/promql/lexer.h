@@ -1,0 +1,79 @@
+/*
+ * lexer.h - PromQL text as tokens.
+ *
+ * Words are one kind of token; what a word means (keyword, function, metric, label) depends on
+ * where it stands, and the parser decides.  Only the lexer's braces mode differs: between '{' and
+ * '}' a word has no colons and no number starts.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/bytes.h"
+
+enum token_kind {
+    TOKEN_END,
+    TOKEN_ERROR, /* text is the message */
+    TOKEN_WORD,
+    TOKEN_NUMBER,
+    TOKEN_DURATION,
+    TOKEN_STRING, /* with its quotes */
+    TOKEN_LEFT_PAREN,
+    TOKEN_RIGHT_PAREN,
+    TOKEN_LEFT_BRACE,
+    TOKEN_RIGHT_BRACE,
+    TOKEN_LEFT_BRACKET,
+    TOKEN_RIGHT_BRACKET,
+    TOKEN_COMMA,
+    TOKEN_COLON,
+    TOKEN_AT,
+    TOKEN_ASSIGN, /* = */
+    TOKEN_ADD,
+    TOKEN_SUB,
+    TOKEN_MUL,
+    TOKEN_DIV,
+    TOKEN_MOD,
+    TOKEN_POW,
+    TOKEN_EQUAL, /* == */
+    TOKEN_NOT_EQUAL,
+    TOKEN_LESS,
+    TOKEN_LESS_EQUAL,
+    TOKEN_GREATER,
+    TOKEN_GREATER_EQUAL,
+    TOKEN_MATCHES,     /* =~ */
+    TOKEN_NOT_MATCHES, /* !~ */
+    TOKEN_TRIM_UPPER,  /* </ */
+    TOKEN_TRIM_LOWER,  /* >/ */
+};
+
+struct token {
+    enum token_kind kind;
+    size_t at; /* offset in the text */
+    struct bytes text;
+};
+
+#define LEXER_MESSAGE_BYTES 128
+
+struct lexer {
+    const char *text;
+    size_t size, at;
+    int braces;                        /* inside { } */
+    int brackets;                      /* inside [ ]: a colon separates range and step */
+    char message[LEXER_MESSAGE_BYTES]; /* of the last TOKEN_ERROR */
+};
+
+void lexer_init(struct lexer *lexer, const char *text);
+struct token lexer_next(struct lexer *lexer);
+
+/* Is the word this one, whatever the case? */
+bool token_is_word(const struct token *token, const char *word);
+
+/* Resolves the quotes and Go's escapes of a string token into `out`, which must hold the token's
+ * size; returns the size, or SIZE_MAX with the reason in *ret_reason. */
+size_t string_unquote(struct bytes quoted, uint8_t *out, const char **ret_reason);
+
+/* A number token, or a duration token (then in seconds); false if it does not fit. */
+bool number_parse(struct bytes text, double *ret_value);
+bool duration_token_parse(struct bytes text, int64_t *ret_ms);

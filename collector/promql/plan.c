@@ -1,0 +1,228 @@
+/*
+ * plan.c - one walk down the tree, carrying the times at which a part is looked at.
+ */
+#include "collector/promql/plan.h"
+
+#include <math.h>
+
+#include "collector/promql/aggregations.h"
+#include "collector/promql/functions.h"
+#include "proto/base/error.h"
+
+struct planner {
+    const struct promql_options *options;
+    const struct promql_query *query;
+    int64_t lookback_ms;
+    struct plan *plan;
+    struct diagnosis *why;
+};
+
+/* Times are bounded so that no sum of a few of them overflows: +-73 million years. */
+#define TIME_MS_MAX     (INT64_C(1) << 61)
+#define DURATION_MS_MAX (INT64_C(1) << 60)
+
+static int check_times(const struct planner *planner, int64_t from_ms, int64_t until_ms)
+{
+    if (from_ms < -TIME_MS_MAX || until_ms < -TIME_MS_MAX || from_ms > TIME_MS_MAX ||
+        until_ms > TIME_MS_MAX)
+        return diagnose(planner->why, ERR_INVALID, "the expression's times are out of range");
+    return 0;
+}
+
+/* A duration expression in seconds. */
+static double seconds_of(const struct planner *planner, const struct node *node)
+{
+    double a = node->first != NULL ? seconds_of(planner, node->first) : 0;
+    double b;
+
+    switch (node->kind) {
+    case NODE_NUMBER:
+        return node->number;
+    case NODE_PAREN:
+        return a;
+    case NODE_UNARY:
+        return node->operator== OP_SUB ? -a : a;
+    case NODE_BINARY:
+        b = seconds_of(planner, node->second);
+        switch (node->operator) {
+        case OP_ADD: return a + b;
+        case OP_SUB: return a - b;
+        case OP_MUL: return a * b;
+        case OP_DIV: return a / b;
+        case OP_MOD: return fmod(a, b);
+        default: return pow(a, b);
+        }
+    default:
+        break;
+    }
+    if (node->argument_count == 2) {
+        b = seconds_of(planner, node->first->next);
+        return (node->function->name[1] == 'i') == (a < b) ? a : b; /* min_of, max_of */
+    }
+    if (node->function->name[0] == 's')
+        return (double)planner->query->step_ms / 1000.0;
+    return (double)(planner->query->end_ms - planner->query->start_ms) / 1000.0;
+}
+
+static int resolve(const struct planner *planner, const struct node *duration, bool positive,
+                   int64_t *ret_ms)
+{
+    double seconds = seconds_of(planner, duration);
+    if (!(fabs(seconds) < (double)DURATION_MS_MAX / 1000.0))
+        return diagnose(planner->why, ERR_INVALID,
+                        isfinite(seconds) ? "duration is out of range"
+                                          : "division by zero or overflow in duration expression");
+    if (positive && !(llround(seconds * 1000.0) > 0))
+        return diagnose(planner->why, ERR_INVALID,
+                        "duration must be greater than 0, but is %.3fs", seconds);
+    *ret_ms = llround(seconds * 1000.0);
+    return 0;
+}
+
+/* Offset and @ of a selector or subquery. */
+static int resolve_times(const struct planner *planner, const struct node *node,
+                         struct plan_node *planned)
+{
+    if (node->at_modifier == AT_TIME)
+        planned->fixed_ms = node->at_ms;
+    else if (node->at_modifier == AT_START)
+        planned->fixed_ms = planner->query->start_ms;
+    else if (node->at_modifier == AT_END)
+        planned->fixed_ms = planner->query->end_ms;
+    planned->fixed = node->at_modifier != AT_NONE;
+    planned->invariant = planned->fixed;
+    return node->offset == NULL ? 0 : resolve(planner, node->offset, false, &planned->offset_ms);
+}
+
+static int plan_node(struct planner *planner, const struct node *node, int64_t start_ms,
+                     int64_t end_ms);
+
+/* A selector that reaches back `reach_ms` from each step. */
+static int plan_selector(struct planner *planner, const struct node *node, int64_t reach_ms,
+                         int64_t start_ms, int64_t end_ms)
+{
+    struct plan_node *planned = &planner->plan->nodes[node->id];
+    if ((node->anchored || node->smoothed) && !planner->options->experimental)
+        return diagnose(planner->why, ERR_INVALID, "the %s modifier is experimental and not enabled",
+                        node->anchored ? "anchored" : "smoothed");
+    if (node->anchored || node->smoothed)
+        return diagnose(planner->why, ERR_INVALID, "the %s modifier is not supported",
+                        node->anchored ? "anchored" : "smoothed");
+    int error = resolve_times(planner, node, planned);
+    if (error != 0)
+        return error;
+    int64_t from = (planned->fixed ? planned->fixed_ms : start_ms) - planned->offset_ms - reach_ms;
+    int64_t until = (planned->fixed ? planned->fixed_ms : end_ms) - planned->offset_ms;
+    error = check_times(planner, from, until);
+    if (error != 0)
+        return error;
+    if (planner->plan->selector_count == 0 || from < planner->plan->from_ms)
+        planner->plan->from_ms = from;
+    if (planner->plan->selector_count == 0 || until > planner->plan->until_ms)
+        planner->plan->until_ms = until;
+    planner->plan->selector_count++;
+    return 0;
+}
+
+static int plan_subquery(struct planner *planner, const struct node *node, int64_t start_ms,
+                         int64_t end_ms)
+{
+    struct plan_node *planned = &planner->plan->nodes[node->id];
+    int error = resolve_times(planner, node, planned);
+    if (error == 0)
+        error = resolve(planner, node->range, true, &planned->range_ms);
+    planned->step_ms = planner->options->default_step_ms;
+    if (error == 0 && node->step != NULL)
+        error = resolve(planner, node->step, true, &planned->step_ms);
+    if (error != 0)
+        return error;
+    int64_t from = (planned->fixed ? planned->fixed_ms : start_ms) - planned->offset_ms -
+                   planned->range_ms;
+    int64_t until = (planned->fixed ? planned->fixed_ms : end_ms) - planned->offset_ms;
+    error = check_times(planner, from, until);
+    return error != 0 ? error : plan_node(planner, node->first, from, until);
+}
+
+static int plan_call(struct planner *planner, const struct node *node, int64_t start_ms,
+                     int64_t end_ms)
+{
+    bool invariant = (node->function->flags & FUNCTION_TIME_BOUND) == 0;
+    if ((node->function->flags & FUNCTION_EXPERIMENTAL) != 0 && !planner->options->experimental)
+        return diagnose(planner->why, ERR_INVALID, "function \"%s\" is not enabled",
+                        node->function->name);
+    for (const struct node *argument = node->first; argument != NULL; argument = argument->next) {
+        int error = plan_node(planner, argument, start_ms, end_ms);
+        if (error != 0)
+            return error;
+        invariant = invariant && planner->plan->nodes[argument->id].invariant;
+    }
+    planner->plan->nodes[node->id].invariant = invariant;
+    return 0;
+}
+
+/* Operands `first` and perhaps `second`, looked at at the node's own times. */
+static int plan_operands(struct planner *planner, const struct node *node, int64_t start_ms,
+                         int64_t end_ms)
+{
+    struct plan_node *nodes = planner->plan->nodes;
+    int error = plan_node(planner, node->first, start_ms, end_ms);
+    if (error == 0 && node->second != NULL)
+        error = plan_node(planner, node->second, start_ms, end_ms);
+    nodes[node->id].invariant =
+        nodes[node->first->id].invariant &&
+        (node->second == NULL || nodes[node->second->id].invariant);
+    return error;
+}
+
+static int plan_node(struct planner *planner, const struct node *node, int64_t start_ms,
+                     int64_t end_ms)
+{
+    struct plan_node *planned = &planner->plan->nodes[node->id];
+    int error;
+
+    switch (node->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING:
+        planned->invariant = true;
+        return 0;
+    case NODE_SELECTOR:
+        return plan_selector(planner, node, planner->lookback_ms, start_ms, end_ms);
+    case NODE_MATRIX:
+        error = resolve(planner, node->range, true, &planned->range_ms);
+        if (error == 0)
+            error = plan_selector(planner, node->first, planned->range_ms, start_ms, end_ms);
+        planned->invariant = planner->plan->nodes[node->first->id].invariant;
+        return error;
+    case NODE_SUBQUERY:
+        return plan_subquery(planner, node, start_ms, end_ms);
+    case NODE_CALL:
+        return plan_call(planner, node, start_ms, end_ms);
+    case NODE_AGGREGATE:
+        if (node->aggregation->experimental && !planner->options->experimental)
+            return diagnose(planner->why, ERR_INVALID, "%s() is experimental and not enabled",
+                            node->aggregation->name);
+        return plan_operands(planner, node, start_ms, end_ms);
+    case NODE_BINARY:
+        if ((node->matching.fills_left || node->matching.fills_right) &&
+            !planner->options->experimental)
+            return diagnose(planner->why, ERR_INVALID,
+                            "fill modifiers are experimental and not enabled");
+        return plan_operands(planner, node, start_ms, end_ms);
+    case NODE_UNARY:
+    case NODE_PAREN:
+        return plan_operands(planner, node, start_ms, end_ms);
+    }
+    return 0;
+}
+
+int plan_make(const struct promql_expression *expression, const struct promql_options *options,
+              const struct promql_query *query, int64_t lookback_ms, struct arena *arena,
+              struct plan *ret_plan, struct diagnosis *why)
+{
+    *ret_plan = (struct plan){.from_ms = query->start_ms, .until_ms = query->end_ms};
+    ret_plan->nodes = arena_alloc(arena, expression->node_count, sizeof *ret_plan->nodes);
+    if (ret_plan->nodes == NULL)
+        return ERR_NOMEM;
+    struct planner planner = {options, query, lookback_ms, ret_plan, why};
+    return plan_node(&planner, expression->root, query->start_ms, query->end_ms);
+}

@@ -1,0 +1,251 @@
+/*
+ * print.c - an expression as Prometheus's String() writes it: canonical, and parsing back to the
+ * same tree.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "collector/promql/aggregations.h"
+#include "collector/promql/ast.h"
+#include "collector/promql/functions.h"
+#include "proto/base/units.h"
+
+static void print_node(const struct node *node, struct buf *out);
+
+static void print_number(double value, struct buf *out)
+{
+    char text[NUMBER_TEXT_BYTES];
+    buf_put_text(out, promql_number_plain(value, text));
+}
+
+static void print_seconds(double seconds, struct buf *out)
+{
+    char text[DURATION_TEXT_BYTES];
+    buf_put_text(out, duration_format((int64_t)llround(seconds * 1000.0), text));
+}
+
+/* Durations: numbers are written as durations, because that is what they mean there. */
+static void print_duration(const struct node *node, struct buf *out)
+{
+    switch (node->kind) {
+    case NODE_NUMBER:
+        print_seconds(node->number, out);
+        break;
+    case NODE_PAREN:
+        buf_put_char(out, '(');
+        print_duration(node->first, out);
+        buf_put_char(out, ')');
+        break;
+    case NODE_UNARY:
+        buf_put_text(out, operator_text(node->operator));
+        print_duration(node->first, out);
+        break;
+    case NODE_BINARY:
+        print_duration(node->first, out);
+        buf_printf(out, " %s ", operator_text(node->operator));
+        print_duration(node->second, out);
+        break;
+    default:
+        buf_printf(out, "%s(", node->function->name);
+        for (const struct node *argument = node->first; argument != NULL;
+             argument = argument->next) {
+            print_duration(argument, out);
+            if (argument->next != NULL)
+                buf_put_text(out, ", ");
+        }
+        buf_put_char(out, ')');
+        break;
+    }
+}
+
+static void print_names(const struct names *names, struct buf *out)
+{
+    buf_put_char(out, '(');
+    for (size_t i = 0; i < names->count; i++) {
+        if (i > 0)
+            buf_put_text(out, ", ");
+        if (label_name_is_legacy(names->items[i]))
+            buf_put(out, names->items[i].data, names->items[i].size);
+        else
+            text_quote(names->items[i], out);
+    }
+    buf_put_char(out, ')');
+}
+
+static void print_matcher(const struct matcher *matcher, struct buf *out)
+{
+    static const char *const operators[] = {"=", "!=", "=~", "!~"};
+    if (label_name_is_legacy(matcher->name))
+        buf_put(out, matcher->name.data, matcher->name.size);
+    else
+        text_quote(matcher->name, out);
+    buf_put_text(out, operators[matcher->kind]);
+    text_quote(matcher->value, out);
+}
+
+static void print_selector(const struct node *node, struct buf *out)
+{
+    bool plain = metric_name_is_legacy(node->name);
+    size_t count = node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
+    bool braces = count > 0 || !plain;
+
+    if (plain)
+        buf_put(out, node->name.data, node->name.size);
+    if (!braces)
+        return;
+    buf_put_char(out, '{');
+    if (node->name.size > 0 && !plain) {
+        text_quote(node->name, out);
+        if (count > 0)
+            buf_put_char(out, ',');
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_put_char(out, ',');
+        print_matcher(node->matchers[i], out);
+    }
+    buf_put_char(out, '}');
+}
+
+static void print_modifiers(const struct node *node, struct buf *out)
+{
+    if (node->anchored || node->smoothed)
+        buf_put_text(out, node->anchored ? " anchored" : " smoothed");
+    if (node->at_modifier == AT_TIME)
+        buf_printf(out, " @ %.3f", (double)node->at_ms / 1000.0);
+    else if (node->at_modifier != AT_NONE)
+        buf_put_text(out, node->at_modifier == AT_START ? " @ start()" : " @ end()");
+    if (node->offset != NULL && !(node->offset->kind == NODE_NUMBER && node->offset->number == 0)) {
+        buf_put_text(out, " offset ");
+        print_duration(node->offset, out);
+    }
+}
+
+static void print_range(const struct node *node, struct buf *out)
+{
+    if (node->kind == NODE_MATRIX)
+        print_selector(node->first, out);
+    else
+        print_node(node->first, out);
+    buf_put_char(out, '[');
+    print_duration(node->range, out);
+    if (node->kind == NODE_SUBQUERY)
+        buf_put_char(out, ':');
+    if (node->step != NULL)
+        print_duration(node->step, out);
+    buf_put_char(out, ']');
+    print_modifiers(node->kind == NODE_MATRIX ? node->first : node, out);
+}
+
+static void print_aggregate(const struct node *node, struct buf *out)
+{
+    buf_put_text(out, node->aggregation->name);
+    if (node->without || node->grouping.count > 0) {
+        buf_put_text(out, node->without ? " without " : " by ");
+        print_names(&node->grouping, out);
+        buf_put_char(out, ' ');
+    }
+    buf_put_char(out, '(');
+    if (node->second != NULL) {
+        print_node(node->second, out);
+        buf_put_text(out, ", ");
+    }
+    print_node(node->first, out);
+    buf_put_char(out, ')');
+}
+
+static void print_fill(const struct matching *matching, struct buf *out)
+{
+    if (matching->fills_left && matching->fills_right &&
+        matching->fill_left == matching->fill_right) {
+        buf_put_text(out, " fill (");
+        print_number(matching->fill_left, out);
+        buf_put_char(out, ')');
+        return;
+    }
+    if (matching->fills_left) {
+        buf_put_text(out, " fill_left (");
+        print_number(matching->fill_left, out);
+        buf_put_char(out, ')');
+    }
+    if (matching->fills_right) {
+        buf_put_text(out, " fill_right (");
+        print_number(matching->fill_right, out);
+        buf_put_char(out, ')');
+    }
+}
+
+static void print_binary(const struct node *node, struct buf *out)
+{
+    const struct matching *matching = &node->matching;
+
+    print_node(node->first, out);
+    buf_printf(out, " %s%s", operator_text(node->operator), node->returns_bool ? " bool" : "");
+    if (matching->present && (matching->on || matching->labels.count > 0 ||
+                              matching->cardinality == MANY_TO_ONE ||
+                              matching->cardinality == ONE_TO_MANY)) {
+        buf_put_text(out, matching->on ? " on " : " ignoring ");
+        print_names(&matching->labels, out);
+        if (matching->cardinality == MANY_TO_ONE || matching->cardinality == ONE_TO_MANY) {
+            buf_put_text(out,
+                         matching->cardinality == MANY_TO_ONE ? " group_left " : " group_right ");
+            print_names(&matching->include, out);
+        }
+    }
+    print_fill(matching, out);
+    buf_put_char(out, ' ');
+    print_node(node->second, out);
+}
+
+static void print_node(const struct node *node, struct buf *out)
+{
+    switch (node->kind) {
+    case NODE_NUMBER:
+        if (node->is_duration)
+            print_seconds(node->number, out);
+        else
+            print_number(node->number, out);
+        break;
+    case NODE_STRING:
+        text_quote(node->string, out);
+        break;
+    case NODE_SELECTOR:
+        print_selector(node, out);
+        print_modifiers(node, out);
+        break;
+    case NODE_MATRIX:
+    case NODE_SUBQUERY:
+        print_range(node, out);
+        break;
+    case NODE_CALL:
+        buf_printf(out, "%s(", node->function->name);
+        for (const struct node *argument = node->first; argument != NULL;
+             argument = argument->next) {
+            print_node(argument, out);
+            if (argument->next != NULL)
+                buf_put_text(out, ", ");
+        }
+        buf_put_char(out, ')');
+        break;
+    case NODE_AGGREGATE:
+        print_aggregate(node, out);
+        break;
+    case NODE_BINARY:
+        print_binary(node, out);
+        break;
+    case NODE_UNARY:
+        buf_put_text(out, operator_text(node->operator));
+        print_node(node->first, out);
+        break;
+    case NODE_PAREN:
+        buf_put_char(out, '(');
+        print_node(node->first, out);
+        buf_put_char(out, ')');
+        break;
+    }
+}
+
+void promql_expression_print(const struct promql_expression *expression, struct buf *out)
+{
+    print_node(expression->root, out);
+}
