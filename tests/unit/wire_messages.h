@@ -73,7 +73,7 @@ static inline struct batch_group message_group(struct arena *arena)
         .epoch = UINT64_C(0x0123456789ABCDEF), .items = items, .count = 2};
 }
 
-static inline struct envelope sample_message(enum message message, struct arena *arena)
+static inline struct envelope sample_message(size_t message, struct arena *arena)
 {
     switch (message) {
     case MESSAGE_HELLO:
