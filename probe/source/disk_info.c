@@ -194,7 +194,7 @@ void disk_info_register(struct disk_info *info, const struct source_env *env, st
     register_contents(info, name, values, out);
     for (size_t i = 0; i < ATA_METRICS; i++) {
         struct bytes value = values[ata_metrics[i].property];
-        struct span digits = {(const char *)value.data, (const char *)value.data + value.size};
+        struct span digits = span_from(value);
         uint64_t number;
         if (value.size == 0 || !scan_u64(&digits, &number))
             continue;

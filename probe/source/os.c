@@ -126,8 +126,7 @@ static void os_register(struct os_state *os, struct span text, struct emitter *o
     os->info[0] = emitter_series(out, &os_info, labels, KEYS);
 
     struct bytes version = labels[VERSION_ID].value;
-    struct span digits = {(const char *)version.data,
-                          (const char *)version.data + version.size};
+    struct span digits = span_from(version);
     const struct label version_labels[] = {labels[ID], labels[ID_LIKE], labels[NAME]};
     if (version.size > 0 && scan_decimal(&digits, &os->version))
         os->info[1] = emitter_series(out, &os_version, version_labels, 3);

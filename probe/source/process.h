@@ -22,7 +22,8 @@ enum process_known {
     KNOWN_FILES = 8,
     KNOWN_PSS = 16,
     TRIED_LIGHT = 32, /* status and io were read, or refused */
-    TRIED_HEAVY = 64, /* fd, limits and smaps_rollup were read, or refused */
+    TRIED_FILES = 64, /* fd and limits were read, or refused */
+    TRIED_PSS = 128,  /* smaps_rollup was read, or refused */
 };
 
 struct process_group;
@@ -95,7 +96,7 @@ struct process_group {
     uint8_t ever_known; /* enum process_known bits that any member had */
 
     /* sums of this tick */
-    uint32_t procs, pending_light, pending_heavy;
+    uint32_t procs, pending_light, pending_files, pending_pss;
     uint32_t swap_known, files_known, pss_known;
     uint32_t states[GROUP_STATES];
     uint64_t threads, resident_pages, virtual_bytes, swap_kb, pss_kb, swap_pss_kb, files;

@@ -14,15 +14,15 @@
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
-/* Time for heavy reads in a tick; in the first, which knows nothing yet, more. */
-#define HEAVY_NS       ((mono_ns)4 * NS_PER_MS)
-#define HEAVY_FIRST_NS ((mono_ns)100 * NS_PER_MS)
+/* Time for PSS in a tick; in the first, which knows nothing yet, more. */
+#define PSS_NS       ((mono_ns)4 * NS_PER_MS)
+#define PSS_FIRST_NS ((mono_ns)300 * NS_PER_MS)
 /* A read that takes this long is let pass as many turns as it took of these. */
 #define PSS_SLOW_NS ((mono_ns)1 * NS_PER_MS)
 #define TURN_LEAST  8
 /* Active processes read lightly in a tick: this many, or a quarter of all. */
 #define ACTIVE_LEAST 64
-/* New processes read lightly in a tick. */
+/* New processes whose light files, and whose open files, are read in a tick. */
 #define FRESH_MOST 2000
 #define FD_BYTES   ((size_t)4096)
 
@@ -137,6 +137,7 @@ static void read_pss(struct process_scan *scan, struct process *process)
 {
     struct span text;
     uint64_t pss_kb, swap_pss_kb;
+    process->known |= TRIED_PSS;
     if (process->pss_skip > 0) {
         process->pss_skip--;
         return;
@@ -152,12 +153,12 @@ static void read_pss(struct process_scan *scan, struct process *process)
     process->known |= KNOWN_PSS;
 }
 
-static void read_heavy(struct process_dear *dear, struct process_scan *scan,
+static void read_files(struct process_dear *dear, struct process_scan *scan,
                        struct process *process)
 {
     struct span text;
     uint32_t limit;
-    process->known |= TRIED_HEAVY;
+    process->known |= TRIED_FILES;
     bool has_count = dear->has_file_count
                          ? file_count_by_stat(scan, process->pid, &process->files)
                          : file_count_by_list(scan, process->pid, &process->files);
@@ -166,8 +167,6 @@ static void read_heavy(struct process_dear *dear, struct process_scan *scan,
         process->files_limit = limit;
         process->known |= KNOWN_FILES;
     }
-    if (dear->wants_pss)
-        read_pss(scan, process);
 }
 
 /* Rows a tick visits so that all are visited in turn_ms: at least TURN_LEAST, at most an
@@ -216,23 +215,38 @@ static void run_light(struct process_dear *dear, struct process_scan *scan, int6
     dear->light_next = scan->count > 0 ? resume % scan->count : 0;
 }
 
-static void run_heavy(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
+static void run_files(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
 {
-    mono_ns end = clock_mono(&clock_system) + (dear->has_run ? HEAVY_NS : HEAVY_FIRST_NS);
+    size_t turn = turn_rows(scan->count, interval_ms, HEAVY_TURN_MS);
+    size_t fresh = FRESH_MOST;
+    for (size_t i = 0; i < scan->count; i++) {
+        struct process *process = &scan->rows[(dear->files_next + i) % scan->count];
+        bool is_new = (process->known & TRIED_FILES) == 0;
+        if (!is_worth(process) || (i >= turn && (!is_new || fresh == 0)))
+            continue;
+        read_files(dear, scan, process);
+        fresh -= is_new && fresh > 0;
+    }
+    dear->files_next = scan->count > 0 ? (dear->files_next + turn) % scan->count : 0;
+}
+
+static void run_pss(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
+{
+    mono_ns end = clock_mono(&clock_system) + (dear->has_run ? PSS_NS : PSS_FIRST_NS);
     size_t turn = turn_rows(scan->count, interval_ms, HEAVY_TURN_MS);
     size_t visited = 0;
     for (size_t i = 0; i < scan->count; i++) {
-        struct process *process = &scan->rows[(dear->heavy_next + i) % scan->count];
+        struct process *process = &scan->rows[(dear->pss_next + i) % scan->count];
         if (i < turn)
             visited++;
-        bool is_due = i < turn || (process->known & TRIED_HEAVY) == 0;
+        bool is_due = i < turn || (process->known & TRIED_PSS) == 0;
         if (!is_due || !is_worth(process))
             continue;
-        read_heavy(dear, scan, process);
+        read_pss(scan, process);
         if (clock_mono(&clock_system) > end)
             break;
     }
-    dear->heavy_next = scan->count > 0 ? (dear->heavy_next + visited) % scan->count : 0;
+    dear->pss_next = scan->count > 0 ? (dear->pss_next + visited) % scan->count : 0;
 }
 
 void process_dear_run(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms,
@@ -241,6 +255,8 @@ void process_dear_run(struct process_dear *dear, struct process_scan *scan, int6
     for (size_t i = 0; i < scan->count; i++)
         scan->rows[i].io_age_ms += (uint32_t)elapsed_ms;
     run_light(dear, scan, interval_ms);
-    run_heavy(dear, scan, interval_ms);
+    run_files(dear, scan, interval_ms);
+    if (dear->wants_pss)
+        run_pss(dear, scan, interval_ms);
     dear->has_run = true;
 }

@@ -1,14 +1,16 @@
 /*
  * process_dear.h - what is too dear to read of every process at every tick, read in turns.
  *
- *     light   status (context switches, VmSwap), io          some 15 microseconds
- *     heavy   open files, limits, smaps_rollup (PSS)         a hundred, with large memories far
- *                                                            more: the kernel walks page tables
+ *     light   status (context switches, VmSwap), io      some 15 microseconds
+ *     files   open files and their limit                the same; a list of them before 6.2
+ *     PSS     smaps_rollup                              a hundred, with large memories far
+ * more: the kernel walks the page tables
  *
  * A process is read lightly when it is new, when it has used CPU since (what has not run has
- * neither switched nor read), and otherwise every LIGHT_TURN_MS; heavily when it is new and
- * then every HEAVY_TURN_MS, as far as the tick's time for it goes.  Between turns the last
- * values stand.  A process whose page tables take long is visited more rarely.
+ * neither switched nor read), and otherwise every LIGHT_TURN_MS; its files and PSS when it is
+ * new and then every HEAVY_TURN_MS.  PSS besides only as far as the tick's time for it goes,
+ * and a process whose page tables take long is visited more rarely.  Between turns the last
+ * values stand.
  */
 #pragma once
 
@@ -18,7 +20,7 @@
 #define HEAVY_TURN_MS 120000
 
 struct process_dear {
-    size_t light_next, heavy_next; /* where the next turn starts, by row */
+    size_t light_next, files_next, pss_next; /* where the next turn starts, by row */
     bool has_run;
     bool has_file_count; /* the size of /proc/PID/fd is the number of files in it (6.2) */
     bool wants_pss;

@@ -86,7 +86,8 @@ struct process_group *process_groups_get(struct process_groups *groups, struct b
 
 static void clear_sums(struct process_group *group)
 {
-    group->procs = group->pending_light = group->pending_heavy = 0;
+    group->procs = 0;
+    group->pending_light = group->pending_files = group->pending_pss = 0;
     group->swap_known = group->files_known = group->pss_known = 0;
     memset(group->states, 0, sizeof group->states);
     group->threads = group->resident_pages = group->virtual_bytes = 0;
@@ -121,7 +122,8 @@ static void add(struct process_group *group, const struct process *process)
     if (process->start_ticks < group->oldest_start_ticks)
         group->oldest_start_ticks = process->start_ticks;
     group->pending_light += (process->known & TRIED_LIGHT) == 0;
-    group->pending_heavy += (process->known & TRIED_HEAVY) == 0;
+    group->pending_files += (process->known & TRIED_FILES) == 0;
+    group->pending_pss += (process->known & TRIED_PSS) == 0;
     if ((process->known & KNOWN_SWAP) != 0) {
         group->swap_known++;
         group->swap_kb += process->swap_kb;
@@ -189,11 +191,11 @@ static void emit_gauges(const struct process_groups *groups, struct process_grou
             out); /* whole seconds, as process-exporter has them */
     if (group->pending_light == 0 && group->swap_known > 0)
         put(group, GROUP_SWAPPED, (double)group->swap_kb * BYTES_A_KB, out);
-    if (group->pending_heavy == 0 && group->pss_known > 0) {
+    if (group->pending_pss == 0 && group->pss_known > 0) {
         put(group, GROUP_PSS, (double)group->pss_kb * BYTES_A_KB, out);
         put(group, GROUP_SWAP_PSS, (double)group->swap_pss_kb * BYTES_A_KB, out);
     }
-    if (group->pending_heavy == 0 && group->files_known > 0) {
+    if (group->pending_files == 0 && group->files_known > 0) {
         put(group, GROUP_FILES, (double)group->files, out);
         put(group, GROUP_FD_RATIO, group->worst_fd_ratio, out);
     }

@@ -36,6 +36,13 @@ static inline struct span span_text(const char *text)
     return (struct span){text, text + strlen(text)};
 }
 
+/* Bytes as a span; they may be none, with no address. */
+static inline struct span span_from(struct bytes bytes)
+{
+    const char *data = bytes.size > 0 ? (const char *)bytes.data : "";
+    return span_of(data, bytes.size);
+}
+
 static inline size_t span_size(struct span span)
 {
     return (size_t)(span.end - span.at);
