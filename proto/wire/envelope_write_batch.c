@@ -5,9 +5,19 @@
  * they are.
  */
 #include "proto/base/error.h"
-#include "proto/base/must.h"
 #include "proto/wire/envelope_parts.h"
 #include "proto/wire/packed.h"
+
+static size_t varint_put(uint8_t *to, uint64_t value)
+{
+    size_t size = 0;
+    while (value >= 0x80) {
+        to[size++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    to[size++] = (uint8_t)value;
+    return size;
+}
 
 static int columns_to_wire(const struct coded_columns *columns, struct arena *arena,
                            Wire__SampleColumns **ret_wire)
@@ -43,8 +53,50 @@ static int late_to_wire(const struct coded_batch *batch, struct arena *arena, Wi
     return 0;
 }
 
+/* One line as the field `lines` of LogLines, written by hand: a structure for each of some ten
+ * thousand lines would take more memory than the lines. */
+static void put_line(struct buf *out, const struct log_line *line)
+{
+    uint8_t head[64];
+    size_t size = 0;
+
+    head[size++] = 1 << 3; /* offset */
+    size += varint_put(head + size, line->offset);
+    head[size++] = 2 << 3; /* ts_ms */
+    size +=
+        varint_put(head + size, ((uint64_t)line->ts_ms << 1) ^ (uint64_t)(line->ts_ms >> 63));
+    head[size++] = 3 << 3; /* severity */
+    size += varint_put(head + size, line->severity);
+    head[size++] = 5 << 3; /* flags */
+    size += varint_put(head + size, line->flags);
+    head[size++] = 4 << 3 | 2; /* text */
+    size += varint_put(head + size, line->text.size);
+    buf_put_u8(out, 1 << 3 | 2);
+    buf_put_varint(out, size + line->text.size);
+    buf_put(out, head, size);
+    buf_put(out, line->text.data, line->text.size);
+}
+
+/* The lines as a compressed LogLines.  ERR_LIMIT if that would not be smaller. */
+static int pack_lines(const struct log_chunk *chunk, struct arena *arena, Wire__LogChunk *wire)
+{
+    struct buf raw;
+    struct bytes packed;
+
+    buf_init(&raw, 2 * ENVELOPE_BYTES_MAX);
+    for (size_t i = 0; i < chunk->count; i++)
+        put_line(&raw, &chunk->lines[i]);
+    int error = buf_ok(&raw) ? packed_make(buf_bytes(&raw), arena, &packed) : ERR_NOMEM;
+    if (error == 0) {
+        wire->data = binary_of(packed);
+        wire->data_size = raw.size;
+    }
+    buf_done(&raw);
+    return error;
+}
+
 static int lines_to_wire(const struct log_chunk *chunk, struct arena *arena,
-                         Wire__LogLine ***ret_wire)
+                         Wire__LogChunk *chunk_wire)
 {
     Wire__LogLine **wire = arena_alloc(arena, chunk->count, sizeof *wire);
     if (wire == NULL)
@@ -59,32 +111,8 @@ static int lines_to_wire(const struct log_chunk *chunk, struct arena *arena,
         wire[i]->text = binary_of(chunk->lines[i].text);
         wire[i]->flags = chunk->lines[i].flags;
     }
-    *ret_wire = wire;
-    return 0;
-}
-
-/* Moves the lines into `data` if they get smaller. */
-static int pack_lines(Wire__LogChunk *chunk, struct arena *arena)
-{
-    Wire__LogLines lines = WIRE__LOG_LINES__INIT;
-    struct bytes packed;
-
-    lines.lines = chunk->lines;
-    lines.n_lines = chunk->n_lines;
-    size_t size = wire__log_lines__get_packed_size(&lines);
-    uint8_t *raw = arena_alloc(arena, size, 1);
-    if (raw == NULL)
-        return ERR_NOMEM;
-    must(wire__log_lines__pack(&lines, raw) == size);
-    int error = packed_make((struct bytes){raw, size}, arena, &packed);
-    if (error == ERR_LIMIT)
-        return 0;
-    if (error != 0)
-        return error;
-    chunk->lines = NULL;
-    chunk->n_lines = 0;
-    chunk->data = binary_of(packed);
-    chunk->data_size = size;
+    chunk_wire->lines = wire;
+    chunk_wire->n_lines = chunk->count;
     return 0;
 }
 
@@ -99,10 +127,9 @@ static int logs_to_wire(const struct coded_batch *batch, struct arena *arena, Wi
             return ERR_NOMEM;
         logs[i]->file_id = batch->logs[i].file_id;
         logs[i]->path = binary_of(batch->logs[i].path);
-        logs[i]->n_lines = batch->logs[i].count;
-        int error = lines_to_wire(&batch->logs[i], arena, &logs[i]->lines);
-        if (error == 0)
-            error = pack_lines(logs[i], arena);
+        int error = pack_lines(&batch->logs[i], arena, logs[i]);
+        if (error == ERR_LIMIT)
+            error = lines_to_wire(&batch->logs[i], arena, logs[i]);
         if (error != 0)
             return error;
     }
@@ -128,17 +155,6 @@ static int records_to_wire(const struct coded_batch *batch, struct arena *arena,
     wire->records = records;
     wire->n_records = batch->record_count;
     return 0;
-}
-
-static size_t varint_put(uint8_t *to, uint64_t value)
-{
-    size_t size = 0;
-    while (value >= 0x80) {
-        to[size++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    to[size++] = (uint8_t)value;
-    return size;
 }
 
 /* The first ref, then deltas, each at most four bytes because REFS_MAX has 24 bits. */

@@ -44,9 +44,18 @@ static const struct log_line sample_lines[] = {
      TEXT("\xE7\x83\xBD\xE7\x87\xA7\n  at x")},
     {(UINT64_C(1) << 40) + 1, 0, 0, 0, TEXT("")},
 };
+/* Enough of the same to travel compressed. */
+#define REPEATED                                                                               \
+    TEXT("2026-01-01 08:00:00 INFO [main] com.example.Declaration - accepted, 20 persons")
+static const struct log_line sample_repeats[] = {
+    {100, 1700000000001, 7, 0, REPEATED},
+    {180, 1700000000002, 7, 0, REPEATED},
+    {260, 1700000000002, 4, 0, REPEATED},
+};
 static const struct log_chunk sample_logs[] = {
     {UINT64_C(0xFEDCBA9876543210), TEXT("/var/log/messages"), sample_lines, 4},
     {1, TEXT("/var/log/empty"), NULL, 0},
+    {2, TEXT("/var/log/app.log"), sample_repeats, 3},
 };
 static const struct record sample_records[] = {
     {RECORD_EVENT, 1700000000000, TEXT("\x0A\x01k")},
@@ -65,7 +74,7 @@ static inline struct plain_batch sample_batch(void)
         .ended = sample_ended,
         .ended_count = 3,
         .logs = sample_logs,
-        .log_count = 2,
+        .log_count = 3,
         .records = sample_records,
         .record_count = 2,
     };
