@@ -12,10 +12,8 @@
  * series is then left out.
  */
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "probe/source/device_filter.h"
 #include "probe/source/procfile.h"
@@ -99,7 +97,8 @@ struct network_class_state {
     struct readbuf text;
     struct tracked interfaces;
     struct pattern *exclude;
-    uint32_t turn; /* of REFRESH_TICKS */
+    DIR *directory; /* class/net, read anew at every tick */
+    uint32_t turn;  /* of REFRESH_TICKS */
 };
 
 struct words {
@@ -123,7 +122,8 @@ static int class_start(void *state, const struct source_env *env, struct emitter
     class->interfaces.value_bytes = sizeof(struct interface);
     class->interfaces.limit = INTERFACES_MAX;
     snprintf(path, sizeof path, "%s/class/net", env->sysfs);
-    return access(path, R_OK | X_OK) == 0 ? 0 : ERR_NOTFOUND;
+    class->directory = opendir(path);
+    return class->directory != NULL ? 0 : ERR_NOTFOUND;
 }
 
 /* Reads class/net/DEVICE/FILE and trims it. */
@@ -274,20 +274,15 @@ static void class_visit(struct network_class_state *class, const struct source_e
 static int class_collect(void *state, const struct source_env *env, struct emitter *out)
 {
     struct network_class_state *class = state;
-    char path[4096];
     uint32_t index = 0;
-    snprintf(path, sizeof path, "%s/class/net", env->sysfs);
-    DIR *directory = opendir(path);
-    if (directory == NULL)
-        return ERR_IO;
+    rewinddir(class->directory);
     tracked_begin(&class->interfaces);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    for (struct dirent *entry; (entry = readdir(class->directory)) != NULL;) {
         /* Links and folders are interfaces; a plain file is bonding's own (bonding_masters). */
         if (entry->d_name[0] == '.' || entry->d_type == DT_REG)
             continue;
         class_visit(class, env, bytes_of(entry->d_name), index++, out);
     }
-    closedir(directory);
     tracked_sweep(&class->interfaces, interface_gone, out);
     class->turn = (class->turn + 1) % REFRESH_TICKS;
     return 0;
@@ -296,6 +291,8 @@ static int class_collect(void *state, const struct source_env *env, struct emitt
 static void class_stop(void *state)
 {
     struct network_class_state *class = state;
+    if (class->directory != NULL)
+        closedir(class->directory);
     readbuf_done(&class->text);
     tracked_done(&class->interfaces, NULL, NULL);
     pattern_free(class->exclude);

@@ -31,7 +31,8 @@ struct helper {
     pthread_cond_t changed;
     enum phase phase;
     bool is_given_up; /* the helper frees this block when it returns */
-    char *path;
+    char *path;       /* written by the caller while the helper is idle */
+    size_t path_room;
     int status;
     struct statvfs result;
 };
@@ -166,26 +167,33 @@ static void deadline_after(int timeout_ms, struct timespec *ret_deadline)
     }
 }
 
+static int set_path(struct helper *helper, const char *path)
+{
+    size_t size = strlen(path) + 1;
+    if (helper->path_room < size) {
+        char *grown = realloc(helper->path, size);
+        if (grown == NULL)
+            return ERR_NOMEM;
+        helper->path = grown;
+        helper->path_room = size;
+    }
+    memcpy(helper->path, path, size);
+    return 0;
+}
+
 static int ask(struct stat_rounds *rounds, struct stat_request *request, int timeout_ms)
 {
-    char *path = strdup(request->path);
-    if (path == NULL)
-        return ERR_NOMEM;
-    if (rounds->current == NULL) {
-        int error = helper_start(rounds);
-        if (error != 0) {
-            free(path);
-            return error;
-        }
-    }
+    int error = rounds->current == NULL ? helper_start(rounds) : 0;
+    if (error == 0)
+        error = set_path(rounds->current, request->path);
+    if (error != 0)
+        return error;
     struct helper *helper = rounds->current;
     struct timespec deadline;
     deadline_after(timeout_ms, &deadline);
     int waited = 0;
     pthread_mutex_lock(&helper->lock);
     must(helper->phase == PHASE_IDLE);
-    free(helper->path);
-    helper->path = path;
     helper->phase = PHASE_ASKED;
     pthread_cond_broadcast(&helper->changed);
     while (helper->phase == PHASE_ASKED && waited == 0)
