@@ -99,11 +99,19 @@ int notify_check(const char *path, struct diagnosis *why)
     return error;
 }
 
+void notify_drop_retired(struct notify *notify)
+{
+    for (size_t i = 0; i < notify->retired_count; i++)
+        alerting_free(notify->retired[i]);
+    notify->retired_count = 0;
+}
+
 static void notify_free(struct notify *notify)
 {
+    groups_free(&notify->groups); /* points into the configuration */
+    notify_drop_retired(notify);
+    free(notify->retired);
     alerting_free(notify->alerting);
-    alerting_free(notify->retired);
-    groups_free(&notify->groups);
     outbox_free(&notify->outbox);
     arena_reset(&notify->turn.arena);
     (void)pthread_mutex_destroy(&notify->lock);
@@ -177,32 +185,41 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
     return 0;
 }
 
+/* A planned flush points into groups and receivers, so its write is waited for: a commit long. */
+static void wait_for_turn(struct notify *notify)
+{
+    (void)pthread_mutex_lock(&notify->lock);
+    while (notify->turn.running && !notify->turn.has_written)
+        (void)pthread_cond_wait(&notify->written, &notify->lock);
+    (void)pthread_mutex_unlock(&notify->lock);
+    if (notify->turn.running)
+        notify_turn_finish(notify);
+}
+
 int notify_reload(struct notify *notify, struct diagnosis *why)
 {
-    struct alerting *fresh;
+    struct alerting *fresh, **retired;
     int64_t now_ms = clock_unix_ms(notify->clock);
     mono_ns now = clock_mono(notify->clock);
-    int error;
+    int error = alerting_load(notify->path, &fresh, why);
 
-    /* A planned flush points into groups and receivers; and one retired configuration is kept
-     * at most.  Both pass within moments. */
-    if (notify->turn.running || (notify->retired != NULL && notify->outbox.sending > 0))
-        return diagnose(why, ERR_AGAIN, "messages are being written or sent; try again");
-    error = alerting_load(notify->path, &fresh, why);
     if (error != 0)
         return error;
-    error = groups_unroute(&notify->groups, now_ms, now);
+    wait_for_turn(notify);
+    retired = realloc(notify->retired, (notify->retired_count + 1) * sizeof(struct alerting *));
+    if (retired != NULL)
+        notify->retired = retired;
+    error = retired == NULL ? ERR_NOMEM : groups_unroute(&notify->groups, now_ms, now);
     if (error != 0) {
         alerting_free(fresh);
-        return error;
+        return diagnose(why, error, "%s", error_text(error));
     }
-    alerting_free(notify->retired);
-    notify->retired = notify->alerting;
+    notify->retired[notify->retired_count++] = notify->alerting;
     notify->alerting = fresh;
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
+    notify_wake(notify);
     if (error != 0)
         return diagnose(why, error, "some alerts could not be routed: %s", error_text(error));
-    notify_wake(notify);
     return 0;
 }
 
@@ -211,12 +228,7 @@ void notify_close(struct notify *notify)
     if (notify == NULL)
         return;
     notify->closing = true;
-    (void)pthread_mutex_lock(&notify->lock);
-    while (notify->turn.running && !notify->turn.has_written)
-        (void)pthread_cond_wait(&notify->written, &notify->lock);
-    (void)pthread_mutex_unlock(&notify->lock);
-    if (notify->turn.running)
-        notify_turn_finish(notify);
+    wait_for_turn(notify);
     delivery_close(notify->delivery);
     (void)uv_timer_stop(&notify->timer);
     uv_close((uv_handle_t *)&notify->wake, on_wake_closed);

@@ -49,7 +49,8 @@ struct notify {
 
     /* owned by the loop */
     struct alerting *alerting;
-    struct alerting *retired; /* an old configuration that transfers may still point into */
+    struct alerting **retired; /* old configurations that transfers may still point into */
+    size_t retired_count;
     struct delivery *delivery;
     struct groups groups;
     struct outbox outbox;
@@ -71,6 +72,8 @@ struct notify {
 void notify_turn(struct notify *notify);
 /* The write of the turn is done (has_written was seen). */
 void notify_turn_finish(struct notify *notify);
+/* Frees the old configurations. */
+void notify_drop_retired(struct notify *notify);
 /* Reads alerts, groups and owed parcels from the store. */
 int notify_load(struct notify *notify, struct diagnosis *why);
 /* Publishes counts for notify_get_stats(). */

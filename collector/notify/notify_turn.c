@@ -345,10 +345,8 @@ static bool send_due(struct notify *notify)
         send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;
-    if (notify->outbox.sending == 0) {
-        alerting_free(notify->retired);
-        notify->retired = NULL;
-    }
+    if (notify->outbox.sending == 0)
+        notify_drop_retired(notify);
     return dirty;
 }
 

@@ -1,0 +1,286 @@
+/*
+ * evaluate.c - see evaluate.h.
+ *
+ * Alerts are those elements of the result that hold; what was alive and is not among them has
+ * ended (or, on arrival, is none of the touched instances and stays; or, soon after a start, is
+ * not known to have ended).
+ */
+#include "collector/rules/evaluate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/rules/expand.h"
+#include "collector/rules/scope.h"
+#include "proto/base/error.h"
+
+#define RESEND_MS 60000 /* changed annotations are told again at most this often */
+
+/* ---- the query --------------------------------------------------------------------------- */
+
+static int run_query(const struct rule_state *state, enum evaluation_kind kind,
+                     const struct evaluation_options *options, const struct round *round,
+                     struct promql_result *ret_result, struct diagnosis *why)
+{
+    const int64_t at_ms = round->ts_ms - state->rule->group->query_offset_ms;
+    const struct promql_query query = {
+        .start_ms = at_ms, .end_ms = at_ms,
+        .deadline_mono_ns =
+            (int64_t)(clock_mono(&clock_system) + (mono_ns)options->timeout_ms * NS_PER_MS),
+        .cancelled = options->cancelled};
+    struct queryable *store = store_queryable(round->store);
+    struct promql_error failure = {0};
+    struct restricted restricted;
+    bool narrow = kind == EVALUATE_ARRIVAL && state->rule->single && !state->touched_beyond;
+    int error;
+
+    if (narrow) {
+        error = restricted_init(&restricted, store, state->instances, state->instance_count);
+        if (error != 0)
+            return error;
+        store = &restricted.queryable;
+    }
+    error = promql_run_expression(options->promql, store, state->rule->expression, &query,
+                                  ret_result, &failure);
+    if (narrow)
+        restricted_done(&restricted);
+    if (error != 0)
+        return diagnose(why, error, "%s", failure.why.text);
+    return 0;
+}
+
+/* A scalar's element has no labels. */
+static const struct labels *labels_of(const struct series_samples *element)
+{
+    static const struct labels none = {0};
+    return element->labels != NULL ? element->labels : &none;
+}
+
+/* ---- alerts ------------------------------------------------------------------------------ */
+
+static struct round_change *find_change(const struct round *round,
+                                        const struct rule_state *state,
+                                        const struct labels *labels)
+{
+    for (struct round_change *at = round->first; at != NULL; at = at->next)
+        if (at->state == state && at->alert == NULL && labels_equal(at->labels, labels))
+            return at;
+    return NULL;
+}
+
+/* An element of the result: an alert that holds. */
+static int add_holding(struct rule_state *state, enum evaluation_kind kind,
+                       const struct series_samples *element, struct round *round,
+                       struct diagnosis *why)
+{
+    const struct rule *rule = state->rule;
+    double value = element->values[0];
+    const struct labels *labels = NULL, *annotations = NULL;
+    struct live_alert *alert;
+    struct round_change *change;
+    int error = expand_labels(rule, labels_of(element), value, round->external_url, &round->arena,
+                              &labels, why);
+
+    if (error == 0)
+        error = expand_annotations(rule, labels_of(element), value, round->external_url,
+                                   &round->arena, &annotations);
+    if (error != 0)
+        return error;
+    alert = rule_state_find(state, labels);
+    if (alert != NULL ? alert->round == state->round
+                      : find_change(round, state, labels) != NULL)
+        return diagnose(why, ERR_INVALID,
+                        "vector contains metrics with the same labelset after applying "
+                        "alert labels");
+    change = round_add(round, state);
+    if (change == NULL)
+        return ERR_NOMEM;
+    change->alert = alert;
+    change->labels = labels;
+    change->annotations = annotations;
+    change->instance = labels_get_text(labels_of(element), SCOPE_LABEL);
+    change->value = value;
+    change->known = true;
+    change->step = alert_next(alert == NULL ? (struct alert_life){0} : alert->life, true,
+                              rule->for_ms, rule->keep_firing_for_ms, round->ts_ms);
+    if (alert == NULL)
+        return 0;
+    alert->round = state->round;
+    if (kind == EVALUATE_TIMED && change->step.life.state == ALERT_FIRING &&
+        change->step.telling == TELL_NOTHING && alert->news &&
+        change->step.life.sent_ms + RESEND_MS <= round->ts_ms) {
+        change->step.telling = TELL_FIRING;
+        change->step.changed = true;
+        change->step.life.sent_ms = round->ts_ms;
+    }
+    return 0;
+}
+
+/* A live alert that the result does not hold. */
+static int add_missing(struct rule_state *state, enum evaluation_kind kind,
+                       struct live_alert *alert, const struct evaluation_options *options,
+                       struct round *round)
+{
+    bool covered = rule_state_covers(state, alert->instance);
+    struct round_change *change;
+
+    if (kind == EVALUATE_ARRIVAL && !covered)
+        return 0;
+    if (alert->unknown && !covered && round->ts_ms - options->started_ms < UNKNOWN_MS)
+        return 0;
+    change = round_add(round, state);
+    if (change == NULL)
+        return ERR_NOMEM;
+    change->alert = alert;
+    change->value = alert->value;
+    change->known = true;
+    change->step = alert_next(alert->life, false, state->rule->for_ms,
+                              state->rule->keep_firing_for_ms, round->ts_ms);
+    return 0;
+}
+
+static size_t count_alive(const struct round *round, const struct rule_state *state)
+{
+    size_t alive = 0;
+    for (const struct round_change *at = round->first; at != NULL; at = at->next)
+        alive += at->state == state && at->step.life.state != ALERT_INACTIVE;
+    return alive;
+}
+
+/* Past its limit a rule has no alerts at all. */
+static int clear_all(struct rule_state *state, struct round *round)
+{
+    round_drop_last(round, state);
+    for (struct live_alert *at = rule_state_next(state, NULL); at != NULL;
+         at = rule_state_next(state, at)) {
+        struct round_change *change = round_add(round, state);
+        if (change == NULL)
+            return ERR_NOMEM;
+        change->alert = at;
+        change->value = at->value;
+        change->step = (struct alert_step){
+            .changed = true,
+            .telling = at->life.state == ALERT_FIRING ? TELL_RESOLVED : TELL_NOTHING};
+    }
+    return 0;
+}
+
+/* ALERTS and ALERTS_FOR_STATE of everything alive after this step. */
+static int add_alert_samples(struct rule_state *state, struct round *round)
+{
+    int error = 0;
+    outputs_begin(state->outputs);
+    for (const struct round_change *at = round->first; error == 0 && at != NULL;
+         at = at->next) {
+        const struct labels *labels;
+        if (at->state != state || at->step.life.state == ALERT_INACTIVE)
+            continue;
+        labels = at->labels != NULL ? at->labels : at->alert->labels;
+        error = expand_add_alert_series(state->outputs, labels, &at->step.life, round->ts_ms,
+                                        &round->arena, &round->samples);
+    }
+    if (error == 0)
+        error = outputs_end(state->outputs, round->ts_ms, &round->samples);
+    return error == 0 ? round_add_writer(round, state) : error;
+}
+
+/* Adds live alerts that neither hold nor ended in this step, so that their samples go on. */
+static int add_staying(struct rule_state *state, struct round *round)
+{
+    for (struct live_alert *at = rule_state_next(state, NULL); at != NULL;
+         at = rule_state_next(state, at)) {
+        struct round_change *change;
+        if (at->round == state->round || !at->unknown)
+            continue;
+        for (change = round->first; change != NULL && change->alert != at;)
+            change = change->next;
+        if (change != NULL)
+            continue;
+        change = round_add(round, state);
+        if (change == NULL)
+            return ERR_NOMEM;
+        change->alert = at;
+        change->value = at->value;
+        change->step.life = at->life;
+    }
+    return 0;
+}
+
+static int evaluate_alert(struct rule_state *state, enum evaluation_kind kind,
+                          const struct evaluation_options *options,
+                          const struct promql_result *result, struct round *round,
+                          struct diagnosis *why)
+{
+    size_t limit = state->rule->group->limit;
+    int error = 0;
+
+    state->round++;
+    for (size_t i = 0; error == 0 && i < result->series_count; i++)
+        if (result->series[i].count > 0)
+            error = add_holding(state, kind, &result->series[i], round, why);
+    for (struct live_alert *at = rule_state_next(state, NULL); error == 0 && at != NULL;
+         at = rule_state_next(state, at))
+        if (at->round != state->round)
+            error = add_missing(state, kind, at, options, round);
+    if (error == 0 && limit > 0 && kind == EVALUATE_TIMED &&
+        count_alive(round, state) > limit) {
+        (void)diagnose(why, ERR_LIMIT, "exceeded limit of %zu with %zu alerts", limit,
+                       count_alive(round, state));
+        error = clear_all(state, round);
+    }
+    if (error == 0 && kind == EVALUATE_TIMED)
+        error = add_staying(state, round);
+    if (error == 0 && kind == EVALUATE_TIMED)
+        error = add_alert_samples(state, round);
+    return error;
+}
+
+/* ---- recording rules --------------------------------------------------------------------- */
+
+static int evaluate_record(struct rule_state *state, const struct promql_result *result,
+                           struct round *round, struct diagnosis *why)
+{
+    const struct rule *rule = state->rule;
+    int error = 0;
+
+    if (rule->group->limit > 0 && result->series_count > rule->group->limit)
+        return diagnose(why, ERR_INVALID, "exceeded limit of %zu with %zu series",
+                        rule->group->limit, result->series_count);
+    outputs_begin(state->outputs);
+    for (size_t i = 0; error == 0 && i < result->series_count; i++) {
+        const struct labels *labels;
+        if (result->series[i].count == 0)
+            continue;
+        error = expand_record_labels(rule, labels_of(&result->series[i]), &round->arena, &labels);
+        if (error == 0)
+            error = outputs_add(state->outputs, labels, round->ts_ms,
+                                result->series[i].values[0], &round->samples);
+    }
+    if (error == 0)
+        error = outputs_end(state->outputs, round->ts_ms, &round->samples);
+    return error == 0 ? round_add_writer(round, state) : error;
+}
+
+int evaluate_rule(struct rule_state *state, enum evaluation_kind kind,
+                  const struct evaluation_options *options, struct round *round,
+                  struct diagnosis *why)
+{
+    const size_t samples_before = round->samples.count;
+    struct promql_result result;
+    int error = run_query(state, kind, options, round, &result, why);
+
+    if (error != 0)
+        return diagnose(why, error, "%s", error_text(error));
+    if (state->rule->is_alert)
+        error = evaluate_alert(state, kind, options, &result, round, why);
+    else
+        error = evaluate_record(state, &result, round, why);
+    promql_result_done(&result);
+    if (error != 0) {
+        round_drop_last(round, state);
+        round->samples.count = samples_before;
+        return diagnose(why, error, "%s", error_text(error));
+    }
+    /* Past its limit a rule has ended all its alerts, and says so. */
+    return why->text[0] == '\0' ? 0 : ERR_LIMIT;
+}

@@ -1,0 +1,57 @@
+/*
+ * round.h - what evaluations want to change, made true by one store write.
+ *
+ * A round takes the outcome of any number of rules (each rule once), writes alert rows, samples
+ * and what the notifier is owed in one commit, and only then changes the live alerts.  If the
+ * write fails nothing has happened, and the rules can simply be evaluated again.
+ *
+ * Thread: the rules thread.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "collector/notify/notify.h"
+#include "collector/rules/rule_state.h"
+#include "proto/base/arena.h"
+
+struct round_change {
+    struct rule_state *state;
+    struct live_alert *alert;                  /* NULL: a new one */
+    const struct labels *labels, *annotations; /* in the round's arena; NULL: as they were */
+    struct bytes instance;
+    double value;
+    struct alert_step step;
+    bool known; /* its samples have arrived */
+    struct round_change *next;
+};
+
+struct round {
+    struct store *store;
+    struct notify *notify;
+    pthread_mutex_t *state_lock; /* held while live alerts change */
+    const char *external_url;
+    int64_t ts_ms;
+    struct arena arena;
+    struct round_change *first, **last;
+    size_t change_count, telling_count, row_count;
+    struct output_samples samples;
+    struct rule_state **writers; /* rules whose outputs are in `samples` */
+    size_t writer_count, writer_capacity;
+};
+
+void round_begin(struct round *round, struct store *store, struct notify *notify,
+                 pthread_mutex_t *state_lock, const char *external_url, int64_t ts_ms);
+/* Zeroed and appended; NULL if out of memory. */
+struct round_change *round_add(struct round *round, struct rule_state *state);
+int round_add_writer(struct round *round, struct rule_state *state);
+/* Takes back what was added for this rule (its evaluation failed half-way); it must be the last
+ * one added. */
+void round_drop_last(struct round *round, const struct rule_state *state);
+/* Writes and applies.  The round is empty afterwards and goes on, whatever is returned. */
+int round_commit(struct round *round);
+void round_done(struct round *round);
+
+/* EXTERNAL/graph?g0.expr=...&g0.tab=1 */
+int round_generator_url(const struct round *round, const struct rule *rule,
+                        struct arena *arena, const char **ret_url);

@@ -1,0 +1,179 @@
+/*
+ * rules_json.c - /api/v1/rules and /api/v1/alerts in Prometheus's shape (the "data" part).
+ *
+ * Values of alerts are Go's FormatFloat(v, 'e', -1, 64): "1e+00".
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/notify/json.h"
+#include "collector/rules/rules_parts.h"
+#include "proto/base/error.h"
+
+static const char *value_text(double value, char text[40])
+{
+    if (isnan(value))
+        return strcpy(text, "NaN");
+    if (isinf(value))
+        return strcpy(text, value > 0 ? "+Inf" : "-Inf");
+    for (int precision = 0; precision < 17; precision++) {
+        (void)snprintf(text, 40, "%.*e", precision, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    return text;
+}
+
+static void put_alert(const struct live_alert *alert, struct buf *out)
+{
+    char time[JSON_TIME_BYTES], value[40];
+    buf_put_text(out, "{\"labels\":");
+    json_put_labels(out, alert->labels);
+    buf_put_text(out, ",\"annotations\":");
+    json_put_labels(out, alert->annotations);
+    buf_printf(out, ",\"state\":\"%s\",\"activeAt\":\"%s\"",
+               alert_state_text(alert->life.state), json_time(alert->life.active_ms, time));
+    if (alert->life.keep_since_ms != 0)
+        buf_printf(out, ",\"keepFiringSince\":\"%s\"",
+                   json_time(alert->life.keep_since_ms, time));
+    buf_printf(out, ",\"value\":\"%s\"}", value_text(alert->value, value));
+}
+
+static void put_alerts(const struct rule_state *state, bool *first, struct buf *out)
+{
+    for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
+         at = rule_state_next(state, at)) {
+        if (!*first)
+            buf_put_char(out, ',');
+        *first = false;
+        put_alert(at, out);
+    }
+}
+
+static void put_texts(const struct rule_text *texts, size_t count, struct buf *out)
+{
+    buf_put_char(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_put_char(out, ',');
+        json_put_text(out, texts[i].name);
+        buf_put_char(out, ':');
+        json_put_text(out, texts[i].text);
+    }
+    buf_put_char(out, '}');
+}
+
+static void put_health(const struct rule_state *state, struct buf *out)
+{
+    char time[JSON_TIME_BYTES];
+    buf_printf(out, ",\"health\":\"%s\"",
+               !state->evaluated ? "unknown" : state->healthy ? "ok" : "err");
+    if (state->error[0] != '\0') {
+        buf_put_text(out, ",\"lastError\":");
+        json_put_text(out, state->error);
+    }
+    buf_printf(out, ",\"evaluationTime\":%.9f,\"lastEvaluation\":\"%s\"", state->seconds,
+               json_time(state->evaluated_ms, time));
+}
+
+static const char *rule_state_word(const struct rule_state *state)
+{
+    if (!state->evaluated && state->firing_count + state->pending_count == 0)
+        return "unknown";
+    return state->firing_count > 0 ? "firing" : state->pending_count > 0 ? "pending"
+                                                                         : "inactive";
+}
+
+static void put_seconds(struct buf *out, const char *name, int64_t ms)
+{
+    buf_printf(out, ",\"%s\":%g", name, (double)ms / 1000);
+}
+
+static void put_rule(const struct rule_state *state, struct buf *out)
+{
+    const struct rule *rule = state->rule;
+    bool first = true;
+
+    buf_put_char(out, '{');
+    if (rule->is_alert)
+        buf_printf(out, "\"state\":\"%s\",", rule_state_word(state));
+    buf_put_text(out, "\"name\":");
+    json_put_text(out, rule->name);
+    buf_put_text(out, ",\"query\":");
+    json_put_text(out, rule->expression_text);
+    if (rule->is_alert) {
+        put_seconds(out, "duration", rule->for_ms);
+        put_seconds(out, "keepFiringFor", rule->keep_firing_for_ms);
+    }
+    if (rule->is_alert || rule->label_count > 0) {
+        buf_put_text(out, ",\"labels\":");
+        put_texts(rule->labels, rule->label_count, out);
+    }
+    if (rule->is_alert) {
+        buf_put_text(out, ",\"annotations\":");
+        put_texts(rule->annotations, rule->annotation_count, out);
+        buf_put_text(out, ",\"alerts\":[");
+        put_alerts(state, &first, out);
+        buf_put_char(out, ']');
+    }
+    put_health(state, out);
+    buf_printf(out, ",\"type\":\"%s\"}", rule->is_alert ? "alerting" : "recording");
+}
+
+/* A group with the rules of the wanted kinds; nothing if it has none. */
+static void put_group(const struct group_state *group, bool alerting, bool recording,
+                      bool *first, struct buf *out)
+{
+    char time[JSON_TIME_BYTES];
+    bool first_rule = true;
+
+    for (size_t i = 0; i < group->group->rule_count; i++) {
+        const struct rule_state *state = &group->rules[i];
+        if (!(state->rule->is_alert ? alerting : recording))
+            continue;
+        if (first_rule) {
+            buf_put_text(out, *first ? "{\"name\":" : ",{\"name\":");
+            json_put_text(out, group->group->name);
+            buf_put_text(out, ",\"file\":");
+            json_put_text(out, group->group->file);
+            buf_put_text(out, ",\"rules\":[");
+        }
+        if (!first_rule)
+            buf_put_char(out, ',');
+        put_rule(state, out);
+        first_rule = false;
+        *first = false;
+    }
+    if (first_rule)
+        return;
+    buf_put_char(out, ']');
+    put_seconds(out, "interval", group->group->interval_ms);
+    buf_printf(out, ",\"limit\":%zu,\"evaluationTime\":%.9f,\"lastEvaluation\":\"%s\"}",
+               group->group->limit, group->seconds, json_time(group->evaluated_ms, time));
+}
+
+int rules_print_json(struct rules *rules, bool alerting, bool recording, struct buf *out)
+{
+    bool first = true;
+    buf_put_text(out, "{\"groups\":[");
+    (void)pthread_mutex_lock(&rules->state_lock);
+    for (size_t i = 0; i < rules->generation->set->group_count; i++)
+        put_group(&rules->generation->groups[i], alerting, recording, &first, out);
+    (void)pthread_mutex_unlock(&rules->state_lock);
+    buf_put_text(out, "]}");
+    return buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
+int rules_print_alerts_json(struct rules *rules, struct buf *out)
+{
+    bool first = true;
+    buf_put_text(out, "{\"alerts\":[");
+    (void)pthread_mutex_lock(&rules->state_lock);
+    for (size_t i = 0; i < rules->generation->set->rule_count; i++)
+        put_alerts(&rules->generation->states[i], &first, out);
+    (void)pthread_mutex_unlock(&rules->state_lock);
+    buf_put_text(out, "]}");
+    return buf_ok(out) ? 0 : ERR_NOMEM;
+}
