@@ -189,6 +189,10 @@ WINDOW_FUNCTION(mad_over_time)
     if (values == NULL)
         return false;
     double median = quantile_of(0.5, values, window->count);
+    if (isnan(values[0])) { /* sorted now, NaN first: one is enough */
+        *ret_value = (double)NAN;
+        return true;
+    }
     for (size_t i = 0; i < window->count; i++)
         values[i] = fabs(values[i] - median);
     *ret_value = quantile_of(0.5, values, window->count);

@@ -110,11 +110,12 @@ static int promised_labels(struct evaluation *ev, const struct node *argument,
     size_t count = selector->kind == NODE_SELECTOR ? selector->matcher_count : 0;
     for (size_t i = 0; i < count; i++) {
         const struct matcher *matcher = selector->matchers[i];
-        bool again = false;
+        bool again = false; /* was there an equality for it before? */
         if (bytes_equal(matcher->name, bytes_of(LABEL_NAME)))
             continue;
-        for (size_t n = 0; n < ev->builder.count; n++)
-            again = again || bytes_equal(ev->builder.pairs[n].name, matcher->name);
+        for (size_t n = 0; n < i; n++)
+            again = again || (selector->matchers[n]->kind == MATCH_EQUAL &&
+                              bytes_equal(selector->matchers[n]->name, matcher->name));
         if (matcher->kind == MATCH_EQUAL && !again)
             labels_builder_set(&ev->builder, matcher->name, matcher->value);
         else

@@ -1,10 +1,12 @@
 /*
  * number.c - a float64 as Go's strconv.FormatFloat(value, 'f' or 'e', -1, 64) writes it.
  *
- * The shortest decimal that reads back the same is found by trying 1..17 significant digits,
- * from 15 up first because nearly every number needs fewer; then the digits are laid out anew,
- * because C and Go put point and exponent in different places.
+ * The shortest decimal that reads back the same is found by trying: 15 significant digits always
+ * fit a decimal that was typed, 17 always suffice; only subnormal numbers may need fewer than 15
+ * that trailing zeros do not show.  Then the digits are laid out anew, because C and Go put point
+ * and exponent in different places.
  */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +20,30 @@ struct decimal {
     int point; /* value = 0.DIGITS * 10^point */
 };
 
+/* Does the text read back as the value - or, for a power of two, the text with its last digit one
+ * up?  Numbers above a power of two lie twice as far apart as those below it, so the decimal next
+ * above may still mean it where the nearest one, below, does not. */
+static bool reads_back(char *text, double value)
+{
+    int exponent;
+    char *last = strchr(text, 'e') - 1;
+    if (strtod(text, NULL) == value)
+        return true;
+    if (frexp(value, &exponent) != 0.5 || *last < '0' || *last > '8')
+        return false;
+    (*last)++;
+    return strtod(text, NULL) == value;
+}
+
 /* Shortest digits of a finite, positive number. */
 static struct decimal shortest(double value)
 {
     struct decimal decimal = {.count = 0};
     char text[40];
 
-    for (int precision = 15; precision <= 17; precision++) {
+    for (int precision = value < DBL_MIN ? 1 : 15; precision <= 17; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision - 1, value);
-        if (strtod(text, NULL) == value)
+        if (reads_back(text, value))
             break;
     }
     const char *at = text;

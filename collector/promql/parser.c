@@ -13,7 +13,6 @@
 #include "collector/promql/parser.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,208 +20,6 @@
 #include "collector/promql/aggregations.h"
 #include "collector/promql/functions.h"
 
-#define PRECEDENCE_UNARY 6
-
-static const struct {
-    enum operator_kind operator;
-    enum token_kind kind; /* TOKEN_WORD: by text */
-    const char *text;
-    int precedence;
-} operators[] = {
-    {OP_OR, TOKEN_WORD, "or", 1},
-    {OP_AND, TOKEN_WORD, "and", 2},
-    {OP_UNLESS, TOKEN_WORD, "unless", 2},
-    {OP_EQUAL, TOKEN_EQUAL, "==", 3},
-    {OP_NOT_EQUAL, TOKEN_NOT_EQUAL, "!=", 3},
-    {OP_LESS, TOKEN_LESS, "<", 3},
-    {OP_LESS_EQUAL, TOKEN_LESS_EQUAL, "<=", 3},
-    {OP_GREATER, TOKEN_GREATER, ">", 3},
-    {OP_GREATER_EQUAL, TOKEN_GREATER_EQUAL, ">=", 3},
-    {OP_TRIM_UPPER, TOKEN_TRIM_UPPER, "</", 3},
-    {OP_TRIM_LOWER, TOKEN_TRIM_LOWER, ">/", 3},
-    {OP_ADD, TOKEN_ADD, "+", 4},
-    {OP_SUB, TOKEN_SUB, "-", 4},
-    {OP_MUL, TOKEN_MUL, "*", 5},
-    {OP_DIV, TOKEN_DIV, "/", 5},
-    {OP_MOD, TOKEN_MOD, "%", 5},
-    {OP_ATAN2, TOKEN_WORD, "atan2", 5},
-    {OP_POW, TOKEN_POW, "^", PRECEDENCE_UNARY},
-};
-#define OPERATORS (sizeof operators / sizeof operators[0])
-
-const char *operator_text(enum operator_kind operator)
-{
-    for (size_t i = 0; i < OPERATORS; i++)
-        if (operators[i].operator== operator)
-            return operators[i].text;
-    return "";
-}
-
-bool parser_at(const struct parser *parser, enum token_kind kind)
-{
-    return parser->token.kind == kind;
-}
-
-bool parser_at_word(const struct parser *parser, const char *word)
-{
-    return token_is_word(&parser->token, word);
-}
-
-void parser_advance(struct parser *parser)
-{
-    parser->token = parser->ahead;
-    if (parser->token.kind == TOKEN_ERROR) {
-        (void)parser_fail(parser, parser->token.at, "%s", parser->lexer.message);
-        return;
-    }
-    if (parser->ahead.kind != TOKEN_END)
-        parser->ahead = lexer_next(&parser->lexer);
-}
-
-void parser_init(struct parser *parser, struct promql_expression *expression,
-                 struct promql_error *error)
-{
-    *parser = (struct parser){.expression = expression, .error = error};
-    lexer_init(&parser->lexer, expression->text);
-    parser->ahead = lexer_next(&parser->lexer);
-    parser_advance(parser);
-}
-
-bool parser_fail(struct parser *parser, size_t at, const char *format, ...)
-{
-    char message[DIAGNOSIS_BYTES];
-    va_list arguments;
-
-    if (parser->code != 0)
-        return false;
-    va_start(arguments, format);
-    (void)vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    parser->code = diagnose(&parser->error->why, ERR_INVALID, "%s", message);
-    parser->error->failure = PROMQL_BAD_DATA;
-    parser->error->line = 1;
-    parser->error->column = 1;
-    for (size_t i = 0; i < at && parser->expression->text[i] != '\0'; i++) {
-        parser->error->column++;
-        if (parser->expression->text[i] == '\n') {
-            parser->error->line++;
-            parser->error->column = 1;
-        }
-    }
-    return false;
-}
-
-bool parser_out_of_memory(struct parser *parser)
-{
-    if (parser->code == 0) {
-        parser->code = ERR_NOMEM;
-        parser->error->failure = PROMQL_EXECUTION;
-        (void)diagnose(&parser->error->why, ERR_NOMEM, "the expression needs too much memory");
-    }
-    return false;
-}
-
-/* As Prometheus names tokens in messages: <op:+>, <aggr:sum>, identifier "x". */
-static void describe_token(const struct token *token, char out[160])
-{
-    int size = token->text.size > 100 ? 100 : (int)token->text.size;
-    const char *text = (const char *)token->text.data;
-
-    switch (token->kind) {
-    case TOKEN_END:
-        (void)snprintf(out, 160, "end of input");
-        return;
-    case TOKEN_NUMBER:
-        (void)snprintf(out, 160, "number \"%.*s\"", size, text);
-        return;
-    case TOKEN_DURATION:
-        (void)snprintf(out, 160, "duration \"%.*s\"", size, text);
-        return;
-    case TOKEN_STRING:
-        (void)snprintf(out, 160, "string \"%.*s\"", size - 2 > 0 ? size - 2 : 0, text + 1);
-        return;
-    case TOKEN_WORD:
-        if (aggregation_find(token->text) != NULL) {
-            (void)snprintf(out, 160, "<aggr:%.*s>", size, text);
-            return;
-        }
-        (void)snprintf(out, 160, "identifier \"%.*s\"", size, text);
-        break;
-    default:
-        (void)snprintf(out, 160, "\"%.*s\"", size, text);
-        break;
-    }
-    for (size_t i = 0; i < OPERATORS; i++)
-        if (operators[i].kind == token->kind &&
-            (token->kind != TOKEN_WORD || token_is_word(token, operators[i].text)))
-            (void)snprintf(out, 160, "<op:%s>", operators[i].text);
-    static const char *const keywords[] = {"offset",     "by",          "without", "on", "ignoring",
-                                           "group_left", "group_right", "bool"};
-    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-        if (token_is_word(token, keywords[i]))
-            (void)snprintf(out, 160, "keyword <%s>", keywords[i]);
-}
-
-bool parser_unexpected(struct parser *parser, const char *context, const char *expected)
-{
-    char token[160];
-    describe_token(&parser->token, token);
-    return parser_fail(parser, parser->token.at, "unexpected %s%s%s%s%s", token,
-                       *context != '\0' ? " in " : "", context,
-                       *expected != '\0' ? ", expected " : "", expected);
-}
-
-bool parser_expect(struct parser *parser, enum token_kind kind, const char *context,
-                   const char *expected)
-{
-    if (!parser_at(parser, kind))
-        return parser_unexpected(parser, context, expected);
-    parser_advance(parser);
-    return parser->code == 0;
-}
-
-struct node *parser_node(struct parser *parser, enum node_kind kind, enum promql_type type,
-                         size_t at)
-{
-    struct node *node = arena_alloc(&parser->expression->arena, 1, sizeof *node);
-    if (node == NULL) {
-        (void)parser_out_of_memory(parser);
-        return NULL;
-    }
-    node->kind = kind;
-    node->type = type;
-    node->at = at;
-    node->id = parser->expression->node_count++;
-    return node;
-}
-
-bool parser_string(struct parser *parser, const struct token *token, struct bytes *ret_text)
-{
-    const char *reason = NULL;
-    uint8_t *text = arena_alloc(&parser->expression->arena, token->text.size + 4, 1);
-    if (text == NULL)
-        return parser_out_of_memory(parser);
-    size_t size = string_unquote(token->text, text, &reason);
-    if (size == SIZE_MAX)
-        return parser_fail(parser, token->at, "%s", reason);
-    *ret_text = (struct bytes){text, size};
-    return true;
-}
-
-bool names_add(struct parser *parser, struct names *names, struct bytes name)
-{
-    if ((names->count & (names->count - 1)) == 0) { /* full at 0, 1, 2, 4, ... */
-        size_t capacity = names->count == 0 ? 1 : names->count * 2;
-        struct bytes *items = arena_alloc(&parser->expression->arena, capacity, sizeof *items);
-        if (items == NULL)
-            return parser_out_of_memory(parser);
-        if (names->count > 0)
-            memcpy(items, names->items, names->count * sizeof *items);
-        names->items = items;
-    }
-    names->items[names->count++] = name;
-    return true;
-}
 
 /* "(a, b, "c")" of by, without, on, ignoring, group_left, group_right. */
 static bool parse_names(struct parser *parser, struct names *names)
@@ -325,22 +122,57 @@ static struct node *parse_aggregate(struct parser *parser)
     return node;
 }
 
+/* Edits from one word to the other, where swapping two neighbours is one edit: raet is nearer to
+ * rate than to rad.  Long words are not worth it. */
+static size_t edit_distance(struct bytes a, const char *b)
+{
+    enum { LONGEST = 40 };
+    size_t rows[3][LONGEST + 1];
+    size_t *before = rows[0];
+    size_t *above = rows[1];
+    size_t *row = rows[2];
+    size_t size = strlen(b);
+
+    if (a.size > LONGEST || size > LONGEST)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= size; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.size; i++) {
+        size_t *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+        row[0] = i;
+        for (size_t j = 1; j <= size; j++) {
+            size_t best = above[j - 1] + (a.data[i - 1] != (uint8_t)b[j - 1]);
+            best = above[j] + 1 < best ? above[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a.data[i - 1] == (uint8_t)b[j - 2] &&
+                a.data[i - 2] == (uint8_t)b[j - 1] && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            row[j] = best;
+        }
+    }
+    return row[size];
+}
+
 static bool unknown_function(struct parser *parser, const struct token *token)
 {
     size_t count;
     const struct function *table = function_table(&count);
-    const char **names = malloc((count + 1) * sizeof *names);
-    char wrong[80];
+    const char *nearest = NULL;
+    size_t least = token->text.size / 3 + 1; /* what is further away is no typing error */
 
-    if (names == NULL)
-        return parser_out_of_memory(parser);
-    for (size_t i = 0; i < count; i++)
-        names[i] = table[i].name;
-    (void)snprintf(wrong, sizeof wrong, "%.*s", (int)token->text.size,
-                   (const char *)token->text.data);
-    const char *nearest = nearest_name(wrong, names, count);
-    free(names);
-    return parser_fail(parser, token->at, "unknown function with name \"%s\"%s%s%s", wrong,
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = edit_distance(token->text, table[i].name);
+        if (distance < least || (distance == least && nearest == NULL)) {
+            least = distance;
+            nearest = table[i].name;
+        }
+    }
+    return parser_fail(parser, token->at, "unknown function with name \"%.*s\"%s%s%s",
+                       token->text.size > 80 ? 80 : (int)token->text.size,
+                       (const char *)token->text.data,
                        nearest != NULL ? " (did you mean \"" : "", nearest != NULL ? nearest : "",
                        nearest != NULL ? "\"?)" : "");
 }
@@ -556,16 +388,6 @@ static bool parse_matching(struct parser *parser, struct node *node)
     return parser->code == 0;
 }
 
-/* The operator at the parser's place, or OPERATORS. */
-static size_t find_operator(const struct parser *parser)
-{
-    for (size_t i = 0; i < OPERATORS; i++)
-        if (operators[i].kind == parser->token.kind &&
-            (operators[i].kind != TOKEN_WORD || parser_at_word(parser, operators[i].text)))
-            return i;
-    return OPERATORS;
-}
-
 static struct node *parse_binary(struct parser *parser, int least)
 {
     if (++parser->depth > EXPRESSION_DEPTH_MAX) {
@@ -575,8 +397,9 @@ static struct node *parse_binary(struct parser *parser, int least)
     struct node *left = parse_unary(parser);
     int chain = 0;
     for (;;) {
-        size_t found = left != NULL && parser->code == 0 ? find_operator(parser) : OPERATORS;
-        if (found == OPERATORS || operators[found].precedence < least)
+        const struct operator_row *found =
+            left != NULL && parser->code == 0 ? operator_of_token(&parser->token) : NULL;
+        if (found == NULL || found->precedence < least)
             break;
         if (++chain > EXPRESSION_DEPTH_MAX) {
             (void)parser_fail(parser, parser->token.at, "too many operators in one expression");
@@ -585,12 +408,12 @@ static struct node *parse_binary(struct parser *parser, int least)
         struct node *node = parser_node(parser, NODE_BINARY, PROMQL_SCALAR, left->at);
         if (node == NULL)
             return NULL;
-        node->operator= operators[found].operator;
+        node->operator= found->operator;
         node->first = left;
         parser_advance(parser);
         if (!parse_matching(parser, node))
             return NULL;
-        node->second = parse_binary(parser, operators[found].precedence + (node->operator!= OP_POW));
+        node->second = parse_binary(parser, found->precedence + (node->operator!= OP_POW));
         if (node->second == NULL)
             return NULL;
         node->until = node->second->until;

@@ -1,6 +1,7 @@
 /*
  * parser.h - what the parser's files share; engine.h has the public calls.
  *
+ *     parser_core.c       the place in the text, messages, the operators
  *     parser.c            binary, unary and primary expressions, calls, aggregations
  *     parser_selector.c   selectors, ranges, offset and @
  *     parser_duration.c   durations and arithmetic on them
@@ -47,6 +48,18 @@ struct node *parser_node(struct parser *parser, enum node_kind kind, enum promql
                          size_t at);
 bool parser_string(struct parser *parser, const struct token *token, struct bytes *ret_text);
 bool names_add(struct parser *parser, struct names *names, struct bytes name);
+
+#define PRECEDENCE_UNARY 6
+
+struct operator_row {
+    enum operator_kind operator;
+    enum token_kind kind; /* TOKEN_WORD: by text */
+    const char *text;
+    int precedence; /* higher binds tighter */
+};
+
+/* The binary operator that a token is, or NULL. */
+const struct operator_row *operator_of_token(const struct token *token);
 
 struct node *parse_expression(struct parser *parser);
 struct node *parse_selector(struct parser *parser);

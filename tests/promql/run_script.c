@@ -245,8 +245,10 @@ static bool check_as_range(struct run *run, const struct case_of *test, char *wh
 
 static bool mentions_foreign(const struct run *run, const char *query)
 {
+    /* A selector without a name may select them too. */
+    bool nameless = strstr(query, "__name__=~") != NULL || *query == '{';
     for (size_t i = 0; i < run->foreign_count; i++)
-        if (strstr(query, run->foreign[i]) != NULL)
+        if (nameless || strstr(query, run->foreign[i]) != NULL)
             return true;
     return false;
 }

@@ -59,17 +59,14 @@ static bool expand_number(struct series_line *line, char *word)
     double first;
     double step = 0;
     char *end;
-    char *times = word[0] == '0' && (word[1] == 'x' || word[1] == 'X') ? strrchr(word + 2, 'x')
-                                                                      : strrchr(word, 'x');
-    if (script_number(word, &first)) {
+    char *times = strrchr(word, 'x'); /* 0x5 is six zeros, not a hexadecimal number */
+    size_t count = times != NULL ? strtoul(times + 1, &end, 10) + 1 : 0;
+    if (times == NULL || !isdigit((unsigned char)times[1]) || *end != '\0') {
+        if (!script_number(word, &first))
+            return false;
         add_points(line, first, 0, 1, true);
         return true;
     }
-    if (times == NULL || !isdigit((unsigned char)times[1]))
-        return false;
-    size_t count = strtoul(times + 1, &end, 10) + 1;
-    if (*end != '\0')
-        return false;
     *times = '\0';
     first = strtod(word, &end);
     if (end == word)

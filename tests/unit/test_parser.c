@@ -1,0 +1,210 @@
+/*
+ * test_parser.c - expressions: what they print as, and what is wrong with the wrong ones.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "collector/promql/engine.h"
+#include "proto/base/error.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static void print(const char *text, struct buf *out)
+{
+    struct promql_expression *expression = NULL;
+    struct promql_error error;
+    if (promql_parse(text, &expression, &error) != 0)
+        fail_msg("%s: %u:%u %s", text, error.line, error.column, error.why.text);
+    buf_clear(out);
+    promql_expression_print(expression, out);
+    promql_expression_free(expression);
+}
+
+static void expressions_print_canonically_and_parse_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *printed;
+    } cases[] = {
+        {"1", "1"},
+        {"-1", "-1"},
+        {"1e3", "1000"},
+        {"Inf", "+Inf"},
+        {"1h", "1h"},
+        {"\"a\\n\"", "\"a\\n\""},
+        {"up", "up"},
+        {"{__name__=\"up\"}", "{__name__=\"up\"}"},
+        {"up{ job = 'node' , }", "up{job=\"node\"}"},
+        {"{\"disk.used\", \"a.b\"!~\"c|d\"}", "{\"disk.used\",\"a.b\"!~\"c|d\"}"},
+        {"up[5m]", "up[5m]"},
+        {"up[300]", "up[5m]"},
+        {"up offset 5m", "up offset 5m"},
+        {"up offset -5m", "up offset -5m"},
+        {"up[5m] offset 1w @ end()", "up[5m] @ end() offset 1w"},
+        {"up @ 1.5", "up @ 1.500"},
+        {"rate(up[5m])[1h:1m]", "rate(up[5m])[1h:1m]"},
+        {"rate(up[5m])[1h:] offset 5m", "rate(up[5m])[1h:] offset 5m"},
+        {"up[step() * 2]", "up[step() * 2s]"},
+        {"sum(up)", "sum(up)"},
+        {"sum(up) by (a,b)", "sum by (a, b) (up)"},
+        {"sum without () (up)", "sum without () (up)"},
+        {"topk(3, up)", "topk(3, up)"},
+        {"SUM BY (\"a.b\") (up)", "sum by (\"a.b\") (up)"},
+        {"a+b*c", "a + b * c"},
+        {"(a+b)*c", "(a + b) * c"},
+        {"a/on(x)group_left(y)b", "a / on (x) group_left (y) b"},
+        {"a == bool ignoring (x) b", "a == bool ignoring (x) b"},
+        {"a and on() b", "a and on () b"},
+        {"-a", "-a"},
+        {"a fill_left(1) b", NULL},
+        {"a + fill (0) b", "a + fill (0) b"},
+        {"label_replace(a, \"b\", \"$1\", \"c\", \"(.*)\")",
+         "label_replace(a, \"b\", \"$1\", \"c\", \"(.*)\")"},
+    };
+    struct buf once = {0};
+    struct buf twice = {0};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        if (cases[i].printed == NULL)
+            continue;
+        print(cases[i].text, &once);
+        assert_string_equal(buf_text(&once), cases[i].printed);
+        print(buf_text(&once), &twice);
+        assert_string_equal(buf_text(&twice), cases[i].printed);
+    }
+    buf_done(&once);
+    buf_done(&twice);
+}
+
+static void errors_name_their_place_and_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned line, column;
+        const char *why;
+    } cases[] = {
+        {"", 1, 1, "no expression found in input"},
+        {"# nothing", 1, 1, "no expression found in input"},
+        {"1 +", 1, 4, "unexpected end of input"},
+        {"a\n+ ?", 2, 3, "unexpected character: '?'"},
+        {"sum(", 1, 5, "unexpected end of input"},
+        {"a b", 1, 3, "unexpected identifier \"b\""},
+        {"a)", 1, 2, "unexpected \")\""},
+        {"* 1", 1, 1, "unexpected <op:*>"},
+        {"a{b}", 1, 4, "unexpected \"}\" in label matching, expected label matching operator"},
+        {"a{b=c}", 1, 5, "unexpected identifier \"c\" in label matching, expected string"},
+        {"a{b=~\"(\"}", 1, 3, "error parsing regexp: missing closing ): `(`"},
+        {"a{__name__=\"b\"}", 1, 1, "metric name must not be set twice: \"a\" or \"b\""},
+        {"{}", 1, 1, "vector selector must contain at least one non-empty matcher"},
+        {"a[0]", 1, 3, "duration must be greater than 0"},
+        {"a[5m", 1, 5,
+         "unexpected end of input in subquery or range selector, expected \"]\""},
+        {"a offset 5m offset 1m", 1, 13, "offset may not be set multiple times"},
+        {"a @ 1 @ 2", 1, 7, "@ <timestamp> may not be set multiple times"},
+        {"(a)[5m]", 1, 1, "ranges only allowed for vector selectors"},
+        {"a offset 5m[5m]", 1, 1, "no offset modifiers allowed before range"},
+        {"a + bool b", 1, 5, "bool modifier can only be used on comparison operators"},
+        {"1 and 2", 1, 1, "set operator \"and\" not allowed in binary scalar expression"},
+        {"a and on(x) group_left b", 1, 1, "no grouping allowed for \"and\" operation"},
+        {"a + on(x) 1", 1, 1, "vector matching only allowed between instant vectors"},
+        {"a[5m] + 1", 1, 1,
+         "binary expression must contain only scalar and instant vector types"},
+        {"-a[5m]", 1, 1,
+         "unary expression only allowed on expressions of type scalar or instant vector, got "
+         "\"range vector\""},
+        {"rate()", 1, 1, "expected 1 argument(s) in call to \"rate\", got 0"},
+        {"round(a, 1, 2)", 1, 1, "expected at most 2 argument(s) in call to \"round\", got 3"},
+        {"label_join(a, \"b\")", 1, 1,
+         "expected at least 3 argument(s) in call to \"label_join\", got 2"},
+        {"abs(a,)", 1, 7, "trailing commas not allowed in function call args"},
+        {"sum()", 1, 1, "no arguments for aggregate expression provided"},
+        {"topk(a)", 1, 1,
+         "wrong number of arguments for aggregate expression provided, expected 2, got 1"},
+        {"topk(a, b)", 1, 6, "expected type scalar in aggregation parameter, got instant vector"},
+        {"sum(1)", 1, 5, "expected type instant vector in aggregation expression, got scalar"},
+        {"1[5m:1m]", 1, 1, "subquery is only allowed on instant vector, got scalar instead"},
+        {"a @ Inf", 1, 5, "timestamp out of bounds for @ modifier: Inf"},
+        {"\"\\q\"", 1, 1, "unknown escape sequence in string"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct promql_expression *expression = NULL;
+        struct promql_error error;
+        int code = promql_parse(cases[i].text, &expression, &error);
+        if (code != ERR_INVALID || error.failure != PROMQL_BAD_DATA ||
+            error.line != cases[i].line || error.column != cases[i].column ||
+            strcmp(error.why.text, cases[i].why) != 0)
+            fail_msg("%s: %d, %u:%u %s", cases[i].text, code, error.line, error.column,
+                     error.why.text);
+        assert_null(expression);
+    }
+}
+
+static void depth_and_size_are_limited(void **state)
+{
+    (void)state;
+    static char text[400000];
+    struct promql_expression *expression = NULL;
+    struct promql_error error;
+    memset(text, '(', 100000);
+    assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+    memset(text, '-', 100000);
+    assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+    for (size_t i = 0; i < 100000; i += 2)
+        memcpy(text + i, "1+", 2);
+    assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+    memset(text, 'a', sizeof text - 1);
+    assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+}
+
+static int count_selector(void *context, struct matcher *const *matchers, size_t count)
+{
+    (void)matchers;
+    *(size_t *)context += count;
+    return 0;
+}
+
+static void selectors_are_listed(void **state)
+{
+    (void)state;
+    struct promql_expression *expression = NULL;
+    struct promql_error error;
+    size_t matchers = 0;
+    const char *text = "sum(rate(a{b=\"c\"}[5m])) / topk(scalar(d), max_over_time(e[1h:1m]))";
+    assert_int_equal(promql_parse(text, &expression, &error), 0);
+    assert_int_equal(promql_expression_selectors(expression, count_selector, &matchers), 0);
+    assert_int_equal(matchers, 4);
+    assert_int_equal(promql_expression_type(expression), PROMQL_VECTOR);
+    promql_expression_free(expression);
+}
+
+static void a_selector_alone_is_its_matchers(void **state)
+{
+    (void)state;
+    struct matcher **matchers = NULL;
+    size_t count = 0;
+    struct promql_error error;
+    assert_int_equal(promql_parse_selector("up{job=~\"a.*\"}", &matchers, &count, &error), 0);
+    assert_int_equal(count, 2);
+    promql_matchers_free(matchers, count);
+    static const char *const wrong[] = {"", "{}", "up[5m]", "sum(up)", "1", "up offset 5m"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        assert_int_equal(promql_parse_selector(wrong[i], &matchers, &count, &error), ERR_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(expressions_print_canonically_and_parse_back),
+        cmocka_unit_test(errors_name_their_place_and_reason),
+        cmocka_unit_test(depth_and_size_are_limited),
+        cmocka_unit_test(selectors_are_listed),
+        cmocka_unit_test(a_selector_alone_is_its_matchers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
