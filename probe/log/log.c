@@ -22,7 +22,7 @@
 #include "probe/source/series.h"
 #include "proto/base/error.h"
 
-#define INTERVAL_MS 1000
+#define INTERVAL_MS 200
 #define SCAN_MS     1000
 #define MET_MAX     ((size_t)4096) /* matched files; the rest is counted as excess */
 #define NOTE_PREFIX "log/"
@@ -47,6 +47,7 @@ struct log_state {
     bool has_scanned;
     bool has_more;
     int64_t scanned_ms;
+    int64_t told_ms;
     size_t excess;
     series_handle gauges[GAUGES];
     /* of a scan */
@@ -346,12 +347,19 @@ static void emit_gauges(const struct log_state *log, struct emitter *out)
     emit(out, log->gauges[UNREADABLE], (double)unreadable);
 }
 
+/* Clocks may be set back: then it is due, too. */
+static bool is_due(int64_t now_ms, int64_t last_ms, int64_t every_ms)
+{
+    return now_ms < last_ms || now_ms - last_ms >= every_ms;
+}
+
 static int log_collect(void *state, const struct source_env *env, struct emitter *out)
 {
     struct log_state *log = state;
     struct watch_env shared = {.drain = log->drain,
                                .out = out,
                                .now_ms = env->now_ms,
+                               .tell_all = is_due(env->now_ms, log->told_ms, LOG_TELL_MS),
                                .next_order = &log->next_order,
                                .is_known = is_known,
                                .context = log};
@@ -367,10 +375,12 @@ static int log_collect(void *state, const struct source_env *env, struct emitter
     }
     if (!log->has_more && count > 0)
         log->next_turn = (log->next_turn + 1) % count;
-    if (!log->has_scanned || env->now_ms - log->scanned_ms >= SCAN_MS ||
-        env->now_ms < log->scanned_ms)
+    if (is_due(env->now_ms, log->scanned_ms, SCAN_MS))
         scan(log, env, &shared);
-    emit_gauges(log, out);
+    if (shared.tell_all) {
+        emit_gauges(log, out);
+        log->told_ms = env->now_ms;
+    }
     return 0;
 }
 

@@ -9,8 +9,9 @@
  * Lines that a tick has no room for stay in their files until the next.  log_source_has_more()
  * tells the scheduler that a tick right away would find some.
  *
- * Its own interval is short: new lines are what somebody waits for.  Counters that stand still
- * are told every WATCH_TELL_MS only.
+ * Its own interval is short, because new lines are what somebody waits for: a tick is a look,
+ * and one that finds nothing emits nothing.  A counter that moved is told at once; everything
+ * is told every LOG_TELL_MS.
  *
  * Metrics, by file: logwatch_lines_total{severity}, logwatch_pattern_matches_total{pattern},
  * logwatch_dropped_lines_total{reason}, logwatch_decode_errors_total, logwatch_cut_lines_total,
@@ -26,6 +27,7 @@
 #include "probe/source/source.h"
 #include "proto/base/diagnosis.h"
 
+#define LOG_TELL_MS     5000
 #define LOG_WATCHES_MAX 256 /* paths; those past it are counted, not read */
 
 extern const struct source source_log;

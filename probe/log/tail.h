@@ -43,6 +43,8 @@ struct tail {
     int64_t grown_ms;           /* when growth was last seen */
     struct fingerprint before;  /* of what was here before the last truncation */
     bool is_changed;            /* the position is not noted yet */
+    bool is_waiting;            /* what is not read is no whole event: read when it grows, */
+    bool has_waited;            /* or once when it has stood still for a while */
 };
 
 enum tail_change { TAIL_SAME, TAIL_GREW, TAIL_TRUNCATED };

@@ -277,9 +277,15 @@ static int collect_tail(struct watch *watch, struct tail *tail, const struct wat
     }
     bool is_over =
         tail->position.is_rotated && env->now_ms - tail->grown_ms >= WATCH_ROTATED_IDLE_MS;
-    if (error == 0 && (tail_lag(tail) > 0 || is_over))
+    bool is_still = env->now_ms - tail->grown_ms >= LOG_EVENT_IDLE_MS;
+    bool is_new = error == 0 &&
+                  (change != TAIL_SAME || !tail->is_waiting || (is_still && !tail->has_waited));
+    if (error == 0 && ((tail_lag(tail) > 0 && is_new) || is_over)) {
         error = drain_tail(env->drain, tail, &watch->account, is_over, env->now_ms, env->out,
                            ret_is_empty);
+        tail->is_waiting = error == 0 && *ret_is_empty;
+        tail->has_waited = is_still;
+    }
     if (error == 0 && is_over && *ret_is_empty) {
         tail->position.is_finished = true;
         tail->is_changed = true;
@@ -287,24 +293,6 @@ static int collect_tail(struct watch *watch, struct tail *tail, const struct wat
     }
     note(watch, tail, env->out);
     return error;
-}
-
-/* Emits the counters if they moved, or it is time. */
-static void tell(struct watch *watch, const struct watch_env *env)
-{
-    uint64_t counted = watch->truncations + watch->rotations + watch->lost;
-    for (size_t i = 0; i < SEVERITY_COUNT; i++)
-        counted += watch->account.tally.lines[i];
-    int64_t since_ms = env->now_ms - watch->told_ms;
-    if (watch->series != NULL && counted == watch->told && since_ms >= 0 &&
-        since_ms < WATCH_TELL_MS)
-        return;
-    if (watch->series == NULL)
-        watch->series = watch_series_new(watch, env->out);
-    if (watch->series != NULL)
-        watch_series_emit(watch->series, watch, env->out);
-    watch->told = counted;
-    watch->told_ms = env->now_ms;
 }
 
 int watch_collect(struct watch *watch, const struct watch_env *env)
@@ -330,7 +318,11 @@ int watch_collect(struct watch *watch, const struct watch_env *env)
     /* Tails behind a full tick are not read, but their existence must be noted. */
     for (size_t i = 0; i < watch->count; i++)
         note(watch, watch->tails[i], env->out);
-    tell(watch, env);
+    bool is_new = watch->series == NULL;
+    if (is_new)
+        watch->series = watch_series_new(watch, env->out);
+    if (watch->series != NULL)
+        watch_series_emit(watch->series, watch, env->tell_all || is_new, env->out);
     return result;
 }
 

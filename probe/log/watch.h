@@ -26,8 +26,6 @@
 #define WATCH_TAILS_MAX       ((size_t)64)
 #define WATCH_PATH_BYTES_MAX  ((size_t)3072) /* with the position it fits a note */
 #define WATCH_ROTATED_IDLE_MS 10000
-/* Counters that stand still are told this often; one that moved is told at once. */
-#define WATCH_TELL_MS 5000
 
 struct watch_series;
 
@@ -41,9 +39,7 @@ struct watch {
     uint64_t rotations;
     uint64_t lost;      /* files that were gone before they were read */
     uint64_t lost_told; /* of these an event told */
-    uint64_t told;      /* all that was counted when it was last told */
-    int64_t told_ms;
-    int last_error; /* of opening the path; 0: fine */
+    int last_error;     /* of opening the path; 0: fine */
     struct watch_series *series;
 };
 
@@ -52,6 +48,7 @@ struct watch_env {
     struct drain *drain;
     struct emitter *out;
     int64_t now_ms;
+    bool tell_all; /* emit every series, not only what changed */
     uint64_t *next_order;
     sibling_known *is_known; /* does any watch have this file? */
     void *context;

@@ -42,36 +42,48 @@ static const struct metric max_silence = {"logwatch_expected_max_silence_seconds
                                           "How long the file may be silent, as configured.",
                                           NULL};
 
-struct watch_series {
-    series_handle plain[PLAIN_COUNT];
-    series_handle lines[SEVERITY_COUNT];
-    series_handle dropped_rate;
-    series_handle last_line;
-    series_handle max_silence; /* SERIES_NONE without a limit */
-    series_handle matches[LOG_PATTERNS_MAX];
+/* A series and the value it had when it was last told. */
+struct told {
+    series_handle handle;
+    double value;
 };
+
+struct watch_series {
+    struct told plain[PLAIN_COUNT];
+    struct told lines[SEVERITY_COUNT];
+    struct told dropped_rate;
+    struct told last_line;
+    struct told max_silence; /* SERIES_NONE without a limit */
+    struct told matches[];   /* one for each pattern */
+};
+
+static struct told untold(series_handle handle)
+{
+    return (struct told){.handle = handle, .value = -1};
+}
 
 struct watch_series *watch_series_new(const struct watch *watch, struct emitter *out)
 {
-    struct watch_series *series = malloc(sizeof *series);
     const struct log_settings *settings = watch->account.settings;
     struct bytes file = bytes_of(watch->label);
+    struct watch_series *series =
+        malloc(sizeof *series + settings->pattern_count * sizeof(struct told));
     if (series == NULL)
         return NULL;
     for (size_t i = 0; i < PLAIN_COUNT; i++)
-        series->plain[i] = series_one(out, &plain[i], "file", file);
+        series->plain[i] = untold(series_one(out, &plain[i], "file", file));
     for (uint32_t i = 0; i < SEVERITY_COUNT; i++)
-        series->lines[i] =
-            series_two(out, &lines_total, "file", file, "severity", bytes_of(severity_name(i)));
+        series->lines[i] = untold(series_two(out, &lines_total, "file", file, "severity",
+                                             bytes_of(severity_name(i))));
     for (size_t i = 0; i < settings->pattern_count; i++)
-        series->matches[i] = series_two(out, &matches_total, "file", file, "pattern",
-                                        bytes_of(settings->patterns[i].name));
+        series->matches[i] = untold(series_two(out, &matches_total, "file", file, "pattern",
+                                               bytes_of(settings->patterns[i].name)));
     series->dropped_rate =
-        series_two(out, &dropped_total, "file", file, "reason", bytes_of("rate_limit"));
-    series->last_line = series_one(out, &last_line, "file", file);
-    series->max_silence = settings->max_silence_ms > 0
-                              ? series_one(out, &max_silence, "file", file)
-                              : SERIES_NONE;
+        untold(series_two(out, &dropped_total, "file", file, "reason", bytes_of("rate_limit")));
+    series->last_line = untold(series_one(out, &last_line, "file", file));
+    series->max_silence =
+        untold(settings->max_silence_ms > 0 ? series_one(out, &max_silence, "file", file)
+                                            : SERIES_NONE);
     return series;
 }
 
@@ -80,37 +92,54 @@ void watch_series_free(struct watch_series *series)
     free(series);
 }
 
-void watch_series_emit(const struct watch_series *series, const struct watch *watch,
+static void tell(struct told *told, double value, bool all, struct emitter *out)
+{
+    /* A counter that moves is told at once; exact, because both are whole numbers. */
+    if (!all && value <= told->value && value >= told->value)
+        return;
+    emit(out, told->handle, value);
+    told->value = value;
+}
+
+void watch_series_emit(struct watch_series *series, const struct watch *watch, bool all,
                        struct emitter *out)
 {
     const struct log_tally *tally = &watch->account.tally;
     const struct log_settings *settings = watch->account.settings;
-    emit(out, series->plain[TRUNCATIONS], (double)watch->truncations);
-    emit(out, series->plain[ROTATIONS], (double)watch->rotations);
-    emit(out, series->plain[LOST], (double)watch->lost);
-    emit(out, series->plain[DECODE_ERRORS], (double)tally->decode_errors);
-    emit(out, series->plain[CUT], (double)tally->cut);
-    emit(out, series->plain[LAG], (double)watch_lag(watch));
+    tell(&series->plain[TRUNCATIONS], (double)watch->truncations, all, out);
+    tell(&series->plain[ROTATIONS], (double)watch->rotations, all, out);
+    tell(&series->plain[LOST], (double)watch->lost, all, out);
+    tell(&series->plain[DECODE_ERRORS], (double)tally->decode_errors, all, out);
+    tell(&series->plain[CUT], (double)tally->cut, all, out);
     for (size_t i = 0; i < SEVERITY_COUNT; i++)
-        emit(out, series->lines[i], (double)tally->lines[i]);
+        tell(&series->lines[i], (double)tally->lines[i], all, out);
     for (size_t i = 0; i < settings->pattern_count; i++)
-        emit(out, series->matches[i], (double)tally->matches[i]);
-    emit(out, series->dropped_rate, (double)tally->dropped_rate);
+        tell(&series->matches[i], (double)tally->matches[i], all, out);
+    tell(&series->dropped_rate, (double)tally->dropped_rate, all, out);
+    if (!all)
+        return; /* the gauges below move with every line; nobody needs them at once */
+    tell(&series->plain[LAG], (double)watch_lag(watch), all, out);
     if (watch->account.last_line_ms > 0)
-        emit(out, series->last_line, (double)watch->account.last_line_ms / 1000);
-    if (series->max_silence != SERIES_NONE)
-        emit(out, series->max_silence, (double)settings->max_silence_ms / 1000);
+        tell(&series->last_line, (double)watch->account.last_line_ms / 1000, all, out);
+    if (series->max_silence.handle != SERIES_NONE)
+        tell(&series->max_silence, (double)settings->max_silence_ms / 1000, all, out);
+}
+
+static void end(const struct told *told, size_t count, struct emitter *out)
+{
+    for (size_t i = 0; i < count; i++)
+        series_end(out, &told[i].handle, 1);
 }
 
 void watch_series_end(const struct watch_series *series, const struct watch *watch,
                       struct emitter *out)
 {
-    series_end(out, series->plain, PLAIN_COUNT);
-    series_end(out, series->lines, SEVERITY_COUNT);
-    series_end(out, series->matches, watch->account.settings->pattern_count);
-    series_end(out, &series->dropped_rate, 1);
-    series_end(out, &series->last_line, 1);
-    series_end(out, &series->max_silence, 1);
+    end(series->plain, PLAIN_COUNT, out);
+    end(series->lines, SEVERITY_COUNT, out);
+    end(series->matches, watch->account.settings->pattern_count, out);
+    end(&series->dropped_rate, 1, out);
+    end(&series->last_line, 1, out);
+    end(&series->max_silence, 1, out);
 }
 
 void watch_event(const struct watch *watch, struct emitter *out, const char *kind,

@@ -10,7 +10,8 @@
 struct watch_series *watch_series_new(const struct watch *watch, struct emitter *out);
 void watch_series_free(struct watch_series *series); /* NULL is allowed */
 
-void watch_series_emit(const struct watch_series *series, const struct watch *watch,
+/* Emits what changed since it was last told; `all`: everything. */
+void watch_series_emit(struct watch_series *series, const struct watch *watch, bool all,
                        struct emitter *out);
 void watch_series_end(const struct watch_series *series, const struct watch *watch,
                       struct emitter *out);
