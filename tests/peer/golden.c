@@ -1,7 +1,8 @@
 /*
  * golden.c - messages for the second reader of the wire to read.
  *
- * usage: golden FOLDER
+ * usage: wire_golden FOLDER            writes them
+ *        wire_golden --read < MESSAGE  says what is in a message that somebody else wrote
  *
  * Writes one NAME.bin for each kind of message, and a plain.bin, as our encoders make them; and
  * beside each a NAME.txt that says what is in it, a field a line: path, space, value.  Bytes
@@ -133,7 +134,7 @@ static void put_batches(struct buf *out, const struct batch_group *group, struct
     struct plain_batch plain[2];
 
     buf_printf(out, "epoch %" PRIu64 "\n", group->epoch);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < group->count && i < 2; i++) {
         const struct coded_batch *batch = &group->items[i];
         const struct sample_columns *base = i == 0 ? NULL : &plain[0].samples;
         if (batch_plain(batch, base, arena, &plain[i]) != 0)
@@ -233,12 +234,32 @@ static void save_plain(const char *folder)
     buf_done(&text);
 }
 
+static int read_message(void)
+{
+    static uint8_t message[ENVELOPE_BYTES_MAX];
+    struct arena arena;
+    struct envelope envelope;
+    struct buf text = {0};
+
+    size_t size = fread(message, 1, sizeof message, stdin);
+    arena_init(&arena, ARENA_BYTES);
+    if (envelope_decode((struct bytes){message, size}, &arena, &envelope) != 0)
+        return 1;
+    put_message(&text, &envelope, &arena);
+    (void)fwrite(text.data, 1, text.size, stdout);
+    buf_done(&text);
+    arena_reset(&arena);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
-        (void)fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+        (void)fprintf(stderr, "usage: %s FOLDER | --read\n", argv[0]);
         return 2;
     }
+    if (strcmp(argv[1], "--read") == 0)
+        return read_message();
     for (unsigned i = 0; i < MESSAGE_COUNT; i++) {
         struct arena arena;
         struct buf bin = {0}, text = {0};

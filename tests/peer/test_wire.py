@@ -167,6 +167,43 @@ class WhatTheProgramsWrite(unittest.TestCase):
             wire.batch_from_coded(batch)
 
 
+class WhatTheProgramsRead(unittest.TestCase):
+    def columns(self, generator, count):
+        refs = generator.sample(range(400), count)
+        return {ref: generator.choice((
+            generator.getrandbits(64), 0, 1 << 63,
+            wire.bits_of(generator.randrange(-10**6, 10**6) / 100),
+            wire.bits_of(float(generator.randrange(10**12))))) for ref in refs}
+
+    def batch(self, generator, tick_ms):
+        offsets = sorted(generator.sample(range(10**6), 3))
+        return wire.Plain(
+            tick_ms=tick_ms, definition_count=500, samples=self.columns(generator, 60),
+            late=[(tick_ms - 7, self.columns(generator, 3))],
+            ended=sorted(generator.sample(range(500), 4)),
+            logs=[(generator.getrandbits(64), b"/var/log/\xff",
+                   [(offset, tick_ms + 1, 4, 0, b"text\0") for offset in offsets])],
+            records=[(2, tick_ms, wire.encode("Event", {"kind": b"k"}))])
+
+    def test_batches_read_as_they_were_meant(self):
+        generator = random.Random(6)
+        for _ in range(20):
+            first = self.batch(generator, 1700000000000)
+            second = self.batch(generator, 1700000005000)
+            group = {"epoch": 5, "items": [
+                wire.batch_to_coded(first, 1),
+                wire.batch_to_coded(second, 2, first.samples, 1)]}
+            message = wire.encode("Envelope", {"batches": group})
+            printed = subprocess.run([GOLDEN, "--read"], input=message, check=True,
+                                     capture_output=True).stdout.decode()
+            again = wire.decode("Envelope", message)["batches"]
+            self.assertEqual(printed.split("\n")[:-1], list(lines_of_batches(again)))
+
+    def test_rubbish_is_refused(self):
+        answer = subprocess.run([GOLDEN, "--read"], input=b"\x0a\x05", check=False)
+        self.assertEqual(answer.returncode, 1)
+
+
 class TheExamplesOfTheDescription(unittest.TestCase):
     def test_codes(self):
         for expected, code, bits in (

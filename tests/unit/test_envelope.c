@@ -226,70 +226,70 @@ static void two_kinds_in_one_envelope_are_malformed(void **state)
 
 static uint8_t long_text[POLICY_BYTES_MAX + 1];
 
+static const struct label unsorted[] = {{TEXT("b"), TEXT("")}, {TEXT("a"), TEXT("")}};
+static const struct label doubled[] = {{TEXT("a"), TEXT("")}, {TEXT("a"), TEXT("")}};
+static const struct label nameless[] = {{TEXT(""), TEXT("x")}};
+static const struct label latin[] = {{TEXT("a"), TEXT("\xE9")}};
+static const struct label named[] = {{TEXT("__name__"), TEXT("up")}};
+static const struct definition no_name = {.name = TEXT("")};
+static const struct definition bad_utf8 = {.name = TEXT("a\xC0\x80")};
+static const struct definition has_name = {TEXT("up"), named, 1, METRIC_GAUGE, {0}, {0}};
+static const struct definition long_name = {.name = {long_text, NAME_BYTES_MAX + 1}};
+static const struct definition long_help = {.name = TEXT("a"),
+                                            .help = {long_text, HELP_BYTES_MAX + 1}};
+static const struct number_range touching_low[] = {{6, 7}};
+static const struct number_range touching[] = {{8, 9}, {10, 11}};
+static const struct number_range reversed[] = {{9, 8}};
+static const struct coded_batch unnumbered = {.number = 0};
+static const struct coded_batch descending[] = {{.number = 2}, {.number = 2}};
+static const struct coded_batch many = {.number = 1,
+                                        .samples = {.count = BATCH_SAMPLES_MAX + 1}};
+static const struct coded_batch strange = {.number = 1, .samples = {.compression = 2}};
+static const uint64_t ended_back[] = {4, 4}, ended_large[] = {REFS_MAX};
+static const struct coded_batch back = {.number = 1, .ended = ended_back, .ended_count = 2};
+static const struct coded_batch large = {.number = 1, .ended = ended_large, .ended_count = 1};
+static const struct {
+    const char *because;
+    struct envelope envelope;
+    int error;
+} unfit[] = {
+    {"labels out of order", HELLO(.labels = unsorted, .label_count = 2), ERR_MALFORMED},
+    {"a label twice", HELLO(.labels = doubled, .label_count = 2), ERR_MALFORMED},
+    {"a label without name", HELLO(.labels = nameless, .label_count = 1), ERR_MALFORMED},
+    {"a label that is no UTF-8", HELLO(.labels = latin, .label_count = 1), ERR_MALFORMED},
+    {"too many labels", HELLO(.label_count = SERIES_LABELS_MAX + 1), ERR_LIMIT},
+    {"too many streams", HELLO(.stream_count = STREAMS_OFFERED_MAX + 1), ERR_LIMIT},
+    {"a long token", HELLO(.token = {long_text, TOKEN_BYTES_MAX + 1}), ERR_LIMIT},
+    {"no metric name", DEFINITIONS(.items = &no_name, .count = 1), ERR_MALFORMED},
+    {"overlong UTF-8", DEFINITIONS(.items = &bad_utf8, .count = 1), ERR_MALFORMED},
+    {"__name__ as label", DEFINITIONS(.items = &has_name, .count = 1), ERR_MALFORMED},
+    {"a long name", DEFINITIONS(.items = &long_name, .count = 1), ERR_LIMIT},
+    {"a long help", DEFINITIONS(.items = &long_help, .count = 1), ERR_LIMIT},
+    {"many definitions", DEFINITIONS(.count = DEFINITIONS_MAX + 1), ERR_LIMIT},
+    {"refs past the limit", DEFINITIONS(.first_ref = REFS_MAX, .count = 1), ERR_LIMIT},
+    {"a range at low water", ACK(.low_water = 5, .ranges = touching_low, .range_count = 1),
+     ERR_MALFORMED},
+    {"touching ranges", ACK(.low_water = 5, .ranges = touching, .range_count = 2),
+     ERR_MALFORMED},
+    {"a reversed range", ACK(.low_water = 5, .ranges = reversed, .range_count = 1),
+     ERR_MALFORMED},
+    {"too many ranges", ACK(.range_count = STREAM_RANGES_MAX + 1), ERR_LIMIT},
+    {"batch 0", BATCHES(.items = &unnumbered, .count = 1), ERR_MALFORMED},
+    {"a number twice", BATCHES(.items = descending, .count = 2), ERR_MALFORMED},
+    {"many batches", BATCHES(.count = GROUP_BATCHES_MAX + 1), ERR_LIMIT},
+    {"many samples", BATCHES(.items = &many, .count = 1), ERR_LIMIT},
+    {"strange compression", BATCHES(.items = &strange, .count = 1), ERR_MALFORMED},
+    {"ended refs in no order", BATCHES(.items = &back, .count = 1), ERR_MALFORMED},
+    {"an ended ref too large", BATCHES(.items = &large, .count = 1), ERR_LIMIT},
+    {"a gap of nothing", {.kind = ENVELOPE_GAP, .gap = {.numbers = {0, 0}}}, ERR_MALFORMED},
+    {"a gap backwards", {.kind = ENVELOPE_GAP, .gap = {.numbers = {2, 1}}}, ERR_MALFORMED},
+    {"a long policy",
+     {.kind = ENVELOPE_POLICY, .policy = {.document = {long_text, POLICY_BYTES_MAX + 1}}},
+     ERR_LIMIT},
+};
+
 static void unfit_messages_are_refused_by_the_encoder(void **state)
 {
-    static const struct label unsorted[] = {{TEXT("b"), TEXT("")}, {TEXT("a"), TEXT("")}};
-    static const struct label doubled[] = {{TEXT("a"), TEXT("")}, {TEXT("a"), TEXT("")}};
-    static const struct label nameless[] = {{TEXT(""), TEXT("x")}};
-    static const struct label latin[] = {{TEXT("a"), TEXT("\xE9")}};
-    static const struct label named[] = {{TEXT("__name__"), TEXT("up")}};
-    static const struct definition no_name = {.name = TEXT("")};
-    static const struct definition bad_utf8 = {.name = TEXT("a\xC0\x80")};
-    static const struct definition has_name = {TEXT("up"), named, 1, METRIC_GAUGE, {0}, {0}};
-    static const struct definition long_name = {.name = {long_text, NAME_BYTES_MAX + 1}};
-    static const struct definition long_help = {.name = TEXT("a"),
-                                                .help = {long_text, HELP_BYTES_MAX + 1}};
-    static const struct number_range touching_low[] = {{6, 7}};
-    static const struct number_range touching[] = {{8, 9}, {10, 11}};
-    static const struct number_range reversed[] = {{9, 8}};
-    static const struct coded_batch unnumbered = {.number = 0};
-    static const struct coded_batch descending[] = {{.number = 2}, {.number = 2}};
-    static const struct coded_batch many = {.number = 1,
-                                            .samples = {.count = BATCH_SAMPLES_MAX + 1}};
-    static const struct coded_batch strange = {.number = 1, .samples = {.compression = 2}};
-    static const uint64_t ended_back[] = {4, 4}, ended_large[] = {REFS_MAX};
-    static const struct coded_batch back = {.number = 1, .ended = ended_back, .ended_count = 2};
-    static const struct coded_batch large = {
-        .number = 1, .ended = ended_large, .ended_count = 1};
-    static const struct {
-        const char *because;
-        struct envelope envelope;
-        int error;
-    } unfit[] = {
-        {"labels out of order", HELLO(.labels = unsorted, .label_count = 2), ERR_MALFORMED},
-        {"a label twice", HELLO(.labels = doubled, .label_count = 2), ERR_MALFORMED},
-        {"a label without name", HELLO(.labels = nameless, .label_count = 1), ERR_MALFORMED},
-        {"a label that is no UTF-8", HELLO(.labels = latin, .label_count = 1), ERR_MALFORMED},
-        {"too many labels", HELLO(.label_count = SERIES_LABELS_MAX + 1), ERR_LIMIT},
-        {"too many streams", HELLO(.stream_count = STREAMS_OFFERED_MAX + 1), ERR_LIMIT},
-        {"a long token", HELLO(.token = {long_text, TOKEN_BYTES_MAX + 1}), ERR_LIMIT},
-        {"no metric name", DEFINITIONS(.items = &no_name, .count = 1), ERR_MALFORMED},
-        {"overlong UTF-8", DEFINITIONS(.items = &bad_utf8, .count = 1), ERR_MALFORMED},
-        {"__name__ as label", DEFINITIONS(.items = &has_name, .count = 1), ERR_MALFORMED},
-        {"a long name", DEFINITIONS(.items = &long_name, .count = 1), ERR_LIMIT},
-        {"a long help", DEFINITIONS(.items = &long_help, .count = 1), ERR_LIMIT},
-        {"many definitions", DEFINITIONS(.count = DEFINITIONS_MAX + 1), ERR_LIMIT},
-        {"refs past the limit", DEFINITIONS(.first_ref = REFS_MAX, .count = 1), ERR_LIMIT},
-        {"a range at low water", ACK(.low_water = 5, .ranges = touching_low, .range_count = 1),
-         ERR_MALFORMED},
-        {"touching ranges", ACK(.low_water = 5, .ranges = touching, .range_count = 2),
-         ERR_MALFORMED},
-        {"a reversed range", ACK(.low_water = 5, .ranges = reversed, .range_count = 1),
-         ERR_MALFORMED},
-        {"too many ranges", ACK(.range_count = STREAM_RANGES_MAX + 1), ERR_LIMIT},
-        {"batch 0", BATCHES(.items = &unnumbered, .count = 1), ERR_MALFORMED},
-        {"a number twice", BATCHES(.items = descending, .count = 2), ERR_MALFORMED},
-        {"many batches", BATCHES(.count = GROUP_BATCHES_MAX + 1), ERR_LIMIT},
-        {"many samples", BATCHES(.items = &many, .count = 1), ERR_LIMIT},
-        {"strange compression", BATCHES(.items = &strange, .count = 1), ERR_MALFORMED},
-        {"ended refs in no order", BATCHES(.items = &back, .count = 1), ERR_MALFORMED},
-        {"an ended ref too large", BATCHES(.items = &large, .count = 1), ERR_LIMIT},
-        {"a gap of nothing", {.kind = ENVELOPE_GAP, .gap = {.numbers = {0, 0}}}, ERR_MALFORMED},
-        {"a gap backwards", {.kind = ENVELOPE_GAP, .gap = {.numbers = {2, 1}}}, ERR_MALFORMED},
-        {"a long policy",
-         {.kind = ENVELOPE_POLICY, .policy = {.document = {long_text, POLICY_BYTES_MAX + 1}}},
-         ERR_LIMIT},
-    };
     (void)state;
 
     for (size_t i = 0; i < sizeof unfit / sizeof unfit[0]; i++) {
@@ -364,13 +364,13 @@ static void a_hostile_message_costs_at_most_the_ceiling(void **state)
     assert_true(arena.held_bytes <= (size_t)8 << 20);
     arena_reset(&arena);
 
-    uint8_t *large = calloc(1, ENVELOPE_BYTES_MAX + 1);
-    assert_non_null(large);
+    uint8_t *huge = calloc(1, ENVELOPE_BYTES_MAX + 1);
+    assert_non_null(huge);
     assert_int_equal(
-        envelope_decode((struct bytes){large, ENVELOPE_BYTES_MAX + 1}, &arena, &got),
+        envelope_decode((struct bytes){huge, ENVELOPE_BYTES_MAX + 1}, &arena, &got),
         ERR_LIMIT);
     assert_int_equal(arena.held_bytes, 0);
-    free(large);
+    free(huge);
     buf_done(&message);
 }
 
