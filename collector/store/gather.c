@@ -104,13 +104,8 @@ static int add_item(struct gather *gather, const struct labels *labels,
     return 0;
 }
 
-static int own_labels(struct gather *gather, struct found *found)
-{
-    found->labels = labels_copy(found->labels, gather->arena);
-    return found->labels == NULL ? ERR_LIMIT : 0;
-}
-
-int gather_obtain(struct gather *gather, const struct labels *labels, struct found **ret_found)
+int gather_obtain_owned(struct gather *gather, const struct labels *labels,
+                        struct found **ret_found)
 {
     if (gather->buckets == NULL || gather->count > gather->bucket_count) {
         int error = index_items(gather);
@@ -124,8 +119,6 @@ int gather_obtain(struct gather *gather, const struct labels *labels, struct fou
             return 0;
         }
     int error = add_item(gather, labels, ret_found);
-    if (error == 0)
-        error = own_labels(gather, *ret_found);
     if (error != 0)
         return error;
     (*ret_found)->next = *bucket;
@@ -213,6 +206,12 @@ static int copy_series(struct gather *gather, struct found *found, const struct 
     return error;
 }
 
+static int own_labels(struct gather *gather, struct found *found)
+{
+    found->labels = labels_copy(found->labels, gather->arena);
+    return found->labels == NULL ? ERR_LIMIT : 0;
+}
+
 static int take_series(struct gather *gather, struct series *series)
 {
     struct head *head = gather->store->head;
@@ -220,7 +219,6 @@ static int take_series(struct gather *gather, struct series *series)
     int error = add_item(gather, series->labels, &found);
     if (error != 0)
         return error;
-    found->in_head = true;
     found->source = atomic_load_explicit(&series->source, memory_order_relaxed);
     uint32_t shard = head_shard_of(series->id);
     must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);

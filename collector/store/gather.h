@@ -18,8 +18,6 @@ struct found {
     uint64_t source;
     int64_t last_ms; /* newest sample of all time, if the head knows it; else INT64_MIN */
     int64_t absent_since_ms; /* its source is silent since then; 0: it is not */
-    bool in_head;
-    bool broken; /* a chunk of it is corrupt: never returned */
 };
 
 struct gather {
@@ -43,8 +41,9 @@ void gather_done(struct gather *gather);
 int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count);
 int gather_history(struct gather *gather, struct matcher *const *matchers, size_t count);
 
-/* The entry of a label set, made if new; `labels` is copied to the caller's arena then. */
-int gather_obtain(struct gather *gather, const struct labels *labels, struct found **ret_found);
+/* The entry of a label set that lives in the caller's arena; made if new. */
+int gather_obtain_owned(struct gather *gather, const struct labels *labels,
+                        struct found **ret_found);
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);
 bool gather_is_cancelled(const struct gather *gather);
 /* A deep copy.  NULL when the arena is full. */

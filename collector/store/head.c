@@ -86,7 +86,7 @@ static int seal_tail(struct head *head, struct series *series, struct tail *tail
 static bool ends_by(const struct head *head, const struct tail *tail, int64_t until_ms)
 {
     return !tail_is_empty(tail) &&
-           span_start_of(head->span_ms, tail->first_ms) <= until_ms - head->span_ms;
+           span_start_of(head->span_ms, tail->first_ms) + head->span_ms <= until_ms;
 }
 
 int head_seal(struct head *head, struct series *series, int64_t until_ms)
@@ -179,7 +179,6 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
         count_add(&head->stats.refused, 1);
         return 0;
     }
-    series->dirty = true;
     series->touched_ms = now_ms;
     if (ts_ms > series->last_ms) {
         error = fits(head, &series->tail, ts_ms)
@@ -191,15 +190,19 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
             return error;
         series->last_ms = ts_ms;
         series->last_value = value;
-    } else if (ts_ms == series->last_ms && same_bits(value, series->last_value)) {
+        series->last_known = true;
+    } else if (ts_ms == series->last_ms && series->last_known &&
+               same_bits(value, series->last_value)) {
         count_add(&head->stats.duplicate, 1);
         return 0;
     } else {
         error = append_late(head, series, ts_ms, value);
         if (error != 0)
             return error;
-        if (ts_ms == series->last_ms)
+        if (ts_ms == series->last_ms) {
             series->last_value = value;
+            series->last_known = true;
+        }
     }
     widen(head, ts_ms);
     return 0;
@@ -237,8 +240,10 @@ int head_restore_chunk(struct head *head, struct series *series, uint64_t sequen
     *link = sealed;
     count_add(&head->stats.chunks, 1);
     count_add(&head->stats.bytes, sizeof *sealed + sealed->bytes);
-    if (last_ms > series->last_ms)
+    if (last_ms >= series->last_ms) {
         series->last_ms = last_ms;
+        series->last_known = false;
+    }
     if (sequence > head->sequence)
         head->sequence = sequence;
     widen(head, first_ms);

@@ -65,10 +65,10 @@ struct series {
     struct sealed *chunks;
     double last_value;
     int64_t last_ms;    /* newest sample ever seen; INT64_MIN: none since it is in memory */
+    bool last_known;    /* last_value is the value at last_ms */
     int64_t touched_ms; /* clock time of the last append */
     uint64_t covered;   /* after a restart: commits up to this are in it already */
-    bool in_tail_pass;  /* the last checkpoint pass wrote a tail entry for it */
-    bool dirty;         /* changed since its last checkpoint entry */
+    bool in_tail_pass;  /* the last checkpoint pass wrote open tails of it */
 };
 
 struct head_stats {
@@ -120,6 +120,10 @@ void head_settle_pending(struct head *head, struct series **series, size_t count
 /* Drops series that are unreferenced, empty and untouched since `before_ms`; at most `limit`
  * ids from *resume on, which is moved (0 when through).  Returns how many were dropped. */
 size_t head_sweep(struct head *head, int64_t before_ms, size_t limit, uint64_t *resume);
+
+/* Referenced series with ids from *from on, at most `limit`; moves *from behind them (0: that
+ * were all).  `series` has room for `limit`. */
+size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct series **series);
 
 /* Referenced series that satisfy the matchers (malloc'd list; release each, free the list). */
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,

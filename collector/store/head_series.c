@@ -322,6 +322,21 @@ size_t head_sweep(struct head *head, int64_t before_ms, size_t limit, uint64_t *
     return dropped;
 }
 
+size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct series **series)
+{
+    size_t count = 0;
+    must(pthread_rwlock_rdlock(&head->table) == 0);
+    uint64_t id = *from;
+    for (; id < head->next_id && count < limit; id++) {
+        struct series *at = find_id(head, id);
+        if (at != NULL)
+            series[count++] = with_reference(at);
+    }
+    *from = id >= head->next_id ? 0 : id;
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return count;
+}
+
 /* -- selecting --------------------------------------------------------------------------- */
 
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,

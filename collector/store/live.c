@@ -44,6 +44,7 @@ static const struct {
     [LIVE_SERIES_BY_HASH] = {"series_by_hash", MDB_DUPSORT | MDB_DUPFIXED},
     [LIVE_METADATA] = {"metadata", 0},
     [LIVE_SPANS] = {"spans", 0},
+    [LIVE_LOGS] = {"logs", 0},
     [LIVE_STATE] = {"state", 0},
     [LIVE_META] = {"meta", 0},
 };

@@ -3,11 +3,13 @@
  *
  * Tables (the layout of their keys and values is drawn in README.md):
  *     wal             commit number, part  -> what the commit stored
- *     checkpoint      span, row            -> head chunks;  tails: pass, slice -> open tails
+ *     checkpoint      span, seal number    -> chunks of the head
+ *     tails           pass, first id       -> open tails of the head
  *     series          first id             -> a block of label sets
  *     series_by_hash  one key, fixed items -> (hash, id)
  *     metadata        metric name          -> type, unit, help
  *     spans           start, end, gen      -> a registered history file
+ *     logs            stream, file, offset, commit -> a log block not yet in history
  *     state           key                  -> value, the other parts' own
  *     meta            name                 -> the store's own few numbers
  *
@@ -26,7 +28,7 @@
 
 enum live_table {
     LIVE_WAL, LIVE_CHECKPOINT, LIVE_TAILS, LIVE_SERIES, LIVE_SERIES_BY_HASH, LIVE_METADATA,
-    LIVE_SPANS, LIVE_STATE, LIVE_META, LIVE_TABLES
+    LIVE_SPANS, LIVE_LOGS, LIVE_STATE, LIVE_META, LIVE_TABLES
 };
 
 /* LMDB's limit on keys, as compiled everywhere. */

@@ -58,6 +58,3 @@ static inline void store_step(const struct store *store, const char *point)
     if (store->options.step != NULL)
         store->options.step(store->options.step_context, point);
 }
-
-/* Loads checkpoint and WAL into the head (recover.c). */
-int store_recover(struct store *store, struct diagnosis *why);

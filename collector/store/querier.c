@@ -127,8 +127,6 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
             break;
         if (i % 256 == 0 && gather_is_cancelled(gather))
             error = ERR_CANCELLED;
-        else if (found->broken)
-            continue;
         else if (!hints->no_samples)
             error = deliver(gather, found, &scratch, &series[kept]);
         else
@@ -160,6 +158,8 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
     int error = gather_init(&gather, querier->store, hints, budget, arena);
     if (error == 0)
         error = gather_head(&gather, matchers, matcher_count);
+    if (error == 0)
+        error = gather_history(&gather, matchers, matcher_count);
     if (error == 0)
         error = deliver_all(&gather, ret_series, ret_count);
     gather_done(&gather);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "collector/store/querier.h"
+#include "collector/store/span_set.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -109,6 +110,26 @@ static int gather_texts(struct querier *querier, struct bytes name,
     int error = from_source(&texts, &head, name, matchers, count);
     must(pthread_rwlock_unlock(&store->head->table) == 0);
 
+    struct span **spans = NULL;
+    size_t span_count = 0;
+    if (error == 0)
+        error = span_set_acquire(store->spans, from_ms, until_ms, &spans, &span_count);
+    for (size_t i = 0; i < span_count; i++) {
+        struct span_reader *reader = NULL;
+        if (error == 0) {
+            int opened = span_reader_open(spans[i], &reader);
+            if (opened == 0) {
+                struct postings_source source = span_postings(reader);
+                error = from_source(&texts, &source, name, matchers, count);
+                if (error == ERR_CORRUPT)
+                    error = 0; /* counted where it was found */
+            } else if (opened == ERR_NOMEM) {
+                error = opened;
+            }
+            span_reader_close(reader);
+        }
+    }
+    span_set_release(store->spans, spans, span_count);
     if (error == 0)
         error = finish(&texts, ret_items, ret_count);
     free(texts.items);

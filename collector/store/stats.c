@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collector/store/parts.h"
+#include "collector/store/span_set.h"
 #include "collector/store/writer.h"
 
 static uint64_t get(_Atomic uint64_t *counter)
@@ -29,6 +30,7 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
         .log_lines_stored = get(&store->log_lines),
         .flushes = get(&store->flushes),
         .checkpoints = get(&store->checkpoints),
+        .spans = span_set_count(store->spans),
         .quarantined = get(&store->quarantined),
         .head_chunks = get(&head->chunks),
         .head_bytes = get(&head->bytes),

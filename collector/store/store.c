@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/checkpoint.h"
+#include "collector/store/keeper.h"
 #include "collector/store/parts.h"
 #include "collector/store/querier.h"
 #include "collector/store/recover.h"
 #include "collector/store/series_rows.h"
+#include "collector/store/span_set.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
@@ -39,17 +42,48 @@ static int recover(struct store *store, uint64_t *ret_last_commit, struct diagno
     int error = metadata_load(&store->metadata, &store->live);
     if (error == 0)
         error = series_rows_last_id(&store->live, &last_id);
-    if (error == 0)
-        error = live_meta_get(&store->live, "wal_through", &through);
     if (error == 0) {
         store->head->next_id = last_id + 1;
-        error = recovery_replay(&recovery, through, ret_last_commit);
+        error = checkpoint_load(&recovery, &through);
     }
+    if (error == 0)
+        error = recovery_replay(&recovery, through, ret_last_commit);
     recovery_done(&recovery);
     if (error != 0)
         return diagnose(why, error, "%s: rebuilding the recent past: %s", store->directory,
                         error_text(error));
     return 0;
+}
+
+/* Whether the last stop was a clean one is kept in the live environment; while the store is open
+ * it is not. */
+static int put_clean(void *context, MDB_txn *txn, uint64_t commit)
+{
+    (void)commit;
+    return live_meta_put(context, txn, "clean", 1);
+}
+
+static int put_unclean(void *context, MDB_txn *txn, uint64_t commit)
+{
+    (void)commit;
+    return live_meta_put(context, txn, "clean", 0);
+}
+
+static int run_task(struct store *store, int (*run)(void *, MDB_txn *, uint64_t))
+{
+    struct writer_task task = {run, NULL, &store->live, NULL, 0, false};
+    return writer_run(store->writer, &task);
+}
+
+static int open_history(struct store *store, struct diagnosis *why)
+{
+    uint64_t clean = 0;
+    int error = live_meta_get(&store->live, "clean", &clean);
+    if (error == 0)
+        error = span_set_new(store, &store->spans);
+    if (error == 0)
+        error = span_set_load(store->spans, clean == 0, why);
+    return error;
 }
 
 static int open_parts(struct store *store, struct diagnosis *why)
@@ -63,9 +97,15 @@ static int open_parts(struct store *store, struct diagnosis *why)
     if (error == 0)
         error = log_head_new(&store->logs);
     if (error == 0)
+        error = open_history(store, why);
+    if (error == 0)
         error = recover(store, &last_commit, why);
     if (error == 0)
         error = writer_start(store, last_commit, &store->writer);
+    if (error == 0)
+        error = run_task(store, put_unclean);
+    if (error == 0)
+        error = keeper_start(store, &store->keeper);
     return error;
 }
 
@@ -98,7 +138,13 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
+    bool was_open = store->keeper != NULL;
+    keeper_stop(store->keeper);
+    /* If either fails the next opening replays more and verifies more, no harm. */
+    if (was_open && checkpoint_pass(store, INT64_MIN, NULL) == 0)
+        (void)run_task(store, put_clean);
     writer_stop(store->writer);
+    span_set_free(store->spans);
     log_head_free(store->logs);
     head_close(store->head);
     live_close(&store->live);
@@ -226,6 +272,11 @@ int store_write_wait(struct store *store, struct store_write *write)
     (void)pthread_cond_destroy(&waiting.finished);
     (void)pthread_mutex_destroy(&waiting.lock);
     return waiting.error;
+}
+
+int store_settle(struct store *store)
+{
+    return keeper_settle(store->keeper);
 }
 
 struct queryable *store_queryable(struct store *store)

@@ -1,0 +1,446 @@
+/*
+ * checkpoint.c - passes over the head, slice by slice.
+ */
+#include "collector/store/checkpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/log/block.h"
+#include "collector/store/codec/codec.h"
+#include "collector/store/wal.h"
+#include "collector/store/writer.h"
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define SLICE_SERIES     512
+#define SLICE_SPANS      8
+#define ROW_BYTES        ((size_t)32 << 10)
+#define WAL_SLICE_PARTS  1024
+#define ROW_SLICE        256
+#define THROUGH_KEY      9
+
+/* Chunks of one span, gathered for a row. */
+struct span_row {
+    int64_t start_ms;
+    uint64_t sequence;
+    struct buf payload;
+};
+
+struct slice {
+    struct store *store;
+    int64_t seal_until_ms;
+    uint64_t pass;
+    struct series *series[SLICE_SERIES];
+    bool has_tail[SLICE_SERIES];
+    size_t count;
+    uint64_t sequence;
+    struct span_row rows[SLICE_SPANS];
+    size_t row_count;
+    struct buf tails, chunk;
+    MDB_txn *txn;
+    int code;
+};
+
+/* -- a slice, on the writer thread ------------------------------------------------------- */
+
+static void put_row(struct slice *slice, struct span_row *row)
+{
+    uint8_t key[16];
+    key_put_i64(key, row->start_ms);
+    key_put_u64(key + 8, row->sequence);
+    if (!buf_ok(&row->payload))
+        slice->code = ENOMEM;
+    if (slice->code == MDB_SUCCESS && row->payload.size > 0)
+        slice->code =
+            sealed_put(slice->txn, slice->store->live.tables[LIVE_CHECKPOINT],
+                       (struct bytes){key, sizeof key}, buf_bytes(&row->payload), 0);
+    buf_clear(&row->payload);
+    row->sequence = 0;
+}
+
+static struct span_row *row_of(struct slice *slice, int64_t start_ms)
+{
+    for (size_t i = 0; i < slice->row_count; i++)
+        if (slice->rows[i].start_ms == start_ms)
+            return &slice->rows[i];
+    if (slice->row_count == SLICE_SPANS) {
+        struct span_row *reused = &slice->rows[(size_t)start_ms % SLICE_SPANS];
+        put_row(slice, reused);
+        reused->start_ms = start_ms;
+        return reused;
+    }
+    slice->rows[slice->row_count].start_ms = start_ms;
+    return &slice->rows[slice->row_count++];
+}
+
+static void save_chunks(struct slice *slice, const struct series *series)
+{
+    for (const struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next) {
+        int64_t start_ms = span_start_of(slice->store->head->span_ms, at->first_ms);
+        struct span_row *row = row_of(slice, start_ms);
+        buf_put_varint(&row->payload, series->id);
+        buf_put_u8(&row->payload, at->late);
+        buf_put_varint(&row->payload, at->sequence);
+        buf_put_sized(&row->payload, (struct bytes){at->data, at->bytes});
+        if (at->sequence > row->sequence)
+            row->sequence = at->sequence;
+        if (row->payload.size >= ROW_BYTES)
+            put_row(slice, row);
+    }
+}
+
+static void save_tail(struct slice *slice, const struct tail *tail)
+{
+    int64_t times_ms[TAIL_SAMPLES_MAX];
+    double values[TAIL_SAMPLES_MAX];
+    tail_copy(tail, times_ms, values);
+    buf_clear(&slice->chunk);
+    if (chunk_encode(times_ms, values, tail->count, &slice->chunk) != 0 ||
+        !buf_ok(&slice->chunk)) {
+        slice->code = ENOMEM;
+        return;
+    }
+    buf_put_sized(&slice->tails, buf_bytes(&slice->chunk));
+}
+
+/* Under the shard lock. */
+static void save_series(struct slice *slice, size_t i)
+{
+    struct series *series = slice->series[i];
+    bool unsaved = series->chunks != NULL && !series->chunks->saved;
+    bool tail = !tail_is_empty(&series->tail);
+    bool late = series->late != NULL && !tail_is_empty(series->late);
+    slice->has_tail[i] = tail || late;
+    if (!unsaved && !tail && !late && !series->in_tail_pass)
+        return;
+    save_chunks(slice, series);
+    buf_put_varint(&slice->tails, series->id);
+    buf_put_u8(&slice->tails, (uint8_t)(tail | late << 1));
+    if (tail)
+        save_tail(slice, &series->tail);
+    if (late)
+        save_tail(slice, series->late);
+}
+
+static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct slice *slice = context;
+    struct head *head = slice->store->head;
+    slice->txn = txn;
+    slice->code = MDB_SUCCESS;
+    slice->row_count = 0;
+    buf_clear(&slice->tails);
+    buf_put_varint(&slice->tails, commit);
+    for (size_t i = 0; i < slice->count && slice->code == MDB_SUCCESS; i++) {
+        uint32_t shard = head_shard_of(slice->series[i]->id);
+        head_lock_shard(head, shard);
+        if (head_seal(head, slice->series[i], slice->seal_until_ms) != 0)
+            slice->code = ENOMEM;
+        save_series(slice, i);
+        head_unlock_shard(head, shard);
+    }
+    slice->sequence = head->sequence;
+    for (size_t i = 0; i < slice->row_count; i++)
+        put_row(slice, &slice->rows[i]);
+    if (!buf_ok(&slice->tails))
+        slice->code = ENOMEM;
+    if (slice->code == MDB_SUCCESS && slice->count > 0) {
+        uint8_t key[12];
+        key_put_u64(key, slice->pass);
+        key_put_u32(key + 8, slice->series[0]->id);
+        slice->code = sealed_put(txn, slice->store->live.tables[LIVE_TAILS],
+                                 (struct bytes){key, sizeof key}, buf_bytes(&slice->tails), 0);
+    }
+    return slice->code;
+}
+
+/* The slice is durable: what it wrote needs not be written again. */
+static void slice_is_durable(void *context, int error)
+{
+    struct slice *slice = context;
+    struct head *head = slice->store->head;
+    if (error != 0)
+        return;
+    for (size_t i = 0; i < slice->count; i++) {
+        struct series *series = slice->series[i];
+        uint32_t shard = head_shard_of(series->id);
+        head_lock_shard(head, shard);
+        for (struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
+            if (at->sequence <= slice->sequence)
+                at->saved = true;
+        series->in_tail_pass = slice->has_tail[i];
+        head_unlock_shard(head, shard);
+    }
+    store_step(slice->store, "checkpoint.slice");
+}
+
+/* -- the pass ---------------------------------------------------------------------------- */
+
+struct pass {
+    struct store *store;
+    uint64_t number, commit, sequence, through;
+    size_t limit;
+    bool more;
+};
+
+/* A pass that a crash cut short has left rows; the next one gets a number above them. */
+static int begin_pass(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct pass *pass = context;
+    MDB_cursor *cursor;
+    MDB_val key;
+    MDB_val value;
+    int code = mdb_cursor_open(txn, pass->store->live.tables[LIVE_TAILS], &cursor);
+    if (code != MDB_SUCCESS)
+        return code;
+    code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+    if (code == MDB_SUCCESS && key.mv_size >= 8 && key_get_u64(key.mv_data) >= pass->number)
+        pass->number = key_get_u64(key.mv_data) + 1;
+    mdb_cursor_close(cursor);
+    pass->commit = commit;
+    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
+}
+
+static int delete_before(MDB_txn *txn, MDB_dbi dbi, uint64_t first_kept)
+{
+    MDB_cursor *cursor;
+    MDB_val key;
+    MDB_val value;
+    int code = mdb_cursor_open(txn, dbi, &cursor);
+    if (code != MDB_SUCCESS)
+        return code;
+    while ((code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)) == MDB_SUCCESS &&
+           key.mv_size >= 8 && key_get_u64(key.mv_data) < first_kept) {
+        code = mdb_cursor_del(cursor, 0);
+        if (code != MDB_SUCCESS)
+            break;
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
+}
+
+static int end_pass(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct pass *pass = context;
+    struct live *live = &pass->store->live;
+    (void)commit;
+    pass->sequence = pass->store->head->sequence;
+    int code = live_meta_put(live, txn, "tail_pass", pass->number);
+    if (code == MDB_SUCCESS)
+        code = live_meta_put(live, txn, "wal_through", pass->commit);
+    if (code == MDB_SUCCESS)
+        code = delete_before(txn, live->tables[LIVE_TAILS], pass->number);
+    return code;
+}
+
+static int trim_wal(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct pass *pass = context;
+    (void)commit;
+    return wal_delete(&pass->store->live, txn, pass->commit, WAL_SLICE_PARTS, &pass->more);
+}
+
+static int run_slices(struct slice *slice)
+{
+    struct head *head = slice->store->head;
+    uint64_t next = 1;
+    int error = 0;
+    while (next != 0 && error == 0) {
+        slice->count = head_collect(head, &next, SLICE_SERIES, slice->series);
+        struct writer_task task = {run_slice, slice_is_durable, slice, NULL, 0, false};
+        if (slice->count > 0)
+            error = writer_run(slice->store->writer, &task);
+        for (size_t i = 0; i < slice->count; i++)
+            head_release(slice->series[i]);
+    }
+    return error;
+}
+
+static int run(struct store *store, int (*what)(void *, MDB_txn *, uint64_t), void *context)
+{
+    struct writer_task task = {what, NULL, context, NULL, 0, false};
+    return writer_run(store->writer, &task);
+}
+
+int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_sequence)
+{
+    struct pass pass = {.store = store, .more = true};
+    uint64_t last_pass = 0;
+    struct slice *slice = calloc(1, sizeof *slice);
+    if (slice == NULL)
+        return ERR_NOMEM;
+    slice->store = store;
+    slice->seal_until_ms = seal_until_ms;
+    int error = live_meta_get(&store->live, "tail_pass", &last_pass);
+    pass.number = last_pass + 1;
+    if (error == 0)
+        error = run(store, begin_pass, &pass);
+    slice->pass = pass.number;
+    if (error == 0)
+        error = checkpoint_logs(store, true);
+    store_step(store, "checkpoint.begun");
+    if (error == 0)
+        error = run_slices(slice);
+    store_step(store, "checkpoint.slices");
+    if (error == 0)
+        error = run(store, end_pass, &pass);
+    store_step(store, "checkpoint.ended");
+    while (error == 0 && pass.more)
+        error = run(store, trim_wal, &pass);
+    store_step(store, "checkpoint.trimmed");
+    for (size_t i = 0; i < SLICE_SPANS; i++)
+        buf_done(&slice->rows[i].payload);
+    buf_done(&slice->tails);
+    buf_done(&slice->chunk);
+    free(slice);
+    if (error != 0)
+        return error;
+    atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
+    if (ret_sequence != NULL)
+        *ret_sequence = pass.sequence;
+    return 0;
+}
+
+/* -- log lines --------------------------------------------------------------------------- */
+
+struct log_cut {
+    struct store *store;
+    MDB_txn *txn;
+    uint64_t commit;
+    bool all, cut;
+    struct buf block;
+    int code;
+};
+
+static int save_block(void *context, uint64_t stream_id, const struct log_chunk *chunk)
+{
+    struct log_cut *cut = context;
+    uint8_t key[32];
+    key_put_u64(key, stream_id);
+    key_put_u64(key + 8, chunk->file_id);
+    key_put_u64(key + 16, chunk->lines[0].offset);
+    key_put_u64(key + 24, cut->commit);
+    buf_clear(&cut->block);
+    cut->code = ENOMEM;
+    if (log_block_encode(chunk, &cut->block) == 0 && buf_ok(&cut->block))
+        cut->code = sealed_put(cut->txn, cut->store->live.tables[LIVE_LOGS],
+                               (struct bytes){key, sizeof key}, buf_bytes(&cut->block), 0);
+    return cut->code == MDB_SUCCESS ? 0 : ERR_IO;
+}
+
+static int run_log_cut(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct log_cut *cut = context;
+    cut->txn = txn;
+    cut->commit = commit;
+    cut->code = MDB_SUCCESS;
+    cut->cut = true;
+    int error = log_head_cut(cut->store->logs, cut->all ? LOG_CUT_ALL : LOG_CUT_DUE, save_block,
+                             cut);
+    if (error != 0 && cut->code == MDB_SUCCESS)
+        cut->code = ENOMEM;
+    return cut->code;
+}
+
+static void log_cut_is_durable(void *context, int error)
+{
+    struct log_cut *cut = context;
+    if (!cut->cut)
+        return; /* another task failed before this one ran */
+    if (error == 0)
+        log_head_retire(cut->store->logs);
+    else
+        log_head_uncut(cut->store->logs);
+}
+
+int checkpoint_logs(struct store *store, bool all)
+{
+    struct log_cut cut = {.store = store, .all = all};
+    if (log_head_line_count(store->logs) == 0)
+        return 0;
+    struct writer_task task = {run_log_cut, log_cut_is_durable, &cut, NULL, 0, false};
+    int error = writer_run(store->writer, &task);
+    buf_done(&cut.block);
+    return error;
+}
+
+/* -- what history has -------------------------------------------------------------------- */
+
+struct forgetting {
+    struct live *live;
+    int64_t start_ms;
+    uint64_t through;
+    bool more;
+};
+
+static void through_key(uint8_t key[THROUGH_KEY], int64_t start_ms)
+{
+    key[0] = 'T';
+    key_put_i64(key + 1, start_ms);
+}
+
+int checkpoint_put_through(struct live *live, MDB_txn *txn, int64_t start_ms, uint64_t through)
+{
+    uint8_t key[THROUGH_KEY];
+    uint8_t value[8];
+    through_key(key, start_ms);
+    key_put_u64(value, through);
+    MDB_val k = {sizeof key, key};
+    MDB_val v = {sizeof value, value};
+    return mdb_put(txn, live->tables[LIVE_SPANS], &k, &v, 0);
+}
+
+static int forget_rows(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct forgetting *forgetting = context;
+    MDB_cursor *cursor;
+    size_t left = ROW_SLICE;
+    uint8_t start[16] = {0};
+    (void)commit;
+    forgetting->more = false;
+    int code = mdb_cursor_open(txn, forgetting->live->tables[LIVE_CHECKPOINT], &cursor);
+    if (code != MDB_SUCCESS)
+        return code;
+    key_put_i64(start, forgetting->start_ms);
+    for (;;) {
+        MDB_val key = {sizeof start, start};
+        MDB_val value;
+        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code != MDB_SUCCESS || key.mv_size != sizeof start ||
+            memcmp(key.mv_data, start, 8) != 0 ||
+            key_get_u64((const uint8_t *)key.mv_data + 8) > forgetting->through)
+            break;
+        if (left-- == 0) {
+            forgetting->more = true;
+            break;
+        }
+        code = mdb_cursor_del(cursor, 0);
+        if (code != MDB_SUCCESS)
+            break;
+    }
+    mdb_cursor_close(cursor);
+    if (code == MDB_NOTFOUND)
+        code = MDB_SUCCESS;
+    if (code == MDB_SUCCESS && !forgetting->more) {
+        uint8_t key[THROUGH_KEY];
+        through_key(key, forgetting->start_ms);
+        MDB_val k = {sizeof key, key};
+        code = mdb_del(txn, forgetting->live->tables[LIVE_SPANS], &k, NULL);
+        if (code == MDB_NOTFOUND)
+            code = MDB_SUCCESS;
+    }
+    return code;
+}
+
+int checkpoint_forget_span(struct store *store, int64_t start_ms, uint64_t through)
+{
+    struct forgetting forgetting = {&store->live, start_ms, through, true};
+    int error = 0;
+    while (error == 0 && forgetting.more) {
+        error = run(store, forget_rows, &forgetting);
+        store_step(store, "flush.forgetting");
+    }
+    return error;
+}

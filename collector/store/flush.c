@@ -1,0 +1,255 @@
+/*
+ * flush.c - writing spans from the head.
+ */
+#include "collector/store/flush.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/checkpoint.h"
+#include "collector/store/pieces.h"
+#include "collector/store/span_set.h"
+#include "collector/store/writer.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+#define COLLECT_SERIES 1024
+#define PIECES_ARENA   ((size_t)256 << 20)
+
+/* One span on its way. */
+struct flush {
+    struct store *store;
+    int64_t start_ms, end_ms;
+    uint64_t through;
+    struct series **series; /* those with chunks in the span; referenced */
+    size_t count, capacity;
+    struct span_info info;
+};
+
+/* -- which spans, which series ----------------------------------------------------------- */
+
+static bool belongs(const struct sealed *sealed, int64_t start_ms, int64_t end_ms,
+                    uint64_t through)
+{
+    return sealed->sequence <= through && sealed->first_ms >= start_ms &&
+           sealed->first_ms < end_ms;
+}
+
+/* Calls `each` for every series, under its shard lock for reading. */
+static int each_series(struct store *store,
+                       int (*each)(void *context, struct series *series), void *context)
+{
+    struct head *head = store->head;
+    struct series *series[COLLECT_SERIES];
+    uint64_t next = 1;
+    int error = 0;
+    while (next != 0 && error == 0) {
+        size_t count = head_collect(head, &next, COLLECT_SERIES, series);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t shard = head_shard_of(series[i]->id);
+            must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
+            if (error == 0)
+                error = each(context, series[i]);
+            must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
+            head_release(series[i]);
+        }
+    }
+    return error;
+}
+
+struct earliest {
+    int64_t span_ms, start_ms, until_ms;
+    uint64_t through;
+};
+
+static int look_for_earliest(void *context, struct series *series)
+{
+    struct earliest *earliest = context;
+    for (const struct sealed *at = series->chunks; at != NULL; at = at->next) {
+        int64_t start_ms = span_start_of(earliest->span_ms, at->first_ms);
+        if (at->sequence <= earliest->through && start_ms < earliest->start_ms &&
+            start_ms + earliest->span_ms <= earliest->until_ms)
+            earliest->start_ms = start_ms;
+    }
+    return 0;
+}
+
+static int take_if_in_span(void *context, struct series *series)
+{
+    struct flush *flush = context;
+    const struct sealed *at = series->chunks;
+    while (at != NULL && !belongs(at, flush->start_ms, flush->end_ms, flush->through))
+        at = at->next;
+    if (at == NULL)
+        return 0;
+    if (flush->count == flush->capacity) {
+        size_t capacity = flush->capacity == 0 ? 1024 : flush->capacity * 2;
+        struct series **grown = realloc(flush->series, capacity * sizeof(struct series *));
+        if (grown == NULL)
+            return ERR_NOMEM;
+        flush->series = grown;
+        flush->capacity = capacity;
+    }
+    atomic_fetch_add_explicit(&series->references, 1, memory_order_relaxed);
+    flush->series[flush->count++] = series;
+    return 0;
+}
+
+static int by_labels(const void *a, const void *b)
+{
+    const struct series *const *x = a;
+    const struct series *const *y = b;
+    return labels_compare((*x)->labels, (*y)->labels);
+}
+
+/* -- writing ----------------------------------------------------------------------------- */
+
+/* The chunks of a series in the span.  They stay in place until the flush removes them, but
+ * new ones are linked in front meanwhile: the list is walked under the lock. */
+static int copy_pieces(struct flush *flush, const struct series *series, struct arena *arena,
+                       struct piece **ret_pieces, size_t *ret_count)
+{
+    struct head *head = flush->store->head;
+    uint32_t shard = head_shard_of(series->id);
+    size_t count = 0;
+    size_t found = 0;
+    must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
+    for (const struct sealed *at = series->chunks; at != NULL; at = at->next)
+        count++;
+    struct piece *pieces = arena_alloc(arena, count, sizeof *pieces);
+    for (const struct sealed *at = series->chunks; at != NULL && pieces != NULL;
+         at = at->next) {
+        if (!belongs(at, flush->start_ms, flush->end_ms, flush->through))
+            continue;
+        pieces[found++] = (struct piece){
+            .first_ms = at->first_ms,
+            .last_ms = at->first_ms + at->length_ms,
+            .rank = at->late ? RANK_LATE(at->sequence) : RANK_SEALED(at->sequence),
+            .count = at->count,
+            .chunk = {at->data, at->bytes}, /* only this thread takes chunks away */
+        };
+    }
+    must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
+    if (pieces == NULL)
+        return ERR_NOMEM;
+    *ret_pieces = pieces;
+    *ret_count = found;
+    return 0;
+}
+
+static int write_series(struct flush *flush, struct span_writer *writer)
+{
+    struct pieces_scratch scratch;
+    struct arena arena;
+    int error = 0;
+    pieces_scratch_init(&scratch);
+    arena_init(&arena, PIECES_ARENA);
+    for (size_t i = 0; i < flush->count && error == 0; i++) {
+        struct piece *pieces;
+        size_t piece_count = 0;
+        const int64_t *times;
+        const double *values;
+        size_t count = 0;
+        if (i % COLLECT_SERIES == 0)
+            arena_reset(&arena);
+        error = copy_pieces(flush, flush->series[i], &arena, &pieces, &piece_count);
+        if (error == 0)
+            error = pieces_merge(pieces, piece_count, INT64_MIN, INT64_MAX - 1, &scratch,
+                                 &times, &values, &count);
+        if (error == 0 && count > 0)
+            error = span_writer_add_series(writer, flush->series[i]->labels, times, values,
+                                           count);
+    }
+    pieces_scratch_done(&scratch);
+    arena_reset(&arena);
+    return error;
+}
+
+static int register_span(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct flush *flush = context;
+    (void)commit;
+    int code = span_row_put(&flush->store->live, txn, &flush->info);
+    if (code == MDB_SUCCESS)
+        code = checkpoint_put_through(&flush->store->live, txn, flush->start_ms,
+                                      flush->through);
+    return code;
+}
+
+static int write_span(struct flush *flush)
+{
+    struct store *store = flush->store;
+    struct diagnosis why = {""};
+    struct span_writer *writer;
+    uint64_t generation = span_set_next_generation(store->spans);
+    int error = span_writer_open(span_set_directory(store->spans), SPAN_SAMPLES,
+                                 flush->start_ms, flush->end_ms, generation, &writer, &why);
+    if (error != 0)
+        return error;
+    error = write_series(flush, writer);
+    store_step(store, "flush.written");
+    if (error != 0) {
+        span_writer_abandon(writer);
+        return error;
+    }
+    error = span_writer_finish(writer, &flush->info, &why);
+    store_step(store, "flush.finished");
+    if (error != 0)
+        return error;
+    struct writer_task task = {register_span, NULL, flush, NULL, 0, false};
+    error = writer_run(store->writer, &task);
+    store_step(store, "flush.registered");
+    return error;
+}
+
+static void remove_from_head(struct flush *flush)
+{
+    struct head *head = flush->store->head;
+    for (size_t i = 0; i < flush->count; i++) {
+        uint32_t shard = head_shard_of(flush->series[i]->id);
+        head_lock_shard(head, shard);
+        head_remove_chunks(head, flush->series[i], flush->start_ms, flush->end_ms,
+                           flush->through);
+        head_unlock_shard(head, shard);
+    }
+}
+
+static int flush_span(struct store *store, int64_t start_ms, uint64_t through)
+{
+    struct flush flush = {.store = store,
+                          .start_ms = start_ms,
+                          .end_ms = start_ms + store->head->span_ms,
+                          .through = through};
+    int error = each_series(store, take_if_in_span, &flush);
+    if (flush.count > 1)
+        qsort(flush.series, flush.count, sizeof(struct series *), by_labels);
+    if (error == 0)
+        error = write_span(&flush);
+    if (error == 0)
+        error = span_set_change(store->spans, &flush.info, NULL, 0);
+    if (error == 0) {
+        remove_from_head(&flush);
+        store_step(store, "flush.removed");
+        error = checkpoint_forget_span(store, start_ms, through);
+        atomic_fetch_add_explicit(&store->flushes, 1, memory_order_relaxed);
+    }
+    for (size_t i = 0; i < flush.count; i++)
+        head_release(flush.series[i]);
+    free(flush.series);
+    return error;
+}
+
+int flush_samples(struct store *store, int64_t until_ms)
+{
+    uint64_t through = 0;
+    int error = checkpoint_pass(store, until_ms, &through);
+    while (error == 0) {
+        struct earliest earliest = {store->head->span_ms, INT64_MAX, until_ms, through};
+        error = each_series(store, look_for_earliest, &earliest);
+        if (error != 0 || earliest.start_ms == INT64_MAX)
+            break;
+        error = flush_span(store, earliest.start_ms, through);
+    }
+    return error;
+}

@@ -1,0 +1,264 @@
+/*
+ * keeper.c - when to do which piece of housekeeping.
+ */
+#include "collector/store/keeper.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "collector/store/checkpoint.h"
+#include "collector/store/flush.h"
+#include "collector/store/merge.h"
+#include "collector/store/span_set.h"
+#include "collector/store/writer.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+#define CHECKPOINT_WAL_BYTES ((uint64_t)48 << 20)
+#define CHECKPOINT_EVERY_NS  ((mono_ns)300 * MS_PER_SEC * NS_PER_MS)
+#define MINUTE_NS            ((mono_ns)60 * MS_PER_SEC * NS_PER_MS)
+#define GRACE_MS_MAX         ((int64_t)10 * 60 * MS_PER_SEC)
+#define GENERATIONS_KEPT     4
+#define SWEEP_IDS            4096
+
+struct keeper {
+    /* fixed */
+    struct store *store;
+    pthread_t thread;
+
+    /* under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t wake, served;
+    bool stopping;
+    uint64_t asked, answered; /* settle requests */
+    int settle_error;
+
+    /* the thread's own */
+    mono_ns next_checkpoint, next_minute;
+    uint64_t checkpointed_wal_bytes, checkpointed_commit;
+    int64_t flushed_until_ms;
+};
+
+static void report(const char *what, int error)
+{
+    if (error != 0)
+        log_warn("store", "%s failed, will be tried again: %s", what, error_text(error));
+}
+
+/* -- pieces of work ---------------------------------------------------------------------- */
+
+static void note_checkpoint(struct keeper *keeper, mono_ns now)
+{
+    struct store *store = keeper->store;
+    keeper->next_checkpoint = now + CHECKPOINT_EVERY_NS;
+    keeper->checkpointed_wal_bytes = atomic_load(&store->wal_bytes);
+    keeper->checkpointed_commit = writer_last_commit(store->writer);
+}
+
+static void checkpoint_if_due(struct keeper *keeper, mono_ns now)
+{
+    struct store *store = keeper->store;
+    uint64_t wal = atomic_load(&store->wal_bytes) - keeper->checkpointed_wal_bytes;
+    if (now < keeper->next_checkpoint && wal < CHECKPOINT_WAL_BYTES)
+        return;
+    if (writer_last_commit(store->writer) == keeper->checkpointed_commit) {
+        keeper->next_checkpoint = now + CHECKPOINT_EVERY_NS;
+        return;
+    }
+    note_checkpoint(keeper, now);
+    report("the checkpoint", checkpoint_pass(store, INT64_MIN, NULL));
+}
+
+static int64_t grace_ms(const struct store *store)
+{
+    int64_t eighth = store->head->span_ms / 8;
+    return eighth < GRACE_MS_MAX ? eighth : GRACE_MS_MAX;
+}
+
+static void punch(void *context, int error)
+{
+    struct store *store = context;
+    if (error == 0)
+        live_punch_free_pages(&store->live);
+}
+
+static int nothing(void *context, MDB_txn *txn, uint64_t commit)
+{
+    (void)context;
+    (void)txn;
+    (void)commit;
+    return MDB_SUCCESS;
+}
+
+/* On the writer thread, because no write transaction may be open meanwhile. */
+static int give_pages_back(struct store *store)
+{
+    struct writer_task task = {nothing, punch, store, NULL, 0, false};
+    return writer_run(store->writer, &task);
+}
+
+static void sweep(struct store *store)
+{
+    uint64_t resume = 1;
+    int64_t before_ms = clock_unix_ms(store->clock) - store->head->span_ms;
+    do
+        (void)head_sweep(store->head, before_ms, SWEEP_IDS, &resume);
+    while (resume != 0);
+}
+
+static int tidy(struct store *store, size_t least)
+{
+    int error = merge_due(store, least);
+    if (error == 0)
+        error = merge_expire(store);
+    sweep(store);
+    int punched = give_pages_back(store);
+    full_look_soon(&store->full);
+    return error != 0 ? error : punched;
+}
+
+static void flush_if_due(struct keeper *keeper, mono_ns now)
+{
+    struct store *store = keeper->store;
+    int64_t until_ms = span_start_of(store->head->span_ms,
+                                     clock_unix_ms(store->clock) - grace_ms(store));
+    if (until_ms <= keeper->flushed_until_ms)
+        return;
+    note_checkpoint(keeper, now);
+    int error = flush_samples(store, until_ms);
+    if (error == 0)
+        error = flush_logs(store);
+    report("the flush to history", error);
+    if (error != 0)
+        return;
+    keeper->flushed_until_ms = until_ms;
+    report("merging history", tidy(store, GENERATIONS_KEPT));
+}
+
+static void each_minute(struct keeper *keeper, mono_ns now)
+{
+    int dead = 0;
+    if (now < keeper->next_minute)
+        return;
+    keeper->next_minute = now + MINUTE_NS;
+    (void)mdb_reader_check(keeper->store->live.env, &dead);
+    span_set_close_idle(keeper->store->spans);
+    /* A full store frees itself by expiry. */
+    if (full_is(&keeper->store->full))
+        report("expiry", merge_expire(keeper->store));
+}
+
+static int settle(struct keeper *keeper)
+{
+    struct store *store = keeper->store;
+    note_checkpoint(keeper, clock_mono(&clock_system));
+    int error = flush_samples(store, INT64_MAX);
+    if (error == 0)
+        error = flush_logs(store);
+    if (error == 0)
+        error = tidy(store, 2);
+    /* Two empty commits more, and even the pages of the last ones can be given back. */
+    for (int i = 0; i < 3 && error == 0; i++)
+        error = give_pages_back(store);
+    return error;
+}
+
+/* -- the thread -------------------------------------------------------------------------- */
+
+static void wait_a_second(struct keeper *keeper)
+{
+    struct timespec until;
+    must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+    until.tv_sec += 1;
+    while (!keeper->stopping && keeper->asked == keeper->answered)
+        if (pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until) != 0)
+            break;
+}
+
+static void *keeper_main(void *context)
+{
+    struct keeper *keeper = context;
+    must(pthread_mutex_lock(&keeper->lock) == 0);
+    while (!keeper->stopping) {
+        uint64_t asked = keeper->asked;
+        bool requested = asked != keeper->answered;
+        must(pthread_mutex_unlock(&keeper->lock) == 0);
+
+        int error = 0;
+        mono_ns now = clock_mono(&clock_system);
+        if (requested) {
+            error = settle(keeper);
+        } else {
+            if (log_head_is_due(keeper->store->logs))
+                report("packing log lines", checkpoint_logs(keeper->store, false));
+            flush_if_due(keeper, now);
+            checkpoint_if_due(keeper, now);
+            each_minute(keeper, now);
+        }
+
+        must(pthread_mutex_lock(&keeper->lock) == 0);
+        if (requested) {
+            keeper->answered = asked;
+            keeper->settle_error = error;
+            must(pthread_cond_broadcast(&keeper->served) == 0);
+        }
+        wait_a_second(keeper);
+    }
+    keeper->answered = keeper->asked;
+    must(pthread_cond_broadcast(&keeper->served) == 0);
+    must(pthread_mutex_unlock(&keeper->lock) == 0);
+    return NULL;
+}
+
+int keeper_start(struct store *store, struct keeper **ret_keeper)
+{
+    struct keeper *keeper = calloc(1, sizeof *keeper);
+    pthread_condattr_t monotonic;
+    if (keeper == NULL)
+        return ERR_NOMEM;
+    keeper->store = store;
+    /* What was in the head before the restart is flushed if its time has come. */
+    keeper->flushed_until_ms = INT64_MIN;
+    keeper->next_checkpoint = clock_mono(&clock_system) + CHECKPOINT_EVERY_NS;
+    keeper->next_minute = clock_mono(&clock_system) + MINUTE_NS;
+    must(pthread_condattr_init(&monotonic) == 0);
+    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+    must(pthread_mutex_init(&keeper->lock, NULL) == 0);
+    must(pthread_cond_init(&keeper->wake, &monotonic) == 0);
+    must(pthread_cond_init(&keeper->served, NULL) == 0);
+    (void)pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&keeper->thread, NULL, keeper_main, keeper) != 0) {
+        free(keeper);
+        return ERR_NOMEM;
+    }
+    *ret_keeper = keeper;
+    return 0;
+}
+
+void keeper_stop(struct keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    must(pthread_mutex_lock(&keeper->lock) == 0);
+    keeper->stopping = true;
+    must(pthread_cond_broadcast(&keeper->wake) == 0);
+    must(pthread_mutex_unlock(&keeper->lock) == 0);
+    must(pthread_join(keeper->thread, NULL) == 0);
+    (void)pthread_cond_destroy(&keeper->wake);
+    (void)pthread_cond_destroy(&keeper->served);
+    (void)pthread_mutex_destroy(&keeper->lock);
+    free(keeper);
+}
+
+int keeper_settle(struct keeper *keeper)
+{
+    must(pthread_mutex_lock(&keeper->lock) == 0);
+    uint64_t ticket = ++keeper->asked;
+    must(pthread_cond_broadcast(&keeper->wake) == 0);
+    while (keeper->answered < ticket)
+        must(pthread_cond_wait(&keeper->served, &keeper->lock) == 0);
+    int error = keeper->settle_error;
+    must(pthread_mutex_unlock(&keeper->lock) == 0);
+    return error;
+}

@@ -1,0 +1,385 @@
+/*
+ * merge.c - merging history files, series by series in the order of their labels.
+ *
+ * Damage in an input ends the merge: the inputs stay as they are, so that what can still be read
+ * of them is, and nothing is lost by tidying up.
+ */
+#include "collector/store/merge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/codec/codec.h"
+#include "collector/store/log_join.h"
+#include "collector/store/pieces.h"
+#include "collector/store/span_set.h"
+#include "collector/store/writer.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+#define SPANS_A_DAY       12
+#define INPUTS_MAX        64
+#define SERIES_ARENA      ((size_t)1 << 20)
+#define PIECES_ARENA      ((size_t)1 << 30)
+
+struct input {
+    struct span_reader *reader;
+    struct arena arena; /* the labels at hand */
+    const struct labels *labels; /* NULL: at its end */
+    uint32_t next, count;
+    uint64_t generation;
+};
+
+struct merge {
+    struct store *store;
+    struct span *spans[INPUTS_MAX]; /* ascending generation */
+    size_t count;
+    enum span_kind kind;
+    int64_t start_ms, end_ms;
+    struct input inputs[INPUTS_MAX];
+    struct arena arena; /* pieces of the series at hand */
+    struct piece *pieces;
+    size_t piece_count, piece_capacity;
+    uint64_t generation; /* of the input whose chunks are being taken */
+    struct pieces_scratch scratch;
+    struct span_info info;
+};
+
+/* -- samples ----------------------------------------------------------------------------- */
+
+static int advance(struct input *input)
+{
+    arena_reset(&input->arena);
+    input->labels = NULL;
+    if (input->next >= input->count)
+        return 0;
+    return span_reader_labels(input->reader, input->next, &input->arena, &input->labels);
+}
+
+static int take_chunk(void *context, struct bytes chunk)
+{
+    struct merge *merge = context;
+    struct piece piece = {.rank = RANK_HISTORY(merge->generation)};
+    if (chunk_describe(chunk, &piece.count, &piece.first_ms, &piece.last_ms) != 0)
+        return ERR_CORRUPT;
+    if (merge->piece_count == merge->piece_capacity) {
+        size_t capacity = merge->piece_capacity == 0 ? 64 : merge->piece_capacity * 2;
+        struct piece *pieces = realloc(merge->pieces, capacity * sizeof *pieces);
+        if (pieces == NULL)
+            return ERR_NOMEM;
+        merge->pieces = pieces;
+        merge->piece_capacity = capacity;
+    }
+    /* The entry lives in the reader's buffer until this series is written, no longer. */
+    piece.chunk = chunk;
+    merge->pieces[merge->piece_count++] = piece;
+    return 0;
+}
+
+/* Takes the next series in label order from all inputs that have it; false at the end. */
+static int next_series(struct merge *merge, const struct labels **ret_labels)
+{
+    const struct labels *least = NULL;
+    merge->piece_count = 0;
+    for (size_t i = 0; i < merge->count; i++)
+        if (merge->inputs[i].labels != NULL &&
+            (least == NULL || labels_compare(merge->inputs[i].labels, least) < 0))
+            least = merge->inputs[i].labels;
+    *ret_labels = least;
+    int error = 0;
+    for (size_t i = 0; i < merge->count && least != NULL && error == 0; i++) {
+        struct input *input = &merge->inputs[i];
+        struct bytes entry;
+        if (input->labels == NULL || !labels_equal(input->labels, least))
+            continue;
+        merge->generation = input->generation;
+        error = span_reader_entry(input->reader, input->next, &entry);
+        if (error == 0)
+            error = span_entry_chunks(entry, take_chunk, merge);
+    }
+    return error == ERR_MALFORMED ? ERR_CORRUPT : error;
+}
+
+static int pass_series(struct merge *merge, const struct labels *labels)
+{
+    bool passed[INPUTS_MAX] = {false};
+    for (size_t i = 0; i < merge->count; i++)
+        passed[i] =
+            merge->inputs[i].labels != NULL && labels_equal(merge->inputs[i].labels, labels);
+    for (size_t i = 0; i < merge->count; i++) {
+        if (!passed[i])
+            continue;
+        merge->inputs[i].next++;
+        int error = advance(&merge->inputs[i]);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int write_samples(struct merge *merge, struct span_writer *writer)
+{
+    int error = 0;
+    for (size_t i = 0; i < merge->count && error == 0; i++)
+        error = advance(&merge->inputs[i]);
+    while (error == 0) {
+        const struct labels *labels;
+        const int64_t *times;
+        const double *values;
+        size_t count = 0;
+        error = next_series(merge, &labels);
+        if (error != 0 || labels == NULL)
+            break;
+        error = pieces_merge(merge->pieces, merge->piece_count, INT64_MIN, INT64_MAX - 1,
+                             &merge->scratch, &times, &values, &count);
+        if (error == 0 && count > 0)
+            error = span_writer_add_series(writer, labels, times, values, count);
+        if (error == 0)
+            error = pass_series(merge, labels);
+    }
+    return error;
+}
+
+/* -- logs -------------------------------------------------------------------------------- */
+
+static int take_block(void *context, struct log_key key, struct bytes block)
+{
+    return log_join_add(context, key, block);
+}
+
+static int write_logs(struct merge *merge, struct span_writer *writer)
+{
+    struct log_join *join;
+    int error = log_join_new(writer, &join);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < merge->count && error == 0; i++)
+        error = span_reader_logs_in_order(merge->inputs[i].reader, take_block, join);
+    if (error == 0)
+        error = log_join_flush(join);
+    log_join_free(join);
+    return error;
+}
+
+/* -- one merge --------------------------------------------------------------------------- */
+
+static int open_inputs(struct merge *merge)
+{
+    int error = 0;
+    for (size_t i = 0; i < merge->count && error == 0; i++) {
+        struct input *input = &merge->inputs[i];
+        arena_init(&input->arena, SERIES_ARENA);
+        input->count = (uint32_t)span_info_of(merge->spans[i])->manifest.series;
+        input->generation = span_info_of(merge->spans[i])->manifest.generation;
+        error = span_reader_open(merge->spans[i], &input->reader);
+    }
+    return error;
+}
+
+static void close_inputs(struct merge *merge)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        span_reader_close(merge->inputs[i].reader);
+        arena_reset(&merge->inputs[i].arena);
+    }
+}
+
+static int replace_rows(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct merge *merge = context;
+    struct live *live = &merge->store->live;
+    (void)commit;
+    int code = span_row_put(live, txn, &merge->info);
+    for (size_t i = 0; i < merge->count && code == MDB_SUCCESS; i++)
+        code = span_row_delete(live, txn, span_info_of(merge->spans[i]));
+    return code;
+}
+
+static int write_merged(struct merge *merge)
+{
+    struct store *store = merge->store;
+    struct diagnosis why = {""};
+    struct span_writer *writer;
+    int error = span_writer_open(span_set_directory(store->spans), merge->kind, merge->start_ms,
+                                 merge->end_ms, span_set_next_generation(store->spans),
+                                 &writer, &why);
+    if (error != 0)
+        return error;
+    error = merge->kind == SPAN_SAMPLES ? write_samples(merge, writer)
+                                        : write_logs(merge, writer);
+    store_step(store, "merge.written");
+    if (error != 0) {
+        span_writer_abandon(writer);
+        return error;
+    }
+    error = span_writer_finish(writer, &merge->info, &why);
+    store_step(store, "merge.finished");
+    return error;
+}
+
+static int run_merge(struct merge *merge)
+{
+    struct store *store = merge->store;
+    pieces_scratch_init(&merge->scratch);
+    int error = open_inputs(merge);
+    if (error == 0)
+        error = write_merged(merge);
+    close_inputs(merge);
+    pieces_scratch_done(&merge->scratch);
+    free(merge->pieces);
+    merge->pieces = NULL;
+    if (error != 0)
+        return error;
+    struct writer_task task = {replace_rows, NULL, merge, NULL, 0, false};
+    error = writer_run(store->writer, &task);
+    store_step(store, "merge.registered");
+    if (error == 0)
+        error = span_set_change(store->spans, &merge->info, merge->spans, merge->count);
+    store_step(store, "merge.replaced");
+    return error;
+}
+
+/* -- what is due ------------------------------------------------------------------------- */
+
+static int64_t floor_to(int64_t ms, int64_t unit)
+{
+    return span_start_of(unit, ms);
+}
+
+/* The bucket a file belongs to: its day once that has passed, else its span. */
+static void bucket_of(const struct store *store, const struct span_manifest *manifest,
+                      int64_t now_ms, int64_t *start_ms, int64_t *end_ms)
+{
+    int64_t span_ms = store->head->span_ms;
+    int64_t day_ms = span_ms * SPANS_A_DAY;
+    int64_t day = floor_to(manifest->start_ms, day_ms);
+    if (manifest->end_ms <= day + day_ms && day + day_ms + span_ms <= now_ms) {
+        *start_ms = day;
+        *end_ms = day + day_ms;
+    } else {
+        *start_ms = manifest->start_ms;
+        *end_ms = manifest->end_ms;
+    }
+}
+
+/* Fills the merge with the files of the bucket of `spans[first]`. */
+static void fill_bucket(struct merge *merge, struct span *const *spans, size_t count,
+                        size_t first, int64_t now_ms)
+{
+    const struct span_manifest *wanted = &span_info_of(spans[first])->manifest;
+    bucket_of(merge->store, wanted, now_ms, &merge->start_ms, &merge->end_ms);
+    merge->count = 0;
+    for (size_t i = 0; i < count && merge->count < INPUTS_MAX; i++) {
+        const struct span_manifest *manifest = &span_info_of(spans[i])->manifest;
+        int64_t start_ms;
+        int64_t end_ms;
+        bucket_of(merge->store, manifest, now_ms, &start_ms, &end_ms);
+        if (start_ms == merge->start_ms && end_ms == merge->end_ms)
+            merge->spans[merge->count++] = spans[i];
+    }
+}
+
+/* A day's first merge is due as soon as it has passed; then, as for a span, when there are
+ * `least` files. */
+static bool is_due(const struct merge *merge, size_t least)
+{
+    bool first_of_day = merge->count >= 2;
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct span_manifest *manifest = &span_info_of(merge->spans[i])->manifest;
+        if (manifest->start_ms == merge->start_ms && manifest->end_ms == merge->end_ms)
+            first_of_day = false;
+    }
+    return first_of_day || (merge->count >= 2 && merge->count >= least);
+}
+
+static int merge_kind(struct store *store, enum span_kind kind, size_t least, bool *ret_merged)
+{
+    struct span **spans;
+    size_t count;
+    int64_t now_ms = clock_unix_ms(store->clock);
+    struct merge *merge = calloc(1, sizeof *merge);
+    if (merge == NULL)
+        return ERR_NOMEM;
+    int error = span_set_acquire_kind(store->spans, kind, INT64_MIN, INT64_MAX, &spans, &count);
+    if (error != 0) {
+        free(merge);
+        return error;
+    }
+    merge->store = store;
+    merge->kind = kind;
+    for (size_t i = 0; i < count; i++) {
+        fill_bucket(merge, spans, count, i, now_ms);
+        if (merge->spans[0] != spans[i] || !is_due(merge, least))
+            continue; /* looked at already, or not due */
+        error = run_merge(merge);
+        if (error == ERR_CORRUPT) {
+            error = 0; /* named where it was met; these stay unmerged */
+            continue;
+        }
+        *ret_merged = error == 0;
+        break; /* the list has changed */
+    }
+    span_set_release(store->spans, spans, count);
+    free(merge);
+    return error;
+}
+
+int merge_due(struct store *store, size_t least)
+{
+    bool merged = true;
+    int error = 0;
+    while (merged && error == 0) {
+        merged = false;
+        error = merge_kind(store, SPAN_SAMPLES, least, &merged);
+        if (error == 0 && !merged)
+            error = merge_kind(store, SPAN_LOGS, least, &merged);
+    }
+    return error;
+}
+
+/* -- expiry ------------------------------------------------------------------------------ */
+
+struct expiry {
+    struct store *store;
+    struct span *expired;
+};
+
+static int delete_row(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct expiry *expiry = context;
+    (void)commit;
+    return span_row_delete(&expiry->store->live, txn, span_info_of(expiry->expired));
+}
+
+static int expire_kind(struct store *store, enum span_kind kind, int64_t retention_ms)
+{
+    struct span **spans;
+    size_t count;
+    if (retention_ms <= 0)
+        return 0;
+    int64_t floor_ms = clock_unix_ms(store->clock) - retention_ms;
+    int error = span_set_acquire_kind(store->spans, kind, INT64_MIN, INT64_MAX, &spans, &count);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < count && error == 0; i++) {
+        if (span_info_of(spans[i])->manifest.max_ms >= floor_ms)
+            continue;
+        struct expiry expiry = {store, spans[i]};
+        struct writer_task task = {delete_row, NULL, &expiry, NULL, 0, false};
+        error = writer_run(store->writer, &task);
+        store_step(store, "expire.unregistered");
+        if (error == 0)
+            error = span_set_change(store->spans, NULL, &spans[i], 1);
+    }
+    span_set_release(store->spans, spans, count);
+    return error;
+}
+
+int merge_expire(struct store *store)
+{
+    int error = expire_kind(store, SPAN_SAMPLES, store->options.retention_raw_ms);
+    if (error == 0)
+        error = expire_kind(store, SPAN_LOGS, store->options.retention_logs_ms);
+    return error;
+}

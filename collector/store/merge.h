@@ -1,0 +1,18 @@
+/*
+ * merge.h - several history files into one; and expiry.
+ *
+ * Two reasons to merge: a span has several generations (late samples), or the spans of a day that
+ * has passed are due to become one file, whose longer chunks and single index take less room.
+ * The merged file takes the place of its inputs in one commit.
+ *
+ * Keeper thread.
+ */
+#pragma once
+
+#include "collector/store/parts.h"
+
+/* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
+ * can be. */
+int merge_due(struct store *store, size_t least);
+/* Takes out files whose newest sample or line is older than retention. */
+int merge_expire(struct store *store);

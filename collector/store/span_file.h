@@ -1,0 +1,97 @@
+/*
+ * span_file.h - a history file: one LMDB environment in one file, written once, in key order.
+ *
+ *   name      DATA/history/START-END.GENERATION.samples.mdb  (or .logs.mdb), times in ms
+ *
+ *   table     key                              value
+ *   manifest  "manifest"                       seal | counts (struct span_manifest, varints)
+ *   stream    piece number u32 BE              seal | STREAM_PIECE_BYTES bytes of the stream
+ *   chunks    first ordinal u32 BE             extent of a group of series
+ *   series    first ordinal u32 BE             extent of a block of label sets
+ *   index     name NUL value                   seal | posting
+ *   logs      stream, file, offset (u64 BE),
+ *             block number u32 BE              extent of a log block | min ms, max ms (i64 BE)
+ *   logs_by_time  min ms i64 BE, number u32 BE max ms i64 BE | key of `logs`
+ *   rollup_5m, rollup_1h   names kept for roll-ups
+ *
+ * Series are numbered by ordinals, from 0 in the order of their labels; all tables speak of
+ * ordinals.  So a metric's series stand together, a posting of a name is one run, and what a
+ * dashboard asks for lies in a few neighbouring groups.
+ *
+ * The stream is one run of bytes cut into pieces that fill LMDB's pages exactly, and what is in
+ * it is found by extents: u64 offset | u32 size | u64 seal, big-endian; the seal is XXH3 over
+ * table letter, key and bytes.  So nothing is lost to half-filled pages, however small a group is.
+ *
+ *   group     u8 coding (0 plain, 1 zstd) | varint raw size | raw
+ *             raw: varint n | n x varint entry size | entries
+ *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in time
+ *   block     as a group, an entry being one label set (labels.h)
+ *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap; + 2: sized name and
+ *             sized value stand before it, because key was too long and is cut:
+ *             first KEY_CUT_BYTES of name NUL value | XXH3 of all of it u64 BE
+ */
+#pragma once
+
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/store/live.h"
+#include "proto/base/buf.h"
+
+enum span_kind { SPAN_SAMPLES = 's', SPAN_LOGS = 'l' };
+
+enum span_table {
+    SPAN_MANIFEST, SPAN_STREAM, SPAN_CHUNKS, SPAN_SERIES, SPAN_INDEX, SPAN_LOGS_TABLE,
+    SPAN_LOGS_BY_TIME, SPAN_TABLES
+};
+extern const char *const span_table_names[SPAN_TABLES];
+
+/* LMDB keeps a large value in whole pages behind a header of 16 bytes: 16 pages, full. */
+#define STREAM_PIECE_BYTES ((size_t)16 * 4096 - 16 - SEAL_BYTES)
+#define GROUP_RAW_BYTES    ((size_t)24 << 10) /* a group is closed at this size */
+#define GROUP_RAW_MAX      ((size_t)1 << 30)
+#define LABELS_BLOCK_MAX   64
+#define EXTENT_BYTES       20
+#define LOG_KEY_BYTES      28
+#define KEY_CUT_BYTES      ((size_t)500)
+#define CHUNK_SAMPLES_KEPT 4096 /* a chunk in history holds at most */
+#define SPAN_MAP_BYTES     ((size_t)16 << 30) /* no file grows past this */
+
+struct span_manifest {
+    uint8_t kind;
+    int64_t start_ms, end_ms;
+    uint64_t generation;
+    uint64_t series, chunks, samples, groups, blocks, pairs, log_blocks, stream_bytes;
+    int64_t min_ms, max_ms; /* of samples or lines */
+};
+
+struct extent {
+    uint64_t offset;
+    uint32_t size;
+    uint64_t seal;
+};
+
+void extent_put(uint8_t to[EXTENT_BYTES], const struct extent *extent);
+struct extent extent_get(const uint8_t from[EXTENT_BYTES]);
+uint64_t extent_seal(char table, struct bytes key, struct bytes data);
+
+void span_manifest_write(const struct span_manifest *manifest, struct buf *out);
+/* Any bytes are safe.  ERR_MALFORMED. */
+int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest);
+
+/* Packs entries as a group or block; and takes it apart: *ret_raw points into `bytes` or into
+ * `raw`.  Any bytes are safe.  ERR_MALFORMED, ERR_NOMEM. */
+int group_pack(const struct buf *sizes, size_t count, const struct buf *entries, struct buf *out);
+struct group_view {
+    const uint8_t *entries;
+    const uint32_t *offsets; /* count + 1 of them; in `table` */
+    size_t count;
+};
+int group_unpack(struct bytes bytes, struct buf *raw, struct buf *table,
+                 struct group_view *ret_view);
+static inline struct bytes group_entry(const struct group_view *view, size_t i)
+{
+    return (struct bytes){view->entries + view->offsets[i],
+                          view->offsets[i + 1] - view->offsets[i]};
+}

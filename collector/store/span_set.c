@@ -1,0 +1,486 @@
+/*
+ * span_set.c - registrations of history files.
+ *
+ *   live `spans`:  kind u8 | start i64 BE | end i64 BE | generation u64 BE
+ *                  -> seal | manifest | file bytes u64 | file hash u64
+ *
+ * What is not registered does not exist: a file without a row is what a crash left of a flush or
+ * merge, and is removed at the next opening.
+ */
+#include "collector/store/span_set.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/base/error.h"
+#include "proto/base/file.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+
+#define ROW_KEY_BYTES 25
+
+struct span {
+    /* fixed */
+    struct span_set *set;
+    struct span_info info;
+    char name[SPAN_NAME_BYTES];
+    /* under the set's lock */
+    unsigned references; /* the set's own included */
+    bool doomed;         /* unlinked when the last reference goes */
+    /* under its own lock */
+    pthread_mutex_t lock;
+    MDB_env *env; /* NULL: not mapped */
+    MDB_dbi tables[SPAN_TABLES];
+    unsigned readers;
+    bool verify, quarantined;
+};
+
+struct span_set {
+    struct store *store;
+    char *directory;
+    pthread_mutex_t lock;
+    struct span **items; /* ascending generation */
+    size_t count, capacity;
+    uint64_t generation;
+};
+
+int span_set_new(struct store *store, struct span_set **ret_set)
+{
+    struct span_set *set = calloc(1, sizeof *set);
+    if (set == NULL)
+        return ERR_NOMEM;
+    set->store = store;
+    must(pthread_mutex_init(&set->lock, NULL) == 0);
+    if (asprintf(&set->directory, "%s/history", store->directory) < 0) {
+        set->directory = NULL;
+        span_set_free(set);
+        return ERR_NOMEM;
+    }
+    *ret_set = set;
+    return 0;
+}
+
+static void span_free(struct span *span)
+{
+    if (span->env != NULL)
+        mdb_env_close(span->env);
+    (void)pthread_mutex_destroy(&span->lock);
+    free(span);
+}
+
+void span_set_free(struct span_set *set)
+{
+    if (set == NULL)
+        return;
+    for (size_t i = 0; i < set->count; i++)
+        span_free(set->items[i]);
+    free(set->items);
+    free(set->directory);
+    (void)pthread_mutex_destroy(&set->lock);
+    free(set);
+}
+
+const char *span_set_directory(const struct span_set *set)
+{
+    return set->directory;
+}
+
+/* -- rows -------------------------------------------------------------------------------- */
+
+static void row_key(const struct span_manifest *manifest, uint8_t key[ROW_KEY_BYTES])
+{
+    key[0] = manifest->kind;
+    key_put_i64(key + 1, manifest->start_ms);
+    key_put_i64(key + 9, manifest->end_ms);
+    key_put_u64(key + 17, manifest->generation);
+}
+
+int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info)
+{
+    uint8_t key[ROW_KEY_BYTES];
+    struct buf out = {0};
+    row_key(&info->manifest, key);
+    buf_put_u64(&out, info->file_bytes);
+    buf_put_u64(&out, info->file_hash);
+    span_manifest_write(&info->manifest, &out);
+    int code = ENOMEM;
+    if (buf_ok(&out))
+        code = sealed_put(txn, live->tables[LIVE_SPANS], (struct bytes){key, sizeof key},
+                          buf_bytes(&out), 0);
+    buf_done(&out);
+    return code;
+}
+
+int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info)
+{
+    uint8_t key[ROW_KEY_BYTES];
+    row_key(&info->manifest, key);
+    MDB_val k = {sizeof key, key};
+    int code = mdb_del(txn, live->tables[LIVE_SPANS], &k, NULL);
+    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
+}
+
+static int row_read(struct bytes key, struct bytes value, struct span_info *ret_info)
+{
+    struct bytes payload;
+    if (sealed_open(key, value, &payload) != 0)
+        return ERR_CORRUPT;
+    struct reader reader = reader_of(payload);
+    ret_info->file_bytes = reader_u64(&reader);
+    ret_info->file_hash = reader_u64(&reader);
+    if (reader.failed)
+        return ERR_CORRUPT;
+    return span_manifest_read((struct bytes){reader.at, reader_left(&reader)},
+                              &ret_info->manifest) == 0
+               ? 0
+               : ERR_CORRUPT;
+}
+
+/* -- the list ---------------------------------------------------------------------------- */
+
+static int span_new(struct span_set *set, const struct span_info *info, bool verify,
+                    struct span **ret_span)
+{
+    struct span *span = calloc(1, sizeof *span);
+    if (span == NULL)
+        return ERR_NOMEM;
+    span->set = set;
+    span->info = *info;
+    span->references = 1;
+    span->verify = verify;
+    span_file_name((enum span_kind)info->manifest.kind, info->manifest.start_ms,
+                   info->manifest.end_ms, info->manifest.generation, span->name);
+    must(pthread_mutex_init(&span->lock, NULL) == 0);
+    *ret_span = span;
+    return 0;
+}
+
+static int insert(struct span_set *set, struct span *span)
+{
+    if (set->count == set->capacity) {
+        size_t capacity = set->capacity == 0 ? 64 : set->capacity * 2;
+        struct span **items = realloc(set->items, capacity * sizeof(struct span *));
+        if (items == NULL)
+            return ERR_NOMEM;
+        set->items = items;
+        set->capacity = capacity;
+    }
+    size_t at = set->count;
+    while (at > 0 &&
+           set->items[at - 1]->info.manifest.generation > span->info.manifest.generation) {
+        set->items[at] = set->items[at - 1];
+        at--;
+    }
+    set->items[at] = span;
+    set->count++;
+    if (span->info.manifest.generation > set->generation)
+        set->generation = span->info.manifest.generation;
+    return 0;
+}
+
+static void drop_reference(struct span *span)
+{
+    if (--span->references > 0)
+        return;
+    if (span->doomed) {
+        char path[4096];
+        (void)snprintf(path, sizeof path, "%s/%s", span->set->directory, span->name);
+        (void)unlink(path);
+    }
+    span_free(span);
+}
+
+int span_set_change(struct span_set *set, const struct span_info *added,
+                    struct span *const *removed, size_t removed_count)
+{
+    struct span *span = NULL;
+    int error = added == NULL ? 0 : span_new(set, added, false, &span);
+    if (error != 0)
+        return error;
+    must(pthread_mutex_lock(&set->lock) == 0);
+    if (span != NULL)
+        error = insert(set, span);
+    for (size_t i = 0; i < removed_count && error == 0; i++)
+        for (size_t j = 0; j < set->count; j++) {
+            if (set->items[j] != removed[i])
+                continue;
+            set->count--;
+            memmove(set->items + j, set->items + j + 1,
+                    (set->count - j) * sizeof(struct span *));
+            removed[i]->doomed = true;
+            drop_reference(removed[i]);
+            break;
+        }
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    if (error != 0)
+        span_free(span);
+    return error;
+}
+
+uint64_t span_set_next_generation(struct span_set *set)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    uint64_t generation = ++set->generation;
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    return generation;
+}
+
+int span_set_acquire_kind(struct span_set *set, enum span_kind kind, int64_t from_ms,
+                          int64_t until_ms, struct span ***ret_spans, size_t *ret_count)
+{
+    size_t found = 0;
+    must(pthread_mutex_lock(&set->lock) == 0);
+    struct span **spans = malloc((set->count + 1) * sizeof(struct span *));
+    for (size_t i = 0; i < set->count && spans != NULL; i++) {
+        const struct span_manifest *manifest = &set->items[i]->info.manifest;
+        if (manifest->kind != kind || manifest->min_ms > until_ms ||
+            manifest->max_ms < from_ms)
+            continue;
+        set->items[i]->references++;
+        spans[found++] = set->items[i];
+    }
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    if (spans == NULL)
+        return ERR_NOMEM;
+    *ret_spans = spans;
+    *ret_count = found;
+    return 0;
+}
+
+int span_set_acquire(struct span_set *set, int64_t from_ms, int64_t until_ms,
+                     struct span ***ret_spans, size_t *ret_count)
+{
+    return span_set_acquire_kind(set, SPAN_SAMPLES, from_ms, until_ms, ret_spans, ret_count);
+}
+
+void span_set_release(struct span_set *set, struct span **spans, size_t count)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    for (size_t i = 0; i < count; i++)
+        drop_reference(spans[i]);
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    free(spans);
+}
+
+const struct span_info *span_info_of(const struct span *span)
+{
+    return &span->info;
+}
+
+size_t span_set_count(struct span_set *set)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    size_t count = set->count;
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    return count;
+}
+
+void span_set_close_idle(struct span_set *set)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    for (size_t i = 0; i < set->count; i++) {
+        struct span *span = set->items[i];
+        must(pthread_mutex_lock(&span->lock) == 0);
+        if (span->readers == 0 && span->env != NULL) {
+            mdb_env_close(span->env);
+            span->env = NULL;
+        }
+        must(pthread_mutex_unlock(&span->lock) == 0);
+    }
+    must(pthread_mutex_unlock(&set->lock) == 0);
+}
+
+/* -- loading ----------------------------------------------------------------------------- */
+
+static int load_rows(struct span_set *set, bool verify)
+{
+    struct live *live = &set->store->live;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key;
+    MDB_val value;
+    int error = 0;
+    int code = mdb_txn_begin(live->env, NULL, MDB_RDONLY, &txn);
+    if (code != MDB_SUCCESS)
+        return error_from_lmdb(code);
+    code = mdb_cursor_open(txn, live->tables[LIVE_SPANS], &cursor);
+    if (code == MDB_SUCCESS) {
+        while (error == 0 &&
+               (code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
+            struct span_info info;
+            struct span *span;
+            if (key.mv_size != ROW_KEY_BYTES)
+                continue;
+            if (row_read(bytes_of_val(key), bytes_of_val(value), &info) != 0) {
+                log_error("store", "a history registration is damaged; its file is not read");
+                atomic_fetch_add(&set->store->quarantined, 1);
+                continue;
+            }
+            error = span_new(set, &info, verify, &span);
+            if (error == 0 && (error = insert(set, span)) != 0)
+                span_free(span);
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    if (error == 0 && code != MDB_NOTFOUND && code != MDB_SUCCESS)
+        error = error_from_lmdb(code);
+    return error;
+}
+
+static bool is_registered(const struct span_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (strcmp(set->items[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* While a registration is damaged, files without one may be somebody's data: they stay. */
+static void remove_strays(struct span_set *set)
+{
+    DIR *folder = opendir(set->directory);
+    if (folder == NULL || atomic_load(&set->store->quarantined) > 0) {
+        if (folder != NULL)
+            (void)closedir(folder);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        size_t size = strlen(entry->d_name);
+        bool ours = (size > 4 && strcmp(entry->d_name + size - 4, ".mdb") == 0) ||
+                    (size > 4 && strcmp(entry->d_name + size - 4, ".tmp") == 0);
+        if (ours && !is_registered(set, entry->d_name))
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    (void)closedir(folder);
+}
+
+int span_set_load(struct span_set *set, bool verify, struct diagnosis *why)
+{
+    int error = file_make_directories(set->directory, why);
+    if (error == 0)
+        error = load_rows(set, verify);
+    if (error == 0)
+        remove_strays(set);
+    return error;
+}
+
+/* -- files ------------------------------------------------------------------------------- */
+
+const char *span_name(const struct span *span)
+{
+    return span->name;
+}
+
+struct store *span_store(struct span *span)
+{
+    return span->set->store;
+}
+
+static void quarantine_locked(struct span *span, const char *reason)
+{
+    if (span->quarantined)
+        return;
+    span->quarantined = true;
+    atomic_fetch_add_explicit(&span->set->store->quarantined, 1, memory_order_relaxed);
+    log_error("store", "history/%s is not read any more: %s", span->name, reason);
+}
+
+void span_quarantine(struct span *span, const char *reason)
+{
+    must(pthread_mutex_lock(&span->lock) == 0);
+    quarantine_locked(span, reason);
+    must(pthread_mutex_unlock(&span->lock) == 0);
+}
+
+static int check_file(struct span *span, const char *path)
+{
+    struct stat stat_;
+    if (stat(path, &stat_) != 0) {
+        quarantine_locked(span, "the file is missing");
+        return ERR_CORRUPT;
+    }
+    /* Reading a map past the end of its file would end the process. */
+    if ((uint64_t)stat_.st_size != span->info.file_bytes) {
+        quarantine_locked(span, "its size is wrong");
+        return ERR_CORRUPT;
+    }
+    if (span->verify) {
+        uint64_t hash = 0;
+        uint64_t bytes = 0;
+        int error = span_file_hash(path, &hash, &bytes);
+        if (error != 0)
+            return error;
+        if (hash != span->info.file_hash) {
+            quarantine_locked(span, "its bytes are not those that were written");
+            return ERR_CORRUPT;
+        }
+        span->verify = false;
+    }
+    return 0;
+}
+
+static int map_file(struct span *span, const char *path)
+{
+    MDB_txn *txn = NULL;
+    int code = mdb_env_create(&span->env);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_set_maxdbs(span->env, SPAN_TABLES + 2);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_set_mapsize(span->env, (size_t)span->info.file_bytes);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_open(span->env, path,
+                            MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0640);
+    if (code == MDB_SUCCESS)
+        code = mdb_txn_begin(span->env, NULL, MDB_RDONLY, &txn);
+    for (size_t i = 0; i < SPAN_TABLES && code == MDB_SUCCESS; i++)
+        code = mdb_dbi_open(txn, span_table_names[i], 0, &span->tables[i]);
+    if (code == MDB_SUCCESS)
+        code = mdb_txn_commit(txn); /* keeps the table handles */
+    else if (txn != NULL)
+        mdb_txn_abort(txn);
+    if (code == MDB_SUCCESS)
+        return 0;
+    if (span->env != NULL)
+        mdb_env_close(span->env);
+    span->env = NULL;
+    if (error_from_lmdb(code) == ERR_NOMEM)
+        return ERR_NOMEM;
+    quarantine_locked(span, mdb_strerror(code));
+    return ERR_CORRUPT;
+}
+
+int span_env_open(struct span *span, MDB_env **ret_env, const MDB_dbi **ret_tables)
+{
+    char path[4096];
+    int error = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", span->set->directory, span->name);
+    must(pthread_mutex_lock(&span->lock) == 0);
+    if (span->quarantined)
+        error = ERR_CORRUPT;
+    else if (span->env == NULL) {
+        error = check_file(span, path);
+        if (error == 0)
+            error = map_file(span, path);
+    }
+    if (error == 0) {
+        span->readers++;
+        *ret_env = span->env;
+        *ret_tables = span->tables;
+    }
+    must(pthread_mutex_unlock(&span->lock) == 0);
+    return error;
+}
+
+void span_env_done(struct span *span)
+{
+    must(pthread_mutex_lock(&span->lock) == 0);
+    must(span->readers > 0);
+    span->readers--;
+    must(pthread_mutex_unlock(&span->lock) == 0);
+}

@@ -1,0 +1,87 @@
+/*
+ * span_set.h - the history files there are, and reading one.
+ *
+ * A span is in the set from the moment its registration is durable until it is merged away or
+ * expired.  Whoever reads holds a reference, so a file that is taken out meanwhile stays readable;
+ * it is unlinked when the last reader is through (or, after a crash, at the next opening).
+ *
+ * A file that fails its checks is quarantined: it stays on disk under its name, is named in the
+ * log and counted, and is read no more.
+ *
+ * Any thread.  A reader belongs to one thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/store/parts.h"
+#include "collector/store/postings.h"
+#include "collector/store/span_file.h"
+#include "collector/store/span_write.h"
+
+struct span;
+struct span_reader;
+
+int span_set_new(struct store *store, struct span_set **ret_set);
+void span_set_free(struct span_set *set); /* NULL is allowed */
+/* `DATA/history`. */
+const char *span_set_directory(const struct span_set *set);
+
+/* Reads the registrations, removes files that have none; at opening.  `verify`: check each file's
+ * hash before it is used first. */
+int span_set_load(struct span_set *set, bool verify, struct diagnosis *why);
+
+/* Registration rows, in a transaction (LMDB codes) ... */
+int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info);
+int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info);
+/* ... and in memory, once that is durable: `added` (may be NULL) in, `removed` out and unlinked,
+ * in one step. */
+int span_set_change(struct span_set *set, const struct span_info *added,
+                    struct span *const *removed, size_t removed_count);
+/* A number above those of all files there have been. */
+uint64_t span_set_next_generation(struct span_set *set);
+
+/* Referenced spans of samples whose samples touch the closed interval, by generation. */
+int span_set_acquire(struct span_set *set, int64_t from_ms, int64_t until_ms,
+                     struct span ***ret_spans, size_t *ret_count);
+/* The same for any kind. */
+int span_set_acquire_kind(struct span_set *set, enum span_kind kind, int64_t from_ms,
+                          int64_t until_ms, struct span ***ret_spans, size_t *ret_count);
+void span_set_release(struct span_set *set, struct span **spans, size_t count);
+const struct span_info *span_info_of(const struct span *span);
+size_t span_set_count(struct span_set *set);
+/* Unmaps files that nobody reads. */
+void span_set_close_idle(struct span_set *set);
+
+/* ---- reading one (span_read.c) ----------------------------------------------------------- */
+
+/* Opens (and if due, verifies) the file and begins a snapshot.  ERR_CORRUPT: it is quarantined;
+ * counted and logged already. */
+int span_reader_open(struct span *span, struct span_reader **ret_reader);
+void span_reader_close(struct span_reader *reader); /* NULL is allowed */
+struct postings_source span_postings(struct span_reader *reader);
+/* The label set of a series, in `arena`.  ERR_CORRUPT, ERR_LIMIT. */
+int span_reader_labels(struct span_reader *reader, uint32_t ordinal, struct arena *arena,
+                       const struct labels **ret_labels);
+/* Its entry (span_file.h), valid until the next call; ascending ordinals are cheap.
+ * ERR_CORRUPT. */
+int span_reader_entry(struct span_reader *reader, uint32_t ordinal, struct bytes *ret_entry);
+/* Calls `each` for every chunk of an entry.  ERR_MALFORMED, or what `each` returned. */
+int span_entry_chunks(struct bytes entry,
+                      int (*each)(void *context, struct bytes chunk), void *context);
+/* Log blocks by time, or in key order; valid during the call.  Stops at a non-zero return. */
+typedef int span_log_visit(void *context, struct log_key key, struct bytes block);
+int span_reader_logs(struct span_reader *reader, int64_t from_ms, int64_t until_ms,
+                     span_log_visit *visit, void *context);
+int span_reader_logs_in_order(struct span_reader *reader, span_log_visit *visit, void *context);
+/* Names the damage in the log, once per reader, and counts it. */
+void span_reader_complain(struct span_reader *reader, const char *what);
+
+/* Used by span_read.c only. */
+int span_env_open(struct span *span, MDB_env **ret_env, const MDB_dbi **ret_tables);
+void span_env_done(struct span *span);
+void span_quarantine(struct span *span, const char *reason);
+const char *span_name(const struct span *span);
+struct store *span_store(struct span *span);
