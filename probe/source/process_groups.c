@@ -76,6 +76,11 @@ struct process_group *process_groups_get(struct process_groups *groups, struct b
 {
     bool is_new;
     struct process_group *group = tracked_touch(&groups->set, name, &is_new);
+    if (group == NULL) {
+        groups->set.limit = GROUPS_MAX + 1;
+        group = tracked_touch(&groups->set, bytes_of(GROUP_OVERFLOW), &is_new);
+        groups->set.limit = GROUPS_MAX;
+    }
     if (group == NULL)
         return NULL;
     if (is_new)

@@ -7,6 +7,9 @@
  *
  * A group that has lost its last member keeps its series (num_procs 0) for
  * GROUP_LINGER_MS, then they end; a group with a fixed name stays for ever.
+ *
+ * Processes can invent names without end.  Past GROUPS_MAX groups the members of new ones are
+ * counted together in the group GROUP_OVERFLOW, which shows that it happened.
  */
 #pragma once
 
@@ -14,8 +17,10 @@
 #include "probe/source/process_scan.h"
 #include "probe/source/tracked.h"
 
-#define GROUPS_MAX      ((size_t)2000)
+#define GROUPS_MAX      ((size_t)1000)
 #define GROUP_LINGER_MS (INT64_C(15) * 60 * 1000)
+
+#define GROUP_OVERFLOW "(overflow)"
 
 struct process_groups {
     struct tracked set;  /* of struct process_group, by name */
@@ -26,7 +31,7 @@ struct process_groups {
 /* `boot_seconds` from /proc/stat. */
 void process_groups_start(struct process_groups *groups, double boot_seconds);
 
-/* The group of that name, made if need be; NULL past GROUPS_MAX or out of memory. */
+/* The group of that name, made if need be, or the overflow group; NULL: out of memory. */
 struct process_group *process_groups_get(struct process_groups *groups, struct bytes name,
                                          bool is_fixed);
 

@@ -348,6 +348,51 @@ static void an_empty_group_lingers_and_then_ends(void **unused)
     close_fixture(&f);
 }
 
+static void names_without_end_share_the_overflow_group(void **unused)
+{
+    (void)unused;
+    struct fixture f;
+    char comm[32];
+    open_fixture(&f, NULL);
+    for (unsigned i = 0; i < 1010; i++) {
+        snprintf(comm, sizeof comm, "name%u", i);
+        write_process(&f, (struct fake_process){10 + i, comm, 0, 1, 7, NULL});
+    }
+    tick(&f, T0);
+    assert_true(group_value(&f, "num_procs", "name999") == 1);
+    assert_true(isnan(group_value(&f, "num_procs", "name1000")));
+    assert_true(group_value(&f, "num_procs", "(overflow)") == 10);
+    close_fixture(&f);
+}
+
+static void kernel_threads_are_in_no_group_unless_wanted(void **unused)
+{
+    (void)unused;
+    const char *stat = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 1 0 0 20 0 1 0 2 0 0 0\n";
+    static const char *const yaml[] = {NULL, "kernel_threads: true\n"};
+    for (int wanted = 0; wanted < 2; wanted++) {
+        struct fixture f;
+        open_fixture(&f, yaml[wanted]);
+        fake_tree_write(&f.tree, "proc/2/stat", stat);
+        write_process(&f, (struct fake_process){10, "sh", 0, 1, 7, NULL});
+        tick(&f, T0);
+        assert_true(group_value(&f, "num_procs", "sh") == 1);
+        assert_int_equal(isnan(group_value(&f, "num_procs", "kthreadd")), !wanted);
+        close_fixture(&f);
+    }
+}
+
+static void a_name_that_is_no_utf8_is_made_readable(void **unused)
+{
+    (void)unused;
+    struct fixture f;
+    open_fixture(&f, NULL);
+    write_process(&f, (struct fake_process){10, "a\xff(\n) b", 0, 1, 7, NULL});
+    tick(&f, T0);
+    assert_true(group_value(&f, "num_procs", "a\xef\xbf\xbd( ) b") == 1);
+    close_fixture(&f);
+}
+
 static void the_top_table_holds_the_largest_with_their_texts(void **unused)
 {
     (void)unused;
@@ -437,6 +482,9 @@ int main(void)
         cmocka_unit_test(rules_go_by_comm_command_line_user_and_cgroup),
         cmocka_unit_test(bad_rules_are_refused_with_their_line),
         cmocka_unit_test(an_empty_group_lingers_and_then_ends),
+        cmocka_unit_test(names_without_end_share_the_overflow_group),
+        cmocka_unit_test(kernel_threads_are_in_no_group_unless_wanted),
+        cmocka_unit_test(a_name_that_is_no_utf8_is_made_readable),
         cmocka_unit_test(the_top_table_holds_the_largest_with_their_texts),
         cmocka_unit_test(this_test_finds_itself_and_its_child),
     };
