@@ -338,7 +338,7 @@ static int renew(struct spool *spool, uint64_t from, uint64_t known)
 {
     struct spool_epoch *old = spool_current(spool);
     uint64_t old_epoch = old->epoch;
-    if (known >= from && known < UINT64_MAX) {
+    if (known >= from) {
         struct spool_drop lost = {.numbers = {from, known}, .reason = "epoch_lost"};
         spool_epoch_drop(spool, old, &lost);
     }
@@ -359,6 +359,8 @@ int spool_confirm(struct spool *spool, const struct stream_state *state, const c
     uint64_t from = 0;
 
     must(state->epoch == current->epoch);
+    if (known >= SPOOL_NUMBER_MAX)
+        return ERR_INVALID;
     if (state->renew) {
         reason = "content_conflict";
         from = lowest_held(spool);

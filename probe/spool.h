@@ -66,6 +66,7 @@
 #define SPOOL_AGE_DEFAULT_MS ((int64_t)7 * 24 * 3600 * 1000)
 #define SPOOL_SEGMENTS_MAX  4096 /* more, of a probe that restarts all the time, drop the oldest */
 #define SPOOL_REASON_BYTES  16
+#define SPOOL_NUMBER_MAX    ((uint64_t)1 << 62) /* of a batch; sums of two do not overflow */
 
 struct spool_options {
     const char *directory; /* made if missing */
@@ -158,6 +159,6 @@ void spool_acknowledge(struct spool *spool, const struct stream_state *state);
  * to be a restored copy, or asks to renew, a new epoch takes over the batches (see above) and
  * *ret_reason says why; otherwise the epoch is confirmed and *ret_reason is NULL.  Must come
  * before spool_acknowledge() of the current epoch.  ERR_FULL, ERR_IO, ERR_NOMEM: nothing may be
- * sent yet; try again. */
+ * sent yet; try again.  ERR_INVALID: numbers that nobody can have given. */
 int spool_confirm(struct spool *spool, const struct stream_state *state, const char **ret_reason);
 bool spool_is_confirmed(const struct spool *spool);

@@ -32,7 +32,8 @@ static bool is_segment_name(const char *name, uint64_t *ret_epoch, uint64_t *ret
         sscanf(name, "%16" SCNx64 "-%20" SCNu64 ".segment", ret_epoch, ret_first) != 2)
         return false;
     (void)snprintf(again, sizeof again, SEGMENT_NAME, *ret_epoch, *ret_first);
-    return strcmp(name, again) == 0 && *ret_first > 0 && *ret_epoch != 0;
+    return strcmp(name, again) == 0 && *ret_epoch != 0 && *ret_first > 0 &&
+           *ret_first < SPOOL_NUMBER_MAX;
 }
 
 static bool is_definitions_name(const char *name, uint64_t *ret_epoch)
@@ -82,7 +83,7 @@ static int read_drop_frame(const struct frame *frame, struct spool_epoch *epoch)
     drop.last_tick_ms = (int64_t)reader_u64(&reader);
     struct bytes reason = reader_sized(&reader);
     if (reader.failed || reason.size >= sizeof drop.reason || drop.numbers.first == 0 ||
-        drop.numbers.last < drop.numbers.first || drop.numbers.last == UINT64_MAX)
+        drop.numbers.last < drop.numbers.first || drop.numbers.last >= SPOOL_NUMBER_MAX)
         return ERR_CORRUPT;
     if (reason.size > 0)
         memcpy(drop.reason, reason.data, reason.size);

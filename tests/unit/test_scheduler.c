@@ -1,0 +1,265 @@
+/*
+ * test_scheduler.c - the grid of ticks, a clock that steps, and sources that come late or hang.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#include "probe/scheduler.h"
+#include "proto/base/error.h"
+
+/* A clock that a test moves. */
+struct hand_clock {
+    int64_t unix_ms;
+    mono_ns mono;
+};
+
+static int64_t hand_unix(void *context)
+{
+    return ((struct hand_clock *)context)->unix_ms;
+}
+
+static mono_ns hand_mono(void *context)
+{
+    return ((struct hand_clock *)context)->mono;
+}
+
+static void pass(struct hand_clock *hand, int64_t ms)
+{
+    hand->unix_ms += ms;
+    hand->mono += (mono_ns)ms * NS_PER_MS;
+}
+
+static void grids_of_intervals_that_divide_each_other_share_points(void **state)
+{
+    struct hand_clock hand = {1000000, 1};
+    struct clock clock = {hand_unix, hand_mono, &hand};
+    struct tick_clock ticks;
+    (void)state;
+    tick_clock_init(&ticks, &clock, 0x123456789abcdef, 0);
+    for (int64_t now = 1000000; now < 1100000; now += 333) {
+        int64_t slow = tick_after(&ticks, now, 15000);
+        assert_true(slow > now && slow - now <= 15000);
+        assert_int_equal(tick_at_or_before(&ticks, slow, 5000), slow);
+        assert_int_equal(tick_at_or_before(&ticks, slow, 1000), slow);
+    }
+}
+
+static void time_goes_on_after_a_step_back_until_the_wall_catches_up(void **state)
+{
+    struct hand_clock hand = {5000000, 1000};
+    struct clock clock = {hand_unix, hand_mono, &hand};
+    struct tick_clock ticks;
+    (void)state;
+    tick_clock_init(&ticks, &clock, 7, 0);
+    assert_int_equal(tick_clock_now(&ticks), 5000000);
+    hand.unix_ms -= 4000000;
+    pass(&hand, 100);
+    assert_int_equal(tick_clock_now(&ticks), 5000100);
+    assert_true(ticks.is_held);
+    assert_int_equal(ticks.step_ms, 4000000);
+    pass(&hand, 1);
+    assert_int_equal(tick_clock_now(&ticks), 5000101);
+    hand.unix_ms += 4000050;
+    pass(&hand, 9);
+    assert_int_equal(tick_clock_now(&ticks), 5000160);
+    assert_false(ticks.is_held);
+}
+
+static void a_restart_never_answers_a_time_the_spool_has_seen(void **state)
+{
+    struct hand_clock hand = {5000000, 1000};
+    struct clock clock = {hand_unix, hand_mono, &hand};
+    struct tick_clock ticks;
+    (void)state;
+    tick_clock_init(&ticks, &clock, 7, 6000000);
+    assert_true(tick_clock_now(&ticks) > 6000000);
+    tick_clock_init(&ticks, &clock, 7, 4000000);
+    assert_int_equal(tick_clock_now(&ticks), 5000000);
+}
+
+/* A source that counts its calls, and takes its time when told to. */
+struct slow_state {
+    int64_t hang_ms;
+    unsigned gathered, collected;
+    series_handle handle;
+};
+
+static const struct metric slow_metric = {"slow", METRIC_GAUGE, "Slow.", NULL};
+
+static int slow_start(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct slow_state *slow = state;
+    (void)env;
+    slow->handle = emitter_series(out, &slow_metric, NULL, 0);
+    return 0;
+}
+
+static int slow_gather(void *state, const struct source_env *env)
+{
+    struct slow_state *slow = state;
+    struct timespec wait = {slow->hang_ms / 1000, slow->hang_ms % 1000 * 1000000};
+    (void)env;
+    (void)nanosleep(&wait, NULL);
+    slow->gathered++;
+    return 0;
+}
+
+static int slow_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct slow_state *slow = state;
+    (void)env;
+    emit(out, slow->handle, ++slow->collected);
+    return 0;
+}
+
+static const struct source source_slow = {
+    .name = "slow", .summary = "hangs", .state_bytes = sizeof(struct slow_state),
+    .blocking = true, .start = slow_start, .gather = slow_gather, .collect = slow_collect,
+};
+
+static const struct metric quick_metric = {"quick", METRIC_GAUGE, "Quick.", NULL};
+
+static int quick_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    (void)state;
+    (void)env;
+    emit(out, emitter_series(out, &quick_metric, NULL, 0), 1);
+    return 0;
+}
+
+static const struct source source_quick = {
+    .name = "quick", .summary = "is quick", .collect = quick_collect};
+
+static int absent_start(void *state, const struct source_env *env, struct emitter *out)
+{
+    (void)state;
+    (void)env;
+    (void)out;
+    return ERR_NOTFOUND;
+}
+
+static const struct source source_absent = {
+    .name = "absent", .summary = "is not there", .start = absent_start, .collect = quick_collect};
+
+struct run {
+    uv_loop_t loop;
+    struct tick_clock ticks;
+    struct emitter *emitter;
+    struct scheduler *scheduler;
+    unsigned sealed, wanted;
+    int64_t last_tick_ms;
+    unsigned with_slow, with_late, slow_samples;
+};
+
+static void count_batch(void *context, int64_t tick_ms)
+{
+    struct run *run = context;
+    struct plain_batch batch;
+    if (emitter_is_empty(run->emitter))
+        return;
+    assert_true(tick_ms > run->last_tick_ms);
+    run->last_tick_ms = tick_ms;
+    assert_int_equal(emitter_seal(run->emitter, &batch), 0);
+    assert_int_equal(batch.tick_ms, tick_ms);
+    run->with_slow += batch.samples.count == 2;
+    for (size_t i = 0; i < batch.late_count; i++) {
+        run->with_late++;
+        assert_true(batch.late[i].ts_ms < tick_ms || batch.late[i].ts_ms > tick_ms + 50);
+    }
+    emitter_kept(run->emitter);
+    if (++run->sealed == run->wanted)
+        uv_stop(&run->loop);
+}
+
+static struct slow_state *run_begin(struct run *run, unsigned wanted)
+{
+    void *slow;
+    struct scheduler_options options = {.sealed = count_batch, .context = run};
+    *run = (struct run){.wanted = wanted};
+    assert_int_equal(uv_loop_init(&run->loop), 0);
+    assert_int_equal(emitter_open(NULL, &run->emitter), 0);
+    tick_clock_init(&run->ticks, &clock_system, 42, 0);
+    options.emitter = run->emitter;
+    options.ticks = &run->ticks;
+    assert_int_equal(scheduler_open(&options, &run->scheduler), 0);
+    assert_int_equal(
+        scheduler_add(run->scheduler, &source_quick, NULL, NULL, 100, NULL, NULL), 0);
+    assert_int_equal(
+        scheduler_add(run->scheduler, &source_slow, NULL, NULL, 100, &slow, NULL), 0);
+    assert_int_equal(
+        scheduler_add(run->scheduler, &source_absent, NULL, NULL, 100, NULL, NULL), 0);
+    return slow;
+}
+
+static void run_to_the_end(struct run *run)
+{
+    scheduler_start(run->scheduler);
+    assert_int_equal(scheduler_run(run->scheduler, &run->loop), 0);
+    (void)uv_run(&run->loop, UV_RUN_DEFAULT);
+}
+
+static void run_end(struct run *run)
+{
+    scheduler_close(run->scheduler);
+    (void)uv_run(&run->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&run->loop), 0);
+    emitter_close(run->emitter);
+}
+
+static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
+{
+    struct run run;
+    (void)state;
+    (void)run_begin(&run, 8);
+    run_to_the_end(&run);
+    assert_true(run.with_slow >= 6);
+    struct source_report absent = scheduler_report(run.scheduler, 2);
+    assert_false(absent.is_running);
+    assert_int_equal(absent.failures, 0);
+    run_end(&run);
+}
+
+static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
+{
+    struct run run;
+    (void)state;
+    struct slow_state *slow = run_begin(&run, 10);
+    slow->hang_ms = 230;
+    run_to_the_end(&run);
+    struct source_report report = scheduler_report(run.scheduler, 1);
+    assert_int_equal(run.with_slow, 0);
+    assert_true(run.with_late >= 2);
+    assert_true(report.late >= 2);
+    assert_true(report.skipped >= 3);
+    assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
+    run_end(&run);
+}
+
+static void closing_under_a_hanging_worker_frees_it_later(void **state)
+{
+    struct run run;
+    (void)state;
+    struct slow_state *slow = run_begin(&run, 2);
+    slow->hang_ms = 300;
+    run_to_the_end(&run);
+    run_end(&run); /* the sanitizer is the judge */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grids_of_intervals_that_divide_each_other_share_points),
+        cmocka_unit_test(time_goes_on_after_a_step_back_until_the_wall_catches_up),
+        cmocka_unit_test(a_restart_never_answers_a_time_the_spool_has_seen),
+        cmocka_unit_test(a_batch_waits_for_a_blocking_source_that_is_in_time),
+        cmocka_unit_test(a_source_that_hangs_delays_nobody_and_is_stamped_late),
+        cmocka_unit_test(closing_under_a_hanging_worker_frees_it_later),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
