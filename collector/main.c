@@ -25,6 +25,7 @@
 #include "proto/base/must.h"
 #include "proto/base/service.h"
 
+#define CLOSING_TURNS    4
 #define SELF_INTERVAL_MS 15000
 #define PATH_BYTES       4096
 
@@ -266,15 +267,17 @@ static void stop(struct collector *collector)
 {
     struct app *app = &collector->app;
     app->ready = false;
+    http_server_close(collector->http); /* its handlers ask all the others */
+    api_close(collector->api);
     if (app->ingest != NULL) {
         ingest_set_rules(app->ingest, NULL);
         ingest_close(app->ingest);
     }
-    http_server_close(collector->http);
-    api_close(collector->api);
     self_stop(collector->self);
     rules_close(app->rules);
     notify_close(app->notify);
+    for (int i = 0; i < CLOSING_TURNS; i++) /* some handles close one after the other */
+        (void)uv_run(&collector->loop, UV_RUN_NOWAIT);
     uv_walk(&collector->loop, close_handle, NULL);
     (void)uv_run(&collector->loop, UV_RUN_DEFAULT);
     store_close(app->store);
