@@ -106,7 +106,8 @@ static int check_parameters(struct evaluation *ev, const struct node *node,
         if (ratio && fabs(parameters[step]) > 1)
             annotate(ev, node->second, true,
                      "ratio value should be between -1 and 1, got %s, capping to %s",
-                     promql_number_text(parameters[step], text), parameters[step] > 0 ? "1" : "-1");
+                     promql_number_text(parameters[step], text),
+                     parameters[step] > 0 ? "1" : "-1");
         if (!ratio && !(fabs(parameters[step]) < 9.2233720368547758e18))
             return diagnose(ev->why, ERR_INVALID, "Scalar value %s %s int64",
                             promql_number_text(parameters[step], text),
@@ -124,8 +125,8 @@ static bool in_ratio(const struct labels *labels, double ratio)
 }
 
 static void choose_step(const struct node *node, size_t step, const struct value *input,
-                        const struct group *group, double parameter, struct candidate *candidates,
-                        const struct value *output)
+                        const struct group *group, double parameter,
+                        struct candidate *candidates, const struct value *output)
 {
     enum aggregation_kind kind = node->aggregation->kind;
     size_t count = 0;
@@ -147,8 +148,9 @@ static void choose_step(const struct node *node, size_t step, const struct value
 }
 
 /* An instant result comes best first within its group. */
-static int order_by_value(struct evaluation *ev, const struct node *node, const struct value *input,
-                          const struct groups *groups, struct value *value)
+static int order_by_value(struct evaluation *ev, const struct node *node,
+                          const struct value *input, const struct groups *groups,
+                          struct value *value)
 {
     struct candidate *candidates = arena_alloc(ev->arena, input->count + 1, sizeof *candidates);
     struct column *ordered = arena_alloc(ev->arena, input->count + 1, sizeof *ordered);
@@ -206,9 +208,9 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
     return 0;
 }
 
-static int count_value(struct evaluation *ev, const struct grid *grid, const struct group *group,
-                       struct bytes label, double value, size_t step, struct label_index *index,
-                       struct value *output, size_t *capacity)
+static int count_value(struct evaluation *ev, const struct grid *grid,
+                       const struct group *group, struct bytes label, double value, size_t step,
+                       struct label_index *index, struct value *output, size_t *capacity)
 {
     char text[NUMBER_TEXT_BYTES];
     const struct labels *labels;
@@ -260,8 +262,9 @@ int aggregate_count_values(struct evaluation *ev, const struct grid *grid,
             const struct column *column = &input->columns[groups->items[n].members[m]];
             for (size_t step = 0; error == 0 && step < grid->count; step++)
                 if (column_has(column, step))
-                    error = count_value(ev, grid, &groups->items[n], label, column->values[step],
-                                        step, &index, ret_value, &capacity);
+                    error =
+                        count_value(ev, grid, &groups->items[n], label, column->values[step],
+                                    step, &index, ret_value, &capacity);
         }
     return error;
 }

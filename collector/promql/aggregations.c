@@ -1,9 +1,9 @@
 /*
  * aggregations.c - by and without: columns into groups, groups into columns.
  *
- * Groups do not depend on the step.  Each group's members are walked column by column over arrays
- * of accumulators, one a step, so the inner loops are over steps.  What chooses among its members
- * (topk, quantile, count_values ...) is in aggregate_choice.c.
+ * Groups do not depend on the step.  Each group's members are walked column by column over
+ * arrays of accumulators, one a step, so the inner loops are over steps.  What chooses among
+ * its members (topk, quantile, count_values ...) is in aggregate_choice.c.
  */
 #include "collector/promql/aggregate.h"
 
@@ -61,8 +61,8 @@ static int group_labels(struct evaluation *ev, const struct node *node,
     return labels_builder_build(&ev->builder, ev->arena, ret_labels);
 }
 
-static int make_groups(struct evaluation *ev, const struct node *node, const struct value *input,
-                       struct groups *ret_groups)
+static int make_groups(struct evaluation *ev, const struct node *node,
+                       const struct value *input, struct groups *ret_groups)
 {
     struct label_index index;
     size_t *numbers = arena_alloc(ev->arena, input->count + 1, sizeof *numbers);
@@ -189,9 +189,10 @@ static double finish(enum aggregation_kind kind, const struct accumulator *at)
     }
 }
 
-static int fold_group(struct evaluation *ev, enum aggregation_kind kind, const struct grid *grid,
-                      const struct value *input, const struct group *group,
-                      struct accumulator *scratch, struct column *out)
+static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
+                      const struct grid *grid, const struct value *input,
+                      const struct group *group, struct accumulator *scratch,
+                      struct column *out)
 {
     memset(scratch, 0, grid->count * sizeof *scratch);
     for (size_t m = 0; m < group->count; m++) {
@@ -229,8 +230,8 @@ static int fold(struct evaluation *ev, const struct node *node, const struct gri
     return error;
 }
 
-int aggregation_evaluate(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                         struct value *ret_value)
+int aggregation_evaluate(struct evaluation *ev, const struct node *node,
+                         const struct grid *grid, struct value *ret_value)
 {
     struct value input = {0};
     struct value parameter = {0};
@@ -250,7 +251,8 @@ int aggregation_evaluate(struct evaluation *ev, const struct node *node, const s
     case AGGREGATE_LIMIT_RATIO:
         return aggregate_choose(ev, node, grid, &input, &groups, parameter.scalars, ret_value);
     case AGGREGATE_QUANTILE:
-        return aggregate_quantile(ev, node, grid, &input, &groups, parameter.scalars, ret_value);
+        return aggregate_quantile(ev, node, grid, &input, &groups, parameter.scalars,
+                                  ret_value);
     case AGGREGATE_COUNT_VALUES:
         return aggregate_count_values(ev, grid, &input, &groups, parameter.string, ret_value);
     default:

@@ -9,9 +9,20 @@
 #include "collector/promql/eval.h"
 
 enum aggregation_kind {
-    AGGREGATE_SUM, AGGREGATE_AVG, AGGREGATE_COUNT, AGGREGATE_MIN, AGGREGATE_MAX, AGGREGATE_GROUP,
-    AGGREGATE_STDDEV, AGGREGATE_STDVAR, AGGREGATE_TOPK, AGGREGATE_BOTTOMK, AGGREGATE_COUNT_VALUES,
-    AGGREGATE_QUANTILE, AGGREGATE_LIMITK, AGGREGATE_LIMIT_RATIO
+    AGGREGATE_SUM,
+    AGGREGATE_AVG,
+    AGGREGATE_COUNT,
+    AGGREGATE_MIN,
+    AGGREGATE_MAX,
+    AGGREGATE_GROUP,
+    AGGREGATE_STDDEV,
+    AGGREGATE_STDVAR,
+    AGGREGATE_TOPK,
+    AGGREGATE_BOTTOMK,
+    AGGREGATE_COUNT_VALUES,
+    AGGREGATE_QUANTILE,
+    AGGREGATE_LIMITK,
+    AGGREGATE_LIMIT_RATIO
 };
 
 struct aggregation {
@@ -27,5 +38,5 @@ struct aggregation {
 const struct aggregation *aggregation_find(struct bytes name);
 const struct aggregation *aggregation_table(size_t *ret_count);
 
-int aggregation_evaluate(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                         struct value *ret_value);
+int aggregation_evaluate(struct evaluation *ev, const struct node *node,
+                         const struct grid *grid, struct value *ret_value);

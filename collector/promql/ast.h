@@ -30,9 +30,25 @@ enum node_kind {
 };
 
 enum operator_kind {
-    OP_NONE, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_POW, OP_ATAN2, OP_EQUAL, OP_NOT_EQUAL,
-    OP_LESS, OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL, OP_AND, OP_OR, OP_UNLESS,
-    OP_TRIM_UPPER, OP_TRIM_LOWER
+    OP_NONE,
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_MOD,
+    OP_POW,
+    OP_ATAN2,
+    OP_EQUAL,
+    OP_NOT_EQUAL,
+    OP_LESS,
+    OP_LESS_EQUAL,
+    OP_GREATER,
+    OP_GREATER_EQUAL,
+    OP_AND,
+    OP_OR,
+    OP_UNLESS,
+    OP_TRIM_UPPER,
+    OP_TRIM_LOWER
 };
 
 enum at_kind { AT_NONE, AT_TIME, AT_START, AT_END };
@@ -61,8 +77,9 @@ struct node {
     unsigned id;
     size_t at, until; /* place in the text */
 
-    struct node *first, *second; /* operands, inner expression; aggregate: expression, parameter */
-    struct node *next;           /* next argument of a call */
+    struct node *first,
+        *second;       /* operands, inner expression; aggregate: expression, parameter */
+    struct node *next; /* next argument of a call */
 
     double number;
     bool is_duration; /* number: written as a duration */
@@ -94,7 +111,7 @@ struct node {
     bool grouped; /* by or without was written */
 
     /* binary, unary */
-    enum operator_kind operator;
+    enum operator_kind operation;
     bool returns_bool;
     struct matching matching;
 };
@@ -108,17 +125,17 @@ struct promql_expression {
     size_t matcher_count, matcher_capacity;
 };
 
-static inline bool operator_is_comparison(enum operator_kind operator)
+static inline bool operator_is_comparison(enum operator_kind operation)
 {
-    return operator>= OP_EQUAL && operator<= OP_GREATER_EQUAL;
+    return operation >= OP_EQUAL && operation <= OP_GREATER_EQUAL;
 }
 
-static inline bool operator_is_set(enum operator_kind operator)
+static inline bool operator_is_set(enum operator_kind operation)
 {
-    return operator>= OP_AND && operator<= OP_UNLESS;
+    return operation >= OP_AND && operation <= OP_UNLESS;
 }
 
-const char *operator_text(enum operator_kind operator);
+const char *operator_text(enum operator_kind operation);
 /* "scalar", "instant vector", "range vector", "string". */
 const char *promql_type_text(enum promql_type type);
 /* Past any parentheses. */

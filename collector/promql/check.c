@@ -13,10 +13,14 @@
 const char *promql_type_text(enum promql_type type)
 {
     switch (type) {
-    case PROMQL_SCALAR: return "scalar";
-    case PROMQL_VECTOR: return "instant vector";
-    case PROMQL_MATRIX: return "range vector";
-    case PROMQL_STRING: return "string";
+    case PROMQL_SCALAR:
+        return "scalar";
+    case PROMQL_VECTOR:
+        return "instant vector";
+    case PROMQL_MATRIX:
+        return "range vector";
+    case PROMQL_STRING:
+        return "string";
     }
     return "";
 }
@@ -55,12 +59,13 @@ static bool check_call(struct parser *parser, const struct node *node)
 
     (void)snprintf(name, sizeof name, "function \"%s\"", function->name);
     if (exact && node->argument_count != least)
-        return parser_fail(parser, node->at, "expected %zu argument(s) in call to \"%s\", got %zu",
-                           least, function->name, node->argument_count);
+        return parser_fail(parser, node->at,
+                           "expected %zu argument(s) in call to \"%s\", got %zu", least,
+                           function->name, node->argument_count);
     if (node->argument_count < least)
         return parser_fail(parser, node->at,
-                           "expected at least %zu argument(s) in call to \"%s\", got %zu", least,
-                           function->name, node->argument_count);
+                           "expected at least %zu argument(s) in call to \"%s\", got %zu",
+                           least, function->name, node->argument_count);
     if (function->max_args != FUNCTION_UNLIMITED &&
         node->argument_count > (size_t)function->max_args)
         return parser_fail(parser, node->at,
@@ -80,22 +85,24 @@ static bool check_matching(struct parser *parser, const struct node *node)
 {
     const struct matching *matching = &node->matching;
 
-    if (operator_is_set(node->operator) && (matching->cardinality == MANY_TO_ONE ||
-                                            matching->cardinality == ONE_TO_MANY))
+    if (operator_is_set(node->operation) &&
+        (matching->cardinality == MANY_TO_ONE || matching->cardinality == ONE_TO_MANY))
         return parser_fail(parser, node->at, "no grouping allowed for \"%s\" operation",
-                           operator_text(node->operator));
-    if (operator_is_set(node->operator) && (matching->fills_left || matching->fills_right))
-        return parser_fail(parser, node->at, "filling in missing series not allowed for set "
-                                             "operators");
+                           operator_text(node->operation));
+    if (operator_is_set(node->operation) && (matching->fills_left || matching->fills_right))
+        return parser_fail(parser, node->at,
+                           "filling in missing series not allowed for set "
+                           "operators");
     if (!matching->on)
         return true;
     for (size_t i = 0; i < matching->labels.count; i++)
         for (size_t j = 0; j < matching->include.count; j++)
             if (bytes_equal(matching->labels.items[i], matching->include.items[j]))
-                return parser_fail(parser, node->at,
-                                   "label \"%.*s\" must not occur in ON and GROUP clause at once",
-                                   (int)matching->labels.items[i].size,
-                                   (const char *)matching->labels.items[i].data);
+                return parser_fail(
+                    parser, node->at,
+                    "label \"%.*s\" must not occur in ON and GROUP clause at once",
+                    (int)matching->labels.items[i].size,
+                    (const char *)matching->labels.items[i].data);
     return true;
 }
 
@@ -111,15 +118,15 @@ static bool check_binary(struct parser *parser, const struct node *node)
                                "types");
         scalars += sides[i]->type == PROMQL_SCALAR;
     }
-    if (scalars == 2 && operator_is_comparison(node->operator) && !node->returns_bool)
+    if (scalars == 2 && operator_is_comparison(node->operation) && !node->returns_bool)
         return parser_fail(parser, node->at,
                            "comparisons between scalars must use BOOL modifier");
-    if (scalars > 0 && operator_is_set(node->operator))
+    if (scalars > 0 && operator_is_set(node->operation))
         return parser_fail(parser, node->at,
                            "set operator \"%s\" not allowed in binary scalar expression",
-                           operator_text(node->operator));
-    if (scalars > 0 && (node->matching.present || node->matching.fills_left ||
-                        node->matching.fills_right))
+                           operator_text(node->operation));
+    if (scalars > 0 &&
+        (node->matching.present || node->matching.fills_left || node->matching.fills_right))
         return parser_fail(parser, node->at,
                            "vector matching only allowed between instant vectors");
     return check_matching(parser, node) && check_expression(parser, node->first) &&

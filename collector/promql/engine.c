@@ -2,8 +2,8 @@
  * engine.c - a query from its text to its result: parse, plan, open the store, evaluate, shape.
  *
  * Everything a query allocates comes from one arena, which at success belongs to the result.
- * However a query dies - too many samples, too much memory, too late, cancelled - it dies alone,
- * with an error that says which.
+ * However a query dies - too many samples, too much memory, too late, cancelled - it dies
+ * alone, with an error that says which.
  */
 #include "collector/promql/engine.h"
 
@@ -43,8 +43,8 @@ static int expression_new(const char *text, struct promql_expression **ret_expre
     if (size > QUERY_BYTES_MAX) {
         error->line = error->column = 1;
         return fail(error, PROMQL_BAD_DATA,
-                    diagnose(&error->why, ERR_INVALID, "the expression is longer than %zu bytes",
-                             QUERY_BYTES_MAX));
+                    diagnose(&error->why, ERR_INVALID,
+                             "the expression is longer than %zu bytes", QUERY_BYTES_MAX));
     }
     struct promql_expression *expression = calloc(1, sizeof *expression);
     if (expression != NULL)
@@ -89,13 +89,15 @@ enum promql_type promql_expression_type(const struct promql_expression *expressi
 }
 
 static int each_selector(const struct node *node,
-                         int (*each)(void *context, struct matcher *const *matchers, size_t count),
+                         int (*each)(void *context, struct matcher *const *matchers,
+                                     size_t count),
                          void *context)
 {
     int stop = 0;
     if (node->kind == NODE_SELECTOR)
         return each(context, node->matchers, node->matcher_count);
-    for (const struct node *child = node->first; stop == 0 && child != NULL; child = child->next)
+    for (const struct node *child = node->first; stop == 0 && child != NULL;
+         child = child->next)
         stop = each_selector(child, each, context);
     if (stop == 0 && node->second != NULL)
         stop = each_selector(node->second, each, context);
@@ -172,8 +174,8 @@ static void sort_series(struct promql_result *result)
 }
 
 /* Columns as series: for a range query all their values, for an instant one the only. */
-static int shape_columns(struct evaluation *ev, const struct grid *grid, const struct value *value,
-                         struct promql_result *result)
+static int shape_columns(struct evaluation *ev, const struct grid *grid,
+                         const struct value *value, struct promql_result *result)
 {
     for (size_t i = 0; i < value->count; i++) {
         const struct column *column = &value->columns[i];
@@ -199,8 +201,8 @@ static int shape_columns(struct evaluation *ev, const struct grid *grid, const s
 }
 
 /* A scalar over a range is a series without labels. */
-static int shape_scalars(struct evaluation *ev, const struct grid *grid, const struct value *value,
-                         struct promql_result *result)
+static int shape_scalars(struct evaluation *ev, const struct grid *grid,
+                         const struct value *value, struct promql_result *result)
 {
     const struct labels *none;
     int error = labels_build(NULL, 0, ev->arena, &none);
@@ -219,8 +221,8 @@ static int shape_scalars(struct evaluation *ev, const struct grid *grid, const s
 }
 
 /* The window of an instant query's range vector, sample by sample. */
-static int shape_ranges(struct evaluation *ev, const struct grid *grid, const struct value *value,
-                        struct promql_result *result)
+static int shape_ranges(struct evaluation *ev, const struct grid *grid,
+                        const struct value *value, struct promql_result *result)
 {
     int64_t until_ms = value_reference(value, grid, 0);
     int64_t from_ms = until_ms - value->range_ms;
@@ -305,10 +307,11 @@ static int explain(const struct promql_options *options, struct promql_error *er
         return fail(error, PROMQL_TIMEOUT,
                     diagnose(&error->why, code, "query timed out in query execution"));
     case ERR_LIMIT:
-        return fail(error, PROMQL_EXECUTION,
-                    diagnose(&error->why, code,
-                             "query processing would load too many samples into memory in query "
-                             "execution"));
+        return fail(
+            error, PROMQL_EXECUTION,
+            diagnose(&error->why, code,
+                     "query processing would load too many samples into memory in query "
+                     "execution"));
     case ERR_NOMEM:
         return fail(error, PROMQL_EXECUTION,
                     diagnose(&error->why, code,
@@ -317,8 +320,14 @@ static int explain(const struct promql_options *options, struct promql_error *er
     case ERR_INVALID:
         return fail(error, PROMQL_EXECUTION,
                     diagnose(&error->why, code, "the query cannot be evaluated"));
+    case ERR_MALFORMED:
+        return fail(error, PROMQL_EXECUTION,
+                    diagnose(&error->why, code,
+                             "the query would make a label that is not "
+                             "valid UTF-8"));
     default:
-        return fail(error, PROMQL_INTERNAL, diagnose(&error->why, code, "%s", error_text(code)));
+        return fail(error, PROMQL_INTERNAL,
+                    diagnose(&error->why, code, "%s", error_text(code)));
     }
 }
 
@@ -332,11 +341,12 @@ static int check_query(const struct promql_expression *expression,
         return fail(error, PROMQL_BAD_DATA,
                     diagnose(&error->why, ERR_INVALID, "the query's times are out of range"));
     if (query->step_ms != 0 && type != PROMQL_SCALAR && type != PROMQL_VECTOR)
-        return fail(error, PROMQL_BAD_DATA,
-                    diagnose(&error->why, ERR_INVALID,
-                             "invalid expression type \"%s\" for range query, must be Scalar or "
-                             "instant Vector",
-                             promql_type_text(type)));
+        return fail(
+            error, PROMQL_BAD_DATA,
+            diagnose(&error->why, ERR_INVALID,
+                     "invalid expression type \"%s\" for range query, must be Scalar or "
+                     "instant Vector",
+                     promql_type_text(type)));
     return 0;
 }
 
@@ -375,8 +385,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     int code = check_query(expression, query, ret_error);
     if (code != 0)
         return code;
-    arena_init(&result.arena,
-               options->max_memory_bytes != 0 ? options->max_memory_bytes : DEFAULT_MEMORY_BYTES);
+    arena_init(&result.arena, options->max_memory_bytes != 0 ? options->max_memory_bytes
+                                                             : DEFAULT_MEMORY_BYTES);
     struct evaluation *ev = calloc(1, sizeof *ev);
     if (ev == NULL)
         return explain(options, ret_error, ERR_NOMEM);

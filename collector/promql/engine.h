@@ -1,14 +1,15 @@
 /*
  * engine.h - PromQL: text in, values out.
  *
- *     parse (parser.h) -> typed plan (plan.h) -> evaluate column-wise over the step grid (eval.h)
+ *     parse (parser.h) -> typed plan (plan.h) -> evaluate column-wise over the step grid
+ * (eval.h)
  *
  * Exact Prometheus 3 semantics for float samples (windows open on the left, lookback 5 m,
  * StaleNaN by bits).  Knows no HTTP: formatting results is collector/http's job.
  *
- * Threads   An engine is immutable; any thread may run queries with it at the same time.  A query
- *           runs on the calling thread.
- * Memory    Results live in the query's arena until promql_result_done().
+ * Threads   An engine is immutable; any thread may run queries with it at the same time.  A
+ * query runs on the calling thread. Memory    Results live in the query's arena until
+ * promql_result_done().
  */
 #pragma once
 
@@ -21,19 +22,23 @@
 #include "proto/base/diagnosis.h"
 
 struct promql_options {
-    int64_t lookback_ms;        /* 5 m */
-    int64_t default_step_ms;    /* of subqueries: the global evaluation interval */
-    uint64_t max_samples;       /* a query may decode; 50 million */
-    size_t max_memory_bytes;    /* a query's arena; 1 GiB */
+    int64_t lookback_ms;     /* 5 m */
+    int64_t default_step_ms; /* of subqueries: the global evaluation interval */
+    uint64_t max_samples;    /* a query may decode; 50 million */
+    size_t max_memory_bytes; /* a query's arena; 1 GiB */
     bool delayed_name_removal;
-    bool experimental;          /* experimental functions and modifiers */
+    bool experimental; /* experimental functions and modifiers */
 };
 
 enum promql_type { PROMQL_SCALAR, PROMQL_VECTOR, PROMQL_MATRIX, PROMQL_STRING };
 
 /* What went wrong, as the HTTP API tells it apart. */
 enum promql_failure {
-    PROMQL_OK, PROMQL_BAD_DATA, PROMQL_EXECUTION, PROMQL_TIMEOUT, PROMQL_CANCELLED,
+    PROMQL_OK,
+    PROMQL_BAD_DATA,
+    PROMQL_EXECUTION,
+    PROMQL_TIMEOUT,
+    PROMQL_CANCELLED,
     PROMQL_INTERNAL
 };
 

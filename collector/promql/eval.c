@@ -19,11 +19,11 @@ static int constant(struct evaluation *ev, double number, const struct grid *gri
     return 0;
 }
 
-static int evaluate_unary(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                          struct value *ret_value)
+static int evaluate_unary(struct evaluation *ev, const struct node *node,
+                          const struct grid *grid, struct value *ret_value)
 {
     int error = evaluate(ev, node->first, grid, ret_value);
-    if (error != 0 || node->operator== OP_ADD)
+    if (error != 0 || node->operation == OP_ADD)
         return error;
     if (ret_value->type == PROMQL_SCALAR) {
         for (size_t step = 0; step < grid->count; step++)
@@ -39,8 +39,8 @@ static int evaluate_unary(struct evaluation *ev, const struct node *node, const 
     return error == 0 ? value_merge(ev, grid, ret_value) : error;
 }
 
-static int evaluate_node(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                         struct value *ret_value)
+static int evaluate_node(struct evaluation *ev, const struct node *node,
+                         const struct grid *grid, struct value *ret_value)
 {
     switch (node->kind) {
     case NODE_NUMBER:

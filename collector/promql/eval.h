@@ -1,6 +1,6 @@
 /*
- * eval.h - evaluation by columns: every part of an expression is worked out for all steps of its
- * grid before the next part begins.
+ * eval.h - evaluation by columns: every part of an expression is worked out for all steps of
+ * its grid before the next part begins.
  *
  *     grid      start, start+step, ... : `count` times
  *     column    one series over the grid: a value a step, and a bit a step that says whether
@@ -67,8 +67,8 @@ struct range_series {
 
 struct value {
     enum promql_type type;
-    double *scalars;        /* SCALAR: one a step */
-    struct column *columns; /* VECTOR */
+    double *scalars;             /* SCALAR: one a step */
+    struct column *columns;      /* VECTOR */
     struct range_series *ranges; /* MATRIX */
     size_t count;                /* columns or ranges */
     int64_t range_ms;            /* MATRIX: windows are (reference - range, reference] */
@@ -129,8 +129,8 @@ int evaluation_tick(struct evaluation *ev);
 /* Counts samples that the evaluator itself makes. */
 int evaluation_charge(struct evaluation *ev, size_t samples);
 /* Adds a note once: the text (printf format) and the place of the node. */
-void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format,
+              ...) __attribute__((format(printf, 4, 5)));
 
 /* An empty column for the grid's steps. */
 int column_init(struct evaluation *ev, const struct grid *grid, struct column *ret_column);
@@ -168,7 +168,7 @@ int match_vectors(struct evaluation *ev, const struct node *node, const struct g
 int match_sets(struct evaluation *ev, const struct node *node, const struct grid *grid,
                const struct value *left, const struct value *right, struct value *ret_value);
 /* Applies an operator; *ret_keep is false if a comparison filters the value out. */
-double operate(enum operator_kind operator, double left, double right, bool *ret_keep);
+double operate(enum operator_kind operation, double left, double right, bool *ret_keep);
 
 /* A table from label sets to numbers 0.., in the order they were first added. */
 struct label_index {
@@ -179,7 +179,7 @@ struct label_index {
 };
 int label_index_init(struct evaluation *ev, size_t expected, struct label_index *ret_index);
 /* The number of the set; a new one if it was not there. */
-int label_index_add(struct evaluation *ev, struct label_index *index, const struct labels *labels,
-                    size_t *ret_number);
+int label_index_add(struct evaluation *ev, struct label_index *index,
+                    const struct labels *labels, size_t *ret_number);
 /* The number, or SIZE_MAX. */
 size_t label_index_find(const struct label_index *index, const struct labels *labels);

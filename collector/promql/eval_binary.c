@@ -1,33 +1,54 @@
 /*
  * eval_binary.c - operators, where at least one side is a scalar.
  *
- * Arithmetic drops the metric name; a comparison keeps the vector's samples that satisfy it, with
- * their names and values, whichever side the vector is on; with bool it is 0 or 1 instead, and
- * the name goes.
+ * Arithmetic drops the metric name; a comparison keeps the vector's samples that satisfy it,
+ * with their names and values, whichever side the vector is on; with bool it is 0 or 1 instead,
+ * and the name goes.
  */
 #include <math.h>
 
 #include "collector/promql/eval.h"
 #include "proto/base/error.h"
 
-double operate(enum operator_kind operator, double left, double right, bool *ret_keep)
+double operate(enum operator_kind operation, double left, double right, bool *ret_keep)
 {
     *ret_keep = true;
-    switch (operator) {
-    case OP_ADD: return left + right;
-    case OP_SUB: return left - right;
-    case OP_MUL: return left * right;
-    case OP_DIV: return left / right;
-    case OP_MOD: return fmod(left, right);
-    case OP_POW: return pow(left, right);
-    case OP_ATAN2: return atan2(left, right);
-    case OP_EQUAL: *ret_keep = left == right; return left;
-    case OP_NOT_EQUAL: *ret_keep = left != right; return left;
-    case OP_LESS: *ret_keep = left < right; return left;
-    case OP_LESS_EQUAL: *ret_keep = left <= right; return left;
-    case OP_GREATER: *ret_keep = left > right; return left;
-    case OP_GREATER_EQUAL: *ret_keep = left >= right; return left;
-    default: *ret_keep = false; return left; /* trims are for histograms: floats vanish */
+    switch (operation) {
+    case OP_ADD:
+        return left + right;
+    case OP_SUB:
+        return left - right;
+    case OP_MUL:
+        return left * right;
+    case OP_DIV:
+        return left / right;
+    case OP_MOD:
+        return fmod(left, right);
+    case OP_POW:
+        return pow(left, right);
+    case OP_ATAN2:
+        return atan2(left, right);
+    case OP_EQUAL:
+        *ret_keep = left == right;
+        return left;
+    case OP_NOT_EQUAL:
+        *ret_keep = left != right;
+        return left;
+    case OP_LESS:
+        *ret_keep = left < right;
+        return left;
+    case OP_LESS_EQUAL:
+        *ret_keep = left <= right;
+        return left;
+    case OP_GREATER:
+        *ret_keep = left > right;
+        return left;
+    case OP_GREATER_EQUAL:
+        *ret_keep = left >= right;
+        return left;
+    default:
+        *ret_keep = false;
+        return left; /* trims are for histograms: floats vanish */
     }
 }
 
@@ -37,22 +58,22 @@ static int between_scalars(const struct node *node, const struct grid *grid, str
     for (size_t step = 0; step < grid->count; step++) {
         bool keep;
         double result =
-            operate(node->operator, left->scalars[step], right->scalars[step], &keep);
+            operate(node->operation, left->scalars[step], right->scalars[step], &keep);
         left->scalars[step] = node->returns_bool ? (double)keep : result;
     }
     return 0;
 }
 
-static void scalar_column(const struct node *node, const struct grid *grid, const double *scalars,
-                          bool swapped, struct column *column)
+static void scalar_column(const struct node *node, const struct grid *grid,
+                          const double *scalars, bool swapped, struct column *column)
 {
-    bool comparison = operator_is_comparison(node->operator);
+    bool comparison = operator_is_comparison(node->operation);
     for (size_t step = 0; step < grid->count; step++) {
         bool keep;
         if (!column_has(column, step))
             continue;
         double own = column->values[step];
-        double result = operate(node->operator, swapped ? scalars[step] : own,
+        double result = operate(node->operation, swapped ? scalars[step] : own,
                                 swapped ? own : scalars[step], &keep);
         if (node->returns_bool)
             column->values[step] = (double)keep;
@@ -66,7 +87,7 @@ static void scalar_column(const struct node *node, const struct grid *grid, cons
 static int with_scalar(struct evaluation *ev, const struct node *node, const struct grid *grid,
                        const double *scalars, bool swapped, struct value *vector)
 {
-    bool drops = !operator_is_comparison(node->operator) || node->returns_bool;
+    bool drops = !operator_is_comparison(node->operation) || node->returns_bool;
     size_t kept = 0;
     for (size_t i = 0; i < vector->count; i++) {
         struct column *column = &vector->columns[i];
@@ -103,7 +124,7 @@ int evaluate_binary(struct evaluation *ev, const struct node *node, const struct
     } else if (left.type == PROMQL_SCALAR) {
         error = with_scalar(ev, node, grid, left.scalars, true, &right);
         *ret_value = right;
-    } else if (operator_is_set(node->operator)) {
+    } else if (operator_is_set(node->operation)) {
         error = match_sets(ev, node, grid, &left, &right, ret_value);
     } else {
         error = match_vectors(ev, node, grid, &left, &right, ret_value);

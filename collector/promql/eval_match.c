@@ -2,10 +2,11 @@
  * eval_match.c - arithmetic and comparison between two vectors.
  *
  * Signatures and result labels do not depend on the step, so they are worked out once a pair of
- * series; what may differ from step to step is which series have a value, and so whether a match
- * is unique.  The rules, and the order in which they complain, are Prometheus's VectorBinop:
- * a step where one side is empty is no match and no error; else two series of one signature on
- * the "one" side are an error even if nothing matches them; then a second match on the other.
+ * series; what may differ from step to step is which series have a value, and so whether a
+ * match is unique.  The rules, and the order in which they complain, are Prometheus's
+ * VectorBinop: a step where one side is empty is no match and no error; else two series of one
+ * signature on the "one" side are an error even if nothing matches them; then a second match on
+ * the other.
  */
 #include <string.h>
 
@@ -17,7 +18,7 @@ struct matcher_run {
     const struct node *node;
     const struct grid *grid;
     const struct value *many, *one;
-    bool swapped; /* the "one" side is the left one */
+    bool swapped;         /* the "one" side is the left one */
     const uint64_t *both; /* steps where neither side is empty */
     struct value *result;
 };
@@ -35,7 +36,8 @@ static int complain_duplicate(const struct matcher_run *run, const struct labels
     buf_clear(text);
     buf_put_text(text, "found duplicate series for the match group ");
     labels_print_pairs(signature, text);
-    buf_printf(text, " on the %s hand-side of the operation: [", run->swapped ? "left" : "right");
+    buf_printf(text, " on the %s hand-side of the operation: [",
+               run->swapped ? "left" : "right");
     labels_print_pairs(a->labels, text);
     buf_put_text(text, ", ");
     labels_print_pairs(b->labels, text);
@@ -44,7 +46,8 @@ static int complain_duplicate(const struct matcher_run *run, const struct labels
     return diagnose(ev->why, ERR_INVALID, "%s", buf_text(text));
 }
 
-/* The labels of a result: of the many side, less what was matched away, plus what is included. */
+/* The labels of a result: of the many side, less what was matched away, plus what is included.
+ */
 static int result_labels(const struct matcher_run *run, const struct labels *many,
                          const struct labels *one, const struct labels **ret_labels)
 {
@@ -52,7 +55,7 @@ static int result_labels(const struct matcher_run *run, const struct labels *man
     struct labels_builder *builder = &run->ev->builder;
 
     labels_builder_reset(builder, many);
-    if (!operator_is_comparison(run->node->operator) ||
+    if (!operator_is_comparison(run->node->operation) ||
         (run->node->returns_bool && !run->ev->options->delayed_name_removal))
         labels_builder_delete(builder, bytes_of(LABEL_NAME));
     if (matching->cardinality == ONE_TO_ONE) {
@@ -85,14 +88,15 @@ static int combine(const struct matcher_run *run, const struct column *many,
             continue;
         if (bit(matched, step))
             return diagnose(run->ev->why, ERR_INVALID,
-                            grouped ? "multiple matches for labels: grouping labels must ensure "
-                                      "unique matches"
-                                    : "multiple matches for labels: many-to-one matching must be "
-                                      "explicit (group_left/group_right)");
+                            grouped
+                                ? "multiple matches for labels: grouping labels must ensure "
+                                  "unique matches"
+                                : "multiple matches for labels: many-to-one matching must be "
+                                  "explicit (group_left/group_right)");
         matched[step / 64] |= UINT64_C(1) << (step % 64);
         double left = run->swapped ? one->values[step] : many->values[step];
         double right = run->swapped ? many->values[step] : one->values[step];
-        double result = operate(node->operator, left, right, &keep);
+        double result = operate(node->operation, left, right, &keep);
         if (node->returns_bool)
             column_set(out, step, (double)keep);
         else if (keep)
@@ -217,12 +221,12 @@ int match_vectors(struct evaluation *ev, const struct node *node, const struct g
     const size_t *many_at = error == 0 ? signatures.offsets[1 - one_side] : NULL;
     for (size_t n = 0; error == 0 && n < signatures.index.count; n++)
         error = check_one_side(&run, signatures.index.keys[n],
-                               signatures.members[one_side] + one_at[n], one_at[n + 1] - one_at[n],
-                               other);
+                               signatures.members[one_side] + one_at[n],
+                               one_at[n + 1] - one_at[n], other);
     for (size_t n = 0; error == 0 && n < signatures.index.count; n++)
-        error = combine_group(&run, signatures.members[1 - one_side] + many_at[n],
-                              many_at[n + 1] - many_at[n],
-                              signatures.members[one_side] + one_at[n], one_at[n + 1] - one_at[n]);
+        error = combine_group(
+            &run, signatures.members[1 - one_side] + many_at[n], many_at[n + 1] - many_at[n],
+            signatures.members[one_side] + one_at[n], one_at[n + 1] - one_at[n]);
     if (error != 0)
         return error;
     drop_empty(grid, ret_value);

@@ -151,8 +151,8 @@ static int range_of_column(struct evaluation *ev, const struct grid *inner,
 }
 
 /* The inner grid of a subquery: multiples of its step in (first reference - range, last]. */
-static struct grid inner_grid(const struct value *times, const struct grid *grid, int64_t range_ms,
-                              int64_t step_ms)
+static struct grid inner_grid(const struct value *times, const struct grid *grid,
+                              int64_t range_ms, int64_t step_ms)
 {
     int64_t after = value_reference(times, grid, 0) - range_ms;
     int64_t last = value_reference(times, grid, grid->count - 1);

@@ -98,9 +98,10 @@ int side_presence(struct evaluation *ev, const struct grid *grid, const struct v
     return 0;
 }
 
-/* Keeps of `columns` what the mask says: and keeps where the mask has a bit, unless and or where
- * it has none. */
-static void mask_column(struct column *column, const uint64_t *mask, bool inverted, size_t words)
+/* Keeps of `columns` what the mask says: and keeps where the mask has a bit, unless and or
+ * where it has none. */
+static void mask_column(struct column *column, const uint64_t *mask, bool inverted,
+                        size_t words)
 {
     for (size_t word = 0; word < words; word++)
         column->present[word] &= inverted ? ~mask[word] : mask[word];
@@ -111,7 +112,7 @@ int match_sets(struct evaluation *ev, const struct node *node, const struct grid
 {
     struct signatures signatures;
     size_t words = (grid->count + 63) / 64;
-    bool is_or = node->operator== OP_OR;
+    bool is_or = node->operation == OP_OR;
     size_t masked = is_or ? 1 : 0; /* the side that is thinned out by the other */
     const struct value *sides[2] = {left, right};
 
@@ -128,13 +129,12 @@ int match_sets(struct evaluation *ev, const struct node *node, const struct grid
         memset(mask, 0, words * sizeof *mask);
         for (size_t m = offsets[n]; m < offsets[n + 1]; m++)
             for (size_t word = 0; word < words; word++)
-                mask[word] |= sides[1 - masked]
-                                  ->columns[signatures.members[1 - masked][m]]
-                                  .present[word];
+                mask[word] |=
+                    sides[1 - masked]->columns[signatures.members[1 - masked][m]].present[word];
         offsets = signatures.offsets[masked];
         for (size_t m = offsets[n]; m < offsets[n + 1]; m++)
             mask_column(&sides[masked]->columns[signatures.members[masked][m]], mask,
-                        node->operator!= OP_AND, words);
+                        node->operation != OP_AND, words);
     }
     for (size_t side = 0; side < (is_or ? 2u : 1u); side++)
         for (size_t i = 0; i < sides[side]->count; i++)

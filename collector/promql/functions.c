@@ -184,7 +184,8 @@ static int order_of_names(const void *key, const void *row)
 
 const struct function *function_find(struct bytes name)
 {
-    return bsearch(&name, table, sizeof table / sizeof table[0], sizeof table[0], order_of_names);
+    return bsearch(&name, table, sizeof table / sizeof table[0], sizeof table[0],
+                   order_of_names);
 }
 
 const struct function *function_table(size_t *ret_count)
@@ -223,7 +224,8 @@ static int evaluate_arguments(struct evaluation *ev, const struct node *call,
                               const struct grid *grid, struct parameters *parameters,
                               struct value *ret_main)
 {
-    for (const struct node *argument = call->first; argument != NULL; argument = argument->next) {
+    for (const struct node *argument = call->first; argument != NULL;
+         argument = argument->next) {
         struct value value = {0};
         int error = evaluate(ev, argument, grid, &value);
         if (error != 0)
@@ -246,7 +248,8 @@ static int add_defaults(struct evaluation *ev, const struct node *call, const st
     if (numbers == NULL)
         return ERR_NOMEM;
     for (size_t step = 0; step < grid->count; step++)
-        numbers[step] = call->argument_count == 0 ? (double)grid_time(grid, step) / 1000.0 : 1.0;
+        numbers[step] =
+            call->argument_count == 0 ? (double)grid_time(grid, step) / 1000.0 : 1.0;
     if (call->argument_count > 0) {
         parameters->columns[parameters->count++] = numbers;
         return 0;

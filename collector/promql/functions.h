@@ -14,17 +14,18 @@
 
 #include "collector/promql/eval.h"
 
-#define FUNCTION_TYPES_MAX     6
-#define FUNCTION_UNLIMITED     (-1)
+#define FUNCTION_TYPES_MAX      6
+#define FUNCTION_UNLIMITED      (-1)
 #define FUNCTION_PARAMETERS_MAX 4
 
 /* Names are dropped unless a row says otherwise; these flags say otherwise. */
 enum function_flags {
     FUNCTION_KEEPS_NAME = 1,
     FUNCTION_EXPERIMENTAL = 2,
-    FUNCTION_COUNTER = 4,     /* wants a counter: others get an info annotation */
-    FUNCTION_TIME_BOUND = 8,  /* its value depends on the evaluation time even if inputs do not */
-    FUNCTION_QUANTILE = 16,   /* its first argument should be within 0..1 */
+    FUNCTION_COUNTER = 4, /* wants a counter: others get an info annotation */
+    FUNCTION_TIME_BOUND =
+        8,                  /* its value depends on the evaluation time even if inputs do not */
+    FUNCTION_QUANTILE = 16, /* its first argument should be within 0..1 */
 };
 
 struct function {

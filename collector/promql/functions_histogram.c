@@ -1,9 +1,9 @@
 /*
  * functions_histogram.c - quantiles and fractions of classic histograms.
  *
- * Series that differ in `le` alone are the buckets of one histogram.  Which series these are does
- * not depend on the step, so buckets are sorted once; at a step the present ones are counted.
- * Rules: Prometheus's promql/quantile.go (BucketQuantile, BucketFraction).
+ * Series that differ in `le` alone are the buckets of one histogram.  Which series these are
+ * does not depend on the step, so buckets are sorted once; at a step the present ones are
+ * counted. Rules: Prometheus's promql/quantile.go (BucketQuantile, BucketFraction).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 struct bucket {
     double upper;
-    double count;          /* at the step */
+    double count; /* at the step */
     const struct column *column;
     size_t histogram;
 };
@@ -56,8 +56,9 @@ static int histogram_labels(struct evaluation *ev, const struct labels *labels,
 }
 
 /* All buckets, those of one histogram together, by upper bound. */
-static int collect(struct evaluation *ev, const struct node *argument, const struct value *vector,
-                   struct label_index *index, struct bucket **ret_buckets, size_t *ret_count)
+static int collect(struct evaluation *ev, const struct node *argument,
+                   const struct value *vector, struct label_index *index,
+                   struct bucket **ret_buckets, size_t *ret_count)
 {
     struct bucket *buckets = arena_alloc(ev->arena, vector->count + 1, sizeof *buckets);
     size_t count = 0;
@@ -119,7 +120,8 @@ static bool nearly_equal(double a, double b)
     return difference / fmin(sum, 1.7976931348623157e308) < SMALL_DELTA;
 }
 
-/* Counts must not fall: what falls is lifted.  True if it fell by more than rounding explains. */
+/* Counts must not fall: what falls is lifted.  True if it fell by more than rounding explains.
+ */
 static bool make_monotonic(struct bucket *buckets, size_t count)
 {
     bool forced = false;
@@ -179,8 +181,8 @@ static double count_below(double value, const struct bucket *buckets, size_t cou
                 return buckets[i].count;
             if (isinf(buckets[i].upper))
                 return before;
-            return before + (buckets[i].count - before) * (value - lower) /
-                                (buckets[i].upper - lower);
+            return before +
+                   (buckets[i].count - before) * (value - lower) / (buckets[i].upper - lower);
         }
         before = buckets[i].count;
         lower = buckets[i].upper;
@@ -202,7 +204,7 @@ static double bucket_fraction(double lower, double upper, struct bucket *buckets
 }
 
 struct histogram_call {
-    const struct node *argument; /* the buckets, for notes */
+    const struct node *argument;  /* the buckets, for notes */
     const double *first, *second; /* quantile; or lower and upper */
 };
 
@@ -215,10 +217,10 @@ static int one_histogram(struct evaluation *ev, const struct histogram_call *how
         size_t present = at_step(all, count, step, scratch);
         if (present == 0)
             continue;
-        double result = how->second != NULL
-                            ? bucket_fraction(how->first[step], how->second[step], scratch,
-                                              present)
-                            : bucket_quantile(how->first[step], scratch, present, &forced);
+        double result =
+            how->second != NULL
+                ? bucket_fraction(how->first[step], how->second[step], scratch, present)
+                : bucket_quantile(how->first[step], scratch, present, &forced);
         column_set(out, step, result);
         if (forced) {
             struct bytes name = labels_get_text(all[0].column->labels, LABEL_NAME);

@@ -26,8 +26,8 @@ static int relabel(struct evaluation *ev, struct column *column, struct bytes na
     return error;
 }
 
-static int replace_all(struct evaluation *ev, const struct node *call, const struct regex *regex,
-                       struct value *value)
+static int replace_all(struct evaluation *ev, const struct node *call,
+                       const struct regex *regex, struct value *value)
 {
     const struct node *argument = call->first->next;
     struct bytes destination = string_argument(argument);
@@ -61,7 +61,8 @@ WHOLE_FUNCTION(label_replace)
 
     int error = regex_new(pattern, true, &regex, &why);
     if (error == ERR_INVALID)
-        return diagnose(ev->why, ERR_INVALID, "invalid regular expression in label_replace(): %.*s",
+        return diagnose(ev->why, ERR_INVALID,
+                        "invalid regular expression in label_replace(): %.*s",
                         (int)pattern.size, (const char *)pattern.data);
     if (error == 0 && (destination.size == 0 || !utf8_is_valid(destination)))
         error = diagnose(ev->why, ERR_INVALID,
@@ -80,8 +81,9 @@ static int check_label_names(struct evaluation *ev, const struct node *names)
     for (; names != NULL; names = names->next) {
         struct bytes name = string_argument(names);
         if (name.size == 0 || !utf8_is_valid(name))
-            return diagnose(ev->why, ERR_INVALID, "invalid source label name in label_join(): %.*s",
-                            (int)name.size, (const char *)name.data);
+            return diagnose(ev->why, ERR_INVALID,
+                            "invalid source label name in label_join(): %.*s", (int)name.size,
+                            (const char *)name.data);
     }
     return 0;
 }

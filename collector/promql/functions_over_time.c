@@ -78,8 +78,8 @@ WINDOW_FUNCTION(avg_over_time)
         mean = kahan_add((struct kahan){share * mean.sum, share * mean.compensation},
                          value / count);
     }
-    *ret_value = incremental ? mean.sum + mean.compensation
-                             : sum.sum / count + sum.compensation / count;
+    *ret_value =
+        incremental ? mean.sum + mean.compensation : sum.sum / count + sum.compensation / count;
     return true;
 }
 

@@ -43,8 +43,9 @@ static int sort_values(struct evaluation *ev, const struct node *call, const str
     if (error != 0)
         return error;
     if (ev->query->step_ms != 0) {
-        annotate(ev, call, true, "sort is ineffective for range queries since results are always "
-                                 "ordered by labels");
+        annotate(ev, call, true,
+                 "sort is ineffective for range queries since results are always "
+                 "ordered by labels");
         return 0;
     }
     struct sort_key *keys = arena_alloc(ev->arena, ret_value->count + 1, sizeof *keys);
@@ -148,8 +149,9 @@ static int sort_labels(struct evaluation *ev, const struct node *call, const str
     if (error != 0)
         return error;
     if (ev->query->step_ms != 0) {
-        annotate(ev, call, true, "sort is ineffective for range queries since results are always "
-                                 "ordered by labels");
+        annotate(ev, call, true,
+                 "sort is ineffective for range queries since results are always "
+                 "ordered by labels");
         return 0;
     }
     struct column *scratch = arena_alloc(ev->arena, ret_value->count + 1, sizeof *scratch);

@@ -119,8 +119,8 @@ WHOLE_FUNCTION(step)
 WHOLE_FUNCTION(range)
 {
     (void)call;
-    return scalar_of(ev, grid, (double)(ev->query->end_ms - ev->query->start_ms) / 1000.0, false,
-                     ret_value);
+    return scalar_of(ev, grid, (double)(ev->query->end_ms - ev->query->start_ms) / 1000.0,
+                     false, ret_value);
 }
 
 /* The sample's own time where it is a selector's, the evaluation time of anything computed. */

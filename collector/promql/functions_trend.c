@@ -10,7 +10,8 @@ struct line {
     double slope, intercept; /* at the time given */
 };
 
-/* Least squares, with compensated sums; times relative to `zero_ms`.  A constant has slope 0. */
+/* Least squares, with compensated sums; times relative to `zero_ms`.  A constant has slope 0.
+ */
 static struct line fit(const struct window *window, int64_t zero_ms)
 {
     struct kahan x = {0, 0};

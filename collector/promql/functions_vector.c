@@ -7,8 +7,8 @@
 #include "collector/promql/functions_impl.h"
 #include "proto/base/error.h"
 
-static int one_column(struct evaluation *ev, const struct grid *grid, struct column **ret_column,
-                      struct value *ret_value)
+static int one_column(struct evaluation *ev, const struct grid *grid,
+                      struct column **ret_column, struct value *ret_value)
 {
     int error = value_columns(ev, 1, ret_value);
     if (error == 0)
@@ -98,6 +98,16 @@ WHOLE_FUNCTION(vector)
     return error;
 }
 
+/* Can a series have this label at all?  A query's strings may hold any bytes. */
+static bool is_label(const struct matcher *matcher)
+{
+    struct bytes name = matcher->name;
+    struct bytes value = matcher->value;
+    return name.size <= NAME_BYTES_MAX && value.size <= LABEL_VALUE_BYTES_MAX &&
+           utf8_is_valid(value) && memchr(name.data, 0, name.size) == NULL &&
+           memchr(value.data, 0, value.size) == NULL;
+}
+
 /* The labels that the equality matchers of a selector promise; a label that is matched again
  * promises nothing. */
 static int promised_labels(struct evaluation *ev, const struct node *argument,
@@ -116,7 +126,7 @@ static int promised_labels(struct evaluation *ev, const struct node *argument,
         for (size_t n = 0; n < i; n++)
             again = again || (selector->matchers[n]->kind == MATCH_EQUAL &&
                               bytes_equal(selector->matchers[n]->name, matcher->name));
-        if (matcher->kind == MATCH_EQUAL && !again)
+        if (matcher->kind == MATCH_EQUAL && !again && is_label(matcher))
             labels_builder_set(&ev->builder, matcher->name, matcher->value);
         else
             labels_builder_delete(&ev->builder, matcher->name);
@@ -126,7 +136,8 @@ static int promised_labels(struct evaluation *ev, const struct node *argument,
 
 /* 1 at the steps that have no bit. */
 static int where_absent(struct evaluation *ev, const struct node *argument,
-                        const struct grid *grid, const uint64_t *present, struct value *ret_value)
+                        const struct grid *grid, const uint64_t *present,
+                        struct value *ret_value)
 {
     struct column *column = NULL;
     int error = one_column(ev, grid, &column, ret_value);

@@ -39,8 +39,7 @@ static char peek(const struct lexer *lexer, size_t ahead)
 
 static struct token token_of(const struct lexer *lexer, enum token_kind kind, size_t from)
 {
-    return (struct token){
-        kind, from, {(const uint8_t *)lexer->text + from, lexer->at - from}};
+    return (struct token){kind, from, {(const uint8_t *)lexer->text + from, lexer->at - from}};
 }
 
 static struct token token_error(struct lexer *lexer, size_t from, const char *message)
@@ -167,15 +166,19 @@ static struct token lex_operator(struct lexer *lexer)
         enum token_kind kind;
     } operators[] = {
         /* longer ones first */
-        {"==", TOKEN_EQUAL},         {"=~", TOKEN_MATCHES},      {"!=", TOKEN_NOT_EQUAL},
-        {"!~", TOKEN_NOT_MATCHES},   {"<=", TOKEN_LESS_EQUAL},   {">=", TOKEN_GREATER_EQUAL},
-        {"</", TOKEN_TRIM_UPPER},    {">/", TOKEN_TRIM_LOWER},   {"<", TOKEN_LESS},
-        {">", TOKEN_GREATER},        {"=", TOKEN_ASSIGN},        {"(", TOKEN_LEFT_PAREN},
-        {")", TOKEN_RIGHT_PAREN},    {"{", TOKEN_LEFT_BRACE},    {"}", TOKEN_RIGHT_BRACE},
-        {"[", TOKEN_LEFT_BRACKET},   {"]", TOKEN_RIGHT_BRACKET}, {",", TOKEN_COMMA},
-        {":", TOKEN_COLON},          {"@", TOKEN_AT},            {"+", TOKEN_ADD},
-        {"-", TOKEN_SUB},            {"*", TOKEN_MUL},           {"/", TOKEN_DIV},
-        {"%", TOKEN_MOD},            {"^", TOKEN_POW},
+        {"==", TOKEN_EQUAL},        {"=~", TOKEN_MATCHES},
+        {"!=", TOKEN_NOT_EQUAL},    {"!~", TOKEN_NOT_MATCHES},
+        {"<=", TOKEN_LESS_EQUAL},   {">=", TOKEN_GREATER_EQUAL},
+        {"</", TOKEN_TRIM_UPPER},   {">/", TOKEN_TRIM_LOWER},
+        {"<", TOKEN_LESS},          {">", TOKEN_GREATER},
+        {"=", TOKEN_ASSIGN},        {"(", TOKEN_LEFT_PAREN},
+        {")", TOKEN_RIGHT_PAREN},   {"{", TOKEN_LEFT_BRACE},
+        {"}", TOKEN_RIGHT_BRACE},   {"[", TOKEN_LEFT_BRACKET},
+        {"]", TOKEN_RIGHT_BRACKET}, {",", TOKEN_COMMA},
+        {":", TOKEN_COLON},         {"@", TOKEN_AT},
+        {"+", TOKEN_ADD},           {"-", TOKEN_SUB},
+        {"*", TOKEN_MUL},           {"/", TOKEN_DIV},
+        {"%", TOKEN_MOD},           {"^", TOKEN_POW},
     };
     size_t from = lexer->at;
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {

@@ -2,7 +2,8 @@
  * lexer.h - PromQL text as tokens.
  *
  * Words are one kind of token; what a word means (keyword, function, metric, label) depends on
- * where it stands, and the parser decides.  Only the lexer's braces mode differs: between '{' and
+ * where it stands, and the parser decides.  Only the lexer's braces mode differs: between '{'
+ * and
  * '}' a word has no colons and no number starts.
  */
 #pragma once
@@ -70,8 +71,8 @@ struct token lexer_next(struct lexer *lexer);
 /* Is the word this one, whatever the case? */
 bool token_is_word(const struct token *token, const char *word);
 
-/* Resolves the quotes and Go's escapes of a string token into `out`, which must hold the token's
- * size; returns the size, or SIZE_MAX with the reason in *ret_reason. */
+/* Resolves the quotes and Go's escapes of a string token into `out`, which must hold the
+ * token's size; returns the size, or SIZE_MAX with the reason in *ret_reason. */
 size_t string_unquote(struct bytes quoted, uint8_t *out, const char **ret_reason);
 
 /* A number token, or a duration token (then in seconds); false if it does not fit. */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "collector/promql/lexer.h"
-#include "proto/base/utf8.h"
 #include "proto/base/units.h"
+#include "proto/base/utf8.h"
 
 #define NUMBER_TOKEN_BYTES 400
 
@@ -61,8 +61,8 @@ static int hex_value(uint8_t c)
 }
 
 /* Digits of \x41 é \U0001f600 \101 from `at`; the end, or NULL. */
-static const uint8_t *read_code(const uint8_t *at, const uint8_t *end, int digits, uint32_t base,
-                                uint32_t *ret_code)
+static const uint8_t *read_code(const uint8_t *at, const uint8_t *end, int digits,
+                                uint32_t base, uint32_t *ret_code)
 {
     uint32_t code = 0;
     if (end - at < digits)
@@ -97,7 +97,8 @@ static const uint8_t *unescape(const uint8_t *at, const uint8_t *end, uint8_t qu
         return at + 1;
     }
     if (c == 'x' || (c >= '0' && c <= '7')) {
-        after = c == 'x' ? read_code(at + 1, end, 2, 16, &code) : read_code(at, end, 3, 8, &code);
+        after =
+            c == 'x' ? read_code(at + 1, end, 2, 16, &code) : read_code(at, end, 3, 8, &code);
         if (after != NULL && code > 0xff)
             return NULL;
         if (after != NULL)

@@ -1,10 +1,10 @@
 /*
  * number.c - a float64 as Go's strconv.FormatFloat(value, 'f' or 'e', -1, 64) writes it.
  *
- * The shortest decimal that reads back the same is found by trying: 15 significant digits always
- * fit a decimal that was typed, 17 always suffice; only subnormal numbers may need fewer than 15
- * that trailing zeros do not show.  Then the digits are laid out anew, because C and Go put point
- * and exponent in different places.
+ * The shortest decimal that reads back the same is found by trying: 15 significant digits
+ * always fit a decimal that was typed, 17 always suffice; only subnormal numbers may need fewer
+ * than 15 that trailing zeros do not show.  Then the digits are laid out anew, because C and Go
+ * put point and exponent in different places.
  */
 #include <float.h>
 #include <math.h>
@@ -20,9 +20,9 @@ struct decimal {
     int point; /* value = 0.DIGITS * 10^point */
 };
 
-/* Does the text read back as the value - or, for a power of two, the text with its last digit one
- * up?  Numbers above a power of two lie twice as far apart as those below it, so the decimal next
- * above may still mean it where the nearest one, below, does not. */
+/* Does the text read back as the value - or, for a power of two, the text with its last digit
+ * one up?  Numbers above a power of two lie twice as far apart as those below it, so the
+ * decimal next above may still mean it where the nearest one, below, does not. */
 static bool reads_back(char *text, double value)
 {
     int exponent;

@@ -20,7 +20,6 @@
 #include "collector/promql/aggregations.h"
 #include "collector/promql/functions.h"
 
-
 /* "(a, b, "c")" of by, without, on, ignoring, group_left, group_right. */
 static bool parse_names(struct parser *parser, struct names *names)
 {
@@ -91,8 +90,7 @@ static bool parse_grouping(struct parser *parser, struct node *node)
 
 static struct node *parse_aggregate(struct parser *parser)
 {
-    struct node *node =
-        parser_node(parser, NODE_AGGREGATE, PROMQL_VECTOR, parser->token.at);
+    struct node *node = parser_node(parser, NODE_AGGREGATE, PROMQL_VECTOR, parser->token.at);
     if (node == NULL)
         return NULL;
     node->aggregation = aggregation_find(parser->token.text);
@@ -122,8 +120,8 @@ static struct node *parse_aggregate(struct parser *parser)
     return node;
 }
 
-/* Edits from one word to the other, where swapping two neighbours is one edit: raet is nearer to
- * rate than to rad.  Long words are not worth it. */
+/* Edits from one word to the other, where swapping two neighbours is one edit: raet is nearer
+ * to rate than to rad.  Long words are not worth it. */
 static size_t edit_distance(struct bytes a, const char *b)
 {
     enum { LONGEST = 40 };
@@ -173,8 +171,8 @@ static bool unknown_function(struct parser *parser, const struct token *token)
     return parser_fail(parser, token->at, "unknown function with name \"%.*s\"%s%s%s",
                        token->text.size > 80 ? 80 : (int)token->text.size,
                        (const char *)token->text.data,
-                       nearest != NULL ? " (did you mean \"" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "\"?)" : "");
+                       nearest != NULL ? " (did you mean \"" : "",
+                       nearest != NULL ? nearest : "", nearest != NULL ? "\"?)" : "");
 }
 
 static struct node *parse_call(struct parser *parser)
@@ -207,13 +205,13 @@ static struct node *parse_word(struct parser *parser)
         struct node *node = parser_node(parser, NODE_NUMBER, PROMQL_SCALAR, token->at);
         if (node == NULL)
             return NULL;
-        node->number = token_is_word(token, "inf") ? HUGE_VAL
-                                                   : (double)NAN;
+        node->number = token_is_word(token, "inf") ? HUGE_VAL : (double)NAN;
         node->until = token->at + token->text.size;
         parser_advance(parser);
         return node;
     }
-    static const char *const reserved[] = {"bool", "on", "ignoring", "group_left", "group_right"};
+    static const char *const reserved[] = {"bool", "on", "ignoring", "group_left",
+                                           "group_right"};
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (token_is_word(token, reserved[i])) {
             (void)parser_unexpected(parser, "", "");
@@ -316,7 +314,7 @@ static struct node *parse_unary(struct parser *parser)
     struct node *node = parser_node(parser, NODE_UNARY, operand->type, at);
     if (node == NULL)
         return NULL;
-    node->operator= minus ? OP_SUB : OP_ADD;
+    node->operation = minus ? OP_SUB : OP_ADD;
     node->first = operand;
     node->until = operand->until;
     return node;
@@ -360,10 +358,10 @@ static bool parse_matching(struct parser *parser, struct node *node)
 {
     struct matching *matching = &node->matching;
 
-    matching->cardinality = operator_is_set(node->operator) ? MANY_TO_MANY : ONE_TO_ONE;
+    matching->cardinality = operator_is_set(node->operation) ? MANY_TO_MANY : ONE_TO_ONE;
     if (parser_at_word(parser, "bool")) {
         node->returns_bool = true;
-        if (!operator_is_comparison(node->operator))
+        if (!operator_is_comparison(node->operation))
             return parser_fail(parser, parser->token.at,
                                "bool modifier can only be used on comparison operators");
         parser_advance(parser);
@@ -408,12 +406,12 @@ static struct node *parse_binary(struct parser *parser, int least)
         struct node *node = parser_node(parser, NODE_BINARY, PROMQL_SCALAR, left->at);
         if (node == NULL)
             return NULL;
-        node->operator= found->operator;
+        node->operation = found->operation;
         node->first = left;
         parser_advance(parser);
         if (!parse_matching(parser, node))
             return NULL;
-        node->second = parse_binary(parser, found->precedence + (node->operator!= OP_POW));
+        node->second = parse_binary(parser, found->precedence + (node->operation != OP_POW));
         if (node->second == NULL)
             return NULL;
         node->until = node->second->until;

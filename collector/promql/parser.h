@@ -15,9 +15,9 @@
 #include "collector/promql/ast.h"
 #include "proto/base/error.h"
 
-#define QUERY_BYTES_MAX       ((size_t)256 << 10)
-#define EXPRESSION_BYTES_MAX  ((size_t)64 << 20)
-#define EXPRESSION_DEPTH_MAX  500
+#define QUERY_BYTES_MAX      ((size_t)256 << 10)
+#define EXPRESSION_BYTES_MAX ((size_t)64 << 20)
+#define EXPRESSION_DEPTH_MAX 500
 
 struct parser {
     struct lexer lexer;
@@ -52,7 +52,7 @@ bool names_add(struct parser *parser, struct names *names, struct bytes name);
 #define PRECEDENCE_UNARY 6
 
 struct operator_row {
-    enum operator_kind operator;
+    enum operator_kind operation;
     enum token_kind kind; /* TOKEN_WORD: by text */
     const char *text;
     int precedence; /* higher binds tighter */

@@ -39,10 +39,10 @@ const struct operator_row *operator_of_token(const struct token *token)
     return NULL;
 }
 
-const char *operator_text(enum operator_kind operator)
+const char *operator_text(enum operator_kind operation)
 {
     for (size_t i = 0; i < OPERATORS; i++)
-        if (operators[i].operator== operator)
+        if (operators[i].operation == operation)
             return operators[i].text;
     return "";
 }
@@ -144,8 +144,8 @@ static void describe_token(const struct token *token, char out[160])
     const struct operator_row *row = operator_of_token(token);
     if (row != NULL)
         (void)snprintf(out, 160, "<op:%s>", row->text);
-    static const char *const keywords[] = {"offset",     "by",          "without", "on", "ignoring",
-                                           "group_left", "group_right", "bool"};
+    static const char *const keywords[] = {"offset",   "by",         "without",     "on",
+                                           "ignoring", "group_left", "group_right", "bool"};
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
         if (token_is_word(token, keywords[i]))
             (void)snprintf(out, 160, "keyword <%s>", keywords[i]);

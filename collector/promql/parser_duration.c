@@ -24,7 +24,8 @@ static struct node *parse_call(struct parser *parser)
             function = function_find(bytes_of(calls[i].name));
         }
     if (function == NULL) {
-        (void)parser_unexpected(parser, "duration expression", "number, duration, step(), or range()");
+        (void)parser_unexpected(parser, "duration expression",
+                                "number, duration, step(), or range()");
         return NULL;
     }
     struct node *node = parser_node(parser, NODE_CALL, PROMQL_SCALAR, parser->token.at);
@@ -45,7 +46,8 @@ static struct node *parse_call(struct parser *parser)
             return NULL;
     }
     node->until = parser->token.at + 1;
-    return parser_expect(parser, TOKEN_RIGHT_PAREN, "duration expression", "\")\"") ? node : NULL;
+    return parser_expect(parser, TOKEN_RIGHT_PAREN, "duration expression", "\")\"") ? node
+                                                                                    : NULL;
 }
 
 static struct node *parse_literal(struct parser *parser)
@@ -99,7 +101,7 @@ static struct node *parse_sign(struct parser *parser,
     struct node *node = parser_node(parser, NODE_UNARY, PROMQL_SCALAR, at);
     if (node == NULL)
         return NULL;
-    node->operator= minus ? OP_SUB : OP_ADD;
+    node->operation = minus ? OP_SUB : OP_ADD;
     node->first = operand;
     node->until = operand->until;
     return node;
@@ -120,7 +122,8 @@ static struct node *parse_paren(struct parser *parser)
     if (node->first == NULL)
         return NULL;
     node->until = parser->token.at + 1;
-    return parser_expect(parser, TOKEN_RIGHT_PAREN, "duration expression", "\")\"") ? node : NULL;
+    return parser_expect(parser, TOKEN_RIGHT_PAREN, "duration expression", "\")\"") ? node
+                                                                                    : NULL;
 }
 
 struct node *parse_duration_operand(struct parser *parser)
@@ -139,15 +142,15 @@ struct node *parse_duration_operand(struct parser *parser)
     }
 }
 
-static struct node *binary(struct parser *parser, enum operator_kind operator, struct node *left,
-                           struct node *right)
+static struct node *binary(struct parser *parser, enum operator_kind operation,
+                           struct node *left, struct node *right)
 {
     if (right == NULL)
         return NULL;
     struct node *node = parser_node(parser, NODE_BINARY, PROMQL_SCALAR, left->at);
     if (node == NULL)
         return NULL;
-    node->operator= operator;
+    node->operation = operation;
     node->first = left;
     node->second = right;
     node->until = right->until;
@@ -175,14 +178,14 @@ static struct node *parse_product(struct parser *parser)
 {
     struct node *left = parse_power(parser);
     for (int chain = 0; left != NULL && chain < EXPRESSION_DEPTH_MAX; chain++) {
-        enum operator_kind operator= parser_at(parser, TOKEN_MUL)   ? OP_MUL
-                                     : parser_at(parser, TOKEN_DIV) ? OP_DIV
-                                     : parser_at(parser, TOKEN_MOD) ? OP_MOD
-                                                                    : OP_NONE;
-        if (operator== OP_NONE)
+        enum operator_kind operation = parser_at(parser, TOKEN_MUL)   ? OP_MUL
+                                       : parser_at(parser, TOKEN_DIV) ? OP_DIV
+                                       : parser_at(parser, TOKEN_MOD) ? OP_MOD
+                                                                      : OP_NONE;
+        if (operation == OP_NONE)
             return left;
         parser_advance(parser);
-        left = binary(parser, operator, left, parse_power(parser));
+        left = binary(parser, operation, left, parse_power(parser));
     }
     return left;
 }
@@ -191,13 +194,13 @@ static struct node *parse_sum(struct parser *parser)
 {
     struct node *left = parse_product(parser);
     for (int chain = 0; left != NULL && chain < EXPRESSION_DEPTH_MAX; chain++) {
-        enum operator_kind operator= parser_at(parser, TOKEN_ADD)   ? OP_ADD
-                                     : parser_at(parser, TOKEN_SUB) ? OP_SUB
-                                                                    : OP_NONE;
-        if (operator== OP_NONE)
+        enum operator_kind operation = parser_at(parser, TOKEN_ADD)   ? OP_ADD
+                                       : parser_at(parser, TOKEN_SUB) ? OP_SUB
+                                                                      : OP_NONE;
+        if (operation == OP_NONE)
             return left;
         parser_advance(parser);
-        left = binary(parser, operator, left, parse_product(parser));
+        left = binary(parser, operation, left, parse_product(parser));
     }
     return left;
 }

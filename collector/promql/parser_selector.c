@@ -17,7 +17,8 @@ static bool keep_matcher(struct parser *parser, enum matcher_kind kind, struct b
     struct diagnosis why = {""};
 
     if (expression->matcher_count == expression->matcher_capacity) {
-        size_t capacity = expression->matcher_capacity == 0 ? 8 : expression->matcher_capacity * 2;
+        size_t capacity =
+            expression->matcher_capacity == 0 ? 8 : expression->matcher_capacity * 2;
         struct matcher **grown =
             realloc(expression->matchers, capacity * sizeof *expression->matchers);
         if (grown == NULL)
@@ -39,7 +40,8 @@ static bool set_name(struct parser *parser, struct node *node, struct bytes name
                      size_t at)
 {
     if (node->name.size > 0)
-        return parser_fail(parser, at, "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
+        return parser_fail(parser, at,
+                           "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
                            (int)node->name.size, (const char *)node->name.data, (int)name.size,
                            (const char *)name.data);
     if (name.size == 0 || !utf8_is_valid(name))
@@ -311,10 +313,11 @@ static bool parse_extension(struct parser *parser, struct node *node)
     struct node *target = modifiable(node);
     bool anchored = parser_at_word(parser, "anchored");
     if (target == NULL || node->kind == NODE_SUBQUERY)
-        return parser_fail(parser, parser->token.at,
-                           "%s modifier must be preceded by an instant vector selector or range "
-                           "vector selector",
-                           anchored ? "anchored" : "smoothed");
+        return parser_fail(
+            parser, parser->token.at,
+            "%s modifier must be preceded by an instant vector selector or range "
+            "vector selector",
+            anchored ? "anchored" : "smoothed");
     if (target->anchored || target->smoothed)
         return parser_fail(parser, parser->token.at,
                            "anchored and smoothed modifiers cannot be used together");

@@ -41,16 +41,22 @@ static double seconds_of(const struct planner *planner, const struct node *node)
     case NODE_PAREN:
         return a;
     case NODE_UNARY:
-        return node->operator== OP_SUB ? -a : a;
+        return node->operation == OP_SUB ? -a : a;
     case NODE_BINARY:
         b = seconds_of(planner, node->second);
-        switch (node->operator) {
-        case OP_ADD: return a + b;
-        case OP_SUB: return a - b;
-        case OP_MUL: return a * b;
-        case OP_DIV: return a / b;
-        case OP_MOD: return fmod(a, b);
-        default: return pow(a, b);
+        switch (node->operation) {
+        case OP_ADD:
+            return a + b;
+        case OP_SUB:
+            return a - b;
+        case OP_MUL:
+            return a * b;
+        case OP_DIV:
+            return a / b;
+        case OP_MOD:
+            return fmod(a, b);
+        default:
+            return pow(a, b);
         }
     default:
         break;
@@ -70,8 +76,9 @@ static int resolve(const struct planner *planner, const struct node *duration, b
     double seconds = seconds_of(planner, duration);
     if (!(fabs(seconds) < (double)DURATION_MS_MAX / 1000.0))
         return diagnose(planner->why, ERR_INVALID,
-                        isfinite(seconds) ? "duration is out of range"
-                                          : "division by zero or overflow in duration expression");
+                        isfinite(seconds)
+                            ? "duration is out of range"
+                            : "division by zero or overflow in duration expression");
     if (positive && !(llround(seconds * 1000.0) > 0))
         return diagnose(planner->why, ERR_INVALID,
                         "duration must be greater than 0, but is %.3fs", seconds);
@@ -91,7 +98,8 @@ static int resolve_times(const struct planner *planner, const struct node *node,
         planned->fixed_ms = planner->query->end_ms;
     planned->fixed = node->at_modifier != AT_NONE;
     planned->invariant = planned->fixed;
-    return node->offset == NULL ? 0 : resolve(planner, node->offset, false, &planned->offset_ms);
+    return node->offset == NULL ? 0
+                                : resolve(planner, node->offset, false, &planned->offset_ms);
 }
 
 static int plan_node(struct planner *planner, const struct node *node, int64_t start_ms,
@@ -103,7 +111,8 @@ static int plan_selector(struct planner *planner, const struct node *node, int64
 {
     struct plan_node *planned = &planner->plan->nodes[node->id];
     if ((node->anchored || node->smoothed) && !planner->options->experimental)
-        return diagnose(planner->why, ERR_INVALID, "the %s modifier is experimental and not enabled",
+        return diagnose(planner->why, ERR_INVALID,
+                        "the %s modifier is experimental and not enabled",
                         node->anchored ? "anchored" : "smoothed");
     if (node->anchored || node->smoothed)
         return diagnose(planner->why, ERR_INVALID, "the %s modifier is not supported",
@@ -111,7 +120,8 @@ static int plan_selector(struct planner *planner, const struct node *node, int64
     int error = resolve_times(planner, node, planned);
     if (error != 0)
         return error;
-    int64_t from = (planned->fixed ? planned->fixed_ms : start_ms) - planned->offset_ms - reach_ms;
+    int64_t from =
+        (planned->fixed ? planned->fixed_ms : start_ms) - planned->offset_ms - reach_ms;
     int64_t until = (planned->fixed ? planned->fixed_ms : end_ms) - planned->offset_ms;
     error = check_times(planner, from, until);
     if (error != 0)
@@ -150,7 +160,8 @@ static int plan_call(struct planner *planner, const struct node *node, int64_t s
     if ((node->function->flags & FUNCTION_EXPERIMENTAL) != 0 && !planner->options->experimental)
         return diagnose(planner->why, ERR_INVALID, "function \"%s\" is not enabled",
                         node->function->name);
-    for (const struct node *argument = node->first; argument != NULL; argument = argument->next) {
+    for (const struct node *argument = node->first; argument != NULL;
+         argument = argument->next) {
         int error = plan_node(planner, argument, start_ms, end_ms);
         if (error != 0)
             return error;
@@ -168,9 +179,8 @@ static int plan_operands(struct planner *planner, const struct node *node, int64
     int error = plan_node(planner, node->first, start_ms, end_ms);
     if (error == 0 && node->second != NULL)
         error = plan_node(planner, node->second, start_ms, end_ms);
-    nodes[node->id].invariant =
-        nodes[node->first->id].invariant &&
-        (node->second == NULL || nodes[node->second->id].invariant);
+    nodes[node->id].invariant = nodes[node->first->id].invariant &&
+                                (node->second == NULL || nodes[node->second->id].invariant);
     return error;
 }
 

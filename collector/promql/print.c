@@ -1,6 +1,6 @@
 /*
- * print.c - an expression as Prometheus's String() writes it: canonical, and parsing back to the
- * same tree.
+ * print.c - an expression as Prometheus's String() writes it: canonical, and parsing back to
+ * the same tree.
  */
 #include <math.h>
 #include <string.h>
@@ -37,12 +37,12 @@ static void print_duration(const struct node *node, struct buf *out)
         buf_put_char(out, ')');
         break;
     case NODE_UNARY:
-        buf_put_text(out, operator_text(node->operator));
+        buf_put_text(out, operator_text(node->operation));
         print_duration(node->first, out);
         break;
     case NODE_BINARY:
         print_duration(node->first, out);
-        buf_printf(out, " %s ", operator_text(node->operator));
+        buf_printf(out, " %s ", operator_text(node->operation));
         print_duration(node->second, out);
         break;
     default:
@@ -86,7 +86,8 @@ static void print_matcher(const struct matcher *matcher, struct buf *out)
 static void print_selector(const struct node *node, struct buf *out)
 {
     bool plain = metric_name_is_legacy(node->name);
-    size_t count = node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
+    size_t count =
+        node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
     bool braces = count > 0 || !plain;
 
     if (plain)
@@ -115,7 +116,8 @@ static void print_modifiers(const struct node *node, struct buf *out)
         buf_printf(out, " @ %.3f", (double)node->at_ms / 1000.0);
     else if (node->at_modifier != AT_NONE)
         buf_put_text(out, node->at_modifier == AT_START ? " @ start()" : " @ end()");
-    if (node->offset != NULL && !(node->offset->kind == NODE_NUMBER && node->offset->number == 0)) {
+    if (node->offset != NULL &&
+        !(node->offset->kind == NODE_NUMBER && node->offset->number == 0)) {
         buf_put_text(out, " offset ");
         print_duration(node->offset, out);
     }
@@ -180,15 +182,15 @@ static void print_binary(const struct node *node, struct buf *out)
     const struct matching *matching = &node->matching;
 
     print_node(node->first, out);
-    buf_printf(out, " %s%s", operator_text(node->operator), node->returns_bool ? " bool" : "");
-    if (matching->present && (matching->on || matching->labels.count > 0 ||
-                              matching->cardinality == MANY_TO_ONE ||
-                              matching->cardinality == ONE_TO_MANY)) {
+    buf_printf(out, " %s%s", operator_text(node->operation), node->returns_bool ? " bool" : "");
+    if (matching->present &&
+        (matching->on || matching->labels.count > 0 || matching->cardinality == MANY_TO_ONE ||
+         matching->cardinality == ONE_TO_MANY)) {
         buf_put_text(out, matching->on ? " on " : " ignoring ");
         print_names(&matching->labels, out);
         if (matching->cardinality == MANY_TO_ONE || matching->cardinality == ONE_TO_MANY) {
-            buf_put_text(out,
-                         matching->cardinality == MANY_TO_ONE ? " group_left " : " group_right ");
+            buf_put_text(out, matching->cardinality == MANY_TO_ONE ? " group_left "
+                                                                   : " group_right ");
             print_names(&matching->include, out);
         }
     }
@@ -234,7 +236,7 @@ static void print_node(const struct node *node, struct buf *out)
         print_binary(node, out);
         break;
     case NODE_UNARY:
-        buf_put_text(out, operator_text(node->operator));
+        buf_put_text(out, operator_text(node->operation));
         print_node(node->first, out);
         break;
     case NODE_PAREN:

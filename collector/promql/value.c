@@ -32,7 +32,8 @@ int evaluation_charge(struct evaluation *ev, size_t samples)
     return 0;
 }
 
-void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format, ...)
+void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format,
+              ...)
 {
     struct annotations *notes = &ev->notes;
     const char **texts = warning ? notes->warnings : notes->infos;
@@ -191,7 +192,8 @@ int value_broadcast(struct evaluation *ev, const struct grid *grid, struct value
 
 int label_index_init(struct evaluation *ev, size_t expected, struct label_index *ret_index)
 {
-    *ret_index = (struct label_index){.capacity = expected < 8 ? 8 : expected, .slot_count = 16};
+    *ret_index =
+        (struct label_index){.capacity = expected < 8 ? 8 : expected, .slot_count = 16};
     while (ret_index->slot_count < ret_index->capacity * 2)
         ret_index->slot_count *= 2;
     ret_index->keys = arena_alloc(ev->arena, ret_index->capacity, sizeof *ret_index->keys);
@@ -203,7 +205,8 @@ int label_index_init(struct evaluation *ev, size_t expected, struct label_index 
 static size_t find_slot(const struct label_index *index, const struct labels *labels)
 {
     size_t slot = (size_t)labels->hash & (index->slot_count - 1);
-    while (index->slots[slot] != 0 && !labels_equal(index->keys[index->slots[slot] - 1], labels))
+    while (index->slots[slot] != 0 &&
+           !labels_equal(index->keys[index->slots[slot] - 1], labels))
         slot = (slot + 1) & (index->slot_count - 1);
     return slot;
 }
@@ -222,8 +225,8 @@ static int index_grow(struct evaluation *ev, struct label_index *index)
     return 0;
 }
 
-int label_index_add(struct evaluation *ev, struct label_index *index, const struct labels *labels,
-                    size_t *ret_number)
+int label_index_add(struct evaluation *ev, struct label_index *index,
+                    const struct labels *labels, size_t *ret_number)
 {
     size_t slot = find_slot(index, labels);
     if (index->slots[slot] == 0) {

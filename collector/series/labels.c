@@ -72,8 +72,8 @@ static int check_pair(const struct label *pair)
     if (pair->name.size > NAME_BYTES_MAX || pair->value.size > LABEL_VALUE_BYTES_MAX)
         return ERR_LIMIT;
     if (memchr(pair->name.data, 0, pair->name.size) != NULL ||
-        memchr(pair->value.data, 0, pair->value.size) != NULL ||
-        !utf8_is_valid(pair->name) || !utf8_is_valid(pair->value))
+        memchr(pair->value.data, 0, pair->value.size) != NULL || !utf8_is_valid(pair->name) ||
+        !utf8_is_valid(pair->value))
         return ERR_MALFORMED;
     return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * labels.h - the identity of a series: a sorted, immutable set of label pairs.
  *
- * One allocation holds the pairs and their bytes.  Names and values are UTF-8 and NUL-terminated
- * in place (never holding a NUL inside), so they can be used as C strings; sizes are kept.
+ * One allocation holds the pairs and their bytes.  Names and values are UTF-8 and
+ * NUL-terminated in place (never holding a NUL inside), so they can be used as C strings; sizes
+ * are kept.
  * __name__ is an ordinary label and, as everywhere in Prometheus, sorts among the others.
  *
  * A labels value never changes after labels_build(); any thread may read it.  Whoever holds the
@@ -17,7 +18,7 @@
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
-#include "proto/base/utf8.h" /* utf8_is_valid() */
+#include "proto/base/utf8.h"     /* utf8_is_valid() */
 #include "proto/wire/envelope.h" /* struct label: the pair as two runs of bytes */
 
 #define LABEL_NAME "__name__"

@@ -1,8 +1,8 @@
 /*
  * matcher.c - one condition on one label.
  *
- * A pattern whose language is a finite set of strings is not compiled at all: a binary search in
- * the set is the match, and the index looks the strings up one by one.
+ * A pattern whose language is a finite set of strings is not compiled at all: a binary search
+ * in the set is the match, and the index looks the strings up one by one.
  */
 #include "collector/series/matcher.h"
 
@@ -48,8 +48,8 @@ static int keep_prefix(struct matcher *matcher, const struct regex_node *root,
 {
     struct buf prefix = {0};
     regex_syntax_prefix(root, &prefix);
-    int error = buf_ok(&prefix) ? copy_bytes(buf_bytes(&prefix), arena, &matcher->prefix)
-                                : ERR_NOMEM;
+    int error =
+        buf_ok(&prefix) ? copy_bytes(buf_bytes(&prefix), arena, &matcher->prefix) : ERR_NOMEM;
     buf_done(&prefix);
     return error;
 }

@@ -5,10 +5,9 @@
  * it (collector/store/querier.c), tests implement it over arrays.
  *
  * Threads    A querier belongs to the thread that opened it.  Many may be open at once.
- * Snapshot   A querier sees everything that was committed (acknowledged, answered 2xx) before it
- *            was opened, and nothing that was not committed.
- * Lifetime   What select() and the name calls yield lives in the arena the caller passes; samples
- *            are decoded copies.
+ * Snapshot   A querier sees everything that was committed (acknowledged, answered 2xx) before
+ * it was opened, and nothing that was not committed. Lifetime   What select() and the name
+ * calls yield lives in the arena the caller passes; samples are decoded copies.
  */
 #pragma once
 
@@ -21,8 +20,8 @@
 #include "proto/base/arena.h"
 #include "proto/base/diagnosis.h"
 
-/* Bits of the stale marker: a NaN with this payload ends a series.  Compare bits, never isnan().
- * (Prometheus model/value/value.go) */
+/* Bits of the stale marker: a NaN with this payload ends a series.  Compare bits, never
+ * isnan(). (Prometheus model/value/value.go) */
 #define STALE_NAN_BITS UINT64_C(0x7ff0000000000002)
 
 static inline bool is_stale_nan(double value)
@@ -48,8 +47,8 @@ struct select_hints {
 
 /* Accounting shared by everything one query does; select() and the evaluator check it. */
 struct query_budget {
-    uint64_t samples_left;         /* decoded samples still allowed */
-    volatile bool *cancelled;      /* set from another thread; may be NULL */
+    uint64_t samples_left;                           /* decoded samples still allowed */
+    volatile bool *cancelled;                        /* set from another thread; may be NULL */
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
 };
 
@@ -66,10 +65,10 @@ struct queryable_calls {
                 struct querier **ret_querier, struct diagnosis *why);
     /* All series that satisfy every matcher and have a sample in the hinted interval, sorted by
      * labels.  ERR_LIMIT past the budget or the arena, ERR_CANCELLED, ERR_NOMEM. */
-    int (*select)(struct querier *querier, struct matcher *const *matchers, size_t matcher_count,
-                  const struct select_hints *hints, struct query_budget *budget,
-                  struct arena *arena, struct series_samples **ret_series, size_t *ret_count,
-                  struct diagnosis *why);
+    int (*select)(struct querier *querier, struct matcher *const *matchers,
+                  size_t matcher_count, const struct select_hints *hints,
+                  struct query_budget *budget, struct arena *arena,
+                  struct series_samples **ret_series, size_t *ret_count, struct diagnosis *why);
     /* Sorted label names / values of a label among the series the matchers select. */
     int (*label_names)(struct querier *querier, struct matcher *const *matchers,
                        size_t matcher_count, struct arena *arena, struct bytes **ret_names,

@@ -1,8 +1,8 @@
 /*
  * regex.c - a pattern in RE2's language, run by PCRE2.
  *
- * PCRE2 backtracks, so every match has a limit: a hostile pattern fails with ERR_LIMIT where RE2
- * would have been slow.  The JIT is used where there is one; when its small stack does not
+ * PCRE2 backtracks, so every match has a limit: a hostile pattern fails with ERR_LIMIT where
+ * RE2 would have been slow.  The JIT is used where there is one; when its small stack does not
  * suffice, the interpreter, whose frames are on the heap and limited too, has the last word.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -49,8 +49,8 @@ static int keep_names(struct regex *regex, const struct regex_syntax *syntax)
 
 static int compile(struct regex *regex, struct bytes text, bool anchored, struct diagnosis *why)
 {
-    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY |
-                       PCRE2_ALT_CIRCUMFLEX | PCRE2_NEVER_BACKSLASH_C;
+    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL |
+                       PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | PCRE2_NEVER_BACKSLASH_C;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     int code = 0;
     PCRE2_SIZE offset = 0;
@@ -90,8 +90,9 @@ int regex_compile_syntax(const struct regex_syntax *syntax, bool anchored,
         error = buf_ok(&text) ? 0 : ERR_NOMEM;
     }
     if (error == 0)
-        error = compile(regex, (struct bytes){text.size > 0 ? text.data : (const uint8_t *)"",
-                                              text.size}, anchored, why);
+        error = compile(
+            regex, (struct bytes){text.size > 0 ? text.data : (const uint8_t *)"", text.size},
+            anchored, why);
     if (error == 0)
         error = keep_names(regex, syntax);
     buf_done(&text);
@@ -202,9 +203,10 @@ static size_t read_reference(const uint8_t *at, const uint8_t *end, struct bytes
     return (size_t)(stop - at) + braced;
 }
 
-static void expand(const struct regex *regex, const uint8_t *subject, struct bytes replacement,
+static void expand(const struct regex *regex, struct bytes text, struct bytes replacement,
                    pcre2_match_data *found, int pairs, struct buf *out)
 {
+    const uint8_t *subject = text.size > 0 ? text.data : (const uint8_t *)"";
     const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(found);
     const uint8_t *at = replacement.data;
     const uint8_t *end = replacement.size > 0 ? at + replacement.size : at;
@@ -241,7 +243,7 @@ bool regex_expand(const struct regex *regex, struct bytes text, struct bytes rep
     }
     int pairs = run(regex, text, found, ret_error);
     if (pairs > 0)
-        expand(regex, text.data, replacement, found, pairs, out);
+        expand(regex, text, replacement, found, pairs, out);
     pcre2_match_data_free(found);
     return pairs > 0;
 }

@@ -2,13 +2,14 @@
  * regex_class.c - character classes and escapes, rewritten as PCRE2 spells them.
  *
  * Where the two differ: Go's \s has no vertical tab; \z and not \Z ends the text; \p{Greek} is
- * the script alone, not its extensions; a backslash before any other letter or digit is an error.
+ * the script alone, not its extensions; a backslash before any other letter or digit is an
+ * error.
  */
 #include <string.h>
 
 #include "collector/series/regex_parser.h"
-#include "proto/base/utf8.h"
 #include "proto/base/error.h"
+#include "proto/base/utf8.h"
 
 static bool is_alphanumeric(uint8_t c)
 {
@@ -52,8 +53,8 @@ static bool read_hex(struct regex_parser *parser, uint32_t *ret_code)
 static uint32_t read_octal(struct regex_parser *parser, uint8_t first)
 {
     uint32_t code = (uint32_t)(first - '0');
-    for (int i = 1; i < 3 && parser->at != parser->end && *parser->at >= '0' && *parser->at <= '7';
-         i++)
+    for (int i = 1;
+         i < 3 && parser->at != parser->end && *parser->at >= '0' && *parser->at <= '7'; i++)
         code = code * 8 + (uint32_t)(*parser->at++ - '0');
     return code;
 }
@@ -129,13 +130,20 @@ static int read_property(struct regex_parser *parser, struct buf *out)
 static const char *perl_class(uint8_t letter)
 {
     switch (letter) {
-    case 'd': return "\\d";
-    case 'D': return "\\D";
-    case 'w': return "\\w";
-    case 'W': return "\\W";
-    case 's': return "\\t\\n\\f\\r ";
-    case 'S': return "\\x{0}-\\x{8}\\x{b}\\x{e}-\\x{1f}\\x{21}-\\x{10ffff}";
-    default: return NULL;
+    case 'd':
+        return "\\d";
+    case 'D':
+        return "\\D";
+    case 'w':
+        return "\\w";
+    case 'W':
+        return "\\W";
+    case 's':
+        return "\\t\\n\\f\\r ";
+    case 'S':
+        return "\\x{0}-\\x{8}\\x{b}\\x{e}-\\x{1f}\\x{21}-\\x{10ffff}";
+    default:
+        return NULL;
     }
 }
 
@@ -167,8 +175,8 @@ static bool read_posix(struct regex_parser *parser, struct buf *out, bool *ret_b
         return false;
     const uint8_t *name = from + 2 + (from[2] == '^');
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (name <= close && bytes_equal((struct bytes){name, (size_t)(close - name)},
-                                         bytes_of(names[i]))) {
+        if (name <= close &&
+            bytes_equal((struct bytes){name, (size_t)(close - name)}, bytes_of(names[i]))) {
             parser->at = close + 2;
             buf_put(out, from, (size_t)(parser->at - from));
             return true;

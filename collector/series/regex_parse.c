@@ -11,8 +11,8 @@
 
 #include "collector/series/labels.h"
 #include "collector/series/regex_parser.h"
-#include "proto/base/utf8.h"
 #include "proto/base/error.h"
+#include "proto/base/utf8.h"
 
 int regex_complain(struct regex_parser *parser, const char *reason, const uint8_t *from,
                    const uint8_t *until)
@@ -210,10 +210,22 @@ static int parse_flags(struct regex_parser *parser, const uint8_t *from, bool *r
 
     for (parser->at = from + 2; parser->at != parser->end; parser->at++) {
         switch (*parser->at) {
-        case 'i': flags.fold = on; any = true; break;
-        case 'm': flags.multiline = on; any = true; break;
-        case 's': flags.dot_all = on; any = true; break;
-        case 'U': flags.ungreedy = on; any = true; break;
+        case 'i':
+            flags.fold = on;
+            any = true;
+            break;
+        case 'm':
+            flags.multiline = on;
+            any = true;
+            break;
+        case 's':
+            flags.dot_all = on;
+            any = true;
+            break;
+        case 'U':
+            flags.ungreedy = on;
+            any = true;
+            break;
         case '-':
             if (!on)
                 return regex_complain(parser, "invalid or unsupported Perl syntax", from,
@@ -366,8 +378,8 @@ int regex_parse_alternation(struct regex_parser *parser, struct regex_node **ret
     return 0;
 }
 
-int regex_syntax_parse(struct bytes pattern, struct arena *arena, struct regex_syntax *ret_syntax,
-                       struct diagnosis *why)
+int regex_syntax_parse(struct bytes pattern, struct arena *arena,
+                       struct regex_syntax *ret_syntax, struct diagnosis *why)
 {
     *ret_syntax = (struct regex_syntax){0};
     if (pattern.size > REGEX_PATTERN_BYTES_MAX)

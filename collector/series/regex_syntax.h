@@ -3,9 +3,11 @@
  *
  *     pattern -> regex_syntax_parse() -> tree -> regex_syntax_emit()     PCRE2 text
  *                                             -> regex_syntax_literals() the finite language
- *                                             -> regex_syntax_prefix()   what matches begin with
+ *                                             -> regex_syntax_prefix()   what matches begin
+ * with
  *
- * The tree holds no flags: (?i) is written on literals and classes, (?s) chooses the kind of dot,
+ * The tree holds no flags: (?i) is written on literals and classes, (?s) chooses the kind of
+ * dot,
  * (?m) the kind of anchor, (?U) was applied to the quantifiers.  So nothing PCRE2 reads depends
  * on PCRE2's own flag scoping, and a construct RE2 does not have never reaches PCRE2.
  * Syntax: Go's regexp/syntax with the Perl flags, https://pkg.go.dev/regexp/syntax
@@ -58,8 +60,8 @@ struct regex_syntax {
 
 /* Parses with "dot matches newline" on.  Everything lives in `arena`; the texts may point into
  * `pattern`.  ERR_INVALID with Go's wording in `why`, ERR_NOMEM. */
-int regex_syntax_parse(struct bytes pattern, struct arena *arena, struct regex_syntax *ret_syntax,
-                       struct diagnosis *why);
+int regex_syntax_parse(struct bytes pattern, struct arena *arena,
+                       struct regex_syntax *ret_syntax, struct diagnosis *why);
 
 void regex_syntax_emit(const struct regex_node *node, struct buf *out);
 

@@ -242,7 +242,8 @@ int regex_syntax_literals(const struct regex_node *root, struct arena *arena,
     return 0;
 }
 
-/* Appends to `out`; true if the node is exactly what was appended, so that the next may follow. */
+/* Appends to `out`; true if the node is exactly what was appended, so that the next may follow.
+ */
 static bool put_prefix(const struct regex_node *node, bool at_start, struct buf *out)
 {
     switch (node->kind) {

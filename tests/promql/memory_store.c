@@ -141,8 +141,8 @@ void memory_store_clear(struct memory_store *store)
     memory_store_init(store);
 }
 
-int memory_store_series(struct memory_store *store, const struct label *pairs, size_t pair_count,
-                        size_t *ret_number)
+int memory_store_series(struct memory_store *store, const struct label *pairs,
+                        size_t pair_count, size_t *ret_number)
 {
     const struct labels *labels = NULL;
     int error = labels_build(pairs, pair_count, NULL, &labels);
@@ -185,7 +185,8 @@ int memory_store_put(struct memory_store *store, size_t number, int64_t time_ms,
     }
     memmove(series->times_ms + at + 1, series->times_ms + at,
             (series->count - at) * sizeof(int64_t));
-    memmove(series->values + at + 1, series->values + at, (series->count - at) * sizeof(double));
+    memmove(series->values + at + 1, series->values + at,
+            (series->count - at) * sizeof(double));
     series->times_ms[at] = time_ms;
     series->values[at] = value;
     series->count++;

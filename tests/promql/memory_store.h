@@ -24,6 +24,6 @@ void memory_store_init(struct memory_store *store);
 void memory_store_clear(struct memory_store *store);
 
 /* The number of the series with these labels, made if it is new.  The store copies them. */
-int memory_store_series(struct memory_store *store, const struct label *pairs, size_t pair_count,
-                        size_t *ret_number);
+int memory_store_series(struct memory_store *store, const struct label *pairs,
+                        size_t pair_count, size_t *ret_number);
 int memory_store_put(struct memory_store *store, size_t number, int64_t time_ms, double value);

@@ -125,14 +125,16 @@ static bool check_points(const struct case_of *test, const struct series_line *l
     return next == got->count || wrong(why, "%zu points too many", got->count - next);
 }
 
-static bool check_series(const struct case_of *test, const struct promql_result *result, char *why)
+static bool check_series(const struct case_of *test, const struct promql_result *result,
+                         char *why)
 {
     const struct expectation *expected = &test->expected;
     size_t before = 0;
     for (size_t i = 0; i < expected->count; i++) {
         struct buf text = {0};
         size_t place = 0;
-        const struct series_samples *got = find_series(result, expected->lines[i].labels, &place);
+        const struct series_samples *got =
+            find_series(result, expected->lines[i].labels, &place);
         labels_print(expected->lines[i].labels, &text);
         bool good = got != NULL;
         if (!good)
@@ -168,7 +170,8 @@ static bool has_note(const char *const *notes, size_t count, const char *message
     return false;
 }
 
-static bool check_result(const struct case_of *test, const struct promql_result *result, char *why)
+static bool check_result(const struct case_of *test, const struct promql_result *result,
+                         char *why)
 {
     const struct expectation *expected = &test->expected;
     const struct promql_annotations *notes = &result->annotations;
@@ -177,7 +180,8 @@ static bool check_result(const struct case_of *test, const struct promql_result 
         return wrong(why, "no such warning; got %s",
                      notes->warning_count > 0 ? notes->warnings[0] : "none");
     if (expected->info && !has_note(notes->infos, notes->info_count, expected->message))
-        return wrong(why, "no such info; got %s", notes->info_count > 0 ? notes->infos[0] : "none");
+        return wrong(why, "no such info; got %s",
+                     notes->info_count > 0 ? notes->infos[0] : "none");
     if (expected->no_warn && notes->warning_count > 0)
         return wrong(why, "warning: %s", notes->warnings[0]);
     if (expected->no_info && notes->info_count > 0)
@@ -190,13 +194,15 @@ static bool check_result(const struct case_of *test, const struct promql_result 
         if (result->series_count != 1 || (!test->range && result->type != PROMQL_SCALAR))
             return wrong(why, "not a scalar");
         return close_enough(result->series[0].values[0], expected->scalar) ||
-               wrong(why, "%.17g instead of %.17g", result->series[0].values[0], expected->scalar);
+               wrong(why, "%.17g instead of %.17g", result->series[0].values[0],
+                     expected->scalar);
     }
     return check_series(test, result, why);
 }
 
 static int run_query(struct run *run, const char *text, int64_t start_ms, int64_t end_ms,
-                     int64_t step_ms, struct promql_result *ret_result, struct promql_error *error)
+                     int64_t step_ms, struct promql_result *ret_result,
+                     struct promql_error *error)
 {
     struct promql_query query = {
         .text = text, .start_ms = start_ms, .end_ms = end_ms, .step_ms = step_ms};
@@ -217,7 +223,8 @@ static bool check_as_range(struct run *run, const struct case_of *test, char *wh
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcasestr(test->query, own[i]) != NULL)
             return true;
-    if (run_query(run, test->query, middle - 60000, middle + 60000, 60000, &result, &error) != 0)
+    if (run_query(run, test->query, middle - 60000, middle + 60000, 60000, &result, &error) !=
+        0)
         return strstr(error.why.text, "for range query") != NULL ||
                wrong(why, "as a range query: %s", error.why.text);
     size_t kept = 0;
@@ -236,9 +243,10 @@ static bool check_as_range(struct run *run, const struct case_of *test, char *wh
     char inner[WHY_BYTES] = "";
     plain.expected.warn = plain.expected.info = false; /* the other steps have notes too */
     plain.expected.no_warn = plain.expected.no_info = false;
-    bool good = test->expected.is_scalar && test->expected.count == 0
-                    ? kept == 1 && close_enough(result.series[0].values[0], test->expected.scalar)
-                    : check_series(&plain, &result, inner);
+    bool good =
+        test->expected.is_scalar && test->expected.count == 0
+            ? kept == 1 && close_enough(result.series[0].values[0], test->expected.scalar)
+            : check_series(&plain, &result, inner);
     promql_result_done(&result);
     return good || wrong(why, "as a range query: %s", inner);
 }
@@ -275,7 +283,8 @@ static void run_case(struct run *run, const struct case_of *test)
                                        strcmp(test->expected.message, error.why.text) == 0);
         (void)wrong(why, "error: %s", error.why.text);
     } else {
-        good = test->expected.fail ? wrong(why, "should fail") : check_result(test, &result, why);
+        good =
+            test->expected.fail ? wrong(why, "should fail") : check_result(test, &result, why);
         promql_result_done(&result);
         good = good && check_as_range(run, test, why);
     }
@@ -308,7 +317,8 @@ static bool load_line(struct run *run, int64_t step_ms, const char *text)
         return false;
     if (line.foreign)
         remember_foreign(run, line.labels);
-    must(memory_store_series(&run->store, line.labels->pairs, line.labels->count, &number) == 0);
+    must(memory_store_series(&run->store, line.labels->pairs, line.labels->count, &number) ==
+         0);
     run->store.series[number].count = 0; /* named twice: the later line stands */
     for (size_t i = 0; i < line.count; i++)
         if (line.points[i].present)
@@ -321,7 +331,8 @@ static bool load_line(struct run *run, int64_t step_ms, const char *text)
 static char *after(char *text, const char *word)
 {
     size_t size = strlen(word);
-    if (strncmp(text, word, size) != 0 || (text[size] != '\0' && !isspace((unsigned char)text[size])))
+    if (strncmp(text, word, size) != 0 ||
+        (text[size] != '\0' && !isspace((unsigned char)text[size])))
         return NULL;
     text += size;
     while (isspace((unsigned char)*text))
@@ -377,7 +388,8 @@ static bool expect_line(struct expectation *expected, char *text)
     expected->range_vector = rest != NULL;
     return rest != NULL && take_duration(&rest, &expected->range_start_ms) &&
            (rest = after(rest, "to")) != NULL && take_duration(&rest, &end_ms) &&
-           (rest = after(rest, "step")) != NULL && take_duration(&rest, &expected->range_step_ms);
+           (rest = after(rest, "step")) != NULL &&
+           take_duration(&rest, &expected->range_step_ms);
 }
 
 static bool case_line(struct case_of *test, char *text)
@@ -470,7 +482,8 @@ static bool script_line(struct run *run, struct script *script, char *text, bool
         clear(run);
         return true;
     }
-    if ((rest = after(text, "load")) != NULL || (rest = after(text, "load_with_nhcb")) != NULL) {
+    if ((rest = after(text, "load")) != NULL ||
+        (rest = after(text, "load_with_nhcb")) != NULL) {
         script->block = BLOCK_LOAD;
         return take_duration(&rest, &script->step_ms);
     }
@@ -495,13 +508,15 @@ static bool run_file(struct run *run)
     }
     script = (struct script){.block = BLOCK_NONE};
     memory_store_init(&run->store);
-    while (good && count < sizeof lines / sizeof lines[0] && getline(&line, &capacity, file) >= 0) {
+    while (good && count < sizeof lines / sizeof lines[0] &&
+           getline(&line, &capacity, file) >= 0) {
         bool indented = isspace((unsigned char)line[0]);
         char *copy = lines[count++] = strdup(line);
         must(copy != NULL);
         while (isspace((unsigned char)*copy))
             copy++;
-        for (size_t size = strlen(copy); size > 0 && isspace((unsigned char)copy[size - 1]); size--)
+        for (size_t size = strlen(copy); size > 0 && isspace((unsigned char)copy[size - 1]);
+             size--)
             copy[size - 1] = '\0';
         good = script_line(run, &script, copy, indented, count);
         if (!good)

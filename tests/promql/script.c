@@ -156,8 +156,8 @@ bool script_series(const char *line, struct series_line *ret_line)
     must(points != NULL);
     ret_line->foreign = strstr(points, "{{") != NULL || strchr(points, '@') != NULL;
     char *rest = NULL;
-    for (char *word = strtok_r(points, " \t", &rest); good && !ret_line->foreign && word != NULL;
-         word = strtok_r(NULL, " \t", &rest))
+    for (char *word = strtok_r(points, " \t", &rest);
+         good && !ret_line->foreign && word != NULL; word = strtok_r(NULL, " \t", &rest))
         good = expand_word(ret_line, word);
     free(points);
     if (!good)

@@ -55,7 +55,8 @@ static int fill_store(void **state)
                 continue;
             value = dice < 18 ? 0 : value + (double)(dice % 7);
             double sample = dice == 20 ? stale : n == 3 && dice == 21 ? (double)NAN : value;
-            assert_int_equal(memory_store_put(&store, number, i * STEP_MS + dice % 5, sample), 0);
+            assert_int_equal(memory_store_put(&store, number, i * STEP_MS + dice % 5, sample),
+                             0);
         }
     }
     return 0;
@@ -203,8 +204,10 @@ static void too_much_of_anything_is_an_error(void **state)
             assert_true(code == ERR_NOMEM && error.failure == PROMQL_EXECUTION &&
                         error.why.text[0] != '\0');
     }
-    assert_int_equal(run("vector(1)[1000y:1ms]", 0, 0, 0, &defaults, &result, &error), ERR_NOMEM);
-    assert_int_equal(run("time()[1000y:1ms]", 0, 0, 0, &defaults, &result, &error), ERR_INVALID);
+    assert_int_equal(run("vector(1)[1000y:1ms]", 0, 0, 0, &defaults, &result, &error),
+                     ERR_NOMEM);
+    assert_int_equal(run("time()[1000y:1ms]", 0, 0, 0, &defaults, &result, &error),
+                     ERR_INVALID);
 }
 
 static void a_query_ends_when_nobody_waits_or_time_is_up(void **state)
@@ -268,8 +271,9 @@ static void a_range_query_of_a_range_vector_is_refused(void **state)
 static void experiments_must_be_allowed(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"sort_by_label(c_total, \"host\")", "limitk(1, c_total)",
-                                        "mad_over_time(c_total[5m])", "c_total + fill(0) c_total"};
+    static const char *const texts[] = {"sort_by_label(c_total, \"host\")",
+                                        "limitk(1, c_total)", "mad_over_time(c_total[5m])",
+                                        "c_total + fill(0) c_total"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         struct promql_result result;
         struct promql_error error;

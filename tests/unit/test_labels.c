@@ -56,7 +56,9 @@ static void what_is_no_label_set_is_refused(void **state)
         {"no UTF-8 in a value", {pair("a", "\xff"), pair("b", "2")}, ERR_MALFORMED},
         {"a surrogate", {pair("a", "\xed\xa0\x80"), pair("b", "2")}, ERR_MALFORMED},
         {"an overlong slash", {pair("a", "\xc0\xaf"), pair("b", "2")}, ERR_MALFORMED},
-        {"a NUL", {{bytes_of("a"), {(const uint8_t *)"x\0y", 3}}, pair("b", "2")}, ERR_MALFORMED},
+        {"a NUL",
+         {{bytes_of("a"), {(const uint8_t *)"x\0y", 3}}, pair("b", "2")},
+         ERR_MALFORMED},
         {"a value too long", {pair("a", huge), pair("b", "2")}, ERR_LIMIT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -134,7 +136,8 @@ static void printing_is_prometheus_s(void **state)
         {{pair("__name__", "disk.used"), pair("host.name", "\xe7\x83\xbd")},
          "{\"disk.used\", \"host.name\"=\"\xe7\x83\xbd\"}",
          "{__name__=\"disk.used\", \"host.name\"=\"\xe7\x83\xbd\"}"},
-        {{pair("a", "\x01\xc2\xa0"), pair("b", "2")}, "{a=\"\\x01\\u00a0\", b=\"2\"}",
+        {{pair("a", "\x01\xc2\xa0"), pair("b", "2")},
+         "{a=\"\\x01\\u00a0\", b=\"2\"}",
          "{a=\"\\x01\\u00a0\", b=\"2\"}"},
         {{pair("a", ""), pair("b", "")}, "{}", "{}"},
     };

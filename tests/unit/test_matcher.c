@@ -62,8 +62,9 @@ static void a_pattern_means_what_re2_means(void **state)
         {"[\\S]", " ", false},
         {"\\Qa.b\\E+", "a.bb", true},
         {"\\Qa.b\\E", "axb", false},
-        {"\\x41\\x{4e2d}\\101", "A\xe4\xb8\xad"
-                                "A",
+        {"\\x41\\x{4e2d}\\101",
+         "A\xe4\xb8\xad"
+         "A",
          true},
         {"\\pL+", "\xc3\xa9x", true},
         {"\\p{Greek}", "\xce\xb1", true},
@@ -135,8 +136,8 @@ static void what_re2_does_not_have_is_refused(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct matcher *made = NULL;
         struct diagnosis why = {""};
-        int error = matcher_new(MATCH_REGEX, bytes_of("a"), bytes_of(cases[i].pattern), &made,
-                                &why);
+        int error =
+            matcher_new(MATCH_REGEX, bytes_of("a"), bytes_of(cases[i].pattern), &made, &why);
         if (error != ERR_INVALID || strstr(why.text, cases[i].reason) == NULL)
             fail_msg("%s: %d %s", cases[i].pattern, error, why.text);
         assert_null(made);
@@ -183,8 +184,9 @@ static void prefixes_are_found(void **state)
     static const struct {
         const char *pattern, *prefix;
     } cases[] = {
-        {"node_.*", "node_"}, {"^node_(cpu|memory).*", "node_"}, {"(node)_.*", "node_"},
-        {"ab*", "a"},         {"(?i)node.*", ""},                {".*x", ""},
+        {"node_.*", "node_"},   {"^node_(cpu|memory).*", "node_"},
+        {"(node)_.*", "node_"}, {"ab*", "a"},
+        {"(?i)node.*", ""},     {".*x", ""},
         {"(ab)+.*", "ab"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -199,7 +201,8 @@ static void a_hostile_pattern_fails_instead_of_hanging(void **state)
     (void)state;
     struct matcher *made = matcher(MATCH_REGEX, "(x+x+)+y");
     struct matcher *inverse = matcher(MATCH_NOT_REGEX, "(x+x+)+y");
-    const char *text = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx!y!";
+    const char *text =
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx!y!";
     int error = 0;
     bool matched = matcher_matches(made, bytes_of(text), &error);
     assert_false(matched);
@@ -219,8 +222,8 @@ static void a_missing_label_is_an_empty_value(void **state)
         const char *value;
         bool matches;
     } cases[] = {
-        {MATCH_EQUAL, "", true},      {MATCH_EQUAL, "x", false}, {MATCH_NOT_EQUAL, "", false},
-        {MATCH_NOT_EQUAL, "x", true}, {MATCH_REGEX, ".*", true}, {MATCH_REGEX, ".+", false},
+        {MATCH_EQUAL, "", true},       {MATCH_EQUAL, "x", false}, {MATCH_NOT_EQUAL, "", false},
+        {MATCH_NOT_EQUAL, "x", true},  {MATCH_REGEX, ".*", true}, {MATCH_REGEX, ".+", false},
         {MATCH_NOT_REGEX, ".+", true},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -103,8 +103,7 @@ static void errors_name_their_place_and_reason(void **state)
         {"a{__name__=\"b\"}", 1, 1, "metric name must not be set twice: \"a\" or \"b\""},
         {"{}", 1, 1, "vector selector must contain at least one non-empty matcher"},
         {"a[0]", 1, 3, "duration must be greater than 0"},
-        {"a[5m", 1, 5,
-         "unexpected end of input in subquery or range selector, expected \"]\""},
+        {"a[5m", 1, 5, "unexpected end of input in subquery or range selector, expected \"]\""},
         {"a offset 5m offset 1m", 1, 13, "offset may not be set multiple times"},
         {"a @ 1 @ 2", 1, 7, "@ <timestamp> may not be set multiple times"},
         {"(a)[5m]", 1, 1, "ranges only allowed for vector selectors"},
@@ -126,7 +125,8 @@ static void errors_name_their_place_and_reason(void **state)
         {"sum()", 1, 1, "no arguments for aggregate expression provided"},
         {"topk(a)", 1, 1,
          "wrong number of arguments for aggregate expression provided, expected 2, got 1"},
-        {"topk(a, b)", 1, 6, "expected type scalar in aggregation parameter, got instant vector"},
+        {"topk(a, b)", 1, 6,
+         "expected type scalar in aggregation parameter, got instant vector"},
         {"sum(1)", 1, 5, "expected type instant vector in aggregation expression, got scalar"},
         {"1[5m:1m]", 1, 1, "subquery is only allowed on instant vector, got scalar instead"},
         {"a @ Inf", 1, 5, "timestamp out of bounds for @ modifier: Inf"},
@@ -194,7 +194,8 @@ static void a_selector_alone_is_its_matchers(void **state)
     promql_matchers_free(matchers, count);
     static const char *const wrong[] = {"", "{}", "up[5m]", "sum(up)", "1", "up offset 5m"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++)
-        assert_int_equal(promql_parse_selector(wrong[i], &matchers, &count, &error), ERR_INVALID);
+        assert_int_equal(promql_parse_selector(wrong[i], &matchers, &count, &error),
+                         ERR_INVALID);
 }
 
 int main(void)
