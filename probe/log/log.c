@@ -202,7 +202,7 @@ static int resume_one(struct log_state *log, const struct source_env *env,
     if (watch == NULL)
         error = add_watch(log, one->path, root_bytes, settings, &watch);
     if (error == 0)
-        error = watch_resume(watch, &one->position, env->now_ms);
+        error = watch_resume(watch, &one->position, env->now_ms, out);
     return error == ERR_LIMIT ? 0 : error;
 }
 

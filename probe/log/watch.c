@@ -115,7 +115,8 @@ static struct tail *add_tail(struct watch *watch, const struct watch_env *env, i
     return tail;
 }
 
-int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms)
+int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms,
+                 struct emitter *out)
 {
     int fd = -1;
     bool is_renamed;
@@ -138,6 +139,9 @@ int watch_resume(struct watch *watch, const struct tail_position *position, int6
     } else
         tail_resume(tail, fd, position, watch->account.settings->encoding, now_ms);
     watch->tails[watch->count++] = tail;
+    /* At once, if the file is gone: its inode may soon be another's, with a note under the same
+     * key, which must come later than this one. */
+    note(watch, tail, out);
     return 0;
 }
 

@@ -64,7 +64,8 @@ void watch_free(struct watch *watch);
  * it; if it is gone, that is counted unless it had been finished, and the tail stays as a mark
  * from which on the name's files are not known.  Positions of one path come in ascending order.
  * ERR_NOMEM, ERR_LIMIT. */
-int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms);
+int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms,
+                 struct emitter *out);
 
 /* Opens the file at the path for the first time.  `from_end`: only what comes from now on. */
 void watch_open(struct watch *watch, const struct watch_env *env, bool from_end);
