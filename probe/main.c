@@ -98,6 +98,20 @@ static void wind_down(struct program *program)
     must(uv_timer_stop(&program->patience) == 0);
 }
 
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_loop(struct program *program)
+{
+    uv_walk(&program->loop, close_handle, NULL);
+    (void)uv_run(&program->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&program->loop);
+}
+
 static int run(struct program *program)
 {
     struct diagnosis why = {0};
@@ -135,6 +149,7 @@ static int run(struct program *program)
         }
     }
     options_free(program->next);
+    close_loop(program);
     return code;
 }
 
