@@ -61,7 +61,7 @@ def test_roles_are_kept():
         assert collector.request("POST", settle, b"", li)[0] == 403
         assert collector.request("POST", settle, b"", root)[0] == 200
         assert collector.request("POST", "/api/v1/write", b"x", li)[0] == 403
-        assert collector.request("POST", "/api/v1/write", b"x", sender)[0] == 400
+        assert collector.request("POST", "/api/v1/write", b"x", sender)[0] == 415
         log = collector.log.read_text()
         assert "login refused user=li" in log and "li's secret" not in log, log
         collector.stop()
