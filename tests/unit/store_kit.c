@@ -57,8 +57,13 @@ void kit_close(struct kit *kit)
 
 void kit_stop(struct kit *kit)
 {
-    char command[128];
     kit_close(kit);
+    kit_stop_closed(kit);
+}
+
+void kit_stop_closed(struct kit *kit)
+{
+    char command[128];
     (void)snprintf(command, sizeof command, "rm -rf %s", kit->directory);
     must(system(command) == 0);
 }

@@ -29,6 +29,7 @@ void kit_start(struct kit *kit);
 void kit_open(struct kit *kit);
 void kit_close(struct kit *kit);
 void kit_stop(struct kit *kit); /* closes and removes the folder */
+void kit_stop_closed(struct kit *kit); /* removes the folder of a closed store */
 
 const struct labels *kit_labels(const char *name, const char *value); /* caller frees */
 struct series *kit_series(struct kit *kit, unsigned n);

@@ -1,0 +1,288 @@
+/*
+ * test_store.c - a store that dies at every step of its work, and at random, is opened again and
+ * compared with what it had acknowledged.
+ *
+ * A child writes and settles; the parent learns through a pipe what was acknowledged.  After the
+ * child's death the parent opens the folder: everything acknowledged must be there, and nothing
+ * that was never sent.  What was sent but not acknowledged may be there or not, as a whole.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proto/base/must.h"
+#include "tests/unit/store_kit.h"
+
+#define ALWAYS   INT64_MIN / 2, INT64_MAX / 2
+#define SPAN_MS  ((int64_t)2 * 3600 * 1000)
+#define SERIES   6
+#define WRITE    10 /* samples of one write */
+
+/* What the child tells: before a write ('s', its seed) and after its acknowledgement ('a'). */
+struct note {
+    char what;
+    unsigned seed;
+};
+
+/* -- the child --------------------------------------------------------------------------- */
+
+struct bomb {
+    const char *point; /* NULL: any */
+    int left;          /* goes off when it has been passed so often */
+};
+
+static void tick(void *context, const char *point)
+{
+    struct bomb *bomb = context;
+    if (bomb->point != NULL && strcmp(bomb->point, point) != 0)
+        return;
+    if (--bomb->left == 0)
+        _exit(99);
+}
+
+/* A write is a function of its seed, so that both sides know it. */
+static void write_of(unsigned seed, struct model_sample samples[WRITE])
+{
+    for (int i = 0; i < WRITE; i++) {
+        unsigned state = seed * 7919u + (unsigned)i;
+        samples[i].series = (unsigned)rand_r(&state) % SERIES;
+        samples[i].ts_ms = KIT_START_MS + rand_r(&state) % 400 * 60000;
+        samples[i].value = (double)seed;
+        for (int j = 0; j < i; j++) /* one write says one thing about one time */
+            if (samples[j].series == samples[i].series && samples[j].ts_ms == samples[i].ts_ms)
+                samples[i].value = samples[j].value;
+    }
+}
+
+static void send_note(int fd, char what, unsigned seed)
+{
+    struct note note = {.what = what, .seed = seed};
+    must(write(fd, &note, sizeof note) == (ssize_t)sizeof note);
+}
+
+static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count,
+                         int settle_every)
+{
+    for (int w = 0; w < count; w++) {
+        struct model_sample planned[WRITE];
+        struct store_sample samples[WRITE];
+        unsigned seed = first_seed + (unsigned)w;
+        write_of(seed, planned);
+        for (int i = 0; i < WRITE; i++)
+            samples[i] = (struct store_sample){kit_series(kit, planned[i].series),
+                                               planned[i].ts_ms, planned[i].value};
+        char key[32];
+        (void)snprintf(key, sizeof key, "seed/%u", seed);
+        struct store_put put = {bytes_of(key), bytes_of("stored")};
+        struct store_write write = {
+            .samples = samples, .sample_count = WRITE, .puts = &put, .put_count = 1};
+        send_note(fd, 's', seed);
+        must(store_write_wait(kit->store, &write) == 0);
+        send_note(fd, 'a', seed);
+        if (settle_every > 0 && w % settle_every == settle_every - 1)
+            must(store_settle(kit->store) == 0);
+    }
+}
+
+/* -- the parent -------------------------------------------------------------------------- */
+
+struct history {
+    unsigned *seeds; /* of writes that are certain to be stored, in order */
+    size_t count, capacity;
+    unsigned pending; /* sent, not acknowledged; 0: none */
+};
+
+static void history_add(struct history *history, unsigned seed)
+{
+    if (history->count == history->capacity) {
+        history->capacity = history->capacity == 0 ? 256 : history->capacity * 2;
+        history->seeds = realloc(history->seeds, history->capacity * sizeof(unsigned));
+        must(history->seeds != NULL);
+    }
+    history->seeds[history->count++] = seed;
+}
+
+static void read_notes(int fd, struct history *history)
+{
+    struct note note;
+    for (;;) {
+        ssize_t got = read(fd, &note, sizeof note);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got != (ssize_t)sizeof note)
+            return;
+        if (note.what == 's')
+            history->pending = note.seed;
+        if (note.what == 'a') {
+            history_add(history, note.seed);
+            history->pending = 0;
+        }
+    }
+}
+
+/* Opens, asks the store itself whether the unacknowledged write is there, compares. */
+static void check(struct kit *kit, struct history *history, const char *because)
+{
+    struct model model = {0};
+    struct buf out = {0};
+    char why[256] = "";
+    kit_open(kit);
+    if (history->pending != 0) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "seed/%u", history->pending);
+        if (store_state_get(kit->store, bytes_of(key), &out) == 0)
+            history_add(history, history->pending);
+        history->pending = 0;
+    }
+    for (size_t w = 0; w < history->count; w++) {
+        struct model_sample samples[WRITE];
+        write_of(history->seeds[w], samples);
+        for (int i = 0; i < WRITE; i++)
+            model_write(&model, samples[i].series, samples[i].ts_ms, samples[i].value);
+    }
+    if (!kit_agrees(kit, &model, ALWAYS, why, sizeof why))
+        fail_msg("after %s: %s", because, why);
+    struct store_stats stats;
+    store_get_stats(kit->store, &stats);
+    if (stats.quarantined != 0)
+        fail_msg("after %s: %llu values are quarantined", because,
+                 (unsigned long long)stats.quarantined);
+    buf_done(&out);
+    model_done(&model);
+    kit_close(kit);
+}
+
+/* Runs a child with a bomb on the kit's folder.  Whether it went off. */
+static bool run_child(struct kit *kit, struct bomb bomb, struct history *history,
+                      unsigned first_seed)
+{
+    int fds[2];
+    must(pipe(fds) == 0);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        (void)close(fds[0]);
+        kit->options.step = tick;
+        kit->options.step_context = &bomb;
+        kit_open(kit);
+        child_writes(kit, fds[1], first_seed, 24, 8);
+        kit_close(kit);
+        _exit(0);
+    }
+    (void)close(fds[1]);
+    read_notes(fds[0], history);
+    (void)close(fds[0]);
+    int status;
+    must(waitpid(child, &status, 0) == child);
+    must(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 99));
+    return WEXITSTATUS(status) == 99;
+}
+
+static void dying_at_any_step_loses_nothing_acknowledged(void **state)
+{
+    (void)state;
+    static const char *const points[] = {
+        "commit.begin",      "commit.filled",     "commit.durable",    "commit.applied",
+        "commit.done",       "checkpoint.begun",  "checkpoint.slice",  "checkpoint.slices",
+        "checkpoint.ended",  "checkpoint.trimmed", "flush.written",    "flush.finished",
+        "flush.registered",  "flush.removed",     "flush.forgetting",  "merge.written",
+        "merge.finished",    "merge.registered",  "merge.replaced",
+    };
+    for (size_t p = 0; p < sizeof points / sizeof points[0]; p++) {
+        struct kit kit;
+        struct history history = {0};
+        bool ever = false;
+        kit_start(&kit);
+        kit_close(&kit);
+        kit.now_ms = KIT_START_MS + 3 * SPAN_MS;
+        /* One folder through all its deaths: leftovers of one must not harm the next. */
+        for (int left = 1; left <= 9; left += 2) {
+            bool went_off = run_child(&kit, (struct bomb){points[p], left}, &history,
+                                      1 + (unsigned)left * 100);
+            ever = ever || went_off;
+            check(&kit, &history, points[p]);
+        }
+        if (!ever)
+            fail_msg("no child has passed %s", points[p]);
+        free(history.seeds);
+        kit_stop_closed(&kit);
+    }
+}
+
+static void dying_at_the_nth_step_whatever_it_is_loses_nothing(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct history history = {0};
+    kit_start(&kit);
+    kit_close(&kit);
+    kit.now_ms = KIT_START_MS + 3 * SPAN_MS;
+    for (int left = 3; left < 160; left += 7) {
+        (void)run_child(&kit, (struct bomb){NULL, left}, &history, 1 + (unsigned)left * 100);
+        check(&kit, &history, "the n-th step");
+    }
+    free(history.seeds);
+    kit_stop_closed(&kit);
+}
+
+static void a_kill_at_any_moment_loses_nothing_acknowledged(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct history history = {0};
+    unsigned random = 11;
+    kit_start(&kit);
+    kit_close(&kit);
+    kit.now_ms = KIT_START_MS + 3 * SPAN_MS;
+    for (int round = 0; round < 12; round++) {
+        int fds[2];
+        must(pipe(fds) == 0);
+        pid_t child = fork();
+        must(child >= 0);
+        if (child == 0) {
+            (void)close(fds[0]);
+            kit_open(&kit);
+            child_writes(&kit, fds[1], 1 + (unsigned)round * 100000, 100000, 40);
+            _exit(0);
+        }
+        (void)close(fds[1]);
+        /* The moment is chosen by what the child has done, not by a clock. */
+        struct note note;
+        int notes = 1 + rand_r(&random) % 150;
+        while (notes-- > 0 && read(fds[0], &note, sizeof note) == (ssize_t)sizeof note) {
+            if (note.what == 's')
+                history.pending = note.seed;
+            if (note.what == 'a') {
+                history_add(&history, note.seed);
+                history.pending = 0;
+            }
+        }
+        must(kill(child, SIGKILL) == 0);
+        read_notes(fds[0], &history);
+        (void)close(fds[0]);
+        must(waitpid(child, NULL, 0) == child);
+        check(&kit, &history, "a kill");
+    }
+    free(history.seeds);
+    kit_stop_closed(&kit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dying_at_any_step_loses_nothing_acknowledged),
+        cmocka_unit_test(dying_at_the_nth_step_whatever_it_is_loses_nothing),
+        cmocka_unit_test(a_kill_at_any_moment_loses_nothing_acknowledged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
