@@ -14,6 +14,8 @@ int api_open(struct app *app, struct api **ret_api)
         return ERR_NOMEM;
     api->app = app;
     int error = remote_in_open(app->store, &api->remote);
+    if (error == 0)
+        remote_in_set_rules(api->remote, app->rules);
     if (error != 0) {
         api_close(api);
         return error;

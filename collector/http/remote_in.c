@@ -18,6 +18,7 @@
 #include "collector/http/remote_cache.h"
 #include "collector/http/remote_metadata.h"
 #include "collector/http/remote_parse.h"
+#include "collector/rules/rules.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
@@ -48,6 +49,7 @@ struct job {
 
 struct remote_in {
     struct store *store;
+    struct rules *rules; /* may be NULL */
     struct remote_cache *cache;
     struct remote_metadata_table *metadata;
     atomic_ullong requests, samples_accepted, metadata_received, exemplars_ignored;
@@ -67,6 +69,11 @@ static void job_free(struct job *job)
     free(job->keys);
     free(job->found);
     free(job);
+}
+
+void remote_in_set_rules(struct remote_in *remote, struct rules *rules)
+{
+    remote->rules = rules;
 }
 
 int remote_in_open(struct store *store, struct remote_in **ret_remote)
@@ -325,6 +332,8 @@ static void on_written(struct store_write *write, int error)
     struct job *job = write->context;
     if (error == 0) {
         atomic_fetch_add(&job->remote->samples_accepted, write->sample_count);
+        if (job->remote->rules != NULL)
+            rules_touch_samples(job->remote->rules, write->samples, write->sample_count);
         say_result(job);
     } else {
         say_error(job, error);

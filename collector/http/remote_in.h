@@ -24,6 +24,9 @@
 struct remote_in;
 
 int remote_in_open(struct store *store, struct remote_in **ret_remote);
+/* Who is told of what was committed; before the first request.  NULL: nobody. */
+struct rules;
+void remote_in_set_rules(struct remote_in *remote, struct rules *rules);
 /* After the server has closed, before the store does.  NULL is allowed. */
 void remote_in_close(struct remote_in *remote);
 

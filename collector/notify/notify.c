@@ -121,16 +121,12 @@ static void notify_free(struct notify *notify)
     free(notify);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
-{
-    notify_free(handle->data);
-}
-
-/* The two handles close one after the other; the last frees. */
-static void on_wake_closed(uv_handle_t *handle)
+/* Two handles close; the last of them frees. */
+static void on_closed(uv_handle_t *handle)
 {
     struct notify *notify = handle->data;
-    uv_close((uv_handle_t *)&notify->timer, on_timer_closed);
+    if (--notify->open_handles == 0)
+        notify_free(notify);
 }
 
 static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
@@ -179,6 +175,7 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
     must(uv_timer_init(loop, &notify->timer) == 0);
     notify->wake.data = notify;
     notify->timer.data = notify;
+    notify->open_handles = 2;
     notify_publish(notify);
     notify_wake(notify); /* what was owed goes on as soon as the loop runs */
     *ret_notify = notify;
@@ -230,6 +227,6 @@ void notify_close(struct notify *notify)
     notify->closing = true;
     wait_for_turn(notify);
     delivery_close(notify->delivery);
-    (void)uv_timer_stop(&notify->timer);
-    uv_close((uv_handle_t *)&notify->wake, on_wake_closed);
+    uv_close((uv_handle_t *)&notify->wake, on_closed);
+    uv_close((uv_handle_t *)&notify->timer, on_closed);
 }

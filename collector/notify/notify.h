@@ -42,6 +42,9 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
 int notify_check(const char *path, struct diagnosis *why);
 /* Re-reads; the old configuration stays on error. */
 int notify_reload(struct notify *notify, struct diagnosis *why);
+/* After rules_close() and before store_close().  Waits for a write under way; memory is freed by
+ * the loop, which must run once more.  What is still owed is in the store and goes on at the next
+ * start. */
 void notify_close(struct notify *notify);
 
 /* Appends the state changes (store_put rows, memory from `arena`) by which these transitions

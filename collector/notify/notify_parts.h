@@ -59,6 +59,7 @@ struct notify {
     uv_timer_t timer;
     bool wanted;  /* look again after the turn under way */
     bool closing;
+    unsigned open_handles;
     int64_t swept_ms; /* when the ledger was last cut */
     bool write_failed; /* logged; until a write succeeds */
 

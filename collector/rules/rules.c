@@ -193,18 +193,39 @@ void rules_close(struct rules *rules)
 
 /* ---- any thread -------------------------------------------------------------------------- */
 
+/* Under touch_lock. */
+static bool touch_series(struct rules *rules, const struct series *series)
+{
+    return interest_touch(rules->generation->interest, store_series_id(series),
+                          store_series_labels(series));
+}
+
+/* Under touch_lock: the thread looks, unless it is already about to. */
+static void announce(struct rules *rules, bool news)
+{
+    if (!news || rules->arrived)
+        return;
+    rules->arrived = true;
+    (void)pthread_cond_broadcast(&rules->changed);
+}
+
 void rules_touch(struct rules *rules, struct series *const *series, size_t count)
 {
     bool news = false;
     (void)pthread_mutex_lock(&rules->touch_lock);
     for (size_t i = 0; i < count; i++)
-        if (interest_touch(rules->generation->interest, store_series_id(series[i]),
-                           store_series_labels(series[i])))
-            news = true;
-    if (news && !rules->arrived) {
-        rules->arrived = true;
-        (void)pthread_cond_broadcast(&rules->changed);
-    }
+        news = touch_series(rules, series[i]) || news;
+    announce(rules, news);
+    (void)pthread_mutex_unlock(&rules->touch_lock);
+}
+
+void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count)
+{
+    bool news = false;
+    (void)pthread_mutex_lock(&rules->touch_lock);
+    for (size_t i = 0; i < count; i++)
+        news = touch_series(rules, samples[i].series) || news;
+    announce(rules, news);
     (void)pthread_mutex_unlock(&rules->touch_lock);
 }
 

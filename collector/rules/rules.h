@@ -40,6 +40,8 @@ void rules_close(struct rules *rules);
 
 /* Samples of these series have just been committed.  Any thread, must not block. */
 void rules_touch(struct rules *rules, struct series *const *series, size_t count);
+/* The same from the samples of a write; takes the lock once. */
+void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count);
 
 /* JSON for /api/v1/rules and /api/v1/alerts (Prometheus's shape).  Any thread. */
 int rules_print_json(struct rules *rules, bool alerting, bool recording, struct buf *out);

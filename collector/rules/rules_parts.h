@@ -49,6 +49,7 @@ struct rules {
     struct generation *generation; /* the pointer changes under both locks */
     struct promql_options promql;
     mono_ns arrival_due; /* when what arrived is looked at; UINT64_MAX: nothing has */
+    bool write_fails;    /* logged */
     mono_ns paced_until; /* arrivals use at most half of the thread's time */
 
     /* under touch_lock, any thread */

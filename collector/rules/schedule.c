@@ -115,6 +115,17 @@ static void begin(struct rules *rules, struct round *round, int64_t ts_ms)
                 ts_ms);
 }
 
+/* Logged when writes begin to fail and when they work again. */
+static void note_commit(struct rules *rules, int error)
+{
+    if (error != 0 && !rules->write_fails)
+        log_error("rules", "what rules found cannot be stored, trying again: %s",
+                  error_text(error));
+    if (error == 0 && rules->write_fails)
+        log_info("rules", "what rules find is stored again");
+    rules->write_fails = error != 0;
+}
+
 /* ---- arrivals ---------------------------------------------------------------------------- */
 
 static void touch_rule(struct rule_state *state, const char *instance)
@@ -164,7 +175,7 @@ static void run_arrivals(struct rules *rules)
 {
     mono_ns start = mono_now(), took;
     struct round round;
-    bool failed;
+    int error;
 
     take_touched(rules);
     begin(rules, &round, arrival_time_ms(rules));
@@ -173,13 +184,14 @@ static void run_arrivals(struct rules *rules)
         if (state->touched && state->not_before <= start)
             evaluate_into(rules, state, EVALUATE_ARRIVAL, &round);
     }
-    failed = round_commit(&round) != 0;
+    error = round_commit(&round);
     round_done(&round);
+    note_commit(rules, error);
     for (size_t i = 0; i < rules->generation->set->rule_count; i++) {
         struct rule_state *state = &rules->generation->states[i];
         if (!state->touched || state->not_before > start)
             continue;
-        if (failed) { /* nothing has changed; once more, after a pause */
+        if (error != 0) { /* nothing has changed; once more, after a pause */
             state->not_before = mono_now() + (mono_ns)RETRY_MS * NS_PER_MS;
             continue;
         }
@@ -239,9 +251,8 @@ static void commit_turn(struct rules *rules, struct round *round)
     for (size_t i = 0; series != NULL && i < count; i++)
         series[i] = round->samples.items[i].series;
     error = round_commit(round);
-    if (error != 0)
-        log_warn("rules", "the outcome of a turn could not be stored: %s", error_text(error));
-    else if (series != NULL && count > 0)
+    note_commit(rules, error);
+    if (error == 0 && series != NULL && count > 0)
         rules_touch(rules, series, count);
     free(series);
 }
