@@ -251,9 +251,11 @@ int aggregate_count_values(struct evaluation *ev, const struct grid *grid,
     struct label_index index;
     size_t capacity = groups->count < 16 ? 16 : groups->count;
 
-    if (label.size == 0 || !utf8_is_valid(label))
-        return diagnose(ev->why, ERR_INVALID, "invalid label name \"%.*s\"", (int)label.size,
-                        (const char *)label.data);
+    if (label.size == 0 || !utf8_is_valid(label) || memchr(label.data, 0, label.size) != NULL) {
+        buf_clear(&ev->text);
+        text_quote(label, &ev->text);
+        return diagnose(ev->why, ERR_INVALID, "invalid label name %s", buf_text(&ev->text));
+    }
     int error = label_index_init(ev, capacity, &index);
     if (error == 0)
         error = value_columns(ev, capacity, ret_value);

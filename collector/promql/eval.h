@@ -90,6 +90,7 @@ struct window {
     const double *all_values;
     size_t all_count, first; /* the window is all[first .. first+count) */
     uint32_t *resets;        /* [i]: counter resets up to sample i; made when first asked for */
+    uint32_t *reset_places;  /* [n]: the sample of the n-th reset */
     size_t extreme, extreme_until; /* of min and max: where it was, and what was looked at */
     double *scratch;               /* room for all_count numbers, made when first asked for */
     struct evaluation *ev;

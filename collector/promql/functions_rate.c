@@ -13,20 +13,28 @@
 
 #define EXTRAPOLATION_THRESHOLD 1.1
 
-/* Counts resets up to each sample, once a series, so that a window without any needs no look at
- * the samples between its ends. */
-static bool count_resets(struct window *window)
+/* Notes where the counter was reset, once a series: how often up to each sample, and where the
+ * n-th time was.  A window then adds up its resets without a look at the samples between. */
+static bool find_resets(struct window *window)
 {
+    size_t count = 0;
     if (window->resets != NULL)
         return true;
     uint32_t *resets = arena_alloc(window->ev->arena, window->all_count, sizeof *resets);
-    if (resets == NULL) {
+    for (size_t i = 1; resets != NULL && i < window->all_count; i++) {
+        count += window->all_values[i] < window->all_values[i - 1];
+        resets[i] = (uint32_t)count;
+    }
+    uint32_t *places = arena_alloc(window->ev->arena, count + 1, sizeof *places);
+    if (resets == NULL || places == NULL) {
         window->failed = true;
         return false;
     }
     for (size_t i = 1; i < window->all_count; i++)
-        resets[i] = resets[i - 1] + (window->all_values[i] < window->all_values[i - 1]);
+        if (resets[i] != resets[i - 1])
+            places[resets[i - 1]] = (uint32_t)i;
     window->resets = resets;
+    window->reset_places = places;
     return true;
 }
 
@@ -38,14 +46,12 @@ static size_t resets_in(const struct window *window)
 static bool increase_seen(struct window *window, double *ret_increase)
 {
     double increase = window->values[window->count - 1] - window->values[0];
-    if (!count_resets(window))
+    if (!find_resets(window))
         return false;
-    size_t left = resets_in(window);
-    for (size_t i = 1; left > 0 && i < window->count; i++)
-        if (window->values[i] < window->values[i - 1]) {
-            increase += window->values[i - 1];
-            left--;
-        }
+    size_t from = window->resets[window->first];
+    size_t until = from + resets_in(window);
+    for (size_t n = from; n < until; n++)
+        increase += window->all_values[window->reset_places[n] - 1];
     *ret_increase = increase;
     return true;
 }
@@ -120,7 +126,7 @@ WINDOW_FUNCTION(idelta)
 
 WINDOW_FUNCTION(resets)
 {
-    if (!count_resets(window))
+    if (!find_resets(window))
         return false;
     *ret_value = (double)resets_in(window);
     return true;
