@@ -18,8 +18,9 @@ struct planner {
 };
 
 /* Times are bounded so that no sum of a few of them overflows: +-73 million years. */
-#define TIME_MS_MAX     (INT64_C(1) << 61)
-#define DURATION_MS_MAX (INT64_C(1) << 60)
+#define TIME_MS_MAX      (INT64_C(1) << 61)
+#define SUBQUERY_STEP_MS 60000 /* where the options name none */
+#define DURATION_MS_MAX  (INT64_C(1) << 60)
 
 static int check_times(const struct planner *planner, int64_t from_ms, int64_t until_ms)
 {
@@ -142,6 +143,8 @@ static int plan_subquery(struct planner *planner, const struct node *node, int64
     if (error == 0)
         error = resolve(planner, node->range, true, &planned->range_ms);
     planned->step_ms = planner->options->default_step_ms;
+    if (planned->step_ms <= 0)
+        planned->step_ms = SUBQUERY_STEP_MS;
     if (error == 0 && node->step != NULL)
         error = resolve(planner, node->step, true, &planned->step_ms);
     if (error != 0)
