@@ -356,11 +356,7 @@ int main(int argc, char **argv)
     }
     if (options_load(&collector.flags, &collector.options, &why) != 0)
         return complain(why.text);
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    enum log_level least = LOG_INFO_LEVEL;
-    for (size_t i = 0; i < 4; i++)
-        if (strcmp(collector.options.log_level, levels[i]) == 0)
-            least = (enum log_level)i;
+    enum log_level least = (enum log_level)log_level_of(collector.options.log_level);
     log_setup(least, strcmp(collector.options.log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
     int code = collector.flags.check ? check(&collector) : EXIT_FINE;
     if (!collector.flags.check && check_parts(&collector.options, &why) != 0)

@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     int error = options_read(argc, argv, &program.options, &why);
     if (error != 0)
         return report(error, &why, EXIT_USAGE);
-    log_setup(LOG_INFO_LEVEL, program.options->log_format);
+    log_setup(program.options->log_level, program.options->log_format);
     switch (program.options->mode) {
     case OPTIONS_HELP:
         options_print_help();

@@ -19,6 +19,7 @@
 enum flag {
     FLAG_CONFIG = 1, FLAG_COLLECTOR, FLAG_COLLECTOR_KEY, FLAG_TOKEN, FLAG_STATE, FLAG_INTERVAL,
     FLAG_LOG, FLAG_INSTANCE, FLAG_JOB, FLAG_PROCFS, FLAG_SYSFS, FLAG_ROOTFS, FLAG_LOG_FORMAT,
+    FLAG_LOG_LEVEL,
     FLAG_ONCE, FLAG_CHECK, FLAG_LIST_SOURCES, FLAG_VERSION, FLAG_HELP, FLAG_COUNT
 };
 
@@ -44,6 +45,7 @@ static const struct flag_row {
     {FLAG_SYSFS, "sysfs", "DIR", "read this instead of /sys"},
     {FLAG_ROOTFS, "rootfs", "DIR", "read this instead of /"},
     {FLAG_LOG_FORMAT, "log-format", "logfmt|json", "of the probe's own log on stderr"},
+    {FLAG_LOG_LEVEL, "log-level", "LEVEL", "least level of that log: debug, info, warn, error"},
     {FLAG_ONCE, "once", NULL, "measure once, print in Prometheus's text format, and exit"},
     {FLAG_CHECK, "check", NULL,
      "check flags, file and permissions; say what cannot be measured, and exit"},
@@ -389,6 +391,12 @@ static int take_flag(struct options *options, enum flag flag, const char *value,
                    ? 0
                    : diagnose(why, ERR_INVALID, "--log-format: \"%s\" is neither logfmt nor json",
                               value);
+    case FLAG_LOG_LEVEL:
+        if (log_level_of(value) < 0)
+            return diagnose(why, ERR_INVALID,
+                            "--log-level: \"%s\" is none of debug, info, warn, error", value);
+        options->log_level = (enum log_level)log_level_of(value);
+        return 0;
     default:
         return 0;
     }
@@ -499,6 +507,7 @@ int options_read(int argc, char **argv, struct options **ret_options, struct dia
     if (options == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
     options->endpoint = DEFAULT_ENDPOINT;
+    options->log_level = LOG_INFO_LEVEL;
     if (gethostname(options->host_name, sizeof options->host_name - 1) != 0)
         (void)strcpy(options->host_name, "localhost");
     int error = walk_flags(argc, argv, options, true, &path, why);

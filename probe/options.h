@@ -54,6 +54,7 @@ struct options {
     uint64_t spool_limit_bytes;
     int64_t spool_age_ms;
     enum log_format log_format;
+    enum log_level log_level;
     const char *globs[OPTIONS_GLOBS_MAX]; /* --log */
     size_t glob_count;
     struct options_source *sources; /* those enabled */

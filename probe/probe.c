@@ -120,6 +120,8 @@ static int keep_batch(struct probe *probe, int64_t tick_ms, uint64_t *ret_number
     error = plain_write(&batch, &probe->plain);
     if (error != 0)
         return error;
+    log_debug("probe", "keeping the batch of tick %lld: %zu samples, %zu groups of late ones",
+              (long long)tick_ms, batch.samples.count + batch.ended_count, batch.late_count);
     return spool_append(probe->spool, tick_ms, buf_bytes(&probe->plain),
                         emitter_changed_notes(probe->emitter),
                         clock_unix_ms(&clock_system), ret_number);

@@ -20,6 +20,14 @@ void log_setup(enum log_level least, enum log_format format)
     line_format = format;
 }
 
+int log_level_of(const char *name)
+{
+    for (int level = LOG_DEBUG_LEVEL; level <= LOG_ERROR_LEVEL; level++)
+        if (strcmp(name, level_names[level]) == 0)
+            return level;
+    return -1;
+}
+
 /* Quotes for logfmt and JSON alike; both accept these escapes. */
 static size_t quote(char *to, size_t capacity, const char *text)
 {

@@ -15,6 +15,9 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 /* Once, before other threads start.  Defaults: info, logfmt. */
 void log_setup(enum log_level least, enum log_format format);
 
+/* "debug", "info", "warn", "error"; -1 for anything else. */
+int log_level_of(const char *name);
+
 /* `component` is a short constant name ("ingest"); the message is printf's. */
 void log_event(enum log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
