@@ -105,6 +105,16 @@ struct annotations {
     size_t warning_count, info_count;
 };
 
+/* What a selector fetched, kept for the next one that asks for the same. */
+struct fetched {
+    const struct node *selector;
+    int64_t from_ms, until_ms;
+    struct series_samples *series;
+    size_t count;
+};
+
+#define FETCHED_MAX 32
+
 struct evaluation {
     const struct promql_options *options;
     const struct promql_query *query;
@@ -116,6 +126,8 @@ struct evaluation {
     struct query_budget *budget;
     struct arena *arena;
     struct annotations notes;
+    struct fetched fetched[FETCHED_MAX];
+    size_t fetched_count;
     struct labels_builder builder; /* scratch */
     struct buf text;               /* scratch */
     unsigned ticks;

@@ -15,6 +15,32 @@ int64_t value_reference(const struct value *value, const struct grid *grid, size
     return (value->fixed ? value->fixed_ms : grid_time(grid, step)) - value->offset_ms;
 }
 
+static bool same_matchers(const struct node *a, const struct node *b)
+{
+    if (a->matcher_count != b->matcher_count)
+        return false;
+    for (size_t i = 0; i < a->matcher_count; i++)
+        if (a->matchers[i]->kind != b->matchers[i]->kind ||
+            !bytes_equal(a->matchers[i]->name, b->matchers[i]->name) ||
+            !bytes_equal(a->matchers[i]->value, b->matchers[i]->value))
+            return false;
+    return true;
+}
+
+/* What was fetched before for the same matchers and times, or NULL.  Samples are only ever
+ * read, so two selectors may share them. */
+static const struct fetched *find_fetched(const struct evaluation *ev, const struct node *node,
+                                          const struct select_hints *hints)
+{
+    for (size_t i = 0; i < ev->fetched_count; i++) {
+        const struct fetched *fetched = &ev->fetched[i];
+        if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms &&
+            same_matchers(fetched->selector, node))
+            return fetched;
+    }
+    return NULL;
+}
+
 static int fetch(struct evaluation *ev, const struct node *node, const struct grid *grid,
                  int64_t reach_ms, struct value *times, struct series_samples **ret_series,
                  size_t *ret_count)
@@ -30,8 +56,18 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
     int error = evaluation_tick(ev);
     if (error != 0)
         return error;
-    return ev->store->calls->select(ev->querier, node->matchers, node->matcher_count, &hints,
-                                    ev->budget, ev->arena, ret_series, ret_count, ev->why);
+    const struct fetched *before = find_fetched(ev, node, &hints);
+    if (before != NULL) {
+        *ret_series = before->series;
+        *ret_count = before->count;
+        return 0;
+    }
+    error = ev->store->calls->select(ev->querier, node->matchers, node->matcher_count, &hints,
+                                     ev->budget, ev->arena, ret_series, ret_count, ev->why);
+    if (error == 0 && ev->fetched_count < FETCHED_MAX)
+        ev->fetched[ev->fetched_count++] =
+            (struct fetched){node, hints.from_ms, hints.until_ms, *ret_series, *ret_count};
+    return error;
 }
 
 /* The newest sample in (reference - lookback, reference] of every step. */

@@ -256,6 +256,22 @@ static void results_have_the_type_of_the_expression(void **state)
     }
 }
 
+static void what_two_selectors_share_is_fetched_once(void **state)
+{
+    (void)state;
+    struct promql_result once;
+    struct promql_result twice;
+    struct promql_error error;
+    const char *text =
+        "rate(c_total[5m]) / on(host) c_total + on(host) sum by (host) (c_total)";
+    assert_int_equal(run("c_total", 600000, 5400000, 60000, &defaults, &once, &error), 0);
+    assert_int_equal(run(text, 600000, 5400000, 60000, &defaults, &twice, &error), 0);
+    assert_true(once.spent.samples_seen > 0);
+    assert_int_equal(twice.spent.samples_seen, once.spent.samples_seen);
+    promql_result_done(&once);
+    promql_result_done(&twice);
+}
+
 static void a_range_query_of_a_range_vector_is_refused(void **state)
 {
     (void)state;
@@ -313,6 +329,7 @@ int main(void)
         cmocka_unit_test(too_much_of_anything_is_an_error),
         cmocka_unit_test(a_query_ends_when_nobody_waits_or_time_is_up),
         cmocka_unit_test(results_have_the_type_of_the_expression),
+        cmocka_unit_test(what_two_selectors_share_is_fetched_once),
         cmocka_unit_test(a_range_query_of_a_range_vector_is_refused),
         cmocka_unit_test(experiments_must_be_allowed),
         cmocka_unit_test(names_go_now_or_at_the_end),
