@@ -299,9 +299,11 @@ static int take_frame(struct spool *spool, struct spool_segment *segment,
         struct bytes notes = reader_sized(&reader);
         if (reader.failed || reader_left(&reader) == 0)
             return ERR_CORRUPT;
+        int error = notes_apply(&spool->notes, notes);
+        if (error != 0)
+            return error; /* the segment ends before this frame */
         segment->last_tick_ms = tick_ms;
         segment->count++;
-        return notes_apply(&spool->notes, notes);
     }
     return 0;
 }
