@@ -353,12 +353,13 @@ static void log_cut_is_durable(void *context, int error)
         log_head_retire(cut->store->logs);
     else
         log_head_uncut(cut->store->logs);
+    writer_note_logs(cut->store);
 }
 
 int checkpoint_logs(struct store *store, bool all)
 {
     struct log_cut cut = {.store = store, .all = all};
-    if (log_head_line_count(store->logs) == 0)
+    if (atomic_load(&store->lines_waiting) == 0)
         return 0;
     struct writer_task task = {run_log_cut, log_cut_is_durable, &cut, NULL, 0, false};
     int error = writer_run(store->writer, &task);

@@ -83,18 +83,17 @@ static void punch(void *context, int error)
         live_punch_free_pages(&store->live);
 }
 
-static int nothing(void *context, MDB_txn *txn, uint64_t commit)
+/* LMDB does not count a commit that changes nothing, and pages become free by age in commits. */
+static int grow_older(void *context, MDB_txn *txn, uint64_t commit)
 {
-    (void)context;
-    (void)txn;
-    (void)commit;
-    return MDB_SUCCESS;
+    struct store *store = context;
+    return live_meta_put(&store->live, txn, "punched_at", commit);
 }
 
 /* On the writer thread, because no write transaction may be open meanwhile. */
 static int give_pages_back(struct store *store)
 {
-    struct writer_task task = {nothing, punch, store, NULL, 0, false};
+    struct writer_task task = {grow_older, punch, store, NULL, 0, false};
     return writer_run(store->writer, &task);
 }
 
@@ -190,7 +189,7 @@ static void *keeper_main(void *context)
         if (requested) {
             error = settle(keeper);
         } else {
-            if (log_head_is_due(keeper->store->logs))
+            if (atomic_load(&keeper->store->logs_due))
                 report("packing log lines", checkpoint_logs(keeper->store, false));
             flush_if_due(keeper, now);
             checkpoint_if_due(keeper, now);

@@ -101,6 +101,8 @@ static int open_parts(struct store *store, struct diagnosis *why)
     if (error == 0)
         error = recover(store, &last_commit, why);
     if (error == 0)
+        writer_note_logs(store);
+    if (error == 0)
         error = writer_start(store, last_commit, &store->writer);
     if (error == 0)
         error = run_task(store, put_unclean);

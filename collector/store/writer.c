@@ -189,6 +189,12 @@ static void apply_samples(struct writer *writer, const struct store_write *write
     atomic_fetch_add_explicit(&head->stats.stored, kept, memory_order_relaxed);
 }
 
+void writer_note_logs(struct store *store)
+{
+    atomic_store(&store->lines_waiting, log_head_line_count(store->logs));
+    atomic_store(&store->logs_due, log_head_is_due(store->logs));
+}
+
 static void apply_group(struct writer *writer, const struct group *group)
 {
     struct store *store = writer->store;
@@ -205,6 +211,8 @@ static void apply_group(struct writer *writer, const struct group *group)
             atomic_fetch_add_explicit(&store->log_lines, taken, memory_order_relaxed);
         }
     }
+    if (group->logs > 0)
+        writer_note_logs(store);
     if (group->samples > 0 || group->logs > 0)
         atomic_fetch_add_explicit(&writer->commit, 1, memory_order_release);
     store_step(store, "commit.applied");

@@ -48,3 +48,5 @@ int writer_run(struct writer *writer, struct writer_task *task);
 size_t writer_queue_depth(struct writer *writer);
 /* Number of the last commit whose samples are in the head. */
 uint64_t writer_last_commit(const struct writer *writer);
+/* Publishes how much waits in the log head; the writer thread, after each change of it. */
+void writer_note_logs(struct store *store);

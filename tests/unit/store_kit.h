@@ -20,7 +20,7 @@ struct kit {
     struct store *store;
     struct store_options options;
     struct clock clock;
-    int64_t now_ms;
+    _Atomic int64_t now_ms; /* the store's threads look at it */
     struct series *series[256]; /* m{n="i"}, resolved on first use */
 };
 
