@@ -173,7 +173,8 @@ const struct command command_probes = {
         "  fengsuictl probes revoke KEY\n"
         "  fengsuictl probes token new --expires 24h --uses 10 --label site=zhongta\n\n"
         "KEY is what `fengsuictl keys` shows and the probe's probe.pub holds.  A token lets that\n"
-        "many probes in without approval; it is printed once and kept by nobody.",
+        "many probes in without approval, with no labels but those it names (name= allows any\n"
+        "value); it is printed once and kept by nobody.",
     .help_chinese =
         "fengsuictl probes：上报数据的主机。\n\n"
         "  fengsuictl probes\n"
@@ -181,7 +182,7 @@ const struct command command_probes = {
         "  fengsuictl probes revoke KEY\n"
         "  fengsuictl probes token new --expires 24h --uses 10 --label site=zhongta\n\n"
         "KEY 见 fengsuictl keys，也在探针的 probe.pub 里。令牌可让相应数量的探针免批准接入，\n"
-        "只显示这一次。",
+        "探针只能使用令牌列出的标签（名= 表示值不限）；令牌只显示这一次。",
 };
 
 const struct command command_keys = {

@@ -55,22 +55,37 @@ const char *value_labels(struct values *values, const json_t *object)
     return text;
 }
 
+/* [a-zA-Z_:][a-zA-Z0-9_:]*; other names are legal, but must be quoted. */
+static bool is_plain_name(const char *name)
+{
+    return !(*name >= '0' && *name <= '9') &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:") ==
+               strlen(name);
+}
+
 const char *value_metric(struct values *values, const json_t *metric)
 {
     char *text = next_text(values);
     const char *metric_name = json_string_value(json_object_get(metric, "__name__"));
     const char *name;
     json_t *value;
-    bool has_labels = false;
-    append(text, "%s%s", metric_name != NULL ? metric_name : "", "");
+    const char *separator = "{";
+    if (metric_name != NULL && !is_plain_name(metric_name)) {
+        append(text, "{\"%s\"%s", metric_name, "");
+        separator = ", ";
+    } else if (metric_name != NULL) {
+        append(text, "%s%s", metric_name, "");
+    }
     json_object_foreach((json_t *)(uintptr_t)metric, name, value)
     {
         if (strcmp(name, "__name__") == 0)
             continue;
-        append(text, has_labels ? ", %s=\"%s\"" : "{%s=\"%s\"", name, json_string_value(value));
-        has_labels = true;
+        append(text, "%s%s", separator, "");
+        append(text, is_plain_name(name) ? "%s=\"%s\"" : "\"%s\"=\"%s\"", name,
+               json_string_value(value));
+        separator = ", ";
     }
-    if (has_labels)
+    if (*separator == ',')
         append(text, "%s%s", "}", "");
     return text[0] == '\0' ? "{}" : text;
 }

@@ -1,0 +1,109 @@
+"""fengsuictl against a real collector and probe: tables, plots, keys, checks, exit codes."""
+import json
+import os
+import subprocess
+import time
+
+from fengsui import BUILD, Lab, PATIENCE, run_tests, wait_for
+from remote_message import series, write
+
+
+def run(collector, *arguments, typed=None, **environment):
+    return subprocess.run(
+        [str(BUILD / "fengsuictl"), *arguments], input=typed, text=True, capture_output=True,
+        check=False, timeout=30 * PATIENCE,
+        env={**os.environ, "LANG": "C.UTF-8", "LC_ALL": "", "LC_MESSAGES": "",
+             "FENGSUI_URL": f"http://127.0.0.1:{collector.http}", **environment})
+
+
+def test_tables_and_plots():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        now = int(time.time() * 1000)
+        message = b"".join(series({"__name__": "温度", "机房": room},
+                                  [(i + len(room), now - 600_000 + i * 15_000) for i in range(40)])
+                           for room in ("中塔", "a"))
+        assert write(collector, message)[0] == 204
+        done = run(collector, "query", '{"温度"}')
+        assert done.returncode == 0 and '{"温度", "机房"="中塔"}' in done.stdout, done
+        assert done.stdout.splitlines()[0].split() == ["SERIES", "VALUE", "TIME"], done.stdout
+        done = run(collector, "query", '{"温度"}', "--range", "10m", "--lang", "zh")
+        assert done.returncode == 0 and "┤" in done.stdout, done
+        assert any("\u2800" < c <= "\u28ff" for c in done.stdout), done
+        done = run(collector, "--json", "query", "1+1")
+        assert json.loads(done.stdout)["data"]["result"][1] == "2", done
+        done = run(collector, "query", "sum(", LANG="zh_CN.UTF-8")
+        assert done.returncode == 1 and "parse error" in done.stderr, done
+        done = run(collector, "status", LANG="zh_CN.UTF-8")
+        assert done.returncode == 0 and "就绪" in done.stdout, done
+        assert "no alerts" in run(collector, "alerts").stdout
+        collector.stop()
+
+
+def test_what_is_mistyped_is_answered_with_what_was_meant():
+    with Lab() as lab:
+        collector = lab.collector()
+        done = run(collector, "stauts")
+        assert done.returncode == 2 and 'did you mean "status"?' in done.stderr, done
+        done = run(collector, "query", "up", "--stp", "1")
+        assert done.returncode == 2 and 'did you mean "--step"?' in done.stderr, done
+        done = run(collector, "probes", "aprove", "x")
+        assert done.returncode == 2 and 'did you mean "approve"?' in done.stderr, done
+        assert run(collector, "query").returncode == 2
+        assert run(collector).returncode == 2
+        done = run(collector, "status")  # nobody listens
+        assert done.returncode == 1 and "127.0.0.1" in done.stderr, done
+        for command in ("status", "query", "probes", "keys", "alerts", "logs", "check",
+                        "processes", "users"):
+            for lang in ("zh", "en"):
+                done = run(collector, command, "--help", "--lang", lang)
+                assert done.returncode == 0 and f"fengsuictl {command}" in done.stdout, done
+
+
+def test_checks_name_file_and_line():
+    with Lab() as lab:
+        collector = lab.collector()
+        good = collector.folder / "good.yml"
+        bad = collector.folder / "bad.yml"
+        good.write_text("groups:\n  - name: g\n    rules:\n      - {alert: A, expr: up == 0}\n")
+        bad.write_text("groups:\n  - name: g\n    rules:\n      - {alert: A, expr: 'raet(up[1m])'}\n")
+        assert run(collector, "check", "rules", str(good)).returncode == 0
+        done = run(collector, "check", "rules", str(good), str(bad))
+        assert done.returncode == 2 and "bad.yml:4" in done.stderr and "rate" in done.stderr, done
+        config = collector.folder / "c.yml"
+        config.write_text("htp: {}\n")
+        done = run(collector, "check", "config", str(config))
+        assert done.returncode == 2 and "c.yml:1" in done.stderr and "http" in done.stderr, done
+
+
+def test_a_token_lets_a_probe_in_and_its_logs_and_processes_show():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        tailed = lab.folder / "app.log"
+        tailed.write_text("")
+        done = run(collector, "probes", "token", "new", "--uses", "1")
+        assert done.returncode == 0 and done.stdout.strip(), done
+        probe = lab.probe(collector, interval="200ms", flags=("--log", str(tailed)))
+        probe.arguments[probe.arguments.index("--token") + 1] = done.stdout.strip()
+        probe.start()
+        wait_for(lambda: "up" in run(collector, "probes").stdout.split(), "the probe", 30)
+        with open(tailed, "a", encoding="utf-8") as file:
+            file.write("ERROR 数据库连接失败 \x1b[31mred\n")
+        shown = wait_for(lambda: [line for line in run(collector, "logs", "--since", "5m").stdout
+                                  .splitlines() if "数据库连接失败" in line], "the line", 20)
+        assert len(shown) == 1 and "\x1b" not in shown[0], shown
+        instance = collector.probes()[0]["instance"]
+        assert not run(collector, "logs", "elsewhere").stdout
+        found = run(collector, "logs", instance, "--grep", "数据库.*失败", "--path", "*app.log")
+        assert "数据库连接失败" in found.stdout, found
+        table = wait_for(lambda: run(collector, "processes", instance).stdout, "processes", 40)
+        assert "PID" in table and "MEMORY" in table, table
+        key = collector.probes()[0]["key"]
+        assert run(collector, "probes", "revoke", key).returncode == 0
+        wait_for(lambda: "revoked" in run(collector, "keys").stdout, "the revocation")
+        probe.kill()
+        collector.stop()
+
+
+if __name__ == "__main__":
+    run_tests(globals())
