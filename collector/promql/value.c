@@ -14,7 +14,7 @@
 
 int evaluation_tick(struct evaluation *ev)
 {
-    if (ev->query->cancelled != NULL && *ev->query->cancelled)
+    if (ev->query->cancelled != NULL && __atomic_load_n(ev->query->cancelled, __ATOMIC_RELAXED))
         return ERR_CANCELLED;
     if (ev->query->deadline_mono_ns != 0 && ev->ticks++ % TICKS_A_LOOK == 0 &&
         clock_mono(&clock_system) >= (mono_ns)ev->query->deadline_mono_ns)

@@ -33,7 +33,7 @@ void gather_done(struct gather *gather)
 bool gather_is_cancelled(const struct gather *gather)
 {
     return gather->budget != NULL && gather->budget->cancelled != NULL &&
-           *gather->budget->cancelled;
+           __atomic_load_n(gather->budget->cancelled, __ATOMIC_RELAXED);
 }
 
 const struct labels *labels_copy(const struct labels *labels, struct arena *arena)
