@@ -56,6 +56,8 @@ class Process:
 
     def start(self):
         with open(self.log, "ab") as log:
+            log.write(b"--- start\n")
+            log.flush()
             self.process = subprocess.Popen(
                 [str(BUILD / self.name)] + [str(a) for a in self.arguments],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
@@ -124,11 +126,11 @@ class Collector(Process):
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
-    def get(self, path, **parameters):
+    def get(self, path, /, **parameters):
         query = "?" + urllib.parse.urlencode(parameters, doseq=True) if parameters else ""
         return self.request("GET", path + query)
 
-    def json(self, path, **parameters):
+    def json(self, path, /, **parameters):
         code, body = self.get(path, **parameters)
         assert code == 200, f"GET {path} gave {code}: {body[:500]!r}"
         return json.loads(body)

@@ -79,7 +79,7 @@ def kept_ticks(probe):
     be missing."""
     lives = []
     for line in probe.log.read_text(errors="replace").splitlines():
-        if "measures every" in line:
+        if line == "--- start":
             lives.append({})
         found = re.search(r"keeping the batch of tick (\d+): (\d+) samples", line)
         if found:
