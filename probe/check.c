@@ -1,8 +1,8 @@
 /*
  * check.c - `--check`: is what was configured usable, and what can this user not see?
  *
- * The probe runs as a user of its own.  Three capabilities widen what it sees; each is optional,
- * and what is lost without it is said here rather than guessed from missing series.
+ * The probe runs as a user of its own.  Three capabilities widen what it sees; each is
+ * optional, and what is lost without it is said here rather than guessed from missing series.
  */
 #include <errno.h>
 #include <stdio.h>

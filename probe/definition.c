@@ -71,8 +71,8 @@ static void put_sized_utf8(struct buf *out, struct bytes text)
     definition_put_utf8(out, text);
 }
 
-/* Sorts the labels that have a value into `order`.  A host's series have a handful of labels, so
- * insertion is the fast way. */
+/* Sorts the labels that have a value into `order`.  A host's series have a handful of labels,
+ * so insertion is the fast way. */
 static int sort_labels(const struct definition *definition,
                        const struct label *order[SERIES_LABELS_MAX], size_t *ret_count)
 {
@@ -126,7 +126,8 @@ int definition_write(const struct definition *definition, struct buf *out)
     return buf_ok(out) ? 0 : ERR_NOMEM;
 }
 
-int definition_read(struct reader *reader, struct arena *arena, struct definition *ret_definition)
+int definition_read(struct reader *reader, struct arena *arena,
+                    struct definition *ret_definition)
 {
     struct definition definition = {0};
 

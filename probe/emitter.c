@@ -2,9 +2,9 @@
  * emitter.c - from the calls of many sources to one batch a tick.
  *
  * Values lie in one array by ref.  A bit says "emitted in this tick", another "ended in this
- * tick"; sealing walks the bits, 64 series a word, and so yields refs in ascending order without
- * sorting.  The order of emitting is kept too, because a source that came late must be found
- * again as a stretch of it.
+ * tick"; sealing walks the bits, 64 series a word, and so yields refs in ascending order
+ * without sorting.  The order of emitting is kept too, because a source that came late must be
+ * found again as a stretch of it.
  */
 #include "probe/emitter_tick.h"
 
@@ -131,7 +131,8 @@ static bool resize(void **items, size_t old_count, size_t count, size_t size)
     return true;
 }
 
-/* Doubles every array that goes by ref.  One that has grown when another fails is just larger. */
+/* Doubles every array that goes by ref.  One that has grown when another fails is just larger.
+ */
 static bool grow_series(struct emitter *out)
 {
     size_t old = out->capacity;
@@ -152,7 +153,7 @@ static bool grow_series(struct emitter *out)
     if (!resize((void **)&out->emitted, old / WORD_BITS, new / WORD_BITS, sizeof(uint64_t)) ||
         !resize((void **)&out->ended, old / WORD_BITS, new / WORD_BITS, sizeof(uint64_t)))
         return false;
-    out->capacity = (uint32_t)new;
+    out->capacity = (uint32_t) new;
     return true;
 }
 
@@ -426,10 +427,10 @@ int emitter_seal(struct emitter *out, struct plain_batch *ret_batch)
         return error;
     for (size_t i = 0; i < out->late_count; i++) {
         const struct late_group *group = &out->late[i];
-        out->late_view[i] = (struct late_samples){
-            .ts_ms = group->ts_ms,
-            .samples = {out->late_refs + group->first, out->late_values + group->first,
-                        group->count}};
+        out->late_view[i] =
+            (struct late_samples){.ts_ms = group->ts_ms,
+                                  .samples = {out->late_refs + group->first,
+                                              out->late_values + group->first, group->count}};
     }
     struct plain_batch batch = {
         .tick_ms = out->tick_ms,

@@ -5,10 +5,10 @@
  *     every tick:     emit(out, handle, value);                           allocates nothing
  *     gone:           emitter_end(out, handle);                           a stale marker
  *
- * A handle is the series' ref in the stream's definitions log: dense from 0, never reused within
- * an epoch; the same metric and labels always give the same handle.
- * Registering may allocate; emitting never does.  What cannot be registered (limits, memory)
- * yields SERIES_NONE, is counted, and emitting to SERIES_NONE does nothing: sources need no error
+ * A handle is the series' ref in the stream's definitions log: dense from 0, never reused
+ * within an epoch; the same metric and labels always give the same handle. Registering may
+ * allocate; emitting never does.  What cannot be registered (limits, memory) yields
+ * SERIES_NONE, is counted, and emitting to SERIES_NONE does nothing: sources need no error
  * paths for it.
  *
  * Thread: the loop's.
@@ -36,8 +36,8 @@ struct metric {
 
 struct emitter;
 
-/* Registers, or finds, a series.  `labels` ascending by name, without __name__ (the emitter sorts
- * if they are not); bytes are copied.  `metric` must outlive the emitter. */
+/* Registers, or finds, a series.  `labels` ascending by name, without __name__ (the emitter
+ * sorts if they are not); bytes are copied.  `metric` must outlive the emitter. */
 series_handle emitter_series(struct emitter *out, const struct metric *metric,
                              const struct label *labels, size_t count);
 
@@ -50,8 +50,8 @@ void emitter_end(struct emitter *out, series_handle handle);
 /* A record of this tick (record.h); the data are copied.  ERR_LIMIT, ERR_NOMEM. */
 int emitter_record(struct emitter *out, uint32_t kind, struct bytes data);
 
-/* Lines a tick has room for, in bytes of text and 32 more a line; a first chunk larger than this is still taken
- * while it stays below EMITTER_LOG_CHUNK_BYTES. */
+/* Lines a tick has room for, in bytes of text and 32 more a line; a first chunk larger than
+ * this is still taken while it stays below EMITTER_LOG_CHUNK_BYTES. */
 #define EMITTER_LOG_BYTES       ((size_t)256 << 10)
 #define EMITTER_LOG_CHUNK_BYTES ((size_t)512 << 10)
 
@@ -60,11 +60,11 @@ int emitter_record(struct emitter *out, uint32_t kind, struct bytes data);
 int emitter_log(struct emitter *out, const struct log_chunk *chunk);
 
 /* Notes: what a source must remember together with what it emitted, such as how far a file is
- * read.  A note given in a tick is kept by the spool in the same record as the tick's batch: after
- * a crash there are both or neither.  (When the spool cannot take a batch, its lines, records and
- * notes wait for the next tick; samples are dropped.)
- * Keys are unique in the probe: begin them with the source's name and a slash.  An empty value
- * forgets the key.  ERR_LIMIT (key 1..NOTE_KEY_BYTES_MAX, value NOTE_VALUE_BYTES_MAX), ERR_NOMEM. */
+ * read.  A note given in a tick is kept by the spool in the same record as the tick's batch:
+ * after a crash there are both or neither.  (When the spool cannot take a batch, its lines,
+ * records and notes wait for the next tick; samples are dropped.) Keys are unique in the probe:
+ * begin them with the source's name and a slash.  An empty value forgets the key.  ERR_LIMIT
+ * (key 1..NOTE_KEY_BYTES_MAX, value NOTE_VALUE_BYTES_MAX), ERR_NOMEM. */
 #define NOTE_KEY_BYTES_MAX   ((size_t)255)
 #define NOTE_VALUE_BYTES_MAX ((size_t)4096)
 

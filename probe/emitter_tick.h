@@ -11,8 +11,9 @@
  *
  * Memory: by series 8 bytes for its hash, 8 for its value, 16 for the sealed column, 4 to find
  * it, 4 for the order of emitting.  Names, labels and help are not kept: the bytes of a new
- * definition wait in a buffer until the spool has them, and the hash of the bytes (64 bits, with
- * a random seed, so that nobody can make two series meet) stands for the series from then on.
+ * definition wait in a buffer until the spool has them, and the hash of the bytes (64 bits,
+ * with a random seed, so that nobody can make two series meet) stands for the series from then
+ * on.
  */
 #pragma once
 
@@ -25,22 +26,23 @@
 #define EMITTER_SERIES_MAX ((uint32_t)65536)
 
 struct emitter_counts {
-    uint64_t series;           /* defined in this epoch */
-    uint64_t refused_limit;    /* registrations refused: too many series, labels, bytes */
+    uint64_t series;        /* defined in this epoch */
+    uint64_t refused_limit; /* registrations refused: too many series, labels, bytes */
     uint64_t refused_nomem;
     uint64_t records_refused;
-    uint64_t samples;          /* emitted since the start */
+    uint64_t samples; /* emitted since the start */
 };
 
-/* `durable` are the notes in the spool, for emitter_noted(); may be NULL; outlives the emitter. */
+/* `durable` are the notes in the spool, for emitter_noted(); may be NULL; outlives the emitter.
+ */
 int emitter_open(const struct notes *durable, struct emitter **ret_emitter);
 void emitter_close(struct emitter *out);
 
 /* Takes a definition the spool already holds, in order from ref 0. */
 int emitter_restore(struct emitter *out, struct bytes coded_definition);
 
-/* Definitions not yet in the spool: refs first..first+count-1, one after the other (definition.h).
- * Valid until the next registration. */
+/* Definitions not yet in the spool: refs first..first+count-1, one after the other
+ * (definition.h). Valid until the next registration. */
 struct bytes emitter_new_definitions(const struct emitter *out, uint64_t *ret_first,
                                      uint64_t *ret_count);
 /* The spool has them. */
@@ -48,10 +50,12 @@ void emitter_definitions_kept(struct emitter *out);
 
 void emitter_begin(struct emitter *out, int64_t tick_ms);
 size_t emitter_mark(const struct emitter *out);
-/* Gives the samples emitted since `mark` their own time.  ERR_LIMIT, ERR_NOMEM: they are dropped. */
+/* Gives the samples emitted since `mark` their own time.  ERR_LIMIT, ERR_NOMEM: they are
+ * dropped. */
 int emitter_stamp_late(struct emitter *out, size_t mark, int64_t ts_ms);
 
-/* The tick as a batch; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM. */
+/* The tick as a batch; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM.
+ */
 int emitter_seal(struct emitter *out, struct plain_batch *ret_batch);
 /* Changed notes of the tick, a run as in notes.h. */
 struct bytes emitter_changed_notes(const struct emitter *out);

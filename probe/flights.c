@@ -17,7 +17,8 @@ void flights_add(struct flights *flights, struct flight flight)
     flights->bytes += flight.bytes;
 }
 
-const struct flight *flights_find(const struct flights *flights, uint64_t epoch, uint64_t number)
+const struct flight *flights_find(const struct flights *flights, uint64_t epoch,
+                                  uint64_t number)
 {
     for (size_t i = 0; i < flights->count; i++) {
         const struct flight *flight = &flights->items[i];

@@ -39,7 +39,8 @@ void flights_add(struct flights *flights, struct flight flight);
 const struct flight *flights_find(const struct flights *flights, uint64_t epoch,
                                   uint64_t number);
 
-/* Takes out the flight that carries a number: it will be sent again.  False if there is none. */
+/* Takes out the flight that carries a number: it will be sent again.  False if there is none.
+ */
 bool flights_cancel(struct flights *flights, uint64_t epoch, uint64_t number,
                     struct flight *ret_flight);
 

@@ -14,9 +14,9 @@
  *                offset, size and kind
  *     16     n   payload
  *
- * The first frame that fails its check ends the file: what follows was never completely written,
- * or lies on a damaged page.  The seed keeps bytes that a host's log lines may contain from being
- * taken for a frame, and a frame from being valid anywhere else.
+ * The first frame that fails its check ends the file: what follows was never completely
+ * written, or lies on a damaged page.  The seed keeps bytes that a host's log lines may contain
+ * from being taken for a frame, and a frame from being valid anywhere else.
  *
  * A frame is one write.  There is no sync: kill -9 loses nothing that was written, and a power
  * cut ends the epoch anyway (spool.h).
@@ -60,7 +60,7 @@ void frame_file_close(struct frame_file *file);
 void frame_begin(struct buf *out, uint8_t kind);
 int frame_append(const struct file_io *io, struct frame_file *file, struct buf *out);
 
-/* Reads the frame at `offset` into `into`.  ERR_NOTFOUND: the file ends there; ERR_CORRUPT: what
- * is there is no frame; ERR_IO, ERR_NOMEM. */
+/* Reads the frame at `offset` into `into`.  ERR_NOTFOUND: the file ends there; ERR_CORRUPT:
+ * what is there is no frame; ERR_IO, ERR_NOMEM. */
 int frame_read(const struct frame_file *file, uint64_t offset, struct buf *into,
                struct frame *ret_frame);

@@ -13,7 +13,7 @@
 #include "proto/wire/envelope.h"
 #include "proto/wire/zmq_watch.h"
 
-#define QUEUE_MESSAGES  64
+#define QUEUE_MESSAGES   64
 #define RESOLVE_AGAIN_MS 5000
 #define MONITOR_ENDPOINT "inproc://link-monitor"
 #define HOST_BYTES       256
@@ -83,8 +83,8 @@ static void connect_to(struct link *link, const struct sockaddr *address)
                                    sizeof numeric);
     if (code != 0)
         return;
-    (void)snprintf(link->connected, sizeof link->connected, is_v6 ? "tcp://[%s]:%s" : "tcp://%s:%s",
-                   numeric, link->port);
+    (void)snprintf(link->connected, sizeof link->connected,
+                   is_v6 ? "tcp://[%s]:%s" : "tcp://%s:%s", numeric, link->port);
     if (zmq_connect(link->socket, link->connected) != 0) {
         log_warn("link", "cannot connect to %s: %s", link->connected, zmq_strerror(errno));
         link->connected[0] = '\0';
@@ -153,8 +153,8 @@ static void start_connecting(struct link *link)
     if (link->is_resolving)
         return;
     link->resolving.data = link;
-    link->is_resolving = uv_getaddrinfo(link->loop, &link->resolving, resolved, link->host,
-                                        NULL, &hints) == 0;
+    link->is_resolving =
+        uv_getaddrinfo(link->loop, &link->resolving, resolved, link->host, NULL, &hints) == 0;
     if (!link->is_resolving)
         wait_and_connect(link, RESOLVE_AGAIN_MS);
 }
@@ -258,11 +258,16 @@ static bool set_options(struct link *link)
     static const struct {
         int option, value;
     } settings[] = {
-        {ZMQ_HEARTBEAT_IVL, 1000},  {ZMQ_HEARTBEAT_TIMEOUT, 3000},
-        {ZMQ_RECONNECT_IVL, 250},   {ZMQ_RECONNECT_IVL_MAX, 4000},
-        {ZMQ_CONNECT_TIMEOUT, 1500}, {ZMQ_HANDSHAKE_IVL, 10000},
-        {ZMQ_SNDHWM, QUEUE_MESSAGES}, {ZMQ_RCVHWM, QUEUE_MESSAGES},
-        {ZMQ_LINGER, 0},            {ZMQ_IMMEDIATE, 1},
+        {ZMQ_HEARTBEAT_IVL, 1000},
+        {ZMQ_HEARTBEAT_TIMEOUT, 3000},
+        {ZMQ_RECONNECT_IVL, 250},
+        {ZMQ_RECONNECT_IVL_MAX, 4000},
+        {ZMQ_CONNECT_TIMEOUT, 1500},
+        {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_SNDHWM, QUEUE_MESSAGES},
+        {ZMQ_RCVHWM, QUEUE_MESSAGES},
+        {ZMQ_LINGER, 0},
+        {ZMQ_IMMEDIATE, 1},
         {ZMQ_IPV6, 1},
     };
     void *socket = link->socket;
@@ -272,7 +277,8 @@ static bool set_options(struct link *link)
             return false;
     return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0 &&
            zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->options.collector_key, 40) == 0 &&
-           zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, link->options.key->public_text, 40) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, link->options.key->public_text, 40) ==
+               0 &&
            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, link->options.key->secret_text, 40) == 0;
 }
 
@@ -364,8 +370,8 @@ void link_close(struct link *link)
     link->is_closing = true;
     if (link->is_resolving)
         (void)uv_cancel((uv_req_t *)&link->resolving);
-    /* libuv finishes the handles closed in one turn newest first.  The timer is closed first, so
-     * that its callback, which frees the memory of all of them, comes last. */
+    /* libuv finishes the handles closed in one turn newest first.  The timer is closed first,
+     * so that its callback, which frees the memory of all of them, comes last. */
     uv_close((uv_handle_t *)&link->timer, link_free);
     zmq_watch_stop(&link->socket_watch);
     zmq_watch_stop(&link->monitor_watch);

@@ -1,11 +1,12 @@
 /*
  * link.h - one DEALER socket with CURVE, and word of when it has a connection.
  *
- * libzmq reconnects by itself and says nothing; but every connection must begin with a Hello, and
- * what was sent on the last one may be lost.  A monitor socket tells: up() when a handshake has
- * succeeded, down() when that connection is gone.  ZMQ_IMMEDIATE keeps messages from waiting in
- * the socket for a connection that is not there.  Between a reconnect and its up() a message may
- * slip in before the Hello; the collector answers no batch without a Hello, so it is sent again.
+ * libzmq reconnects by itself and says nothing; but every connection must begin with a Hello,
+ * and what was sent on the last one may be lost.  A monitor socket tells: up() when a handshake
+ * has succeeded, down() when that connection is gone.  ZMQ_IMMEDIATE keeps messages from
+ * waiting in the socket for a connection that is not there.  Between a reconnect and its up() a
+ * message may slip in before the Hello; the collector answers no batch without a Hello, so it
+ * is sent again.
  *
  * Names are resolved here, and libzmq gets numeric addresses only (a static glibc must not load
  * the host's resolver modules from inside a library's thread); a name is resolved anew when a
@@ -25,14 +26,14 @@
 #include "proto/base/diagnosis.h"
 #include "proto/wire/curve.h"
 
-#define LINK_RESOLVE_MS 30000
+#define LINK_RESOLVE_MS     30000
 #define LINK_ENDPOINT_BYTES 320
 
 struct link;
 
 struct link_options {
-    const char *endpoint;       /* tcp://host:port */
-    const char *collector_key;  /* public, Z85 */
+    const char *endpoint;      /* tcp://host:port */
+    const char *collector_key; /* public, Z85 */
     const struct curve_pair *key;
     void (*up)(void *context);
     void (*down)(void *context);

@@ -5,8 +5,9 @@
  *
  *     | key size | key | value size | value | key size | ...
  *
- * It is the form in memory and in the spool alike.  Looking up and replacing walk the run: a host
- * has some dozens of notes, not thousands.  In a run of changes an empty value means "forget".
+ * It is the form in memory and in the spool alike.  Looking up and replacing walk the run: a
+ * host has some dozens of notes, not thousands.  In a run of changes an empty value means
+ * "forget".
  *
  * Not thread-safe.
  */
@@ -29,7 +30,8 @@ void notes_done(struct notes *notes);
 void notes_clear(struct notes *notes);
 
 /* Sets, or replaces, one note.  `keep_empty` keeps an empty value as a change to be told;
- * otherwise an empty value removes the key.  ERR_NOMEM, ERR_LIMIT; the map is then as before. */
+ * otherwise an empty value removes the key.  ERR_NOMEM, ERR_LIMIT; the map is then as before.
+ */
 int notes_set(struct notes *notes, struct bytes key, struct bytes value, bool keep_empty);
 
 /* Applies a run of changes.  ERR_MALFORMED for bytes that are no run. */

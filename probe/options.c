@@ -17,10 +17,26 @@
 #define DEFAULT_STATE    "/var/lib/fengsui/probe"
 
 enum flag {
-    FLAG_CONFIG = 1, FLAG_COLLECTOR, FLAG_COLLECTOR_KEY, FLAG_TOKEN, FLAG_STATE, FLAG_INTERVAL,
-    FLAG_LOG, FLAG_INSTANCE, FLAG_JOB, FLAG_PROCFS, FLAG_SYSFS, FLAG_ROOTFS, FLAG_LOG_FORMAT,
+    FLAG_CONFIG = 1,
+    FLAG_COLLECTOR,
+    FLAG_COLLECTOR_KEY,
+    FLAG_TOKEN,
+    FLAG_STATE,
+    FLAG_INTERVAL,
+    FLAG_LOG,
+    FLAG_INSTANCE,
+    FLAG_JOB,
+    FLAG_PROCFS,
+    FLAG_SYSFS,
+    FLAG_ROOTFS,
+    FLAG_LOG_FORMAT,
     FLAG_LOG_LEVEL,
-    FLAG_ONCE, FLAG_CHECK, FLAG_LIST_SOURCES, FLAG_VERSION, FLAG_HELP, FLAG_COUNT
+    FLAG_ONCE,
+    FLAG_CHECK,
+    FLAG_LIST_SOURCES,
+    FLAG_VERSION,
+    FLAG_HELP,
+    FLAG_COUNT
 };
 
 static const struct flag_row {
@@ -64,7 +80,8 @@ void options_print_help(void)
         "    fengsui-probe --collector tcp://192.0.2.7:9471 \\\n"
         "        --collector-key /etc/fengsui/collector.pub        send it\n"
         "    fengsui-probe --config /etc/fengsui/probe.yml         the same, from a file\n\n"
-        "Nothing is lost while the collector is away: batches wait in STATE/spool, and leave it\n"
+        "Nothing is lost while the collector is away: batches wait in STATE/spool, and leave "
+        "it\n"
         "when the collector has stored them.  SIGHUP reads the file again; a file that is not\n"
         "valid changes nothing.  Exit codes: 0 fine, 1 failed while running, 2 unusable flags\n"
         "or file.\n\n");
@@ -101,43 +118,78 @@ static const char *const log_formats[] = {"logfmt", "json", NULL};
 #define AT(type, field) offsetof(struct type, field)
 
 static const struct config_option collector_rows[] = {
-    {.key = "endpoint", .type = CONFIG_STRING, .offset = AT(file_collector, endpoint),
+    {.key = "endpoint",
+     .type = CONFIG_STRING,
+     .offset = AT(file_collector, endpoint),
      .help = "tcp://host:port"},
-    {.key = "key", .type = CONFIG_STRING, .offset = AT(file_collector, key),
+    {.key = "key",
+     .type = CONFIG_STRING,
+     .offset = AT(file_collector, key),
      .help = "public key, or the file it lies in"},
-    {.key = "token", .type = CONFIG_STRING, .offset = AT(file_collector, token),
+    {.key = "token",
+     .type = CONFIG_STRING,
+     .offset = AT(file_collector, token),
      .help = "enrolment token, or the file it lies in"},
 };
 
 static const struct config_option spool_rows[] = {
-    {.key = "limit", .type = CONFIG_SIZE, .offset = AT(file_spool, limit), .fallback = "256MiB",
-     .min = (int64_t)SPOOL_LIMIT_LEAST, .max = INT64_MAX, .help = "bytes on disk at most"},
-    {.key = "age", .type = CONFIG_DURATION, .offset = AT(file_spool, age_ms), .fallback = "7d",
-     .min = 60000, .max = INT64_MAX, .help = "older batches are dropped"},
+    {.key = "limit",
+     .type = CONFIG_SIZE,
+     .offset = AT(file_spool, limit),
+     .fallback = "256MiB",
+     .min = (int64_t)SPOOL_LIMIT_LEAST,
+     .max = INT64_MAX,
+     .help = "bytes on disk at most"},
+    {.key = "age",
+     .type = CONFIG_DURATION,
+     .offset = AT(file_spool, age_ms),
+     .fallback = "7d",
+     .min = 60000,
+     .max = INT64_MAX,
+     .help = "older batches are dropped"},
 };
 
 static const struct config_option root_rows[] = {
-    {.key = "collector", .type = CONFIG_NODE, .offset = AT(file_root, collector),
+    {.key = "collector",
+     .type = CONFIG_NODE,
+     .offset = AT(file_root, collector),
      .help = "endpoint, key, token"},
     {.key = "spool", .type = CONFIG_NODE, .offset = AT(file_root, spool), .help = "limit, age"},
-    {.key = "sources", .type = CONFIG_NODE, .offset = AT(file_root, sources),
+    {.key = "sources",
+     .type = CONFIG_NODE,
+     .offset = AT(file_root, sources),
      .help = "a map for each source"},
-    {.key = "logs", .type = CONFIG_NODE, .offset = AT(file_root, logs), .help = "files to tail"},
-    {.key = "labels", .type = CONFIG_NODE, .offset = AT(file_root, labels),
+    {.key = "logs",
+     .type = CONFIG_NODE,
+     .offset = AT(file_root, logs),
+     .help = "files to tail"},
+    {.key = "labels",
+     .type = CONFIG_NODE,
+     .offset = AT(file_root, labels),
      .help = "labels to ask for"},
-    {.key = "state", .type = CONFIG_FILE, .offset = AT(file_root, state),
+    {.key = "state",
+     .type = CONFIG_FILE,
+     .offset = AT(file_root, state),
      .help = "folder of keys and spool"},
-    {.key = "key_file", .type = CONFIG_FILE, .offset = AT(file_root, key_file),
+    {.key = "key_file",
+     .type = CONFIG_FILE,
+     .offset = AT(file_root, key_file),
      .help = "the probe's private key; the public one lies beside it"},
     {.key = "job", .type = CONFIG_STRING, .offset = AT(file_root, job), .fallback = "node"},
     {.key = "instance", .type = CONFIG_STRING, .offset = AT(file_root, instance)},
     {.key = "procfs", .type = CONFIG_FILE, .offset = AT(file_root, procfs)},
     {.key = "sysfs", .type = CONFIG_FILE, .offset = AT(file_root, sysfs)},
     {.key = "rootfs", .type = CONFIG_FILE, .offset = AT(file_root, rootfs)},
-    {.key = "log_format", .type = CONFIG_STRING, .offset = AT(file_root, log_format),
+    {.key = "log_format",
+     .type = CONFIG_STRING,
+     .offset = AT(file_root, log_format),
      .choices = log_formats},
-    {.key = "interval", .type = CONFIG_DURATION, .offset = AT(file_root, interval_ms),
-     .fallback = "5s", .min = OPTIONS_INTERVAL_LEAST_MS, .max = OPTIONS_INTERVAL_MOST_MS,
+    {.key = "interval",
+     .type = CONFIG_DURATION,
+     .offset = AT(file_root, interval_ms),
+     .fallback = "5s",
+     .min = OPTIONS_INTERVAL_LEAST_MS,
+     .max = OPTIONS_INTERVAL_MOST_MS,
      .help = "between two ticks"},
 };
 
@@ -315,8 +367,8 @@ static int read_file(struct options *options, const char *path, struct file_root
                             file, why);
     struct file_spool spool = {0};
     if (error == 0)
-        error = config_read(options->config, file->spool, "spool", ROWS(spool_rows), &spool,
-                            why);
+        error =
+            config_read(options->config, file->spool, "spool", ROWS(spool_rows), &spool, why);
     if (error == 0)
         error = read_collector(options, file->collector, why);
     if (error == 0)
@@ -389,8 +441,8 @@ static int take_flag(struct options *options, enum flag flag, const char *value,
         options->log_format = strcmp(value, "json") == 0 ? LOG_JSON : LOG_LOGFMT;
         return strcmp(value, "json") == 0 || strcmp(value, "logfmt") == 0
                    ? 0
-                   : diagnose(why, ERR_INVALID, "--log-format: \"%s\" is neither logfmt nor json",
-                              value);
+                   : diagnose(why, ERR_INVALID,
+                              "--log-format: \"%s\" is neither logfmt nor json", value);
     case FLAG_LOG_LEVEL:
         if (log_level_of(value) < 0)
             return diagnose(why, ERR_INVALID,

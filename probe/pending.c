@@ -57,7 +57,8 @@ int pending_add_record(struct pending *pending, uint32_t kind, int64_t ts_ms, st
     bool has_room = make_room(&records, &pending->record_room, pending->record_count + 1,
                               sizeof *pending->records);
     pending->records = records;
-    if (!has_room || (data.size > 0 && buf_reserve(&pending->record_bytes, data.size) == NULL)) {
+    if (!has_room ||
+        (data.size > 0 && buf_reserve(&pending->record_bytes, data.size) == NULL)) {
         pending->record_bytes.failed = false;
         return ERR_NOMEM;
     }

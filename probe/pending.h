@@ -2,8 +2,8 @@
  * pending.h - log lines and records that wait to be part of a batch.
  *
  * Texts are copied into one buffer; while it grows, arrays hold sizes only, and pending_view()
- * sets the pointers when the tick is sealed.  What is here stays until pending_clear(), so a tick
- * that the spool could not take loses none of it.
+ * sets the pointers when the tick is sealed.  What is here stays until pending_clear(), so a
+ * tick that the spool could not take loses none of it.
  *
  * Not thread-safe.
  */
@@ -28,7 +28,8 @@ void pending_init(struct pending *pending);
 void pending_done(struct pending *pending);
 
 /* ERR_LIMIT, ERR_NOMEM. */
-int pending_add_record(struct pending *pending, uint32_t kind, int64_t ts_ms, struct bytes data);
+int pending_add_record(struct pending *pending, uint32_t kind, int64_t ts_ms,
+                       struct bytes data);
 
 /* ERR_AGAIN when there is no more room before the next clear, ERR_LIMIT when there never is. */
 int pending_add_chunk(struct pending *pending, const struct log_chunk *chunk);

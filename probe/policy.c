@@ -13,7 +13,9 @@ struct policy {
 };
 
 static const struct config_option policy_rows[] = {
-    {.key = "intervals", .type = CONFIG_NODE, .offset = offsetof(struct policy, intervals),
+    {.key = "intervals",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct policy, intervals),
      .help = "source: duration"},
 };
 

@@ -123,8 +123,8 @@ static int keep_batch(struct probe *probe, int64_t tick_ms, uint64_t *ret_number
     log_debug("probe", "keeping the batch of tick %lld: %zu samples, %zu groups of late ones",
               (long long)tick_ms, batch.samples.count + batch.ended_count, batch.late_count);
     return spool_append(probe->spool, tick_ms, buf_bytes(&probe->plain),
-                        emitter_changed_notes(probe->emitter),
-                        clock_unix_ms(&clock_system), ret_number);
+                        emitter_changed_notes(probe->emitter), clock_unix_ms(&clock_system),
+                        ret_number);
 }
 
 static void tell_clock_step(struct probe *probe)
@@ -135,10 +135,11 @@ static void tell_clock_step(struct probe *probe)
     if (!probe->ticks.is_held || probe->step_was_told)
         return;
     probe->step_was_told = true;
-    (void)snprintf(text, sizeof text,
-                   "the wall clock is %lld s behind the last tick; ticks go on by the monotonic "
-                   "clock",
-                   (long long)(probe->ticks.step_ms / MS_PER_SEC));
+    (void)snprintf(
+        text, sizeof text,
+        "the wall clock is %lld s behind the last tick; ticks go on by the monotonic "
+        "clock",
+        (long long)(probe->ticks.step_ms / MS_PER_SEC));
     log_warn("probe", "%s", text);
     if (probe->ticks.step_ms > TICK_STEP_REPORTED_MS)
         add_event(probe, "clock_stepped", text);
@@ -235,7 +236,8 @@ static int restore_definitions(struct probe *probe, struct diagnosis *why)
     while (error == 0 && ref < current.definition_count) {
         struct bytes items;
         uint64_t count;
-        error = spool_read_definitions(probe->spool, current.epoch, ref, &frame, &items, &count);
+        error =
+            spool_read_definitions(probe->spool, current.epoch, ref, &frame, &items, &count);
         struct reader reader = reader_of(error == 0 ? items : (struct bytes){0});
         for (uint64_t i = 0; error == 0 && i < count; i++, ref++) {
             const uint8_t *from = reader.at;

@@ -13,8 +13,8 @@
 
 struct probe;
 
-/* Opens keys and spool, starts sources and transport.  `reload` is called when a new policy asks
- * for another start. */
+/* Opens keys and spool, starts sources and transport.  `reload` is called when a new policy
+ * asks for another start. */
 int probe_start(uv_loop_t *loop, struct options *options, void (*reload)(void *context),
                 void *context, struct probe **ret_probe, struct diagnosis *why);
 

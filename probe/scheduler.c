@@ -17,13 +17,13 @@ struct slot {
     int64_t interval_ms;
     int64_t due_ms;
     bool is_running;
-    bool is_busy;       /* gather() is on a worker */
-    bool has_gathered;  /* came back after its batch was sealed */
-    bool is_awaited;    /* by the open batch */
+    bool is_busy;      /* gather() is on a worker */
+    bool has_gathered; /* came back after its batch was sealed */
+    bool is_awaited;   /* by the open batch */
     bool has_succeeded;
     bool was_failing;
     int gather_error;
-    int64_t tick_ms;    /* of the gather under way */
+    int64_t tick_ms; /* of the gather under way */
     int64_t gathered_ms;
     mono_ns began;
     double duration_seconds;
@@ -37,11 +37,11 @@ struct scheduler {
     struct slot **slots;
     size_t count;
     uv_loop_t *loop;
-    uv_timer_t timer;          /* the next tick */
-    uv_timer_t deadline;       /* the open batch waits no longer */
-    size_t closing;            /* handles not closed yet */
-    bool is_open;              /* a batch waits for blocking sources */
-    int64_t tick_ms;           /* of the open batch */
+    uv_timer_t timer;    /* the next tick */
+    uv_timer_t deadline; /* the open batch waits no longer */
+    size_t closing;      /* handles not closed yet */
+    bool is_open;        /* a batch waits for blocking sources */
+    int64_t tick_ms;     /* of the open batch */
 };
 
 int scheduler_open(const struct scheduler_options *options, struct scheduler **ret_scheduler)
@@ -265,8 +265,7 @@ static bool find_due(struct scheduler *scheduler, int64_t now_ms, int64_t *ret_t
         struct slot *slot = scheduler->slots[i];
         if (!slot->is_running || slot->due_ms > now_ms)
             continue;
-        int64_t latest =
-            tick_at_or_before(scheduler->options.ticks, now_ms, slot->interval_ms);
+        int64_t latest = tick_at_or_before(scheduler->options.ticks, now_ms, slot->interval_ms);
         if (latest > slot->due_ms) {
             slot->skipped += (uint64_t)((latest - slot->due_ms) / slot->interval_ms);
             slot->due_ms = latest;
@@ -343,8 +342,8 @@ static void on_tick(uv_timer_t *timer)
             seal(scheduler);
             continue;
         }
-        must(uv_timer_start(&scheduler->deadline, on_deadline,
-                            (uint64_t)patience_ms(scheduler), 0) == 0);
+        must(uv_timer_start(&scheduler->deadline, on_deadline, (uint64_t)patience_ms(scheduler),
+                            0) == 0);
     }
     arm(scheduler);
 }

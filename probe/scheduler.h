@@ -46,14 +46,14 @@ struct source_report {
 
 int scheduler_open(const struct scheduler_options *options, struct scheduler **ret_scheduler);
 
-/* Adds a source and configures it.  `interval_ms` as decided by the configuration.  Its state is
- * `ret_state` (may be NULL). */
+/* Adds a source and configures it.  `interval_ms` as decided by the configuration.  Its state
+ * is `ret_state` (may be NULL). */
 int scheduler_add(struct scheduler *scheduler, const struct source *source,
                   struct config *config, const struct config_node *node, int64_t interval_ms,
                   void **ret_state, struct diagnosis *why);
 
-/* Starts every source.  What they emit in start() is sealed at once: inventory need not wait for
- * a tick. */
+/* Starts every source.  What they emit in start() is sealed at once: inventory need not wait
+ * for a tick. */
 void scheduler_start(struct scheduler *scheduler);
 
 /* Begins ticking on `loop`. */

@@ -30,10 +30,15 @@ struct row {
     size_t offset;
 };
 
-#define COUNTER(name, kind, field, help) \
-    {{"fengsui_probe_" name, METRIC_COUNTER, help, NULL}, kind, offsetof(struct view, field)}
-#define GAUGE(name, kind, field, help) \
-    {{"fengsui_probe_" name, METRIC_GAUGE, help, NULL}, kind, offsetof(struct view, field)}
+#define COUNTER(name, kind, field, help)                                                       \
+    {                                                                                          \
+        {"fengsui_probe_" name, METRIC_COUNTER, help, NULL}, kind,                             \
+            offsetof(struct view, field)                                                       \
+    }
+#define GAUGE(name, kind, field, help)                                                         \
+    {                                                                                          \
+        {"fengsui_probe_" name, METRIC_GAUGE, help, NULL}, kind, offsetof(struct view, field)  \
+    }
 
 static const struct row rows[] = {
     GAUGE("start_time_seconds", FIELD_DOUBLE, start_seconds,
@@ -54,8 +59,9 @@ static const struct row rows[] = {
     GAUGE("spool_segments", FIELD_U64, spool.segments, "Segment files of the spool."),
     COUNTER("spool_batches_total", FIELD_U64, spool.batches_appended,
             "Batches put into the spool."),
-    COUNTER("spool_batches_dropped_total", FIELD_U64, spool.batches_dropped,
-            "Batches dropped unsent, oldest first, because the spool was full or they too old."),
+    COUNTER(
+        "spool_batches_dropped_total", FIELD_U64, spool.batches_dropped,
+        "Batches dropped unsent, oldest first, because the spool was full or they too old."),
     COUNTER("spool_batches_corrupt_total", FIELD_U64, spool.batches_corrupt,
             "Batches that could not be read back."),
     COUNTER("spool_write_failures_total", FIELD_U64, spool.write_failures,
@@ -116,7 +122,8 @@ struct self_sources {
     series_handle handles[SOURCE_METRICS];
 };
 
-static const struct metric series_refused = {"fengsui_probe_series_refused_total", METRIC_COUNTER,
+static const struct metric series_refused = {"fengsui_probe_series_refused_total",
+                                             METRIC_COUNTER,
                                              "Series that could not be registered.", NULL};
 
 static int self_start(void *state, const struct source_env *env, struct emitter *out)
@@ -207,7 +214,8 @@ static void emit_refused(const struct self_state *self, struct emitter *out)
     for (size_t i = 0; i < 2; i++) {
         struct label label = {bytes_of("reason"), bytes_of(reasons[i].reason)};
         if (reasons[i].count > 0) /* looked up by name: it is not there on a healthy host */
-            emit(out, emitter_series(out, &series_refused, &label, 1), (double)reasons[i].count);
+            emit(out, emitter_series(out, &series_refused, &label, 1),
+                 (double)reasons[i].count);
     }
 }
 

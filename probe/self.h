@@ -2,7 +2,8 @@
  * self.h - what the probe tells about itself: fengsui_probe_*, and node_exporter's
  * node_scrape_collector_* of every source, because dashboards ask for them.
  *
- * It is a source like any other; its state is filled in with where to look before it is started.
+ * It is a source like any other; its state is filled in with where to look before it is
+ * started.
  */
 #pragma once
 

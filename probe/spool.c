@@ -351,7 +351,8 @@ static int renew(struct spool *spool, uint64_t from, uint64_t known)
     return 0;
 }
 
-int spool_confirm(struct spool *spool, const struct stream_state *state, const char **ret_reason)
+int spool_confirm(struct spool *spool, const struct stream_state *state,
+                  const char **ret_reason)
 {
     struct spool_epoch *current = spool_current(spool);
     uint64_t known = highest_known(state);

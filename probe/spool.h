@@ -4,15 +4,16 @@
  *
  *   STATE/spool/
  *     EPOCH.definitions     who the epoch is, its definitions log, what it had to drop
- *     EPOCH-NUMBER.segment  batches NUMBER, NUMBER+1, ...; EPOCH 16 hex digits, NUMBER 20 digits
+ *     EPOCH-NUMBER.segment  batches NUMBER, NUMBER+1, ...
+ *                           EPOCH is 16 hex digits, NUMBER 20 digits
  *
  *   segment frames (frame.h)
  *     1 header     epoch u64 | tick before the first batch i64 | unconfirmed-from u64 | notes
  *     2 batch      tick i64 | changed notes (sized) | plain batch
  *     3 confirmed  u8
- *     4 unconfirmed-from u64
+ *     4 distrusted epoch u64 | unconfirmed-from u64
  *   definitions frames
- *     1 epoch      epoch u64 | sequence u64 | boot id 16 | taken-over epoch u64 | from number u64
+ *     1 epoch      epoch u64 | sequence u64 | boot id 16 | taken-over epoch u64 | from u64
  *     2 items      first ref varint | count varint | definitions (definition.h)
  *     3 drop       first u64 | last u64 | first tick i64 | last tick i64 | reason, text
  *
@@ -21,31 +22,31 @@
  *
  * Epochs.  Batches are numbered from 1 without holes within an epoch.  A new folder, a boot id
  * other than the epoch's, or a crowded definitions log begins a new random epoch; batches left
- * keep theirs.  The page cache outlives kill -9, and a power cut changes the boot id: so nothing
- * is synced batch by batch, and numbers are never given twice to different content.
+ * keep theirs.  The page cache outlives kill -9, and a power cut changes the boot id: so
+ * nothing is synced batch by batch, and numbers are never given twice to different content.
  *
- * With one exception: the folder was restored from an older copy within the same boot.  Its next
- * number may have been used.  The spool therefore distrusts itself at each start: the numbers it
- * gives are *unconfirmed*, and begin in a segment of their own, until the collector's Resume is
- * there; nothing unconfirmed is ever sent.  If the collector then knows a number at or past the
- * first unconfirmed one, it cannot have it from this folder's history:
+ * With one exception: the folder was restored from an older copy within the same boot.  Its
+ * next number may have been used.  The spool therefore distrusts itself at each start: the
+ * numbers it gives are *unconfirmed*, and begin in a segment of their own, until the
+ * collector's Resume is there; nothing unconfirmed is ever sent.  If the collector then knows a
+ * number at or past the first unconfirmed one, it cannot have it from this folder's history:
  *
  *     copy:      1 ........ 99 |                        the copy's last batch is 99
  *     original:  1 ........ 99 | 100 ....... 150        sent and stored before the restoring
  *     restored:  1 ........ 99 | 100 .. 120             read since, and not the same batches
  *
  *   - 1..99 are the same on both sides: sent again under the old epoch where not acknowledged.
- *   - the restored 100..120 become 1..21 of a new epoch; spool_confirm() renames their segments.
+ *   - the restored 100..120 become 1..21 of a new epoch: spool_confirm() renames segments.
  *   - of 100..150, what the collector lacks is lost with the original: a gap "epoch_lost".
  *   - what the original held past 150, unsent, nobody knows; that is what the event is for.
- *   If the copy was taken, and restored, while its newest batches were unconfirmed, these may be
- *   sent under both epochs: the same samples at the same times, which the store holds once.
+ *   If the copy was taken, and restored, while its newest batches were unconfirmed, these may
+ *   be sent under both epochs: the same samples at the same times, which the store holds once.
  *   A collector that answers `renew` has seen a conflict this rule did not foresee (a cloned
  *   host).  Which batches it means is unknown: all that are left go to the new epoch, again at
  *   worst twice the same samples.
  *
- * A collector restored from a backup may know less than was acknowledged: numbers that are in no
- * segment any more are then told as a gap "spool_lost", never passed over.
+ * A collector restored from a backup may know less than was acknowledged: numbers that are in
+ * no segment any more are then told as a gap "spool_lost", never passed over.
  *
  * Errors of the disk are returned and leave the spool as it was.  Thread: the loop's.
  */
@@ -62,11 +63,12 @@
 
 #define SPOOL_BOOT_ID_BYTES 16
 #define SPOOL_LIMIT_DEFAULT ((uint64_t)256 << 20)
-#define SPOOL_LIMIT_LEAST   ((uint64_t)8 << 20) /* room for a batch of any size, and the next */
+#define SPOOL_LIMIT_LEAST ((uint64_t)8 << 20) /* room for a batch of any size, and the next */
 #define SPOOL_AGE_DEFAULT_MS ((int64_t)7 * 24 * 3600 * 1000)
-#define SPOOL_SEGMENTS_MAX  4096 /* more, of a probe that restarts all the time, drop the oldest */
-#define SPOOL_REASON_BYTES  16
-#define SPOOL_NUMBER_MAX    ((uint64_t)1 << 62) /* of a batch; sums of two do not overflow */
+/* More, of a probe that restarts all the time, drop the oldest. */
+#define SPOOL_SEGMENTS_MAX 4096
+#define SPOOL_REASON_BYTES 16
+#define SPOOL_NUMBER_MAX ((uint64_t)1 << 62) /* of a batch; sums of two do not overflow */
 
 struct spool_options {
     const char *directory; /* made if missing */
@@ -78,7 +80,7 @@ struct spool_options {
 };
 
 struct spool_counts {
-    uint64_t bytes;            /* held now, in segments */
+    uint64_t bytes; /* held now, in segments */
     uint64_t segments;
     uint64_t batches_appended; /* since the start */
     uint64_t batches_dropped;
@@ -98,7 +100,7 @@ struct spool_stream {
 /* The first thing not yet acknowledged: a batch, or a run of numbers that are gone. */
 struct spool_item {
     bool is_gap;
-    uint64_t first, last; /* a batch: the same */
+    uint64_t first, last;                /* a batch: the same */
     int64_t first_tick_ms, last_tick_ms; /* of a gap; 0: unknown */
     const char *reason;                  /* of a gap; valid until the next call */
 };
@@ -114,7 +116,8 @@ void spool_close(struct spool *spool);
 /* Why the current epoch was begun by this spool_open(): NULL if it goes on. */
 const char *spool_epoch_reason(const struct spool *spool);
 uint64_t spool_epoch(const struct spool *spool);
-/* Of the newest batch in the spool, of any epoch; 0 if there never was one.  Ticks go on from it. */
+/* Of the newest batch in the spool, of any epoch; 0 if there never was one.  Ticks go on from
+ * it. */
 int64_t spool_last_tick_ms(const struct spool *spool);
 /* What sources noted (emitter.h), as of the newest batch. */
 const struct notes *spool_notes(const struct spool *spool);
@@ -139,26 +142,30 @@ int spool_append(struct spool *spool, int64_t tick_ms, struct bytes plain,
 size_t spool_stream_count(const struct spool *spool);
 struct spool_stream spool_stream_at(const struct spool *spool, size_t index);
 
-/* The first item of `epoch` at or past `from` that is not acknowledged; false if there is none. */
-bool spool_next(struct spool *spool, uint64_t epoch, uint64_t from, struct spool_item *ret_item);
+/* The first item of `epoch` at or past `from` that is not acknowledged; false if there is none.
+ * */
+bool spool_next(struct spool *spool, uint64_t epoch, uint64_t from,
+                struct spool_item *ret_item);
 
-/* A batch as it was appended; the plain bytes are in `into`.  ERR_NOTFOUND; ERR_CORRUPT: it, and
- * what lay behind it in its segment, is lost, and is a gap from now on. */
+/* A batch as it was appended; the plain bytes are in `into`.  ERR_NOTFOUND; ERR_CORRUPT: it,
+ * and what lay behind it in its segment, is lost, and is a gap from now on. */
 int spool_read(struct spool *spool, uint64_t epoch, uint64_t number, struct buf *into,
                struct bytes *ret_plain);
 
-/* Gives up a batch that can never be sent (its definitions are lost), with what lies behind it in
- * its segment: a gap "spool_corrupt" from now on. */
+/* Gives up a batch that can never be sent (its definitions are lost), with what lies behind it
+ * in its segment: a gap "spool_corrupt" from now on. */
 void spool_condemn(struct spool *spool, uint64_t epoch, uint64_t number);
 
 /* The collector's word on one epoch: frees what it has stored.  Numbers never assigned are
  * ignored. */
 void spool_acknowledge(struct spool *spool, const struct stream_state *state);
 
-/* The collector's Resume is there.  `state` speaks of the current epoch.  If it proves the folder
- * to be a restored copy, or asks to renew, a new epoch takes over the batches (see above) and
+/* The collector's Resume is there.  `state` speaks of the current epoch.  If it proves the
+ * folder to be a restored copy, or asks to renew, a new epoch takes over the batches (see
+ * above) and
  * *ret_reason says why; otherwise the epoch is confirmed and *ret_reason is NULL.  Must come
  * before spool_acknowledge() of the current epoch.  ERR_FULL, ERR_IO, ERR_NOMEM: nothing may be
  * sent yet; try again.  ERR_INVALID: numbers that nobody can have given. */
-int spool_confirm(struct spool *spool, const struct stream_state *state, const char **ret_reason);
+int spool_confirm(struct spool *spool, const struct stream_state *state,
+                  const char **ret_reason);
 bool spool_is_confirmed(const struct spool *spool);

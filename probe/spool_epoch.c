@@ -197,7 +197,8 @@ static int create_definitions(struct spool *spool, const struct spool_epoch *epo
 
 int spool_epoch_begin(struct spool *spool, uint64_t taken, uint64_t taken_from)
 {
-    struct spool_epoch epoch = {.taken_epoch = taken, .taken_from = taken_from, .next_number = 1};
+    struct spool_epoch epoch = {
+        .taken_epoch = taken, .taken_from = taken_from, .next_number = 1};
     struct frame_file file;
 
     while (epoch.epoch == 0 || spool_epoch_find(spool, epoch.epoch) != NULL)

@@ -266,8 +266,8 @@ struct header {
     struct bytes notes;
 };
 
-static int read_header(struct spool *spool, const struct frame_file *file, struct header *header,
-                       uint64_t *ret_next)
+static int read_header(struct spool *spool, const struct frame_file *file,
+                       struct header *header, uint64_t *ret_next)
 {
     struct frame frame;
     int error = frame_read(file, FRAME_FILE_HEADER_BYTES, &spool->frame, &frame);

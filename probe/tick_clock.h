@@ -1,13 +1,13 @@
 /*
  * tick_clock.h - when ticks are, and a time that never goes back.
  *
- * Ticks lie on a grid: k * interval + phase, with phase = hash(public key) mod interval.  The grid
- * is the same after a restart, and ten thousand probes do not send at the same instant.  Grids of
- * intervals that divide each other share their points, so sources of 5 s and 15 s meet in one
- * batch.
+ * Ticks lie on a grid: k * interval + phase, with phase = hash(public key) mod interval.  The
+ * grid is the same after a restart, and ten thousand probes do not send at the same instant.
+ * Grids of intervals that divide each other share their points, so sources of 5 s and 15 s meet
+ * in one batch.
  *
- * The time is the wall clock's, until that steps back; then it goes on by the monotonic clock from
- * where it was, until the wall clock has caught up.  So ticks strictly increase.
+ * The time is the wall clock's, until that steps back; then it goes on by the monotonic clock
+ * from where it was, until the wall clock has caught up.  So ticks strictly increase.
  */
 #pragma once
 
@@ -21,10 +21,10 @@
 struct tick_clock {
     const struct clock *clock;
     uint64_t key_hash;
-    int64_t last_ms;    /* what was answered last */
+    int64_t last_ms; /* what was answered last */
     mono_ns last_mono;
-    bool is_held;       /* the wall clock is behind */
-    int64_t step_ms;    /* of the backward step that began the holding */
+    bool is_held;    /* the wall clock is behind */
+    int64_t step_ms; /* of the backward step that began the holding */
 };
 
 /* Never answers a time at or before `last_tick_ms` (0: there was no tick). */

@@ -8,11 +8,11 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define TICK_MS           1000
-#define PING_TICKS        5
-#define HELLO_AGAIN_TICKS 30 /* while pending, or without an answer */
-#define STALL_NS          ((mono_ns)30 * 1000 * 1000 * 1000)
-#define REFUSED_WAIT_MS   5000
+#define TICK_MS             1000
+#define PING_TICKS          5
+#define HELLO_AGAIN_TICKS   30 /* while pending, or without an answer */
+#define STALL_NS            ((mono_ns)30 * 1000 * 1000 * 1000)
+#define REFUSED_WAIT_MS     5000
 #define MESSAGE_ARENA_BYTES ((size_t)24 << 20)
 #define BASE_ARENA_BYTES    ((size_t)2 << 20)
 
@@ -50,10 +50,9 @@ static void on_down(void *context)
 
 static void send_ping(struct transport *transport)
 {
-    struct envelope envelope = {
-        .kind = ENVELOPE_PING,
-        .ping = {.nonce = ++transport->nonce,
-                 .sent_ms = clock_unix_ms(transport->options.clock)}};
+    struct envelope envelope = {.kind = ENVELOPE_PING,
+                                .ping = {.nonce = ++transport->nonce,
+                                         .sent_ms = clock_unix_ms(transport->options.clock)}};
     transport->pinged = clock_mono(transport->options.clock);
     (void)transport_send_envelope(transport, &envelope);
 }
@@ -109,10 +108,8 @@ static void take_streams(struct transport *transport, const struct resume *resum
     transport->stream_count = 0;
     for (size_t i = 0; i < resume->stream_count && i < STREAMS_OFFERED_MAX; i++) {
         const struct stream_state *state = &resume->streams[i];
-        transport->streams[transport->stream_count++] =
-            (struct transport_stream){.epoch = state->epoch,
-                                      .definitions_known = state->definition_count,
-                                      .cursor = 1};
+        transport->streams[transport->stream_count++] = (struct transport_stream){
+            .epoch = state->epoch, .definitions_known = state->definition_count, .cursor = 1};
         spool_acknowledge(spool, state);
     }
 }
@@ -316,8 +313,8 @@ static void on_timer(uv_timer_t *timer)
             (void)transport_send_hello(transport);
         return;
     }
-    /* Epochs beyond what one Hello offers come up when older ones are done; and a collector that
-     * has not answered for so long is asked what it has. */
+    /* Epochs beyond what one Hello offers come up when older ones are done; and a collector
+     * that has not answered for so long is asked what it has. */
     bool has_more_epochs = spool_stream_count(transport->options.spool) > STREAMS_OFFERED_MAX &&
                            transport->flights.count == 0;
     bool is_stalled = transport->flights.count > 0 && now - transport->progress > STALL_NS;

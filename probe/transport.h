@@ -8,14 +8,14 @@
  *      │              PENDING ──── Resume(approved) ───────┤
  *      └─────────────── down, from anywhere ◄──────────────┘
  *
- * Nothing that was sent counts as delivered until an Ack covers it; with a connection all that was
- * in flight goes too, and the next Resume says what has to be sent again.
+ * Nothing that was sent counts as delivered until an Ack covers it; with a connection all that
+ * was in flight goes too, and the next Resume says what has to be sent again.
  *
- * Order: the newest batch first, alone, coded against a base batch where that is smaller; then the
- * backlog, oldest first, in groups whose first member stands alone and whose others are coded
- * against the one before them.  A base is a batch the collector has acknowledged, or an earlier
- * member of the same group.  Missing numbers go as Gap.  Definitions go before the batch that
- * needs them.
+ * Order: the newest batch first, alone, coded against a base batch where that is smaller; then
+ * the backlog, oldest first, in groups whose first member stands alone and whose others are
+ * coded against the one before them.  A base is a batch the collector has acknowledged, or an
+ * earlier member of the same group.  Missing numbers go as Gap.  Definitions go before the
+ * batch that needs them.
  *
  * Bytes in flight stay below the collector's window, a quarter of it reserved for live batches;
  * one message may always be in flight, so that no batch is too large for a small window.

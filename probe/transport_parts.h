@@ -12,7 +12,12 @@
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 
-enum transport_state { TRANSPORT_DOWN, TRANSPORT_GREETED, TRANSPORT_PENDING, TRANSPORT_FLOWING };
+enum transport_state {
+    TRANSPORT_DOWN,
+    TRANSPORT_GREETED,
+    TRANSPORT_PENDING,
+    TRANSPORT_FLOWING
+};
 
 /* An epoch that Hello offered and Resume answered. */
 struct transport_stream {
@@ -24,7 +29,7 @@ struct transport_stream {
 /* The batch that live ones are coded against. */
 struct transport_base {
     uint64_t epoch;
-    uint64_t number; /* 0: none */
+    uint64_t number;               /* 0: none */
     struct sample_columns columns; /* in arena */
     struct arena arena;
 };
@@ -39,12 +44,12 @@ struct transport {
     struct flights flights;
     uint64_t live_number; /* of the current epoch, not yet sent; 0: none */
     struct transport_base base;
-    struct arena arena;   /* one message */
-    struct buf plain;     /* one batch from the spool */
+    struct arena arena; /* one message */
+    struct buf plain;   /* one batch from the spool */
     struct buf message;
-    uv_timer_t timer;     /* once a second */
-    uint64_t ticks;       /* of the timer */
-    mono_ns progress;     /* last Resume or Ack */
+    uv_timer_t timer; /* once a second */
+    uint64_t ticks;   /* of the timer */
+    mono_ns progress; /* last Resume or Ack */
     mono_ns pinged;
     uint64_t nonce;
     uint64_t last_needed; /* number of the last NeedKey, to damp repetition */

@@ -13,7 +13,7 @@
 #define GROUP_BATCHES     32
 /* A base is replaced by a smaller batch only when it is this many numbers old: a batch without
  * the process groups is a poor base for one with them. */
-#define BASE_AGE_NUMBERS 32
+#define BASE_AGE_NUMBERS       32
 #define DEFINITION_ARENA_ITEMS 1024
 /* Buffers that one large message made grow are given back. */
 #define KEPT_BYTES ((size_t)64 << 10)
@@ -132,8 +132,8 @@ static int send_definitions_once(struct transport *transport, uint64_t epoch, ui
     struct bytes items;
     uint64_t count;
 
-    int error = spool_read_definitions(transport->options.spool, epoch, first, &frame, &items,
-                                       &count);
+    int error =
+        spool_read_definitions(transport->options.spool, epoch, first, &frame, &items, &count);
     if (error == 0 && count > DEFINITION_ARENA_ITEMS)
         count = DEFINITION_ARENA_ITEMS;
     struct definition *definitions =
@@ -164,7 +164,8 @@ static int send_definitions(struct transport *transport, struct transport_stream
     int error = 0;
     while (error == 0 && stream->definitions_known < needed) {
         uint64_t sent = 0;
-        error = send_definitions_once(transport, stream->epoch, stream->definitions_known, &sent);
+        error =
+            send_definitions_once(transport, stream->epoch, stream->definitions_known, &sent);
         stream->definitions_known += sent;
     }
     return error;
@@ -175,8 +176,7 @@ static int load_batch(struct transport *transport, uint64_t epoch, uint64_t numb
                       struct plain_batch *ret_batch, size_t *ret_bytes)
 {
     struct bytes plain;
-    int error =
-        spool_read(transport->options.spool, epoch, number, &transport->plain, &plain);
+    int error = spool_read(transport->options.spool, epoch, number, &transport->plain, &plain);
     if (error != 0)
         return error;
     uint8_t *copy = arena_alloc(&transport->arena, plain.size, 1);
@@ -217,11 +217,11 @@ static int send_group(struct transport *transport, struct transport_stream *stre
     if (error != 0)
         return error;
     flights_add(&transport->flights,
-                (struct flight){.epoch = stream->epoch,
-                                .numbers = {group->items[0].number,
-                                            group->items[group->count - 1].number},
-                                .bytes = transport->message.size,
-                                .is_live = is_live});
+                (struct flight){
+                    .epoch = stream->epoch,
+                    .numbers = {group->items[0].number, group->items[group->count - 1].number},
+                    .bytes = transport->message.size,
+                    .is_live = is_live});
     transport->counts.batches_sent += group->count;
     return 0;
 }

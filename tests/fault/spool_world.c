@@ -1,8 +1,9 @@
 #include "tests/fault/spool_world.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -145,7 +146,8 @@ int world_define(struct world *world, unsigned count)
         struct definition definition = {.name = bytes_of(name)};
         assert_int_equal(definition_write(&definition, &items), 0);
     }
-    int error = spool_add_definitions(world->spool, world->definitions, count, buf_bytes(&items));
+    int error =
+        spool_add_definitions(world->spool, world->definitions, count, buf_bytes(&items));
     if (error == 0)
         world->definitions += count;
     buf_done(&items);
@@ -199,7 +201,8 @@ int world_confirm(struct world *world)
     return error;
 }
 
-/* A gap may speak of what the collector has (the next Resume will tell), not of what was kept. */
+/* A gap may speak of what the collector has (the next Resume will tell), not of what was kept.
+ */
 static void check_gap(const struct world *world, uint64_t epoch, const struct spool_item *gap)
 {
     for (uint64_t serial = 1; serial <= world->serial; serial++)

@@ -1,9 +1,9 @@
 /*
  * spool_world.h - a spool in a folder of its own, and what ought to be in it.
  *
- * Batches are told apart by a serial number that is their content.  The world counts the spool's
- * writes, renames and unlinks, and can let the n-th fail, be cut in half, or be the last thing
- * this process ever did to its disk.
+ * Batches are told apart by a serial number that is their content.  The world counts the
+ * spool's writes, renames and unlinks, and can let the n-th fail, be cut in half, or be the
+ * last thing this process ever did to its disk.
  */
 #pragma once
 
@@ -30,12 +30,12 @@ struct world {
     uint64_t segment_bytes;
 
     /* the model, by serial */
-    uint64_t serial;                      /* the last one given */
-    bool is_kept[WORLD_BATCHES_MAX];      /* append said so */
+    uint64_t serial;                 /* the last one given */
+    bool is_kept[WORLD_BATCHES_MAX]; /* append said so */
     bool is_acked[WORLD_BATCHES_MAX];
     uint64_t epoch_of[WORLD_BATCHES_MAX]; /* as appended */
     uint64_t number_of[WORLD_BATCHES_MAX];
-    uint64_t definitions;                 /* of the current epoch */
+    uint64_t definitions; /* of the current epoch */
 };
 
 /* A folder of its own under /tmp. */

@@ -2,9 +2,10 @@
  * test_spool.c - the spool with every single call to the disk failing once, cut once, and being
  * the last before a kill, then opened again and compared with what it had promised.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include "proto/base/error.h"

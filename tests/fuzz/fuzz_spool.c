@@ -7,7 +7,8 @@
  *
  *     file u8 (0 definitions, 1..3 segments) | kind u8 (0: raw) | size u8 | bytes
  *
- * Property: opening ends, walking the streams ends, and what is appended afterwards can be read.
+ * Property: opening ends, walking the streams ends, and what is appended afterwards can be
+ * read.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ static void file_name(const char *directory, unsigned file, char path[128])
 {
     static const unsigned firsts[FILES] = {0, 1, 4, 9};
     if (file == 0)
-        (void)snprintf(path, 128, "%s/%016llx.definitions", directory, (unsigned long long)EPOCH);
+        (void)snprintf(path, 128, "%s/%016llx.definitions", directory,
+                       (unsigned long long)EPOCH);
     else
         (void)snprintf(path, 128, "%s/%016llx-%020u.segment", directory,
                        (unsigned long long)EPOCH, firsts[file]);
@@ -86,14 +88,13 @@ static void read_definitions(struct spool *spool, struct spool_stream stream, st
     struct arena arena;
     uint64_t ref = 0, count;
     struct bytes items;
-    for (int i = 0; i < 100 && spool_read_definitions(spool, stream.epoch, ref, into, &items,
-                                                      &count) == 0;
+    for (int i = 0;
+         i < 100 && spool_read_definitions(spool, stream.epoch, ref, into, &items, &count) == 0;
          i++) {
         struct reader reader = reader_of(items);
         struct definition definition;
         arena_init(&arena, 1 << 20);
-        while (reader_left(&reader) > 0 &&
-               definition_read(&reader, &arena, &definition) == 0) {
+        while (reader_left(&reader) > 0 && definition_read(&reader, &arena, &definition) == 0) {
         }
         arena_reset(&arena);
         must(count > 0);

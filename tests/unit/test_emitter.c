@@ -1,9 +1,10 @@
 /*
  * test_emitter.c - what sources emit comes out as one batch, once, in order.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>

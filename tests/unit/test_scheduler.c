@@ -1,9 +1,10 @@
 /*
  * test_scheduler.c - the grid of ticks, a clock that steps, and sources that come late or hang.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include <string.h>
@@ -119,8 +120,13 @@ static int slow_collect(void *state, const struct source_env *env, struct emitte
 }
 
 static const struct source source_slow = {
-    .name = "slow", .summary = "hangs", .state_bytes = sizeof(struct slow_state),
-    .blocking = true, .start = slow_start, .gather = slow_gather, .collect = slow_collect,
+    .name = "slow",
+    .summary = "hangs",
+    .state_bytes = sizeof(struct slow_state),
+    .blocking = true,
+    .start = slow_start,
+    .gather = slow_gather,
+    .collect = slow_collect,
 };
 
 static const struct metric quick_metric = {"quick", METRIC_GAUGE, "Quick.", NULL};
@@ -144,8 +150,10 @@ static int absent_start(void *state, const struct source_env *env, struct emitte
     return ERR_NOTFOUND;
 }
 
-static const struct source source_absent = {
-    .name = "absent", .summary = "is not there", .start = absent_start, .collect = quick_collect};
+static const struct source source_absent = {.name = "absent",
+                                            .summary = "is not there",
+                                            .start = absent_start,
+                                            .collect = quick_collect};
 
 struct run {
     uv_loop_t loop;
@@ -188,12 +196,12 @@ static struct slow_state *run_begin(struct run *run, unsigned wanted)
     options.emitter = run->emitter;
     options.ticks = &run->ticks;
     assert_int_equal(scheduler_open(&options, &run->scheduler), 0);
-    assert_int_equal(
-        scheduler_add(run->scheduler, &source_quick, NULL, NULL, 100, NULL, NULL), 0);
-    assert_int_equal(
-        scheduler_add(run->scheduler, &source_slow, NULL, NULL, 100, &slow, NULL), 0);
-    assert_int_equal(
-        scheduler_add(run->scheduler, &source_absent, NULL, NULL, 100, NULL, NULL), 0);
+    assert_int_equal(scheduler_add(run->scheduler, &source_quick, NULL, NULL, 100, NULL, NULL),
+                     0);
+    assert_int_equal(scheduler_add(run->scheduler, &source_slow, NULL, NULL, 100, &slow, NULL),
+                     0);
+    assert_int_equal(scheduler_add(run->scheduler, &source_absent, NULL, NULL, 100, NULL, NULL),
+                     0);
     return slow;
 }
 

@@ -2,9 +2,10 @@
  * test_spool.c - epochs, numbers, gaps and acknowledgements, on a disk that works.
  * (tests/fault/test_spool.c breaks it.)
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include <fcntl.h>
@@ -170,10 +171,10 @@ static void what_is_too_old_is_dropped(void **state)
     assert_int_equal(world_open(&world), 0);
     append_many(&world, 20, 100);
     struct bytes plain = {data, sizeof data};
-    assert_int_equal(spool_append(world.spool, 5000000, plain, (struct bytes){0}, 5000000,
-                                  &number), 0);
-    assert_int_equal(spool_append(world.spool, 5000001, plain, (struct bytes){0}, 5000001,
-                                  &number), 0);
+    assert_int_equal(
+        spool_append(world.spool, 5000000, plain, (struct bytes){0}, 5000000, &number), 0);
+    assert_int_equal(
+        spool_append(world.spool, 5000001, plain, (struct bytes){0}, 5000001, &number), 0);
     assert_true(spool_counts(world.spool)->batches_dropped >= 15);
     world_done(&world);
 }
@@ -194,8 +195,8 @@ static void definitions_come_back_from_any_ref(void **state)
     static const uint64_t refs[] = {0, 1, 2999, 3000, 3004, 1500, 0};
     for (size_t i = 0; i < sizeof refs / sizeof refs[0]; i++) {
         char name[16];
-        assert_int_equal(spool_read_definitions(world.spool, epoch, refs[i], &into, &items,
-                                                &count), 0);
+        assert_int_equal(
+            spool_read_definitions(world.spool, epoch, refs[i], &into, &items, &count), 0);
         assert_true(count >= 1 && refs[i] + count <= 3005);
         int length = snprintf(name, sizeof name, "m%llu", (unsigned long long)refs[i]);
         assert_memory_equal(items.data + 1, name, (size_t)length);

@@ -1,10 +1,11 @@
 /*
- * test_transport.c - what the transport says on a real CURVE connection, and what it keeps count
- * of.  The collector here is a ROUTER in the same loop that answers by hand.
+ * test_transport.c - what the transport says on a real CURVE connection, and what it keeps
+ * count of.  The collector here is a ROUTER in the same loop that answers by hand.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -25,11 +26,16 @@ static void only_tcp_with_host_and_port_is_an_endpoint(void **state)
         const char *endpoint;
         bool is_good;
     } cases[] = {
-        {"tcp://127.0.0.1:9471", true},   {"tcp://[::1]:9471", true},
-        {"tcp://collector.local:1", true}, {"tcp://host", false},
-        {"tcp://:9471", false},            {"tcp://host:0", false},
-        {"tcp://host:65536", false},       {"tcp://host:94x1", false},
-        {"host:9471", false},              {"ipc:///tmp/x", false},
+        {"tcp://127.0.0.1:9471", true},
+        {"tcp://[::1]:9471", true},
+        {"tcp://collector.local:1", true},
+        {"tcp://host", false},
+        {"tcp://:9471", false},
+        {"tcp://host:0", false},
+        {"tcp://host:65536", false},
+        {"tcp://host:94x1", false},
+        {"host:9471", false},
+        {"ipc:///tmp/x", false},
         {"tcp://host:", false},
     };
     (void)state;
@@ -41,8 +47,7 @@ static void flights_land_when_an_ack_covers_them_whole(void **state)
 {
     struct flights flights = {0};
     struct number_range range = {7, 9};
-    struct stream_state ack = {
-        .epoch = 1, .low_water = 3, .ranges = &range, .range_count = 1};
+    struct stream_state ack = {.epoch = 1, .low_water = 3, .ranges = &range, .range_count = 1};
     uint64_t batches, live;
     (void)state;
     flights_add(&flights, (struct flight){.epoch = 1, .numbers = {1, 2}, .bytes = 10});
@@ -94,7 +99,8 @@ static void answer(struct scene *scene, zmq_msg_t *peer, const struct envelope *
     struct buf out = {0};
     arena_init(&arena, 1 << 20);
     assert_int_equal(envelope_encode(envelope, &arena, &out), 0);
-    assert_true(zmq_send(scene->router, zmq_msg_data(peer), zmq_msg_size(peer), ZMQ_SNDMORE) > 0);
+    assert_true(zmq_send(scene->router, zmq_msg_data(peer), zmq_msg_size(peer), ZMQ_SNDMORE) >
+                0);
     assert_true(zmq_send(scene->router, out.data, out.size, 0) > 0);
     buf_done(&out);
     arena_reset(&arena);
@@ -195,7 +201,8 @@ static uint64_t put_batch(struct scene *scene, int64_t tick_ms, size_t count)
         .tick_ms = tick_ms, .definition_count = 256, .samples = {refs, values, count}};
     assert_int_equal(plain_write(&batch, &plain), 0);
     assert_int_equal(spool_append(scene->spool, tick_ms, buf_bytes(&plain), (struct bytes){0},
-                                  tick_ms, &number), 0);
+                                  tick_ms, &number),
+                     0);
     buf_done(&plain);
     return number;
 }
@@ -227,7 +234,8 @@ static void scene_begin(struct scene *scene)
     scene->router = zmq_socket(scene->context, ZMQ_ROUTER);
     assert_int_equal(zmq_curve_keypair(scene->public_text, secret_text), 0);
     assert_int_equal(zmq_curve_keypair(scene->key.public_text, scene->key.secret_text), 0);
-    assert_int_equal(zmq_setsockopt(scene->router, ZMQ_CURVE_SERVER, &server, sizeof server), 0);
+    assert_int_equal(zmq_setsockopt(scene->router, ZMQ_CURVE_SERVER, &server, sizeof server),
+                     0);
     assert_int_equal(zmq_setsockopt(scene->router, ZMQ_CURVE_SECRETKEY, secret_text, 40), 0);
     assert_int_equal(zmq_bind(scene->router, "tcp://127.0.0.1:*"), 0);
     assert_int_equal(zmq_getsockopt(scene->router, ZMQ_LAST_ENDPOINT, endpoint, &endpoint_size),
