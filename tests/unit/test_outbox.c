@@ -1,0 +1,134 @@
+/*
+ * test_outbox.c - what has been said, what is owed, in which order and when.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "collector/notify/outbox.h"
+#include "proto/base/error.h"
+
+static struct parcel *parcel(const char *id, const char *group)
+{
+    struct parcel *made;
+    assert_int_equal(parcel_new("desk", "webhook", 0, group, 1000, &made), 0);
+    (void)strcpy(made->id, id);
+    made->body = (uint8_t *)strdup("body");
+    made->body_size = 4;
+    return made;
+}
+
+static void dedup_decides_as_alertmanager(void **state)
+{
+    uint64_t one[] = {1}, both[] = {1, 2};
+    const struct fingerprints none = {0}, a = {one, 1}, ab = {both, 2};
+    const struct dedup_record never = {0}, fired = {true, 1000, a, none},
+                              ended = {true, 1000, none, a};
+    (void)state;
+    assert_int_equal(dedup_decide(&never, &none, &a, true, 100, 2000), DEDUP_SILENT);
+    assert_int_equal(dedup_decide(&never, &a, &none, true, 100, 2000), DEDUP_NEWS);
+    assert_int_equal(dedup_decide(&fired, &ab, &none, true, 10000, 2000), DEDUP_NEWS);
+    assert_int_equal(dedup_decide(&fired, &a, &none, true, 10000, 2000), DEDUP_SILENT);
+    assert_int_equal(dedup_decide(&fired, &a, &none, true, 100, 2000), DEDUP_REPEAT);
+    assert_int_equal(dedup_decide(&fired, &none, &a, true, 10000, 2000), DEDUP_NEWS);
+    assert_int_equal(dedup_decide(&ended, &none, &a, true, 10000, 2000), DEDUP_SILENT);
+    assert_int_equal(dedup_decide(&ended, &a, &none, true, 10000, 2000), DEDUP_NEWS);
+}
+
+static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **state)
+{
+    struct outbox outbox = {0};
+    struct parcel *first = parcel("0000000000000001", "a"), *due;
+    const struct channel_verdict refused = {.recoverable = true},
+                                 accepted = {.accepted = true};
+    (void)state;
+    outbox_put(&outbox, parcel("0000000000000003", "b"));
+    outbox_put(&outbox, parcel("0000000000000002", "a"));
+    outbox_put(&outbox, first);
+    due = outbox_due(&outbox, 10);
+    assert_ptr_equal(due, first);
+    due->sending = true;
+    outbox.sending++;
+    due = outbox_due(&outbox, 10);
+    assert_string_equal(due->id, "0000000000000003");
+    outbox_settle(&outbox, first, &refused, true, 2000, 10);
+    assert_int_equal(first->state, PARCEL_QUEUED);
+    assert_true(first->next_try > 10);
+    due->next_try = 1u << 30;
+    assert_true(outbox_due(&outbox, 10) == NULL);
+    first->sending = true;
+    outbox.sending++;
+    outbox_settle(&outbox, first, &accepted, true, 2000, 10);
+    assert_int_equal(first->state, PARCEL_ACCEPTED);
+    first->dirty = false;
+    outbox_sweep(&outbox);
+    assert_int_equal(outbox.count, 2);
+    assert_string_equal(outbox_due(&outbox, 10)->id, "0000000000000002");
+    outbox_free(&outbox);
+}
+
+static void what_fires_is_never_given_up_what_is_over_after_a_day(void **state)
+{
+    struct outbox outbox = {0};
+    struct parcel *old = parcel("0000000000000001", "a");
+    const struct channel_verdict refused = {.recoverable = true};
+    (void)state;
+    outbox_put(&outbox, old);
+    for (int live = 1; live >= 0; live--) {
+        old->sending = true;
+        outbox.sending++;
+        outbox_settle(&outbox, old, &refused, live == 1, 1001 + OUTBOX_AGE_MAX_MS, 0);
+        assert_int_equal(old->state, live == 1 ? PARCEL_QUEUED : PARCEL_FAILED);
+    }
+    outbox_free(&outbox);
+}
+
+static void pauses_grow_to_a_minute(void **state)
+{
+    (void)state;
+    assert_int_equal(outbox_delay_ms(1, true, 0.5), 500);
+    assert_int_equal(outbox_delay_ms(2, true, 0.5), 750);
+    assert_int_equal(outbox_delay_ms(100, true, 0.5), OUTBOX_RETRY_MAX_MS);
+    assert_int_equal(outbox_delay_ms(1, false, 0.5), OUTBOX_SLOW_MS);
+}
+
+static void a_row_reads_back_and_a_cut_one_does_not(void **state)
+{
+    struct parcel *sent = parcel("0123456789abcdef", "{}:{}"), *back;
+    struct buf row = {0};
+    (void)state;
+    sent->firing.items = calloc(2, sizeof(uint64_t));
+    sent->firing.items[1] = 7;
+    sent->firing.count = 2;
+    (void)strcpy(sent->reason, "HTTP status 503");
+    parcel_write(sent, &row);
+    assert_int_equal(parcel_read(sent->id, buf_bytes(&row), &back), 0);
+    assert_string_equal(back->group_key, "{}:{}");
+    assert_string_equal(back->reason, "HTTP status 503");
+    assert_int_equal(back->lane, sent->lane);
+    assert_int_equal(back->firing.items[1], 7);
+    assert_memory_equal(back->body, "body", 4);
+    parcel_free(back);
+    for (size_t size = 0; size < row.size; size++)
+        assert_int_equal(parcel_read(sent->id, (struct bytes){row.data, size}, &back),
+                         ERR_CORRUPT);
+    buf_done(&row);
+    parcel_free(sent);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dedup_decides_as_alertmanager),
+        cmocka_unit_test(a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other),
+        cmocka_unit_test(what_fires_is_never_given_up_what_is_over_after_a_day),
+        cmocka_unit_test(pauses_grow_to_a_minute),
+        cmocka_unit_test(a_row_reads_back_and_a_cut_one_does_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
