@@ -14,7 +14,7 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define SLICE_SERIES     512
+#define SLICE_SERIES     2048
 #define SLICE_SPANS      8
 #define ROW_BYTES        ((size_t)32 << 10)
 #define WAL_SLICE_PARTS  1024

@@ -101,8 +101,8 @@ static int load_tail(struct series *series, struct tail *tail, struct bytes chun
         chunk_decode(chunk, times_ms, values, &count) != 0)
         return ERR_CORRUPT;
     for (size_t i = 0; i < count; i++) {
-        if (!tail_has_room(tail, times_ms[i]) ||
-            (i > 0 && times_ms[i] <= times_ms[i - 1]))
+        if ((i > 0 && times_ms[i] <= times_ms[i - 1]) ||
+            times_ms[i] - times_ms[0] > (int64_t)UINT32_MAX)
             return ERR_CORRUPT;
         int error = tail_append(tail, times_ms[i], values[i]);
         if (error != 0)

@@ -6,8 +6,6 @@
  */
 #include "collector/store/recover.h"
 
-#include <stdlib.h>
-
 #include "collector/store/series_rows.h"
 #include "collector/store/wal.h"
 #include "proto/base/error.h"
@@ -26,44 +24,43 @@ void recovery_init(struct recovery *recovery, struct store *store)
 
 void recovery_done(struct recovery *recovery)
 {
-    for (size_t i = 0; i < recovery->held_count; i++)
-        head_release(recovery->held[i]);
-    free(recovery->held);
     series_reader_done(&recovery->reader);
     arena_reset(&recovery->arena);
 }
 
-static int hold(struct recovery *recovery, struct series *series)
+/* The whole block comes along: its neighbours were made together and will be met soon, and a block
+ * is unpacked once that way, in whatever order ids are met.  The idle ones are swept later. */
+static int intern_block(struct recovery *recovery)
 {
-    if (recovery->held_count == recovery->held_capacity) {
-        size_t capacity = recovery->held_capacity == 0 ? 1024 : recovery->held_capacity * 2;
-        struct series **held = realloc(recovery->held, capacity * sizeof(struct series *));
-        if (held == NULL)
-            return ERR_NOMEM;
-        recovery->held = held;
-        recovery->held_capacity = capacity;
+    int error = 0;
+    for (size_t i = 0; i < recovery->reader.count && error == 0; i++) {
+        struct series *series;
+        error = head_intern(recovery->store->head, recovery->reader.rows[i].labels,
+                            recovery->reader.rows[i].id, &series);
+        if (error == 0)
+            head_release(series);
     }
-    recovery->held[recovery->held_count++] = series;
-    return 0;
+    return error;
 }
 
 int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_series)
 {
-    struct series *series = head_find_id(recovery->store->head, id);
-    if (series != NULL) {
-        head_release(series); /* nothing is swept while opening */
-        *ret_series = series;
-        return 0;
+    struct head *head = recovery->store->head;
+    struct series *series = head_find_id(head, id);
+    if (series == NULL) {
+        const struct labels *labels;
+        int error = series_reader_find(&recovery->reader, id, &labels);
+        if (error == 0)
+            error = intern_block(recovery);
+        if (error != 0)
+            return error;
+        series = head_find_id(head, id);
+        if (series == NULL)
+            return ERR_NOTFOUND; /* its labels bear another id too: the first holds */
     }
-    const struct labels *labels;
-    int error = series_reader_find(&recovery->reader, id, &labels);
-    if (error == 0)
-        error = head_intern(recovery->store->head, labels, id, &series);
-    if (error == 0)
-        error = hold(recovery, series);
-    if (error == 0)
-        *ret_series = series;
-    return error;
+    head_release(series); /* nothing is swept while opening */
+    *ret_series = series;
+    return 0;
 }
 
 static int replay_samples(struct recovery *recovery, uint64_t commit,

@@ -10,15 +10,13 @@ struct recovery {
     struct store *store;
     struct series_reader reader;
     struct arena arena;
-    struct series **held; /* referenced until recovery_done() */
-    size_t held_count, held_capacity;
     int64_t floor_ms;
     uint64_t lost_samples, lost_records;
 };
 
 void recovery_init(struct recovery *recovery, struct store *store);
 void recovery_done(struct recovery *recovery);
-/* The series in the head, brought from disk if need be; valid until recovery_done().
+/* The series in the head, brought from disk if need be; valid while the store is being opened.
  * ERR_NOTFOUND, ERR_CORRUPT. */
 int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_series);
 /* Replays the WAL behind a commit; the number of the last commit there is. */
