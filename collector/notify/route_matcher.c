@@ -73,8 +73,10 @@ static int read_sign(struct scan *scan, enum matcher_kind *ret_kind)
     static const struct {
         const char *sign;
         enum matcher_kind kind;
-    } signs[] = {
-        {"=~", MATCH_REGEX}, {"!~", MATCH_NOT_REGEX}, {"!=", MATCH_NOT_EQUAL}, {"=", MATCH_EQUAL}};
+    } signs[] = {{"=~", MATCH_REGEX},
+                 {"!~", MATCH_NOT_REGEX},
+                 {"!=", MATCH_NOT_EQUAL},
+                 {"=", MATCH_EQUAL}};
 
     skip_blanks(scan);
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {

@@ -132,7 +132,8 @@ int template_index(machine_type *machine, const struct value *arguments, size_t 
             (void)template_value_field(&at, key->as.text, &at);
         } else if (key->kind != VALUE_STRING || !template_value_field(&at, key->as.text, &at)) {
             return diagnose(machine->why, ERR_INVALID, "can't index a %s with a %s",
-                            template_value_kind_name(at.kind), template_value_kind_name(key->kind));
+                            template_value_kind_name(at.kind),
+                            template_value_kind_name(key->kind));
         }
     }
     *ret_value = at;
