@@ -17,6 +17,7 @@
 #include "collector/http/remote_cache.h"
 #include "collector/http/remote_in.h"
 #include "collector/http/remote_parse.h"
+#include "collector/rules/rules.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
@@ -102,6 +103,15 @@ struct queryable *store_queryable(struct store *store)
     static struct queryable queryable = {&calls};
     (void)store;
     return &queryable;
+}
+
+static size_t samples_told;
+
+void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count)
+{
+    (void)rules;
+    (void)samples;
+    samples_told += count;
 }
 
 static bool finished;
@@ -329,6 +339,23 @@ static void the_series_limit_refuses_new_series_only(void **state)
     reset();
 }
 
+static void rules_are_told_of_what_was_stored_only(void **state)
+{
+    (void)state;
+    struct remote_in *remote = open_remote();
+    struct buf message = one_series("up", "a", 1, 1);
+    remote_in_set_rules(remote, (struct rules *)&the_store); /* never looked into */
+    samples_told = 0;
+    assert_int_equal(post(remote, &message, NULL), 204);
+    assert_int_equal(samples_told, 1);
+    the_store.done_error = ERR_IO;
+    assert_int_equal(post(remote, &message, NULL), 500);
+    assert_int_equal(samples_told, 1);
+    buf_done(&message);
+    remote_in_close(remote);
+    reset();
+}
+
 static void a_busy_or_full_store_asks_to_try_again(void **state)
 {
     (void)state;
@@ -498,6 +525,7 @@ int main(void)
         cmocka_unit_test(labels_need_not_stand_in_a_row_nor_be_sorted),
         cmocka_unit_test(good_series_are_stored_beside_bad_ones),
         cmocka_unit_test(the_series_limit_refuses_new_series_only),
+        cmocka_unit_test(rules_are_told_of_what_was_stored_only),
         cmocka_unit_test(a_busy_or_full_store_asks_to_try_again),
         cmocka_unit_test(what_is_no_message_is_refused),
         cmocka_unit_test(other_encodings_are_told_what_is_wanted),
