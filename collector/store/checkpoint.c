@@ -14,12 +14,12 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define SLICE_SERIES     2048
-#define SLICE_SPANS      8
-#define ROW_BYTES        ((size_t)32 << 10)
-#define WAL_SLICE_PARTS  1024
-#define ROW_SLICE        256
-#define THROUGH_KEY      9
+#define SLICE_SERIES    2048
+#define SLICE_SPANS     8
+#define ROW_BYTES       ((size_t)32 << 10)
+#define WAL_SLICE_PARTS 1024
+#define ROW_SLICE       256
+#define THROUGH_KEY     9
 
 /* Chunks of one span, gathered for a row. */
 struct span_row {
@@ -53,9 +53,8 @@ static void put_row(struct slice *slice, struct span_row *row)
     if (!buf_ok(&row->payload))
         slice->code = ENOMEM;
     if (slice->code == MDB_SUCCESS && row->payload.size > 0)
-        slice->code =
-            sealed_put(slice->txn, slice->store->live.tables[LIVE_CHECKPOINT],
-                       (struct bytes){key, sizeof key}, buf_bytes(&row->payload), 0);
+        slice->code = sealed_put(slice->txn, slice->store->live.tables[LIVE_CHECKPOINT],
+                                 (struct bytes){key, sizeof key}, buf_bytes(&row->payload), 0);
     buf_clear(&row->payload);
     row->sequence = 0;
 }
@@ -337,8 +336,8 @@ static int run_log_cut(void *context, MDB_txn *txn, uint64_t commit)
     cut->commit = commit;
     cut->code = MDB_SUCCESS;
     cut->cut = true;
-    int error = log_head_cut(cut->store->logs, cut->all ? LOG_CUT_ALL : LOG_CUT_DUE, save_block,
-                             cut);
+    int error =
+        log_head_cut(cut->store->logs, cut->all ? LOG_CUT_ALL : LOG_CUT_DUE, save_block, cut);
     if (error != 0 && cut->code == MDB_SUCCESS)
         cut->code = ENOMEM;
     return cut->code;

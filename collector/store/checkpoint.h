@@ -15,8 +15,8 @@
  *
  * Sealed chunks are written once and stay until history has them; open tails are written anew
  * by every pass.  When a pass is through, the WAL up to the commit it began with goes.  After a
- * crash in the middle of a pass the rows of the last whole pass count, and over them those of the
- * one begun: each series is as of the C of its row, and replay gives it what came after C.
+ * crash in the middle of a pass the rows of the last whole pass count, and over them those of
+ * the one begun: each series is as of the C of its row, and replay gives it what came after C.
  */
 #pragma once
 

@@ -33,8 +33,7 @@ int checkpoint_row_decode(struct bytes payload,
 }
 
 int tails_row_decode(struct bytes payload,
-                     int (*each)(void *context, const struct tails_entry *entry),
-                     void *context)
+                     int (*each)(void *context, const struct tails_entry *entry), void *context)
 {
     struct reader reader = reader_of(payload);
     uint64_t commit = reader_varint(&reader);

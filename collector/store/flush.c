@@ -37,8 +37,8 @@ static bool belongs(const struct sealed *sealed, int64_t start_ms, int64_t end_m
 }
 
 /* Calls `each` for every series, under its shard lock for reading. */
-static int each_series(struct store *store,
-                       int (*each)(void *context, struct series *series), void *context)
+static int each_series(struct store *store, int (*each)(void *context, struct series *series),
+                       void *context)
 {
     struct head *head = store->head;
     struct series *series[COLLECT_SERIES];
@@ -158,8 +158,8 @@ static int write_series(struct flush *flush, struct span_writer *writer)
             error = pieces_merge(pieces, piece_count, INT64_MIN, INT64_MAX - 1, &scratch,
                                  &times, &values, &count);
         if (error == 0 && count > 0)
-            error = span_writer_add_series(writer, flush->series[i]->labels, times, values,
-                                           count);
+            error =
+                span_writer_add_series(writer, flush->series[i]->labels, times, values, count);
     }
     pieces_scratch_done(&scratch);
     arena_reset(&arena);
@@ -172,8 +172,8 @@ static int register_span(void *context, MDB_txn *txn, uint64_t commit)
     (void)commit;
     int code = span_row_put(&flush->store->live, txn, &flush->info);
     if (code == MDB_SUCCESS)
-        code = checkpoint_put_through(&flush->store->live, txn, flush->start_ms,
-                                      flush->through);
+        code =
+            checkpoint_put_through(&flush->store->live, txn, flush->start_ms, flush->through);
     return code;
 }
 

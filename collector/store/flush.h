@@ -7,12 +7,12 @@
  *   4  the file joins the set; the chunks leave the head
  *   5  their checkpoint rows go, slice by slice
  *
- * A crash before 3 leaves a stray file, removed at opening; after 3, rows that opening passes by.
- * A span that has a file already gets another with a higher generation: that is how late samples
- * come into history.
+ * A crash before 3 leaves a stray file, removed at opening; after 3, rows that opening passes
+ * by. A span that has a file already gets another with a higher generation: that is how late
+ * samples come into history.
  *
- * Log blocks go the same way from live `logs` into a file of the span in which they are flushed;
- * the small blocks of one file are joined.
+ * Log blocks go the same way from live `logs` into a file of the span in which they are
+ * flushed; the small blocks of one file are joined.
  *
  * Keeper thread.
  */

@@ -60,8 +60,8 @@ static int join_live_blocks(struct store *store, struct log_join *join)
     return error == 0 ? log_join_flush(join) : error;
 }
 
-/* Registers the file (the first time) and deletes rows that it holds.  Until the last of them is
- * gone a search meets their lines twice, which it can bear. */
+/* Registers the file (the first time) and deletes rows that it holds.  Until the last of them
+ * is gone a search meets their lines twice, which it can bear. */
 static int delete_rows(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct log_flush *flush = context;

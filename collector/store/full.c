@@ -19,8 +19,7 @@
 void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
                const struct clock *clock)
 {
-    *full = (struct full){
-        .directory = directory, .quota_bytes = quota_bytes, .clock = clock};
+    *full = (struct full){.directory = directory, .quota_bytes = quota_bytes, .clock = clock};
     must(pthread_mutex_init(&full->lock, NULL) == 0);
 }
 

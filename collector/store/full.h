@@ -1,10 +1,10 @@
 /*
  * full.h - is there room on the disk?
  *
- * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df counts
- * it for an unprivileged user) or of the quota it takes no more writes, and takes them again as
- * soon as there is room.  An ENOSPC that comes first closes the gate too, until the next look a
- * second later finds room.
+ * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df
+ * counts it for an unprivileged user) or of the quota it takes no more writes, and takes them
+ * again as soon as there is room.  An ENOSPC that comes first closes the gate too, until the
+ * next look a second later finds room.
  */
 #pragma once
 

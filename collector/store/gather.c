@@ -16,8 +16,7 @@
 int gather_init(struct gather *gather, struct store *store, const struct select_hints *hints,
                 struct query_budget *budget, struct arena *arena)
 {
-    *gather = (struct gather){
-        .store = store, .hints = hints, .budget = budget, .arena = arena};
+    *gather = (struct gather){.store = store, .hints = hints, .budget = budget, .arena = arena};
     arena_init(&gather->scratch, SCRATCH_BYTES_MAX);
     return 0;
 }
@@ -226,8 +225,7 @@ static int take_series(struct gather *gather, struct series *series)
     must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
     if (error != 0)
         return error;
-    found->absent_since_ms =
-        absent_since(gather->absent, gather->absent_count, found->source);
+    found->absent_since_ms = absent_since(gather->absent, gather->absent_count, found->source);
     if (found->count == 0 && found->absent_since_ms == 0) {
         gather->count--; /* nothing to say about it */
         return 0;
@@ -240,8 +238,7 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
     struct head *head = gather->store->head;
     struct series **series = NULL;
     size_t series_count = 0;
-    int error =
-        absent_copy(&gather->store->absent, &gather->absent, &gather->absent_count);
+    int error = absent_copy(&gather->store->absent, &gather->absent, &gather->absent_count);
     if (error == 0)
         error = head_select(head, matchers, count, &series, &series_count);
     if (error != 0)

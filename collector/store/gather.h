@@ -1,7 +1,7 @@
 /*
  * gather.h - what one select() has found so far: series, each with its pieces.
  *
- * Head first, history afterwards (what is flushed in between is then in a registered span).  The
+ * Head first, history afterwards (what is flushed in between is then in a registered span). The
  * compressed bytes are copied out, so no lock is held while they are decoded.
  */
 #pragma once

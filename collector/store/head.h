@@ -5,10 +5,10 @@
  *          ── late       samples at or before the newest time (out of order, corrections)
  *          ── chunks     sealed tails, newest seal first
  *
- * What overlaps is settled on reading: at one time, the later seal wins over the earlier, chunks
- * sealed from `late` win over those sealed from `tail`, and the open late tail wins over all.
- * (A sample goes to `late` only when its time is not after the newest, so whatever it overlaps
- * was written before it.)
+ * What overlaps is settled on reading: at one time, the later seal wins over the earlier,
+ * chunks sealed from `late` win over those sealed from `tail`, and the open late tail wins over
+ * all. (A sample goes to `late` only when its time is not after the newest, so whatever it
+ * overlaps was written before it.)
  *
  * Threads     Only the writer thread changes samples; the keeper removes chunks that history
  *             holds, by way of the writer.  Any thread resolves series and reads.
@@ -32,9 +32,9 @@
 #include "collector/store/postings.h"
 #include "collector/store/tail.h"
 
-#define HEAD_SHARDS       64u
-#define HEAD_TIME_MS_MAX  INT64_C(253402300799999) /* the end of year 9999 */
-#define SERIES_ID_MAX     UINT32_MAX
+#define HEAD_SHARDS      64u
+#define HEAD_TIME_MS_MAX INT64_C(253402300799999) /* the end of year 9999 */
+#define SERIES_ID_MAX    UINT32_MAX
 
 /* A sealed tail. */
 struct sealed {

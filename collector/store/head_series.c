@@ -82,7 +82,8 @@ void head_close(struct head *head)
 static struct series *find_labels(struct head *head, const struct labels *labels)
 {
     struct series *at = head->buckets[labels->hash & (head->bucket_count - 1)];
-    while (at != NULL && (at->labels->hash != labels->hash || !labels_equal(at->labels, labels)))
+    while (at != NULL &&
+           (at->labels->hash != labels->hash || !labels_equal(at->labels, labels)))
         at = at->next;
     return at;
 }
@@ -181,8 +182,7 @@ static void enlist(struct head *head, struct series *series)
     head->buckets[bucket] = series;
     head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = series;
     head->series_count++;
-    atomic_store_explicit(&head->stats.series_active, head->series_count,
-                          memory_order_relaxed);
+    atomic_store_explicit(&head->stats.series_active, head->series_count, memory_order_relaxed);
 }
 
 static int intern_locked(struct head *head, const struct labels *labels, uint64_t id,
@@ -279,8 +279,7 @@ void head_settle_pending(struct head *head, struct series **series, size_t count
 
 static bool is_idle(struct head *head, struct series *series, int64_t before_ms)
 {
-    if (series->pending ||
-        atomic_load_explicit(&series->references, memory_order_acquire) != 0)
+    if (series->pending || atomic_load_explicit(&series->references, memory_order_acquire) != 0)
         return false;
     uint32_t shard = head_shard_of(series->id);
     must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
@@ -298,8 +297,7 @@ static void forget(struct head *head, struct series *series)
     *link = series->next;
     head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = NULL;
     head->series_count--;
-    atomic_store_explicit(&head->stats.series_active, head->series_count,
-                          memory_order_relaxed);
+    atomic_store_explicit(&head->stats.series_active, head->series_count, memory_order_relaxed);
     postings_remove(head->postings, series->labels, series->id);
     series_free(series);
 }

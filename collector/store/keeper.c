@@ -83,7 +83,8 @@ static void punch(void *context, int error)
         live_punch_free_pages(&store->live);
 }
 
-/* LMDB does not count a commit that changes nothing, and pages become free by age in commits. */
+/* LMDB does not count a commit that changes nothing, and pages become free by age in commits.
+ */
 static int grow_older(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct store *store = context;
@@ -120,8 +121,8 @@ static int tidy(struct store *store, size_t least)
 static void flush_if_due(struct keeper *keeper, mono_ns now)
 {
     struct store *store = keeper->store;
-    int64_t until_ms = span_start_of(store->head->span_ms,
-                                     clock_unix_ms(store->clock) - grace_ms(store));
+    int64_t until_ms =
+        span_start_of(store->head->span_ms, clock_unix_ms(store->clock) - grace_ms(store));
     if (until_ms <= keeper->flushed_until_ms)
         return;
     note_checkpoint(keeper, now);

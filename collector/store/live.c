@@ -1,9 +1,9 @@
 /*
  * live.c - opening the live environment, and the little that all its tables share.
  *
- * The map is as large as it will ever be from the start: it costs address space only, and growing
- * it later would mean stopping every reader.  Where address space is short (a limit, a sanitizer)
- * the next smaller size is tried.
+ * The map is as large as it will ever be from the start: it costs address space only, and
+ * growing it later would mean stopping every reader.  Where address space is short (a limit, a
+ * sanitizer) the next smaller size is tried.
  */
 #include "collector/store/live.h"
 
@@ -108,8 +108,8 @@ static int open_tables(struct live *live)
     if (code != MDB_SUCCESS)
         return code;
     for (size_t i = 0; i < LIVE_TABLES && code == MDB_SUCCESS; i++)
-        code = mdb_dbi_open(txn, tables[i].name, MDB_CREATE | tables[i].flags,
-                            &live->tables[i]);
+        code =
+            mdb_dbi_open(txn, tables[i].name, MDB_CREATE | tables[i].flags, &live->tables[i]);
     if (code != MDB_SUCCESS) {
         mdb_txn_abort(txn);
         return code;

@@ -27,8 +27,17 @@
 #include "proto/base/diagnosis.h"
 
 enum live_table {
-    LIVE_WAL, LIVE_CHECKPOINT, LIVE_TAILS, LIVE_SERIES, LIVE_SERIES_BY_HASH, LIVE_METADATA,
-    LIVE_SPANS, LIVE_LOGS, LIVE_STATE, LIVE_META, LIVE_TABLES
+    LIVE_WAL,
+    LIVE_CHECKPOINT,
+    LIVE_TAILS,
+    LIVE_SERIES,
+    LIVE_SERIES_BY_HASH,
+    LIVE_METADATA,
+    LIVE_SPANS,
+    LIVE_LOGS,
+    LIVE_STATE,
+    LIVE_META,
+    LIVE_TABLES
 };
 
 /* LMDB's limit on keys, as compiled everywhere. */
@@ -77,8 +86,8 @@ uint64_t key_get_u64(const uint8_t *from);
 int64_t key_get_i64(const uint8_t *from);
 uint32_t key_get_u32(const uint8_t *from);
 
-/* Gives the disk space of pages that no snapshot can need back to the file system; on the writer
- * thread, no transaction open.  Not all file systems can: then nothing happens. */
+/* Gives the disk space of pages that no snapshot can need back to the file system; on the
+ * writer thread, no transaction open.  Not all file systems can: then nothing happens. */
 void live_punch_free_pages(struct live *live);
 /* Bytes in pages that hold something. */
 uint64_t live_used_bytes(struct live *live);

@@ -58,7 +58,8 @@ int log_join_flush(struct log_join *join)
     buf_clear(&join->block);
     int error = log_block_encode(&chunk, &join->block);
     if (error == 0)
-        error = buf_ok(&join->block) ? log_block_peek(buf_bytes(&join->block), &info) : ERR_NOMEM;
+        error =
+            buf_ok(&join->block) ? log_block_peek(buf_bytes(&join->block), &info) : ERR_NOMEM;
     if (error == 0)
         error = span_writer_add_log(
             join->writer,

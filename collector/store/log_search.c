@@ -74,8 +74,8 @@ static int look_in_history(struct looking *looking, const struct log_query *quer
     struct span_set *set = looking->store->spans;
     struct span **spans;
     size_t count;
-    int error = span_set_acquire_kind(set, SPAN_LOGS, query->from_ms, query->until_ms, &spans,
-                                      &count);
+    int error =
+        span_set_acquire_kind(set, SPAN_LOGS, query->from_ms, query->until_ms, &spans, &count);
     if (error != 0)
         return error;
     for (size_t i = 0; i < count && error == 0; i++) {

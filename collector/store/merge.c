@@ -1,8 +1,8 @@
 /*
  * merge.c - merging history files, series by series in the order of their labels.
  *
- * Damage in an input ends the merge: the inputs stay as they are, so that what can still be read
- * of them is, and nothing is lost by tidying up.
+ * Damage in an input ends the merge: the inputs stay as they are, so that what can still be
+ * read of them is, and nothing is lost by tidying up.
  */
 #include "collector/store/merge.h"
 
@@ -18,14 +18,14 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define SPANS_A_DAY       12
-#define INPUTS_MAX        64
-#define SERIES_ARENA      ((size_t)1 << 20)
-#define PIECES_ARENA      ((size_t)1 << 30)
+#define SPANS_A_DAY  12
+#define INPUTS_MAX   64
+#define SERIES_ARENA ((size_t)1 << 20)
+#define PIECES_ARENA ((size_t)1 << 30)
 
 struct input {
     struct span_reader *reader;
-    struct arena arena; /* the labels at hand */
+    struct arena arena;          /* the labels at hand */
     const struct labels *labels; /* NULL: at its end */
     uint32_t next, count;
     uint64_t generation;
@@ -201,13 +201,13 @@ static int write_merged(struct merge *merge)
     struct store *store = merge->store;
     struct diagnosis why = {""};
     struct span_writer *writer;
-    int error = span_writer_open(span_set_directory(store->spans), merge->kind, merge->start_ms,
-                                 merge->end_ms, span_set_next_generation(store->spans),
-                                 &writer, &why);
+    int error =
+        span_writer_open(span_set_directory(store->spans), merge->kind, merge->start_ms,
+                         merge->end_ms, span_set_next_generation(store->spans), &writer, &why);
     if (error != 0)
         return error;
-    error = merge->kind == SPAN_SAMPLES ? write_samples(merge, writer)
-                                        : write_logs(merge, writer);
+    error =
+        merge->kind == SPAN_SAMPLES ? write_samples(merge, writer) : write_logs(merge, writer);
     store_step(store, "merge.written");
     if (error != 0) {
         span_writer_abandon(writer);

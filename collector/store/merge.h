@@ -1,9 +1,9 @@
 /*
  * merge.h - several history files into one; and expiry.
  *
- * Two reasons to merge: a span has several generations (late samples), or the spans of a day that
- * has passed are due to become one file, whose longer chunks and single index take less room.
- * The merged file takes the place of its inputs in one commit.
+ * Two reasons to merge: a span has several generations (late samples), or the spans of a day
+ * that has passed are due to become one file, whose longer chunks and single index take less
+ * room. The merged file takes the place of its inputs in one commit.
  *
  * Keeper thread.
  */

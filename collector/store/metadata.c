@@ -74,15 +74,14 @@ static bool same(const struct metadata *a, const struct metadata *b)
 
 static struct metadata_entry **find(struct metadata_table *table, struct bytes name)
 {
-    struct metadata_entry **link =
-        &table->buckets[XXH3_64bits(name.data, name.size) % BUCKETS];
+    struct metadata_entry **link = &table->buckets[XXH3_64bits(name.data, name.size) % BUCKETS];
     while (*link != NULL && !bytes_equal((*link)->name, name))
         link = &(*link)->next;
     return link;
 }
 
-static int set(struct metadata_table *table, struct bytes name,
-               const struct metadata *metadata, enum saving saving)
+static int set(struct metadata_table *table, struct bytes name, const struct metadata *metadata,
+               enum saving saving)
 {
     struct metadata_entry **link = find(table, name);
     if (*link != NULL && same(&(*link)->metadata, metadata))

@@ -53,8 +53,8 @@ struct store {
     _Atomic uint64_t log_lines, flushes, checkpoints, quarantined;
 };
 
-/* A named point on the way of a commit, checkpoint, flush or merge.  In service it does nothing;
- * a fault test dies there. */
+/* A named point on the way of a commit, checkpoint, flush or merge.  In service it does
+ * nothing; a fault test dies there. */
 static inline void store_step(const struct store *store, const char *point)
 {
     if (store->options.step != NULL)

@@ -5,7 +5,8 @@
  * have a sample at the same time, the higher rank wins.
  *
  *     rank   history generations ascending < head chunks of tails < the open tail
- *            < head chunks of late tails < the open late tail; among equals, later sealed is higher
+ *            < head chunks of late tails < the open late tail; among equals, later sealed is
+ * higher
  */
 #pragma once
 

@@ -119,7 +119,8 @@ static struct posting *find_pair(const struct postings *postings, struct label_n
 {
     uint64_t hash = pair_hash(name->hash, value);
     struct posting *at = postings->pairs[hash & (postings->pair_buckets - 1)];
-    while (at != NULL && (at->hash != hash || at->name != name || !bytes_equal(at->value, value)))
+    while (at != NULL &&
+           (at->hash != hash || at->name != name || !bytes_equal(at->value, value)))
         at = at->next;
     return at;
 }

@@ -16,8 +16,7 @@ struct gather {
     roaring_bitmap_t *into;
 };
 
-static int gather_value(void *visitor, struct bytes name, struct bytes value,
-                        const void *token)
+static int gather_value(void *visitor, struct bytes name, struct bytes value, const void *token)
 {
     struct gather *gather = visitor;
     int limit = 0;
@@ -53,8 +52,7 @@ static int gather_accepted(const struct postings_source *source, const struct ma
     if (matcher->kind == MATCH_REGEX && matcher->literal_count > 0) {
         int error = 0;
         for (size_t i = 0; i < matcher->literal_count && error == 0; i++)
-            error =
-                source->equal(source->context, matcher->name, matcher->literals[i], into);
+            error = source->equal(source->context, matcher->name, matcher->literals[i], into);
         return error;
     }
     return gather_values(source, matcher, true, into);
@@ -69,8 +67,7 @@ static int gather_refused(const struct postings_source *source, const struct mat
     if (matcher->kind == MATCH_NOT_REGEX && matcher->literal_count > 0) {
         int error = 0;
         for (size_t i = 0; i < matcher->literal_count && error == 0; i++)
-            error =
-                source->equal(source->context, matcher->name, matcher->literals[i], into);
+            error = source->equal(source->context, matcher->name, matcher->literals[i], into);
         return error;
     }
     return gather_values(source, matcher, false, into);
@@ -96,8 +93,8 @@ static int intersect_accepted(const struct postings_source *source,
     return 0;
 }
 
-static int subtract_refused(const struct postings_source *source,
-                            const struct matcher *matcher, roaring_bitmap_t *result)
+static int subtract_refused(const struct postings_source *source, const struct matcher *matcher,
+                            roaring_bitmap_t *result)
 {
     roaring_bitmap_t *refused = roaring_bitmap_create();
     if (refused == NULL)

@@ -1,9 +1,9 @@
 /*
  * querier.c - the store as a queryable: select, label names, label values.
  *
- * A select gathers compressed pieces (gather.h), then decodes series by series into the caller's
- * arena.  The head is looked at before the list of history spans is taken, because samples move
- * from the first to the second.
+ * A select gathers compressed pieces (gather.h), then decodes series by series into the
+ * caller's arena.  The head is looked at before the list of history spans is taken, because
+ * samples move from the first to the second.
  */
 #include "collector/store/querier.h"
 
@@ -39,16 +39,15 @@ static void querier_close(struct querier *querier)
 
 /* -- select ------------------------------------------------------------------------------ */
 
-/* Where a series whose source fell silent ends: right after its last sample.  INT64_MAX: there is
- * no such place, or it lies outside the interval. */
+/* Where a series whose source fell silent ends: right after its last sample.  INT64_MAX: there
+ * is no such place, or it lies outside the interval. */
 static int64_t marker_ms(const struct gather *gather, const struct found *found,
                          const int64_t *times_ms, const double *values, size_t count)
 {
     int64_t last_ms = found->last_ms;
     if (found->absent_since_ms == 0)
         return INT64_MAX;
-    if (last_ms == INT64_MIN && count > 0 &&
-        gather->hints->until_ms >= found->absent_since_ms)
+    if (last_ms == INT64_MIN && count > 0 && gather->hints->until_ms >= found->absent_since_ms)
         last_ms = times_ms[count - 1];
     if (last_ms == INT64_MIN || last_ms > found->absent_since_ms ||
         last_ms + 1 < gather->hints->from_ms || last_ms + 1 > gather->hints->until_ms)

@@ -1,8 +1,8 @@
 /*
  * recover.c - rebuilding the head: checkpoint first, then the WAL behind it.
  *
- * Series are brought back as they are met, by id, from the live environment.  A sample is applied
- * unless the checkpoint entry of its series says that it holds the commit already.
+ * Series are brought back as they are met, by id, from the live environment.  A sample is
+ * applied unless the checkpoint entry of its series says that it holds the commit already.
  */
 #include "collector/store/recover.h"
 
@@ -28,8 +28,9 @@ void recovery_done(struct recovery *recovery)
     arena_reset(&recovery->arena);
 }
 
-/* The whole block comes along: its neighbours were made together and will be met soon, and a block
- * is unpacked once that way, in whatever order ids are met.  The idle ones are swept later. */
+/* The whole block comes along: its neighbours were made together and will be met soon, and a
+ * block is unpacked once that way, in whatever order ids are met.  The idle ones are swept
+ * later. */
 static int intern_block(struct recovery *recovery)
 {
     int error = 0;
@@ -75,8 +76,7 @@ static int replay_samples(struct recovery *recovery, uint64_t commit,
             recovery->lost_samples++;
             continue;
         }
-        if (error == 0 && commit > series->covered &&
-            record->times_ms[i] >= recovery->floor_ms)
+        if (error == 0 && commit > series->covered && record->times_ms[i] >= recovery->floor_ms)
             error = head_append(head, series, record->times_ms[i], record->values[i], now_ms);
         if (error != 0)
             return error;
@@ -109,8 +109,7 @@ int recovery_replay(struct recovery *recovery, uint64_t after_commit, uint64_t *
     int64_t retention_ms = store->options.retention_raw_ms;
     recovery->floor_ms =
         retention_ms > 0 ? clock_unix_ms(store->clock) - retention_ms : INT64_MIN;
-    int error =
-        wal_replay(&store->live, after_commit, replay_record, recovery, ret_last, &bad);
+    int error = wal_replay(&store->live, after_commit, replay_record, recovery, ret_last, &bad);
     if (error != 0)
         return error;
     bad += recovery->lost_records;

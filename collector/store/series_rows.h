@@ -1,10 +1,10 @@
 /*
  * series_rows.h - label sets on disk: id -> labels, labels -> id, metric name -> metadata.
  *
- *   series          first id u32 BE -> seal | u8 coding (0 plain, 1 zstd) | varint raw size | raw
- *                   raw: varint count, then for each series: varint id difference, labels
- *   series_by_hash  "h" -> items of 8 bytes: top 32 bits of labels->hash BE, id u32 BE
- *   metadata        metric name -> u8 type | sized unit | sized help
+ *   series          first id u32 BE -> seal | u8 coding (0 plain, 1 zstd) | varint raw size |
+ * raw raw: varint count, then for each series: varint id difference, labels series_by_hash  "h"
+ * -> items of 8 bytes: top 32 bits of labels->hash BE, id u32 BE metadata        metric name ->
+ * u8 type | sized unit | sized help
  *
  * Series arrive in swarms (a probe's definitions), and those of a swarm resemble each other, so
  * they are stored a block at a time: about 16 bytes a series where a row each takes 200.

@@ -15,9 +15,12 @@
 enum group_coding { GROUP_PLAIN, GROUP_ZSTD };
 
 const char *const span_table_names[SPAN_TABLES] = {
-    [SPAN_MANIFEST] = "manifest",   [SPAN_STREAM] = "stream",
-    [SPAN_CHUNKS] = "chunks",       [SPAN_SERIES] = "series",
-    [SPAN_INDEX] = "index",         [SPAN_LOGS_TABLE] = "logs",
+    [SPAN_MANIFEST] = "manifest",
+    [SPAN_STREAM] = "stream",
+    [SPAN_CHUNKS] = "chunks",
+    [SPAN_SERIES] = "series",
+    [SPAN_INDEX] = "index",
+    [SPAN_LOGS_TABLE] = "logs",
     [SPAN_LOGS_BY_TIME] = "logs_by_time",
 };
 
@@ -105,7 +108,8 @@ static bool compress(const struct buf *raw, size_t at, struct buf *out)
     return true;
 }
 
-int group_pack(const struct buf *sizes, size_t count, const struct buf *entries, struct buf *out)
+int group_pack(const struct buf *sizes, size_t count, const struct buf *entries,
+               struct buf *out)
 {
     struct buf raw = {0};
     buf_put_varint(&raw, count);

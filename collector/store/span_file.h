@@ -20,15 +20,16 @@
  *
  * The stream is one run of bytes cut into pieces that fill LMDB's pages exactly, and what is in
  * it is found by extents: u64 offset | u32 size | u64 seal, big-endian; the seal is XXH3 over
- * table letter, key and bytes.  So nothing is lost to half-filled pages, however small a group is.
+ * table letter, key and bytes.  So nothing is lost to half-filled pages, however small a group
+ * is.
  *
  *   group     u8 coding (0 plain, 1 zstd) | varint raw size | raw
  *             raw: varint n | n x varint entry size | entries
- *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in time
- *   block     as a group, an entry being one label set (labels.h)
- *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap; + 2: sized name and
- *             sized value stand before it, because key was too long and is cut:
- *             first KEY_CUT_BYTES of name NUL value | XXH3 of all of it u64 BE
+ *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in
+ * time block     as a group, an entry being one label set (labels.h) posting   u8 form: 0
+ * varint differences | 1 portable roaring bitmap; + 2: sized name and sized value stand before
+ * it, because key was too long and is cut: first KEY_CUT_BYTES of name NUL value | XXH3 of all
+ * of it u64 BE
  */
 #pragma once
 
@@ -42,8 +43,14 @@
 enum span_kind { SPAN_SAMPLES = 's', SPAN_LOGS = 'l' };
 
 enum span_table {
-    SPAN_MANIFEST, SPAN_STREAM, SPAN_CHUNKS, SPAN_SERIES, SPAN_INDEX, SPAN_LOGS_TABLE,
-    SPAN_LOGS_BY_TIME, SPAN_TABLES
+    SPAN_MANIFEST,
+    SPAN_STREAM,
+    SPAN_CHUNKS,
+    SPAN_SERIES,
+    SPAN_INDEX,
+    SPAN_LOGS_TABLE,
+    SPAN_LOGS_BY_TIME,
+    SPAN_TABLES
 };
 extern const char *const span_table_names[SPAN_TABLES];
 
@@ -55,7 +62,7 @@ extern const char *const span_table_names[SPAN_TABLES];
 #define EXTENT_BYTES       20
 #define LOG_KEY_BYTES      28
 #define KEY_CUT_BYTES      ((size_t)500)
-#define CHUNK_SAMPLES_KEPT 4096 /* a chunk in history holds at most */
+#define CHUNK_SAMPLES_KEPT 4096               /* a chunk in history holds at most */
 #define SPAN_MAP_BYTES     ((size_t)16 << 30) /* no file grows past this */
 
 struct span_manifest {
@@ -82,7 +89,8 @@ int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest);
 
 /* Packs entries as a group or block; and takes it apart: *ret_raw points into `bytes` or into
  * `raw`.  Any bytes are safe.  ERR_MALFORMED, ERR_NOMEM. */
-int group_pack(const struct buf *sizes, size_t count, const struct buf *entries, struct buf *out);
+int group_pack(const struct buf *sizes, size_t count, const struct buf *entries,
+               struct buf *out);
 struct group_view {
     const uint8_t *entries;
     const uint32_t *offsets; /* count + 1 of them; in `table` */

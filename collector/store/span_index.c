@@ -126,8 +126,8 @@ static int write_row(const struct postings_source *source, const struct index_ro
     buf_clear(out);
     bool named = row->key_size == KEY_BYTES;
     bool list = roaring_bitmap_get_cardinality(ids) <= LIST_IDS_MAX;
-    buf_put_u8(out, (uint8_t)((list ? POSTING_LIST : POSTING_BITMAP) |
-                              (named ? POSTING_NAMED : 0)));
+    buf_put_u8(out,
+               (uint8_t)((list ? POSTING_LIST : POSTING_BITMAP) | (named ? POSTING_NAMED : 0)));
     if (named) {
         buf_put_sized(out, row->name);
         buf_put_sized(out, row->value);
@@ -236,8 +236,7 @@ static int index_equal(void *context, struct bytes name, struct bytes value,
     if (code != MDB_SUCCESS)
         return error_from_lmdb(code);
     struct bytes posting;
-    int error =
-        sealed_open((struct bytes){bytes, size}, bytes_of_val(found), &posting);
+    int error = sealed_open((struct bytes){bytes, size}, bytes_of_val(found), &posting);
     if (error == 0 && cut) {
         struct reader reader = reader_of(posting);
         struct bytes own_name = {0};
@@ -282,7 +281,8 @@ static int index_each(void *context, struct bytes name,
         size = KEY_CUT_BYTES; /* cut keys of a long name start with these bytes */
     MDB_val key = {size, start};
     MDB_val found;
-    int code = mdb_cursor_get(index->cursor, &key, &found, size > 0 ? MDB_SET_RANGE : MDB_FIRST);
+    int code =
+        mdb_cursor_get(index->cursor, &key, &found, size > 0 ? MDB_SET_RANGE : MDB_FIRST);
     while (code == MDB_SUCCESS) {
         struct bytes row_name;
         struct bytes row_value;

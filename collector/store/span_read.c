@@ -57,8 +57,7 @@ static int check_counts(struct span_reader *reader)
     const struct span_manifest *expected = &span_info_of(reader->span)->manifest;
     const uint64_t counts[SPAN_TABLES] = {
         [SPAN_MANIFEST] = 1,
-        [SPAN_STREAM] =
-            (expected->stream_bytes + STREAM_PIECE_BYTES - 1) / STREAM_PIECE_BYTES,
+        [SPAN_STREAM] = (expected->stream_bytes + STREAM_PIECE_BYTES - 1) / STREAM_PIECE_BYTES,
         [SPAN_CHUNKS] = expected->groups,
         [SPAN_SERIES] = expected->blocks,
         [SPAN_INDEX] = expected->pairs,
@@ -282,9 +281,9 @@ int span_entry_chunks(struct bytes entry, int (*each)(void *context, struct byte
 
 /* -- logs -------------------------------------------------------------------------------- */
 
-#define LOG_VALUE_BYTES     (EXTENT_BYTES + 16)
-#define LOG_TIME_KEY_BYTES  12
-#define LOG_TIME_ROW_BYTES  (8 + LOG_KEY_BYTES)
+#define LOG_VALUE_BYTES    (EXTENT_BYTES + 16)
+#define LOG_TIME_KEY_BYTES 12
+#define LOG_TIME_ROW_BYTES (8 + LOG_KEY_BYTES)
 
 static int visit_block(struct span_reader *reader, struct bytes key, struct bytes value,
                        span_log_visit *visit, void *context)
@@ -329,8 +328,9 @@ int span_reader_logs(struct span_reader *reader, int64_t from_ms, int64_t until_
         if (code != MDB_SUCCESS)
             span_reader_complain(reader, "a log row");
         else
-            stop = visit_block(reader, (struct bytes){(uint8_t *)row.mv_data + 8, LOG_KEY_BYTES},
-                               bytes_of_val(value), visit, context);
+            stop =
+                visit_block(reader, (struct bytes){(uint8_t *)row.mv_data + 8, LOG_KEY_BYTES},
+                            bytes_of_val(value), visit, context);
     }
     mdb_cursor_close(cursor);
     return stop;

@@ -4,8 +4,8 @@
  *   live `spans`:  kind u8 | start i64 BE | end i64 BE | generation u64 BE
  *                  -> seal | manifest | file bytes u64 | file hash u64
  *
- * What is not registered does not exist: a file without a row is what a crash left of a flush or
- * merge, and is removed at the next opening.
+ * What is not registered does not exist: a file without a row is what a crash left of a flush
+ * or merge, and is removed at the next opening.
  */
 #include "collector/store/span_set.h"
 
@@ -238,8 +238,7 @@ int span_set_acquire_kind(struct span_set *set, enum span_kind kind, int64_t fro
     struct span **spans = malloc((set->count + 1) * sizeof(struct span *));
     for (size_t i = 0; i < set->count && spans != NULL; i++) {
         const struct span_manifest *manifest = &set->items[i]->info.manifest;
-        if (manifest->kind != kind || manifest->min_ms > until_ms ||
-            manifest->max_ms < from_ms)
+        if (manifest->kind != kind || manifest->min_ms > until_ms || manifest->max_ms < from_ms)
             continue;
         set->items[i]->references++;
         spans[found++] = set->items[i];
@@ -434,8 +433,8 @@ static int map_file(struct span *span, const char *path)
     if (code == MDB_SUCCESS)
         code = mdb_env_set_mapsize(span->env, (size_t)span->info.file_bytes);
     if (code == MDB_SUCCESS)
-        code = mdb_env_open(span->env, path,
-                            MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0640);
+        code = mdb_env_open(span->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS,
+                            0640);
     if (code == MDB_SUCCESS)
         code = mdb_txn_begin(span->env, NULL, MDB_RDONLY, &txn);
     for (size_t i = 0; i < SPAN_TABLES && code == MDB_SUCCESS; i++)

@@ -2,8 +2,9 @@
  * span_set.h - the history files there are, and reading one.
  *
  * A span is in the set from the moment its registration is durable until it is merged away or
- * expired.  Whoever reads holds a reference, so a file that is taken out meanwhile stays readable;
- * it is unlinked when the last reader is through (or, after a crash, at the next opening).
+ * expired.  Whoever reads holds a reference, so a file that is taken out meanwhile stays
+ * readable; it is unlinked when the last reader is through (or, after a crash, at the next
+ * opening).
  *
  * A file that fails its checks is quarantined: it stays on disk under its name, is named in the
  * log and counted, and is read no more.
@@ -29,15 +30,15 @@ void span_set_free(struct span_set *set); /* NULL is allowed */
 /* `DATA/history`. */
 const char *span_set_directory(const struct span_set *set);
 
-/* Reads the registrations, removes files that have none; at opening.  `verify`: check each file's
- * hash before it is used first. */
+/* Reads the registrations, removes files that have none; at opening.  `verify`: check each
+ * file's hash before it is used first. */
 int span_set_load(struct span_set *set, bool verify, struct diagnosis *why);
 
 /* Registration rows, in a transaction (LMDB codes) ... */
 int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info);
 int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info);
-/* ... and in memory, once that is durable: `added` (may be NULL) in, `removed` out and unlinked,
- * in one step. */
+/* ... and in memory, once that is durable: `added` (may be NULL) in, `removed` out and
+ * unlinked, in one step. */
 int span_set_change(struct span_set *set, const struct span_info *added,
                     struct span *const *removed, size_t removed_count);
 /* A number above those of all files there have been. */
@@ -69,8 +70,8 @@ int span_reader_labels(struct span_reader *reader, uint32_t ordinal, struct aren
  * ERR_CORRUPT. */
 int span_reader_entry(struct span_reader *reader, uint32_t ordinal, struct bytes *ret_entry);
 /* Calls `each` for every chunk of an entry.  ERR_MALFORMED, or what `each` returned. */
-int span_entry_chunks(struct bytes entry,
-                      int (*each)(void *context, struct bytes chunk), void *context);
+int span_entry_chunks(struct bytes entry, int (*each)(void *context, struct bytes chunk),
+                      void *context);
 /* Log blocks by time, or in key order; valid during the call.  Stops at a non-zero return. */
 typedef int span_log_visit(void *context, struct log_key key, struct bytes block);
 int span_reader_logs(struct span_reader *reader, int64_t from_ms, int64_t until_ms,

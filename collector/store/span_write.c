@@ -213,8 +213,8 @@ int span_writer_add_series(struct span_writer *writer, const struct labels *labe
     error = gather_entry(writer, &writer->blocks, buf_bytes(&writer->entry),
                          writer->blocks.count >= LABELS_BLOCK_MAX);
     if (error == 0)
-        error = postings_add(writer->postings, labels, (uint32_t)writer->manifest.series,
-                             &shared);
+        error =
+            postings_add(writer->postings, labels, (uint32_t)writer->manifest.series, &shared);
     if (error != 0)
         return error;
     free((void *)(uintptr_t)shared);
@@ -295,7 +295,8 @@ int span_writer_open(const char *directory, enum span_kind kind, int64_t start_m
     writer->chunks = (struct gathering){.table_letter = 'c', .table = SPAN_CHUNKS};
     writer->blocks = (struct gathering){.table_letter = 's', .table = SPAN_SERIES};
     span_file_name(kind, start_ms, end_ms, generation, name);
-    int size = snprintf(writer->final_path, sizeof writer->final_path, "%s/%s", directory, name);
+    int size =
+        snprintf(writer->final_path, sizeof writer->final_path, "%s/%s", directory, name);
     must(size > 0 && (size_t)size + 4 < sizeof writer->final_path);
     memcpy(writer->path, writer->final_path, (size_t)size);
     memcpy(writer->path + size, ".tmp", 5);

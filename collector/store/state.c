@@ -47,8 +47,8 @@ int store_state_scan(struct store *store, struct bytes prefix,
     code = mdb_cursor_open(txn, store->live.tables[LIVE_STATE], &cursor);
     if (code == MDB_SUCCESS) {
         MDB_val key = val_of(prefix);
-        code = mdb_cursor_get(cursor, &key, &value,
-                              prefix.size > 0 ? MDB_SET_RANGE : MDB_FIRST);
+        code =
+            mdb_cursor_get(cursor, &key, &value, prefix.size > 0 ? MDB_SET_RANGE : MDB_FIRST);
         while (code == MDB_SUCCESS && stop == 0 && has_prefix(bytes_of_val(key), prefix)) {
             stop = each(context, bytes_of_val(key), bytes_of_val(value));
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);

@@ -55,8 +55,8 @@ static int recover(struct store *store, uint64_t *ret_last_commit, struct diagno
     return 0;
 }
 
-/* Whether the last stop was a clean one is kept in the live environment; while the store is open
- * it is not. */
+/* Whether the last stop was a clean one is kept in the live environment; while the store is
+ * open it is not. */
 static int put_clean(void *context, MDB_txn *txn, uint64_t commit)
 {
     (void)commit;

@@ -40,7 +40,7 @@ struct series; /* interned; lives as long as the store holds it in the head */
 #define STORE_FULL_PERCENT 85
 
 struct store_options {
-    const char *directory; /* made if missing */
+    const char *directory;     /* made if missing */
     int64_t retention_raw_ms;  /* 0: for ever */
     int64_t retention_logs_ms; /* 0: for ever */
     uint64_t quota_bytes;      /* 0: the file system's size */
@@ -126,8 +126,9 @@ int store_state_scan(struct store *store, struct bytes prefix,
 struct queryable *store_queryable(struct store *store);
 
 /* Silence: marks (since_ms > 0) or unmarks (0) every head series whose samples came from
- * `source`; a querier shows a stale marker right after the last sample of a marked series unless
- * it has samples after since_ms.  Any thread; not durable (the caller keeps it in state). */
+ * `source`; a querier shows a stale marker right after the last sample of a marked series
+ * unless it has samples after since_ms.  Any thread; not durable (the caller keeps it in
+ * state). */
 void store_set_absent(struct store *store, uint64_t source, int64_t since_ms);
 /* Which source feeds a series; set when the series is resolved for a stream. */
 void store_series_set_source(struct series *series, uint64_t source);

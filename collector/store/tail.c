@@ -1,8 +1,8 @@
 /*
  * tail.c - samples that are still open.
  *
- * The one surprise: "all the same value" compares bits, so that a NaN payload or a negative zero
- * is a change like any other.
+ * The one surprise: "all the same value" compares bits, so that a NaN payload or a negative
+ * zero is a change like any other.
  */
 #include "collector/store/tail.h"
 

@@ -6,8 +6,8 @@
  *     times   regular (first, step) until a sample comes off the beat; then an array of offsets
  *     values  one value until another comes; then an array
  *
- * Times strictly ascend.  All samples of a tail lie in one history span (the caller sees to it).
- * Not thread-safe: the series's lock covers it.
+ * Times strictly ascend.  All samples of a tail lie in one history span (the caller sees to
+ * it). Not thread-safe: the series's lock covers it.
  */
 #pragma once
 

@@ -11,8 +11,9 @@
 
 #define RECORD_VERSION 1
 #define KEY_BYTES      10
-/* LMDB keeps a large value in pages of its own behind a header of 16 bytes: eight pages, full. */
-#define PART_BYTES ((size_t)8 * 4096 - 16 - SEAL_BYTES)
+/* LMDB keeps a large value in pages of its own behind a header of 16 bytes: eight pages, full.
+ */
+#define PART_BYTES        ((size_t)8 * 4096 - 16 - SEAL_BYTES)
 #define PART_HEADER_BYTES 4
 #define PARTS_MAX         UINT16_MAX
 _Static_assert(WAL_RECORD_BYTES_MAX / (PART_BYTES - PART_HEADER_BYTES) < PARTS_MAX,
@@ -158,8 +159,7 @@ int wal_put(const struct live *live, MDB_txn *txn, uint64_t commit, struct bytes
             piece = PART_BYTES - PART_HEADER_BYTES;
         MDB_val k = {KEY_BYTES, key};
         MDB_val v = {SEAL_BYTES + PART_HEADER_BYTES + piece, NULL};
-        int code =
-            mdb_put(txn, live->tables[LIVE_WAL], &k, &v, MDB_APPEND | MDB_RESERVE);
+        int code = mdb_put(txn, live->tables[LIVE_WAL], &k, &v, MDB_APPEND | MDB_RESERVE);
         if (code != MDB_SUCCESS)
             return code;
         uint8_t *value = v.mv_data;
@@ -202,8 +202,7 @@ int wal_delete(const struct live *live, MDB_txn *txn, uint64_t through, size_t l
 
 /* -- decoding ---------------------------------------------------------------------------- */
 
-static int decode_samples(struct reader *reader, struct arena *arena,
-                          struct wal_record *record)
+static int decode_samples(struct reader *reader, struct arena *arena, struct wal_record *record)
 {
     uint64_t count = reader_varint(reader);
     /* A sample takes ten bytes or more, so a false count is caught before it allocates. */

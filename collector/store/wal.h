@@ -4,8 +4,9 @@
  * Key     commit number u64 BE, part u16 BE
  * Value   seal (XXH3 over key and payload) | u32 size of the whole record | piece of the record
  *
- * A record is cut into parts that fill whole pages, so that the pages a checkpoint frees serve the
- * next commits without searching for long runs.  A record, integers little-endian or varint:
+ * A record is cut into parts that fill whole pages, so that the pages a checkpoint frees serve
+ * the next commits without searching for long runs.  A record, integers little-endian or
+ * varint:
  *
  *     u8      version: 1
  *     varint  sample count n

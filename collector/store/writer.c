@@ -107,7 +107,8 @@ static int fill(struct writer *writer, MDB_txn *txn, const struct group *group)
 {
     struct store *store = writer->store;
     int code = MDB_SUCCESS;
-    for (struct writer_task *at = group->tasks; at != NULL && code == MDB_SUCCESS; at = at->next)
+    for (struct writer_task *at = group->tasks; at != NULL && code == MDB_SUCCESS;
+         at = at->next)
         code = at->run(at->context, txn, writer->commit);
     if (code == MDB_SUCCESS)
         code = put_pending_series(writer, txn);

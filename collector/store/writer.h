@@ -5,9 +5,10 @@
  *                    ├─> group ─> transaction ─> fsync ─> head ─> done()
  *   queue of tasks ──┘
  *
- * A group is what was queued while the last commit synced, up to GROUP_BYTES_MAX.  Tasks are the
- * store's own changes to the live environment (checkpoint slices, span registrations, deletions):
- * short pieces that ride in the next commit, so that they cost no fsync of their own.
+ * A group is what was queued while the last commit synced, up to GROUP_BYTES_MAX.  Tasks are
+ * the store's own changes to the live environment (checkpoint slices, span registrations,
+ * deletions): short pieces that ride in the next commit, so that they cost no fsync of their
+ * own.
  */
 #pragma once
 
@@ -30,9 +31,9 @@ void writer_stop(struct writer *writer);
 int writer_submit(struct writer *writer, struct store_write *write);
 
 /* A piece of the store's own work, on the writer thread.
- *   run      inside the transaction, before the group's samples reach the head: sees exactly the
- *            commits up to `commit`.  Returns an LMDB code; failing fails the whole group.
- *   after    when the transaction is durable (error 0) or gone.  May be NULL. */
+ *   run      inside the transaction, before the group's samples reach the head: sees exactly
+ * the commits up to `commit`.  Returns an LMDB code; failing fails the whole group. after when
+ * the transaction is durable (error 0) or gone.  May be NULL. */
 struct writer_task {
     int (*run)(void *context, MDB_txn *txn, uint64_t commit);
     void (*after)(void *context, int error);

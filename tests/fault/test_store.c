@@ -1,10 +1,11 @@
 /*
- * test_store.c - a store that dies at every step of its work, and at random, is opened again and
- * compared with what it had acknowledged.
+ * test_store.c - a store that dies at every step of its work, and at random, is opened again
+ * and compared with what it had acknowledged.
  *
- * A child writes and settles; the parent learns through a pipe what was acknowledged.  After the
- * child's death the parent opens the folder: everything acknowledged must be there, and nothing
- * that was never sent.  What was sent but not acknowledged may be there or not, as a whole.
+ * A child writes and settles; the parent learns through a pipe what was acknowledged.  After
+ * the child's death the parent opens the folder: everything acknowledged must be there, and
+ * nothing that was never sent.  What was sent but not acknowledged may be there or not, as a
+ * whole.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -23,10 +24,10 @@
 #include "proto/base/must.h"
 #include "tests/unit/store_kit.h"
 
-#define ALWAYS   INT64_MIN / 2, INT64_MAX / 2
-#define SPAN_MS  ((int64_t)2 * 3600 * 1000)
-#define SERIES   6
-#define WRITE    10 /* samples of one write */
+#define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
+#define SPAN_MS ((int64_t)2 * 3600 * 1000)
+#define SERIES  6
+#define WRITE   10 /* samples of one write */
 
 /* What the child tells: before a write ('s', its seed) and after its acknowledgement ('a'). */
 struct note {
@@ -192,11 +193,11 @@ static void dying_at_any_step_loses_nothing_acknowledged(void **state)
 {
     (void)state;
     static const char *const points[] = {
-        "commit.begin",      "commit.filled",     "commit.durable",    "commit.applied",
-        "commit.done",       "checkpoint.begun",  "checkpoint.slice",  "checkpoint.slices",
-        "checkpoint.ended",  "checkpoint.trimmed", "flush.written",    "flush.finished",
-        "flush.registered",  "flush.removed",     "flush.forgetting",  "merge.written",
-        "merge.finished",    "merge.registered",  "merge.replaced",
+        "commit.begin",     "commit.filled",      "commit.durable",   "commit.applied",
+        "commit.done",      "checkpoint.begun",   "checkpoint.slice", "checkpoint.slices",
+        "checkpoint.ended", "checkpoint.trimmed", "flush.written",    "flush.finished",
+        "flush.registered", "flush.removed",      "flush.forgetting", "merge.written",
+        "merge.finished",   "merge.registered",   "merge.replaced",
     };
     for (size_t p = 0; p < sizeof points / sizeof points[0]; p++) {
         struct kit kit;

@@ -1,8 +1,8 @@
 /*
  * fuzz_store_values.c - everything the store reads back from its disk, on any bytes.
  *
- * The first byte chooses the decoder; the rest is the value.  Each must end with an error or with
- * a result whose every part can be touched.
+ * The first byte chooses the decoder; the rest is the value.  Each must end with an error or
+ * with a result whose every part can be touched.
  */
 #include <stddef.h>
 #include <stdint.h>

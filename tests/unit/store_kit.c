@@ -170,7 +170,8 @@ size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char
     struct arena arena;
     struct series_samples *series;
     arena_init(&arena, (size_t)1 << 30);
-    size_t count = select_all(kit, matcher_kind, name, value, from_ms, until_ms, &arena, &series);
+    size_t count =
+        select_all(kit, matcher_kind, name, value, from_ms, until_ms, &arena, &series);
     arena_reset(&arena);
     return count;
 }
@@ -190,8 +191,7 @@ bool kit_agrees(struct kit *kit, const struct model *model, int64_t from_ms, int
         struct bytes text = labels_get_text(series[i].labels, "n");
         unsigned n = (unsigned)strtoul((const char *)text.data, NULL, 10);
         for (size_t j = 0; j < series[i].count && good; j++) {
-            const struct model_sample *sample =
-                model_find(model, n, series[i].times_ms[j]);
+            const struct model_sample *sample = model_find(model, n, series[i].times_ms[j]);
             good = sample != NULL &&
                    memcmp(&sample->value, &series[i].values[j], sizeof(double)) == 0 &&
                    (j == 0 || series[i].times_ms[j - 1] < series[i].times_ms[j]);

@@ -1,8 +1,8 @@
 /*
  * store_kit.h - what tests of the store share: a folder, a clock, series, and a naive model.
  *
- * The model is the specification in ten lines: a table of (series, time) -> value where the last
- * write wins.  Whatever the store does inside, a query must answer what the model holds.
+ * The model is the specification in ten lines: a table of (series, time) -> value where the
+ * last write wins.  Whatever the store does inside, a query must answer what the model holds.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct kit {
     struct store *store;
     struct store_options options;
     struct clock clock;
-    _Atomic int64_t now_ms; /* the store's threads look at it */
+    _Atomic int64_t now_ms;     /* the store's threads look at it */
     struct series *series[256]; /* m{n="i"}, resolved on first use */
 };
 
@@ -28,7 +28,7 @@ struct kit {
 void kit_start(struct kit *kit);
 void kit_open(struct kit *kit);
 void kit_close(struct kit *kit);
-void kit_stop(struct kit *kit); /* closes and removes the folder */
+void kit_stop(struct kit *kit);        /* closes and removes the folder */
 void kit_stop_closed(struct kit *kit); /* removes the folder of a closed store */
 
 const struct labels *kit_labels(const char *name, const char *value); /* caller frees */

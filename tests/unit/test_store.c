@@ -62,9 +62,15 @@ static void values_are_kept_bit_for_bit(void **state)
     struct kit kit;
     struct model model = {0};
     static const uint64_t bits[] = {
-        STALE_NAN_BITS,      UINT64_C(0x7ff8000000000001), UINT64_C(0xfff8000000000123),
-        UINT64_C(1) << 63,   0,                            UINT64_C(1),
-        UINT64_C(0x7ff) << 52, UINT64_C(0xfff) << 52,      UINT64_C(0x7fefffffffffffff),
+        STALE_NAN_BITS,
+        UINT64_C(0x7ff8000000000001),
+        UINT64_C(0xfff8000000000123),
+        UINT64_C(1) << 63,
+        0,
+        UINT64_C(1),
+        UINT64_C(0x7ff) << 52,
+        UINT64_C(0xfff) << 52,
+        UINT64_C(0x7fefffffffffffff),
     };
     kit_start(&kit);
     for (unsigned i = 0; i < sizeof bits / sizeof bits[0]; i++) {
@@ -121,8 +127,8 @@ static void a_series_keeps_its_id(void **state)
         assert_int_equal(store_series_by_id(kit.store, ids[i], &series), 0);
         char text[16];
         (void)snprintf(text, sizeof text, "%u", i);
-        assert_true(bytes_equal(labels_get_text(store_series_labels(series), "n"),
-                                bytes_of(text)));
+        assert_true(
+            bytes_equal(labels_get_text(store_series_labels(series), "n"), bytes_of(text)));
         store_series_release(kit.store, series);
     }
     struct series *nobody;

@@ -1,5 +1,6 @@
 /*
- * test_store_full.c - a store that runs out of room says so, keeps what it has, and goes on by itself.
+ * test_store_full.c - a store that runs out of room says so, keeps what it has, and goes on by
+ * itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
