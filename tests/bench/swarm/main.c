@@ -37,7 +37,7 @@ static const char usage[] =
     "  --series N                of each probe (1000)\n"
     "  --interval DURATION       between two ticks of a probe (15s)\n"
     "  --samples N               in all; rounded up to whole ticks (1000000)\n"
-    "  --seed N                  of keys, names and values (1)\n"
+    "  --seed N                  of values and phases (1)\n"
     "  --start MS                Unix time of the first tick (so that the last is now)\n"
     "  --frames FILE...          play these frame files instead: a probe for each instance\n"
     "  --from TICK --until TICK  only these ticks of each probe, from 0\n"
@@ -353,7 +353,6 @@ static int play(struct arguments *arguments, const struct load *load, char *toke
     options->collector = arguments->collector;
     options->token = token;
     options->load = load;
-    options->seed = arguments->made.seed;
     options->interval_ms = (uint32_t)arguments->made.interval_ms;
     int error = swarm_run(options, &result, why);
     if (error != 0)

@@ -186,6 +186,18 @@ static void on_refusal(struct player *player, const struct refusal *refusal)
                    load_instance(player->script.load, player->script.probe),
                    (int)(refusal->text.size < 300 ? refusal->text.size : 300),
                    refusal->text.size == 0 ? "" : (const char *)refusal->text.data);
+    switch (refusal->reason) {
+    case REFUSAL_PROTOCOL:
+    case REFUSAL_TOKEN:
+    case REFUSAL_INSTANCE_TAKEN:
+    case REFUSAL_REVOKED:
+        uv_stop(&player->stage->loop); /* waiting changes nothing */
+        break;
+    case REFUSAL_UNSPECIFIED:
+    case REFUSAL_DUPLICATE_CONNECTION:
+    case REFUSAL_MALFORMED:
+        break; /* Hello is said again */
+    }
 }
 
 static void on_ping(struct player *player, const struct ping *ping)
@@ -376,11 +388,13 @@ static void on_monitor(uv_poll_t *poll, int status, int events)
     player_pump(player);
 }
 
-/* A key that depends on seed and index alone. */
-static void make_key(struct curve_pair *key, uint64_t seed, size_t index)
+/* A key that depends on the instance alone. */
+static void make_key(struct curve_pair *key, const char *instance)
 {
     uint8_t secret[CURVE_KEY_BYTES];
-    uint64_t state = random_mix(seed) ^ random_mix(index + 1);
+    uint64_t state = 0;
+    for (const char *at = instance; *at != '\0'; at++)
+        state = random_mix(state ^ (uint8_t)*at);
     for (size_t i = 0; i < sizeof secret; i += sizeof state) {
         uint64_t number = random_next(&state);
         memcpy(secret + i, &number, sizeof number);
@@ -430,7 +444,7 @@ int player_open(struct player *player, struct stage *stage, size_t index,
 
     player->stage = stage;
     player->next_number = 1;
-    make_key(&player->key, stage->options->seed, index);
+    make_key(&player->key, load_instance(stage->options->load, index));
     must(uv_timer_init(&stage->loop, &player->timer) == 0);
     player->timer.data = player;
     player->socket = zmq_socket(stage->context, ZMQ_DEALER);

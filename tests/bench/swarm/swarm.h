@@ -8,8 +8,8 @@
  * of the loop; hundreds of sockets want to be asked only when they have something to say, so
  * player.c reads a socket dry whenever its descriptor fires and after everything it sent.
  *
- * Keys are derived from the seed, so that the same probes come back in the next run; they keep
- * nothing secret.  Epochs are random: a run is a new spool.
+ * Keys are derived from the instances, so that the same probes come back in the next run; they
+ * keep nothing secret.  Epochs are random: a run is a new spool.
  */
 #pragma once
 
@@ -28,7 +28,6 @@ struct swarm_options {
     const struct load *load;
     size_t first_tick, tick_end; /* which ticks of the load are sent */
     uint64_t depth;              /* batches in flight a probe, 1..SCRIPT_DEPTH_MAX */
-    uint64_t seed;
     uint32_t interval_ms;
     double speed; /* of replay, 1 as it would have happened; 0: as fast as the window allows */
     int64_t give_up_ms; /* without any progress */
