@@ -98,7 +98,8 @@ static int add_holding(struct rule_state *state, enum evaluation_kind kind,
     change->alert = alert;
     change->labels = labels;
     change->annotations = annotations;
-    change->instance = labels_get_text(labels_of(element), SCOPE_LABEL);
+    change->instance =
+        round_keep(&round->arena, labels_get_text(labels_of(element), SCOPE_LABEL));
     change->value = value;
     change->known = true;
     change->step = alert_next(alert == NULL ? (struct alert_life){0} : alert->life, true,

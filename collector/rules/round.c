@@ -95,7 +95,7 @@ static const struct labels *annotations_of(const struct round_change *change)
     return change->annotations != NULL ? change->annotations : change->alert->annotations;
 }
 
-static struct bytes keep(struct arena *arena, struct bytes bytes)
+struct bytes round_keep(struct arena *arena, struct bytes bytes)
 {
     uint8_t *copy = arena_alloc(arena, bytes.size + 1, 1);
     if (copy == NULL)
@@ -117,11 +117,11 @@ static int put_row(struct round *round, const struct round_change *change,
                                           : change->instance};
 
     (void)alert_key_text(change->state->rule->key, labels_fingerprint(content.labels), key);
-    put->key = keep(&round->arena, bytes_of(key));
+    put->key = round_keep(&round->arena, bytes_of(key));
     put->value = (struct bytes){0};
     if (change->step.life.state != ALERT_INACTIVE) {
         alert_row_write(&content, &row);
-        put->value = buf_ok(&row) ? keep(&round->arena, buf_bytes(&row)) : (struct bytes){0};
+        put->value = buf_ok(&row) ? round_keep(&round->arena, buf_bytes(&row)) : (struct bytes){0};
         buf_done(&row);
         if (put->value.data == NULL)
             return ERR_NOMEM;

@@ -42,6 +42,9 @@ struct round {
 
 void round_begin(struct round *round, struct store *store, struct notify *notify,
                  pthread_mutex_t *state_lock, const char *external_url, int64_t ts_ms);
+/* A copy in the arena, with a NUL behind it; no data if out of memory. */
+struct bytes round_keep(struct arena *arena, struct bytes bytes);
+
 /* Zeroed and appended; NULL if out of memory. */
 struct round_change *round_add(struct round *round, struct rule_state *state);
 int round_add_writer(struct round *round, struct rule_state *state);
