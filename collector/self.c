@@ -30,14 +30,26 @@ static void put(struct buf *out, const char *name, const char *type, const char 
                promql_number_text(value, number));
 }
 
+struct own_metric {
+    const char *name, *type, *help; /* name without its prefix */
+    double value;
+};
+
+static void put_rows(struct buf *out, const char *prefix, const struct own_metric *rows,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char name[80];
+        (void)snprintf(name, sizeof name, "%s%s", prefix, rows[i].name);
+        put(out, name, rows[i].type, rows[i].help, rows[i].value);
+    }
+}
+
 static void put_store(struct app *app, struct buf *out)
 {
     struct store_stats s;
     store_get_stats(app->store, &s);
-    const struct {
-        const char *name, *type, *help;
-        double value;
-    } rows[] = {
+    const struct own_metric rows[] = {
         {"series_active", "gauge", "Series in the head.", (double)s.series_active},
         {"series_created_total", "counter", "Series made.", (double)s.series_created},
         {"samples_stored_total", "counter", "Samples committed.", (double)s.samples_stored},
@@ -64,11 +76,7 @@ static void put_store(struct app *app, struct buf *out)
         {"disk_bytes", "gauge", "Bytes on disk.", (double)s.disk_bytes},
         {"full", "gauge", "1 while writes are refused for want of space.", s.full},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char name[80];
-        (void)snprintf(name, sizeof name, "fengsui_collector_store_%s", rows[i].name);
-        put(out, name, rows[i].type, rows[i].help, rows[i].value);
-    }
+    put_rows(out, "fengsui_collector_store_", rows, sizeof rows / sizeof rows[0]);
 }
 
 static void put_alerts(struct app *app, struct buf *out)
@@ -77,10 +85,7 @@ static void put_alerts(struct app *app, struct buf *out)
     struct notify_stats n = {0};
     rules_get_stats(app->rules, &r);
     notify_get_stats(app->notify, &n);
-    const struct {
-        const char *name, *type, *help;
-        double value;
-    } rows[] = {
+    const struct own_metric rows[] = {
         {"rules", "gauge", "Rules loaded.", (double)r.rules},
         {"rule_evaluations_total", "counter", "Rule evaluations.", (double)r.evaluations},
         {"rule_evaluation_failures_total", "counter", "Rule evaluations that failed.",
@@ -100,11 +105,7 @@ static void put_alerts(struct app *app, struct buf *out)
          (double)n.outbox_depth},
         {"alert_groups", "gauge", "Alert groups.", (double)n.groups},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char name[80];
-        (void)snprintf(name, sizeof name, "fengsui_collector_%s", rows[i].name);
-        put(out, name, rows[i].type, rows[i].help, rows[i].value);
-    }
+    put_rows(out, "fengsui_collector_", rows, sizeof rows / sizeof rows[0]);
 }
 
 static double resident_bytes(void)
