@@ -10,8 +10,10 @@ What can go wrong, each a case here:
 Seconds of killing: FENGSUI_KILL_SECONDS (20; the long test takes 120).
 """
 import collections
+import contextlib
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -87,33 +89,44 @@ def kept_ticks(probe):
     return lives
 
 
+@contextlib.contextmanager
+def paused(collector, probe):
+    """Nothing is added while we count, and what was under way has landed; yields the streams."""
+    probe.signal(signal.SIGSTOP)  # the connection stays, and so does the session
+    try:
+        yield wait_for(lambda: quiet(collector), "what is under way to land")
+    finally:
+        probe.signal(signal.SIGCONT)
+
+
 def check_ticks(collector, probe):
     """Every tick that was kept is stored, with every one of its samples; and every number."""
-    probe.signal(signal.SIGSTOP)  # nothing is added while we count; the connection stays
-    try:
-        found = wait_for(lambda: quiet(collector), "what is under way to land")
+    with paused(collector, probe) as found:
         batches = sum(s["lowWater"] for s in found)
         gaps = sum(p["gapBatches"] for p in collector.probes())
         assert gaps == 0, f"{gaps} batches were reported lost"
-        stored = collections.Counter()
-        for series in collector.query('{job="node",__name__!="up"}[1h]'):
-            times = [round(t * 1000) for t, _ in series["values"]]
-            assert times == sorted(set(times)), f"{series['metric']}: a time twice"
-            stored.update(times)
-        lives = kept_ticks(probe)
-        kept = 0
-        for life in lives:
-            for index, (tick, samples) in enumerate(life.items()):
-                is_last = index == len(life) - 1
-                if is_last and samples > 0 and stored[tick] == 0:
-                    continue  # the process died, or was stopped, before it was kept
-                assert stored[tick] == samples, \
-                    f"tick {tick}: {stored[tick]} of {samples} samples are stored"
-                kept += 1
+        kept = check_samples(collector, probe)
         assert kept <= batches <= kept + 1, f"{kept} ticks kept, {batches} batches stored"
-    finally:
-        probe.signal(signal.SIGCONT)
     return batches
+
+
+def check_samples(collector, probe):
+    """Every sample of every tick that the probe has kept is stored, once.  Returns the ticks."""
+    stored = collections.Counter()
+    for series in collector.query('{job="node",__name__!="up"}[1h]'):
+        times = [round(t * 1000) for t, _ in series["values"]]
+        assert times == sorted(set(times)), f"{series['metric']}: a time twice"
+        stored.update(times)
+    kept = 0
+    for life in kept_ticks(probe):
+        for index, (tick, samples) in enumerate(life.items()):
+            is_last = index == len(life) - 1
+            if is_last and samples > 0 and stored[tick] == 0:
+                continue  # the process died, or was stopped, before it was kept
+            assert stored[tick] == samples, \
+                f"tick {tick}: {stored[tick]} of {samples} samples are stored"
+            kept += 1
+    return kept
 
 
 def quiet(collector):
@@ -175,35 +188,34 @@ def test_nothing_is_lost_or_doubled_under_kill_9():
         print(f"     {kills} kills, {batches} ticks, {len(lines)} lines")
 
 
-def test_a_restored_state_folder_starts_a_new_epoch_and_loses_nothing():
+def test_a_restored_state_folder_starts_a_new_epoch_alerts_and_loses_nothing():
+    rules = pathlib.Path(__file__).resolve().parents[2] / "deploy/config/rules/fengsui.yml"
     with Lab() as lab:
-        collector = lab.collector().start()
-        probe = lab.probe(collector, interval="100ms").start()
-        wait_for(lambda: (collector.value("count_over_time(node_load1[1h])") or 0) > 10, "ticks")
+        collector = lab.collector(f"rules: {{files: [{rules}]}}\n").start()
+        probe = lab.probe(collector, interval="100ms", flags=["--log-level", "debug"]).start()
+        count = lambda: collector.value("count_over_time(node_load1[1h])") or 0
+        wait_for(lambda: count() > 10, "ticks")
         probe.stop()
         copy = lab.folder / "copy"
         shutil.copytree(probe.state, copy)
         probe.start()
-        before = collector.value("count_over_time(node_load1[1h])")
-        wait_for(lambda: collector.value("count_over_time(node_load1[1h])") > before + 20, "ticks")
+        before = count()
+        wait_for(lambda: count() > before + 20, "ticks")
         epochs = {s["epoch"] for s in streams(collector)}
         probe.stop()
         shutil.rmtree(probe.state)
         shutil.copytree(copy, probe.state)
-        stored = collector.value("count_over_time(node_load1[1h])")
+        stored = count()
         probe.start()
-        wait_for(lambda: collector.value("count_over_time(node_load1[1h])") > stored + 20,
-                 "ticks of the new epoch")
+        wait_for(lambda: count() > stored + 20, "ticks of the new epoch")
         fresh = {s["epoch"] for s in streams(collector)} - epochs
         assert fresh, "no new epoch"
-        conflicts = collector.value(
-            "max(fengsui_collector_probe_stream_conflicts_total)") \
-            if collector.query("fengsui_collector_probe_stream_conflicts_total") else None
-        assert sum(p["conflicts"] for p in collector.probes()) >= 1, (conflicts, json.dumps(
-            collector.probes()))
-        times = [t for t, _ in collector.query("node_load1[1h]")[0]["values"]]
-        assert len(times) == len(set(times))
-        assert collector.value("count_over_time(node_load1[1h])") >= stored + 20
+        assert sum(p["conflicts"] for p in collector.probes()) >= 1, json.dumps(collector.probes())
+        wait_for(lambda: [a for a in collector.json("/api/v1/alerts")["data"]["alerts"]
+                          if a["labels"]["alertname"] == "ProbeStateRestored"
+                          and a["state"] == "firing"], "the alert", 45)
+        with paused(collector, probe):
+            check_samples(collector, probe)
 
 
 if __name__ == "__main__":
