@@ -198,8 +198,8 @@ static int humanize_timestamp(machine_type *machine, const struct value *argumen
         return diagnose(machine->why, ERR_INVALID, "%g is no time", number);
     if (ms != 0) {
         (void)snprintf(fraction, sizeof fraction, ".%03d", (int)ms);
-        for (size_t end = strlen(fraction); fraction[end - 1] == '0'; end--)
-            fraction[end - 1] = '\0';
+        for (size_t end = strlen(fraction); end > 0 && fraction[end - 1] == '0';)
+            fraction[--end] = '\0';
     }
     (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc);
     return put(machine, ret_value, "%s%s +0000 UTC", text, fraction);
