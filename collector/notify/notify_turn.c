@@ -236,11 +236,6 @@ static void forget_plan(struct notify *notify)
 
 /* ---- sending ----------------------------------------------------------------------------- */
 
-struct sending {
-    struct notify *notify;
-    struct parcel *parcel;
-};
-
 static bool is_live(const struct notify *notify, const struct parcel *parcel)
 {
     for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
@@ -285,10 +280,9 @@ static void settle(struct notify *notify, struct parcel *parcel,
 
 static void on_delivered(void *context, const struct channel_verdict *verdict)
 {
-    struct sending *sending = context;
-    struct notify *notify = sending->notify;
-    settle(notify, sending->parcel, verdict);
-    free(sending);
+    struct parcel *parcel = context; /* stays in the outbox while it is under way */
+    struct notify *notify = parcel->owner;
+    settle(notify, parcel, verdict);
     notify_turn(notify);
 }
 
@@ -307,9 +301,9 @@ static void send_parcel(struct notify *notify, struct parcel *parcel)
 {
     const struct integration *integration = find_integration(notify, parcel);
     struct channel_verdict verdict = {0};
-    struct sending *sending;
     int error;
 
+    parcel->owner = notify;
     parcel->sending = true;
     notify->outbox.sending++;
     if (integration == NULL) {
@@ -320,17 +314,11 @@ static void send_parcel(struct notify *notify, struct parcel *parcel)
         log_verdict(parcel, &verdict);
         return;
     }
-    sending = calloc(1, sizeof *sending);
-    error = sending == NULL ? ERR_NOMEM : 0;
-    if (error == 0) {
-        *sending = (struct sending){notify, parcel};
-        error = delivery_start(notify->delivery, integration->channel, integration->settings,
-                               parcel->id, (struct bytes){parcel->body, parcel->body_size},
-                               on_delivered, sending, &verdict.why);
-    }
+    error = delivery_start(notify->delivery, integration->channel, integration->settings,
+                           parcel->id, (struct bytes){parcel->body, parcel->body_size},
+                           on_delivered, parcel, &verdict.why);
     if (error == 0)
         return;
-    free(sending);
     (void)diagnose(&verdict.why, error, "%s", error_text(error));
     verdict.recoverable = true;
     settle(notify, parcel, &verdict);

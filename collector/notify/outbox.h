@@ -59,6 +59,7 @@ struct parcel {
     size_t body_size;
     /* memory only */
     bool sending;
+    void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
     mono_ns next_try;
     uint64_t lane;

@@ -23,12 +23,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import snappy
 
-COLLECTOR = os.environ.get("FENGSUI_COLLECTOR", "fengsui-collector")
+COLLECTOR = os.path.join(os.environ.get("FENGSUI_BUILD", "build/release"), "fengsui-collector")
+PATIENCE = int(os.environ.get("FENGSUI_PATIENCE", "1"))  # sanitizers slow everything down
 
 
 def wait_for(what, seconds, why):
     """Polls until what() is true and returns its value; fails by name after a deadline."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         value = what()
         if value:
