@@ -102,7 +102,13 @@ class Hook:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def accepted(self):
-        return [json.loads(body) for status, body in self.bodies if status // 100 == 2]
+        """Each accepted message once: what a kill cut off between the answer and the ledger comes
+        again under the same key, as it must, and a receiver tells it by that key."""
+        seen = {}
+        for key, (status, body) in zip(list(self.keys), list(self.bodies)):
+            if status // 100 == 2:
+                seen.setdefault(key, json.loads(body))
+        return list(seen.values())
 
     def close(self):
         self.server.shutdown()
