@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# run.sh - our programs and their peers on this machine, in one run, as ratios.
+#
+#   tests/bench/run.sh                  everything, about an hour on two cores
+#   tests/bench/run.sh --quick          small data and short runs, some five minutes
+#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | report
+#
+#   stores   ingest, memory, disk, queries, kill -9, alert rules
+#   queries  only ingest of the two sets, and queries
+#   agents   node_exporter, process-exporter and our probe with 500 extra processes
+#   probe    only our probe, normal and portable build
+#   report   print the tables of what was measured last
+#
+# Installs the peers, builds the release preset; results and report.md are in build/bench.
+# FENGSUI_BUILD names another build folder (nothing is built then).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+quick=
+part=all
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=1 ;;
+    stores | queries | agents | probe | report) part=$argument ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
+  esac
+done
+
+export PYTHONDONTWRITEBYTECODE=1
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+work=${BENCH_DIR:-build/bench}
+agent_seconds=${AGENT_S:-60}
+stages=gen,repeat,paths,ingest,long,kill,rules
+if [ -n "$quick" ]; then
+  export HOSTS=${HOSTS:-40} STEPS=${STEPS:-120} LHOSTS=${LHOSTS:-4} LSTEPS=${LSTEPS:-480}
+  export RUNS=${RUNS:-1} QRUNS=${QRUNS:-5} RULE_S=${RULE_S:-10} REST_S=${REST_S:-6}
+  export CALM_S=${CALM_S:-2}
+  agent_seconds=${AGENT_S:-20}
+  stages=gen,paths,ingest,long,kill,rules
+fi
+
+# What was measured before is kept beside.
+put_away() {
+  local file=$work/results/$1.jsonl
+  [ ! -s "$file" ] || mv "$file" "$work/results/$1-$(date +%s -r "$file").jsonl"
+}
+
+prepare() {
+  . deploy/dependencies.sh
+  install_packages test
+  if [ -z "${FENGSUI_BUILD:-}" ]; then
+    cmake --preset release -G Ninja >/dev/null
+    cmake --build --preset release --target \
+      fengsui-collector fengsui-probe fengsui-swarm tsgen blast
+  fi
+}
+
+bench() {
+  put_away stores
+  $python tests/bench/bench.py "$1"
+}
+
+agents() {
+  put_away agents
+  $python tests/bench/agents.py -d "${DUMMIES:-500}" -t "$agent_seconds" "$@"
+}
+
+[ $part = report ] || prepare
+failed=
+case $part in
+  all)
+    agents || failed=1
+    bench $stages
+    ;;
+  stores) bench $stages ;;
+  queries) bench gen,ingest,long ;;
+  agents) agents || failed=1 ;;
+  probe) agents fengsui-probe "fengsui-probe portable" || failed=1 ;;
+  report) ;;
+esac
+mkdir -p "$work"
+$python tests/bench/report.py
+[ -z "$failed" ]
