@@ -237,8 +237,7 @@ static void written(struct store_write *write, int error)
 {
     struct self *self = write->context;
     if (error == 0 && self->app->rules != NULL)
-        for (size_t i = 0; i < write->sample_count; i++)
-            rules_touch(self->app->rules, &write->samples[i].series, 1);
+        rules_touch_samples(self->app->rules, write->samples, write->sample_count);
     uv_mutex_lock(&self->lock);
     self->writing = false;
     uv_mutex_unlock(&self->lock);

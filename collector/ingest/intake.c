@@ -318,8 +318,7 @@ static void landed(struct store_write *store_write, int error)
 
     write->result = error;
     if (error == 0 && rules != NULL)
-        for (size_t i = 0; i < write->sample_count; i++)
-            rules_touch(rules, &write->samples[i].series, 1);
+        rules_touch_samples(rules, write->samples, write->sample_count);
     uv_mutex_lock(&ingest->landing_lock);
     write->next = ingest->landed;
     ingest->landed = write;

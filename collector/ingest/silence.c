@@ -97,8 +97,7 @@ static void up_written(struct store_write *write, int error)
     struct up_write *up = write->context;
     struct rules *rules = up->ingest->rules;
     if (error == 0 && rules != NULL)
-        for (size_t i = 0; i < write->sample_count; i++)
-            rules_touch(rules, &write->samples[i].series, 1);
+        rules_touch_samples(rules, write->samples, write->sample_count);
     free(up);
 }
 
