@@ -32,7 +32,7 @@ RUNS, QUERY_RUNS = number("RUNS", 3), number("QRUNS", 21)
 RULE_SECONDS = number("RULE_S", 60)
 REST_SECONDS = number("REST_S", 12)   # before the kill: every store has its series at rest
 CALM_SECONDS = number("CALM_S", 15)   # at most, before a run, for the machine to be quiet
-NICE = number("NICE", 0)  # below 0 (root): other work on the machine matters less
+NICE = number("NICE", 0)  # below 0 (root only): other work matters less
 STEP_S, SHARDS = 15, 4
 
 
