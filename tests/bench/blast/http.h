@@ -16,6 +16,6 @@ int http_dial(const char *host, uint16_t port);
 /* Sends head and body; 0, or -1. */
 int http_send(int fd, struct bytes head, struct bytes body);
 
-/* Reads one answer to its end.  Returns its code, or -1 if the connection ends before; the start
- * of its body, as text, goes to `text`. */
+/* Reads one answer to its end.  Returns its code, or -1 if the connection ends before; the
+ * start of its body, as text, goes to `text`. */
 int http_answer(int fd, char *text, size_t text_size);

@@ -1,12 +1,13 @@
 /*
- * main.c - blast: replays frame files against an HTTP ingest endpoint, and says how fast that went.
+ * main.c - blast: replays frame files against an HTTP ingest endpoint, and says how fast that
+ * went.
  *
  *     blast -u HOST:PORT/PATH -m rw|text|json [-w STEPS] [-r SAMPLES_PER_S]
  *           [-f FIRST_STEP] [-t LAST_STEP+1] FILE...
  *
- * A thread and a keep-alive connection a file, one request in flight on each.  No file runs more
- * than -w steps ahead of the slowest.  A request counts as accepted once a 2xx answer has been
- * read whole.  On a lost connection the file stops; what it had under way is told apart.
+ * A thread and a keep-alive connection a file, one request in flight on each.  No file runs
+ * more than -w steps ahead of the slowest.  A request counts as accepted once a 2xx answer has
+ * been read whole.  On a lost connection the file stops; what it had under way is told apart.
  * Result: one line of JSON.  Exit code 2 if the server never answered.
  */
 #include <stdio.h>
@@ -120,8 +121,9 @@ static uint64_t print(const struct sending *sending, double wall_seconds)
         "\"err\":\"",
         (unsigned long long)sum.samples, (unsigned long long)sum.requests,
         (unsigned long long)sum.bytes, wall_seconds, cpu_seconds(),
-        (double)sum.samples / wall_seconds, (unsigned long long)sum.refused, sum.last_code, lost,
-        (unsigned long long)sum.samples_under_way, count > 0 ? (double)latencies[count / 2] : 0,
+        (double)sum.samples / wall_seconds, (unsigned long long)sum.refused, sum.last_code,
+        lost, (unsigned long long)sum.samples_under_way,
+        count > 0 ? (double)latencies[count / 2] : 0,
         count > 0 ? (double)latencies[(size_t)((double)count * 0.99)] : 0,
         count > 0 ? (double)latencies[count - 1] : 0);
     put_text(trouble);

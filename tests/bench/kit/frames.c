@@ -56,8 +56,8 @@ int frames_open(const char *path, struct frames *ret_frames, struct diagnosis *w
         return error;
     }
     size_t size = (size_t)status.st_size;
-    void *data = size < sizeof magic ? MAP_FAILED
-                                     : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *data =
+        size < sizeof magic ? MAP_FAILED : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     (void)close(fd);
     if (data == MAP_FAILED || memcmp(data, magic, sizeof magic) != 0) {
         if (data != MAP_FAILED)
@@ -78,7 +78,8 @@ bool frames_next(struct frames *frames, struct frame *ret_frame)
     size_t body_bytes = le32toh(head[2]);
     if (frames->size - frames->at - HEAD_BYTES < body_bytes)
         return false;
-    *ret_frame = (struct frame){le32toh(head[0]), le32toh(head[1]),
+    *ret_frame = (struct frame){le32toh(head[0]),
+                                le32toh(head[1]),
                                 {frames->data + frames->at + HEAD_BYTES, body_bytes}};
     frames->at += HEAD_BYTES + body_bytes;
     return true;

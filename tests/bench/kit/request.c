@@ -5,7 +5,8 @@
 
 #include "proto/base/error.h"
 
-/* Protobuf tags (field << 3 | wire type) of WriteRequest.timeseries, TimeSeries, Label, Sample. */
+/* Protobuf tags (field << 3 | wire type) of WriteRequest.timeseries, TimeSeries, Label, Sample.
+ */
 #define TAG_SERIES    0x0a
 #define TAG_LABEL     0x0a
 #define TAG_SAMPLE    0x12
@@ -37,7 +38,8 @@ void request_put_labels(struct buf *out, const struct label *labels, size_t coun
 {
     for (size_t i = 0; i < count; i++) {
         buf_put_u8(out, TAG_LABEL);
-        buf_put_varint(out, field_bytes(labels[i].name.size) + field_bytes(labels[i].value.size));
+        buf_put_varint(out,
+                       field_bytes(labels[i].name.size) + field_bytes(labels[i].value.size));
         put_field(out, TAG_NAME, labels[i].name);
         put_field(out, TAG_VALUE, labels[i].value);
     }
@@ -116,8 +118,8 @@ bool request_next(struct reader *reader, struct request_sample *ret_sample)
     uint64_t ts_ms = reader_varint(&sample);
     if (!has_time || series.failed || sample.failed)
         return fail(reader);
-    *ret_sample = (struct request_sample){.labels = {labels, label_bytes},
-                                          .ts_ms = (int64_t)ts_ms};
+    *ret_sample =
+        (struct request_sample){.labels = {labels, label_bytes}, .ts_ms = (int64_t)ts_ms};
     memcpy(&ret_sample->value, &bits, sizeof bits);
     return true;
 }

@@ -1,5 +1,6 @@
 /*
- * request.h - Prometheus remote write 1.0 bodies: one sample a series, as Prometheus sends them.
+ * request.h - Prometheus remote write 1.0 bodies: one sample a series, as Prometheus sends
+ * them.
  *
  * https://prometheus.io/docs/specs/prw/remote_write_spec/ (protobuf WriteRequest in a snappy
  * block).  The part of a series that never changes, its labels, is coded once and copied.
@@ -32,8 +33,8 @@ struct request_sample {
     int64_t ts_ms;
 };
 
-/* The next TimeSeries of an uncompressed body made as above; false at the end.  What was not made
- * as above sets reader->failed. */
+/* The next TimeSeries of an uncompressed body made as above; false at the end.  What was not
+ * made as above sets reader->failed. */
 bool request_next(struct reader *reader, struct request_sample *ret_sample);
 
 /* The next label of a run of labels; false at the end. */

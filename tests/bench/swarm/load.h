@@ -1,9 +1,9 @@
 /*
  * load.h - what a swarm of probes has to say: series and their values, tick by tick.
  *
- * Two kinds behind one face: made up (deterministic by seed, any tick at once, no memory), or read
- * from frame files of remote-write bodies, so that the same samples reach a store by its own wire
- * and, from the same files, any other store by remote write.
+ * Two kinds behind one face: made up (deterministic by seed, any tick at once, no memory), or
+ * read from frame files of remote-write bodies, so that the same samples reach a store by its
+ * own wire and, from the same files, any other store by remote write.
  *
  * Made-up values are like a node_exporter's: 65 % of the series never change, counters step by
  * small integers or hundredths, gauges move and have decimals or pages.
@@ -31,8 +31,9 @@ struct load_options {
 int load_make(const struct load_options *options, struct load **ret_load,
               struct diagnosis *why);
 
-/* One probe for each value of the label `instance`; samples of one instance and time are a tick.
- * Ticks must ascend.  Takes 12 bytes of memory a sample.  ERR_IO, ERR_MALFORMED, ERR_NOMEM. */
+/* One probe for each value of the label `instance`; samples of one instance and time are a
+ * tick. Ticks must ascend.  Takes 12 bytes of memory a sample.  ERR_IO, ERR_MALFORMED,
+ * ERR_NOMEM. */
 int load_read(char *const *paths, size_t count, struct load **ret_load, struct diagnosis *why);
 
 /* NULL is allowed. */

@@ -2,7 +2,7 @@
  * load_make.c - values that nobody measured, like those that somebody would.
  *
  * Every value is a function of (seed, probe, series, tick) alone: counters are a straight line
- * with a jitter smaller than their step, so they never go back; gauges wander around a base.  So
+ * with a jitter smaller than their step, so they never go back; gauges wander around a base. So
  * any tick can be had again (to resend it) without having kept it.
  *
  * Of 20 families 13 stand still, 4 are counters, 3 are gauges, as in a recording of a
@@ -60,8 +60,7 @@ static uint64_t mix_of(uint64_t a, uint64_t b)
 int64_t load_made_tick_ms(const struct load *load, size_t probe, size_t tick)
 {
     const struct load_options *options = &load->options;
-    int64_t phase_ms =
-        (int64_t)(mix_of(options->seed, probe) % (uint64_t)options->interval_ms);
+    int64_t phase_ms = (int64_t)(mix_of(options->seed, probe) % (uint64_t)options->interval_ms);
     return options->start_ms + (int64_t)tick * options->interval_ms + phase_ms;
 }
 
@@ -107,8 +106,7 @@ static int make_definitions(struct load *load)
     return 0;
 }
 
-int load_make(const struct load_options *options, struct load **ret_load,
-              struct diagnosis *why)
+int load_make(const struct load_options *options, struct load **ret_load, struct diagnosis *why)
 {
     struct load *load = calloc(1, sizeof *load);
     if (load == NULL)

@@ -123,8 +123,8 @@ static int define(struct load *load, struct bytes coded, uint32_t *ret_probe, ui
     definition.label_count = count;
     struct load_probe *probe = &load->probes[*ret_probe];
     void *items = probe->definitions;
-    error = grow(&items, probe->definition_count, &probe->definition_capacity,
-                 sizeof definition);
+    error =
+        grow(&items, probe->definition_count, &probe->definition_capacity, sizeof definition);
     if (error != 0)
         return error;
     probe->definitions = items;
@@ -163,8 +163,8 @@ static int add_tick(struct load_probe *probe, int64_t ts_ms)
     int error = grow(&times, probe->tick_count, &capacity, sizeof *probe->tick_ms);
     probe->tick_ms = times;
     if (error == 0)
-        error = grow(&firsts, probe->tick_count, &probe->tick_capacity,
-                     sizeof *probe->tick_first);
+        error =
+            grow(&firsts, probe->tick_count, &probe->tick_capacity, sizeof *probe->tick_first);
     probe->tick_first = firsts;
     if (error != 0)
         return error;
@@ -175,7 +175,8 @@ static int add_tick(struct load_probe *probe, int64_t ts_ms)
 
 static int add_sample(struct load_probe *probe, uint32_t ref, double value, int64_t ts_ms)
 {
-    int64_t last_ms = probe->tick_count == 0 ? INT64_MIN : probe->tick_ms[probe->tick_count - 1];
+    int64_t last_ms =
+        probe->tick_count == 0 ? INT64_MIN : probe->tick_ms[probe->tick_count - 1];
     bool is_new = ts_ms > last_ms;
     if (ts_ms < last_ms)
         return ERR_MALFORMED;
@@ -186,8 +187,8 @@ static int add_sample(struct load_probe *probe, uint32_t ref, double value, int6
         error = grow(&refs, probe->sample_count, &capacity, sizeof *probe->refs);
     probe->refs = refs;
     if (error == 0)
-        error = grow(&values, probe->sample_count, &probe->sample_capacity,
-                     sizeof *probe->values);
+        error =
+            grow(&values, probe->sample_count, &probe->sample_capacity, sizeof *probe->values);
     probe->values = values;
     if (error != 0)
         return error;
@@ -224,9 +225,8 @@ static int read_file(struct load *load, struct known_table *table, const char *p
     }
     if (error != 0)
         error = diagnose(why, error, "%s, step %u: %s", path, (unsigned)frame.step,
-                         error == ERR_MALFORMED
-                             ? "not remote-write bodies in the order of time"
-                             : error_text(error));
+                         error == ERR_MALFORMED ? "not remote-write bodies in the order of time"
+                                                : error_text(error));
     frames_close(&frames);
     buf_done(&raw);
     return error;

@@ -60,10 +60,29 @@ struct arguments {
     int frame_count;
 };
 
-enum flag { FLAG_COLLECTOR = 256, FLAG_KEY, FLAG_TOKEN, FLAG_PROBES, FLAG_SERIES,
-            FLAG_INTERVAL, FLAG_SAMPLES, FLAG_SEED, FLAG_START, FLAG_FRAMES, FLAG_FROM,
-            FLAG_UNTIL, FLAG_FAST, FLAG_REALTIME, FLAG_SPEED, FLAG_IN_FLIGHT, FLAG_GIVE_UP,
-            FLAG_REQUESTS, FLAG_JSON, FLAG_VERSION, FLAG_HELP };
+enum flag {
+    FLAG_COLLECTOR = 256,
+    FLAG_KEY,
+    FLAG_TOKEN,
+    FLAG_PROBES,
+    FLAG_SERIES,
+    FLAG_INTERVAL,
+    FLAG_SAMPLES,
+    FLAG_SEED,
+    FLAG_START,
+    FLAG_FRAMES,
+    FLAG_FROM,
+    FLAG_UNTIL,
+    FLAG_FAST,
+    FLAG_REALTIME,
+    FLAG_SPEED,
+    FLAG_IN_FLIGHT,
+    FLAG_GIVE_UP,
+    FLAG_REQUESTS,
+    FLAG_JSON,
+    FLAG_VERSION,
+    FLAG_HELP
+};
 
 static const struct option flags[] = {
     {"collector", required_argument, NULL, FLAG_COLLECTOR},
@@ -252,8 +271,7 @@ static void set_times(struct arguments *arguments)
     made->start_ms = start_ms / made->interval_ms * made->interval_ms;
 }
 
-static int make_load(struct arguments *arguments, struct load **ret_load,
-                     struct diagnosis *why)
+static int make_load(struct arguments *arguments, struct load **ret_load, struct diagnosis *why)
 {
     if (arguments->has_frames)
         return load_read(arguments->frames, (size_t)arguments->frame_count, ret_load, why);
@@ -308,8 +326,8 @@ static void print_json(const struct swarm_result *r)
         rate((double)r->samples, r->wall_seconds), r->cpu_seconds, r->coding_cpu_seconds,
         r->ack_p50_ms, r->ack_p99_ms, r->ack_max_ms, (unsigned long long)r->resumes,
         (unsigned long long)r->keys_needed, (unsigned long long)r->refusals, !r->complete,
-        (unsigned long long)(r->samples_planned - r->samples),
-        r->complete ? "true" : "false", trouble);
+        (unsigned long long)(r->samples_planned - r->samples), r->complete ? "true" : "false",
+        trouble);
 }
 
 static void print_table(const struct swarm_result *r)

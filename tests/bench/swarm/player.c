@@ -11,12 +11,13 @@
 #include "tests/bench/kit/random.h"
 
 #define QUEUE_MESSAGES 64
-#define RETRY_MS       20 /* after a full socket */
+#define RETRY_MS       20                                /* after a full socket */
 #define STALL_NS       (UINT64_C(10) * 1000 * NS_PER_MS) /* no Ack: asks what is stored */
-/* CURVE's MESSAGE command (RFC 26): name 8, nonce 8, box 16, flags 1; ZMTP's frame head 2 or 9. */
-#define CURVE_BYTES    33
-#define HEAD_BYTES     2
-#define LONG_HEAD      9
+/* CURVE's MESSAGE command (RFC 26): name 8, nonce 8, box 16, flags 1; ZMTP's frame head 2 or 9.
+ */
+#define CURVE_BYTES 33
+#define HEAD_BYTES  2
+#define LONG_HEAD   9
 
 static uint64_t bytes_on_wire(size_t message_bytes)
 {
@@ -76,7 +77,8 @@ void player_nudge(struct player *player)
     player_pump(player);
 }
 
-/* -- what comes ----------------------------------------------------------------------------- */
+/* -- what comes -----------------------------------------------------------------------------
+ */
 
 static void note_progress(struct stage *stage)
 {
@@ -87,7 +89,8 @@ static void note_latency(struct stage *stage, uint64_t sent_ns)
 {
     uint64_t now_ns = clock_mono(&clock_system);
     if (stage->latency_count < stage->latency_capacity)
-        stage->latencies_ms[stage->latency_count++] = (float)(now_ns - sent_ns) / (float)NS_PER_MS;
+        stage->latencies_ms[stage->latency_count++] =
+            (float)(now_ns - sent_ns) / (float)NS_PER_MS;
 }
 
 /* Everything up to low_water is stored. */
@@ -255,7 +258,8 @@ static bool receive_once(struct player *player)
     return true;
 }
 
-/* -- what goes ------------------------------------------------------------------------------ */
+/* -- what goes ------------------------------------------------------------------------------
+ */
 
 static void on_due(uv_timer_t *timer)
 {
@@ -337,7 +341,8 @@ static int send_next(struct player *player)
     return 0;
 }
 
-/* Every send may swallow the descriptor's edge, so reading comes after it, until both are dry. */
+/* Every send may swallow the descriptor's edge, so reading comes after it, until both are dry.
+ */
 void player_pump(struct player *player)
 {
     for (;;) {
@@ -354,7 +359,8 @@ void player_pump(struct player *player)
     }
 }
 
-/* -- the connection ------------------------------------------------------------------------- */
+/* -- the connection -------------------------------------------------------------------------
+ */
 
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
@@ -409,10 +415,14 @@ static bool set_options(struct player *player)
     static const struct {
         int option, value;
     } settings[] = {
-        {ZMQ_HEARTBEAT_IVL, 1000},    {ZMQ_HEARTBEAT_TIMEOUT, 3000},
-        {ZMQ_RECONNECT_IVL, 250},     {ZMQ_RECONNECT_IVL_MAX, 1000},
-        {ZMQ_SNDHWM, QUEUE_MESSAGES}, {ZMQ_RCVHWM, QUEUE_MESSAGES},
-        {ZMQ_LINGER, 0},              {ZMQ_IMMEDIATE, 1},
+        {ZMQ_HEARTBEAT_IVL, 1000},
+        {ZMQ_HEARTBEAT_TIMEOUT, 3000},
+        {ZMQ_RECONNECT_IVL, 250},
+        {ZMQ_RECONNECT_IVL_MAX, 1000},
+        {ZMQ_SNDHWM, QUEUE_MESSAGES},
+        {ZMQ_RCVHWM, QUEUE_MESSAGES},
+        {ZMQ_LINGER, 0},
+        {ZMQ_IMMEDIATE, 1},
     };
     void *socket = player->socket;
     bool ok = true;
@@ -437,8 +447,7 @@ static int watch(struct player *player, void *socket, uv_poll_t *poll, uv_poll_c
     return uv_poll_start(poll, UV_READABLE, callback) == 0 ? 0 : ERR_IO;
 }
 
-int player_open(struct player *player, struct stage *stage, size_t index,
-                struct diagnosis *why)
+int player_open(struct player *player, struct stage *stage, size_t index, struct diagnosis *why)
 {
     char endpoint[64];
 

@@ -5,8 +5,9 @@
  *       ▲                                            │
  *       └──────────────── disconnected ◄─────────────┘
  *
- * Numbers go in order, so the low-water mark says what is acknowledged; after a Resume everything
- * above it is sent again, the first `depth` of it alone, because bases die with a session.
+ * Numbers go in order, so the low-water mark says what is acknowledged; after a Resume
+ * everything above it is sent again, the first `depth` of it alone, because bases die with a
+ * session.
  */
 #pragma once
 
@@ -33,7 +34,7 @@ struct stage {
     struct buf out;
     struct arena arena; /* of incoming messages */
     size_t player_count, defined_count, done_count;
-    bool is_open;        /* the gate */
+    bool is_open; /* the gate */
     uint64_t opened_ns;
     int64_t first_tick_ms; /* of all players */
     uint64_t progress_ns;

@@ -48,8 +48,8 @@ static int code_labels(const struct load *load, size_t probe, struct buf **ret_l
         size_t n = definition->label_count;
         memcpy(labels, definition->labels, n * sizeof *labels);
         labels[n++] = (struct label){bytes_of("__name__"), definition->name};
-        labels[n++] = (struct label){bytes_of("instance"),
-                                     bytes_of(load_instance(load, probe))};
+        labels[n++] =
+            (struct label){bytes_of("instance"), bytes_of(load_instance(load, probe))};
         labels[n++] = (struct label){bytes_of("job"), bytes_of("node")};
         qsort(labels, n, sizeof *labels, compare_labels);
         request_put_labels(&coded[i], labels, n);

@@ -89,8 +89,8 @@ static int code(const struct script *script, struct script_desk *desk, uint64_t 
         (void)load_columns(script->load, script->probe, tick_of(script, base_number),
                            desk->base_refs, desk->base_values);
     }
-    int error = batch_code(&plain, number, has_base ? &base : NULL, base_number, &desk->arena,
-                           &coded);
+    int error =
+        batch_code(&plain, number, has_base ? &base : NULL, base_number, &desk->arena, &coded);
     if (error == 0) {
         struct envelope envelope = {.kind = ENVELOPE_BATCHES,
                                     .batches = {script->epoch, &coded, 1}};
@@ -118,8 +118,8 @@ int script_message(const struct script *script, struct script_desk *desk, uint64
 {
     if (!alone && script->ends != NULL) {
         size_t start = number == 1 ? 0 : script->ends[number - 2];
-        *ret_message = (struct bytes){script->messages.data + start,
-                                      script->ends[number - 1] - start};
+        *ret_message =
+            (struct bytes){script->messages.data + start, script->ends[number - 1] - start};
         return 0;
     }
     buf_clear(out);

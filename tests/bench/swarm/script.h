@@ -49,12 +49,13 @@ void script_done(struct script *script);
 /* Codes every message.  ERR_LIMIT, ERR_NOMEM. */
 int script_code_all(struct script *script, struct script_desk *desk);
 
-/* The message of a number, based on number - depth, or alone.  `out` is cleared first; the bytes
- * are in it or in the script.  ERR_LIMIT, ERR_NOMEM. */
+/* The message of a number, based on number - depth, or alone.  `out` is cleared first; the
+ * bytes are in it or in the script.  ERR_LIMIT, ERR_NOMEM. */
 int script_message(const struct script *script, struct script_desk *desk, uint64_t number,
                    bool alone, struct buf *out, struct bytes *ret_message);
 
-/* The message that defines refs from `first_ref` on, as many as fit; *ret_count says how many. */
+/* The message that defines refs from `first_ref` on, as many as fit; *ret_count says how many.
+ */
 int script_define(const struct script *script, struct script_desk *desk, uint64_t first_ref,
                   struct buf *out, uint64_t *ret_count);
 

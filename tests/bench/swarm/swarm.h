@@ -4,9 +4,9 @@
  *     all connect, are enrolled, define their series  |  the gate  |  batches until all are
  *     (set-up, measured apart)                        |            |  acknowledged
  *
- * One libuv loop, one ZeroMQ context, a DEALER a probe.  zmq_watch asks each socket on each turn
- * of the loop; hundreds of sockets want to be asked only when they have something to say, so
- * player.c reads a socket dry whenever its descriptor fires and after everything it sent.
+ * One libuv loop, one ZeroMQ context, a DEALER a probe.  zmq_watch asks each socket on each
+ * turn of the loop; hundreds of sockets want to be asked only when they have something to say,
+ * so player.c reads a socket dry whenever its descriptor fires and after everything it sent.
  *
  * Keys are derived from the instances, so that the same probes come back in the next run; they
  * keep nothing secret.  Epochs are random: a run is a new spool.

@@ -127,8 +127,8 @@ static int read_lines(struct profile *profile, char *text)
             continue;
         if (line[key_size] != '\t')
             return ERR_MALFORMED;
-        int error = series_set_find(&profile->set,
-                                    (struct bytes){(uint8_t *)line, key_size}, &index);
+        int error =
+            series_set_find(&profile->set, (struct bytes){(uint8_t *)line, key_size}, &index);
         if (error == 0)
             error = read_behaviour(profile, &profile->set.items[index], line + key_size + 1,
                                    &profile->behaviours[index]);

@@ -3,9 +3,9 @@
  *
  *     key  counter  decimals  unit  distinct  first  lowest  highest  n  c1,c2,...
  *
- * c are changes over one step, in units of the series, taken at every recorded second; for gauges
- * with at most PROFILE_VALUES_MAX different values they are the values themselves; a series that
- * never changed has n = 0.
+ * c are changes over one step, in units of the series, taken at every recorded second; for
+ * gauges with at most PROFILE_VALUES_MAX different values they are the values themselves; a
+ * series that never changed has n = 0.
  */
 #pragma once
 

@@ -13,7 +13,8 @@
 static const char mark[] = "#SCRAPE ";
 
 /* The head of a scrape; false if there is none, or its body is cut off. */
-static bool next_scrape(const char **at, const char *end, int64_t *ret_ms, struct bytes *ret_body)
+static bool next_scrape(const char **at, const char *end, int64_t *ret_ms,
+                        struct bytes *ret_body)
 {
     char *number_end;
     if ((size_t)(end - *at) < sizeof mark - 1 || strncmp(*at, mark, sizeof mark - 1) != 0)
@@ -50,10 +51,9 @@ static void read_type(struct bytes line, struct type_line *type)
     if (space == NULL)
         return;
     struct bytes kind = {space + 1, (size_t)(end - space) - 1};
-    *type = (struct type_line){
-        .name = {name, (size_t)(space - name)},
-        .is_counter =
-            !bytes_equal(kind, bytes_of("gauge")) && !bytes_equal(kind, bytes_of("untyped"))};
+    *type = (struct type_line){.name = {name, (size_t)(space - name)},
+                               .is_counter = !bytes_equal(kind, bytes_of("gauge")) &&
+                                             !bytes_equal(kind, bytes_of("untyped"))};
 }
 
 static int read_sample(struct recording *recording, struct bytes line, size_t scrapes_max,

@@ -73,8 +73,7 @@ static int parse_labels(struct series_set *set, struct series *series, const uin
 static int parse_key(struct series_set *set, struct series *series)
 {
     const uint8_t *brace = memchr(series->key.data, '{', series->key.size);
-    size_t name_size =
-        brace == NULL ? series->key.size : (size_t)(brace - series->key.data);
+    size_t name_size = brace == NULL ? series->key.size : (size_t)(brace - series->key.data);
     series->name = (struct bytes){series->key.data, name_size};
     return parse_labels(set, series,
                         brace == NULL ? series->key.data + series->key.size : brace + 1);

@@ -31,7 +31,7 @@ struct synth {
     struct profile profile;
     struct output output;
     struct host *hosts;
-    double *values;  /* json: chunk values a series */
+    double *values; /* json: chunk values a series */
     int64_t *times;
 };
 
