@@ -1,7 +1,7 @@
 /*
  * check.c - `--check`: is what was configured usable, and what can this user not see?
  *
- * The probe runs as a user of its own.  Three capabilities widen what it sees; each is
+ * The probe runs as a user of its own.  Two capabilities widen what it sees; each is
  * optional, and what is lost without it is said here rather than guessed from missing series.
  */
 #include <errno.h>
@@ -22,8 +22,7 @@ static const struct capability {
 } capabilities[] = {
     {2, "CAP_DAC_READ_SEARCH", "log files that only their owner may read are not tailed"},
     {19, "CAP_SYS_PTRACE",
-     "I/O, open files and environment of other users' processes are missing"},
-    {12, "CAP_NET_ADMIN", "process starts and exits between two ticks are not seen"},
+     "I/O, open files and proportional memory of other users' processes are missing"},
 };
 
 /* The effective capabilities: CapEff in /proc/self/status, a hexadecimal mask. */
@@ -60,6 +59,21 @@ static int check_sources(struct options *options, struct diagnosis *why)
     return error;
 }
 
+/* What a fresh installation has not been given yet: no fault of the configuration. */
+static void report_missing(const struct options *options)
+{
+    if (options->collector_key[0] == '\0')
+        (void)printf("collector's public key%s%s: missing: the probe does not start before it "
+                     "is there (DATA/keys/collector.pub over there)\n",
+                     options->missing_key == NULL ? "" : " ",
+                     options->missing_key == NULL ? "" : options->missing_key);
+    if (options->token[0] == '\0')
+        (void)printf("enrolment token%s%s: missing: a new host waits until somebody approves "
+                     "it\n",
+                     options->missing_token == NULL ? "" : " ",
+                     options->missing_token == NULL ? "" : options->missing_token);
+}
+
 int probe_check(struct options *options, struct diagnosis *why)
 {
     unsigned long long mask = 0;
@@ -69,9 +83,9 @@ int probe_check(struct options *options, struct diagnosis *why)
         error = read_capabilities(&mask, why);
     if (error != 0)
         return error;
-    (void)printf("configuration: good (%zu sources, collector %s%s)\n", options->source_count,
-                 options->endpoint,
-                 options->collector_key[0] == '\0' ? ", its public key is still missing" : "");
+    (void)printf("configuration: good (%zu sources, collector %s)\n", options->source_count,
+                 options->endpoint);
+    report_missing(options);
     (void)printf("state folder %s: %s\n", options->state,
                  access(options->state, W_OK) == 0 ? "writable"
                  : errno == ENOENT                 ? "will be made"

@@ -8,6 +8,7 @@
 
 #include "probe/link.h"
 #include "probe/log/log.h"
+#include "probe/options_collector.h"
 #include "probe/self.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
@@ -100,9 +101,6 @@ void options_print_help(void)
 }
 
 /* probe.yml's maps. */
-struct file_collector {
-    const char *endpoint, *key, *token;
-};
 struct file_spool {
     uint64_t limit;
     int64_t age_ms;
@@ -116,21 +114,6 @@ struct file_root {
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 
 #define AT(type, field) offsetof(struct type, field)
-
-static const struct config_option collector_rows[] = {
-    {.key = "endpoint",
-     .type = CONFIG_STRING,
-     .offset = AT(file_collector, endpoint),
-     .help = "tcp://host:port"},
-    {.key = "key",
-     .type = CONFIG_STRING,
-     .offset = AT(file_collector, key),
-     .help = "public key, or the file it lies in"},
-    {.key = "token",
-     .type = CONFIG_STRING,
-     .offset = AT(file_collector, token),
-     .help = "enrolment token, or the file it lies in"},
-};
 
 static const struct config_option spool_rows[] = {
     {.key = "limit",
@@ -194,65 +177,6 @@ static const struct config_option root_rows[] = {
 };
 
 #define ROWS(table) (table), sizeof(table) / sizeof(table)[0]
-
-/* A private copy: arguments live, but tokens read from files do not. */
-static int set_token(struct options *options, const char *text, struct diagnosis *why)
-{
-    char *token = NULL;
-    int error = 0;
-    free(options->token);
-    options->token = NULL;
-    if (strchr(text, '/') != NULL)
-        error = file_read_secret(text, TOKEN_BYTES_MAX + 16, &token, why);
-    else if ((token = strdup(text)) == NULL)
-        error = diagnose(why, ERR_NOMEM, "out of memory");
-    if (error == 0 && strlen(token) > TOKEN_BYTES_MAX) {
-        free(token);
-        return diagnose(why, ERR_INVALID, "the enrolment token is longer than %zu bytes",
-                        TOKEN_BYTES_MAX);
-    }
-    if (error == 0)
-        options->token = token;
-    return error;
-}
-
-/* A key or token in the file may be a path relative to it. */
-static char *path_or_text(const struct options *options, const char *text)
-{
-    char *path = file_relative_to(config_name(options->config), text);
-    if (path != NULL && access(path, F_OK) == 0)
-        return path;
-    free(path);
-    return strdup(text);
-}
-
-static int read_collector(struct options *options, const struct config_node *node,
-                          struct diagnosis *why)
-{
-    struct file_collector file = {0};
-    char *text;
-    int error =
-        config_read(options->config, node, "collector", ROWS(collector_rows), &file, why);
-    if (error == 0 && file.endpoint != NULL) {
-        options->endpoint = file.endpoint;
-        if (link_check_endpoint(file.endpoint, NULL) != 0)
-            error = config_complain(options->config, config_child(node, "endpoint"), why,
-                                    "collector.endpoint: \"%s\" does not look like "
-                                    "tcp://host:port",
-                                    file.endpoint);
-    }
-    if (error == 0 && file.key != NULL) {
-        text = path_or_text(options, file.key);
-        error = text == NULL ? ERR_NOMEM : curve_public_from(text, options->collector_key, why);
-        free(text);
-    }
-    if (error == 0 && file.token != NULL) {
-        text = path_or_text(options, file.token);
-        error = text == NULL ? ERR_NOMEM : set_token(options, text, why);
-        free(text);
-    }
-    return error;
-}
 
 static int read_labels(struct options *options, const struct config_node *node,
                        struct diagnosis *why)
@@ -370,7 +294,7 @@ static int read_file(struct options *options, const char *path, struct file_root
         error =
             config_read(options->config, file->spool, "spool", ROWS(spool_rows), &spool, why);
     if (error == 0)
-        error = read_collector(options, file->collector, why);
+        error = options_collector_read(options, file->collector, why);
     if (error == 0)
         error = read_labels(options, file->labels, why);
     if (error != 0)
@@ -411,7 +335,7 @@ static int take_flag(struct options *options, enum flag flag, const char *value,
     case FLAG_COLLECTOR_KEY:
         return curve_public_from(value, options->collector_key, why);
     case FLAG_TOKEN:
-        return set_token(options, value, why);
+        return options_collector_token(options, value, why);
     case FLAG_STATE:
         options->state = value;
         return 0;
@@ -543,6 +467,11 @@ static int complete(struct options *options, struct diagnosis *why)
         options->rootfs = "/";
     if (options->instance[0] == '\0' || strlen(options->instance) > LABEL_VALUE_BYTES_MAX)
         return diagnose(why, ERR_INVALID, "the instance's name is empty or too long");
+    if (options->mode == OPTIONS_RUN && options->collector_key[0] == '\0' &&
+        options->missing_key != NULL)
+        return diagnose(why, ERR_INVALID,
+                        "%s: missing; it is the collector's DATA/keys/collector.pub",
+                        options->missing_key);
     if (options->mode == OPTIONS_RUN && options->collector_key[0] == '\0')
         return diagnose(why, ERR_INVALID,
                         "the collector's public key is missing: --collector-key KEY|FILE "
@@ -587,6 +516,8 @@ void options_free(struct options *options)
         return;
     config_free(options->config);
     free(options->token);
+    free(options->missing_key);
+    free(options->missing_token);
     free(options->labels);
     free(options->sources);
     free(options);

@@ -42,6 +42,7 @@ struct options {
     const char *endpoint;
     char collector_key[CURVE_TEXT_BYTES]; /* empty: none was given */
     char *token;                          /* "" without one */
+    char *missing_key, *missing_token;    /* files named by probe.yml that are not there */
     const char *state;
     const char *key_file; /* NULL: STATE/probe.key */
     const char *job;

@@ -1,0 +1,182 @@
+"""What `cmake --install` puts where, and whether it works as it lies there.
+
+Installs the build into an empty DESTDIR: the list of files, the configuration as installed and with
+every commented key taken in, a second installation that leaves the operator's files alone, a probe
+and a collector started from the installed files, and what systemd thinks of the units.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import fengsui
+
+EXPOSURE_MOST = 1.7
+UNITS = ("fengsui-collector.service", "fengsui-probe.service")
+DESTDIR = None
+
+PROGRAMS = ["fengsui-collector", "fengsui-probe", "fengsuictl"]
+CONFIGURATION = ["alerting.yml", "collector.yml", "probe.yml", "rules/fengsui.yml",
+                 "rules/host.yml"]
+FILES = sorted(
+    [f"usr/bin/{name}" for name in PROGRAMS]
+    + [f"etc/fengsui/{name}" for name in CONFIGURATION]
+    + [f"usr/share/fengsui/examples/{name}" for name in CONFIGURATION]
+    + [f"usr/share/fengsui/examples/{name}"
+       for name in ("users.yml", "probe-privileges.conf", "fengsui-probe-el7.service")]
+    + [f"usr/lib/systemd/system/{name}" for name in UNITS]
+    + ["usr/lib/sysusers.d/fengsui.conf", "usr/share/bash-completion/completions/fengsuictl"]
+    + [f"usr/share/doc/fengsui/{name}"
+       for name in ("LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md")])
+
+
+def run(*arguments, code=0, **options):
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False,
+                          timeout=120 * fengsui.PATIENCE, **options)
+    assert done.returncode == code, \
+        f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def install():
+    """Installs once more into DESTDIR; what is built is not built again."""
+    run("cmake", "--install", fengsui.BUILD, "--prefix", "/usr",
+        env=dict(os.environ, DESTDIR=str(DESTDIR)))
+
+
+def program(name):
+    return DESTDIR / "usr/bin" / name
+
+
+def etc(name):
+    return DESTDIR / "etc/fengsui" / name
+
+
+def with_every_key(text):
+    """The example with every commented key and list entry taken in."""
+    key = re.compile(r"^( *)# ( *(?:- \{?)?[a-z_]+: ?.*)$")
+    return "\n".join(key.sub(r"\1\2", line) for line in text.splitlines()) + "\n"
+
+
+def test_every_file_lies_where_it_belongs():
+    found = sorted(str(path.relative_to(DESTDIR)) for path in DESTDIR.rglob("*") if path.is_file())
+    assert found == FILES, f"missing {set(FILES) - set(found)}, unexpected {set(found) - set(FILES)}"
+    for name in PROGRAMS:
+        assert os.access(program(name), os.X_OK), name
+
+
+def test_a_second_installation_leaves_configuration_alone():
+    etc("rules/host.yml").write_text("groups: []\n")
+    etc("collector.yml").unlink()
+    install()
+    assert etc("rules/host.yml").read_text() == "groups: []\n"
+    assert etc("collector.yml").exists()
+    example = DESTDIR / "usr/share/fengsui/examples/rules/host.yml"
+    shutil.copy(example, etc("rules/host.yml"))
+
+
+def test_the_configuration_is_good_as_installed():
+    told = run(program("fengsui-collector"), "--config", etc("collector.yml"), "--check")
+    assert re.search(r"good: [1-9]\d* rules", told), told
+    told = run(program("fengsui-probe"), "--config", etc("probe.yml"), "--check")
+    # What the operator still has to copy is named, with its place.
+    assert "configuration: good" in told, told
+    assert f"{etc('collector.pub')}: missing" in told and f"{etc('enrol.token')}: missing" in told
+    run(program("fengsuictl"), "check", "rules", etc("rules/host.yml"))
+
+
+def test_without_the_collectors_key_the_probe_says_which_file_is_missing():
+    told = run(program("fengsui-probe"), "--config", etc("probe.yml"), code=2)
+    assert f"{etc('collector.pub')}: missing" in told, told
+
+
+def test_every_key_of_the_examples_is_one_that_is_read():
+    keys = {"probe": ["key_file", "labels", "spool", "rootfs", "exclude_types", "groups",
+                      "max_silence", "patterns"],
+            "collector": ["external_url", "tls", "users"]}
+    with tempfile.TemporaryDirectory(prefix="fengsui-install-") as folder:
+        for name, expected in keys.items():
+            text = with_every_key(etc(f"{name}.yml").read_text())
+            for key in expected:
+                assert re.search(rf"^[ -]*{key}:", text, re.M), f"{key} is not in {name}.yml"
+            if name == "collector":
+                # These two name files that an operator makes.
+                text = text.replace("users: users.yml", f"users: {folder}/users.yml")
+                hashed = run(program("fengsuictl"), "users", "hash", input="secret\n").strip()
+                pathlib.Path(folder, "users.yml").write_text(
+                    f'users: [{{name: zhang, role: admin, password_hash: "{hashed}"}}]\n')
+                shutil.copy(etc("alerting.yml"), folder)
+                shutil.copytree(etc("rules"), pathlib.Path(folder, "rules"))
+            path = pathlib.Path(folder, f"{name}.yml")
+            path.write_text(text)
+            run(program(f"fengsui-{name}"), "--config", path, "--check")
+            # The list is one that can fail: an unknown key is refused by its name.
+            path.write_text(text + "no_such_key: 1\n")
+            assert "no_such_key" in run(program(f"fengsui-{name}"), "--config", path, "--check",
+                                        code=2)
+
+
+def test_collector_and_probe_start_from_the_installed_files():
+    with fengsui.Lab() as lab:
+        collector = lab.collector()
+        collector.arguments = ["--config", etc("collector.yml")] + collector.arguments
+        collector.start()
+        keys = collector.data / "keys"
+        for name, mode in (("collector.pub", 0o400), ("enrol.token", 0o400)):
+            shutil.copy(keys / name, etc(name))
+            etc(name).chmod(mode)
+        probe = lab.probe(collector)
+        probe.arguments = ["--config", etc("probe.yml"), "--state", probe.state, "--collector",
+                           f"tcp://127.0.0.1:{collector.ingest}"]
+        try:
+            probe.start()
+            fengsui.wait_for(lambda: collector.query("node_load1"), "data of the probe")
+            told = run(program("fengsui-probe"), "--config", etc("probe.yml"), "--check")
+            assert "enrolment token" not in told and "public key" not in told, told
+            probe.stop()
+            collector.stop()
+        finally:
+            for name in ("collector.pub", "enrol.token"):
+                etc(name).unlink()
+
+
+def test_a_token_that_others_may_read_is_refused():
+    etc("enrol.token").write_text("x\n")
+    etc("enrol.token").chmod(0o644)
+    try:
+        told = run(program("fengsui-probe"), "--config", etc("probe.yml"), "--check", code=2)
+        assert "chmod 600" in told, told
+    finally:
+        etc("enrol.token").unlink()
+
+
+def test_systemd_finds_no_fault_in_the_units():
+    if shutil.which("systemd-analyze") is None:
+        print("skip test_systemd_finds_no_fault_in_the_units: no systemd-analyze here")
+        return
+    with tempfile.TemporaryDirectory(prefix="fengsui-install-") as folder:
+        for name in UNITS:
+            # `verify` wants the programs to exist: under the DESTDIR they do.
+            text = (DESTDIR / "usr/lib/systemd/system" / name).read_text()
+            unit = pathlib.Path(folder, name)
+            unit.write_text(text.replace("/usr/bin/", f"{DESTDIR}/usr/bin/")
+                            .replace("/usr/share/doc/", f"{DESTDIR}/usr/share/doc/"))
+            drop_in = DESTDIR / "usr/share/fengsui/examples/probe-privileges.conf"
+            pathlib.Path(folder, f"{name}.d").mkdir()
+            if "probe" in name:
+                shutil.copy(drop_in, pathlib.Path(folder, f"{name}.d"))
+            told = run("systemd-analyze", "verify", "--man=no", unit)
+            assert name not in told, told
+            told = run("systemd-analyze", "security", "--offline=true", "--no-pager",
+                       DESTDIR / "usr/lib/systemd/system" / name)
+            exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", told).group(1))
+            assert exposure <= EXPOSURE_MOST, f"{name}: exposure {exposure}\n{told}"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="fengsui-install-") as root:
+        DESTDIR = pathlib.Path(root)
+        install()
+        fengsui.run_tests(globals())
