@@ -112,6 +112,14 @@ static int records_from_wire(const Wire__Batch *wire, struct arena *arena,
             .ts_ms = wire->records[i]->ts_ms,
             .data = bytes_from(wire->records[i]->data),
         };
+        if (wire->records[i]->packed.len > 0) {
+            if (records[i].data.size > 0)
+                return ERR_MALFORMED; /* one or the other */
+            int error = packed_open(bytes_from(wire->records[i]->packed), RECORD_BYTES_MAX,
+                                    arena, &records[i].data);
+            if (error != 0)
+                return error;
+        }
     }
     batch->records = records;
     batch->record_count = wire->n_records;

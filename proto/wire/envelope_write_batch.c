@@ -150,7 +150,14 @@ static int records_to_wire(const struct coded_batch *batch, struct arena *arena,
             return ERR_NOMEM;
         records[i]->kind = batch->records[i].kind;
         records[i]->ts_ms = batch->records[i].ts_ms;
-        records[i]->data = binary_of(batch->records[i].data);
+        struct bytes packed;
+        int error = packed_make(batch->records[i].data, arena, &packed);
+        if (error == 0)
+            records[i]->packed = binary_of(packed);
+        else if (error == ERR_LIMIT)
+            records[i]->data = binary_of(batch->records[i].data);
+        else
+            return error;
     }
     wire->records = records;
     wire->n_records = batch->record_count;

@@ -1,5 +1,5 @@
 /*
- * packed.c - zstd for columns and log lines.
+ * packed.c - zstd for columns, log lines and records.
  *
  * A hostile frame may promise gigabytes; nothing is allocated until the promise has been
  * compared with the caller's limit, and a frame that promises nothing is refused.

@@ -275,6 +275,15 @@ def _lines_of(chunk):
             for line in lines]
 
 
+def _record_of(record):
+    data = record["data"]
+    if record["packed"]:
+        if data:
+            raise Malformed("record")
+        data = zstandard.ZstdDecompressor().decompress(record["packed"])
+    return (record["kind"], record["ts_ms"], data)
+
+
 def batch_from_coded(batch, base=None):
     """The Plain batch of a Batch dict; raises Malformed if the content hash differs."""
     ended, reader = [], Reader(batch["ended"])
@@ -288,8 +297,7 @@ def batch_from_coded(batch, base=None):
               for late in batch["late"]],
         ended=ended,
         logs=[(chunk["file_id"], chunk["path"], _lines_of(chunk)) for chunk in batch["logs"]],
-        records=[(record["kind"], record["ts_ms"], record["data"])
-                 for record in batch["records"]])
+        records=[_record_of(record) for record in batch["records"]])
     if content_hash(plain_write(plain)) != batch["content_hash"]:
         raise Malformed("content hash")
     return plain

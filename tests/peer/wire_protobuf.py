@@ -43,7 +43,7 @@ SCHEMA = {
     "LogLines": {1: ("lines", ["LogLine"])},
     "LogLine": {1: ("offset", "uint"), 2: ("ts_ms", "sint"), 3: ("severity", "uint"),
                 4: ("text", "bytes"), 5: ("flags", "uint")},
-    "Record": {1: ("kind", "uint"), 2: ("ts_ms", "sint"), 3: ("data", "bytes")},
+    "Record": {1: ("kind", "uint"), 2: ("ts_ms", "sint"), 3: ("data", "bytes"), 4: ("packed", "bytes")},
     "ProcessTable": {1: ("rows", ["ProcessRow"]), 2: ("process_count", "uint")},
     "ProcessRow": {1: ("pid", "uint"), 2: ("user", "bytes"), 3: ("name", "bytes"),
                    4: ("command_line", "bytes"), 5: ("cpu_seconds_per_second", "double"),

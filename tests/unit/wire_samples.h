@@ -57,9 +57,14 @@ static const struct log_chunk sample_logs[] = {
     {1, TEXT("/var/log/empty"), NULL, 0},
     {2, TEXT("/var/log/app.log"), sample_repeats, 3},
 };
+#define REPEATED_TEXT                                                                          \
+    "/usr/lib/jvm/bin/java -Xmx4g -Dapp=declaration /usr/lib/jvm/bin/java -Xmx4g -Dapp=query "  \
+    "/usr/lib/jvm/bin/java -Xmx4g -Dapp=exchange /usr/lib/jvm/bin/java -Xmx4g -Dapp=report "
 static const struct record sample_records[] = {
     {RECORD_EVENT, 1700000000000, TEXT("\x0A\x01k")},
     {4711, -1, TEXT("")},
+    /* long and repetitive: it travels compressed */
+    {RECORD_PROCESS_TABLE, 1700000000000, TEXT(REPEATED_TEXT REPEATED_TEXT REPEATED_TEXT)},
 };
 
 static inline struct plain_batch sample_batch(void)
@@ -76,7 +81,7 @@ static inline struct plain_batch sample_batch(void)
         .logs = sample_logs,
         .log_count = 3,
         .records = sample_records,
-        .record_count = 2,
+        .record_count = 3,
     };
 }
 
