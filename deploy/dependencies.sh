@@ -68,9 +68,11 @@ install_rpm() {
 
 install_packages() {
   if command -v apt-get >/dev/null; then
-    [ "$1" = build ] && install_debian $debian_build || install_debian $debian_build $debian_test
+    if [ "$1" = build ]; then install_debian $debian_build
+    else install_debian $debian_build $debian_test; fi
   elif command -v rpm >/dev/null; then
-    [ "$1" = build ] && install_rpm $rpm_build || install_rpm $rpm_build $rpm_test
+    if [ "$1" = build ]; then install_rpm $rpm_build
+    else install_rpm $rpm_build $rpm_test; fi
   else
     echo "no apt-get and no rpm here: install the libraries of README.md by hand" >&2
     return 1

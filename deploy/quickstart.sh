@@ -3,22 +3,31 @@
 #
 #   ./deploy/quickstart.sh          install what is missing, build, start both, wait for data
 #   ./deploy/quickstart.sh --stop   end both
+#   FENGSUI_BUILD=DIR ./deploy/quickstart.sh   start the programs of that folder, build nothing
 #
 # Everything lives in build/quickstart/: fresh keys and data at each start, logs, process ids.
 set -euo pipefail
+programs=${FENGSUI_BUILD:+$(cd "$FENGSUI_BUILD" && pwd -P)}
 cd "$(dirname "$0")/.."
 state=$PWD/build/quickstart
+shown=${programs:-build/release}
+programs=${programs:-$(pwd -P)/build/release}
 http=127.0.0.1:9470
 ingest=127.0.0.1:9471
 
-# Ends the process of a pid file, if it is (still) the program we started.
+# Ends the process of a pid file, if it is (still) the program we started; that one may have been
+# built again since, and then its file is a "deleted" one.
 stop_one() {
-  local file=$state/$1.pid pid i
+  local file=$state/$1.pid pid= started= i
   [ -f "$file" ] || return 0
-  pid=$(cat "$file")
-  if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$PWD/build/release/$1" ]; then
+  read -r pid started <"$file" || true
+  if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe" 2>/dev/null | sed 's/ (deleted)$//')" = "$started" ]; then
     kill "$pid"
-    for i in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    for i in $(seq 600); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    if kill -0 "$pid" 2>/dev/null; then
+      echo "$1 (process $pid) does not stop" >&2
+      exit 1
+    fi
     echo "stopped $1"
   fi
   rm -f "$file"
@@ -37,8 +46,8 @@ require_free_port() {
 start_one() {
   local name=$1
   shift
-  setsid "build/release/$name" "$@" >>"$state/$name.log" 2>&1 </dev/null &
-  echo $! >"$state/$name.pid"
+  setsid "$programs/$name" "$@" >>"$state/$name.log" 2>&1 </dev/null &
+  echo "$! $programs/$name" >"$state/$name.pid"
 }
 
 # Waits until a command succeeds; shows the log of the program it waits for if it does not.
@@ -46,9 +55,10 @@ wait_until() {
   local what=$1 name=$2 deadline=$((SECONDS + 60))
   shift 2
   until "$@" >/dev/null 2>&1; do
-    if [ $SECONDS -gt $deadline ] || ! kill -0 "$(cat "$state/$name.pid")" 2>/dev/null; then
+    if [ $SECONDS -gt $deadline ] || ! kill -0 "$(cut -d' ' -f1 "$state/$name.pid")" 2>/dev/null; then
       echo "$what did not happen; the end of $state/$name.log:" >&2
       tail -n 20 "$state/$name.log" >&2
+      stop_both
       exit 1
     fi
     sleep 0.2
@@ -63,14 +73,16 @@ data_flow() {
 case ${1:-} in
   '') ;;
   --stop) stop_both; exit 0 ;;
-  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) echo "unknown argument $1; see --help" >&2; exit 2 ;;
 esac
 
-. deploy/dependencies.sh
-install_packages build
-cmake --preset release -G Ninja >/dev/null
-cmake --build --preset release --target fengsui-probe fengsui-collector fengsuictl
+if [ -z "${FENGSUI_BUILD:-}" ]; then
+  . deploy/dependencies.sh
+  install_packages build
+  cmake --preset release -G Ninja >/dev/null
+  cmake --build --preset release --target fengsui-probe fengsui-collector fengsuictl
+fi
 
 stop_both
 require_free_port $http
@@ -83,12 +95,12 @@ start_one fengsui-probe --state "$state/probe" --collector tcp://$ingest \
   --collector-key "$state/data/keys/collector.pub" --token "$state/data/keys/enrol.token"
 wait_until "the first data" fengsui-probe data_flow
 
-build/release/fengsuictl status || true
+"$programs/fengsuictl" --url "http://$http" status
 cat <<END
 
 Fengsui watches this host.
   console  http://$http/
-  try      build/release/fengsuictl query 'rate(node_cpu_seconds_total{mode="idle"}[1m])'
+  try      $shown/fengsuictl query 'rate(node_cpu_seconds_total{mode="idle"}[1m])'
   logs     $state/*.log
   stop     ./deploy/quickstart.sh --stop
 END

@@ -13,7 +13,8 @@
 
 static json_t *text_json(struct bytes text)
 {
-    json_t *value = json_stringn((const char *)text.data, text.size);
+    json_t *value = text.size == 0 ? json_string("") /* no text has no address either */
+                                   : json_stringn((const char *)text.data, text.size);
     return value != NULL ? value : json_string("\xEF\xBF\xBD"); /* not UTF-8 */
 }
 
