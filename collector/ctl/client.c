@@ -70,7 +70,7 @@ static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
                        json_t **ret_data)
 {
     json_error_t error;
-    json_t *root = json_loadb((const char *)answer->data, answer->size, 0, &error);
+    json_t *root = json_loadb((const char *)answer->data, answer->size, JSON_ALLOW_NUL, &error);
     json_t *data = json_object_get(root, "data");
     const char *message = json_string_value(json_object_get(root, "error"));
     int code = EXIT_FINE;
