@@ -61,14 +61,14 @@
 #include "proto/base/file.h"
 #include "proto/wire/envelope.h"
 
-#define SPOOL_BOOT_ID_BYTES 16
-#define SPOOL_LIMIT_DEFAULT ((uint64_t)256 << 20)
-#define SPOOL_LIMIT_LEAST ((uint64_t)8 << 20) /* room for a batch of any size, and the next */
+#define SPOOL_BOOT_ID_BYTES  16
+#define SPOOL_LIMIT_DEFAULT  ((uint64_t)256 << 20)
+#define SPOOL_LIMIT_LEAST    ((uint64_t)8 << 20) /* room for a batch of any size, and the next */
 #define SPOOL_AGE_DEFAULT_MS ((int64_t)7 * 24 * 3600 * 1000)
 /* More, of a probe that restarts all the time, drop the oldest. */
 #define SPOOL_SEGMENTS_MAX 4096
 #define SPOOL_REASON_BYTES 16
-#define SPOOL_NUMBER_MAX ((uint64_t)1 << 62) /* of a batch; sums of two do not overflow */
+#define SPOOL_NUMBER_MAX   ((uint64_t)1 << 62) /* of a batch; sums of two do not overflow */
 
 struct spool_options {
     const char *directory; /* made if missing */
@@ -153,8 +153,9 @@ int spool_read(struct spool *spool, uint64_t epoch, uint64_t number, struct buf 
                struct bytes *ret_plain);
 
 /* Gives up a batch that can never be sent (its definitions are lost), with what lies behind it
- * in its segment: a gap "spool_corrupt" from now on. */
-void spool_condemn(struct spool *spool, uint64_t epoch, uint64_t number);
+ * in its segment: a gap "spool_corrupt" from now on.  ERR_FULL, ERR_IO, ERR_NOMEM: it lies in
+ * the segment being written, and another cannot be begun; it is as it was. */
+int spool_condemn(struct spool *spool, uint64_t epoch, uint64_t number);
 
 /* The collector's word on one epoch: frees what it has stored.  Numbers never assigned are
  * ignored. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "probe/definition.h"
 #include "proto/base/error.h"
@@ -299,8 +300,9 @@ static int take_frame(struct spool *spool, struct spool_segment *segment,
         struct bytes notes = reader_sized(&reader);
         if (reader.failed || reader_left(&reader) == 0)
             return ERR_CORRUPT;
+        /* Notes that found no room when the batch was appended find none now, either. */
         int error = notes_apply(&spool->notes, notes);
-        if (error != 0)
+        if (error != 0 && error != ERR_LIMIT)
             return error; /* the segment ends before this frame */
         segment->last_tick_ms = tick_ms;
         segment->count++;
@@ -344,6 +346,10 @@ static int scan_segment(struct spool *spool, struct spool_segment *segment,
         }
     }
     segment->bytes = file.size;
+    /* Whole frames behind a damaged one must not come back to life, with numbers given anew,
+     * when another of the same size is written in its place. */
+    if (error == 0 && ret_file != NULL && ftruncate(file.fd, (off_t)file.size) != 0)
+        error = ERR_IO;
     if (error == 0 && ret_file != NULL) {
         *ret_file = file;
         return 0;

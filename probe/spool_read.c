@@ -109,13 +109,14 @@ static int seek_segment(struct spool *spool, const struct spool_segment *segment
 
 /* A batch that cannot be read takes with it what lies behind it in its segment: where the next
  * frame begins is unknown.  In the active segment a new one is begun first, best effort. */
-static void cut_segment(struct spool *spool, uint64_t epoch_id, uint64_t number)
+static int cut_segment(struct spool *spool, uint64_t epoch_id, uint64_t number)
 {
     struct spool_epoch *epoch = spool_epoch_find(spool, epoch_id);
     struct spool_segment *segment = find_segment(spool, epoch_id, number);
     bool is_active = segment == &spool->segments[spool->segment_count - 1];
-    if (is_active && spool_segment_begin(spool) != 0)
-        return; /* told, and cut, at the next try */
+    int error = is_active ? spool_segment_begin(spool) : 0;
+    if (error != 0)
+        return error; /* told, and cut, at the next try */
     segment = find_segment(spool, epoch_id, number);
     must(segment != NULL && epoch != NULL);
     uint64_t last = segment->first + segment->count - 1;
@@ -127,6 +128,7 @@ static void cut_segment(struct spool *spool, uint64_t epoch_id, uint64_t number)
     segment->count = number - segment->first;
     frame_file_close(&spool->cursor.file);
     spool_epoch_drop(spool, epoch, &drop);
+    return 0;
 }
 
 /* Reads on from the cursor to the batch `number`. */
@@ -167,14 +169,13 @@ int spool_read(struct spool *spool, uint64_t epoch, uint64_t number, struct buf 
     if (error != 0)
         frame_file_close(&spool->cursor.file);
     if (error == ERR_CORRUPT)
-        cut_segment(spool, epoch, number);
+        (void)cut_segment(spool, epoch, number);
     return error;
 }
 
-void spool_condemn(struct spool *spool, uint64_t epoch, uint64_t number)
+int spool_condemn(struct spool *spool, uint64_t epoch, uint64_t number)
 {
-    if (find_segment(spool, epoch, number) != NULL)
-        cut_segment(spool, epoch, number);
+    return find_segment(spool, epoch, number) == NULL ? 0 : cut_segment(spool, epoch, number);
 }
 
 /* Steps to `first_ref` inside a frame of items that holds it. */
