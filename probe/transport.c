@@ -10,8 +10,8 @@
 
 #define TICK_MS             1000
 #define PING_TICKS          5
-#define HELLO_AGAIN_TICKS   30 /* while pending, or without an answer */
-#define STALL_NS            ((mono_ns)30 * 1000 * 1000 * 1000)
+#define HELLO_TICKS         5 /* while pending, or without an answer */
+#define STALL_NS            ((mono_ns)10 * 1000 * 1000 * 1000)
 #define REFUSED_WAIT_MS     5000
 #define MESSAGE_ARENA_BYTES ((size_t)24 << 20)
 #define BASE_ARENA_BYTES    ((size_t)2 << 20)
@@ -308,8 +308,7 @@ static void on_timer(uv_timer_t *timer)
     if (transport->ticks % PING_TICKS == 0)
         send_ping(transport);
     if (transport->state != TRANSPORT_FLOWING) {
-        if (transport->ticks % HELLO_AGAIN_TICKS == 0 ||
-            (transport->state == TRANSPORT_GREETED && transport->ticks % PING_TICKS == 0))
+        if (transport->ticks % HELLO_TICKS == 0)
             (void)transport_send_hello(transport);
         return;
     }

@@ -49,7 +49,7 @@ struct transport {
     struct buf message;
     uv_timer_t timer; /* once a second */
     uint64_t ticks;   /* of the timer */
-    mono_ns progress; /* last Resume or Ack */
+    mono_ns progress; /* last Resume or Ack, or when the first of the flights took off */
     mono_ns pinged;
     uint64_t nonce;
     uint64_t last_needed; /* number of the last NeedKey, to damp repetition */

@@ -190,13 +190,16 @@ static int load_batch(struct transport *transport, uint64_t epoch, uint64_t numb
     return error;
 }
 
-/* Gives up a batch that nothing can make sendable. */
-static void condemn(struct transport *transport, uint64_t epoch, uint64_t number,
-                    const char *reason)
+/* Gives up a batch that nothing can make sendable.  Fails where the spool cannot be written:
+ * the batch is then still in the way, and going on would find it again at once. */
+static int condemn(struct transport *transport, uint64_t epoch, uint64_t number,
+                   const char *reason)
 {
-    log_error("transport", "batch %llu of epoch %016llx cannot be sent (%s): told as a gap",
-              (unsigned long long)number, (unsigned long long)epoch, reason);
-    spool_condemn(transport->options.spool, epoch, number);
+    int error = spool_condemn(transport->options.spool, epoch, number);
+    if (error == 0)
+        log_error("transport", "batch %llu of epoch %016llx cannot be sent (%s): told as a gap",
+                  (unsigned long long)number, (unsigned long long)epoch, reason);
+    return error;
 }
 
 /* A group being put together. */
@@ -208,6 +211,14 @@ struct group {
     uint64_t definitions;       /* needed */
 };
 
+/* The collector's silence is measured from when there was something to answer. */
+static void take_off(struct transport *transport, struct flight flight)
+{
+    if (transport->flights.count == 0)
+        transport->progress = clock_mono(transport->options.clock);
+    flights_add(&transport->flights, flight);
+}
+
 static int send_group(struct transport *transport, struct transport_stream *stream,
                       const struct group *group, bool is_live)
 {
@@ -216,12 +227,11 @@ static int send_group(struct transport *transport, struct transport_stream *stre
     int error = transport_send_envelope(transport, &envelope);
     if (error != 0)
         return error;
-    flights_add(&transport->flights,
-                (struct flight){
-                    .epoch = stream->epoch,
-                    .numbers = {group->items[0].number, group->items[group->count - 1].number},
-                    .bytes = transport->message.size,
-                    .is_live = is_live});
+    take_off(transport, (struct flight){.epoch = stream->epoch,
+                                        .numbers = {group->items[0].number,
+                                                    group->items[group->count - 1].number},
+                                        .bytes = transport->message.size,
+                                        .is_live = is_live});
     transport->counts.batches_sent += group->count;
     return 0;
 }
@@ -254,7 +264,7 @@ static int send_live(struct transport *transport)
     error = batch_code(&batch, number, has_base ? &base->columns : NULL,
                        has_base ? base->number : 0, &transport->arena, &group.items[0]);
     if (error != 0) {
-        condemn(transport, epoch, number, error_text(error));
+        (void)condemn(transport, epoch, number, error_text(error)); /* or with the backlog */
         return 0;
     }
     /* Coded columns stay in the arena; definitions need it too, and are rare on this path. */
@@ -282,10 +292,10 @@ static int send_gap(struct transport *transport, const struct transport_stream *
     log_warn("transport", "batches %llu to %llu of epoch %016llx are lost: %s",
              (unsigned long long)item->first, (unsigned long long)item->last,
              (unsigned long long)stream->epoch, item->reason);
-    flights_add(&transport->flights, (struct flight){.epoch = stream->epoch,
-                                                     .numbers = {item->first, item->last},
-                                                     .bytes = transport->message.size,
-                                                     .is_gap = true});
+    take_off(transport, (struct flight){.epoch = stream->epoch,
+                                        .numbers = {item->first, item->last},
+                                        .bytes = transport->message.size,
+                                        .is_gap = true});
     transport->counts.gaps_sent++;
     return 0;
 }
@@ -359,16 +369,14 @@ static int send_backlog_once(struct transport *transport, struct transport_strea
     if (group.definitions > 0) {
         arena_reset(&transport->arena);
         error = send_definitions(transport, stream, group.definitions);
-        if (error == ERR_CORRUPT || error == ERR_NOTFOUND) {
-            condemn(transport, stream->epoch, item.first, "its definitions are lost");
-            error = 0;
-        }
+        if (error == ERR_CORRUPT || error == ERR_NOTFOUND)
+            error = condemn(transport, stream->epoch, item.first, "its definitions are lost");
         return error;
     }
     if (group.count == 0) {
         if (error == ERR_CORRUPT)
-            condemn(transport, stream->epoch, item.first, error_text(error));
-        return error == 0 ? ERR_NOTFOUND : (error == ERR_CORRUPT ? 0 : error);
+            return condemn(transport, stream->epoch, item.first, error_text(error));
+        return error == 0 ? ERR_NOTFOUND : error;
     }
     error = send_group(transport, stream, &group, false);
     if (error == 0)

@@ -75,6 +75,7 @@ struct scene {
     struct spool *spool;
     struct transport *transport;
     struct curve_pair key;
+    uint8_t boot_id[SPOOL_BOOT_ID_BYTES]; /* the transport keeps a view of it */
     void *context, *router;
     struct zmq_watch watch;
     char public_text[CURVE_TEXT_BYTES];
@@ -91,7 +92,22 @@ struct scene {
     uint64_t window;
     uint64_t stop_after; /* batches */
     uint64_t stored;     /* low water */
+    bool is_mute;        /* batches are heard, and not acknowledged */
+
+    mono_ns ahead; /* of the transport's clock */
+    struct clock clock;
 };
+
+static int64_t scene_unix_ms(void *context)
+{
+    (void)context;
+    return clock_unix_ms(&clock_system);
+}
+
+static mono_ns scene_mono(void *context)
+{
+    return clock_mono(&clock_system) + ((const struct scene *)context)->ahead;
+}
 
 static void answer(struct scene *scene, zmq_msg_t *peer, const struct envelope *envelope)
 {
@@ -136,6 +152,11 @@ static void hear_batches(struct scene *scene, zmq_msg_t *peer, const struct batc
         scene->batches++;
         if (scene->order_count < 16)
             scene->first_in_order[scene->order_count++] = batch->number;
+    }
+    if (scene->is_mute) {
+        if (scene->batches >= scene->stop_after)
+            uv_stop(&scene->loop);
+        return;
     }
     range.first = group->items[0].number;
     range.last = group->items[group->count - 1].number;
@@ -227,6 +248,7 @@ static void scene_begin(struct scene *scene)
     int server = 1;
 
     *scene = (struct scene){.standing = STANDING_APPROVED, .window = 1 << 20};
+    scene->clock = (struct clock){scene_unix_ms, scene_mono, scene};
     (void)strcpy(scene->directory, "/tmp/transport-XXXXXX");
     assert_non_null(mkdtemp(scene->directory));
     assert_int_equal(uv_loop_init(&scene->loop), 0);
@@ -252,13 +274,13 @@ static void scene_begin(struct scene *scene)
     struct transport_options options = {.endpoint = endpoint,
                                         .collector_key = scene->public_text,
                                         .key = &scene->key,
-                                        .boot_id = {spool.boot_id, sizeof spool.boot_id},
+                                        .boot_id = {scene->boot_id, sizeof scene->boot_id},
                                         .job = "node",
                                         .instance = "here",
                                         .token = "",
                                         .interval_ms = 1000,
                                         .spool = scene->spool,
-                                        .clock = &clock_system};
+                                        .clock = &scene->clock};
     assert_int_equal(transport_open(&scene->loop, &options, &scene->transport, NULL), 0);
     assert_int_equal(uv_timer_init(&scene->loop, &scene->deadline), 0);
     assert_int_equal(uv_timer_start(&scene->deadline, too_long, 20000, 0), 0);
@@ -357,6 +379,64 @@ static void a_pending_probe_sends_no_batches(void **state)
     scene_end(&scene);
 }
 
+static void a_pending_probe_asks_again_within_seconds(void **state)
+{
+    struct scene scene;
+    uv_timer_t wait;
+    (void)state;
+    scene_begin(&scene);
+    scene.standing = STANDING_PENDING;
+    (void)put_batch(&scene, 1000, 10);
+    assert_int_equal(uv_timer_init(&scene.loop, &wait), 0);
+    assert_int_equal(uv_timer_start(&wait, stop_waiting, 800, 0), 0);
+    scene_run(&scene, UINT64_MAX);
+    scene.standing = STANDING_APPROVED;
+    uint64_t before_ms = uv_now(&scene.loop);
+    scene_run(&scene, 1);
+    assert_true(uv_now(&scene.loop) - before_ms < 8000);
+    assert_int_equal(scene.hellos, 2);
+    uv_close((uv_handle_t *)&wait, NULL);
+    scene_end(&scene);
+}
+
+static void what_a_silent_collector_got_is_sent_again(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin(&scene);
+    scene.is_mute = true;
+    (void)put_batch(&scene, 1000, 10);
+    scene_run(&scene, 1);
+    scene.is_mute = false;
+    scene.ahead = (mono_ns)11 * 1000 * 1000 * 1000;
+    scene_run(&scene, 2);
+    assert_int_equal(scene.hellos, 2);
+    assert_int_equal(scene.first_in_order[1], 1);
+    scene_end(&scene);
+}
+
+static void a_long_pause_between_batches_is_no_silence(void **state)
+{
+    struct scene scene;
+    uv_timer_t wait;
+    (void)state;
+    scene_begin(&scene);
+    (void)put_batch(&scene, 1000, 10);
+    scene_run(&scene, 1);
+    assert_int_equal(uv_timer_init(&scene.loop, &wait), 0);
+    assert_int_equal(uv_timer_start(&wait, stop_waiting, 200, 0), 0);
+    scene_run(&scene, UINT64_MAX); /* the Ack has arrived */
+    assert_int_equal(transport_counts(scene.transport)->batches_acknowledged, 1);
+    scene.ahead = (mono_ns)60 * 1000 * 1000 * 1000;
+    scene.is_mute = true;
+    transport_batch(scene.transport, put_batch(&scene, 61000, 10));
+    assert_int_equal(uv_timer_start(&wait, stop_waiting, 2500, 0), 0);
+    scene_run(&scene, UINT64_MAX); /* the transport has looked, with a batch in flight */
+    assert_int_equal(scene.hellos, 1);
+    uv_close((uv_handle_t *)&wait, NULL);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +446,9 @@ int main(void)
         cmocka_unit_test(live_batches_are_coded_against_an_acknowledged_one),
         cmocka_unit_test(a_batch_larger_than_the_window_still_goes),
         cmocka_unit_test(a_pending_probe_sends_no_batches),
+        cmocka_unit_test(a_pending_probe_asks_again_within_seconds),
+        cmocka_unit_test(what_a_silent_collector_got_is_sent_again),
+        cmocka_unit_test(a_long_pause_between_batches_is_no_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
