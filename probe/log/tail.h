@@ -36,7 +36,7 @@ struct tail_position {
 };
 
 struct tail {
-    int fd; /* -1: finished */
+    int fd; /* -1: finished, or could not be opened yet */
     struct tail_position position;
     enum log_encoding encoding; /* settled by the file's first bytes */
     uint64_t size;              /* when last looked at */

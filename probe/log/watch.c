@@ -115,6 +115,14 @@ static struct tail *add_tail(struct watch *watch, const struct watch_env *env, i
     return tail;
 }
 
+/* The file is gone, with what was not read. */
+static void mark_lost(struct tail *tail)
+{
+    tail->is_changed = true;
+    tail->position.is_rotated = true;
+    tail->position.is_finished = true;
+}
+
 int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms,
                  struct emitter *out)
 {
@@ -122,9 +130,11 @@ int watch_resume(struct watch *watch, const struct tail_position *position, int6
     bool is_renamed;
     if (watch->count == WATCH_TAILS_MAX)
         return ERR_LIMIT;
-    if (!position->is_finished &&
-        sibling_open(watch->path, &position->identity, &fd, &is_renamed) != 0)
-        watch->lost++;
+    int error = position->is_finished
+                    ? ERR_NOTFOUND
+                    : sibling_open(watch->path, &position->identity, &fd, &is_renamed);
+    bool is_lost = error == ERR_NOTFOUND && !position->is_finished;
+    watch->lost += is_lost;
     struct tail *tail = malloc(sizeof *tail);
     if (tail == NULL) {
         if (fd >= 0)
@@ -133,9 +143,8 @@ int watch_resume(struct watch *watch, const struct tail_position *position, int6
     }
     if (fd < 0) {
         *tail = (struct tail){.fd = -1, .position = *position};
-        tail->is_changed = !position->is_finished;
-        tail->position.is_rotated = true;
-        tail->position.is_finished = true;
+        if (is_lost)
+            mark_lost(tail);
     } else
         tail_resume(tail, fd, position, watch->account.settings->encoding, now_ms);
     watch->tails[watch->count++] = tail;
@@ -219,7 +228,7 @@ static bool take_back(struct watch *watch, const struct identity *identity)
 {
     for (size_t i = 0; i < watch->count; i++) {
         struct tail *tail = watch->tails[i];
-        if (!identity_equal(&tail->position.identity, identity) || tail->fd < 0)
+        if (!identity_equal(&tail->position.identity, identity) || tail->position.is_finished)
             continue;
         tail->position.is_rotated = false;
         tail->is_changed = true;
@@ -265,15 +274,46 @@ static void follow_name(struct watch *watch, const struct watch_env *env)
 
 /* ---- a tick ----------------------------------------------------------------------------- */
 
+/* A file that an earlier run left unread could not be opened at the start: it may be by now.
+ * ERR_NOTFOUND: it is gone, which is counted.  ERR_IO: later. */
+static int reopen(struct watch *watch, struct tail *tail, const struct watch_env *env)
+{
+    struct tail_position position = tail->position;
+    bool is_renamed;
+    int fd;
+    int error = sibling_open(watch->path, &position.identity, &fd, &is_renamed);
+    if (error == ERR_NOTFOUND) {
+        watch->lost++;
+        mark_lost(tail);
+        note(watch, tail, env->out);
+        /* Another file may have the inode by now: its note, under the same key, comes last. */
+        for (size_t i = 0; i < watch->count; i++) {
+            if (watch->tails[i] == tail)
+                continue;
+            const struct identity *other = &watch->tails[i]->position.identity;
+            watch->tails[i]->is_changed |= other->device == position.identity.device &&
+                                           other->inode == position.identity.inode;
+        }
+        return error;
+    }
+    if (error != 0)
+        return ERR_IO;
+    tail_resume(tail, fd, &position, watch->account.settings->encoding, env->now_ms);
+    return 0;
+}
+
 /* Reads one tail.  *ret_is_empty: it is at its end, the next may be begun. */
 static int collect_tail(struct watch *watch, struct tail *tail, const struct watch_env *env,
                         bool *ret_is_empty)
 {
     enum tail_change change;
     *ret_is_empty = true;
+    int error = 0;
+    if (tail->fd < 0 && !tail->position.is_finished)
+        error = reopen(watch, tail, env);
     if (tail->fd < 0)
-        return 0;
-    int error = tail_look(tail, watch->account.settings->encoding, env->now_ms, &change);
+        return error == ERR_NOTFOUND ? 0 : error;
+    error = tail_look(tail, watch->account.settings->encoding, env->now_ms, &change);
     if (error == 0 && change == TAIL_TRUNCATED) {
         watch->truncations++;
         watch_event(watch, env->out, "log_truncated",

@@ -62,7 +62,8 @@ void watch_free(struct watch *watch);
 
 /* Gives the watch a tail from an earlier run.  The file is looked for under the path and beside
  * it; if it is gone, that is counted unless it had been finished, and the tail stays as a mark
- * from which on the name's files are not known.  Positions of one path come in ascending order.
+ * from which on the name's files are not known; if it cannot be opened now, that is tried again
+ * every tick.  Positions of one path come in ascending order.
  * ERR_NOMEM, ERR_LIMIT. */
 int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms,
                  struct emitter *out);

@@ -128,6 +128,64 @@ static void rotations_while_the_probe_is_down_lose_nothing(void **state)
     world_done(&world);
 }
 
+/* A path that leads to itself stands for a disk, or a permission, that is missing for a while.
+ */
+static void a_file_that_cannot_be_opened_at_the_start_is_read_later(void **state)
+{
+    (void)state;
+    struct world world;
+    char path[128];
+    world_make(&world, "a.log");
+    world_append(&world, "a.log", "1\n");
+    world_start(&world);
+    world_ticks(&world, 1);
+    world_kill(&world);
+    world_append(&world, "a.log", "2\n");
+    world_move(&world, "a.log", "hidden");
+    assert_int_equal(symlink("a.log", world_path(&world, "a.log", path)), 0);
+    world_start(&world);
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "1\n");
+    assert_int_equal(unlink(path), 0);
+    world_move(&world, "hidden", "a.log");
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "1\n2\n");
+    assert_true(world_value(&world, "logwatch_lost_files_total", "") == 0);
+    world_append(&world, "a.log", "3\n");
+    world_rotate(&world);
+    world_append(&world, "a.log", "4\n");
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "1\n2\n3\n4\n");
+    world_done(&world);
+}
+
+static void a_file_that_goes_before_it_could_be_opened_is_lost_once(void **state)
+{
+    (void)state;
+    struct world world;
+    char path[128];
+    world_make(&world, "a.log");
+    world_append(&world, "a.log", "1\n");
+    world_start(&world);
+    world_ticks(&world, 1);
+    world_kill(&world);
+    world_append(&world, "a.log", "2\n");
+    assert_int_equal(unlink(world_path(&world, "a.log", path)), 0);
+    assert_int_equal(symlink("a.log", path), 0);
+    world_start(&world);
+    world_ticks(&world, 2);
+    assert_int_equal(unlink(path), 0);
+    world_append(&world, "a.log", "3\n");
+    world_ticks(&world, 2);
+    world_kill(&world);
+    world_start(&world);
+    world_append(&world, "a.log", "4\n");
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "1\n3\n4\n");
+    assert_int_equal(world.out->events, 1);
+    world_done(&world);
+}
+
 static void rotated_files_that_match_the_glob_are_not_new(void **state)
 {
     (void)state;
@@ -375,6 +433,8 @@ int main(void)
         cmocka_unit_test(rotations_lose_nothing),
         cmocka_unit_test(a_slow_writer_keeps_its_rotated_file),
         cmocka_unit_test(rotations_while_the_probe_is_down_lose_nothing),
+        cmocka_unit_test(a_file_that_cannot_be_opened_at_the_start_is_read_later),
+        cmocka_unit_test(a_file_that_goes_before_it_could_be_opened_is_lost_once),
         cmocka_unit_test(rotated_files_that_match_the_glob_are_not_new),
         cmocka_unit_test(truncation_begins_a_new_generation),
         cmocka_unit_test(a_folder_may_come_later),
