@@ -142,6 +142,29 @@ def test_collector_and_probe_start_from_the_installed_files():
                 etc(name).unlink()
 
 
+def test_the_examples_of_both_readmes_are_true():
+    documents = []
+    for readme in ("README.md", "README.zh-CN.md"):
+        text = (DESTDIR / "usr/share/doc/fengsui" / readme).read_text()
+        documents.append([re.sub(r" +# .*", "", block)
+                          for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)])
+    assert documents[0] == documents[1], "the languages show different files"
+    names = ("collector.yml", "probe.yml", "rules/host.yml", "alerting.yml")
+    assert len(documents[0]) == len(names)
+    with tempfile.TemporaryDirectory(prefix="fengsui-install-") as root:
+        folder = pathlib.Path(root)
+        (folder / "rules").mkdir()
+        for name, text in zip(names, documents[0]):
+            (folder / name).write_text(text)
+        hashed = run(program("fengsuictl"), "users", "hash", input="secret\n").strip()
+        (folder / "users.yml").write_text(
+            f'users: [{{name: zhang, role: admin, password_hash: "{hashed}"}}]\n')
+        told = run(program("fengsui-collector"), "--config", folder / "collector.yml", "--check")
+        assert "1 rules in 1 groups" in told, told
+        told = run(program("fengsui-probe"), "--config", folder / "probe.yml", "--check")
+        assert "tcp://10.1.2.3:9471" in told, told
+
+
 def test_a_token_that_others_may_read_is_refused():
     etc("enrol.token").write_text("x\n")
     etc("enrol.token").chmod(0o644)
