@@ -197,7 +197,7 @@ static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
     memset(scratch, 0, grid->count * sizeof *scratch);
     for (size_t m = 0; m < group->count; m++) {
         const struct column *column = &input->columns[group->members[m]];
-        int error = evaluation_tick(ev);
+        int error = evaluation_tick_steps(ev, grid->count);
         if (error != 0)
             return error;
         for (size_t step = 0; step < grid->count; step++)

@@ -133,6 +133,23 @@ static bool check_binary(struct parser *parser, const struct node *node)
            check_expression(parser, node->second);
 }
 
+/* A chain of operators leans left and is no deeper to the parser than one of them, but each node
+ * of a path costs a stack frame to whoever walks the tree. */
+bool check_height(struct parser *parser, const struct node *node, int height)
+{
+    if (node == NULL)
+        return true;
+    if (height > EXPRESSION_HEIGHT_MAX)
+        return parser_fail(parser, node->at, "expression nests too deeply");
+    for (const struct node *argument = node->first; argument != NULL; argument = argument->next)
+        if (!check_height(parser, argument, height + 1))
+            return false;
+    return check_height(parser, node->second, height + 1) &&
+           check_height(parser, node->range, height + 1) &&
+           check_height(parser, node->step, height + 1) &&
+           check_height(parser, node->offset, height + 1);
+}
+
 bool check_expression(struct parser *parser, const struct node *node)
 {
     switch (node->kind) {

@@ -16,6 +16,7 @@
 
 #define DEFAULT_MEMORY_BYTES ((size_t)1 << 30)
 #define TIME_MS_MAX          (INT64_C(1) << 61)
+#define TEXT_BYTES_MAX       ((size_t)1 << 20) /* scratch; no label or message needs more */
 
 static int fail(struct promql_error *error, enum promql_failure failure, int code)
 {
@@ -73,7 +74,7 @@ int promql_parse(const char *text, struct promql_expression **ret_expression,
     expression->root = parser.code == 0 ? parse_expression(&parser) : NULL;
     if (parser.code == 0 && !parser_at(&parser, TOKEN_END))
         (void)parser_unexpected(&parser, "", "");
-    if (parser.code == 0)
+    if (parser.code == 0 && check_height(&parser, expression->root, 1))
         (void)check_expression(&parser, expression->root);
     if (parser.code != 0) {
         promql_expression_free(expression);
@@ -398,6 +399,7 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     ev->lookback_ms = query->lookback_ms != 0 ? query->lookback_ms : options->lookback_ms;
     ev->budget = &budget;
     ev->arena = &result.arena;
+    buf_init(&ev->text, TEXT_BYTES_MAX);
     ev->why = &ret_error->why;
     code = plan_make(expression, options, query, ev->lookback_ms, ev->arena, &plan, ev->why);
     bool planned = code == 0;

@@ -74,7 +74,7 @@ int evaluate(struct evaluation *ev, const struct node *node, const struct grid *
     struct grid once = {grid->start_ms, grid->step_ms, 1};
     bool alike = grid->count > 1 && ev->plan->nodes[node->id].invariant &&
                  (node->type == PROMQL_SCALAR || node->type == PROMQL_VECTOR);
-    int error = evaluation_tick(ev);
+    int error = evaluation_tick_steps(ev, grid->count);
     if (error == 0)
         error = evaluate_node(ev, node, alike ? &once : grid, ret_value);
     if (error == 0 && alike)

@@ -130,7 +130,7 @@ struct evaluation {
     size_t fetched_count;
     struct labels_builder builder; /* scratch */
     struct buf text;               /* scratch */
-    unsigned ticks;
+    size_t ticks_left; /* until the next look at the clock */
     struct diagnosis *why;
 };
 
@@ -139,6 +139,8 @@ int evaluate(struct evaluation *ev, const struct node *node, const struct grid *
 
 /* Is there still time, and somebody who wants the answer?  Cheap; called in every long loop. */
 int evaluation_tick(struct evaluation *ev);
+/* The same before work on so many steps at once. */
+int evaluation_tick_steps(struct evaluation *ev, size_t steps);
 /* Counts samples that the evaluator itself makes. */
 int evaluation_charge(struct evaluation *ev, size_t samples);
 /* Adds a note once: the text (printf format) and the place of the node. */

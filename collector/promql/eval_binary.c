@@ -91,7 +91,7 @@ static int with_scalar(struct evaluation *ev, const struct node *node, const str
     size_t kept = 0;
     for (size_t i = 0; i < vector->count; i++) {
         struct column *column = &vector->columns[i];
-        int error = evaluation_tick(ev);
+        int error = evaluation_tick_steps(ev, grid->count);
         scalar_column(node, grid, scalars, swapped, column);
         if (error == 0 && drops)
             error = column_drop_name(ev, column);

@@ -282,7 +282,7 @@ static int evaluate_map(struct evaluation *ev, const struct node *call, const st
         error = add_defaults(ev, call, grid, &parameters, ret_value);
     for (size_t i = 0; error == 0 && i < ret_value->count; i++) {
         struct column *column = &ret_value->columns[i];
-        error = evaluation_tick(ev);
+        error = evaluation_tick_steps(ev, grid->count);
         for (size_t step = 0; step < grid->count; step++) {
             if (!column_has(column, step))
                 continue;
@@ -351,7 +351,9 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
             column_set(out, step, result);
         if (window.failed)
             return ERR_NOMEM;
-        int error = step % 16 == 0 || window.count > 1000 ? evaluation_tick(ev) : 0;
+        int error = step % 16 == 0 || window.count > 1000
+                        ? evaluation_tick_steps(ev, window.count)
+                        : 0;
         if (error != 0)
             return error;
     }

@@ -13,7 +13,8 @@ static struct bytes string_argument(const struct node *argument)
 static int relabel(struct evaluation *ev, struct column *column, struct bytes name)
 {
     if (!buf_ok(&ev->text))
-        return ERR_NOMEM;
+        return diagnose(ev->why, ERR_INVALID, "the value made for label \"%.*s\" is too long",
+                        (int)name.size, (const char *)name.data);
     labels_builder_reset(&ev->builder, column->labels);
     labels_builder_set(&ev->builder, name, buf_bytes(&ev->text));
     int error = labels_builder_build(&ev->builder, ev->arena, &column->labels);

@@ -10,16 +10,28 @@
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
-#define TICKS_A_LOOK 128 /* at the clock */
+#define STEPS_A_TICK  256 /* about as much work as the rest of a tick */
+#define TICKS_A_LOOK  128 /* at the clock */
 
-int evaluation_tick(struct evaluation *ev)
+int evaluation_tick_steps(struct evaluation *ev, size_t steps)
 {
+    size_t ticks = 1 + steps / STEPS_A_TICK;
     if (ev->query->cancelled != NULL && __atomic_load_n(ev->query->cancelled, __ATOMIC_RELAXED))
         return ERR_CANCELLED;
-    if (ev->query->deadline_mono_ns != 0 && ev->ticks++ % TICKS_A_LOOK == 0 &&
+    if (ticks < ev->ticks_left) {
+        ev->ticks_left -= ticks;
+        return 0;
+    }
+    ev->ticks_left = TICKS_A_LOOK;
+    if (ev->query->deadline_mono_ns != 0 &&
         clock_mono(&clock_system) >= (mono_ns)ev->query->deadline_mono_ns)
         return ERR_TIMEOUT;
     return 0;
+}
+
+int evaluation_tick(struct evaluation *ev)
+{
+    return evaluation_tick_steps(ev, 0);
 }
 
 int evaluation_charge(struct evaluation *ev, size_t samples)
@@ -66,7 +78,7 @@ void annotate(struct evaluation *ev, const struct node *node, bool warning, cons
 
 int column_init(struct evaluation *ev, const struct grid *grid, struct column *ret_column)
 {
-    int error = evaluation_tick(ev);
+    int error = evaluation_tick_steps(ev, grid->count);
     if (error != 0)
         return error;
     double *values = arena_alloc(ev->arena, grid->count, sizeof *values);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -210,6 +211,29 @@ static void too_much_of_anything_is_an_error(void **state)
                      ERR_INVALID);
 }
 
+static void a_label_made_too_long_costs_little_and_is_an_error(void **state)
+{
+    (void)state;
+    struct promql_result result;
+    struct promql_error error;
+    struct buf text = {0};
+    buf_put_text(&text, "label_replace(label_replace(c_total, \"a\", \"");
+    for (int i = 0; i < 4000; i++)
+        buf_put_char(&text, 'x');
+    buf_put_text(&text, "\", \"\", \"\"), \"b\", \"");
+    for (int i = 0; i < 100000; i++)
+        buf_put_text(&text, "$1");
+    buf_put_text(&text, "\", \"a\", \"(.*)\")");
+    struct rusage before, after;
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    assert_int_equal(run(buf_text(&text), 600000, 600000, 0, &defaults, &result, &error),
+                     ERR_INVALID);
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    assert_string_equal(error.why.text, "the value made for label \"b\" is too long");
+    assert_true(after.ru_maxrss - before.ru_maxrss < 64 << 10); /* KiB; all of it is 400 MB */
+    buf_done(&text);
+}
+
 static void a_query_ends_when_nobody_waits_or_time_is_up(void **state)
 {
     (void)state;
@@ -226,6 +250,13 @@ static void a_query_ends_when_nobody_waits_or_time_is_up(void **state)
     assert_int_equal(promql_run(&defaults, &store.queryable, &query, &result, &error),
                      ERR_TIMEOUT);
     assert_int_equal(error.failure, PROMQL_TIMEOUT);
+    /* A hundred windows of 43,200 samples to sort: few, but each takes long. */
+    query = (struct promql_query){.text = "quantile_over_time(0.5, vector(time())[12h:1s])",
+                                  .end_ms = 99000,
+                                  .step_ms = 1000};
+    query.deadline_mono_ns = (int64_t)(clock_mono(&clock_system) + 20 * NS_PER_MS);
+    assert_int_equal(promql_run(&defaults, &store.queryable, &query, &result, &error),
+                     ERR_TIMEOUT);
     assert_string_equal(error.why.text, "query timed out in query execution");
 }
 
@@ -327,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_range_query_is_its_instant_queries),
         cmocka_unit_test(a_subquery_in_a_range_is_its_instant_subqueries),
         cmocka_unit_test(too_much_of_anything_is_an_error),
+        cmocka_unit_test(a_label_made_too_long_costs_little_and_is_an_error),
         cmocka_unit_test(a_query_ends_when_nobody_waits_or_time_is_up),
         cmocka_unit_test(results_have_the_type_of_the_expression),
         cmocka_unit_test(what_two_selectors_share_is_fetched_once),

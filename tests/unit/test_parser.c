@@ -158,6 +158,24 @@ static void depth_and_size_are_limited(void **state)
     for (size_t i = 0; i < 100000; i += 2)
         memcpy(text + i, "1+", 2);
     assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+    /* Parentheses around chains: no parenthesis is deep and no chain is long, but the tree is. */
+    memset(text, 0, sizeof text);
+    memset(text, '(', 125);
+    size_t at = 125;
+    text[at++] = 'x';
+    for (int level = 0; level < 125; level++) {
+        for (int i = 0; i < 499; i++, at += 2)
+            memcpy(text + at, "+1", 2);
+        text[at++] = ')';
+    }
+    assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+    assert_string_equal(error.why.text, "expression nests too deeply");
+    assert_int_equal(error.line, 1);
+    memmove(text + 11, text, strlen(text) + 1); /* the same as a duration */
+    memcpy(text, "x offset    ", 11);
+    memcpy(strchr(text + 11, 'x'), "1", 1);
+    assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
+    assert_string_equal(error.why.text, "expression nests too deeply");
     memset(text, 'a', sizeof text - 1);
     assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
 }
