@@ -250,10 +250,31 @@ static enum MHD_Result authenticate(struct exchange *exchange)
     return admit(exchange);
 }
 
+static enum MHD_Result count_length(void *count, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)kind;
+    (void)value;
+    *(int *)count += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 ||
+                     strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    return MHD_YES;
+}
+
+/* Where a body ends must be said once: a proxy in front could believe the other one, and take
+ * the rest for another client's request. */
+static bool is_ambiguous(struct exchange *exchange)
+{
+    int count = 0;
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, count_length, &count);
+    return count > 1;
+}
+
 /* The first call for a request: its header has been read. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method)
 {
     int status = MHD_HTTP_OK;
+    if (is_ambiguous(exchange))
+        return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "more than one length of body");
     if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
         exchange->response.status = MHD_HTTP_NO_CONTENT;
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST, OPTIONS");

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "collector/http/exchange.h"
@@ -132,6 +133,15 @@ static int on_certificate(gnutls_session_t session, const gnutls_datum_t *author
     return 0;
 }
 
+/* Half of the descriptors at most: the other half is the store's and the probes'. */
+static unsigned connection_limit(void)
+{
+    struct rlimit files;
+    must(getrlimit(RLIMIT_NOFILE, &files) == 0);
+    return files.rlim_cur / 2 < CONNECTIONS_MAX ? (unsigned)(files.rlim_cur / 2)
+                                                : CONNECTIONS_MAX;
+}
+
 static int start_daemon(struct http_server *server, int listen_socket, struct diagnosis *why)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
@@ -148,8 +158,8 @@ static int start_daemon(struct http_server *server, int listen_socket, struct di
         flags, 0, NULL, NULL, exchange_access, server, MHD_OPTION_EXTERNAL_LOGGER, log_daemon,
         NULL, MHD_OPTION_LISTEN_SOCKET, listen_socket, MHD_OPTION_NOTIFY_COMPLETED,
         exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+        MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
     if (server->daemon == NULL)
         return diagnose(why, ERR_IO, "libmicrohttpd did not start");

@@ -177,6 +177,20 @@ static void routes_answer_and_others_are_told(void **state)
     stop(&fixture);
 }
 
+static void a_request_of_two_lengths_is_refused(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture, "POST /echo HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\r\n" END "abc",
+           "400", "more than one length");
+    expect(&fixture,
+           "POST /echo HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" END
+           "0\r\n\r\n",
+           "400", "more than one length");
+    stop(&fixture);
+}
+
 static void form_parameters_come_before_those_of_the_url(void **state)
 {
     (void)state;
@@ -368,6 +382,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_answer_and_others_are_told),
+        cmocka_unit_test(a_request_of_two_lengths_is_refused),
         cmocka_unit_test(form_parameters_come_before_those_of_the_url),
         cmocka_unit_test(a_body_past_the_limit_is_refused),
         cmocka_unit_test(a_large_answer_is_compressed_for_those_who_can_read_it),
