@@ -239,13 +239,29 @@ static bool is_head_of_lane(const struct outbox *outbox, const struct parcel *pa
     return true;
 }
 
+static bool same_target(const struct parcel *a, const struct parcel *b)
+{
+    return a->index == b->index && strcmp(a->receiver, b->receiver) == 0 &&
+           strcmp(a->channel, b->channel) == 0;
+}
+
+static bool target_has_room(const struct outbox *outbox, const struct parcel *parcel)
+{
+    size_t sending = 0;
+    for (const struct parcel *at = outbox->first;
+         at != NULL && sending < OUTBOX_TARGET_MAX && outbox->sending >= OUTBOX_TARGET_MAX;
+         at = at->next)
+        sending += at->sending && same_target(at, parcel);
+    return sending < OUTBOX_TARGET_MAX;
+}
+
 struct parcel *outbox_due(struct outbox *outbox, mono_ns now)
 {
     if (outbox->sending >= OUTBOX_SENDING_MAX)
         return NULL;
     for (struct parcel *at = outbox->first; at != NULL; at = at->next)
         if (at->state == PARCEL_QUEUED && !at->sending && at->next_try <= now &&
-            is_head_of_lane(outbox, at))
+            target_has_room(outbox, at) && is_head_of_lane(outbox, at))
             return at;
     return NULL;
 }
@@ -257,7 +273,7 @@ mono_ns outbox_next_due(const struct outbox *outbox)
         return next;
     for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
         if (at->state == PARCEL_QUEUED && !at->sending && at->next_try < next &&
-            is_head_of_lane(outbox, at))
+            target_has_room(outbox, at) && is_head_of_lane(outbox, at))
             next = at->next_try;
     return next;
 }

@@ -42,7 +42,8 @@
 #define OUTBOX_RETRY_MIN_MS 500
 #define OUTBOX_RETRY_MAX_MS 60000
 #define OUTBOX_SLOW_MS      300000
-#define OUTBOX_SENDING_MAX  32 /* transfers at once */
+#define OUTBOX_SENDING_MAX  32 /* transfers at once, */
+#define OUTBOX_TARGET_MAX   8  /* and to one integration: one that hangs must not stop others */
 
 enum parcel_state { PARCEL_QUEUED = 1, PARCEL_ACCEPTED = 2, PARCEL_FAILED = 3 };
 
@@ -92,8 +93,8 @@ void outbox_put(struct outbox *outbox, struct parcel *parcel);
 void outbox_sweep(struct outbox *outbox);
 /* Something is owed in this lane. */
 bool outbox_owes(const struct outbox *outbox, uint64_t lane);
-/* The next parcel to send: oldest of its lane, due, not under way; NULL if there is none or
- * OUTBOX_SENDING_MAX are under way. */
+/* The next parcel to send: oldest of its lane, due, not under way; NULL if there is none, or
+ * OUTBOX_SENDING_MAX are under way, or OUTBOX_TARGET_MAX where it would go. */
 struct parcel *outbox_due(struct outbox *outbox, mono_ns now);
 /* When outbox_due() will next have one; UINT64_MAX: not by itself. */
 mono_ns outbox_next_due(const struct outbox *outbox);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,34 @@ static void what_fires_is_never_given_up_what_is_over_after_a_day(void **state)
     outbox_free(&outbox);
 }
 
+static void a_target_that_hangs_does_not_take_every_place(void **state)
+{
+    struct outbox outbox = {0};
+    struct parcel *due, *mail;
+    (void)state;
+    for (int i = 0; i < 2 * OUTBOX_SENDING_MAX; i++) {
+        char id[MESSAGE_ID_BYTES], group[16];
+        (void)snprintf(id, sizeof id, "%016x", i);
+        (void)snprintf(group, sizeof group, "g%d", i);
+        outbox_put(&outbox, parcel(id, group));
+    }
+    assert_int_equal(parcel_new("desk", "email", 0, "g0", 1000, &mail), 0);
+    (void)strcpy(mail->id, "ffffffffffffffff");
+    outbox_put(&outbox, mail);
+    for (int i = 0; i < OUTBOX_TARGET_MAX; i++) {
+        due = outbox_due(&outbox, 10);
+        assert_string_equal(due->channel, "webhook");
+        due->sending = true;
+        outbox.sending++;
+    }
+    assert_ptr_equal(outbox_due(&outbox, 10), mail);
+    mail->sending = true;
+    outbox.sending++;
+    assert_null(outbox_due(&outbox, 10));
+    assert_true(outbox_next_due(&outbox) == UINT64_MAX);
+    outbox_free(&outbox);
+}
+
 static void pauses_grow_to_a_minute(void **state)
 {
     (void)state;
@@ -127,6 +156,7 @@ int main(void)
         cmocka_unit_test(dedup_decides_as_alertmanager),
         cmocka_unit_test(a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other),
         cmocka_unit_test(what_fires_is_never_given_up_what_is_over_after_a_day),
+        cmocka_unit_test(a_target_that_hangs_does_not_take_every_place),
         cmocka_unit_test(pauses_grow_to_a_minute),
         cmocka_unit_test(a_row_reads_back_and_a_cut_one_does_not),
     };
