@@ -84,8 +84,19 @@ int policy_load(const char *state, struct options *options, struct diagnosis *wh
     return error;
 }
 
+static bool is_kept(const char *path, struct bytes document)
+{
+    char *text;
+    size_t size;
+    if (file_read_whole(path, POLICY_BYTES_MAX, &text, &size, NULL) != 0)
+        return false;
+    bool is_same = bytes_equal((struct bytes){(const uint8_t *)text, size}, document);
+    free(text);
+    return is_same;
+}
+
 int policy_keep(const struct file_io *io, const char *state, struct bytes document,
-                struct diagnosis *why)
+                bool *ret_is_new, struct diagnosis *why)
 {
     char path[PATH_MAX];
     struct config *config;
@@ -97,5 +108,12 @@ int policy_keep(const struct file_io *io, const char *state, struct bytes docume
         return error;
     error = read_policy(config, NULL, why);
     config_free(config);
-    return error == 0 ? file_write_atomic(io, path, document, 0600, why) : error;
+    if (error != 0)
+        return error;
+    bool is_new = !is_kept(path, document);
+    if (is_new)
+        error = file_write_atomic(io, path, document, 0600, why);
+    if (error == 0)
+        *ret_is_new = is_new;
+    return error;
 }

@@ -18,6 +18,7 @@
 /* Applies the policy kept in `state` to the sources' intervals; none there is no failure. */
 int policy_load(const char *state, struct options *options, struct diagnosis *why);
 
-/* Checks a document that came over the wire and keeps it.  ERR_INVALID, ERR_IO, ERR_FULL. */
+/* Checks a document that came over the wire and keeps it; *ret_is_new is false if it is what
+ * was kept already, as on every new connection.  ERR_INVALID, ERR_IO, ERR_FULL. */
 int policy_keep(const struct file_io *io, const char *state, struct bytes document,
-                struct diagnosis *why);
+                bool *ret_is_new, struct diagnosis *why);

@@ -90,12 +90,16 @@ static void take_policy(void *context, const struct policy_push *policy)
 {
     struct probe *probe = context;
     struct diagnosis why = {0};
-    int error = policy_keep(&file_io_system, probe->options->state, policy->document, &why);
+    bool is_new;
+    int error =
+        policy_keep(&file_io_system, probe->options->state, policy->document, &is_new, &why);
     if (error != 0) {
         log_warn("policy", "version %llu refused, the last one stays: %s",
                  (unsigned long long)policy->version, why.text);
         return;
     }
+    if (!is_new)
+        return;
     log_info("policy", "version %llu taken over", (unsigned long long)policy->version);
     probe->reload(probe->context);
 }
@@ -176,6 +180,20 @@ static void sealed(void *context, int64_t tick_ms)
         transport_batch(probe->transport, number);
 }
 
+/* A backlog means that batches wait for the window or the collector: lines are then as safe in
+ * their files, and do not push samples out of the spool. */
+static enum scheduler_room room_for_more(void *context)
+{
+    const struct probe *probe = context;
+    if (probe->transport == NULL || probe->is_failing)
+        return SCHEDULER_ROOM_NONE;
+    const struct transport_counts *counts = transport_counts(probe->transport);
+    if (!counts->is_approved)
+        return SCHEDULER_ROOM_NONE;
+    return counts->in_flight_bytes < counts->window_bytes / 2 ? SCHEDULER_ROOM_NOW
+                                                              : SCHEDULER_ROOM_SOON;
+}
+
 static void fill_self(struct probe *probe, struct self_state *self)
 {
     self->scheduler = probe->scheduler;
@@ -218,6 +236,7 @@ static int open_sources(struct probe *probe, void (*on_sealed)(void *, int64_t),
         .emitter = probe->emitter,
         .ticks = &probe->ticks,
         .sealed = on_sealed,
+        .room = room_for_more,
         .context = probe,
     };
     int error = scheduler_open(&scheduler, &probe->scheduler);

@@ -9,6 +9,8 @@
 
 #define LATE_LEAST_MS 50
 #define LATE_FRACTION 10
+/* Between two looks at a source that has more: time for everything else on the loop. */
+#define BETWEEN_MS 5
 
 struct slot {
     struct scheduler *scheduler; /* NULL: the scheduler was closed under a busy worker */
@@ -181,6 +183,8 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     slot->gather_error = 0;
 }
 
+static void arm(struct scheduler *scheduler);
+
 static void gather_on_worker(uv_work_t *work)
 {
     struct slot *slot = work->data;
@@ -216,6 +220,7 @@ static void gathered(uv_work_t *work, int status)
     if (!is_awaiting(scheduler)) {
         must(uv_timer_stop(&scheduler->deadline) == 0);
         seal(scheduler);
+        arm(scheduler); /* what has more waited for this batch */
     }
 }
 
@@ -291,6 +296,48 @@ static void run_tick(struct scheduler *scheduler, int64_t tick_ms)
     }
 }
 
+static bool has_more(const struct slot *slot)
+{
+    return slot->is_running && !slot->is_busy && slot->source->has_more != NULL &&
+           slot->source->has_more(slot->state);
+}
+
+/* Is there a source that has more, and a way out for it? */
+static enum scheduler_room room_between(const struct scheduler *scheduler)
+{
+    if (scheduler->is_open || scheduler->options.room == NULL)
+        return SCHEDULER_ROOM_NONE;
+    for (size_t i = 0; i < scheduler->count; i++)
+        if (has_more(scheduler->slots[i]))
+            return scheduler->options.room(scheduler->options.context);
+    return SCHEDULER_ROOM_NONE;
+}
+
+/* A batch between two ticks, for sources that have more.  Nothing is due, so its time is before
+ * the next tick's; a millisecond that has had a batch gets no other. */
+static void look_between(struct scheduler *scheduler)
+{
+    int64_t now_ms = tick_clock_now(scheduler->options.ticks);
+    if (now_ms <= scheduler->tick_ms)
+        return;
+    for (size_t i = 0; i < scheduler->count; i++)
+        if (scheduler->slots[i]->is_running && scheduler->slots[i]->due_ms <= now_ms)
+            return;
+    scheduler->tick_ms = now_ms;
+    emitter_begin(scheduler->options.emitter, now_ms);
+    for (size_t i = 0; i < scheduler->count; i++) {
+        struct slot *slot = scheduler->slots[i];
+        if (!has_more(slot))
+            continue;
+        struct source_env env = env_at(scheduler, slot, now_ms);
+        env.is_between = true;
+        slot->began = clock_mono(scheduler->options.ticks->clock);
+        finish_run(scheduler, slot,
+                   slot->source->collect(slot->state, &env, scheduler->options.emitter));
+    }
+    seal(scheduler);
+}
+
 static void on_tick(uv_timer_t *timer);
 
 static void on_deadline(uv_timer_t *timer)
@@ -298,6 +345,7 @@ static void on_deadline(uv_timer_t *timer)
     struct scheduler *scheduler = timer->data;
     if (scheduler->is_open)
         seal(scheduler);
+    arm(scheduler);
 }
 
 /* How long the open batch may wait for its blocking sources. */
@@ -322,6 +370,8 @@ static void arm(struct scheduler *scheduler)
     /* A millisecond that has begun counts as gone in now_ms, so this never wakes too early;
      * woken a little early by the timer's own grain, on_tick() finds nothing and arms again. */
     uint64_t wait_ms = next_ms > now_ms ? (uint64_t)(next_ms - now_ms) : 0;
+    if (wait_ms > BETWEEN_MS && room_between(scheduler) != SCHEDULER_ROOM_NONE)
+        wait_ms = BETWEEN_MS;
     uv_update_time(scheduler->loop);
     must(uv_timer_start(&scheduler->timer, on_tick, wait_ms, 0) == 0);
 }
@@ -345,6 +395,8 @@ static void on_tick(uv_timer_t *timer)
         must(uv_timer_start(&scheduler->deadline, on_deadline, (uint64_t)patience_ms(scheduler),
                             0) == 0);
     }
+    if (room_between(scheduler) == SCHEDULER_ROOM_NOW)
+        look_between(scheduler);
     arm(scheduler);
 }
 

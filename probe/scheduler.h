@@ -9,6 +9,9 @@
  * who comes later is emitted with the next batch and stamped with its real time.  A source that
  * is still busy, and a tick that nobody woke up for, are skipped and counted.
  *
+ * A source that found more than a batch takes (a burst of log lines) is asked again between two
+ * ticks while there is room, with a batch for itself that is stamped with the time of the look.
+ *
  * Thread: the loop's.
  */
 #pragma once
@@ -22,12 +25,21 @@
 
 struct scheduler;
 
+/* How fast batches leave. */
+enum scheduler_room {
+    SCHEDULER_ROOM_NONE, /* they gather in the spool: what can wait waits where it is */
+    SCHEDULER_ROOM_SOON, /* as many as may be are on their way */
+    SCHEDULER_ROOM_NOW
+};
+
 struct scheduler_options {
     struct source_env env; /* roots; times are filled in */
     struct emitter *emitter;
     struct tick_clock *ticks;
     /* The tick is complete: take the batch out of the emitter. */
     void (*sealed)(void *context, int64_t tick_ms);
+    /* May a source that has more be asked between two ticks?  NULL: no. */
+    enum scheduler_room (*room)(void *context);
     void *context;
 };
 

@@ -359,7 +359,9 @@ static int log_collect(void *state, const struct source_env *env, struct emitter
     struct watch_env shared = {.drain = log->drain,
                                .out = out,
                                .now_ms = env->now_ms,
-                               .tell_all = is_due(env->now_ms, log->told_ms, LOG_TELL_MS),
+                               .tell_all = !env->is_between &&
+                                           is_due(env->now_ms, log->told_ms, LOG_TELL_MS),
+                               .tell_none = env->is_between,
                                .next_order = &log->next_order,
                                .is_known = is_known,
                                .context = log};
@@ -404,5 +406,6 @@ const struct source source_log = {
     .configure = log_configure,
     .start = log_start,
     .collect = log_collect,
+    .has_more = log_source_has_more,
     .stop = log_stop,
 };

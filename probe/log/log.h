@@ -7,7 +7,8 @@
  * Each collect() follows rotations, hands new lines to emitter_log() and writes positions as
  * notes ("log/..."), so that lines and the position behind them are one record of the spool.
  * Lines that a tick has no room for stay in their files until the next.  log_source_has_more()
- * tells the scheduler that a tick right away would find some.
+ * tells the scheduler that a look right away would find some; such a look between two ticks
+ * hands over lines, and leaves the samples to the next tick.
  *
  * Its own interval is short, because new lines are what somebody waits for: a tick is a look,
  * and one that finds nothing emits nothing.  A counter that moved is told at once; everything

@@ -48,7 +48,8 @@ struct watch_env {
     struct drain *drain;
     struct emitter *out;
     int64_t now_ms;
-    bool tell_all; /* emit every series, not only what changed */
+    bool tell_all;  /* emit every series, not only what changed */
+    bool tell_none; /* no samples now */
     uint64_t *next_order;
     sibling_known *is_known; /* does any watch have this file? */
     void *context;

@@ -32,6 +32,8 @@ struct source_env {
     bool live;          /* the roots are this host's own: system calls may be asked too */
     int64_t now_ms;     /* the tick's time, the same for all sources */
     int64_t interval_ms;
+    bool is_between; /* a look between two ticks (has_more): emit no samples, their time is off
+                        the grid */
 };
 
 struct source {
@@ -54,6 +56,10 @@ struct source {
      * node_scrape_collector_success / fengsui_probe_source_failures_total, and tried again next
      * tick. */
     int (*collect)(void *state, const struct source_env *env, struct emitter *out);
+    /* The last collect() left something behind for want of room in the batch.  The scheduler
+     * then looks again before the next tick, if the batches find a way out as fast.  May be
+     * NULL: never. */
+    bool (*has_more)(const void *state);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
 };

@@ -155,6 +155,36 @@ static const struct source source_absent = {.name = "absent",
                                             .start = absent_start,
                                             .collect = quick_collect};
 
+/* A source with more than a batch takes. */
+struct burst_state {
+    unsigned left;
+    unsigned between, on_grid;
+};
+
+static int burst_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct burst_state *burst = state;
+    if (burst->left == 0)
+        return 0;
+    burst->left--;
+    if (env->is_between)
+        burst->between++;
+    else
+        burst->on_grid++;
+    return emitter_record(out, 1, bytes_of("a part of it"));
+}
+
+static bool burst_has_more(const void *state)
+{
+    return ((const struct burst_state *)state)->left > 0;
+}
+
+static const struct source source_burst = {.name = "burst",
+                                           .summary = "comes all at once",
+                                           .state_bytes = sizeof(struct burst_state),
+                                           .collect = burst_collect,
+                                           .has_more = burst_has_more};
+
 struct run {
     uv_loop_t loop;
     struct tick_clock ticks;
@@ -163,7 +193,13 @@ struct run {
     unsigned sealed, wanted;
     int64_t last_tick_ms;
     unsigned with_slow, with_late, slow_samples;
+    enum scheduler_room room;
 };
+
+static enum scheduler_room room_of(void *context)
+{
+    return ((const struct run *)context)->room;
+}
 
 static void count_batch(void *context, int64_t tick_ms)
 {
@@ -188,7 +224,7 @@ static void count_batch(void *context, int64_t tick_ms)
 static struct slow_state *run_begin(struct run *run, unsigned wanted)
 {
     void *slow;
-    struct scheduler_options options = {.sealed = count_batch, .context = run};
+    struct scheduler_options options = {.sealed = count_batch, .room = room_of, .context = run};
     *run = (struct run){.wanted = wanted};
     assert_int_equal(uv_loop_init(&run->loop), 0);
     assert_int_equal(emitter_open(NULL, &run->emitter), 0);
@@ -259,6 +295,44 @@ static void closing_under_a_hanging_worker_frees_it_later(void **state)
     run_end(&run); /* the sanitizer is the judge */
 }
 
+static void a_burst_is_drained_between_ticks_while_there_is_room(void **state)
+{
+    struct run run;
+    void *burst_state;
+    (void)state;
+    (void)run_begin(&run, 36);
+    assert_int_equal(
+        scheduler_add(run.scheduler, &source_burst, NULL, NULL, 100, &burst_state, NULL), 0);
+    struct burst_state *burst = burst_state;
+    burst->left = 30;
+    run.room = SCHEDULER_ROOM_NOW;
+    uint64_t began_ms = uv_hrtime() / NS_PER_MS;
+    run_to_the_end(&run); /* count_batch() sees to it that times ascend */
+    /* Tick by tick it would take three seconds. */
+    assert_true(uv_hrtime() / NS_PER_MS - began_ms < 2500);
+    assert_int_equal(burst->left, 0);
+    assert_true(burst->between >= 20);
+    assert_true(burst->on_grid >= 1);
+    assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
+    run_end(&run);
+}
+
+static void a_burst_waits_where_it_is_while_batches_gather(void **state)
+{
+    struct run run;
+    void *burst_state;
+    (void)state;
+    (void)run_begin(&run, 5);
+    assert_int_equal(
+        scheduler_add(run.scheduler, &source_burst, NULL, NULL, 100, &burst_state, NULL), 0);
+    struct burst_state *burst = burst_state;
+    burst->left = 30;
+    run_to_the_end(&run);
+    assert_int_equal(burst->between, 0);
+    assert_in_range(burst->left, 24, 29);
+    run_end(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +342,8 @@ int main(void)
         cmocka_unit_test(a_batch_waits_for_a_blocking_source_that_is_in_time),
         cmocka_unit_test(a_source_that_hangs_delays_nobody_and_is_stamped_late),
         cmocka_unit_test(closing_under_a_hanging_worker_frees_it_later),
+        cmocka_unit_test(a_burst_is_drained_between_ticks_while_there_is_room),
+        cmocka_unit_test(a_burst_waits_where_it_is_while_batches_gather),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
