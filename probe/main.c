@@ -87,7 +87,8 @@ static void start_signal(struct program *program, uv_signal_t *handle, int numbe
 }
 
 /* Gives back what only the start needed: parsing, locales, the handshake.  These pages are the
- * file's own, never written, and one that is wanted after all comes back from the page cache. */
+ * file's own, never written, and one that is wanted after all comes back from the page cache.
+ */
 static void on_settled(uv_timer_t *timer)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
