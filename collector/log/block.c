@@ -29,15 +29,13 @@
 #include "proto/base/must.h"
 
 #define BLOCK_MAGIC       0x31424c46u
-#define SEVERITY_MAX      8u
 #define SEVERITY_MASK_ALL 0x1ffu
-#define FLAGS_ALL         (LOG_LINE_CUT | LOG_LINE_REPLACED | LOG_LINE_MULTI)
 #define COMPRESSION_LEVEL 3
 /* Two ten-byte varints, a byte and a five-byte varint a line, then the texts. */
 #define LINE_OVERHEAD_MAX ((size_t)26)
 #define COLUMNS_BYTES_MAX (LOG_BLOCK_LINES_MAX * LINE_OVERHEAD_MAX + LOG_BLOCK_TEXT_MAX)
 
-_Static_assert(FLAGS_ALL <= 0xf, "severity and flags share a byte");
+_Static_assert(LOG_LINE_FLAGS_ALL <= 0xf, "severity and flags share a byte");
 
 static int64_t difference(int64_t later, int64_t earlier)
 {
@@ -66,7 +64,8 @@ static int survey(const struct log_chunk *chunk, struct log_block_info *info)
                                     .max_ms = lines[0].ts_ms};
     for (size_t i = 0; i < chunk->count; i++) {
         if ((i > 0 && lines[i].offset <= lines[i - 1].offset) ||
-            lines[i].severity > SEVERITY_MAX || (lines[i].flags & ~(uint32_t)FLAGS_ALL) != 0)
+            lines[i].severity > LOG_SEVERITY_MAX ||
+            (lines[i].flags & ~(uint32_t)LOG_LINE_FLAGS_ALL) != 0)
             return ERR_INVALID;
         if (lines[i].text.size > LOG_LINE_BYTES_MAX)
             return ERR_LIMIT;
@@ -206,7 +205,8 @@ static int read_numbers(struct reader *columns, const struct log_block_info *inf
         uint8_t packed = reader_u8(columns);
         lines[i].severity = packed & 0xfu;
         lines[i].flags = (uint32_t)packed >> 4;
-        if (lines[i].severity > SEVERITY_MAX || (lines[i].flags & ~(uint32_t)FLAGS_ALL) != 0 ||
+        if (lines[i].severity > LOG_SEVERITY_MAX ||
+            (lines[i].flags & ~(uint32_t)LOG_LINE_FLAGS_ALL) != 0 ||
             (info->severity_mask >> lines[i].severity & 1u) == 0)
             return ERR_MALFORMED;
     }

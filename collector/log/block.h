@@ -27,6 +27,10 @@
 #define LOG_BLOCK_TEXT_DUE ((size_t)64 << 10)
 #define LOG_BLOCK_TEXT_MAX (LOG_BLOCK_TEXT_DUE + LOG_LINE_BYTES_MAX)
 
+/* What a block has a place for. */
+#define LOG_SEVERITY_MAX   8u
+#define LOG_LINE_FLAGS_ALL ((uint32_t)(LOG_LINE_CUT | LOG_LINE_REPLACED | LOG_LINE_MULTI))
+
 /* What the header in clear says. */
 struct log_block_info {
     struct bytes path; /* of the file; points into the block */

@@ -234,14 +234,21 @@ static int file_reserve(struct head_file *file, const struct log_chunk *chunk)
     return 0;
 }
 
+/* A probe newer than this collector may know severities and flags that a block has no place
+ * for; a line must not be lost for that, nor hold up the blocks of all others. */
+static uint8_t known_severity(uint32_t severity)
+{
+    return (uint8_t)(severity <= LOG_SEVERITY_MAX ? severity : 0);
+}
+
 static struct head_line line_take(struct head_file *file, const struct log_line *line)
 {
     struct head_line taken = {.offset = line->offset,
                               .ts_ms = line->ts_ms,
                               .text_at = (uint32_t)file->text_size,
                               .text_size = (uint32_t)line->text.size,
-                              .severity = (uint8_t)line->severity,
-                              .flags = (uint8_t)line->flags};
+                              .severity = known_severity(line->severity),
+                              .flags = (uint8_t)(line->flags & LOG_LINE_FLAGS_ALL)};
     if (line->text.size > 0)
         memcpy(file->text + file->text_size, line->text.data, line->text.size);
     file->text_size += line->text.size;

@@ -243,6 +243,30 @@ static void *read_on(void *context)
     return NULL;
 }
 
+static int encode_block(void *context, uint64_t stream_id, const struct log_chunk *chunk)
+{
+    (void)stream_id;
+    return log_block_encode(chunk, context);
+}
+
+static void a_severity_or_flag_that_is_not_known_yet_holds_up_no_block(void **state)
+{
+    (void)state;
+    struct log_head *head = head_new();
+    struct buf block = {0};
+    const struct log_line lines[] = {
+        {.offset = 0, .severity = 9, .flags = 8, .text = bytes_of("newer")},
+        {.offset = 1, .severity = 300, .flags = UINT32_MAX, .text = bytes_of("stranger")},
+    };
+    const struct log_chunk chunk = {1, bytes_of("/f"), lines, 2};
+    assert_int_equal(log_head_append(head, 1, &chunk, NULL), 0);
+    assert_int_equal(log_head_cut(head, LOG_CUT_ALL, encode_block, &block), 0);
+    log_head_retire(head);
+    assert_int_equal(log_head_line_count(head), 0);
+    buf_done(&block);
+    log_head_free(head);
+}
+
 static void readers_and_the_writer_do_not_disturb_each_other(void **state)
 {
     (void)state;
@@ -276,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_undone_cut_loses_nothing),
         cmocka_unit_test(a_due_cut_takes_full_blocks_only),
         cmocka_unit_test(many_files_come_and_go),
+        cmocka_unit_test(a_severity_or_flag_that_is_not_known_yet_holds_up_no_block),
         cmocka_unit_test(readers_and_the_writer_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
