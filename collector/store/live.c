@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -256,8 +257,20 @@ uint32_t key_get_u32(const uint8_t *from)
 
 /* -- free pages -------------------------------------------------------------------------- */
 
+/* Takes a line of mdb_reader_list(), "pid thread snapshot" with "-" for no snapshot, which is
+ * the only way LMDB tells what readers hold. */
+static int older_reader(const char *line, void *context)
+{
+    size_t *oldest = context;
+    unsigned long long snapshot;
+    if (sscanf(line, "%*s %*s %llu", &snapshot) == 1 && snapshot < *oldest)
+        *oldest = (size_t)snapshot;
+    return 0;
+}
+
 /* Calls `each` for every run of page numbers in the free list that was freed by a transaction
- * older than the last two, so that neither of LMDB's two meta pages can lead to it. */
+ * older than the last two, so that neither of LMDB's two meta pages can lead to it, and no
+ * younger than the oldest open snapshot, which still holds what was freed after it. */
 static void each_free_run(struct live *live,
                           void (*each)(void *context, size_t first, size_t count),
                           void *context)
@@ -267,8 +280,10 @@ static void each_free_run(struct live *live,
     MDB_envinfo info;
     MDB_val key;
     MDB_val value;
+    size_t oldest = SIZE_MAX;
 
-    if (mdb_env_info(live->env, &info) != MDB_SUCCESS ||
+    if (mdb_reader_list(live->env, older_reader, &oldest) < 0 ||
+        mdb_env_info(live->env, &info) != MDB_SUCCESS ||
         mdb_txn_begin(live->env, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
         return;
     if (mdb_cursor_open(txn, 0, &cursor) != MDB_SUCCESS) {
@@ -281,7 +296,7 @@ static void each_free_run(struct live *live,
         if (key.mv_size != sizeof freed_by || value.mv_size < sizeof count)
             break;
         memcpy(&freed_by, key.mv_data, sizeof freed_by);
-        if (freed_by + 2 > info.me_last_txnid)
+        if (freed_by + 2 > info.me_last_txnid || freed_by >= oldest)
             break;
         memcpy(&count, value.mv_data, sizeof count);
         /* Page numbers follow in descending order. */
