@@ -159,6 +159,32 @@ static void find_through(struct live *live, MDB_txn *txn, struct loading *loadin
         loading->through = key_get_u64(value.mv_data);
 }
 
+/* Seal numbers go on above what 'T' rows speak of: a chunk with a smaller number would be taken
+ * for one that history has. */
+static int skip_used_sequences(struct store *store)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val value;
+    uint8_t start[1] = {'T'};
+    MDB_val key = {sizeof start, start};
+    int code = mdb_txn_begin(store->live.env, NULL, MDB_RDONLY, &txn);
+    if (code != MDB_SUCCESS)
+        return error_from_lmdb(code);
+    code = mdb_cursor_open(txn, store->live.tables[LIVE_SPANS], &cursor);
+    if (code == MDB_SUCCESS) {
+        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        while (code == MDB_SUCCESS && ((const uint8_t *)key.mv_data)[0] == 'T') {
+            if (value.mv_size == 8 && key_get_u64(value.mv_data) > store->head->sequence)
+                store->head->sequence = key_get_u64(value.mv_data);
+            code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return code == MDB_NOTFOUND ? 0 : error_from_lmdb(code);
+}
+
 static int load_row(struct loading *loading, MDB_txn *txn, enum live_table table,
                     struct bytes key, struct bytes value)
 {
@@ -211,6 +237,8 @@ int checkpoint_load(struct recovery *recovery, uint64_t *ret_through)
     struct store *store = recovery->store;
     struct loading loading = {.recovery = recovery, .start_ms = INT64_MIN};
     int error = live_meta_get(&store->live, "wal_through", ret_through);
+    if (error == 0)
+        error = skip_used_sequences(store);
     if (error == 0)
         error = load_table(&loading, LIVE_CHECKPOINT);
     if (error == 0) /* ascending passes: what was begun later overrides */
