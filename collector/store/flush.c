@@ -199,6 +199,8 @@ static int write_span(struct flush *flush)
         return error;
     struct writer_task task = {register_span, NULL, flush, NULL, 0, false};
     error = writer_run(store->writer, &task);
+    if (error != 0)
+        span_set_discard(store->spans, &flush->info);
     store_step(store, "flush.registered");
     return error;
 }

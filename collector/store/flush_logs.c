@@ -38,7 +38,8 @@ static int join_live_blocks(struct store *store, struct log_join *join)
         return error_from_lmdb(code);
     code = mdb_cursor_open(txn, live->tables[LIVE_LOGS], &cursor);
     if (code == MDB_SUCCESS) {
-        while (error == 0 && mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+        while (error == 0 &&
+               (code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
             struct bytes block;
             const uint8_t *at = key.mv_data;
             if (key.mv_size != LIVE_LOG_KEY_BYTES)
@@ -55,13 +56,20 @@ static int join_live_blocks(struct store *store, struct log_join *join)
         mdb_cursor_close(cursor);
     }
     mdb_txn_abort(txn);
-    if (error == 0)
+    if (error == 0 && code != MDB_NOTFOUND) /* what was not read must not be deleted */
         error = error_from_lmdb(code);
     return error == 0 ? log_join_flush(join) : error;
 }
 
-/* Registers the file (the first time) and deletes rows that it holds.  Until the last of them
- * is gone a search meets their lines twice, which it can bear. */
+/* Registering, and showing the file to searches, comes before the first deletion: until the
+ * last row is gone a search meets lines twice, which it can bear, and never misses one. */
+static int register_file(void *context, MDB_txn *txn, uint64_t commit)
+{
+    struct log_flush *flush = context;
+    (void)commit;
+    return span_row_put(&flush->store->live, txn, &flush->info);
+}
+
 static int delete_rows(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct log_flush *flush = context;
@@ -72,9 +80,7 @@ static int delete_rows(void *context, MDB_txn *txn, uint64_t commit)
     size_t left = DELETE_SLICE;
     (void)commit;
     flush->more = false;
-    int code = span_row_put(live, txn, &flush->info);
-    if (code == MDB_SUCCESS)
-        code = mdb_cursor_open(txn, live->tables[LIVE_LOGS], &cursor);
+    int code = mdb_cursor_open(txn, live->tables[LIVE_LOGS], &cursor);
     if (code != MDB_SUCCESS)
         return code;
     while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
@@ -126,9 +132,12 @@ int flush_logs(struct store *store)
     }
     error = span_writer_finish(writer, &flush.info, &why);
     store_step(store, "flush_logs.finished");
-    struct writer_task task = {delete_rows, NULL, &flush, NULL, 0, false};
-    if (error == 0)
-        error = writer_run(store->writer, &task);
+    if (error != 0)
+        return error;
+    struct writer_task task = {register_file, NULL, &flush, NULL, 0, false};
+    error = writer_run(store->writer, &task);
+    if (error != 0)
+        span_set_discard(store->spans, &flush.info);
     if (error == 0)
         error = span_set_change(store->spans, &flush.info, NULL, 0);
     store_step(store, "flush_logs.registered");

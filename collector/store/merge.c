@@ -233,6 +233,8 @@ static int run_merge(struct merge *merge)
         return error;
     struct writer_task task = {replace_rows, NULL, merge, NULL, 0, false};
     error = writer_run(store->writer, &task);
+    if (error != 0)
+        span_set_discard(store->spans, &merge->info);
     store_step(store, "merge.registered");
     if (error == 0)
         error = span_set_change(store->spans, &merge->info, merge->spans, merge->count);
@@ -263,20 +265,26 @@ static void bucket_of(const struct store *store, const struct span_manifest *man
     }
 }
 
-/* Fills the merge with the files of the bucket of `spans[first]`. */
+/* Fills the merge with the files of the bucket of `spans[first]`: the newest, if there are too
+ * many, because the merged file will win over all that are left. */
 static void fill_bucket(struct merge *merge, struct span *const *spans, size_t count,
                         size_t first, int64_t now_ms)
 {
     const struct span_manifest *wanted = &span_info_of(spans[first])->manifest;
     bucket_of(merge->store, wanted, now_ms, &merge->start_ms, &merge->end_ms);
     merge->count = 0;
-    for (size_t i = 0; i < count && merge->count < INPUTS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct span_manifest *manifest = &span_info_of(spans[i])->manifest;
         int64_t start_ms;
         int64_t end_ms;
         bucket_of(merge->store, manifest, now_ms, &start_ms, &end_ms);
-        if (start_ms == merge->start_ms && end_ms == merge->end_ms)
-            merge->spans[merge->count++] = spans[i];
+        if (start_ms != merge->start_ms || end_ms != merge->end_ms)
+            continue;
+        if (merge->count == INPUTS_MAX) {
+            merge->count--;
+            memmove(merge->spans, merge->spans + 1, merge->count * sizeof(struct span *));
+        }
+        merge->spans[merge->count++] = spans[i];
     }
 }
 

@@ -284,7 +284,10 @@ void span_set_close_idle(struct span_set *set)
     must(pthread_mutex_lock(&set->lock) == 0);
     for (size_t i = 0; i < set->count; i++) {
         struct span *span = set->items[i];
-        must(pthread_mutex_lock(&span->lock) == 0);
+        /* Locked is in use: its bytes may be being verified, which takes as long as it is
+         * large, and every query waits for the set. */
+        if (pthread_mutex_trylock(&span->lock) != 0)
+            continue;
         if (span->readers == 0 && span->env != NULL) {
             mdb_env_close(span->env);
             span->env = NULL;
@@ -292,6 +295,28 @@ void span_set_close_idle(struct span_set *set)
         must(pthread_mutex_unlock(&span->lock) == 0);
     }
     must(pthread_mutex_unlock(&set->lock) == 0);
+}
+
+void span_set_discard(struct span_set *set, const struct span_info *info)
+{
+    struct live *live = &set->store->live;
+    MDB_txn *txn;
+    uint8_t key[ROW_KEY_BYTES];
+    char name[SPAN_NAME_BYTES];
+    char path[4096];
+    row_key(&info->manifest, key);
+    MDB_val k = {sizeof key, key};
+    MDB_val value;
+    if (mdb_txn_begin(live->env, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
+        return;
+    int code = mdb_get(txn, live->tables[LIVE_SPANS], &k, &value);
+    mdb_txn_abort(txn);
+    if (code != MDB_NOTFOUND)
+        return;
+    span_file_name((enum span_kind)info->manifest.kind, info->manifest.start_ms,
+                   info->manifest.end_ms, info->manifest.generation, name);
+    (void)snprintf(path, sizeof path, "%s/%s", set->directory, name);
+    (void)unlink(path);
 }
 
 /* -- loading ----------------------------------------------------------------------------- */

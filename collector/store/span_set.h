@@ -41,6 +41,9 @@ int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_inf
  * unlinked, in one step. */
 int span_set_change(struct span_set *set, const struct span_info *added,
                     struct span *const *removed, size_t removed_count);
+/* Unlinks a written file whose registration failed: tries that pile up would fill the disk.  It
+ * stays if it is registered after all, or nobody can tell. */
+void span_set_discard(struct span_set *set, const struct span_info *info);
 /* A number above those of all files there have been. */
 uint64_t span_set_next_generation(struct span_set *set);
 
