@@ -27,6 +27,7 @@
 
 #define CLOSING_TURNS    4
 #define SELF_INTERVAL_MS 15000
+#define HEALTH_MS        1000
 #define PATH_BYTES       4096
 
 enum { EXIT_FINE = 0, EXIT_RUNNING = 1, EXIT_USAGE = 2 };
@@ -40,6 +41,8 @@ struct collector {
     struct http_server *http;
     struct api *api;
     struct self *self;
+    uv_timer_t health;
+    bool failed; /* while running */
     uv_async_t reload_async;
     uv_mutex_t reload_lock;
     uv_cond_t reload_finished;
@@ -49,6 +52,7 @@ struct collector {
         int result;
         bool waiting;
     } order;
+    bool stopping; /* under reload_lock: nobody will answer an order any more */
 };
 
 /* -- options of the parts ------------------------------------------------------------------- */
@@ -108,12 +112,12 @@ static int reload_now(struct collector *collector, struct diagnosis *why)
         return error;
     const struct rules_options rules = rules_options_of(&fresh);
     error = check_parts(&fresh, why);
+    if (error == 0) /* first the one that check_parts() cannot foresee */
+        error = http_server_reload(collector->http, why);
     if (error == 0)
         error = notify_reload(collector->app.notify, why);
     if (error == 0)
         error = rules_reload(collector->app.rules, &rules, why);
-    if (error == 0)
-        error = http_server_reload(collector->http, why);
     if (error != 0) {
         options_free(&fresh);
         return error;
@@ -150,6 +154,10 @@ static int reload_from_anywhere(struct app *app, struct diagnosis *why)
     uv_mutex_lock(&collector->reload_lock);
     while (collector->order.waiting) /* another one is under way */
         uv_cond_wait(&collector->reload_finished, &collector->reload_lock);
+    if (collector->stopping) {
+        uv_mutex_unlock(&collector->reload_lock);
+        return diagnose(why, ERR_CANCELLED, "the collector is stopping");
+    }
     collector->order = (struct reload_order){.why = why, .waiting = true};
     (void)uv_async_send(&collector->reload_async);
     while (collector->order.waiting)
@@ -171,6 +179,19 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     if (reload_now(collector, &why) != 0)
         log_error("main", "the new configuration is refused, the old one stays: %s", why.text);
+}
+
+/* A store that cannot go on is opened afresh by whoever supervises us. */
+static void on_health(uv_timer_t *timer)
+{
+    struct collector *collector = timer->data;
+    struct store_stats stats;
+    store_get_stats(collector->app.store, &stats);
+    if (!stats.broken)
+        return;
+    log_error("main", "the store must be opened again, ending: %s", stats.full_reason);
+    collector->failed = true;
+    uv_stop(&collector->loop);
 }
 
 /* -- starting and stopping ------------------------------------------------------------------ */
@@ -252,6 +273,8 @@ static int start(struct collector *collector, struct diagnosis *why)
     if (error == 0)
         error = self_start(&collector->loop, app, SELF_INTERVAL_MS, host, &collector->self);
     if (error == 0)
+        (void)uv_timer_start(&collector->health, on_health, HEALTH_MS, HEALTH_MS);
+    if (error == 0)
         app->ready = true;
     return error;
 }
@@ -263,10 +286,26 @@ static void close_handle(uv_handle_t *handle, void *unused)
         uv_close(handle, NULL);
 }
 
+/* The loop runs no more: a handler that waits for a reload would wait for ever. */
+static void refuse_reloads(struct collector *collector)
+{
+    uv_mutex_lock(&collector->reload_lock);
+    collector->stopping = true;
+    if (collector->order.waiting) {
+        collector->order.result =
+            diagnose(collector->order.why, ERR_CANCELLED, "the collector is stopping");
+        collector->order.waiting = false;
+        uv_cond_broadcast(&collector->reload_finished);
+    }
+    uv_mutex_unlock(&collector->reload_lock);
+}
+
 static void stop(struct collector *collector)
 {
     struct app *app = &collector->app;
     app->ready = false;
+    (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
+    refuse_reloads(collector);
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {
@@ -297,6 +336,8 @@ static int run(struct collector *collector)
     must(uv_cond_init(&collector->reload_finished) == 0);
     must(uv_async_init(&collector->loop, &collector->reload_async, on_reload) == 0);
     collector->reload_async.data = collector;
+    must(uv_timer_init(&collector->loop, &collector->health) == 0);
+    collector->health.data = collector;
     collector->main_thread = uv_thread_self();
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         must(uv_signal_init(&collector->loop, &collector->signals[i]) == 0);
@@ -315,7 +356,7 @@ static int run(struct collector *collector)
     }
     stop(collector);
     if (error == 0)
-        return EXIT_FINE;
+        return collector->failed ? EXIT_RUNNING : EXIT_FINE;
     return error == ERR_REFUSED || error == ERR_INVALID ? EXIT_USAGE : EXIT_RUNNING;
 }
 

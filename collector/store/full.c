@@ -52,53 +52,79 @@ static uint64_t folder_bytes(const char *directory, const char *name)
     return sum;
 }
 
-static void look(struct full *full)
+/* What the disk says. */
+struct view {
+    uint64_t disk_bytes;
+    bool is_full;
+    char reason[160];
+};
+
+static void look(const struct full *full, struct view *ret_view)
 {
     struct statvfs disk;
-    full->disk_bytes =
-        folder_bytes(full->directory, "live") + folder_bytes(full->directory, "history");
-    full->is_full = false;
-    full->reason[0] = '\0';
+    struct view view = {.disk_bytes = folder_bytes(full->directory, "live") +
+                                      folder_bytes(full->directory, "history")};
     if (full->quota_bytes > 0 &&
-        full->disk_bytes >= full->quota_bytes / 100 * STORE_FULL_PERCENT) {
-        full->is_full = true;
-        (void)snprintf(full->reason, sizeof full->reason,
+        view.disk_bytes >= full->quota_bytes / 100 * STORE_FULL_PERCENT) {
+        view.is_full = true;
+        (void)snprintf(view.reason, sizeof view.reason,
                        "the store takes %llu of its quota of %llu bytes (limit %d %%)",
-                       (unsigned long long)full->disk_bytes,
+                       (unsigned long long)view.disk_bytes,
                        (unsigned long long)full->quota_bytes, STORE_FULL_PERCENT);
-        return;
+    } else if (statvfs(full->directory, &disk) == 0) { /* else a failing write will say so */
+        uint64_t used = (uint64_t)(disk.f_blocks - disk.f_bfree);
+        uint64_t usable = used + (uint64_t)disk.f_bavail;
+        if (usable > 0 && used * 100 >= usable * STORE_FULL_PERCENT) {
+            view.is_full = true;
+            (void)snprintf(view.reason, sizeof view.reason,
+                           "the disk under the store is %llu %% full (limit %d %%)",
+                           (unsigned long long)(used * 100 / usable), STORE_FULL_PERCENT);
+        }
     }
-    if (statvfs(full->directory, &disk) != 0)
-        return; /* then a failing write will say so */
-    uint64_t used = (uint64_t)(disk.f_blocks - disk.f_bfree);
-    uint64_t usable = used + (uint64_t)disk.f_bavail;
-    if (usable > 0 && used * 100 >= usable * STORE_FULL_PERCENT) {
-        full->is_full = true;
-        (void)snprintf(full->reason, sizeof full->reason,
-                       "the disk under the store is %llu %% full (limit %d %%)",
-                       (unsigned long long)(used * 100 / usable), STORE_FULL_PERCENT);
-    }
+    *ret_view = view;
+}
+
+/* Under the lock, which is not held while looking: others only want to know the last answer. */
+static bool is_closed(const struct full *full, mono_ns now)
+{
+    return full->is_full || (full->fails && now < full->next_try);
 }
 
 bool full_is(struct full *full)
 {
-    must(pthread_mutex_lock(&full->lock) == 0);
+    struct view view;
     mono_ns now = clock_mono(full->clock);
-    if (now >= full->next_look) {
-        look(full);
+    must(pthread_mutex_lock(&full->lock) == 0);
+    bool due = now >= full->next_look;
+    if (due)
         full->next_look = now + LOOK_EVERY_NS;
-    }
-    bool is_full = full->is_full;
+    bool closed = is_closed(full, now);
     must(pthread_mutex_unlock(&full->lock) == 0);
-    return is_full;
+    if (!due)
+        return closed;
+    look(full, &view);
+    must(pthread_mutex_lock(&full->lock) == 0);
+    full->is_full = view.is_full;
+    full->disk_bytes = view.disk_bytes;
+    memcpy(full->reason, view.reason, sizeof full->reason);
+    closed = is_closed(full, now);
+    must(pthread_mutex_unlock(&full->lock) == 0);
+    return closed;
 }
 
 void full_note_failure(struct full *full, const char *what)
 {
     must(pthread_mutex_lock(&full->lock) == 0);
-    full->is_full = true;
-    (void)snprintf(full->reason, sizeof full->reason, "the last commit failed: %s", what);
-    full->next_look = clock_mono(full->clock) + LOOK_EVERY_NS;
+    full->fails = true;
+    (void)snprintf(full->failure, sizeof full->failure, "the last commit failed: %s", what);
+    full->next_try = clock_mono(full->clock) + LOOK_EVERY_NS;
+    must(pthread_mutex_unlock(&full->lock) == 0);
+}
+
+void full_note_success(struct full *full)
+{
+    must(pthread_mutex_lock(&full->lock) == 0);
+    full->fails = false;
     must(pthread_mutex_unlock(&full->lock) == 0);
 }
 
@@ -112,8 +138,9 @@ void full_look_soon(struct full *full)
 bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes)
 {
     must(pthread_mutex_lock(&full->lock) == 0);
-    bool is_full = full->is_full;
-    memcpy(reason, full->reason, sizeof full->reason);
+    bool is_full = full->is_full || full->fails;
+    memcpy(reason, full->is_full || !full->fails ? full->reason : full->failure,
+           sizeof full->reason);
     *ret_disk_bytes = full->disk_bytes;
     must(pthread_mutex_unlock(&full->lock) == 0);
     return is_full;

@@ -3,8 +3,8 @@
  *
  * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df
  * counts it for an unprivileged user) or of the quota it takes no more writes, and takes them
- * again as soon as there is room.  An ENOSPC that comes first closes the gate too, until the
- * next look a second later finds room.
+ * again as soon as there is room.  A commit that fails, for whatever reason, closes the gate too:
+ * every second one more is tried, and the first that succeeds opens it.
  */
 #pragma once
 
@@ -22,8 +22,9 @@ struct full {
     /* under the lock */
     pthread_mutex_t lock;
     bool is_full;
-    char reason[160];
-    mono_ns next_look;
+    bool fails; /* the last commit failed */
+    char reason[160], failure[160];
+    mono_ns next_look, next_try;
     uint64_t disk_bytes; /* allocated to our files, at the last look */
 };
 
@@ -32,8 +33,9 @@ void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
 void full_done(struct full *full);
 /* May writes be taken now?  Looks at the disk if it has not for a second. */
 bool full_is(struct full *full);
-/* A write has failed for want of space. */
+/* What became of a commit. */
 void full_note_failure(struct full *full, const char *what);
+void full_note_success(struct full *full);
 /* Makes the next full_is() look. */
 void full_look_soon(struct full *full);
 /* Copies the state. */

@@ -48,6 +48,7 @@ struct store {
 
     /* counters */
     _Atomic uint64_t commits, commit_failures, commit_ns, wal_bytes, wal_records;
+    _Atomic bool broken;          /* LMDB's MDB_PANIC was met */
     _Atomic bool logs_due;        /* the log head has a full block; the writer's word */
     _Atomic size_t lines_waiting; /* in the log head */
     _Atomic uint64_t log_lines, flushes, checkpoints, quarantined;

@@ -38,6 +38,7 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
         .head_min_ms = atomic_load_explicit(&head->min_ms, memory_order_relaxed),
         .head_max_ms = atomic_load_explicit(&head->max_ms, memory_order_relaxed),
     };
+    stats.broken = atomic_load(&store->broken);
     stats.full = full_get(&store->full, stats.full_reason, &stats.disk_bytes);
     *ret_stats = stats;
 }

@@ -16,8 +16,9 @@
  *
  * Durability  done(write, 0) means fsync'd and visible to any querier opened from then on.
  *             done(write, error) means none of it is stored and none will appear.
- * Full disk   past STORE_FULL_PERCENT of disk or quota, or after ENOSPC/MDB_MAP_FULL, writes
- *             fail with ERR_FULL until space returns (looked at every second); queries go on.
+ * Full disk   past STORE_FULL_PERCENT of disk or quota, writes fail with ERR_FULL until space
+ *             returns (looked at every second); queries go on.  After a failed commit, too,
+ *             until one of those tried every second succeeds.
  * Restart     the head is rebuilt from checkpoint and WAL before store_open() returns.
  * On disk     DATA/live/ and DATA/history/ (layout: collector/store/README.md).
  */
@@ -175,5 +176,6 @@ struct store_stats {
     int64_t head_min_ms, head_max_ms;
     bool full;             /* not accepting */
     char full_reason[160]; /* why, for /-/ready */
+    bool broken;           /* LMDB has given up after a failed write: only reopening helps */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);

@@ -146,11 +146,13 @@ static int commit_group(struct writer *writer, const struct group *group)
                               memory_order_relaxed);
     if (code != MDB_SUCCESS) {
         atomic_fetch_add_explicit(&store->commit_failures, 1, memory_order_relaxed);
-        if (error_from_lmdb(code) == ERR_FULL)
-            full_note_failure(&store->full, mdb_strerror(code));
+        full_note_failure(&store->full, mdb_strerror(code));
+        if (code == MDB_PANIC)
+            atomic_store(&store->broken, true);
         log_error("store", "commit failed: %s", mdb_strerror(code));
         return error_from_lmdb(code);
     }
+    full_note_success(&store->full);
     atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
     store_step(store, "commit.durable");
     return 0;
