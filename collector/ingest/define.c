@@ -88,14 +88,18 @@ int intake_definitions(struct ingest *ingest, struct session *session,
     }
     uint64_t added = stream->definition_count - first;
     struct intake_write *write = added == 0 ? NULL : intake_write_of(ingest, session, stream);
+    bool kept = false;
     if (write != NULL) {
         buf_put_varint(&row, added);
         buf_put(&row, items.data, items.size);
         size_t size = stream_row_key(stream, STREAM_DEFINITIONS, first, key);
-        if (buf_ok(&items) && buf_ok(&row))
-            (void)intake_add_put(write, (struct bytes){key, size}, buf_bytes(&row));
-        intake_submit(ingest, stream);
+        kept = buf_ok(&items) && buf_ok(&row) &&
+               intake_add_put(write, (struct bytes){key, size}, buf_bytes(&row)) == 0;
     }
+    if (kept)
+        intake_submit(ingest, stream);
+    else /* never acknowledge what a restart would not know */
+        intake_take_back(ingest, session, stream, first);
     buf_done(&items);
     buf_done(&row);
     return error == ERR_LIMIT ? ERR_MALFORMED : 0;

@@ -309,11 +309,12 @@ void ingest_close(struct ingest *ingest)
     uv_mutex_unlock(&ingest->landing_lock);
     (void)uv_async_send(&ingest->wake);
     (void)uv_thread_join(&ingest->thread);
-    /* Writes in flight land in our memory: wait for them.  The writer never blocks long. */
-    while (ingest->flying_count > 0) {
-        struct store_write barrier = {0};
-        (void)store_write_wait(ingest->store, &barrier);
-        intake_land(ingest);
-    }
+    /* Writes in flight, of streams and of `up`, end in our memory, on the writer's thread: an
+     * empty one behind them tells when the last has left it.  The writer never blocks long. */
+    struct store_write barrier = {0};
+    while (store_write_wait(ingest->store, &barrier) == ERR_AGAIN)
+        ; /* the queue is full */
+    intake_land(ingest);
+    must(ingest->flying_count == 0);
     free_all(ingest);
 }

@@ -17,6 +17,8 @@
 #include "proto/base/log.h"
 
 #define HASHES_PRUNED_A_WRITE 64
+/* What may wait behind a flying write.  A probe that keeps to its window stays far below. */
+#define GATHERED_BYTES_MAX ((size_t)48 << 20)
 
 static double stale_nan(void)
 {
@@ -219,6 +221,14 @@ static bool is_on_its_way(const struct stream *stream, uint64_t number)
     return last != NULL && range_set_has(&last->stored_after, number);
 }
 
+static bool is_crowded(const struct stream *stream)
+{
+    const struct intake_write *write = stream->gathering;
+    return write != NULL &&
+           write->arena.held_bytes + write->sample_count * sizeof *write->samples >=
+               GATHERED_BYTES_MAX;
+}
+
 int intake_batches(struct ingest *ingest, struct session *session,
                    const struct batch_group *group)
 {
@@ -241,6 +251,8 @@ int intake_batches(struct ingest *ingest, struct session *session,
             acknowledge = true;
         } else if (is_on_its_way(stream, coded->number)) {
             ingest->counters.duplicates++;
+        } else if (is_crowded(stream)) {
+            ingest->counters.store_refused++; /* no Ack: it will come again */
         } else {
             error = take_batch(ingest, session, stream, coded);
         }
@@ -334,6 +346,27 @@ static bool is_empty(const struct intake_write *write)
            write->stored_after.count == write->stream->stored.count;
 }
 
+void intake_take_back(struct ingest *ingest, struct session *session, struct stream *stream,
+                      uint64_t definition_count)
+{
+    while (stream->definition_count > definition_count) {
+        struct series *series = stream->series[--stream->definition_count];
+        if (series == NULL)
+            continue;
+        store_series_release(ingest->store, series);
+        session->entry->series_count--;
+    }
+}
+
+/* The store has not taken a write, and will not: the probe, hearing nothing, sends it again. */
+static void give_up(struct ingest *ingest, struct session *session, struct stream *stream)
+{
+    ingest->counters.store_refused++;
+    intake_write_free(stream->gathering);
+    stream->gathering = NULL;
+    intake_take_back(ingest, session, stream, stream->definitions_committed);
+}
+
 void intake_submit(struct ingest *ingest, struct stream *stream)
 {
     struct intake_write *write = stream->gathering;
@@ -363,22 +396,16 @@ void intake_submit(struct ingest *ingest, struct stream *stream)
     };
     stream->gathering = NULL;
     stream->flying = write;
-    if (store_write_submit(ingest->store, &write->write) != 0) {
+    error = store_write_submit(ingest->store, &write->write);
+    if (error != 0) {
         write->put_count = puts_before;
         stream->flying = NULL;
         stream->gathering = write;
+        if (error != ERR_AGAIN) /* else the timer tries again */
+            give_up(ingest, write->session, stream);
         return;
     }
     ingest->flying_count++;
-}
-
-static void take_back_definitions(struct ingest *ingest, struct stream *stream)
-{
-    while (stream->definition_count > stream->definitions_committed) {
-        struct series *series = stream->series[--stream->definition_count];
-        if (series != NULL)
-            store_series_release(ingest->store, series);
-    }
 }
 
 static void land_one(struct ingest *ingest, struct intake_write *write)
@@ -394,20 +421,18 @@ static void land_one(struct ingest *ingest, struct intake_write *write)
     }
     stream->flying = NULL;
     if (write->result == 0) {
+        bool is_news = write->last_tick_ms > stream->last_tick_ms;
         range_set_done(&stream->stored);
         stream->stored = write->stored_after;
         write->stored_after = (struct range_set){0};
         stream->last_tick_ms = write->last_tick_ms;
         stream->definitions_committed = write->definitions_after;
         ingest->counters.samples += write->sample_count;
-        if (write->batch_count > 0)
+        if (write->batch_count > 0 && is_news)
             silence_heard(ingest, session->entry, write->last_tick_ms);
         send_ack(ingest, session, stream);
     } else {
-        ingest->counters.store_refused++;
-        intake_write_free(stream->gathering);
-        stream->gathering = NULL;
-        take_back_definitions(ingest, stream);
+        give_up(ingest, session, stream);
     }
     intake_write_free(write);
     intake_submit(ingest, stream);

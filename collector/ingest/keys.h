@@ -43,6 +43,8 @@ struct key_entry {
     int64_t last_tick_ms;        /* newest tick stored */
     uint64_t heard_mono_ns;      /* when a batch was last stored */
     bool absent;
+    uint64_t last_epoch;         /* of last_tick_ms, as found at the start */
+    bool is_unclaimed;           /* no stream of it was loaded since the start */
     struct series *up;
     uint64_t up_due_mono_ns;
 

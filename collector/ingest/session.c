@@ -170,6 +170,7 @@ static struct session *session_new(struct ingest *ingest, struct key_entry *entr
     session->entry = entry;
     entry->session = session;
     entry->series_count = 0;
+    entry->is_unclaimed = false; /* its streams will be */
     session->next = ingest->sessions;
     ingest->sessions = session;
     return session;

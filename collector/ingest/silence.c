@@ -6,9 +6,14 @@
  * marker behind the last sample of each of its series until later samples arrive.  `up` is
  * written at the probe's interval and never rewritten: 1 heard, 0 silent.
  *
- * After a restart of the collector nobody has been heard; every stream gets the same grace before
- * it counts as silent, and no `up` is written for it until then.
+ * A tick is news to its own stream only: a host whose clock was years ahead starts a new epoch
+ * when it has been set right, and is heard although its ticks are older than the last ones.
+ *
+ * After a restart of the collector nobody has been heard; every stream gets the same grace
+ * before it counts as silent, and no `up` is written for it until then.  The series of a host
+ * that does not come back are told whose they are when it is found silent, a few hosts a turn.
  */
+#include <endian.h>
 #include <stdlib.h>
 
 #include "collector/ingest/state.h"
@@ -18,6 +23,7 @@
 #define MISSED_INTERVALS 3
 #define SILENCE_MS_MIN   3000
 #define UP_SAMPLES_MAX   4096
+#define TURN_NS          ((mono_ns)100 * NS_PER_MS) /* for loading the series of the silent */
 
 struct up_write {
     struct store_write write;
@@ -49,9 +55,27 @@ static int load_row(void *context, struct bytes key, struct bytes value)
     struct key_entry *entry = keys_find(&ingest->keys, key.data + 7);
     (void)reader_u8(&reader);
     int64_t last_tick_ms = reader_zigzag(&reader);
-    if (entry != NULL && !reader.failed && last_tick_ms > entry->last_tick_ms)
+    if (entry != NULL && !reader.failed && last_tick_ms > entry->last_tick_ms) {
+        uint64_t epoch;
+        memcpy(&epoch, key.data + 7 + CURVE_KEY_BYTES, sizeof epoch);
         entry->last_tick_ms = last_tick_ms;
+        entry->last_epoch = be64toh(epoch);
+        entry->is_unclaimed = true;
+    }
     return 0;
+}
+
+/* The store shows a host's silence on the series that it knows to be the host's. */
+static void claim_series(struct ingest *ingest, struct key_entry *entry)
+{
+    struct stream *stream;
+    entry->is_unclaimed = false;
+    if (stream_load(ingest->store, entry->key, entry->last_epoch, &stream) != 0)
+        return;
+    for (uint64_t ref = 0; ref < stream->definition_count; ref++)
+        if (stream->series[ref] != NULL)
+            store_series_set_source(stream->series[ref], entry->source);
+    stream_free(ingest->store, stream);
 }
 
 void silence_load(struct ingest *ingest)
@@ -63,9 +87,8 @@ void silence_load(struct ingest *ingest)
 
 void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms)
 {
-    if (tick_ms <= entry->last_tick_ms)
-        return; /* backlog says nothing of now */
-    entry->last_tick_ms = tick_ms;
+    if (tick_ms > entry->last_tick_ms)
+        entry->last_tick_ms = tick_ms;
     entry->heard_mono_ns = clock_mono(ingest->clock);
     if (entry->absent) {
         entry->absent = false;
@@ -131,6 +154,11 @@ static void look_at(void *context, struct key_entry *entry)
     if (heard < walk->ingest->started_mono)
         heard = walk->ingest->started_mono;
     bool silent = (int64_t)((walk->now - heard) / NS_PER_MS) >= patience_ms(entry);
+    if (silent && !entry->absent && entry->is_unclaimed) {
+        if (clock_mono(walk->ingest->clock) - walk->now > TURN_NS)
+            return; /* a turn must not keep batches waiting; the next goes on */
+        claim_series(walk->ingest, entry);
+    }
     if (silent && !entry->absent) {
         entry->absent = true;
         store_set_absent(walk->ingest->store, entry->source,

@@ -123,6 +123,9 @@ int intake_batches(struct ingest *ingest, struct session *session,
 int intake_definitions(struct ingest *ingest, struct session *session,
                        const struct definitions *definitions);
 int intake_gap(struct ingest *ingest, struct session *session, const struct gap *gap);
+/* Forgets the definitions from `definition_count` on: they will not be stored. */
+void intake_take_back(struct ingest *ingest, struct session *session, struct stream *stream,
+                      uint64_t definition_count);
 /* Submits what has been gathered for a stream, unless something flies. */
 void intake_submit(struct ingest *ingest, struct stream *stream);
 /* Takes over what has landed: publishes numbers, acknowledges. */
@@ -144,7 +147,7 @@ int intake_add_put(struct intake_write *write, struct bytes key, struct bytes va
 
 /* silence.c */
 void silence_load(struct ingest *ingest);
-/* A batch of this key was stored. */
+/* A batch with a newer tick than its stream had was stored. */
 void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms);
 /* Writes up, finds who has gone silent. */
 void silence_timer(struct ingest *ingest, mono_ns now);
