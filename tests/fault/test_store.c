@@ -28,6 +28,9 @@
 #define SPAN_MS ((int64_t)2 * 3600 * 1000)
 #define SERIES  6
 #define WRITE   10 /* samples of one write */
+#define LINES   2  /* log lines of one write */
+#define STREAM  9
+#define PATH    "/var/log/app.log"
 
 /* What the child tells: before a write ('s', its seed) and after its acknowledgement ('a'). */
 struct note {
@@ -39,7 +42,7 @@ struct note {
 
 struct bomb {
     const char *point; /* NULL: any */
-    int left;          /* goes off when it has been passed so often */
+    _Atomic int left;  /* goes off when it has been passed so often, by whichever thread */
 };
 
 static void tick(void *context, const char *point)
@@ -65,6 +68,20 @@ static void write_of(unsigned seed, struct model_sample samples[WRITE])
     }
 }
 
+/* Its lines, in one of three files; no two writes have the same. */
+static void lines_of(unsigned seed, char texts[LINES][32], struct log_line lines[LINES],
+                     struct store_log_chunk *ret_log)
+{
+    for (unsigned i = 0; i < LINES; i++) {
+        (void)snprintf(texts[i], 32, "seed %u line %u", seed, i);
+        lines[i] = (struct log_line){.offset = (uint64_t)seed * 100 + i,
+                                     .ts_ms = KIT_START_MS + seed % 400 * 60000,
+                                     .severity = 7,
+                                     .text = bytes_of(texts[i])};
+    }
+    *ret_log = (struct store_log_chunk){STREAM, {seed % 3, bytes_of(PATH), lines, LINES}};
+}
+
 static void send_note(int fd, char what, unsigned seed)
 {
     struct note note = {.what = what, .seed = seed};
@@ -79,14 +96,22 @@ static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count
         struct store_sample samples[WRITE];
         unsigned seed = first_seed + (unsigned)w;
         write_of(seed, planned);
+        char texts[LINES][32];
+        struct log_line lines[LINES];
+        struct store_log_chunk log;
+        lines_of(seed, texts, lines, &log);
         for (int i = 0; i < WRITE; i++)
             samples[i] = (struct store_sample){kit_series(kit, planned[i].series),
                                                planned[i].ts_ms, planned[i].value};
         char key[32];
         (void)snprintf(key, sizeof key, "seed/%u", seed);
         struct store_put put = {bytes_of(key), bytes_of("stored")};
-        struct store_write write = {
-            .samples = samples, .sample_count = WRITE, .puts = &put, .put_count = 1};
+        struct store_write write = {.samples = samples,
+                                    .sample_count = WRITE,
+                                    .logs = &log,
+                                    .log_count = 1,
+                                    .puts = &put,
+                                    .put_count = 1};
         send_note(fd, 's', seed);
         must(store_write_wait(kit->store, &write) == 0);
         send_note(fd, 'a', seed);
@@ -131,6 +156,61 @@ static void read_notes(int fd, struct history *history)
     }
 }
 
+static bool is_stored(const struct history *history, unsigned seed)
+{
+    for (size_t i = 0; i < history->count; i++)
+        if (history->seeds[i] == seed)
+            return true;
+    return false;
+}
+
+/* A line of a write that is stored, and behind the one before in (time, file, offset). */
+static bool is_line(const struct history *history, const struct log_hit *hit,
+                    const struct log_hit *before)
+{
+    char texts[LINES][32];
+    struct log_line lines[LINES];
+    struct store_log_chunk log;
+    unsigned seed = (unsigned)(hit->line.offset / 100);
+    size_t i = hit->line.offset % 100;
+    if (i >= LINES || !is_stored(history, seed))
+        return false;
+    lines_of(seed, texts, lines, &log);
+    if (hit->stream_id != STREAM || hit->file_id != log.chunk.file_id ||
+        hit->line.ts_ms != lines[i].ts_ms || hit->line.severity != lines[i].severity ||
+        !bytes_equal(hit->line.text, lines[i].text) || !bytes_equal(hit->path, log.chunk.path))
+        return false;
+    if (before == NULL || before->line.ts_ms < hit->line.ts_ms)
+        return true;
+    return before->line.ts_ms == hit->line.ts_ms &&
+           (before->file_id < hit->file_id ||
+            (before->file_id == hit->file_id && before->line.offset < hit->line.offset));
+}
+
+/* As many lines as the stored writes have, each one of them and each greater than the one
+ * before: so each is there once, and in order. */
+static void check_lines(struct kit *kit, const struct history *history, const char *because)
+{
+    struct arena arena;
+    struct diagnosis why = {""};
+    const struct log_query query = {.from_ms = INT64_MIN / 2,
+                                    .until_ms = INT64_MAX / 2,
+                                    .limit = history->count * LINES * 2 + 10};
+    struct log_hit *hits;
+    size_t count;
+    arena_init(&arena, (size_t)256 << 20);
+    if (store_log_search(kit->store, &query, &arena, &hits, &count, &why) != 0)
+        fail_msg("after %s: %s", because, why.text);
+    if (count != history->count * LINES)
+        fail_msg("after %s: %zu lines are found, %zu are stored", because, count,
+                 history->count * LINES);
+    for (size_t i = 0; i < count; i++)
+        if (!is_line(history, &hits[i], i == 0 ? NULL : &hits[i - 1]))
+            fail_msg("after %s: line %zu is twice, out of place or nobody's: %.*s", because, i,
+                     (int)hits[i].line.text.size, (const char *)hits[i].line.text.data);
+    arena_reset(&arena);
+}
+
 /* Opens, asks the store itself whether the unacknowledged write is there, compares. */
 static void check(struct kit *kit, struct history *history, const char *because)
 {
@@ -153,6 +233,7 @@ static void check(struct kit *kit, struct history *history, const char *because)
     }
     if (!kit_agrees(kit, &model, ALWAYS, why, sizeof why))
         fail_msg("after %s: %s", because, why);
+    check_lines(kit, history, because);
     struct store_stats stats;
     store_get_stats(kit->store, &stats);
     if (stats.quarantined != 0)
@@ -193,11 +274,13 @@ static void dying_at_any_step_loses_nothing_acknowledged(void **state)
 {
     (void)state;
     static const char *const points[] = {
-        "commit.begin",     "commit.filled",      "commit.durable",   "commit.applied",
-        "commit.done",      "checkpoint.begun",   "checkpoint.slice", "checkpoint.slices",
-        "checkpoint.ended", "checkpoint.trimmed", "flush.written",    "flush.finished",
-        "flush.registered", "flush.removed",      "flush.forgetting", "merge.written",
-        "merge.finished",   "merge.registered",   "merge.replaced",
+        "commit.begin",       "commit.filled",       "commit.durable",
+        "commit.applied",     "commit.done",         "checkpoint.begun",
+        "checkpoint.slice",   "checkpoint.slices",   "checkpoint.ended",
+        "checkpoint.trimmed", "flush.written",       "flush.finished",
+        "flush.registered",   "flush.removed",       "flush.forgetting",
+        "merge.written",      "merge.finished",      "merge.registered",
+        "merge.replaced",     "flush_logs.finished", "flush_logs.registered",
     };
     for (size_t p = 0; p < sizeof points / sizeof points[0]; p++) {
         struct kit kit;
@@ -232,6 +315,31 @@ static void dying_at_the_nth_step_whatever_it_is_loses_nothing(void **state)
         (void)run_child(&kit, (struct bomb){NULL, left}, &history, 1 + (unsigned)left * 100);
         check(&kit, &history, "the n-th step");
     }
+    free(history.seeds);
+    kit_stop_closed(&kit);
+}
+
+/* What the first death leaves half done is still there at the second: between a flush and the
+ * deletion of what it wrote, then before the same span is flushed again. */
+static void a_second_death_loses_nothing_either(void **state)
+{
+    (void)state;
+    static const char *const seconds[] = {"checkpoint.trimmed", "flush.written",
+                                          "flush.registered"};
+    struct kit kit;
+    struct history history = {0};
+    unsigned seed = 1;
+    kit_start(&kit);
+    kit_close(&kit);
+    kit.now_ms = KIT_START_MS + 3 * SPAN_MS;
+    for (int left = 2; left <= 4; left++)
+        for (size_t p = 0; p < sizeof seconds / sizeof seconds[0]; p++) {
+            (void)run_child(&kit, (struct bomb){"flush.registered", left}, &history, seed);
+            check(&kit, &history, "a death between flush and deletion");
+            (void)run_child(&kit, (struct bomb){seconds[p], 1}, &history, seed + 100);
+            check(&kit, &history, seconds[p]);
+            seed += 200;
+        }
     free(history.seeds);
     kit_stop_closed(&kit);
 }
@@ -283,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dying_at_any_step_loses_nothing_acknowledged),
         cmocka_unit_test(dying_at_the_nth_step_whatever_it_is_loses_nothing),
+        cmocka_unit_test(a_second_death_loses_nothing_either),
         cmocka_unit_test(a_kill_at_any_moment_loses_nothing_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
