@@ -83,6 +83,10 @@ static void print_alerts(const struct ctl *ctl, const json_t *alerts)
     struct values values = {.next = 0};
     size_t index;
     json_t *alert;
+    if (json_array_size(alerts) == 0) {
+        printf("%s\n", SAY(ctl, "no alerts", "没有告警"));
+        return;
+    }
     table_init(&table, 5);
     table_row(&table, (const char *[]){SAY(ctl, "STATE", "状态"), SAY(ctl, "ALERT", "告警"),
                                        SAY(ctl, "INSTANCE", "主机"), SAY(ctl, "SINCE", "开始"),
@@ -100,10 +104,7 @@ static void print_alerts(const struct ctl *ctl, const json_t *alerts)
                                    value_text(&values, alert, "activeAt"),
                                    value_text(&values, notes, "summary")});
     }
-    if (json_array_size(alerts) == 0)
-        printf("%s\n", SAY(ctl, "no alerts", "没有告警"));
-    else
-        table_print(&table);
+    table_print(&table);
 }
 
 static int run_alerts(struct ctl *ctl, int count, char **arguments)
