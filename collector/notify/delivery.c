@@ -204,6 +204,11 @@ static int prepare(struct transfer *transfer, struct diagnosis *why)
     (void)curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Else libcurl, giving up a transfer, waits on our loop for its thread in getaddrinfo(); so
+     * the thread is left to end by itself. */
+    (void)curl_easy_setopt(transfer->easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     return transfer->channel->prepare(transfer->settings, transfer->easy, &transfer->request,
                                       why);
 }
