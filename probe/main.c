@@ -29,6 +29,8 @@
 #define STOP_MS 2000
 /* Blocks of this size go back to the system when freed: a probe's peaks are short. */
 #define MMAP_BYTES (64 * 1024)
+/* A disk that is full at the start is looked at again. */
+#define START_AGAIN_MS 5000
 /* By then every source has ticked and the collector has been met. */
 #define SETTLED_MS 10000
 
@@ -40,11 +42,13 @@ struct program {
     char **argv;
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
-    uv_timer_t patience, settled;
+    uv_timer_t patience, settled, again;
     struct options *options;
     struct options *next; /* read and good; taken over when the loop has stopped */
     struct probe *probe;
     bool is_ending;
+    bool is_waiting;       /* for a disk with room */
+    uint64_t ticks_missed; /* while waiting */
 };
 
 static void on_end(uv_signal_t *signal, int number)
@@ -118,6 +122,78 @@ static void wind_down(struct program *program)
     must(uv_timer_stop(&program->patience) == 0);
 }
 
+static void stop_waiting(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+/* Can the start be tried again?  A disk without room is a state of the host and passes, and it
+ * is just then that the host wants watching; so is anything that a probe meets which has run
+ * and takes over a new configuration.  Everything else is for a person. */
+static bool may_start_later(int error, bool has_run)
+{
+    return error == ERR_FULL || (has_run && (error == ERR_IO || error == ERR_NOMEM));
+}
+
+/* A probe without a spool could promise nothing: it waits, and counts what it misses. */
+static void wait_to_start(struct program *program, const struct diagnosis *why)
+{
+    if (!program->is_waiting)
+        log_error("main", "%s; nothing is measured until it can be written, tried every %d s",
+                  why->text, START_AGAIN_MS / 1000);
+    program->is_waiting = true;
+    service_notify("READY=1");
+    wind_down(program);
+    uint64_t began_ns = uv_hrtime();
+    uv_update_time(&program->loop);
+    must(uv_timer_start(&program->again, stop_waiting, START_AGAIN_MS, 0) == 0);
+    (void)uv_run(&program->loop, UV_RUN_DEFAULT);
+    must(uv_timer_stop(&program->again) == 0);
+    uint64_t waited_ms = (uv_hrtime() - began_ns) / 1000000;
+    program->ticks_missed += waited_ms / (uint64_t)program->options->interval_ms;
+}
+
+static void take_next_options(struct program *program)
+{
+    if (program->next == NULL)
+        return;
+    options_free(program->options);
+    program->options = program->next;
+    program->next = NULL;
+}
+
+/* Runs until a signal ends it, through any number of configurations.  The exit code. */
+static int run_probes(struct program *program)
+{
+    bool has_run = false;
+    while (!program->is_ending) {
+        struct diagnosis why = {0};
+        int error = probe_start(&program->loop, program->options, program->ticks_missed, reload,
+                                program, &program->probe, &why);
+        if (error != 0 && !may_start_later(error, has_run)) {
+            log_error("main", "%s", why.text);
+            return EXIT_FAILED;
+        }
+        if (error != 0) {
+            wait_to_start(program, &why);
+            take_next_options(program);
+            continue;
+        }
+        has_run = true;
+        program->is_waiting = false;
+        program->ticks_missed = 0;
+        log_info("main", "fengsui-probe " FENGSUI_VERSION " measures every %lld ms for %s",
+                 (long long)program->options->interval_ms, program->options->endpoint);
+        service_notify("READY=1");
+        (void)uv_run(&program->loop, UV_RUN_DEFAULT);
+        if (program->is_ending)
+            service_notify("STOPPING=1");
+        wind_down(program);
+        take_next_options(program);
+    }
+    return EXIT_FINE;
+}
+
 static void close_handle(uv_handle_t *handle, void *unused)
 {
     (void)unused;
@@ -134,9 +210,6 @@ static void close_loop(struct program *program)
 
 static int run(struct program *program)
 {
-    struct diagnosis why = {0};
-    int code = EXIT_FINE;
-
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
@@ -145,32 +218,14 @@ static int run(struct program *program)
     must(uv_loop_init(&program->loop) == 0);
     must(uv_timer_init(&program->loop, &program->patience) == 0);
     must(uv_timer_init(&program->loop, &program->settled) == 0);
+    must(uv_timer_init(&program->loop, &program->again) == 0);
     must(uv_timer_start(&program->settled, on_settled, SETTLED_MS, 0) == 0);
     uv_unref((uv_handle_t *)&program->settled);
     (void)signal(SIGPIPE, SIG_IGN);
     start_signal(program, &program->terminate, SIGTERM, on_end);
     start_signal(program, &program->interrupt, SIGINT, on_end);
     start_signal(program, &program->hangup, SIGHUP, on_hangup);
-    while (!program->is_ending) {
-        if (probe_start(&program->loop, program->options, reload, program, &program->probe,
-                        &why) != 0) {
-            log_error("main", "%s", why.text);
-            code = EXIT_FAILED;
-            break;
-        }
-        log_info("main", "fengsui-probe " FENGSUI_VERSION " measures every %lld ms for %s",
-                 (long long)program->options->interval_ms, program->options->endpoint);
-        service_notify("READY=1");
-        (void)uv_run(&program->loop, UV_RUN_DEFAULT);
-        if (program->is_ending)
-            service_notify("STOPPING=1");
-        wind_down(program);
-        if (program->next != NULL) {
-            options_free(program->options);
-            program->options = program->next;
-            program->next = NULL;
-        }
-    }
+    int code = run_probes(program);
     options_free(program->next);
     close_loop(program);
     return code;

@@ -26,9 +26,13 @@
 #define BOOT_ID_PATH     "/proc/sys/kernel/random/boot_id"
 #define PLAIN_BYTES_KEPT ((size_t)64 << 10)
 #define EVENT_BYTES_MAX  ((size_t)64 << 10)
+/* A host that truly has so many series must not begin an epoch with every tick. */
+#define CROWDED_LEAST_NS ((mono_ns)600 * 1000 * 1000 * 1000)
 
 struct probe {
     struct options *options;
+    uv_loop_t *loop;
+    mono_ns started;
     uint8_t boot_id[SPOOL_BOOT_ID_BYTES];
     struct curve_pair key;
     struct tick_clock ticks;
@@ -149,6 +153,19 @@ static void tell_clock_step(struct probe *probe)
         add_event(probe, "clock_stepped", text);
 }
 
+/* Series that are gone (processes, mounts, containers of last month) keep their refs until the
+ * epoch ends: starting again begins one that knows only those of now. */
+static void make_room_for_series(struct probe *probe)
+{
+    if (!emitter_is_crowded(probe->emitter) ||
+        clock_mono(&clock_system) - probe->started < CROWDED_LEAST_NS)
+        return;
+    log_info("probe", "%llu series are defined: a new epoch begins",
+             (unsigned long long)emitter_counts(probe->emitter)->series);
+    probe->started = clock_mono(&clock_system);
+    uv_stop(probe->loop);
+}
+
 static void sealed(void *context, int64_t tick_ms)
 {
     struct probe *probe = context;
@@ -178,6 +195,7 @@ static void sealed(void *context, int64_t tick_ms)
     emitter_kept(probe->emitter);
     if (probe->transport != NULL)
         transport_batch(probe->transport, number);
+    make_room_for_series(probe);
 }
 
 /* A backlog means that batches wait for the window or the collector: lines are then as safe in
@@ -359,13 +377,17 @@ static void tell_epoch(struct probe *probe)
     add_event(probe, "epoch_begun", text);
 }
 
-int probe_start(uv_loop_t *loop, struct options *options, void (*reload)(void *context),
-                void *context, struct probe **ret_probe, struct diagnosis *why)
+int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
+                void (*reload)(void *context), void *context, struct probe **ret_probe,
+                struct diagnosis *why)
 {
     struct probe *probe = calloc(1, sizeof *probe);
     if (probe == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
     probe->options = options;
+    probe->loop = loop;
+    probe->started = clock_mono(&clock_system);
+    probe->ticks_lost = ticks_missed;
     probe->reload = reload;
     probe->context = context;
     buf_init(&probe->plain, BATCH_PLAIN_BYTES_MAX);

@@ -234,6 +234,28 @@ class Numbering(unittest.TestCase):
         self.assertEqual(self.probe.stop(), 0)
         self.assert_whole(self.only_stream())
 
+    def test_a_disk_that_is_full_at_the_start_is_waited_for(self):
+        os.mkdir(self.probe.state)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "fengsui",
+                           self.probe.state], capture_output=True, check=False).returncode != 0:
+            self.skipTest("tmpfs cannot be mounted here")
+        try:
+            ballast = os.path.join(self.probe.state, "ballast")
+            with self.assertRaises(OSError), open(ballast, "wb", buffering=0) as file:
+                while file.write(b"x" * 4096):
+                    pass
+            self.probe.start()
+            self.collector.serve(10, lambda: "tried every" in self.probe.log_text())
+            self.assertIsNone(self.probe.process.poll(), self.probe.log_text())
+            self.assertIn("tried every", self.probe.log_text())
+            subprocess.run(["mount", "-o", "remount,size=32m", self.probe.state], check=True)
+            self.settle(10)
+            self.assertEqual(self.probe.stop(), 0)
+        finally:
+            if self.probe.process is not None and self.probe.process.poll() is None:
+                self.probe.kill()
+            subprocess.run(["umount", self.probe.state], check=True)
+
     def test_unusable_flags_end_with_2(self):
         for flags in (["--interva", "1s"], ["--interval", "1x"], ["--collector", "here"], []):
             code = subprocess.run([PROGRAM, *flags], stderr=subprocess.DEVNULL,

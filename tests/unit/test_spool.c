@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "probe/emitter_tick.h"
 #include "proto/base/error.h"
 #include "tests/fault/spool_world.h"
 
@@ -311,6 +312,24 @@ static void a_damaged_segment_is_a_gap_and_the_rest_is_read(void **state)
     world_done(&world);
 }
 
+static void a_crowded_definitions_log_begins_a_new_epoch(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world);
+    assert_int_equal(world_open(&world), 0);
+    assert_int_equal(world_define(&world, EMITTER_SERIES_MAX / 2), 0);
+    append_many(&world, 2, 100);
+    world_reopen(&world);
+    assert_null(spool_epoch_reason(world.spool));
+    assert_int_equal(world_define(&world, 1), 0);
+    world_reopen(&world);
+    assert_string_equal(spool_epoch_reason(world.spool), "definitions_crowded");
+    assert_int_equal(spool_stream_at(world.spool, 1).definition_count, 0);
+    world_check(&world, false);
+    world_done(&world);
+}
+
 /* Batches alike in size: behind a damaged one, those read once more stand where old ones stood.
  */
 static void batches_behind_a_damaged_one_do_not_come_back_to_life(void **state)
@@ -420,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_restored_copy_is_found_out_by_the_first_resume),
         cmocka_unit_test(a_restart_is_no_restored_copy),
         cmocka_unit_test(a_damaged_segment_is_a_gap_and_the_rest_is_read),
+        cmocka_unit_test(a_crowded_definitions_log_begins_a_new_epoch),
         cmocka_unit_test(batches_behind_a_damaged_one_do_not_come_back_to_life),
         cmocka_unit_test(notes_past_their_limit_do_not_keep_a_spool_from_opening),
         cmocka_unit_test(a_batch_is_given_up_only_when_the_disk_lets_it),
