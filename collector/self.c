@@ -95,6 +95,8 @@ static void put_alerts(struct app *app, struct buf *out)
         {"alerts_pending", "gauge", "Alerts whose condition has not held long enough.",
          (double)r.alerts_pending},
         {"alerts_firing", "gauge", "Alerts that fire.", (double)r.alerts_firing},
+        {"template_errors_total", "counter", "Texts of alerts and messages that failed to expand.",
+         (double)(r.template_errors + n.template_errors)},
         {"notifications_sent_total", "counter", "Notifications a channel accepted.",
          (double)n.notifications_sent},
         {"notifications_failed_total", "counter", "Notifications given up.",

@@ -33,6 +33,7 @@ struct message {
     size_t alert_count;
     size_t firing_count;
     int64_t now_ms;
+    uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
 
 /* A transfer's scratch: what libcurl points to while it runs.  Zeroed by the caller before
@@ -52,7 +53,7 @@ void channel_request_done(struct channel_request *request);
 struct channel_verdict {
     bool accepted;
     bool recoverable; /* try again soon; otherwise at the slowest pace */
-    struct diagnosis why;
+    struct diagnosis why; /* of a failure; of an acceptance: what was not accepted of it */
 };
 
 struct channel {

@@ -5,7 +5,8 @@
  *     text/plain; charset=UTF-8; base64: what, where, since when, value, labels, annotations
  *
  * The Message-ID is made of the message's stable id, so what a retry delivers twice is one mail
- * for any client that cares.  Only the 250 after DATA accepts; 4yz answers and broken links are
+ * for any client that cares.  An address that is refused does not stop the mail to the others; it
+ * is named in the verdict.  Only the 250 after DATA accepts; 4yz answers and broken links are
  * tried again soon, 5yz at the slowest pace.  STARTTLS is demanded when require_tls says so
  * (port 465 speaks TLS from the first byte), and not tried otherwise.
  */
@@ -23,6 +24,7 @@
 #define MAIL_ALERTS_MAX  200 /* written out; the rest are counted */
 #define SECRET_BYTES_MAX ((size_t)4096)
 #define SUBJECT_BYTES    400
+#define REFUSAL_BYTES    ((size_t)200)
 
 /* ---- what the mail says ------------------------------------------------------------------ */
 
@@ -119,6 +121,8 @@ static void put_template(const struct message *message, const char *text, struct
     int error = template_data_expand(message, text, out, &why);
     if (error != 0) {
         out->size = before;
+        if (message->template_errors != NULL)
+            ++*message->template_errors;
         buf_printf(out, "<error expanding template: %s>", why.text);
     }
 }
@@ -206,6 +210,19 @@ static size_t give_body(char *room, size_t size, size_t count, void *context)
     return bytes;
 }
 
+/* The server's lines, one a call: the last refusal is kept for the diagnosis. */
+static size_t keep_refusal(char *line, size_t size, size_t count, void *context)
+{
+    struct channel_request *request = context;
+    size_t bytes = size * count;
+    if (bytes > 3 && (line[0] == '4' || line[0] == '5')) {
+        size_t shown = bytes < REFUSAL_BYTES ? bytes : REFUSAL_BYTES;
+        buf_clear(&request->answer);
+        buf_put(&request->answer, line, shown);
+    }
+    return bytes;
+}
+
 static int set_addresses(const struct email_settings *email, CURL *easy,
                          struct channel_request *request)
 {
@@ -227,6 +244,9 @@ static int set_addresses(const struct email_settings *email, CURL *easy,
     }
     buf_done(&word);
     (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, request->recipients);
+    (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, keep_refusal);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     return error;
 }
 
@@ -289,17 +309,24 @@ static void email_judge(const void *settings, CURL *easy, CURLcode result,
                         struct channel_verdict *ret_verdict)
 {
     struct channel_verdict verdict = {0};
+    struct bytes refusal = buf_bytes(&request->answer);
     long code = 0;
     (void)settings;
-    (void)request;
+
+    while (refusal.size > 0 && refusal.data[refusal.size - 1] <= ' ')
+        refusal.size--;
 
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
     if (result == CURLE_OK && code / 100 == 2) {
         verdict.accepted = true;
+        if (refusal.size > 0)
+            (void)diagnose(&verdict.why, ERR_REFUSED, "the server refused a part: %.*s",
+                           (int)refusal.size, (const char *)refusal.data);
     } else {
         verdict.recoverable = code / 100 != 5;
-        (void)diagnose(&verdict.why, ERR_IO, "SMTP: %s (last answer %ld)",
-                       curl_easy_strerror(result), code);
+        (void)diagnose(&verdict.why, ERR_IO, "SMTP: %s (last answer %ld)%s%.*s",
+                       curl_easy_strerror(result), code, refusal.size > 0 ? ": " : "",
+                       (int)refusal.size, (const char *)refusal.data);
     }
     *ret_verdict = verdict;
 }

@@ -72,13 +72,15 @@ static int gather(const struct group *group, struct arena *arena, struct gathere
 
 static int compose(const struct group *group, const struct integration *integration,
                    const struct gathered *all, size_t shown, const char *external_url,
-                   int64_t now_ms, struct arena *arena, struct parcel *parcel)
+                   int64_t now_ms, struct arena *arena, uint64_t *template_errors,
+                   struct parcel *parcel)
 {
     struct buf body = {0};
     struct message message = {
         .id = parcel->id, .receiver = group->receiver->name, .group_key = group->key,
         .group_labels = group->labels, .external_url = external_url, .alerts = all->alerts,
-        .alert_count = shown, .firing_count = all->firing_count, .now_ms = now_ms};
+        .alert_count = shown, .firing_count = all->firing_count, .now_ms = now_ms,
+        .template_errors = template_errors};
     int error = common_pairs(all->alerts, shown, false, arena, &message.common_labels);
     if (error == 0)
         error = common_pairs(all->alerts, shown, true, arena, &message.common_annotations);
@@ -95,7 +97,8 @@ static int compose(const struct group *group, const struct integration *integrat
 
 static int make_parcel(const struct group *group, const struct integration *integration,
                        const struct gathered *all, const char *external_url, int64_t now_ms,
-                       mono_ns now, struct arena *arena, struct parcel **ret_parcel)
+                       mono_ns now, struct arena *arena, uint64_t *template_errors,
+                       struct parcel **ret_parcel)
 {
     size_t shown = integration->send_resolved ? all->count : all->firing_count;
     struct parcel *parcel = NULL;
@@ -114,7 +117,8 @@ static int make_parcel(const struct group *group, const struct integration *inte
     if (error == 0) {
         parcel->firing = firing.firing;
         free(firing.resolved.items);
-        error = compose(group, integration, all, shown, external_url, now_ms, arena, parcel);
+        error = compose(group, integration, all, shown, external_url, now_ms, arena,
+                        template_errors, parcel);
     }
     if (error != 0) {
         parcel_free(parcel);
@@ -144,7 +148,7 @@ static int plan_integration(const struct group *group, size_t index,
     if (verdict == DEDUP_SILENT)
         return 0;
     error = make_parcel(group, integration, all, external_url, now_ms, now, arena,
-                        &planned->parcel);
+                        &flush->template_errors, &planned->parcel);
     if (error == 0)
         error = dedup_record_set(&planned->record, &all->firing, &all->resolved, now_ms);
     planned->replaces = error == 0;

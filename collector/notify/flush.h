@@ -22,6 +22,7 @@ struct flush {
     struct flush_record *records; /* one an integration */
     bool drops_ended;             /* members have ended and go after the commit */
     bool changes;                 /* the group's row is to be written */
+    uint64_t template_errors;     /* of the messages composed */
     struct flush *next;
 };
 

@@ -57,6 +57,6 @@ void notify_wake(struct notify *notify);
 
 struct notify_stats {
     uint64_t notifications_sent, notifications_failed, notifications_retried, outbox_depth,
-        groups;
+        groups, template_errors;
 };
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

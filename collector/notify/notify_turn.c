@@ -190,6 +190,11 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
             notify->wanted = true;
             continue;
         }
+        if (flush->template_errors > 0) {
+            (void)pthread_mutex_lock(&notify->lock);
+            notify->stats.template_errors += flush->template_errors;
+            (void)pthread_mutex_unlock(&notify->lock);
+        }
         flush->next = notify->turn.flushes;
         notify->turn.flushes = flush;
     }
@@ -256,6 +261,9 @@ static void log_verdict(const struct parcel *parcel, const struct channel_verdic
         log_warn("notify", "message %s to %s (%s %u) not accepted, trying again: %s",
                  parcel->id, parcel->receiver, parcel->channel, parcel->index,
                  verdict->why.text);
+    else if (verdict->accepted && verdict->why.text[0] != '\0')
+        log_warn("notify", "message %s to %s (%s %u) accepted, but %s", parcel->id,
+                 parcel->receiver, parcel->channel, parcel->index, verdict->why.text);
     else if (verdict->accepted && parcel->attempts > 1)
         log_info("notify", "message %s to %s (%s %u) accepted after %u tries", parcel->id,
                  parcel->receiver, parcel->channel, parcel->index, parcel->attempts);

@@ -35,6 +35,7 @@ struct round {
     struct arena arena;
     struct round_change *first, **last;
     size_t change_count, telling_count, row_count;
+    size_t template_errors; /* texts that came out as an error; noted by note_outcome() */
     struct output_samples samples;
     struct rule_state **writers; /* rules whose outputs are in `samples` */
     size_t writer_count, writer_capacity;

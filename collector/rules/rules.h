@@ -48,7 +48,8 @@ int rules_print_json(struct rules *rules, bool alerting, bool recording, struct 
 int rules_print_alerts_json(struct rules *rules, struct buf *out);
 
 struct rules_stats {
-    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules;
+    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules,
+        template_errors;
     double evaluation_seconds_sum;
 };
 void rules_get_stats(struct rules *rules, struct rules_stats *ret_stats);

@@ -73,18 +73,20 @@ static struct evaluation_options evaluation_options(struct rules *rules)
 }
 
 static void note_outcome(struct rules *rules, struct rule_state *state, int error,
-                         const struct diagnosis *why, double seconds, int64_t ts_ms)
+                         const struct diagnosis *why, double seconds, struct round *round)
 {
     bool news = error != 0 && (!state->evaluated || state->healthy);
     (void)pthread_mutex_lock(&rules->state_lock);
     state->evaluated = true;
     state->healthy = error == 0;
     state->seconds = seconds;
-    state->evaluated_ms = ts_ms;
+    state->evaluated_ms = round->ts_ms;
     (void)strcpy(state->error, error == 0 ? "" : why->text);
     rules->stats.evaluations++;
     rules->stats.evaluation_failures += error != 0;
     rules->stats.evaluation_seconds_sum += seconds;
+    rules->stats.template_errors += round->template_errors;
+    round->template_errors = 0;
     (void)pthread_mutex_unlock(&rules->state_lock);
     if (news && !is_cancelled(rules))
         log_warn("rules", "rule \"%s\" of group \"%s\" fails: %s", state->rule->name,
@@ -106,7 +108,7 @@ static void evaluate_into(struct rules *rules, struct rule_state *state,
     mono_ns start = mono_now();
     int error = evaluate_rule(state, kind, &options, round, &why);
     double seconds = (double)(mono_now() - start) / 1e9;
-    note_outcome(rules, state, error, &why, seconds, round->ts_ms);
+    note_outcome(rules, state, error, &why, seconds, round);
 }
 
 static void begin(struct rules *rules, struct round *round, int64_t ts_ms)

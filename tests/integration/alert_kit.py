@@ -79,7 +79,7 @@ class Hook:
     """A webhook receiver; `answer` may be changed to fail or hang."""
 
     def __init__(self, port=0):
-        self.bodies, self.keys, self.times = [], [], []
+        self.bodies, self.keys, self.times, self.authorizations = [], [], [], []
         self.answer = 200
         hook = self
 
@@ -89,6 +89,7 @@ class Hook:
                 status = hook.answer
                 hook.times.append(time.time())
                 hook.keys.append(self.headers["Idempotency-Key"])
+                hook.authorizations.append(self.headers["Authorization"])
                 hook.bodies.append((status, body))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
