@@ -223,8 +223,7 @@ static int evaluate_alert(struct rule_state *state, enum evaluation_kind kind,
          at = rule_state_next(state, at))
         if (at->round != state->round)
             error = add_missing(state, kind, at, options, round);
-    if (error == 0 && limit > 0 && kind == EVALUATE_TIMED &&
-        count_alive(round, state) > limit) {
+    if (error == 0 && limit > 0 && count_alive(round, state) > limit) {
         (void)diagnose(why, ERR_LIMIT, "exceeded limit of %zu with %zu alerts", limit,
                        count_alive(round, state));
         error = clear_all(state, round);
