@@ -31,7 +31,8 @@ static int run_query(const struct rule_state *state, enum evaluation_kind kind,
     struct queryable *store = store_queryable(round->store);
     struct promql_error failure = {0};
     struct restricted restricted;
-    bool narrow = kind == EVALUATE_ARRIVAL && state->rule->single && !state->touched_beyond;
+    bool narrow = kind == EVALUATE_ARRIVAL && rule_goes_by_instance(state->rule) &&
+                  !state->touched_beyond;
     int error;
 
     if (narrow) {

@@ -186,8 +186,7 @@ static int read_expression(const struct reading *reading, const struct config_no
     type = promql_expression_type(rule->expression);
     if (type != PROMQL_VECTOR && type != PROMQL_SCALAR)
         return complain(reading, node, "expr must yield an instant vector or a scalar");
-    /* A limit is for all alerts of a rule: nobody can tell from those of one instance. */
-    rule->single = rule->group->limit == 0 && scope_is_single(rule->expression);
+    rule->single = scope_is_single(rule->expression);
     promql_expression_print(rule->expression, &text);
     copy = buf_ok(&text) ? arena_alloc(&reading->set->arena, text.size + 1, 1) : NULL;
     if (copy != NULL)

@@ -71,6 +71,13 @@ struct rule_group {
     size_t rule_count;
 };
 
+/* May what arrives of one instance be evaluated for it alone?  Not under a limit: that is for all
+ * alerts of a rule, and nobody can tell from those of one instance. */
+static inline bool rule_goes_by_instance(const struct rule *rule)
+{
+    return rule->single && rule->group->limit == 0;
+}
+
 struct rule_set {
     struct rule_group **groups;
     size_t group_count;

@@ -117,7 +117,7 @@ bool rule_state_covers(const struct rule_state *state, const char *instance)
 {
     if (!state->touched)
         return false;
-    if (!state->rule->single || state->touched_beyond)
+    if (!rule_goes_by_instance(state->rule) || state->touched_beyond)
         return true;
     for (size_t i = 0; i < state->instance_count; i++)
         if (strcmp(state->instances[i], instance) == 0)

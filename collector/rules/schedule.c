@@ -133,7 +133,7 @@ static void note_commit(struct rules *rules, int error)
 static void touch_rule(struct rule_state *state, const char *instance)
 {
     state->touched = true;
-    if (!state->rule->single || state->touched_beyond)
+    if (!rule_goes_by_instance(state->rule) || state->touched_beyond)
         return;
     for (size_t i = 0; i < state->instance_count; i++)
         if (state->instances[i] == instance)
@@ -197,7 +197,7 @@ static void run_arrivals(struct rules *rules)
             state->not_before = mono_now() + (mono_ns)RETRY_MS * NS_PER_MS;
             continue;
         }
-        if (!state->rule->single)
+        if (!rule_goes_by_instance(state->rule))
             state->not_before = start + (mono_ns)AGGREGATION_MS * NS_PER_MS;
         forget_touch(state);
     }
