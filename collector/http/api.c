@@ -132,6 +132,8 @@ void api_query_error(struct http_response *response, const char *parameter,
         reply_invalid(response, parameter, error->why.text);
 }
 
+#define MATCH_NOTHING "match[] must contain at least one non-empty matcher"
+
 static bool matches_something(const struct selector *selector)
 {
     for (size_t i = 0; i < selector->count; i++) {
@@ -156,12 +158,14 @@ bool api_selectors(const struct http_request *request, struct http_response *res
         struct selector *selector = &selectors.items[i];
         struct promql_error error = {0};
         const char *text = http_parameter_at(request, "match[]", i);
-        if (promql_parse_selector(text, &selector->matchers, &selector->count, &error) != 0) {
+        int code = promql_parse_selector(text, &selector->matchers, &selector->count, &error);
+        if (code != 0 && error.is_empty_selector) {
+            reply_invalid(response, "match[]", MATCH_NOTHING);
+        } else if (code != 0) {
             error.failure = PROMQL_BAD_DATA;
             api_query_error(response, "match[]", &error);
         } else if (!matches_something(selector)) {
-            reply_invalid(response, "match[]",
-                          "match[] must contain at least one non-empty matcher");
+            reply_invalid(response, "match[]", MATCH_NOTHING);
         } else {
             continue;
         }

@@ -103,6 +103,16 @@ static void write_matrix(struct json_writer *json, const struct promql_result *r
     json_write_end(json);
 }
 
+/* Prometheus writes a scalar's value without exponent. */
+static void write_scalar(struct json_writer *json, const struct series_samples *one)
+{
+    char text[NUMBER_TEXT_BYTES];
+    json_write_array(json);
+    json_write_seconds(json, one->times_ms[0]);
+    json_write_text(json, promql_number_plain(one->values[0], text));
+    json_write_end(json);
+}
+
 static void write_string(struct json_writer *json, const struct promql_result *result)
 {
     json_write_array(json);
@@ -158,7 +168,7 @@ static void answer(struct http_request *request, struct http_response *response,
     else if (type == PROMQL_STRING)
         write_string(json, result);
     else
-        write_point(json, result->series[0].times_ms[0], result->series[0].values[0]);
+        write_scalar(json, &result->series[0]);
     const char *stats = http_parameter(request, "stats");
     if (stats != NULL && *stats != '\0')
         write_stats(json, question, result);
@@ -277,6 +287,15 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
     if (!api_time(request, response, "start", TIME_FIRST_MS, &start_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &end_ms))
         return;
+    struct promql_expression *expression = NULL;
+    struct promql_error error = {0};
+    const char *text = http_parameter(request, "query");
+    if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
+        error.failure = PROMQL_BAD_DATA;
+        api_query_error(response, "query", &error);
+        return;
+    }
+    promql_expression_free(expression);
     struct reply reply;
     reply_start(&reply, response);
     json_write_array(&reply.json);

@@ -112,6 +112,7 @@ struct node {
 
     /* binary, unary */
     enum operator_kind operation;
+    size_t operator_at; /* binary: its place in the text */
     bool returns_bool;
     struct matching matching;
 };

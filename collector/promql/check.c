@@ -46,6 +46,8 @@ static bool check_selector(struct parser *parser, const struct node *node)
     for (size_t i = 0; i < node->matcher_count; i++)
         if (!matcher_matches_empty(node->matchers[i]))
             return true;
+    if (parser->code == 0)
+        parser->error->is_empty_selector = true;
     return parser_fail(parser, node->at,
                        "vector selector must contain at least one non-empty matcher");
 }
@@ -119,7 +121,7 @@ static bool check_binary(struct parser *parser, const struct node *node)
         scalars += sides[i]->type == PROMQL_SCALAR;
     }
     if (scalars == 2 && operator_is_comparison(node->operation) && !node->returns_bool)
-        return parser_fail(parser, node->at,
+        return parser_fail(parser, node->operator_at,
                            "comparisons between scalars must use BOOL modifier");
     if (scalars > 0 && operator_is_set(node->operation))
         return parser_fail(parser, node->at,

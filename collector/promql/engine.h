@@ -46,6 +46,7 @@ struct promql_error {
     enum promql_failure failure;
     unsigned line, column; /* of a parse error, from 1; else 0 */
     struct diagnosis why;  /* without the position prefix */
+    bool is_empty_selector; /* no matcher that does not match "" */
 };
 
 struct promql_query {

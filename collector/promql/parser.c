@@ -407,6 +407,7 @@ static struct node *parse_binary(struct parser *parser, int least)
         if (node == NULL)
             return NULL;
         node->operation = found->operation;
+        node->operator_at = parser->token.at;
         node->first = left;
         parser_advance(parser);
         if (!parse_matching(parser, node))

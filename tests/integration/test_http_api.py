@@ -79,6 +79,16 @@ def test_numbers_and_times_are_written_as_prometheus_writes_them():
         collector.stop()
 
 
+def test_scalars_are_written_without_exponent():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        for expression, text in (("1e-7", "0.0000001"), ("1e21", "1000000000000000000000"),
+                                 ("1/0", "+Inf"), ("0.5", "0.5")):
+            answer = collector.json("/api/v1/query", query=expression, time="4")["data"]
+            assert answer == {"resultType": "scalar", "result": [4, text]}, answer
+        collector.stop()
+
+
 def test_ranges_form_bodies_and_limits():
     with Lab() as lab:
         collector = lab.collector().start()
@@ -127,6 +137,11 @@ def test_errors_are_prometheus_errors():
              'range query, must be Scalar or instant Vector'),
             ("/api/v1/series", {}, 400, "bad_data", "no match[] parameter provided"),
             ("/api/v1/series", {"match[]": '{a=~".*"}'}, 400, "bad_data", None),
+            ("/api/v1/series", {"match[]": "{}"}, 400, "bad_data",
+             'invalid parameter "match[]": match[] must contain at least one non-empty matcher'),
+            (query, {"query": "1 == 1"}, 400, "bad_data", 'invalid parameter "query": 1:3: parse '
+             'error: comparisons between scalars must use BOOL modifier'),
+            ("/api/v1/query_exemplars", {"query": "x{"}, 400, "bad_data", None),
             ("/api/v1/rules", {"type": "odd"}, 400, "bad_data",
              'invalid parameter "type": not supported value "odd"'),
         ]
