@@ -63,6 +63,11 @@ static int take_flag(const struct ctl *ctl, int count, char **arguments, int *at
     }
     if (flag == NULL)
         return unknown_flag(ctl, word, flags, flag_count);
+    if (flag->kind == FLAG_BOOL && equals != NULL) {
+        fprintf(stderr, SAY(ctl, "fengsuictl: %s takes no value\n", "fengsuictl：%s 不带值\n"),
+                flag->name);
+        return EXIT_USAGE;
+    }
     if (flag->kind == FLAG_BOOL) {
         *(bool *)flag->target = true;
         return EXIT_FINE;
@@ -78,8 +83,12 @@ static int take_flag(const struct ctl *ctl, int count, char **arguments, int *at
         return EXIT_FINE;
     }
     struct flag_list *list = flag->target;
-    if (list->count < FLAG_LIST_MAX)
-        list->items[list->count++] = value;
+    if (list->count == FLAG_LIST_MAX) {
+        fprintf(stderr, SAY(ctl, "fengsuictl: more than %d of %s\n",
+                            "fengsuictl：超过 %d 个 %s\n"), FLAG_LIST_MAX, flag->name);
+        return EXIT_USAGE;
+    }
+    list->items[list->count++] = value;
     return EXIT_FINE;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "collector/ctl/ctl.h"
+#include "collector/ctl/table.h"
 #include "proto/base/buf.h"
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 30)
@@ -55,13 +56,21 @@ static struct curl_slist *headers_of(const struct ctl *ctl, bool has_body)
     return headers;
 }
 
+/* What a server says may hold what a host or a log said: nothing of it steers the terminal. */
+static void complain(const char *text)
+{
+    char *visible = text_visible(text != NULL ? text : "");
+    fprintf(stderr, "fengsuictl: %s\n", visible != NULL ? visible : "");
+    free(visible);
+}
+
 static void print_notes(const json_t *root, const char *kind)
 {
     size_t index;
     json_t *note;
     json_array_foreach(json_object_get(root, kind), index, note)
     {
-        fprintf(stderr, "fengsuictl: %s\n", json_string_value(note));
+        complain(json_string_value(note));
     }
 }
 
@@ -75,7 +84,7 @@ static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
     const char *message = json_string_value(json_object_get(root, "error"));
     int code = EXIT_FINE;
     if (message != NULL) {
-        fprintf(stderr, "fengsuictl: %s\n", message);
+        complain(message);
         code = EXIT_FAILED;
     } else if (status == 401 || status == 403) {
         fprintf(stderr, "fengsuictl: %s\n",

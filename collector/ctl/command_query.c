@@ -22,8 +22,10 @@ struct range_times {
 
 static void print_one(const char *name, const json_t *point)
 {
-    printf("%s%s%s\n", name, *name != '\0' ? "  " : "",
-           json_string_value(json_array_get(point, 1)));
+    const char *value = json_string_value(json_array_get(point, 1));
+    char *visible = text_visible(value != NULL ? value : "");
+    printf("%s%s%s\n", name, *name != '\0' ? "  " : "", visible != NULL ? visible : "");
+    free(visible);
 }
 
 static void print_instant(const struct ctl *ctl, const json_t *data)

@@ -37,6 +37,10 @@ def test_tables_and_plots():
         done = run(collector, "status", LANG="zh_CN.UTF-8")
         assert done.returncode == 0 and "就绪" in done.stdout, done
         assert "no alerts" in run(collector, "alerts").stdout
+        done = run(collector, "query", '"\x1b[2Jred"')
+        assert done.returncode == 0 and "\x1b" not in done.stdout and "red" in done.stdout, done
+        done = run(collector, "query", 'x{a="\x1b[2J"} + on(b) "c"')
+        assert done.returncode == 1 and "\x1b" not in done.stderr, done
         collector.stop()
 
 
@@ -49,6 +53,10 @@ def test_what_is_mistyped_is_answered_with_what_was_meant():
         assert done.returncode == 2 and 'did you mean "--step"?' in done.stderr, done
         done = run(collector, "probes", "aprove", "x")
         assert done.returncode == 2 and 'did you mean "approve"?' in done.stderr, done
+        done = run(collector, "status", "--json=false")
+        assert done.returncode == 2 and "--json takes no value" in done.stderr, done
+        done = run(collector, "probes", "token", "new", *["--label=a=b"] * 65)
+        assert done.returncode == 2 and "--label" in done.stderr, done
         assert run(collector, "query").returncode == 2
         assert run(collector).returncode == 2
         done = run(collector, "status")  # nobody listens
