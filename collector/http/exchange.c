@@ -332,9 +332,8 @@ static int gather_parameters(struct exchange *exchange)
     }
     if (error == 0 && is_form(request))
         error = form_add_encoded(&exchange->form, request->body);
-    if (error == 0 &&
-        MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND,
-                                  add_url_parameter, &exchange->form) < 0)
+    if (error == 0 && MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND,
+                                                add_url_parameter, &exchange->form) < 0)
         error = ERR_NOMEM;
     request->parameters = exchange->form.items;
     request->parameter_count = exchange->form.count;

@@ -91,8 +91,8 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_varint(out, parcel->firing.count);
     for (size_t i = 0; i < parcel->firing.count; i++)
         buf_put_u64(out, parcel->firing.items[i]);
-    buf_put_sized(out, owed ? (struct bytes){parcel->body, parcel->body_size}
-                            : (struct bytes){0});
+    buf_put_sized(out,
+                  owed ? (struct bytes){parcel->body, parcel->body_size} : (struct bytes){0});
 }
 
 static char *text_of(struct bytes bytes)
@@ -302,8 +302,8 @@ void outbox_settle(struct outbox *outbox, struct parcel *parcel,
         return;
     }
     parcel->next_try =
-        now + (mono_ns)outbox_delay_ms(parcel->attempts, verdict->recoverable, chance) *
-                  NS_PER_MS;
+        now +
+        (mono_ns)outbox_delay_ms(parcel->attempts, verdict->recoverable, chance) * NS_PER_MS;
 }
 
 void outbox_free(struct outbox *outbox)

@@ -135,8 +135,8 @@ static bool check_binary(struct parser *parser, const struct node *node)
            check_expression(parser, node->second);
 }
 
-/* A chain of operators leans left and is no deeper to the parser than one of them, but each node
- * of a path costs a stack frame to whoever walks the tree. */
+/* A chain of operators leans left and is no deeper to the parser than one of them, but each
+ * node of a path costs a stack frame to whoever walks the tree. */
 bool check_height(struct parser *parser, const struct node *node, int height)
 {
     if (node == NULL)

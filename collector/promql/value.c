@@ -10,8 +10,8 @@
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
-#define STEPS_A_TICK  256 /* about as much work as the rest of a tick */
-#define TICKS_A_LOOK  128 /* at the clock */
+#define STEPS_A_TICK 256 /* about as much work as the rest of a tick */
+#define TICKS_A_LOOK 128 /* at the clock */
 
 int evaluation_tick_steps(struct evaluation *ev, size_t steps)
 {
