@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "collector/app.h"
@@ -325,12 +326,24 @@ static void stop(struct collector *collector)
     uv_cond_destroy(&collector->reload_finished);
 }
 
+/* Clients, probes and history files all need descriptors; a shell's usual 1024 are soon gone. */
+static void raise_descriptor_limit(void)
+{
+    const rlim_t wanted = 65536;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int run(struct collector *collector)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     struct diagnosis why = {0};
 
     (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     must(uv_loop_init(&collector->loop) == 0);
     must(uv_mutex_init(&collector->reload_lock) == 0);
     must(uv_cond_init(&collector->reload_finished) == 0);

@@ -137,6 +137,30 @@ def test_off_loopback_nothing_opens_without_users_and_tls():
         collector.process = None
 
 
+def test_idle_clients_leave_descriptors_for_the_rest():
+    import resource
+    import socket
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Lab() as lab:
+        collector = lab.collector()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        collector.start()
+        limits = open(f"/proc/{collector.process.pid}/limits", encoding="ascii").read()
+        soft = [int(line.split()[3]) for line in limits.splitlines() if "open files" in line][0]
+        assert soft >= min(before[1], 65536), limits
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 8192), before[1]))
+        idle = []
+        for _ in range(600):
+            client = socket.create_connection(("127.0.0.1", collector.http))
+            client.sendall(b"GET / HTTP/1.1\r\nHost:")
+            idle.append(client)
+        assert collector.get("/-/healthy")[0] == 200
+        for client in idle:
+            client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        collector.stop()
+
+
 def test_a_key_that_others_can_read_is_refused():
     with Lab() as lab:
         collector, _ = prepared(
