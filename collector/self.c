@@ -279,6 +279,7 @@ static void on_timer(uv_timer_t *timer)
     buf_done(&text);
     arena_reset(&arena);
     self->write = (struct store_write){.samples = self->samples, .sample_count = self->count,
+                                       .is_essential = true,
                                        .done = written, .context = self};
     self->writing = true;
     if (store_write_submit(self->app->store, &self->write) != 0)

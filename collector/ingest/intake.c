@@ -420,6 +420,7 @@ static void land_one(struct ingest *ingest, struct intake_write *write)
         return;
     }
     stream->flying = NULL;
+    ingest->store_refuses = write->result != 0;
     if (write->result == 0) {
         bool is_news = write->last_tick_ms > stream->last_tick_ms;
         range_set_done(&stream->stored);

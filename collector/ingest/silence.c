@@ -153,6 +153,8 @@ static void look_at(void *context, struct key_entry *entry)
     bool heard_since_start = heard > walk->ingest->started_mono;
     if (heard < walk->ingest->started_mono)
         heard = walk->ingest->started_mono;
+    if (walk->ingest->store_refuses && entry->session != NULL)
+        heard = walk->now; /* it speaks; it is we who do not store */
     bool silent = (int64_t)((walk->now - heard) / NS_PER_MS) >= patience_ms(entry);
     if (silent && !entry->absent && entry->is_unclaimed) {
         if (clock_mono(walk->ingest->clock) - walk->now > TURN_NS)
@@ -184,6 +186,7 @@ void silence_timer(struct ingest *ingest, mono_ns now)
     walk.up->write.samples = walk.up->samples;
     walk.up->write.done = up_written;
     walk.up->write.context = walk.up;
+    walk.up->write.is_essential = true;
     if (store_write_submit(ingest->store, &walk.up->write) != 0)
         free(walk.up);
 }

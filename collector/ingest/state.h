@@ -90,6 +90,7 @@ struct ingest {
     struct buf out;       /* one answer */
     struct session *sessions;
     size_t flying_count;
+    bool store_refuses; /* the last write that landed was refused */
     mono_ns started_mono;
 
     /* under lock: tables that other threads print */

@@ -251,7 +251,7 @@ static void empty(struct round *round)
 
 int round_commit(struct round *round)
 {
-    struct store_write write = {0};
+    struct store_write write = {.is_essential = true};
     size_t telling = 0;
     int error = collect(round, &write, &telling);
 

@@ -55,7 +55,7 @@ static uint64_t folder_bytes(const char *directory, const char *name)
 /* What the disk says. */
 struct view {
     uint64_t disk_bytes;
-    bool is_full;
+    bool is_full, is_exhausted;
     char reason[160];
 };
 
@@ -64,33 +64,38 @@ static void look(const struct full *full, struct view *ret_view)
     struct statvfs disk;
     struct view view = {.disk_bytes = folder_bytes(full->directory, "live") +
                                       folder_bytes(full->directory, "history")};
-    if (full->quota_bytes > 0 &&
-        view.disk_bytes >= full->quota_bytes / 100 * STORE_FULL_PERCENT) {
-        view.is_full = true;
+    uint64_t quota_percent =
+        full->quota_bytes == 0 ? 0 : view.disk_bytes * 100 / full->quota_bytes;
+    uint64_t disk_percent = 0;
+    if (statvfs(full->directory, &disk) == 0) { /* else a failing write will say so */
+        uint64_t used = (uint64_t)(disk.f_blocks - disk.f_bfree);
+        uint64_t usable = used + (uint64_t)disk.f_bavail;
+        disk_percent = usable == 0 ? 0 : used * 100 / usable;
+    }
+    uint64_t percent = quota_percent > disk_percent ? quota_percent : disk_percent;
+    view.is_full = percent >= STORE_FULL_PERCENT;
+    view.is_exhausted = percent >= STORE_EXHAUSTED_PERCENT;
+    if (view.is_full && quota_percent >= STORE_FULL_PERCENT)
         (void)snprintf(view.reason, sizeof view.reason,
                        "the store takes %llu of its quota of %llu bytes (limit %d %%)",
                        (unsigned long long)view.disk_bytes,
                        (unsigned long long)full->quota_bytes, STORE_FULL_PERCENT);
-    } else if (statvfs(full->directory, &disk) == 0) { /* else a failing write will say so */
-        uint64_t used = (uint64_t)(disk.f_blocks - disk.f_bfree);
-        uint64_t usable = used + (uint64_t)disk.f_bavail;
-        if (usable > 0 && used * 100 >= usable * STORE_FULL_PERCENT) {
-            view.is_full = true;
-            (void)snprintf(view.reason, sizeof view.reason,
-                           "the disk under the store is %llu %% full (limit %d %%)",
-                           (unsigned long long)(used * 100 / usable), STORE_FULL_PERCENT);
-        }
-    }
+    else if (view.is_full)
+        (void)snprintf(view.reason, sizeof view.reason,
+                       "the disk under the store is %llu %% full (limit %d %%)",
+                       (unsigned long long)disk_percent, STORE_FULL_PERCENT);
     *ret_view = view;
 }
 
 /* Under the lock, which is not held while looking: others only want to know the last answer. */
-static bool is_closed(const struct full *full, mono_ns now)
+static enum full_level level_now(const struct full *full, mono_ns now)
 {
-    return full->is_full || (full->fails && now < full->next_try);
+    if (full->is_exhausted || (full->fails && now < full->next_try))
+        return FULL_ALL;
+    return full->is_full ? FULL_BUT_ESSENTIAL : FULL_NOT;
 }
 
-bool full_is(struct full *full)
+enum full_level full_level(struct full *full)
 {
     struct view view;
     mono_ns now = clock_mono(full->clock);
@@ -98,18 +103,19 @@ bool full_is(struct full *full)
     bool due = now >= full->next_look;
     if (due)
         full->next_look = now + LOOK_EVERY_NS;
-    bool closed = is_closed(full, now);
+    enum full_level level = level_now(full, now);
     must(pthread_mutex_unlock(&full->lock) == 0);
     if (!due)
-        return closed;
+        return level;
     look(full, &view);
     must(pthread_mutex_lock(&full->lock) == 0);
     full->is_full = view.is_full;
+    full->is_exhausted = view.is_exhausted;
     full->disk_bytes = view.disk_bytes;
     memcpy(full->reason, view.reason, sizeof full->reason);
-    closed = is_closed(full, now);
+    level = level_now(full, now);
     must(pthread_mutex_unlock(&full->lock) == 0);
-    return closed;
+    return level;
 }
 
 void full_note_failure(struct full *full, const char *what)

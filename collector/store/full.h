@@ -2,8 +2,9 @@
  * full.h - is there room on the disk?
  *
  * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df
- * counts it for an unprivileged user) or of the quota it takes no more writes, and takes them
- * again as soon as there is room.  A commit that fails, for whatever reason, closes the gate too:
+ * counts it for an unprivileged user) or of the quota it takes essential writes only (alerts,
+ * the outbox, own metrics), past STORE_EXHAUSTED_PERCENT none, and all again as soon as there is
+ * room.  A commit that fails, for whatever reason, closes the gate too:
  * every second one more is tried, and the first that succeeds opens it.
  */
 #pragma once
@@ -21,7 +22,8 @@ struct full {
     const struct clock *clock;
     /* under the lock */
     pthread_mutex_t lock;
-    bool is_full;
+    bool is_full;      /* past STORE_FULL_PERCENT */
+    bool is_exhausted; /* past STORE_EXHAUSTED_PERCENT */
     bool fails; /* the last commit failed */
     char reason[160], failure[160];
     mono_ns next_look, next_try;
@@ -31,8 +33,13 @@ struct full {
 void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
                const struct clock *clock);
 void full_done(struct full *full);
-/* May writes be taken now?  Looks at the disk if it has not for a second. */
-bool full_is(struct full *full);
+enum full_level {
+    FULL_NOT,
+    FULL_BUT_ESSENTIAL, /* essential writes are taken */
+    FULL_ALL,           /* nothing is */
+};
+/* How full is it now?  Looks at the disk if it has not for a second. */
+enum full_level full_level(struct full *full);
 /* What became of a commit. */
 void full_note_failure(struct full *full, const char *what);
 void full_note_success(struct full *full);

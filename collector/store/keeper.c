@@ -145,7 +145,7 @@ static void each_minute(struct keeper *keeper, mono_ns now)
     (void)mdb_reader_check(keeper->store->live.env, &dead);
     span_set_close_idle(keeper->store->spans);
     /* A full store frees itself by expiry. */
-    if (full_is(&keeper->store->full))
+    if (full_level(&keeper->store->full) != FULL_NOT)
         report("expiry", merge_expire(keeper->store));
 }
 

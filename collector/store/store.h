@@ -17,7 +17,8 @@
  * Durability  done(write, 0) means fsync'd and visible to any querier opened from then on.
  *             done(write, error) means none of it is stored and none will appear.
  * Full disk   past STORE_FULL_PERCENT of disk or quota, writes fail with ERR_FULL until space
- *             returns (looked at every second); queries go on.  After a failed commit, too,
+ *             returns (looked at every second), essential ones only past
+ *             STORE_EXHAUSTED_PERCENT; queries go on.  After a failed commit, too,
  *             until one of those tried every second succeeds.
  * Restart     the head is rebuilt from checkpoint and WAL before store_open() returns.
  * On disk     DATA/live/ and DATA/history/ (layout: collector/store/README.md).
@@ -38,7 +39,8 @@
 struct store;
 struct series; /* interned; lives as long as the store holds it in the head */
 
-#define STORE_FULL_PERCENT 85
+#define STORE_FULL_PERCENT      85
+#define STORE_EXHAUSTED_PERCENT 95 /* past it not even alerts are written */
 
 struct store_options {
     const char *directory;     /* made if missing */
@@ -99,6 +101,9 @@ struct store_write {
     size_t log_count;
     const struct store_put *puts;
     size_t put_count;
+    /* Taken up to STORE_EXHAUSTED_PERCENT, so that a full disk silences no alert.  A write of
+     * puts alone is essential anyway. */
+    bool is_essential;
     /* Called once, on the writer thread, in submission order; must not block.  Until then the
      * write and everything it points to belongs to the store; afterwards to the caller. */
     void (*done)(struct store_write *write, int error);

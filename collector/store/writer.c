@@ -276,18 +276,44 @@ static bool take_group(struct writer *writer, struct group *ret_group)
     return group.writes != NULL || group.tasks != NULL;
 }
 
+static bool is_essential(const struct store_write *write)
+{
+    return write->is_essential || (write->sample_count == 0 && write->log_count == 0);
+}
+
+/* Takes the writes for which there is no room out of the group, and answers them. */
+static void refuse_for_room(struct writer *writer, struct group *group)
+{
+    struct store_write *refused = NULL, **last_refused = &refused, **link = &group->writes;
+    enum full_level level =
+        group->writes == NULL ? FULL_NOT : full_level(&writer->store->full);
+    if (level == FULL_NOT)
+        return;
+    while (*link != NULL) {
+        struct store_write *write = *link;
+        if (level == FULL_BUT_ESSENTIAL && is_essential(write)) {
+            link = &write->next;
+            continue;
+        }
+        *link = write->next;
+        write->next = NULL;
+        *last_refused = write;
+        last_refused = &write->next;
+        group->samples -= write->sample_count;
+        group->logs -= write->log_count;
+    }
+    finish_writes(refused, ERR_FULL);
+}
+
 static void *writer_main(void *context)
 {
     struct writer *writer = context;
     struct group group;
 
     while (take_group(writer, &group)) {
-        if (group.writes != NULL && full_is(&writer->store->full)) {
-            finish_writes(group.writes, ERR_FULL);
-            group = (struct group){.tasks = group.tasks};
-            if (group.tasks == NULL)
-                continue;
-        }
+        refuse_for_room(writer, &group);
+        if (group.writes == NULL && group.tasks == NULL)
+            continue;
         int error = commit_group(writer, &group);
         if (error == 0)
             apply_group(writer, &group);

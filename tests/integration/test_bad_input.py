@@ -228,7 +228,12 @@ def test_a_full_disk_stops_acks_says_so_and_recovers_by_itself():
 
 
 def check_full_disk(lab, mount):
-    collector = lab.collector(flags=["--data", mount / "data"])
+    rules = lab.folder / "full.yml"
+    rules.write_text("groups:\n- name: full\n  rules:\n"
+                     "  - {alert: StoreFull, expr: fengsui_collector_store_full == 1}\n"
+                     "  - {alert: HostDown, expr: up == 0}\n")
+    collector = lab.collector(f"rules: {{evaluation_interval: 1s, files: [{rules}]}}\n",
+                              flags=["--data", mount / "data"])
     collector.data = pathlib.Path(mount / "data")
     collector.start()
     with enrolled(collector, "full") as probe:
@@ -236,13 +241,21 @@ def check_full_disk(lab, mount):
         assert probe.wait_ack(1)
         ballast = mount / "ballast"
         with open(ballast, "wb") as file:
-            file.write(b"\1" * (44 << 20))
+            file.write(b"\1" * (41 << 20))
         code = wait_for(lambda: collector.get("/-/ready")[0] == 503 and 503, "503", 20)
         reason = collector.get("/-/ready")[1].decode()
         assert code == 503 and re.search(r"full|space|disk|%", reason), reason
         probe.send(2, now_ms(), {0: 2.0})
         assert not probe.wait_ack(2, timeout_s=2), "acknowledged although the disk is full"
         assert collector.value("count_over_time(peer_metric[1h])") == 1, "queries must go on"
+
+        def alert_fires():
+            probe.receive(0.05)  # answers pings: this host is not silent
+            return [a for a in collector.json("/api/v1/alerts")["data"]["alerts"]
+                    if a["state"] == "firing"]
+        fired = wait_for(alert_fires, "the alert on the full disk", 40)
+        assert [a["labels"]["alertname"] for a in fired] == ["StoreFull"], fired
+        assert collector.value('up{instance="full"}') == 1, "a full disk is no silent host"
         ballast.unlink()
         wait_for(lambda: collector.get("/-/ready")[0] == 200, "recovery", 20)
 
