@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -168,6 +169,20 @@ class Probe(Process):
             "--collector", endpoint or f"tcp://127.0.0.1:{collector.ingest}", "--collector-key",
             keys / "collector.pub", "--token", keys / "enrol.token", "--state", self.state,
             "--interval", interval, *flags], folder)
+
+
+def kept_ticks(probe):
+    """What the probe's own log says it was about to keep: a list of {tick: samples}, one for each
+    life of the process.  A tick is logged just before it is kept, so only the last of a life may
+    be missing."""
+    lives = []
+    for line in probe.log.read_text(errors="replace").splitlines():
+        if line == "--- start":
+            lives.append({})
+        found = re.search(r"keeping the batch of tick (\d+): (\d+) samples", line)
+        if found:
+            lives[-1][int(found[1])] = int(found[2])
+    return lives
 
 
 class Lab(contextlib.AbstractContextManager):

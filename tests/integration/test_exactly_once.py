@@ -15,13 +15,12 @@ import json
 import os
 import pathlib
 import random
-import re
 import shutil
 import signal
 import threading
 import time
 
-from fengsui import Lab, run_tests, wait_for
+from fengsui import Lab, kept_ticks, run_tests, wait_for
 
 KILL_SECONDS = float(os.environ.get("FENGSUI_KILL_SECONDS", "20"))
 
@@ -73,20 +72,6 @@ def stored_lines(collector, pattern, since):
     keys = [(line["file"], line["offset"]) for line in lines]
     assert len(keys) == len(set(keys)), "a line is stored twice"
     return lines
-
-
-def kept_ticks(probe):
-    """What the probe's own log says it was about to keep: a list of {tick: samples}, one for each
-    life of the process.  A tick is logged just before it is kept, so only the last of a life may
-    be missing."""
-    lives = []
-    for line in probe.log.read_text(errors="replace").splitlines():
-        if line == "--- start":
-            lives.append({})
-        found = re.search(r"keeping the batch of tick (\d+): (\d+) samples", line)
-        if found:
-            lives[-1][int(found[1])] = int(found[2])
-    return lives
 
 
 @contextlib.contextmanager

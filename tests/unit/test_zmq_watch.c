@@ -106,7 +106,8 @@ static void receive_and_ask_again(struct zmq_watch *watch)
     assert_int_equal(zmq_send(peer->probe, &number, sizeof number, ZMQ_DONTWAIT),
                      sizeof number);
     peer->received++;
-    if (peer->ticks >= 20)
+    /* However slow the machine: the timer went on while more than one turn's worth came in. */
+    if (peer->ticks >= 20 && peer->received > ZMQ_WATCH_BUDGET)
         stop(peer);
 }
 
@@ -145,7 +146,7 @@ static void a_busy_peer_starves_no_timer(void **state)
     (void)state;
 
     run(&peer, receive_and_ask_again);
-    assert_true(peer.received > ZMQ_WATCH_BUDGET);
+    assert_true(peer.ticks >= 20);
 }
 
 static void what_is_no_socket_is_refused(void **state)
