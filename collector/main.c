@@ -237,6 +237,7 @@ static int open_http(struct collector *collector, struct diagnosis *why)
         .users_path = options->users,
         .behind_proxy = options->behind_proxy,
         .query_threads = (unsigned)options->query_threads,
+        .query_threads_max = (unsigned)options->max_concurrency,
     };
     int error = api_open(&collector->app, &collector->api);
     if (error != 0)

@@ -196,9 +196,11 @@ static unsigned default_threads(void)
     return cpus < 2 ? 2 : cpus > 20 ? 20 : (unsigned)cpus;
 }
 
-static int open_pools(struct http_server *server, unsigned query_threads)
+static int open_pools(struct http_server *server, const struct http_options *options)
 {
-    unsigned threads = query_threads != 0 ? query_threads : default_threads();
+    unsigned threads = options->query_threads != 0 ? options->query_threads : default_threads();
+    if (options->query_threads_max != 0 && threads > options->query_threads_max)
+        threads = options->query_threads_max;
     int error = pool_open("http-query", threads, QUERY_QUEUE_MAX, &server->queries);
     if (error == 0)
         error = pool_open("http-write", WRITE_THREADS, WRITE_QUEUE_MAX, &server->writes);
@@ -234,7 +236,7 @@ static int open_parts(struct http_server *server, const struct http_options *opt
     if (error == 0 && options->certificate_path != NULL)
         error = tls_open(options->certificate_path, options->key_path, &server->tls, why);
     if (error == 0)
-        error = open_pools(server, options->query_threads);
+        error = open_pools(server, options);
     server->hangup_epoll = epoll_create1(EPOLL_CLOEXEC);
     if (error == 0 && server->hangup_epoll < 0)
         error = diagnose(why, ERR_IO, "epoll_create failed");

@@ -87,6 +87,7 @@ struct http_options {
     const char *users_path;                  /* NULL: no users (loopback only) */
     bool behind_proxy; /* explicit statement that a proxy does TLS and users */
     unsigned query_threads; /* 0: as many as CPUs, at least 2 */
+    unsigned query_threads_max; /* bounds the default too; 0: no bound */
 };
 
 /* Off loopback it refuses (ERR_REFUSED) to start without users and TLS, or behind_proxy. */
