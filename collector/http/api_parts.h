@@ -4,6 +4,7 @@
 #pragma once
 
 #include "collector/app.h"
+#include "collector/http/import_in.h"
 #include "collector/http/param.h"
 #include "collector/http/remote_in.h"
 #include "collector/http/reply.h"
@@ -18,6 +19,7 @@
 struct api {
     struct app *app;
     struct remote_in *remote;
+    struct import_in *import;
 };
 
 static inline struct app *app_of(const struct http_request *request)

@@ -330,7 +330,7 @@ static int gather_parameters(struct exchange *exchange)
         error = answer_inflate(request->body, exchange->body_limit, &exchange->inflated);
         request->body = buf_bytes(&exchange->inflated);
     }
-    if (error == 0 && is_form(request))
+    if (error == 0 && is_form(request) && !exchange->route->raw_body)
         error = form_add_encoded(&exchange->form, request->body);
     if (error == 0 && MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND,
                                                 add_url_parameter, &exchange->form) < 0)

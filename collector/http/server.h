@@ -79,6 +79,7 @@ struct http_route {
     http_handler *handler;
     http_later_handler *later; /* instead of handler */
     size_t body_limit;         /* bytes; 0: 1 MiB */
+    bool raw_body; /* no form, even if curl says so because nobody told it otherwise */
 };
 
 struct http_options {
