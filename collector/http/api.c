@@ -79,6 +79,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/status/tsdb", READS, .handler = api_tsdb},
     {HTTP_POST, "/api/v1/write", ROLE_WRITER, .later = api_write,
      .body_limit = REMOTE_BODY_BYTES_MAX},
+    {BOTH, "/api/v1/export/prometheus", READS, .handler = api_export},
     {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
      .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
 

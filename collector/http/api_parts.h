@@ -57,6 +57,7 @@ http_handler api_labels, api_label_values, api_series;                          
 http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata,
     api_tsdb, api_rules, api_alerts, api_metrics, api_healthy, api_ready,
     api_reload;                                                                     /* api_status.c */
+http_handler api_export;                                                            /* api_export.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_settle;                                                      /* api_fengsui.c */
