@@ -18,7 +18,7 @@
 #define SLICE_SPANS     8
 #define ROW_BYTES       ((size_t)32 << 10)
 #define WAL_SLICE_PARTS 1024
-#define ROW_SLICE       256
+#define ROW_SLICE       2048
 #define THROUGH_KEY     9
 
 /* Chunks of one span, gathered for a row. */
@@ -370,7 +370,7 @@ int checkpoint_logs(struct store *store, bool all)
 
 struct forgetting {
     struct live *live;
-    int64_t start_ms;
+    int64_t start_ms, end_ms, span_ms;
     uint64_t through;
     bool more;
 };
@@ -392,51 +392,64 @@ int checkpoint_put_through(struct live *live, MDB_txn *txn, int64_t start_ms, ui
     return mdb_put(txn, live->tables[LIVE_SPANS], &k, &v, 0);
 }
 
+/* Rows of the spans from start to end, up to the seal number; at most a slice of them. */
+static int delete_rows(struct forgetting *forgetting, MDB_cursor *cursor)
+{
+    size_t left = ROW_SLICE;
+    int64_t at_ms = forgetting->start_ms;
+    for (;;) {
+        uint8_t start[16] = {0};
+        MDB_val key = {sizeof start, start};
+        MDB_val value;
+        key_put_i64(start, at_ms);
+        int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code != MDB_SUCCESS)
+            return code;
+        int64_t row_ms = key.mv_size == sizeof start ? key_get_i64(key.mv_data) : INT64_MAX;
+        if (row_ms >= forgetting->end_ms)
+            return MDB_SUCCESS;
+        if (key_get_u64((const uint8_t *)key.mv_data + 8) > forgetting->through) {
+            at_ms = row_ms + 1; /* the rest of its span is younger still */
+            continue;
+        }
+        if (left-- == 0) {
+            forgetting->more = true;
+            return MDB_SUCCESS;
+        }
+        code = mdb_cursor_del(cursor, 0);
+        if (code != MDB_SUCCESS)
+            return code;
+    }
+}
+
 static int forget_rows(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct forgetting *forgetting = context;
     MDB_cursor *cursor;
-    size_t left = ROW_SLICE;
-    uint8_t start[16] = {0};
     (void)commit;
     forgetting->more = false;
     int code = mdb_cursor_open(txn, forgetting->live->tables[LIVE_CHECKPOINT], &cursor);
     if (code != MDB_SUCCESS)
         return code;
-    key_put_i64(start, forgetting->start_ms);
-    for (;;) {
-        MDB_val key = {sizeof start, start};
-        MDB_val value;
-        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        if (code != MDB_SUCCESS || key.mv_size != sizeof start ||
-            memcmp(key.mv_data, start, 8) != 0 ||
-            key_get_u64((const uint8_t *)key.mv_data + 8) > forgetting->through)
-            break;
-        if (left-- == 0) {
-            forgetting->more = true;
-            break;
-        }
-        code = mdb_cursor_del(cursor, 0);
-        if (code != MDB_SUCCESS)
-            break;
-    }
+    code = delete_rows(forgetting, cursor);
     mdb_cursor_close(cursor);
-    if (code == MDB_NOTFOUND)
-        code = MDB_SUCCESS;
-    if (code == MDB_SUCCESS && !forgetting->more) {
+    for (int64_t start_ms = forgetting->start_ms;
+         start_ms < forgetting->end_ms && !forgetting->more &&
+         (code == MDB_SUCCESS || code == MDB_NOTFOUND);
+         start_ms += forgetting->span_ms) {
         uint8_t key[THROUGH_KEY];
-        through_key(key, forgetting->start_ms);
+        through_key(key, start_ms);
         MDB_val k = {sizeof key, key};
         code = mdb_del(txn, forgetting->live->tables[LIVE_SPANS], &k, NULL);
-        if (code == MDB_NOTFOUND)
-            code = MDB_SUCCESS;
     }
-    return code;
+    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
 }
 
-int checkpoint_forget_span(struct store *store, int64_t start_ms, uint64_t through)
+int checkpoint_forget_spans(struct store *store, int64_t start_ms, int64_t end_ms,
+                            uint64_t through)
 {
-    struct forgetting forgetting = {&store->live, start_ms, through, true};
+    struct forgetting forgetting = {&store->live,         start_ms, end_ms,
+                                    store->head->span_ms, through,  true};
     int error = 0;
     while (error == 0 && forgetting.more) {
         error = run(store, forget_rows, &forgetting);
