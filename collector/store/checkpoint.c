@@ -15,7 +15,9 @@
 #include "proto/base/must.h"
 
 #define SLICE_SERIES    2048
-#define SLICE_SPANS     8
+#define SLICE_SPANS     8192              /* rows of a slice; two years of spans of two hours */
+#define SLICE_ROWS_KEPT 64                /* more of them give their memory back */
+#define SLICE_BYTES     ((size_t)4 << 20) /* of new chunks, after which it ends early */
 #define ROW_BYTES       ((size_t)32 << 10)
 #define WAL_SLICE_PARTS 1024
 #define ROW_SLICE       2048
@@ -26,6 +28,7 @@ struct span_row {
     int64_t start_ms;
     uint64_t sequence;
     struct buf payload;
+    bool is_used; /* listed in slice.used */
 };
 
 struct slice {
@@ -35,9 +38,12 @@ struct slice {
     struct series *series[SLICE_SERIES];
     bool has_tail[SLICE_SERIES];
     size_t count;
+    size_t first, end; /* what this turn takes of them */
     uint64_t sequence;
-    struct span_row rows[SLICE_SPANS];
-    size_t row_count;
+    struct span_row rows[SLICE_SPANS]; /* the place of a span: its number, modulo */
+    uint16_t used[SLICE_SPANS];        /* places with something in them */
+    size_t used_count;
+    size_t chunk_bytes;
     struct buf tails, chunk;
     MDB_txn *txn;
     int code;
@@ -61,17 +67,16 @@ static void put_row(struct slice *slice, struct span_row *row)
 
 static struct span_row *row_of(struct slice *slice, int64_t start_ms)
 {
-    for (size_t i = 0; i < slice->row_count; i++)
-        if (slice->rows[i].start_ms == start_ms)
-            return &slice->rows[i];
-    if (slice->row_count == SLICE_SPANS) {
-        struct span_row *reused = &slice->rows[(size_t)start_ms % SLICE_SPANS];
-        put_row(slice, reused);
-        reused->start_ms = start_ms;
-        return reused;
+    size_t place = (uint64_t)(start_ms / slice->store->head->span_ms) % SLICE_SPANS;
+    struct span_row *row = &slice->rows[place];
+    if (row->payload.size > 0 && row->start_ms != start_ms)
+        put_row(slice, row);
+    if (row->payload.size == 0 && !row->is_used) {
+        row->is_used = true;
+        slice->used[slice->used_count++] = (uint16_t)place;
     }
-    slice->rows[slice->row_count].start_ms = start_ms;
-    return &slice->rows[slice->row_count++];
+    row->start_ms = start_ms;
+    return row;
 }
 
 static void save_chunks(struct slice *slice, const struct series *series)
@@ -83,6 +88,7 @@ static void save_chunks(struct slice *slice, const struct series *series)
         buf_put_u8(&row->payload, at->late);
         buf_put_varint(&row->payload, at->sequence);
         buf_put_sized(&row->payload, (struct bytes){at->data, at->bytes});
+        slice->chunk_bytes += at->bytes;
         if (at->sequence > row->sequence)
             row->sequence = at->sequence;
         if (row->payload.size >= ROW_BYTES)
@@ -123,16 +129,31 @@ static void save_series(struct slice *slice, size_t i)
         save_tail(slice, series->late);
 }
 
+static void put_rows(struct slice *slice)
+{
+    for (size_t i = 0; i < slice->used_count; i++) {
+        struct span_row *row = &slice->rows[slice->used[i]];
+        put_row(slice, row);
+        row->is_used = false;
+        if (slice->used_count > SLICE_ROWS_KEPT)
+            buf_done(&row->payload);
+    }
+    slice->used_count = 0;
+}
+
 static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct slice *slice = context;
     struct head *head = slice->store->head;
     slice->txn = txn;
     slice->code = MDB_SUCCESS;
-    slice->row_count = 0;
+    slice->chunk_bytes = 0;
     buf_clear(&slice->tails);
     buf_put_varint(&slice->tails, commit);
-    for (size_t i = 0; i < slice->count && slice->code == MDB_SUCCESS; i++) {
+    slice->end = slice->first;
+    while (slice->end < slice->count && slice->code == MDB_SUCCESS &&
+           slice->chunk_bytes < SLICE_BYTES) {
+        size_t i = slice->end++;
         uint32_t shard = head_shard_of(slice->series[i]->id);
         head_lock_shard(head, shard);
         if (head_seal(head, slice->series[i], slice->seal_until_ms) != 0)
@@ -141,14 +162,13 @@ static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
         head_unlock_shard(head, shard);
     }
     slice->sequence = head->sequence;
-    for (size_t i = 0; i < slice->row_count; i++)
-        put_row(slice, &slice->rows[i]);
+    put_rows(slice);
     if (!buf_ok(&slice->tails))
         slice->code = ENOMEM;
-    if (slice->code == MDB_SUCCESS && slice->count > 0) {
+    if (slice->code == MDB_SUCCESS) {
         uint8_t key[12];
         key_put_u64(key, slice->pass);
-        key_put_u32(key + 8, slice->series[0]->id);
+        key_put_u32(key + 8, slice->series[slice->first]->id);
         slice->code = sealed_put(txn, slice->store->live.tables[LIVE_TAILS],
                                  (struct bytes){key, sizeof key}, buf_bytes(&slice->tails), 0);
     }
@@ -162,7 +182,7 @@ static void slice_is_durable(void *context, int error)
     struct head *head = slice->store->head;
     if (error != 0)
         return;
-    for (size_t i = 0; i < slice->count; i++) {
+    for (size_t i = slice->first; i < slice->end; i++) {
         struct series *series = slice->series[i];
         uint32_t shard = head_shard_of(series->id);
         head_lock_shard(head, shard);
@@ -248,9 +268,11 @@ static int run_slices(struct slice *slice)
     int error = 0;
     while (next != 0 && error == 0) {
         slice->count = head_collect(head, &next, SLICE_SERIES, slice->series);
-        struct writer_task task = {run_slice, slice_is_durable, slice, NULL, 0, false};
-        if (slice->count > 0)
+        for (slice->first = 0; slice->first < slice->count && error == 0;
+             slice->first = slice->end) {
+            struct writer_task task = {run_slice, slice_is_durable, slice, NULL, 0, false};
             error = writer_run(slice->store->writer, &task);
+        }
         for (size_t i = 0; i < slice->count; i++)
             head_release(slice->series[i]);
     }

@@ -1,7 +1,7 @@
 /*
  * checkpoint.h - writing the head down, so that the WAL can be short.
  *
- * A pass walks all series in slices.  A slice is a task of the writer: it runs between two
+ * A pass walks all series in slices, short ones where much is new.  A slice is a task of the writer: it runs between two
  * commits, so what it writes of a series is exactly commits 1..C; C is written with it.
  *
  *   checkpoint  span start i64 BE, largest seal number u64 BE
