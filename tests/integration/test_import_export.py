@@ -284,8 +284,8 @@ def import_months(series, days, step, bound):
                 assert a == b
                 if not a:
                     break
-        ticks = collector.value(f"count_over_time({up}[10m])")
-        assert ticks > 5, ticks
+        wait_for(lambda: (collector.value("count_over_time(node_load1[10m])") or 0) > 5,
+                 "the probe's samples, which went on all the while", 30)
         probe.stop()
         collector.stop()
         second.stop()
