@@ -228,15 +228,23 @@ static int shape_ranges(struct evaluation *ev, const struct grid *grid,
     int64_t until_ms = value_reference(value, grid, 0);
     int64_t from_ms = until_ms - value->range_ms;
     for (size_t i = 0; i < value->count; i++) {
-        const struct range_series *range = &value->ranges[i];
+        struct range_series *range = &value->ranges[i];
         const struct labels *labels = range->labels;
         size_t first = 0;
         size_t next = range->count;
+        int error = 0;
         while (first < next && range->times_ms[first] <= from_ms)
             first++;
         while (next > first && range->times_ms[next - 1] > until_ms)
             next--;
-        int error = range->drop_name ? labels_without_name(ev, labels, &labels) : 0;
+        if (value->extension != EXTENSION_NONE) { /* with made samples at both ends */
+            error = extended_range(ev, value, until_ms, range);
+            first = 0;
+            next = range->count;
+        }
+        if (error != 0)
+            return error;
+        error = range->drop_name ? labels_without_name(ev, labels, &labels) : 0;
         if (error != 0)
             return error;
         if (first < next)

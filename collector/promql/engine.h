@@ -44,8 +44,8 @@ enum promql_failure {
 
 struct promql_error {
     enum promql_failure failure;
-    unsigned line, column; /* of a parse error, from 1; else 0 */
-    struct diagnosis why;  /* without the position prefix */
+    unsigned line, column;  /* of a parse error, from 1; else 0 */
+    struct diagnosis why;   /* without the position prefix */
     bool is_empty_selector; /* no matcher that does not match "" */
 };
 
@@ -114,3 +114,5 @@ void promql_matchers_free(struct matcher **matchers, size_t count);
 const char *promql_number_text(double value, char text[NUMBER_TEXT_BYTES]);
 /* The same, never with an exponent: label values made by count_values, printed expressions. */
 const char *promql_number_plain(double value, char text[NUMBER_TEXT_BYTES]);
+/* Go's %g: an exponent from 1e+06 on; as annotations write numbers. */
+const char *promql_number_general(double value, char text[NUMBER_TEXT_BYTES]);

@@ -65,13 +65,18 @@ struct range_series {
     bool drop_name;
 };
 
+/* How a range reaches beyond its ends (functions_extended.c). */
+enum extension { EXTENSION_NONE, EXTENSION_ANCHORED, EXTENSION_SMOOTHED };
+
 struct value {
     enum promql_type type;
     double *scalars;             /* SCALAR: one a step */
     struct column *columns;      /* VECTOR */
     struct range_series *ranges; /* MATRIX */
     size_t count;                /* columns or ranges */
-    int64_t range_ms;            /* MATRIX: windows are (reference - range, reference] */
+    int64_t range_ms;            /* MATRIX: windows are (reference - range, reference], */
+    enum extension extension;    /* and what an extended one may look at, so far before */
+    int64_t before_ms, after_ms; /* and after it */
     bool fixed;                  /* the reference is fixed_ms - offset_ms, */
     int64_t fixed_ms, offset_ms; /* else the step's time - offset_ms */
     struct bytes string;
@@ -83,9 +88,10 @@ struct window {
     const int64_t *times_ms;
     const double *values;
     size_t count;
-    int64_t from_ms, until_ms; /* (from, until] */
-    int64_t eval_ms;           /* the step's own time */
-    const double *parameters;  /* scalar arguments at this step */
+    int64_t from_ms, until_ms; /* (from, until]; an extended range has samples beyond it */
+    enum extension extension;
+    int64_t eval_ms;          /* the step's own time */
+    const double *parameters; /* scalar arguments at this step */
     /* of the whole series, slid over */
     const double *all_values;
     size_t all_count, first; /* the window is all[first .. first+count) */
@@ -130,7 +136,7 @@ struct evaluation {
     size_t fetched_count;
     struct labels_builder builder; /* scratch */
     struct buf text;               /* scratch */
-    size_t ticks_left; /* until the next look at the clock */
+    size_t ticks_left;             /* until the next look at the clock */
     struct diagnosis *why;
 };
 
@@ -172,6 +178,10 @@ int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct
                     struct value *ret_value);
 int evaluate_subquery(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       struct value *ret_value);
+/* functions_extended.c: the samples of an extended range that ends at until_ms, those at its
+ * ends made; none if there are none. */
+int extended_range(struct evaluation *ev, const struct value *matrix, int64_t until_ms,
+                   struct range_series *series);
 /* The reference time of a matrix value at a step. */
 int64_t value_reference(const struct value *value, const struct grid *grid, size_t step);
 
