@@ -80,6 +80,7 @@ static void add_cors(struct MHD_Response *response)
     MHD_add_response_header(response, "Access-Control-Allow-Headers",
                             "Accept, Authorization, Content-Type, Origin");
     MHD_add_response_header(response, "Access-Control-Expose-Headers", "Date");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Origin");
 }
 
 static void add_headers(const struct exchange *exchange, struct MHD_Response *response)

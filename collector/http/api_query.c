@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "collector/http/api_parts.h"
 #include "proto/base/error.h"
@@ -31,6 +32,22 @@ static bool read_duration(const struct http_request *request, struct http_respon
     return false;
 }
 
+/* One that is not positive means the default. */
+static bool read_lookback(const struct http_request *request, struct http_response *response,
+                          int64_t *ret_ms)
+{
+    struct diagnosis why = {0};
+    const char *text = http_parameter(request, "lookback_delta");
+    if (text != NULL && *text != '\0' && param_duration(text, ret_ms, &why) != 0) {
+        reply_error(response, API_BAD_DATA, "error parsing lookback delta duration: %s",
+                    why.text);
+        return false;
+    }
+    if (*ret_ms < 0)
+        *ret_ms = 0;
+    return true;
+}
+
 /* timeout, limit, lookback_delta and the expression itself. */
 static bool read_question(struct http_request *request, struct http_response *response,
                           struct question *question)
@@ -40,7 +57,7 @@ static bool read_question(struct http_request *request, struct http_response *re
     int64_t asked_ms = timeout_ms;
     if (!api_limit(request, response, &question->limit) ||
         !read_duration(request, response, "timeout", &asked_ms) ||
-        !read_duration(request, response, "lookback_delta", &question->query.lookback_ms))
+        !read_lookback(request, response, &question->query.lookback_ms))
         return false;
     if (asked_ms < timeout_ms)
         timeout_ms = asked_ms;
@@ -212,11 +229,14 @@ static bool read_required_time(const struct http_request *request,
                                int64_t *ret_ms)
 {
     const char *text = http_parameter(request, name);
-    if (text == NULL || *text == '\0') {
-        reply_invalid(response, name, "cannot parse \"\" to a valid timestamp");
+    struct diagnosis why = {0};
+    int64_t ms = 0;
+    if (param_time(text != NULL ? text : "", &ms, &why) != 0) {
+        reply_invalid(response, name, why.text);
         return false;
     }
-    return api_time(request, response, name, 0, ret_ms);
+    *ret_ms = ms < TIME_FIRST_MS ? TIME_FIRST_MS : ms > TIME_LAST_MS ? TIME_LAST_MS : ms;
+    return true;
 }
 
 static bool read_grid(struct http_request *request, struct http_response *response,
@@ -238,13 +258,14 @@ static bool read_grid(struct http_request *request, struct http_response *respon
                           : "cannot parse \"\" to a valid duration");
         return false;
     }
-    if (query->step_ms <= 0) {
+    bool is_tiny = query->step_ms == 0 && strtod(step, NULL) > 0; /* below a millisecond */
+    if (query->step_ms <= 0 && !is_tiny) {
         reply_invalid(response, "step",
                       "zero or negative query resolution step widths are not accepted. Try a "
                       "positive integer");
         return false;
     }
-    if ((query->end_ms - query->start_ms) / query->step_ms > POINTS_MAX) {
+    if (is_tiny || (query->end_ms - query->start_ms) / query->step_ms > POINTS_MAX) {
         reply_error(response, API_BAD_DATA,
                     "exceeded maximum resolution of 11,000 points per timeseries. Try "
                     "decreasing the query resolution (?step=XX)");
@@ -287,12 +308,17 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
     if (!api_time(request, response, "start", TIME_FIRST_MS, &start_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &end_ms))
         return;
+    if (end_ms < start_ms) {
+        reply_error(response, API_BAD_DATA,
+                    "end timestamp must not be before start timestamp");
+        return;
+    }
     struct promql_expression *expression = NULL;
     struct promql_error error = {0};
     const char *text = http_parameter(request, "query");
     if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
-        error.failure = PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
+        reply_error(response, API_BAD_DATA, "%u:%u: parse error: %s", error.line, error.column,
+                    error.why.text);
         return;
     }
     promql_expression_free(expression);

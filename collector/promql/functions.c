@@ -93,7 +93,7 @@ static const struct function table[] = {
      "extrapolated increase of a counter over the range"},
     {"info", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_VECTOR}, 1, 2, FUNCTION_EXPERIMENTAL,
      WHOLE(info), "with the labels of its info metrics"},
-    {"irate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER, WINDOW(irate),
+    {"irate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(irate),
      "per-second increase by the last two samples of a counter"},
     {"label_join", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_STRING, PROMQL_STRING, PROMQL_STRING},
      3, FUNCTION_UNLIMITED, 0, WHOLE(label_join), "labels joined into one by a separator"},

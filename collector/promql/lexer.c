@@ -189,6 +189,12 @@ static struct token lex_operator(struct lexer *lexer)
         enum token_kind kind = operators[i].kind;
         lexer->braces += (kind == TOKEN_LEFT_BRACE) - (kind == TOKEN_RIGHT_BRACE);
         lexer->brackets += (kind == TOKEN_LEFT_BRACKET) - (kind == TOKEN_RIGHT_BRACKET);
+        lexer->parentheses += (kind == TOKEN_LEFT_PAREN) - (kind == TOKEN_RIGHT_PAREN);
+        if (lexer->braces < 0 || lexer->brackets < 0 || lexer->parentheses < 0)
+            return token_error(lexer, from,
+                               kind == TOKEN_RIGHT_PAREN   ? "unexpected right parenthesis ')'"
+                               : kind == TOKEN_RIGHT_BRACE ? "unexpected right brace '}'"
+                                                           : "unexpected right bracket ']'");
         return token_of(lexer, kind, from);
     }
     uint32_t code = 0;
@@ -201,12 +207,24 @@ static struct token lex_operator(struct lexer *lexer)
     return token_error(lexer, from, lexer->message);
 }
 
+/* What was opened must have been closed; Prometheus's lexer complains in this order. */
+static struct token lex_end(struct lexer *lexer)
+{
+    if (lexer->braces > 0)
+        return token_error(lexer, lexer->at, "unexpected end of input inside braces");
+    if (lexer->brackets > 0)
+        return token_error(lexer, lexer->at, "unexpected end of input in duration expression");
+    if (lexer->parentheses > 0)
+        return token_error(lexer, lexer->at, "unclosed left parenthesis");
+    return token_of(lexer, TOKEN_END, lexer->at);
+}
+
 struct token lexer_next(struct lexer *lexer)
 {
     skip_space(lexer);
     char c = peek(lexer, 0);
     if (lexer->at >= lexer->size)
-        return token_of(lexer, TOKEN_END, lexer->at);
+        return lex_end(lexer);
     if (c == '"' || c == '\'' || c == '`')
         return lex_string(lexer);
     if (is_letter(c) || (c == ':' && lexer->brackets == 0 && lexer->braces == 0))

@@ -62,6 +62,7 @@ struct lexer {
     size_t size, at;
     int braces;                        /* inside { } */
     int brackets;                      /* inside [ ]: a colon separates range and step */
+    int parentheses;
     char message[LEXER_MESSAGE_BYTES]; /* of the last TOKEN_ERROR */
 };
 
