@@ -18,7 +18,7 @@ struct question {
     struct promql_expression *expression;
     struct promql_query query;
     size_t limit;
-    mono_ns started;
+    mono_ns started, prepared, evaluated;
 };
 
 static bool read_duration(const struct http_request *request, struct http_response *response,
@@ -138,22 +138,57 @@ static void write_string(struct json_writer *json, const struct promql_result *r
     json_write_end(json);
 }
 
-static void write_stats(struct json_writer *json, const struct question *question,
-                        const struct promql_result *result)
+static void write_timings(struct json_writer *json, const struct question *question)
 {
-    double seconds =
-        (double)(clock_mono(&clock_system) - question->started) / (1000.0 * NS_PER_MS);
-    json_write_key(json, "stats");
-    json_write_object(json);
+    double total = (double)(clock_mono(&clock_system) - question->started) / 1e9;
+    double evaluation = (double)(question->evaluated - question->prepared) / 1e9;
+    const struct {
+        const char *name;
+        double seconds;
+    } timings[] = {
+        {"evalTotalTime", evaluation},
+        {"resultSortTime", 0}, /* part of the evaluation here */
+        {"queryPreparationTime", (double)(question->prepared - question->started) / 1e9},
+        {"innerEvalTime", evaluation},
+        {"execQueueTime", 0},
+        {"execTotalTime", total},
+    };
     json_write_key(json, "timings");
     json_write_object(json);
-    json_write_key(json, "execTotalTime");
-    json_write_number(json, seconds);
+    for (size_t i = 0; i < sizeof timings / sizeof *timings; i++) {
+        json_write_key(json, timings[i].name);
+        json_write_number(json, timings[i].seconds);
+    }
     json_write_end(json);
+}
+
+static void write_stats(struct json_writer *json, const struct app *app,
+                        const struct question *question, const struct promql_result *result)
+{
+    const struct promql_query *query = &question->query;
+    size_t steps = query->step_ms == 0
+                       ? 1
+                       : (size_t)((query->end_ms - query->start_ms) / query->step_ms) + 1;
+    json_write_key(json, "stats");
+    json_write_object(json);
+    write_timings(json, question);
     json_write_key(json, "samples");
     json_write_object(json);
+    if (result->looked_at_by_step != NULL) {
+        json_write_key(json, "totalQueryableSamplesPerStep");
+        json_write_array(json);
+        for (size_t i = 0; i < steps; i++) {
+            json_write_array(json);
+            json_write_seconds(json, query->start_ms + (int64_t)i * query->step_ms);
+            json_write_integer(json, (int64_t)result->looked_at_by_step[i]);
+            json_write_end(json);
+        }
+        json_write_end(json);
+    }
     json_write_key(json, "totalQueryableSamples");
-    json_write_integer(json, (int64_t)result->spent.samples_seen);
+    json_write_integer(json, (int64_t)result->looked_at);
+    json_write_key(json, "peakSamples");
+    json_write_integer(json, (int64_t)(app->promql.max_samples - result->spent.samples_left));
     json_write_end(json);
     json_write_end(json);
 }
@@ -188,7 +223,7 @@ static void answer(struct http_request *request, struct http_response *response,
         write_scalar(json, &result->series[0]);
     const char *stats = http_parameter(request, "stats");
     if (stats != NULL && *stats != '\0')
-        write_stats(json, question, result);
+        write_stats(json, app_of(request), question, result);
     json_write_end(json);
     reply_finish(&reply, &result->annotations,
                  is_cut ? "results truncated due to limit" : NULL);
@@ -200,11 +235,15 @@ static void run(struct http_request *request, struct http_response *response,
     const struct app *app = app_of(request);
     struct promql_result result;
     struct promql_error error = {0};
+    const char *stats = http_parameter(request, "stats");
+    question->query.wants_steps = stats != NULL && strcmp(stats, "all") == 0;
+    question->prepared = clock_mono(&clock_system);
     if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
                               &question->query, &result, &error) != 0) {
         api_query_error(response, "query", &error);
         return;
     }
+    question->evaluated = clock_mono(&clock_system);
     answer(request, response, question, &result);
     promql_result_done(&result);
 }

@@ -55,12 +55,20 @@ void api_runtimeinfo(struct http_request *request, struct http_response *respons
     json_write_instant(json, clock_unix_ms(&clock_system));
     json_write_key(json, "reloadConfigSuccess");
     json_write_boolean(json, true);
+    json_write_key(json, "lastConfigTime");
+    json_write_instant(json, app->started_ms);
     json_write_key(json, "timeSeriesCount");
     json_write_integer(json, (int64_t)stats.series_active);
     json_write_key(json, "corruptionCount");
     json_write_integer(json, (int64_t)stats.quarantined);
     json_write_key(json, "goroutineCount");
     json_write_integer(json, 0);
+    json_write_key(json, "GOMAXPROCS");
+    json_write_integer(json, sysconf(_SC_NPROCESSORS_ONLN));
+    json_write_key(json, "GOMEMLIMIT");
+    json_write_integer(json, 0);
+    pair(json, "GOGC", "");
+    pair(json, "GODEBUG", "");
     pair(json, "storageRetention", "");
     json_write_end(json);
     reply_finish(&reply, NULL, NULL);
@@ -90,6 +98,15 @@ void api_flags(struct http_request *request, struct http_response *response)
     pair(&reply.json, "query.timeout", duration_format(app->query_timeout_ms, text));
     snprintf(number, sizeof number, "%" PRIu64, app->promql.max_samples);
     pair(&reply.json, "query.max-samples", number);
+    pair(&reply.json, "enable-feature",
+         app->promql.experimental
+             ? "promql-experimental-functions,promql-duration-expr,"
+               "promql-extended-range-selectors,promql-binop-fill-modifiers"
+             : "promql-duration-expr");
+    pair(&reply.json, "rules.alert.resend-delay", "1m");
+    pair(&reply.json, "web.enable-admin-api", "false");
+    pair(&reply.json, "web.enable-lifecycle", "true");
+    pair(&reply.json, "web.enable-remote-write-receiver", "true");
     pair(&reply.json, "web.external-url", app->external_url != NULL ? app->external_url : "");
     json_write_end(&reply.json);
     reply_finish(&reply, NULL, NULL);

@@ -247,6 +247,7 @@ static int shape_ranges(struct evaluation *ev, const struct grid *grid,
         error = range->drop_name ? labels_without_name(ev, labels, &labels) : 0;
         if (error != 0)
             return error;
+        evaluation_look(ev, grid, 0, next - first);
         if (first < next)
             result->series[result->series_count++] = (struct series_samples){
                 labels, range->times_ms + first, range->values + first, next - first};
@@ -367,6 +368,12 @@ static int run_planned(struct evaluation *ev, struct promql_result *result)
 
     if (query->step_ms != 0)
         grid.count = (size_t)((query->end_ms - query->start_ms) / query->step_ms) + 1;
+    ev->grid = grid;
+    if (query->wants_steps) {
+        ev->looked_at_by_step = arena_alloc(ev->arena, grid.count, sizeof(uint64_t));
+        if (ev->looked_at_by_step == NULL)
+            return ERR_NOMEM;
+    }
     int code = ev->store->calls->open(ev->store, ev->plan->from_ms, ev->plan->until_ms,
                                       &ev->querier, ev->why);
     if (code != 0)
@@ -413,6 +420,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     bool planned = code == 0;
     if (planned)
         code = run_planned(ev, &result);
+    result.looked_at = ev->looked_at;
+    result.looked_at_by_step = ev->looked_at_by_step;
     labels_builder_done(&ev->builder);
     buf_done(&ev->text);
     free(ev);

@@ -56,6 +56,7 @@ struct promql_query {
     int64_t lookback_ms;      /* 0: the engine's */
     int64_t deadline_mono_ns; /* 0: none (struct clock's mono) */
     volatile bool *cancelled; /* set by another thread; may be NULL */
+    bool wants_steps;         /* result.looked_at_by_step */
 };
 
 struct promql_annotations {
@@ -73,7 +74,9 @@ struct promql_result {
     int64_t string_ms;
     struct promql_annotations annotations;
     struct query_budget spent;
-    struct arena arena; /* owner of the above */
+    uint64_t looked_at;          /* samples that selectors and ranges gave, over all steps */
+    uint64_t *looked_at_by_step; /* if asked for: one a step, from start_ms on */
+    struct arena arena;          /* owner of the above */
 };
 
 /* Runs a query.  0, or an error code with *ret_error filled.  On success the caller calls

@@ -134,9 +134,11 @@ struct evaluation {
     struct annotations notes;
     struct fetched fetched[FETCHED_MAX];
     size_t fetched_count;
-    struct labels_builder builder; /* scratch */
-    struct buf text;               /* scratch */
-    size_t ticks_left;             /* until the next look at the clock */
+    struct labels_builder builder;          /* scratch */
+    struct buf text;                        /* scratch */
+    size_t ticks_left;                      /* until the next look at the clock */
+    struct grid grid;                       /* of the whole query */
+    uint64_t looked_at, *looked_at_by_step; /* as in the result; NULL if not asked for */
     struct diagnosis *why;
 };
 
@@ -149,6 +151,13 @@ int evaluation_tick(struct evaluation *ev);
 int evaluation_tick_steps(struct evaluation *ev, size_t steps);
 /* Counts samples that the evaluator itself makes. */
 int evaluation_charge(struct evaluation *ev, size_t samples);
+/* Counts samples an expression looked at; those behind a subquery do not count, as in
+ * Prometheus: its windows do. */
+void evaluation_look(struct evaluation *ev, const struct grid *grid, size_t step,
+                     size_t samples);
+/* The same for every step at which the column has a value. */
+void evaluation_look_column(struct evaluation *ev, const struct grid *grid,
+                            const struct column *column);
 /* Adds a note once: the text (printf format) and the place of the node. */
 void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format,
               ...) __attribute__((format(printf, 4, 5)));

@@ -169,6 +169,7 @@ int evaluate_selector(struct evaluation *ev, const struct node *node, const stru
             error = fill_smoothed(ev, grid, &times, &series[i], column);
         else
             fill_column(ev, grid, &times, &series[i], times_instead, column);
+        evaluation_look_column(ev, grid, column);
         ret_value->count += column_any(column, grid);
     }
     return error;

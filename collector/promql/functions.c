@@ -344,6 +344,7 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
             first++;
         if (first == next)
             continue;
+        evaluation_look(ev, grid, step, next - first);
         window.first = first;
         window.count = next - first;
         window.times_ms = series->times_ms + first;
