@@ -28,7 +28,6 @@ static bool bit(const uint64_t *bits, size_t step)
     return (bits[step / 64] >> (step % 64) & 1) != 0;
 }
 
-/* The later of the two first, as Prometheus finds them. */
 static int complain_duplicate(const struct matcher_run *run, const struct labels *signature,
                               const struct column *a, const struct column *b)
 {
@@ -122,8 +121,8 @@ static int check_one_side(const struct matcher_run *run, const struct labels *si
                 continue;
             for (size_t j = 0; j < i; j++)
                 if ((run->one->columns[members[j]].present[word] & clash) != 0)
-                    return complain_duplicate(run, signature, column,
-                                              &run->one->columns[members[j]]);
+                    return complain_duplicate(run, signature, &run->one->columns[members[j]],
+                                              column);
         }
         for (size_t word = 0; word < words; word++)
             scratch[word] |= column->present[word];
