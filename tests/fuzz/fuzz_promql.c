@@ -16,27 +16,6 @@
 
 #define TEXT_BYTES_MAX 2000
 
-static void fill(struct memory_store *store)
-{
-    static const char *const names[] = {"a", "b_total", "c_bucket"};
-    static const char *const values[] = {"1", "2", "+Inf"};
-    const uint64_t stale_bits = STALE_NAN_BITS;
-    double stale;
-    memcpy(&stale, &stale_bits, sizeof stale);
-    memory_store_init(store);
-    for (size_t n = 0; n < 9; n++) {
-        size_t number;
-        struct label pairs[] = {{bytes_of("__name__"), bytes_of(names[n / 3])},
-                                {bytes_of(n / 3 == 2 ? "le" : "l"), bytes_of(values[n % 3])}};
-        must(memory_store_series(store, pairs, 2, &number) == 0);
-        for (int64_t i = 0; i < 12; i++)
-            if ((i + (int64_t)n) % 5 != 0)
-                (void)memory_store_put(store, number, i * 15000,
-                                       i == 7 ? stale : (double)((i * (int64_t)(n + 3)) % 11));
-    }
-    fill_infos(store);
-}
-
 /* Series that info() can join: two hosts, and what is said of them, twice about one. */
 static void fill_infos(struct memory_store *store)
 {
@@ -56,6 +35,27 @@ static void fill_infos(struct memory_store *store)
             if (i / 6 == (int64_t)n % 2 || n < 2)
                 (void)memory_store_put(store, number, i * 15000 + (int64_t)n, (double)i);
     }
+}
+
+static void fill(struct memory_store *store)
+{
+    static const char *const names[] = {"a", "b_total", "c_bucket"};
+    static const char *const values[] = {"1", "2", "+Inf"};
+    const uint64_t stale_bits = STALE_NAN_BITS;
+    double stale;
+    memcpy(&stale, &stale_bits, sizeof stale);
+    memory_store_init(store);
+    for (size_t n = 0; n < 9; n++) {
+        size_t number;
+        struct label pairs[] = {{bytes_of("__name__"), bytes_of(names[n / 3])},
+                                {bytes_of(n / 3 == 2 ? "le" : "l"), bytes_of(values[n % 3])}};
+        must(memory_store_series(store, pairs, 2, &number) == 0);
+        for (int64_t i = 0; i < 12; i++)
+            if ((i + (int64_t)n) % 5 != 0)
+                (void)memory_store_put(store, number, i * 15000,
+                                       i == 7 ? stale : (double)((i * (int64_t)(n + 3)) % 11));
+    }
+    fill_infos(store);
 }
 
 static void check_printing(const struct promql_expression *expression)
