@@ -95,7 +95,7 @@ static void errors_name_their_place_and_reason(void **state)
         {"a\n+ ?", 2, 3, "unexpected character: '?'"},
         {"sum(", 1, 5, "unclosed left parenthesis"},
         {"a b", 1, 3, "unexpected identifier \"b\""},
-        {"a)", 1, 2, "unexpected right parenthesis ')'"},
+        {"a)", 1, 3, "unexpected right parenthesis ')'"},
         {"* 1", 1, 1, "unexpected <op:*>"},
         {"a{b}", 1, 4, "unexpected \"}\" in label matching, expected label matching operator"},
         {"a{b=c}", 1, 5, "unexpected identifier \"c\" in label matching, expected string"},
