@@ -123,8 +123,12 @@ static int64_t silence_of(const struct target *target)
     return ms < SILENT_LEAST_MS ? SILENT_LEAST_MS : ms;
 }
 
+/* An IPv4 peer of a socket that speaks both is "::ffff:10.1.2.3". */
 static const char *address_of(const struct target *target)
 {
+    static const char mapped[] = "::ffff:";
+    if (strncmp(target->address, mapped, sizeof mapped - 1) == 0)
+        return target->address + sizeof mapped - 1;
     return *target->address != '\0' ? target->address : target->instance;
 }
 

@@ -121,7 +121,9 @@ static void describe_text(const char *kind, struct bytes text, char out[160])
             out[at++] = '\\';
         out[at++] = (char)text.data[shown];
     }
-    while (shown < text.size && (text.data[shown] & 0xc0) == 0x80) /* no half characters */
+    /* no half characters: at most three bytes follow the first */
+    for (size_t more = 0; more < 3 && shown < text.size && (text.data[shown] & 0xc0) == 0x80;
+         more++)
         out[at++] = (char)text.data[shown++];
     (void)snprintf(out + at, 160 - at, shown < text.size ? "\"..." : "\"");
 }
