@@ -163,7 +163,7 @@ static int append_late(struct head *head, struct series *series, int64_t ts_ms, 
     return 0;
 }
 
-static void widen(struct head *head, int64_t ts_ms)
+void head_widen(struct head *head, int64_t ts_ms)
 {
     int64_t min = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
     int64_t max = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
@@ -206,7 +206,7 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
             series->last_known = true;
         }
     }
-    widen(head, ts_ms);
+    head_widen(head, ts_ms);
     return 0;
 }
 
@@ -248,8 +248,8 @@ int head_restore_chunk(struct head *head, struct series *series, uint64_t sequen
     }
     if (sequence > head->sequence)
         head->sequence = sequence;
-    widen(head, first_ms);
-    widen(head, last_ms);
+    head_widen(head, first_ms);
+    head_widen(head, last_ms);
     return 0;
 }
 

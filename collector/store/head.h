@@ -142,6 +142,9 @@ static inline uint32_t head_shard_of(uint64_t id)
 void head_lock_shard(struct head *head, uint32_t shard);
 void head_unlock_shard(struct head *head, uint32_t shard);
 
+/* The head holds a sample of this time: for its stats, and for who asks by time. */
+void head_widen(struct head *head, int64_t ts_ms);
+
 /* One sample, under the series's shard lock.  ERR_NOMEM. */
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
                 int64_t now_ms);
