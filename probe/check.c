@@ -43,6 +43,8 @@ static int check_sources(struct options *options, struct diagnosis *why)
     int error = 0;
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
+        if (!source->is_on)
+            continue;
         void *state =
             calloc(1, source->source->state_bytes == 0 ? 1 : source->source->state_bytes);
         if (state == NULL)
@@ -83,8 +85,10 @@ int probe_check(struct options *options, struct diagnosis *why)
         error = read_capabilities(&mask, why);
     if (error != 0)
         return error;
-    (void)printf("configuration: good (%zu sources, collector %s)\n", options->source_count,
-                 options->endpoint);
+    size_t on = 0;
+    for (size_t i = 0; i < options->source_count; i++)
+        on += options->sources[i].is_on;
+    (void)printf("configuration: good (%zu sources, collector %s)\n", on, options->endpoint);
     report_missing(options);
     (void)printf("state folder %s: %s\n", options->state,
                  access(options->state, W_OK) == 0 ? "writable"

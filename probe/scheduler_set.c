@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "probe/scheduler_parts.h"
+#include "proto/base/error.h"
 #include "proto/base/must.h"
 
 /* Takes a source off: its series end with the next batch. */
@@ -64,8 +65,10 @@ int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t
 
 int scheduler_start_again(struct scheduler *scheduler, size_t index, struct diagnosis *why)
 {
-    must(index < scheduler->count && !scheduler->slots[index]->is_running);
-    int64_t interval_ms = scheduler->slots[index]->interval_ms;
+    must(index < scheduler->count);
+    const struct slot *slot = scheduler->slots[index];
+    must(!slot->is_running || slot->is_starting);
+    int64_t interval_ms = slot->interval_ms;
     int error = scheduler_set(scheduler, index, false, interval_ms, why);
     return error == 0 ? scheduler_set(scheduler, index, true, interval_ms, why) : error;
 }
