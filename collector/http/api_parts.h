@@ -57,6 +57,6 @@ http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata
     api_reload;                                                                     /* api_status.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
-    api_processes, api_settle;                                                      /* api_fengsui.c */
+    api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
 http_handler api_logs;                                                              /* api_logs.c */
 http_handler api_page;                                                              /* api_page.c */
