@@ -404,7 +404,8 @@ int watch_collect(struct watch *watch, const struct watch_env *env)
     /* Tails behind a full tick are not read, but their existence must be noted. */
     for (size_t i = 0; i < watch->count; i++)
         note(watch, watch->tails[i], env->out);
-    if (env->tell_none)
+    /* A file that may not be read has no counters, either. */
+    if (env->tell_none || (watch->is_refused && watch->count == 0))
         return result;
     bool is_new = watch->series == NULL;
     if (is_new)
