@@ -310,7 +310,12 @@ void emitter_end_owned(struct emitter *out, uint16_t owner)
 
 int emitter_record(struct emitter *out, uint32_t kind, struct bytes data)
 {
-    int error = pending_add_record(&out->pending, kind, out->tick_ms, data);
+    return emitter_record_at(out, kind, out->tick_ms, data);
+}
+
+int emitter_record_at(struct emitter *out, uint32_t kind, int64_t ts_ms, struct bytes data)
+{
+    int error = pending_add_record(&out->pending, kind, ts_ms, data);
     if (error != 0)
         out->counts.records_refused++;
     return error;

@@ -59,6 +59,10 @@ void emitter_set_owner(struct emitter *out, uint16_t owner);
 /* Ends every series that `owner` was the last to emit and that has not ended by itself. */
 void emitter_end_owned(struct emitter *out, uint16_t owner);
 
+/* A record between two ticks: it bears its own time, because records of two batches that bear
+ * one time are taken for the same. */
+int emitter_record_at(struct emitter *out, uint32_t kind, int64_t ts_ms, struct bytes data);
+
 /* The tick as a batch; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM.
  */
 int emitter_seal(struct emitter *out, struct plain_batch *ret_batch);

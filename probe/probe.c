@@ -82,7 +82,8 @@ static void add_event(void *context, const char *kind, const char *text)
     arena_init(&arena, EVENT_BYTES_MAX);
     int error = record_encode_event(&event, &arena, &coded);
     if (error == 0)
-        error = emitter_record(probe->emitter, RECORD_EVENT, buf_bytes(&coded));
+        error = emitter_record_at(probe->emitter, RECORD_EVENT, tick_clock_now(&probe->ticks),
+                                  buf_bytes(&coded));
     if (error != 0)
         log_warn("probe", "event %s could not be kept: %s", kind, error_text(error));
     buf_done(&coded);
