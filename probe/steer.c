@@ -31,7 +31,12 @@ int steer_open(struct options *options, struct steer *steer, struct diagnosis *w
         log_warn("policy", "the policy on disk is left out: %s", kept_why.text);
         error = policy_parse(0, (struct bytes){0}, &steer->policy, why);
     }
-    return error == 0 ? settle(steer, why) : error;
+    if (error == 0)
+        error = settle(steer, why);
+    for (size_t i = 0; error == 0 && i < policy_refusals_kept(steer->policy); i++)
+        log_warn("policy", "refused: %s: %s", steer->policy->refusals[i].part,
+                 steer->policy->refusals[i].reason);
+    return error;
 }
 
 void steer_done(struct steer *steer)
@@ -99,6 +104,7 @@ static void reject(struct steer *steer, uint64_t version, const char *reason,
     char text[DIAGNOSIS_BYTES + 80];
     (void)snprintf(text, sizeof text, "policy %" PRIu64 " is refused, the last one stays: %s",
                    version, reason);
+    steer->rejected_version = version;
     log_warn("policy", "%s", text);
     event(context, "policy_refused", text);
     policy_refuse(steer->policy, "document", "", reason);
@@ -111,6 +117,8 @@ bool steer_take(struct steer *steer, const struct policy_push *push,
     struct policy *policy;
     struct diagnosis why = {0};
 
+    if (push->version == steer->rejected_version)
+        return false;
     if (push->version <= steer->policy->version) {
         if (push->version < steer->policy->version)
             log_warn("policy", "version %" PRIu64 " is older than the one in force, %" PRIu64,

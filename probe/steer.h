@@ -19,6 +19,7 @@ struct steer {
     struct policy *policy; /* in force; never NULL once open */
     struct permit *permit;
     struct log_settings_list logs; /* wanted, until the log source takes them */
+    uint64_t rejected_version;     /* was no policy; it may be sent again */
 };
 
 /* Takes over what lies in the state folder; what cannot be read is logged and left out.

@@ -215,6 +215,23 @@ static void print_items(const struct ctl *ctl, const json_t *data, const struct 
     buf_done(&during);
 }
 
+/* A probe's reasons are English, as its log; these are all it has but errors of YAML. */
+static const char *reason_text(const struct ctl *ctl, const char *reason)
+{
+    static const char *const texts[][2] = {
+        {"policy.allow.files", "不在本机允许的范围内（probe.yml 的 policy.allow.files）"},
+        {"policy.allow.sources", "本机不允许（probe.yml 的 policy.allow.sources）"},
+        {"policy.allow.intervals.min",
+         "短于本机允许的最短间隔，按最短间隔运行（probe.yml 的 policy.allow.intervals.min）"},
+        {"it tells what holds", "它报告实际生效的内容，不能关闭"},
+        {"taken away one by one", "不能整体关闭，请逐个去掉日志文件"},
+    };
+    for (size_t i = 0; ctl->chinese && i < sizeof texts / sizeof *texts; i++)
+        if (strstr(reason, texts[i][0]) != NULL)
+            return texts[i][1];
+    return reason;
+}
+
 static void print_said(const struct ctl *ctl, const struct said *said)
 {
     struct values values = {.next = 0};
@@ -235,7 +252,7 @@ static void print_said(const struct ctl *ctl, const struct said *said)
         printf("%s ", SAY(ctl, "refused by the host:", "主机拒绝："));
         print_visible(label_of(series, "part"));
         printf(": ");
-        print_visible(label_of(series, "reason"));
+        print_visible(reason_text(ctl, label_of(series, "reason")));
         printf("\n");
     }
 }
