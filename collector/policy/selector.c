@@ -27,33 +27,42 @@ static void put_literal(struct buf *out, const char *text)
     }
 }
 
-static int put_pair(struct buf *out, struct config *config, const struct config_node *node,
-                    struct diagnosis *why)
+/* The value, or an expression that is one of several. */
+static int put_value(struct buf *out, struct config *config, const struct config_node *node,
+                     struct diagnosis *why)
 {
-    struct buf value = {0};
-    bool is_list = node->kind == CONFIG_LIST;
-    if (node->kind == CONFIG_MAP || (is_list && node->count == 0))
+    if (node->kind == CONFIG_MAP || (node->kind == CONFIG_LIST && node->count == 0))
         return config_complain(config, node, why,
                                "match.%s: expected a text, or a list of texts", node->key);
-    for (size_t i = 0; is_list && i < node->count; i++) {
+    if (node->kind == CONFIG_SCALAR)
+        buf_put_text(out, node->text);
+    for (size_t i = 0; i < node->count; i++) {
         if (node->children[i]->kind != CONFIG_SCALAR)
             return config_complain(config, node->children[i], why, "match.%s: expected a text",
                                    node->key);
         if (i > 0)
-            buf_put_char(&value, '|');
-        put_literal(&value, node->children[i]->text);
+            buf_put_char(out, '|');
+        put_literal(out, node->children[i]->text);
     }
-    if (!is_list)
-        buf_put_text(&value, node->text);
-    if (out->size > 0)
-        buf_put_text(out, ", ");
-    if (label_name_is_legacy(bytes_of(node->key)))
-        buf_put_text(out, node->key);
-    else
-        text_quote(bytes_of(node->key), out);
-    buf_put_text(out, is_list ? "=~" : "=");
-    text_quote(buf_bytes(&value), out);
-    int error = buf_ok(&value) && buf_ok(out) ? 0 : ERR_NOMEM;
+    return buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
+static int put_pair(struct buf *out, struct config *config, const struct config_node *node,
+                    struct diagnosis *why)
+{
+    struct buf value = {0};
+    int error = put_value(&value, config, node, why);
+    if (error == 0) {
+        if (out->size > 0)
+            buf_put_text(out, ", ");
+        if (label_name_is_legacy(bytes_of(node->key)))
+            buf_put_text(out, node->key);
+        else
+            text_quote(bytes_of(node->key), out);
+        buf_put_text(out, node->kind == CONFIG_LIST ? "=~" : "=");
+        text_quote(buf_bytes(&value), out);
+        error = buf_ok(out) ? 0 : ERR_NOMEM;
+    }
     buf_done(&value);
     return error;
 }
