@@ -72,6 +72,6 @@ http_handler api_features, api_notifications, api_notifications_live, api_wal_re
     api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
-    api_processes, api_settle;                                                      /* api_fengsui.c */
+    api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
 http_handler api_logs;                                                              /* api_logs.c */
 http_handler api_page;                                                              /* api_page.c */
