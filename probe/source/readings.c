@@ -43,7 +43,7 @@ static uint64_t hash_of(const struct metric *metric, const struct label *labels,
 void readings_add(struct readings *list, const struct metric *metric, double value,
                   const struct label *labels, size_t count)
 {
-    must(count <= READINGS_LABELS_MAX);
+    must(count <= SERIES_LABELS_MAX);
     struct buf *rows = &list->rows;
     size_t began = rows->size;
     uint64_t hash = hash_of(metric, labels, count);
@@ -82,15 +82,6 @@ void readings_add_two(struct readings *list, const struct metric *metric, double
     readings_add(list, metric, value, labels, 2);
 }
 
-/* A row as it is read back; texts point into the buffer. */
-struct row {
-    uint64_t hash;
-    double value;
-    struct metric metric;
-    struct label labels[READINGS_LABELS_MAX];
-    size_t label_count;
-};
-
 static const uint8_t *take(const uint8_t **at, size_t size)
 {
     const uint8_t *data = *at;
@@ -106,7 +97,7 @@ static const char *take_string(const uint8_t **at)
 }
 
 /* Our own bytes, so nothing needs checking. */
-static const uint8_t *row_read(const uint8_t *at, struct row *row)
+static const uint8_t *row_read(const uint8_t *at, struct reading *row)
 {
     memcpy(&row->hash, take(&at, sizeof row->hash), sizeof row->hash);
     memcpy(&row->value, take(&at, sizeof row->value), sizeof row->value);
@@ -125,16 +116,26 @@ static const uint8_t *row_read(const uint8_t *at, struct row *row)
     return at;
 }
 
+bool readings_next(const struct readings *list, struct readings_cursor *cursor,
+                   struct reading *ret_reading)
+{
+    if (cursor->index == list->count)
+        return false;
+    const uint8_t *end = row_read(list->rows.data + cursor->offset, ret_reading);
+    cursor->offset = (size_t)(end - list->rows.data);
+    cursor->index++;
+    return true;
+}
+
 int readings_emit(struct readings *list, struct emitter *out)
 {
-    const uint8_t *at = list->rows.data;
+    struct readings_cursor cursor = {0};
+    struct reading row;
     int error = buf_ok(&list->rows) ? 0 : ERR_NOMEM;
 
     field_set_begin(&list->known);
-    for (size_t i = 0; i < list->count; i++) {
-        struct row row;
+    while (readings_next(list, &cursor, &row)) {
         enum field_state state;
-        at = row_read(at, &row);
         struct field *field = field_set_touch(&list->known, row.hash, &state);
         if (field == NULL) {
             error = ERR_NOMEM;

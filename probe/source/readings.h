@@ -19,8 +19,6 @@
 #include "probe/source/field_set.h"
 #include "proto/base/buf.h"
 
-#define READINGS_LABELS_MAX 24
-
 /* Zeroed is empty. */
 struct readings {
     struct buf rows;
@@ -46,5 +44,23 @@ void readings_add_two(struct readings *list, const struct metric *metric, double
 /* Emits all, registers what is new, ends what is no longer there.  The readings stay and may be
  * emitted again at the next tick.  ERR_NOMEM: some are missing; nothing is ended then. */
 int readings_emit(struct readings *list, struct emitter *out);
+
+/* One as it was added; texts point into the list and are valid until it is changed. */
+struct reading {
+    uint64_t hash; /* of name and labels */
+    double value;
+    struct metric metric;
+    struct label labels[SERIES_LABELS_MAX];
+    size_t label_count;
+};
+
+/* Where a walk is: zeroed is before the first. */
+struct readings_cursor {
+    size_t index, offset;
+};
+
+/* The next one; false past the last. */
+bool readings_next(const struct readings *list, struct readings_cursor *cursor,
+                   struct reading *ret_reading);
 
 void readings_done(struct readings *list);

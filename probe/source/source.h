@@ -62,6 +62,9 @@ struct source {
      * then looks again before the next tick, if the batches find a way out as fast.  May be
      * NULL: never. */
     bool (*has_more)(const void *state);
+    /* What a person should mend although collect() succeeds (a file that does not parse), or
+     * NULL.  Called after collect(); the scheduler logs it when it is new.  May be NULL. */
+    const char *(*complaint)(const void *state);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
 };

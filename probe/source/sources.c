@@ -24,6 +24,7 @@ extern const struct source source_schedstat;
 extern const struct source source_sockstat;
 extern const struct source source_softnet;
 extern const struct source source_tcpstat;
+extern const struct source source_textfile;
 extern const struct source source_thermal_zone;
 extern const struct source source_timex;
 extern const struct source source_udp_queues;
@@ -31,31 +32,19 @@ extern const struct source source_uname;
 extern const struct source source_vmstat;
 
 const struct source *const sources[] = {
-    &source_cpu,
-    &source_memory,
-    &source_load,
-    &source_vmstat,
-    &source_pressure,
-    &source_kernel,
-    &source_schedstat,
-    &source_disk,
-    &source_network,
-    &source_network_class,
-    &source_netstat,
-    &source_sockstat,
-    &source_tcpstat,
-    &source_udp_queues,
-    &source_softnet,
-    &source_arp,
-    &source_conntrack,
-    &source_timex,
-    &source_hwmon,
-    &source_thermal_zone,
-    &source_uname,
-    &source_os,
-    &source_filesystem,
-    &source_processes,
-    NULL,
+    &source_cpu,       &source_memory,
+    &source_load,      &source_vmstat,
+    &source_pressure,  &source_kernel,
+    &source_schedstat, &source_disk,
+    &source_network,   &source_network_class,
+    &source_netstat,   &source_sockstat,
+    &source_tcpstat,   &source_udp_queues,
+    &source_softnet,   &source_arp,
+    &source_conntrack, &source_timex,
+    &source_hwmon,     &source_thermal_zone,
+    &source_textfile,  &source_uname,
+    &source_os,        &source_filesystem,
+    &source_processes, NULL,
 };
 
 const struct source *source_find(const char *name)

@@ -24,8 +24,9 @@
 #define NS_A_MS        INT64_C(1000000)
 #define STATE_LISTEN   10
 #define STATE_SYN_RECV 3
-#define STATE_NEW_SYN  12 /* a request that has no socket yet; shown as SYN_RECV by the kernel \
-                           */
+#define STATE_NEW_SYN                                                                          \
+    12 /* a request that has no socket yet; shown as SYN_RECV by the kernel                    \
+        */
 
 /* net/tcp_states.h, from 1; then the two sums. */
 enum { STATES = 11, RECEIVE = 12, SEND = 13, SERIES = 14 };
