@@ -42,7 +42,8 @@ struct textfile_sample {
 
 struct textfile_state {
     /* fixed after configure() */
-    struct config_strings directories; /* none: the default one */
+    char **directories; /* none: the default one */
+    size_t directory_count;
     /* gather() and collect() in turn, never at once */
     struct textfile_merge merge;
     bool is_fresh; /* merge.samples are to be taken over */
@@ -71,6 +72,20 @@ static const struct config_option options_table[] = {
     SOURCE_COMMON_OPTIONS(offsetof(struct textfile_options, common)),
 };
 
+static int keep_directories(struct textfile_state *text, const struct config_strings *names)
+{
+    text->directories = calloc(names->count + 1, sizeof *text->directories);
+    if (text->directories == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < names->count; i++) {
+        text->directories[i] = strdup(names->items[i]);
+        if (text->directories[i] == NULL)
+            return ERR_NOMEM;
+        text->directory_count++;
+    }
+    return 0;
+}
+
 static int textfile_configure(void *state, struct config *config,
                               const struct config_node *node, struct diagnosis *why)
 {
@@ -80,15 +95,14 @@ static int textfile_configure(void *state, struct config *config,
         return 0;
     int error = config_read(config, node, "sources.textfile", options_table,
                             sizeof options_table / sizeof *options_table, &options, why);
-    text->directories = options.directories;
-    return error;
+    return error == 0 ? keep_directories(text, &options.directories) : error;
 }
 
 static int textfile_start(void *state, const struct source_env *env, struct emitter *out)
 {
     struct textfile_state *text = state;
     /* The default folder belongs to this host; a recorded tree has none. */
-    if (!env->live && text->directories.count == 0)
+    if (!env->live && text->directory_count == 0)
         return ERR_NOTFOUND;
     text->error = series_plain(out, &scrape_error);
     return 0;
@@ -150,13 +164,13 @@ static size_t walk_directories(struct textfile_state *text, const struct source_
                                void (*each)(void *context, int fd, const char *name))
 {
     char fallback[PATH_MAX];
-    bool is_default = text->directories.count == 0;
-    size_t count = is_default ? 1 : text->directories.count, failed = 0;
+    bool is_default = text->directory_count == 0;
+    size_t count = is_default ? 1 : text->directory_count, failed = 0;
     const char *root = strcmp(env->rootfs, "/") == 0 ? "" : env->rootfs;
     snprintf(fallback, sizeof fallback, "%s" DEFAULT_DIRECTORY, root);
     for (size_t i = 0; i < count; i++) {
         int fd;
-        text->directory = is_default ? fallback : text->directories.items[i];
+        text->directory = is_default ? fallback : text->directories[i];
         int error = directory_open(AT_FDCWD, text->directory, &fd);
         if (error == 0) {
             error = directory_walk(fd, each, text);
@@ -283,7 +297,9 @@ static void textfile_stop(void *state)
     field_set_done(&text->known);
     forget_paths(text);
     free(text->samples);
-    text->samples = NULL;
+    for (size_t i = 0; i < text->directory_count; i++)
+        free(text->directories[i]);
+    free(text->directories);
 }
 
 const struct source source_textfile = {
