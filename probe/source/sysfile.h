@@ -15,7 +15,7 @@
 #include "probe/source/scan.h"
 #include "probe/source/source.h"
 
-#define SYSFILE_BYTES 256 /* of a file; the rest is cut off */
+#define SYSFILE_BYTES 512 /* of a file; the rest is cut off */
 
 /* Opens a folder below `parent` (AT_FDCWD for an absolute path).  ERR_NOTFOUND, ERR_REFUSED,
  * ERR_IO. */
