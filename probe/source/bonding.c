@@ -52,7 +52,7 @@ static bool link_is_up(int fd, struct span master, struct span slave)
 
 static void add_bond(struct sysfs_source *source, struct span master)
 {
-    char path[PATH_BYTES], room[SYSFILE_BYTES];
+    char path[PATH_BYTES], room[SYSFILE_BYTES], label[SYSFILE_BYTES];
     struct span text = {0}, slave;
     double configured = 0, working = 0;
     snprintf(path, sizeof path, "%.*s/bonding/slaves", (int)span_size(master), master.at);
@@ -64,8 +64,9 @@ static void add_bond(struct sysfs_source *source, struct span master)
             working += link_is_up(source->fd, master, slave);
         }
     }
-    readings_add_one(&source->list, &slaves, configured, "master", span_bytes(master));
-    readings_add_one(&source->list, &active, working, "master", span_bytes(master));
+    struct bytes name = sysfile_label(master, label);
+    readings_add_one(&source->list, &slaves, configured, "master", name);
+    readings_add_one(&source->list, &active, working, "master", name);
 }
 
 static int bonding_collect(void *state, const struct source_env *env, struct emitter *out)

@@ -47,7 +47,7 @@ static const struct metric governors = {"node_cpu_scaling_governor", METRIC_GAUG
 
 static void add_governors(struct readings *list, int folder, struct bytes cpu)
 {
-    char room[SYSFILE_BYTES], all_room[SYSFILE_BYTES];
+    char room[SYSFILE_BYTES], all_room[SYSFILE_BYTES], label[SYSFILE_BYTES];
     struct span current, all, word;
     if (!sysfile_text(folder, "scaling_governor", room, &current) ||
         !sysfile_text(folder, "scaling_available_governors", all_room, &all))
@@ -55,7 +55,7 @@ static void add_governors(struct readings *list, int folder, struct bytes cpu)
     while (scan_word(&all, &word))
         readings_add_two(list, &governors,
                          bytes_equal(span_bytes(word), span_bytes(current)) ? 1 : 0, "cpu", cpu,
-                         "governor", span_bytes(word));
+                         "governor", sysfile_label(word, label));
 }
 
 static void visit_cpu(void *context, int fd, const char *name)

@@ -33,6 +33,13 @@ bool sysfile_text(int fd, const char *path, char room[SYSFILE_BYTES], struct spa
 /* A whole number.  False also when there is something else. */
 bool sysfile_number(int fd, const char *path, double *ret_value);
 
+/* Text of a file as a label's value, fit to be read (scan.h, text_clean); it lies in `room`. */
+static inline struct bytes sysfile_label(struct span text, char room[SYSFILE_BYTES])
+{
+    size_t size = text_clean(span_bytes(text), room, SYSFILE_BYTES);
+    return (struct bytes){(const uint8_t *)room, size};
+}
+
 /* The state of a source that is one folder of sysfs, and what all of them do alike. */
 struct sysfs_source {
     int fd; /* of the folder; 0: not open */

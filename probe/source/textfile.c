@@ -205,7 +205,8 @@ static bool read_all(struct textfile_state *text, const struct source_env *env, 
     bool is_steady = true;
     textfile_merge_begin(&text->merge);
     size_t failed = walk_directories(text, env, remember);
-    qsort(text->paths, text->path_count, sizeof *text->paths, compare_paths);
+    if (text->path_count > 1)
+        qsort(text->paths, text->path_count, sizeof *text->paths, compare_paths);
     for (size_t i = 0; i < text->path_count && (is_steady || is_last); i++)
         is_steady = textfile_merge_file(&text->merge, text->paths[i]) && is_steady;
     text->merge.left_out += failed;

@@ -13,9 +13,8 @@
 
 #include "probe/source/sysfile.h"
 
-#define INTERVAL_MS    15000
-#define PER_DEGREE     1000.0
-#define TYPE_BYTES_MAX 64
+#define INTERVAL_MS 15000
+#define PER_DEGREE  1000.0
 
 static const struct metric zone_temp = {"node_thermal_zone_temp", METRIC_GAUGE,
                                         "Zone temperature in Celsius", NULL};
@@ -54,7 +53,7 @@ static void thermal_visit(void *context, int fd, const char *name)
 {
     struct sysfs_source *source = context;
     struct span number = span_text(name), text;
-    char room[SYSFILE_BYTES], type[TYPE_BYTES_MAX];
+    char room[SYSFILE_BYTES], type[SYSFILE_BYTES];
     int device;
     bool is_zone = scan_text(&number, "thermal_zone");
     if (!is_zone && !scan_text(&number, "cooling_device"))
@@ -62,9 +61,8 @@ static void thermal_visit(void *context, int fd, const char *name)
     if (directory_open(fd, name, &device) != 0)
         return;
     if (sysfile_text(device, "type", room, &text)) {
-        size_t size = text_clean(span_bytes(text), type, sizeof type);
         (is_zone ? read_zone : read_cooler)(&source->list, device, number.at,
-                                            (struct bytes){(const uint8_t *)type, size});
+                                            sysfile_label(text, type));
     }
     close(device);
 }

@@ -177,16 +177,16 @@ static void read_clocksource(void *context, int fd, const char *name)
 {
     struct readings *list = &((struct timex_state *)context)->folder.list;
     struct span number = span_text(name), text, word;
-    char room[SYSFILE_BYTES];
+    char room[SYSFILE_BYTES], label[SYSFILE_BYTES];
     int device;
     if (!scan_text(&number, "clocksource") || directory_open(fd, name, &device) != 0)
         return;
     if (sysfile_text(device, "available_clocksource", room, &text))
         while (scan_word(&text, &word))
-            readings_add_two(list, &available, 1, "clocksource", span_bytes(word), "device",
-                             span_bytes(number));
+            readings_add_two(list, &available, 1, "clocksource", sysfile_label(word, label),
+                             "device", span_bytes(number));
     if (sysfile_text(device, "current_clocksource", room, &text))
-        readings_add_two(list, &current, 1, "clocksource", span_bytes(text), "device",
+        readings_add_two(list, &current, 1, "clocksource", sysfile_label(text, label), "device",
                          span_bytes(number));
     close(device);
 }
