@@ -5,6 +5,7 @@
  * whole, cut in half, whole again.  Properties: nothing breaks, a tick never emits a series
  * without a name, and the same content gives the same number of values.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,37 +62,62 @@ static const struct {
     {"textfile", "text/x.prom", NULL},
 };
 
+#define TARGETS (sizeof targets / sizeof *targets)
+
+/* One a target, made when it is first wanted: making and removing folders costs more than all
+ * the rest. */
+static struct fake_tree trees[TARGETS];
+static bool has_tree[TARGETS];
+
+static void remove_trees(void)
+{
+    for (size_t i = 0; i < TARGETS; i++)
+        if (has_tree[i])
+            fake_tree_done(&trees[i]);
+}
+
+static const struct fake_tree *tree_of(size_t which)
+{
+    static bool is_registered;
+    if (!is_registered)
+        must(atexit(remove_trees) == 0);
+    is_registered = true;
+    if (has_tree[which])
+        return &trees[which];
+    fake_tree_make(&trees[which]);
+    has_tree[which] = true;
+    fake_tree_write(&trees[which], "proc/stat", "btime 1\n");
+    fake_tree_write(&trees[which], "proc/diskstats", "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n");
+    if (targets[which].beside != NULL)
+        fake_tree_write(&trees[which], targets[which].beside, "b\n1\n");
+    return &trees[which];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    size_t which = data[0] % (sizeof targets / sizeof *targets);
+    size_t which = data[0] % TARGETS;
+    const struct fake_tree *tree = tree_of(which);
     const char *file = targets[which].file;
     char yaml[128] = "";
-    struct fake_tree tree;
     struct running_source running;
     struct emitter *out = recorder_new();
-    fake_tree_make(&tree);
-    fake_tree_write(&tree, "proc/stat", "btime 1\n");
-    fake_tree_write(&tree, "proc/diskstats", "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n");
-    if (targets[which].beside != NULL)
-        fake_tree_write(&tree, targets[which].beside, "b\n1\n");
-    fake_tree_write_bytes(&tree, file, data + 1, size - 1);
+    fake_tree_write_bytes(tree, file, data + 1, size - 1);
     if (strcmp(targets[which].source, "textfile") == 0)
-        snprintf(yaml, sizeof yaml, "{directories: [%s/text]}", tree.root);
-    if (running_source_start(&running, source_find(targets[which].source), tree.root,
+        snprintf(yaml, sizeof yaml, "{directories: [%s/text]}", tree->root);
+    if (running_source_start(&running, source_find(targets[which].source), tree->root,
                              yaml[0] != '\0' ? yaml : NULL, out, NULL) == 0) {
         int first = running_source_tick(&running, 1000, out);
         size_t count = recorder_count(out);
-        fake_tree_write_bytes(&tree, file, data + 1, (size - 1) / 2);
+        fake_tree_write_bytes(tree, file, data + 1, (size - 1) / 2);
         (void)running_source_tick(&running, 2000, out);
-        fake_tree_write_bytes(&tree, file, data + 1, size - 1);
+        fake_tree_write_bytes(tree, file, data + 1, size - 1);
         int third = running_source_tick(&running, 3000, out);
         must((first == 0) == (third == 0));
         must(first != 0 || recorder_count(out) >= count);
     }
     running_source_stop(&running);
     recorder_free(out);
-    fake_tree_done(&tree);
     return 0;
 }
