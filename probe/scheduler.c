@@ -150,6 +150,19 @@ void scheduler_start(struct scheduler *scheduler)
         scheduler_seal(scheduler);
 }
 
+/* Logs what the source complains of, once. */
+static void hear_complaint(struct slot *slot)
+{
+    const char *text =
+        slot->source->complaint == NULL ? NULL : slot->source->complaint(slot->state);
+    uint32_t hash = text == NULL ? 0 : 2166136261u; /* FNV-1a */
+    for (const char *at = text; at != NULL && *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    if (text != NULL && hash != slot->complaint)
+        log_warn("scheduler", "source %s: %s", slot->source->name, text);
+    slot->complaint = hash;
+}
+
 /* Books the end of a run. */
 static void finish_run(struct scheduler *scheduler, struct slot *slot, int error)
 {
@@ -186,6 +199,7 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     if (error == 0 && slot->source->collect != NULL)
         error = slot->source->collect(slot->state, &env, emitter);
     emitter_set_owner(emitter, 0);
+    hear_complaint(slot);
     int64_t end_ms = read_ms != 0 ? read_ms : tick_clock_now(scheduler->options.ticks);
     if (read_ms != 0 ? read_ms - slot->tick_ms > late_limit_ms(slot)
                      : end_ms - tick_ms > late_limit_ms(slot)) {

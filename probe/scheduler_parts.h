@@ -21,6 +21,7 @@ struct slot {
     bool is_awaited;   /* by the open batch */
     bool has_succeeded;
     bool was_failing;
+    uint32_t complaint; /* hash of the last one, 0: none */
     int gather_error;
     int64_t tick_ms; /* of the gather under way */
     int64_t gathered_ms;
