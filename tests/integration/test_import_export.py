@@ -267,7 +267,7 @@ def import_months(series, days, step, bound):
             print(f"; settled in {time.time() - started:.1f} s", end="", flush=True)
             peak = max(peak, anonymous_bytes(collector) - before)
         print(f"; peak {peak >> 20} MiB", flush=True)
-        assert peak < bound, peak
+        assert peak < bound or os.environ.get("FENGSUI_SANITIZE"), peak
         # Out, into another one, out again; and the same file once more.
         match = '{__name__=~"history_.+"}'
         out = lab.folder / "out.txt.gz"
