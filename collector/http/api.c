@@ -18,6 +18,9 @@ int api_open(struct app *app, struct api **ret_api)
     int error = remote_in_open(app->store, &api->remote);
     if (error == 0)
         remote_in_set_rules(api->remote, app->rules);
+    if (error == 0)
+        error = import_in_open(app->store, remote_in_cache(api->remote), app->rules,
+                               &api->import);
     if (error != 0) {
         api_close(api);
         return error;
@@ -30,6 +33,7 @@ void api_close(struct api *api)
 {
     if (api == NULL)
         return;
+    import_in_close(api->import);
     remote_in_close(api->remote);
     free(api);
 }
@@ -39,6 +43,13 @@ static void api_write(struct http_request *request, struct http_response *respon
 {
     struct api *api = request->context;
     remote_in_handle(api->remote, request, response, pending);
+}
+
+static void api_import(struct http_request *request, struct http_response *response,
+                       struct http_pending *pending)
+{
+    struct api *api = request->context;
+    import_in_handle(api->import, request, response, pending);
 }
 
 #define BOTH   (HTTP_GET | HTTP_POST)
@@ -87,6 +98,9 @@ static const struct http_route routes[] = {
     {CHANGE, "/api/v1/admin/tsdb/snapshot", ROLE_ADMIN, .handler = api_admin_off},
     {HTTP_POST, "/api/v1/write", ROLE_WRITER, .later = api_write,
      .body_limit = REMOTE_BODY_BYTES_MAX},
+    {BOTH, "/api/v1/export/prometheus", READS, .handler = api_export},
+    {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
+     .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
 
     {HTTP_GET, "/api/fengsui/v1/status", READS, .handler = api_summary},
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},
@@ -206,8 +220,8 @@ static void refuse_selector(struct http_response *response, enum selector_errors
     }
 }
 
-bool api_selectors(const struct http_request *request, struct http_response *response,
-                   enum selector_errors errors, struct selectors *ret_selectors)
+bool api_selectors_told(const struct http_request *request, struct http_response *response,
+                        enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
     while (http_parameter_at(request, "match[]", selectors.count) != NULL)
@@ -237,6 +251,31 @@ void api_selectors_free(struct selectors *selectors)
     for (size_t i = 0; i < selectors->count; i++)
         promql_matchers_free(selectors->items[i].matchers, selectors->items[i].count);
     free(selectors->items);
+}
+
+bool api_expression(const struct http_request *request, struct http_response *response,
+                    struct promql_expression **ret_expression)
+{
+    const char *text = http_parameter(request, "query");
+    struct promql_error error = {0};
+    if (promql_parse(text != NULL ? text : "", ret_expression, &error) == 0)
+        return true;
+    error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
+    api_query_error(response, "query", &error);
+    return false;
+}
+
+void api_answer_printed(struct http_response *response, int error, struct buf *printed)
+{
+    if (error != 0 || !buf_ok(printed)) {
+        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
+    } else {
+        struct reply reply;
+        reply_start(&reply, response);
+        json_write_raw(&reply.json, buf_bytes(printed));
+        reply_finish(&reply, NULL, NULL);
+    }
+    buf_done(printed);
 }
 
 void api_write_metric(struct json_writer *json, const struct labels *labels)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "collector/app.h"
+#include "collector/http/import_in.h"
 #include "collector/http/param.h"
 #include "collector/http/remote_in.h"
 #include "collector/http/reply.h"
@@ -18,6 +19,7 @@
 struct api {
     struct app *app;
     struct remote_in *remote;
+    struct import_in *import;
 };
 
 static inline struct app *app_of(const struct http_request *request)
@@ -45,13 +47,24 @@ struct selectors {
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
 enum selector_errors { SELECTOR_ERRORS_NAMED, SELECTOR_ERRORS_BARE, SELECTOR_ERRORS_PLAIN };
 /* False: the error is in the response, nothing is to be freed. */
-bool api_selectors(const struct http_request *request, struct http_response *response,
-                   enum selector_errors errors, struct selectors *ret_selectors);
+bool api_selectors_told(const struct http_request *request, struct http_response *response,
+                        enum selector_errors errors, struct selectors *ret_selectors);
+static inline bool api_selectors(const struct http_request *request,
+                                 struct http_response *response,
+                                 struct selectors *ret_selectors)
+{
+    return api_selectors_told(request, response, SELECTOR_ERRORS_NAMED, ret_selectors);
+}
 void api_selectors_free(struct selectors *selectors);
 
 /* Answers a failed parse or run of PromQL. */
 void api_query_error(struct http_response *response, const char *parameter,
                      const struct promql_error *error);
+/* Parses the parameter "query"; false: the error is in the response. */
+bool api_expression(const struct http_request *request, struct http_response *response,
+                    struct promql_expression **ret_expression);
+/* Answers with what another part printed as the data's value, or with its error; frees it. */
+void api_answer_printed(struct http_response *response, int error, struct buf *printed);
 void api_write_metric(struct json_writer *json, const struct labels *labels);
 const char *api_metric_type(enum metric_type type);
 
@@ -67,6 +80,7 @@ http_handler api_tsdb;                                                          
 http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
     api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
+http_handler api_export;                                                            /* api_export.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_settle;                                                      /* api_fengsui.c */

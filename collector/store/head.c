@@ -69,6 +69,8 @@ static void push_sealed(struct head *head, struct series *series, struct sealed 
     series->chunks = sealed;
     count_add(&head->stats.chunks, 1);
     count_add(&head->stats.bytes, sizeof *sealed + sealed->bytes);
+    if (sealed->first_ms < atomic_load_explicit(&head->flushed_until_ms, memory_order_relaxed))
+        count_add(&head->stats.overdue_bytes, sizeof *sealed + sealed->bytes);
 }
 
 static int seal_tail(struct head *head, struct series *series, struct tail *tail, bool late)
