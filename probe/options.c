@@ -558,6 +558,8 @@ void options_free(struct options *options)
     free(options->missing_key);
     free(options->missing_token);
     free(options->labels);
+    for (size_t i = 0; i < options->source_count; i++)
+        free(options->sources[i].override);
     free(options->sources);
     free(options);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -28,6 +29,8 @@ void slot_free(struct slot *slot)
     if (slot->is_running && slot->source->stop != NULL)
         slot->source->stop(slot->state);
     free(slot->state);
+    config_free(slot->own);
+    free(slot->override);
     free(slot);
 }
 
@@ -60,11 +63,16 @@ int slot_configure(struct slot *slot, struct diagnosis *why)
 {
     const struct scheduler_options *options = &slot->scheduler->options;
     const struct source *source = slot->source;
+    struct config *own = NULL;
+    int error = 0;
     void *state = calloc(1, source->state_bytes == 0 ? 1 : source->state_bytes);
     if (state == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
-    int error =
-        source->configure == NULL ? 0 : source->configure(state, slot->config, slot->node, why);
+    if (slot->override != NULL)
+        error = config_parse("policy", bytes_of(slot->override), &own, why);
+    if (error == 0 && source->configure != NULL)
+        error = source->configure(state, own != NULL ? own : slot->config,
+                                  own != NULL ? config_root(own) : slot->node, why);
     if (error == 0 && options->prepare != NULL)
         error = options->prepare(options->context, source, state, why);
     if (error != 0) {
@@ -72,9 +80,11 @@ int slot_configure(struct slot *slot, struct diagnosis *why)
         if (source->stop != NULL)
             source->stop(state);
         free(state);
+        config_free(own);
         return diagnose(why, error, "source %s: %s", source->name, error_text(error));
     }
     slot->state = state;
+    slot->own = own;
     return 0;
 }
 
@@ -87,16 +97,21 @@ int scheduler_add_off(struct scheduler *scheduler, const struct source *source,
     return 0;
 }
 
+int scheduler_configure(struct scheduler *scheduler, size_t index, struct diagnosis *why)
+{
+    must(index < scheduler->count && scheduler->slots[index]->state == NULL);
+    return slot_configure(scheduler->slots[index], why);
+}
+
 int scheduler_add(struct scheduler *scheduler, const struct source *source,
                   struct config *config, const struct config_node *node, int64_t interval_ms,
                   void **ret_state, struct diagnosis *why)
 {
-    struct slot *slot = add_slot(scheduler, source, config, node, interval_ms);
-    if (slot == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    int error = slot_configure(slot, why);
+    int error = scheduler_add_off(scheduler, source, config, node, interval_ms, why);
+    if (error == 0)
+        error = scheduler_configure(scheduler, scheduler->count - 1, why);
     if (error == 0 && ret_state != NULL)
-        *ret_state = slot->state;
+        *ret_state = scheduler->slots[scheduler->count - 1]->state;
     return error;
 }
 
