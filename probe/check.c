@@ -38,6 +38,23 @@ static int read_capabilities(unsigned long long *ret_mask, struct diagnosis *why
     return 0;
 }
 
+/* What a source says of this host: no fault of the configuration either. */
+static void check_source(const struct options *options, const struct source *source,
+                         void *state)
+{
+    const struct source_env env = {.procfs = options->procfs,
+                                   .sysfs = options->sysfs,
+                                   .rootfs = options->rootfs,
+                                   .live = options->is_live};
+    struct diagnosis why = {0};
+    int error = source->check(state, &env, &why);
+    (void)printf("source %s: %s%s%s\n", source->name,
+                 error == 0              ? "works"
+                 : error == ERR_NOTFOUND ? "left out"
+                                         : "FAILS",
+                 why.text[0] == '\0' ? "" : ": ", why.text);
+}
+
 static int check_sources(struct options *options, struct diagnosis *why)
 {
     int error = 0;
@@ -52,6 +69,8 @@ static int check_sources(struct options *options, struct diagnosis *why)
         for (size_t k = 0;
              error == 0 && source->source == &source_log && k < options->glob_count; k++)
             error = log_source_add(state, options->globs[k], why);
+        if (error == 0 && source->source->check != NULL)
+            check_source(options, source->source, state);
         if (source->source->stop != NULL)
             source->source->stop(state);
         free(state);

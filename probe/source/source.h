@@ -60,6 +60,10 @@ struct source {
      * then looks again before the next tick, if the batches find a way out as fast.  May be
      * NULL: never. */
     bool (*has_more)(const void *state);
+    /* For --check, of a configured state that was not started: looks once, may wait as long as
+     * gather().  ERR_NOTFOUND: this host has no such thing; anything else: with what to do in
+     * `why`.  May be NULL: nothing to tell. */
+    int (*check)(void *state, const struct source_env *env, struct diagnosis *why);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
 };
