@@ -16,6 +16,9 @@ int api_open(struct app *app, struct api **ret_api)
     int error = remote_in_open(app->store, &api->remote);
     if (error == 0)
         remote_in_set_rules(api->remote, app->rules);
+    if (error == 0)
+        error = import_in_open(app->store, remote_in_cache(api->remote), app->rules,
+                               &api->import);
     if (error != 0) {
         api_close(api);
         return error;
@@ -28,6 +31,7 @@ void api_close(struct api *api)
 {
     if (api == NULL)
         return;
+    import_in_close(api->import);
     remote_in_close(api->remote);
     free(api);
 }
@@ -37,6 +41,13 @@ static void api_write(struct http_request *request, struct http_response *respon
 {
     struct api *api = request->context;
     remote_in_handle(api->remote, request, response, pending);
+}
+
+static void api_import(struct http_request *request, struct http_response *response,
+                       struct http_pending *pending)
+{
+    struct api *api = request->context;
+    import_in_handle(api->import, request, response, pending);
 }
 
 #define BOTH   (HTTP_GET | HTTP_POST)
@@ -68,6 +79,9 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/status/tsdb", READS, .handler = api_tsdb},
     {HTTP_POST, "/api/v1/write", ROLE_WRITER, .later = api_write,
      .body_limit = REMOTE_BODY_BYTES_MAX},
+    {BOTH, "/api/v1/export/prometheus", READS, .handler = api_export},
+    {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
+     .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
 
     {HTTP_GET, "/api/fengsui/v1/status", READS, .handler = api_summary},
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},

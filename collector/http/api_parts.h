@@ -4,6 +4,7 @@
 #pragma once
 
 #include "collector/app.h"
+#include "collector/http/import_in.h"
 #include "collector/http/param.h"
 #include "collector/http/remote_in.h"
 #include "collector/http/reply.h"
@@ -18,6 +19,7 @@
 struct api {
     struct app *app;
     struct remote_in *remote;
+    struct import_in *import;
 };
 
 static inline struct app *app_of(const struct http_request *request)
@@ -55,6 +57,7 @@ http_handler api_labels, api_label_values, api_series;                          
 http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata,
     api_tsdb, api_rules, api_alerts, api_metrics, api_healthy, api_ready,
     api_reload;                                                                     /* api_status.c */
+http_handler api_export;                                                            /* api_export.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_settle;                                                      /* api_fengsui.c */

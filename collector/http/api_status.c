@@ -228,6 +228,7 @@ void api_metrics(struct http_request *request, struct http_response *response)
     response->content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
     self_print_metrics(api->app, &response->body);
     remote_in_print_metrics(api->remote, &response->body);
+    import_in_print_metrics(api->import, &response->body);
     http_server_print_metrics(request->server, &response->body);
 }
 

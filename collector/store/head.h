@@ -30,10 +30,11 @@
 #include "collector/series/labels.h"
 #include "collector/series/queryable.h"
 #include "collector/store/postings.h"
+#include "collector/store/store.h"
 #include "collector/store/tail.h"
 
 #define HEAD_SHARDS      64u
-#define HEAD_TIME_MS_MAX INT64_C(253402300799999) /* the end of year 9999 */
+#define HEAD_TIME_MS_MAX STORE_TIME_MS_MAX
 #define SERIES_ID_MAX    UINT32_MAX
 
 /* A sealed tail. */
