@@ -48,7 +48,8 @@ static void check_source(const struct options *options, const struct source *sou
                                    .live = options->is_live};
     struct diagnosis why = {0};
     int error = source->check(state, &env, &why);
-    (void)printf("source %s: %s%s%s\n", source->name,
+    (void)printf("source %s: %s%s%s\n",
+                 source->title == NULL ? source->name : source->title(state),
                  error == 0              ? "works"
                  : error == ERR_NOTFOUND ? "left out"
                                          : "FAILS",

@@ -10,6 +10,7 @@
 #include "probe/log/log.h"
 #include "probe/options_collector.h"
 #include "probe/self.h"
+#include "probe/source/scrape.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/units.h"
@@ -214,10 +215,11 @@ static int64_t default_interval(const struct options *options, const struct sour
                                                       : options->interval_ms;
 }
 
-static int add_source(struct options *options, const struct source *source,
-                      const struct config_node *node, struct diagnosis *why)
+/* Whether, and how often; what the map does not say stays as it is. */
+static int read_common(const struct options *options, const struct source *source,
+                       const struct config_node *node, struct source_common_options *common,
+                       struct diagnosis *why)
 {
-    struct source_common_options common = {true, 0};
     const struct config_node *enabled = NULL, *interval = NULL;
 
     if (node != NULL && node->kind == CONFIG_MAP) {
@@ -228,24 +230,49 @@ static int add_source(struct options *options, const struct source *source,
     if (enabled != NULL && enabled->kind == CONFIG_SCALAR &&
         (strcmp(enabled->text, "false") == 0 || strcmp(enabled->text, "no") == 0 ||
          strcmp(enabled->text, "off") == 0))
-        common.enabled = false;
+        common->enabled = false;
     if (interval != NULL && interval->kind == CONFIG_SCALAR &&
-        (duration_parse(interval->text, &common.interval_ms) != 0 ||
-         common.interval_ms < OPTIONS_INTERVAL_LEAST_MS))
+        (duration_parse(interval->text, &common->interval_ms) != 0 ||
+         common->interval_ms < OPTIONS_INTERVAL_LEAST_MS))
         return config_complain(options->config, interval, why,
                                "sources.%s.interval: \"%s\" is no duration of 100ms or more",
                                source->name, interval->text);
-    if (!common.enabled)
-        return 0;
+    return 0;
+}
+
+static int add_source(struct options *options, const struct source *source,
+                      const struct config_node *node, struct source_common_options common,
+                      struct diagnosis *why)
+{
+    int error = read_common(options, source, node, &common, why);
+    if (error != 0 || !common.enabled)
+        return error;
     options->sources[options->source_count++] = (struct options_source){
         source, node,
         common.interval_ms != 0 ? common.interval_ms : default_interval(options, source)};
     return 0;
 }
 
+/* Each target is a source of its own. */
+static int add_targets(struct options *options, const struct config_node *node,
+                       struct diagnosis *why)
+{
+    struct source_common_options common = {true, 0};
+    const struct config_node *targets;
+
+    int error = scrape_targets(options->config, node, &targets, why);
+    if (error == 0)
+        error = read_common(options, &source_scrape, node, &common, why);
+    for (size_t i = 0; error == 0 && common.enabled && targets != NULL && i < targets->count;
+         i++)
+        error = add_source(options, &source_scrape, targets->children[i], common, why);
+    return error;
+}
+
 static int read_sources(struct options *options, const struct config_node *node,
                         const struct config_node *logs, struct diagnosis *why)
 {
+    const struct source_common_options usual = {true, 0};
     const char *names[64];
     size_t count = 0;
     int error = 0;
@@ -268,15 +295,20 @@ static int read_sources(struct options *options, const struct config_node *node,
                                nearest == NULL ? "" : " (did you mean \"",
                                nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
     }
-    options->sources = calloc(count + 2, sizeof *options->sources);
+    options->sources = calloc(count + 2 + SCRAPE_TARGETS_MAX, sizeof *options->sources);
     if (options->sources == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; error == 0 && i < count; i++)
-        error = add_source(options, sources[i], config_child(node, sources[i]->name), why);
+        if (sources[i] == &source_scrape)
+            error = add_targets(options, config_child(node, source_scrape.name), why);
+        else
+            error = add_source(options, sources[i], config_child(node, sources[i]->name), usual,
+                               why);
     if (error == 0)
-        error = add_source(options, &source_log, logs, why);
+        error = add_source(options, &source_log, logs, usual, why);
     if (error == 0) /* last: it tells how the others did */
-        error = add_source(options, &source_self, config_child(node, source_self.name), why);
+        error =
+            add_source(options, &source_self, config_child(node, source_self.name), usual, why);
     return error;
 }
 

@@ -24,6 +24,7 @@
 
 struct config;
 struct config_node;
+struct uv_loop_s;
 
 struct source_env {
     const char *procfs; /* "/proc", or a recorded tree */
@@ -52,6 +53,16 @@ struct source {
     int (*start)(void *state, const struct source_env *env, struct emitter *out);
     /* Blocking sources only: reads into the state, on a worker; no emitter. */
     int (*gather)(void *state, const struct source_env *env);
+    /* Sources that wait for the network, instead of gather(): begins a look on the loop and
+     * returns; done() is called once, later, from the loop, with what gather() would return.
+     * The scheduler does not touch the state meanwhile.  An error: nothing was begun. */
+    int (*begin)(void *state, const struct source_env *env, struct uv_loop_s *loop,
+                 void (*done)(void *context, int error), void *context);
+    /* Lets the look under way end soon; done() is still called. */
+    void (*cancel)(void *state);
+    /* What tells this instance from others of the source, valid as long as the state.  NULL: the
+     * source's name. */
+    const char *(*title)(const void *state);
     /* Emits one tick.  A negative return drops what it had not emitted yet, is counted in
      * node_scrape_collector_success / fengsui_probe_source_failures_total, and tried again next
      * tick. */

@@ -14,13 +14,14 @@ extern const struct source source_network;
 extern const struct source source_network_class;
 extern const struct source source_os;
 extern const struct source source_processes;
+extern const struct source source_scrape;
 extern const struct source source_systemd;
 extern const struct source source_uname;
 
 const struct source *const sources[] = {
-    &source_cpu,        &source_memory,        &source_load,    &source_disk,
-    &source_network,    &source_network_class, &source_uname,   &source_os,
-    &source_filesystem, &source_processes,     &source_systemd, NULL,
+    &source_cpu,           &source_memory, &source_load, &source_disk,       &source_network,
+    &source_network_class, &source_uname,  &source_os,   &source_filesystem, &source_processes,
+    &source_systemd,       &source_scrape, NULL,
 };
 
 const struct source *source_find(const char *name)
