@@ -166,6 +166,7 @@ void http_get(struct http_get *get, uv_loop_t *loop, const struct http_get_reque
     must(uv_timer_init(loop, &get->timer) == 0);
     must(uv_tcp_init(loop, &get->tcp) == 0);
     get->timer.data = get->tcp.data = get->resolving.data = get;
+    uv_update_time(loop); /* what the sources before us took is not the server's fault */
     must(uv_timer_start(&get->timer, on_deadline, (uint64_t)request->timeout_ms, 0) == 0);
     if (uv_ip4_addr(host, port, (struct sockaddr_in *)&address) == 0 ||
         uv_ip6_addr(host, port, (struct sockaddr_in6 *)&address) == 0) {
