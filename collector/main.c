@@ -221,6 +221,8 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
         .window_bytes = options->window_bytes,
         .series_limit_per_probe = (uint64_t)options->series_limit_per_probe,
         .labels_limit = (uint64_t)options->labels_limit,
+        .scrape_jobs = options->scrape_jobs.items,
+        .scrape_job_count = options->scrape_jobs.count,
     };
     return ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
 }

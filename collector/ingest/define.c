@@ -48,6 +48,15 @@ static bool is_taken(struct ingest *ingest, const struct key_entry *entry, struc
     return holder != NULL && holder != entry;
 }
 
+static bool is_job_allowed(const struct ingest *ingest, struct bytes job)
+{
+    const struct ingest_options *options = &ingest->options;
+    for (size_t i = 0; i < options->scrape_job_count; i++)
+        if (bytes_equal(job, bytes_of(options->scrape_jobs[i])))
+            return true;
+    return options->scrape_jobs == NULL;
+}
+
 /* A probe can ask, never assert: a job for what it scrapes, and an instance below its own name.
  * What would be the identity of another key is not granted. */
 static void decide(struct ingest *ingest, const struct key_entry *entry,
@@ -66,7 +75,8 @@ static void decide(struct ingest *ingest, const struct key_entry *entry,
         return;
     struct bytes asked_job = job.size > 0 ? job : grant->job;
     struct bytes asked_instance = is_own_instance(entry, instance) ? instance : grant->instance;
-    if (is_taken(ingest, entry, asked_job, asked_instance))
+    if ((job.size > 0 && !is_job_allowed(ingest, job)) ||
+        is_taken(ingest, entry, asked_job, asked_instance))
         return;
     grant->job = asked_job;
     grant->instance = asked_instance;
