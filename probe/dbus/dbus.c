@@ -199,32 +199,49 @@ static int receive_message(struct dbus *bus, mono_ns deadline, struct dbus_messa
     return dbus_message_read(buf_bytes(&bus->in), ret_message);
 }
 
-int dbus_ask(struct dbus *bus, const struct dbus_call *call, mono_ns deadline,
-             struct dbus_message *ret_answer, struct diagnosis *why)
+void dbus_put(struct dbus *bus, const struct dbus_call *call, uint32_t *ret_serial)
+{
+    *ret_serial = ++bus->serial == 0 ? ++bus->serial : bus->serial;
+    buf_clear(&bus->call);
+    dbus_write_call(call, *ret_serial, &bus->call); /* aligned by its own start */
+    buf_put(&bus->out, bus->call.data, bus->call.size);
+    bus->out.failed = bus->out.failed || !buf_ok(&bus->call);
+}
+
+int dbus_answer(struct dbus *bus, mono_ns deadline, struct dbus_message *ret_answer)
 {
     struct dbus_message message;
 
-    uint32_t serial = ++bus->serial == 0 ? ++bus->serial : bus->serial;
-    buf_clear(&bus->out);
-    dbus_write_call(call, serial, &bus->out);
     int error = !buf_ok(&bus->out) ? ERR_NOMEM : send_all(bus, buf_bytes(&bus->out), deadline);
+    buf_clear(&bus->out);
     for (int i = 0; error == 0 && i <= PASSED_OVER_MAX; i++) {
         error = receive_message(bus, deadline, &message);
-        if (error != 0 || message.reply_serial != serial)
+        if (error != 0 || (message.kind != DBUS_REPLY && message.kind != DBUS_ERROR))
             continue;
-        if (message.kind == DBUS_REPLY) {
-            *ret_answer = message;
-            return 0;
-        }
-        if (message.kind == DBUS_ERROR) {
-            *ret_answer = message;
-            return diagnose(why, ERR_REFUSED, "%s: %.*s", call->member, (int)message.error.size,
-                            (const char *)message.error.data);
-        }
+        *ret_answer = message;
+        return 0;
     }
-    error = error == 0 ? ERR_MALFORMED : error;
-    return diagnose(why, error, "%s: %s", call->member,
-                    error == ERR_IO ? "the bus closed the connection" : error_text(error));
+    return error == 0 ? ERR_MALFORMED : error;
+}
+
+int dbus_ask(struct dbus *bus, const struct dbus_call *call, mono_ns deadline,
+             struct dbus_message *ret_answer, struct diagnosis *why)
+{
+    struct dbus_message answer;
+    uint32_t serial;
+
+    dbus_put(bus, call, &serial);
+    int error = dbus_answer(bus, deadline, &answer);
+    if (error == 0 && answer.reply_serial != serial)
+        error = ERR_MALFORMED;
+    if (error != 0)
+        return diagnose(why, error, "%s: %s", call->member,
+                        error == ERR_IO ? "the bus closed the connection" : error_text(error));
+    *ret_answer = answer;
+    if (answer.kind == DBUS_REPLY)
+        return 0;
+    return diagnose(why, ERR_REFUSED, "%s: %.*s", call->member, (int)answer.error.size,
+                    (const char *)answer.error.data);
 }
 
 void dbus_trim(struct dbus *bus)
@@ -240,5 +257,6 @@ void dbus_close(struct dbus *bus)
         (void)close(bus->fd);
     buf_done(&bus->in);
     buf_done(&bus->out);
+    buf_done(&bus->call);
     *bus = (struct dbus){0};
 }

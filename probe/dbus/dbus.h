@@ -1,9 +1,12 @@
 /*
  * dbus.h - asking a D-Bus service over a Unix socket: connect, call, answer.
  *
- * A connection knows one call at a time and waits for its answer until a deadline; what else
- * the bus sends meanwhile (signals) is passed over.  After any error but ERR_REFUSED the
- * connection is of no more use: close it, and connect anew next time.
+ *     dbus_put(&bus, &call, &serial)         as many as wanted, in memory
+ *     dbus_answer(&bus, deadline, &answer)   sends them, waits for an answer; as often as put
+ *
+ * Many calls put at once cost one wait, not one each: what counts on a host that is short of
+ * CPU. What else the bus sends meanwhile (signals) is passed over.  After any error but
+ * ERR_REFUSED the connection is of no more use: close it, and connect anew next time.
  *
  * Our own, because libdbus is 600 KiB more in a static program, and brings libsystemd and NSS
  * with it; what is needed of D-Bus here is one kind of message out and two in.
@@ -21,7 +24,8 @@ struct dbus {
     int fd;
     bool is_open;
     uint32_t serial;
-    struct buf out;
+    struct buf out;  /* calls not sent yet */
+    struct buf call; /* the one being written */
     struct buf in;
 };
 
@@ -32,9 +36,16 @@ struct dbus {
 int dbus_open(struct dbus *bus, const char *path, bool is_bus, mono_ns deadline,
               struct diagnosis *why);
 
-/* Calls, and waits for the answer; it points into the connection and is valid until the next
- * call.  ERR_REFUSED: answered by an error, whose name is in ret_answer->error.  ERR_TIMEOUT,
- * ERR_MALFORMED, ERR_LIMIT (answer too long), ERR_IO (the other end went away), ERR_NOMEM. */
+/* Adds a call to those that the next dbus_answer() sends; answers bear its serial. */
+void dbus_put(struct dbus *bus, const struct dbus_call *call, uint32_t *ret_serial);
+
+/* The next answer, of whichever call: a reply or an error, by `kind`.  It points into the
+ * connection and is valid until the next answer.  ERR_TIMEOUT, ERR_MALFORMED, ERR_LIMIT (too
+ * long), ERR_IO (the other end went away), ERR_NOMEM. */
+int dbus_answer(struct dbus *bus, mono_ns deadline, struct dbus_message *ret_answer);
+
+/* One call and its answer; no other may be under way.  ERR_REFUSED: answered by an error, whose
+ * name is in ret_answer->error; else as dbus_answer(), with words. */
 int dbus_ask(struct dbus *bus, const struct dbus_call *call, mono_ns deadline,
              struct dbus_message *ret_answer, struct diagnosis *why);
 

@@ -239,11 +239,13 @@ static void emit_unit(struct unit *unit, struct emitter *out)
     if (unit->has_type_changed)
         end_states(unit, out);
     unit->has_type_changed = false;
-    if (unit->states[0] == SERIES_NONE)
+    if (unit->states[0] == SERIES_NONE && unit->is_type_known)
         register_states(unit, name, out);
     for (unsigned i = 0; i < UNIT_STATES_ALWAYS; i++)
         emit(out, unit->states[i], i == unit->state);
     for (unsigned i = 0; i < UNIT_PROPERTIES; i++) {
+        if ((unit->was_asked >> i & 1) == 0)
+            continue; /* there was no time for it */
         if ((unit->has_values >> i & 1) == 0) {
             series_end(out, &unit->handles[i], 1);
             series_clear(&unit->handles[i], 1);
@@ -292,15 +294,16 @@ static int systemd_collect(void *state, const struct source_env *env, struct emi
     struct systemd_state *systemd = state;
 
     (void)env;
-    if (systemd->failure != 0) {
-        if (!systemd->was_failing) {
+    if (systemd->failure != 0 && !systemd->was_failing)
+        log_warn("systemd", "units cannot be read: %s", systemd->why.text);
+    systemd->was_failing = systemd->failure != 0;
+    if (!systemd->has_list) {
+        if (!systemd->has_ended)
             end_all(systemd, out);
-            log_warn("systemd", "units cannot be read: %s", systemd->why.text);
-        }
-        systemd->was_failing = true;
+        systemd->has_ended = true;
         return systemd->failure;
     }
-    systemd->was_failing = false;
+    systemd->has_ended = false;
     for (size_t i = 0; i < systemd->units.count; i++) {
         struct unit *unit = tracked_at(&systemd->units, i);
         if (tracked_is_met(&systemd->units, unit))
@@ -311,7 +314,7 @@ static int systemd_collect(void *state, const struct source_env *env, struct emi
     if (systemd->has_system_state)
         emit(out, systemd->running, systemd->is_running);
     emit_version(systemd, out);
-    return 0;
+    return systemd->failure;
 }
 
 static int systemd_check(void *state, const struct source_env *env, struct diagnosis *why)

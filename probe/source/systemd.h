@@ -49,16 +49,20 @@ struct unit_property_row {
 
 extern const struct unit_property_row systemd_properties[UNIT_PROPERTIES];
 
+/* What can be asked about a unit: a property, or its type. */
+#define UNIT_ASK_TYPE UNIT_PROPERTIES
+
 #define UNIT_TYPE_BYTES     32
 #define UNIT_NAME_BYTES_MAX 255 /* systemd's own limit */
 
 struct unit {
     enum unit_state state;
     char type[UNIT_TYPE_BYTES]; /* "" has no type, or it is not known yet */
-    bool is_type_due;           /* it is new, or has left its state */
+    bool is_type_due;           /* it is new, or has left its state, and was not read since */
+    bool is_type_known;         /* or it is a unit without one */
     bool has_type_changed;
-    bool is_registered;
-    unsigned has_values; /* bits, by unit_property */
+    unsigned was_asked;  /* bits, by unit_property: answered in this tick */
+    unsigned has_values; /* bits: with a number */
     double values[UNIT_PROPERTIES];
     series_handle states[UNIT_STATES_ALWAYS];
     series_handle handles[UNIT_PROPERTIES];
@@ -84,16 +88,19 @@ struct systemd_state {
     char version_text[SYSTEMD_TEXT_BYTES];
     char virtualization[SYSTEMD_TEXT_BYTES];
     uint64_t counts[UNIT_STATES]; /* units, those left out included */
+    bool has_list;                /* states are those of now, whatever failed after them */
     int failure;
     struct diagnosis why;
     /* owned by the loop */
     bool was_failing;
+    bool has_ended; /* every series */
     series_handle summary[UNIT_STATES];
     series_handle running, version_handle, virtualization_handle;
     char version_registered[SYSTEMD_TEXT_BYTES];
 };
 
 /* Connects where needed and reads everything; waits at most timeout_ms.  Units that are gone
- * keep their entry, unmet, for collect() to end.  On error the connection is closed. */
+ * keep their entry, unmet, for collect() to end.  On error the connection is closed; `has_list`
+ * tells whether the states were read before. */
 int systemd_read(struct systemd_state *systemd, const struct source_env *env,
                  struct diagnosis *why);

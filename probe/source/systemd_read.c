@@ -33,6 +33,9 @@
 
 #define UNIT_PATH_BYTES (sizeof UNIT_PATH_PREFIX + 3 * UNIT_NAME_BYTES_MAX)
 
+/* Calls that are under way together: some 16 KiB, well within a socket's buffer. */
+#define ASKED_AT_ONCE 64
+
 /* Types read again a tick though nothing happened. */
 #define TYPES_REFRESHED 4
 
@@ -52,79 +55,65 @@ static mono_ns deadline_of(const struct systemd_state *systemd)
     return clock_mono(&clock_system) + (mono_ns)systemd->timeout_ms * NS_PER_MS;
 }
 
-/* Reads a property; `type` is what it must be.  ERR_REFUSED: there is no such property or
- * object (any more); then *ret_unknown tells whether this systemd does not have it at all. */
-static int get_property(struct systemd_state *systemd, struct bytes path, const char *interface,
-                        const char *name, mono_ns deadline, struct dbus_reader *ret_value,
-                        char *ret_type, bool *ret_unknown, struct diagnosis *why)
+static struct dbus_call get_call(struct bytes path, const char *interface, const char *name)
 {
-    const struct dbus_call call = {.destination = SERVICE,
-                                   .path = path,
-                                   .interface = "org.freedesktop.DBus.Properties",
-                                   .member = "Get",
-                                   .arguments = {interface, name}};
-    struct dbus_message answer;
-
-    int error = dbus_ask(&systemd->bus, &call, deadline, &answer, why);
-    if (error == ERR_REFUSED)
-        *ret_unknown = bytes_equal(answer.error, bytes_of(UNKNOWN));
-    if (error != 0)
-        return error;
-    struct dbus_reader reader = dbus_reader_of(answer.body);
-    struct bytes type = dbus_signature(&reader);
-    if (!bytes_equal(answer.signature, bytes_of("v")) || type.size != 1)
-        return diagnose(why, ERR_MALFORMED, "%s: not a simple value", name);
-    *ret_type = (char)type.data[0];
-    *ret_value = reader;
-    return 0;
+    return (struct dbus_call){.destination = SERVICE,
+                              .path = path,
+                              .interface = "org.freedesktop.DBus.Properties",
+                              .member = "Get",
+                              .arguments = {interface, name}};
 }
 
-/* A text; "" where there is no such property or object. */
-static int get_text(struct systemd_state *systemd, struct bytes path, const char *interface,
-                    const char *name, mono_ns deadline, char *to, size_t capacity,
-                    struct diagnosis *why)
+/* The value of a property: its type, and a reader that stands before it.  0: an error came in
+ * its place, or it is no simple value. */
+static char value_of(const struct dbus_message *answer, struct dbus_reader *ret_value)
 {
-    struct diagnosis ignored = {0};
-    struct dbus_reader value;
-    bool is_unknown = false;
-    char type = 0;
-
-    int error = get_property(systemd, path, interface, name, deadline, &value, &type,
-                             &is_unknown, &ignored);
-    to[0] = '\0';
-    if (error == ERR_REFUSED)
+    struct dbus_reader reader = dbus_reader_of(answer->body);
+    struct bytes type = dbus_signature(&reader);
+    if (answer->kind != DBUS_REPLY || !bytes_equal(answer->signature, bytes_of("v")) ||
+        type.size != 1)
         return 0;
-    if (error != 0)
-        return diagnose(why, error, "%s", ignored.text);
-    if (type == 's')
+    *ret_value = reader;
+    return (char)type.data[0];
+}
+
+/* A text; "" where there is none. */
+static void take_text(const struct dbus_message *answer, char *to, size_t capacity)
+{
+    struct dbus_reader value;
+    to[0] = '\0';
+    if (value_of(answer, &value) == 's')
         to[text_clean(dbus_text(&value), to, capacity - 1)] = '\0';
-    return 0;
 }
 
 /* Sets or clears the unit's value. */
-static int get_number(struct systemd_state *systemd, struct unit *unit, struct bytes path,
-                      enum unit_property property, mono_ns deadline, struct diagnosis *why)
+static void take_number(struct systemd_state *systemd, struct unit *unit, unsigned property,
+                        const struct dbus_message *answer)
 {
-    const struct unit_property_row *row = &systemd_properties[property];
-    struct diagnosis ignored = {0};
-    struct dbus_reader value;
-    bool is_unknown = false;
-    char type = 0;
-
-    int error = get_property(systemd, path, row->interface, row->name, deadline, &value, &type,
-                             &is_unknown, &ignored);
-    if (error == ERR_REFUSED) {
-        systemd->is_absent[property] = systemd->is_absent[property] || is_unknown;
-        return 0;
-    }
-    if (error != 0)
-        return diagnose(why, error, "%s", ignored.text);
+    struct dbus_reader value = {0};
+    char type = value_of(answer, &value);
     uint64_t number = type == 'u' ? dbus_u32(&value) : type == 't' ? dbus_u64(&value) : 0;
+
+    unit->was_asked |= 1u << property;
+    if (answer->kind == DBUS_ERROR && bytes_equal(answer->error, bytes_of(UNKNOWN)))
+        systemd->is_absent[property] = true; /* this systemd is too old for it */
     if (value.failed || (type != 'u' && type != 't') || number == UINT64_MAX)
-        return 0; /* all ones: no limit, or not counted */
-    unit->values[property] = row->is_time ? (double)number / 1e6 : (double)number;
+        return; /* all ones: no limit, or not counted */
+    unit->values[property] =
+        systemd_properties[property].is_time ? (double)number / 1e6 : (double)number;
     unit->has_values |= 1u << property;
-    return 0;
+}
+
+static void take_type(struct unit *unit, const struct dbus_message *answer)
+{
+    char type[UNIT_TYPE_BYTES] = "";
+    take_text(answer, type, sizeof type);
+    unit->is_type_due = false;
+    unit->is_type_known = true;
+    if (strcmp(type, unit->type) == 0)
+        return;
+    memcpy(unit->type, type, sizeof type);
+    unit->has_type_changed = true;
 }
 
 static int connect_bus(struct systemd_state *systemd, const struct source_env *env,
@@ -154,8 +143,14 @@ static int connect_bus(struct systemd_state *systemd, const struct source_env *e
 static int read_manager_text(struct systemd_state *systemd, const char *name, mono_ns deadline,
                              char to[SYSTEMD_TEXT_BYTES], struct diagnosis *why)
 {
-    return get_text(systemd, bytes_of(MANAGER_PATH), MANAGER, name, deadline, to,
-                    SYSTEMD_TEXT_BYTES, why);
+    struct diagnosis ignored = {0};
+    struct dbus_message answer;
+    const struct dbus_call call = get_call(bytes_of(MANAGER_PATH), MANAGER, name);
+    int error = dbus_ask(&systemd->bus, &call, deadline, &answer, &ignored);
+    if (error != 0 && error != ERR_REFUSED)
+        return diagnose(why, error, "%s", ignored.text);
+    take_text(&answer, to, SYSTEMD_TEXT_BYTES);
+    return 0;
 }
 
 /* What does not change while systemd runs.  The version is the first number of three digits or
@@ -212,9 +207,11 @@ static void take_unit(struct systemd_state *systemd, struct bytes name, struct b
         series_clear(unit->states, UNIT_STATES_ALWAYS);
         series_clear(unit->handles, UNIT_PROPERTIES);
     }
-    unit->is_type_due = is_new || unit->state != state;
+    bool has_type = ends_in(name, ".service") || ends_in(name, ".mount");
+    unit->is_type_known = unit->is_type_known || !has_type;
+    unit->is_type_due = has_type && (unit->is_type_due || is_new || unit->state != state);
     unit->state = state;
-    unit->has_values = 0;
+    unit->has_values = unit->was_asked = 0;
 }
 
 static int list_units(struct systemd_state *systemd, mono_ns deadline, struct diagnosis *why)
@@ -276,42 +273,81 @@ static struct bytes unit_path(struct bytes name, char path[UNIT_PATH_BYTES])
     return (struct bytes){(const uint8_t *)path, size};
 }
 
-static int read_type(struct systemd_state *systemd, struct unit *unit, struct bytes path,
-                     const char *interface, mono_ns deadline, struct diagnosis *why)
+/* Questions under way, and whom their answers are for. */
+struct round {
+    uint32_t first_serial;
+    size_t count;
+    struct {
+        struct unit *unit;
+        unsigned what;
+    } asked[ASKED_AT_ONCE];
+};
+
+/* Takes the answers of all questions of the round, in whatever order. */
+static int settle(struct systemd_state *systemd, struct round *round, mono_ns deadline,
+                  struct diagnosis *why)
 {
-    char type[UNIT_TYPE_BYTES];
-    int error = get_text(systemd, path, interface, "Type", deadline, type, sizeof type, why);
-    if (error != 0 || strcmp(type, unit->type) == 0)
-        return error;
-    memcpy(unit->type, type, sizeof type);
-    unit->has_type_changed = true;
+    struct dbus_message answer;
+    for (size_t left = round->count; left > 0; left--) {
+        int error = dbus_answer(&systemd->bus, deadline, &answer);
+        uint32_t at = error == 0 ? answer.reply_serial - round->first_serial : 0;
+        if (error == 0 && at >= round->count)
+            error = ERR_MALFORMED;
+        if (error != 0)
+            return diagnose(why, error, "properties: %s",
+                            error == ERR_IO ? "the bus closed the connection"
+                                            : error_text(error));
+        if (round->asked[at].what == UNIT_ASK_TYPE)
+            take_type(round->asked[at].unit, &answer);
+        else
+            take_number(systemd, round->asked[at].unit, round->asked[at].what, &answer);
+    }
+    round->count = 0;
     return 0;
 }
 
+static int ask(struct systemd_state *systemd, struct round *round, struct unit *unit,
+               unsigned what, const char *interface, const char *name, mono_ns deadline,
+               struct diagnosis *why)
+{
+    char path[UNIT_PATH_BYTES];
+    uint32_t serial;
+    const struct dbus_call call = get_call(unit_path(tracked_key(unit), path), interface, name);
+
+    dbus_put(&systemd->bus, &call, &serial);
+    if (round->count == 0)
+        round->first_serial = serial;
+    round->asked[round->count].unit = unit;
+    round->asked[round->count++].what = what;
+    return round->count == ASKED_AT_ONCE ? settle(systemd, round, deadline, why) : 0;
+}
+
 /* What the list does not say of one unit. */
-static int read_unit(struct systemd_state *systemd, struct unit *unit, bool is_type_due,
-                     mono_ns deadline, struct diagnosis *why)
+static int ask_unit(struct systemd_state *systemd, struct round *round, struct unit *unit,
+                    bool is_type_due, mono_ns deadline, struct diagnosis *why)
 {
     struct bytes name = tracked_key(unit);
-    char buffer[UNIT_PATH_BYTES];
-    struct bytes path = unit_path(name, buffer);
     int error = 0;
 
     if (is_type_due && ends_in(name, ".service"))
-        error = read_type(systemd, unit, path, SERVICE ".Service", deadline, why);
+        error =
+            ask(systemd, round, unit, UNIT_ASK_TYPE, SERVICE ".Service", "Type", deadline, why);
     else if (is_type_due && ends_in(name, ".mount"))
-        error = read_type(systemd, unit, path, SERVICE ".Mount", deadline, why);
+        error =
+            ask(systemd, round, unit, UNIT_ASK_TYPE, SERVICE ".Mount", "Type", deadline, why);
     for (unsigned i = 0; error == 0 && i < UNIT_PROPERTIES; i++) {
         const struct unit_property_row *row = &systemd_properties[i];
-        if (!systemd->is_wanted[i] || systemd->is_absent[i] ||
-            (row->suffix != NULL && !ends_in(name, row->suffix)))
+        if (!systemd->is_wanted[i] || (row->suffix != NULL && !ends_in(name, row->suffix)))
             continue;
         if (i == UNIT_START_TIME && unit->state != UNIT_ACTIVE) {
             unit->values[i] = 0; /* as node_exporter has it */
             unit->has_values |= 1u << i;
-            continue;
+            unit->was_asked |= 1u << i;
+        } else if (systemd->is_absent[i]) {
+            unit->was_asked |= 1u << i;
+        } else {
+            error = ask(systemd, round, unit, i, row->interface, row->name, deadline, why);
         }
-        error = get_number(systemd, unit, path, (enum unit_property)i, deadline, why);
     }
     return error;
 }
@@ -319,15 +355,18 @@ static int read_unit(struct systemd_state *systemd, struct unit *unit, bool is_t
 static int read_units(struct systemd_state *systemd, mono_ns deadline, struct diagnosis *why)
 {
     size_t count = systemd->units.count;
+    struct round round = {0};
     int error = 0;
 
     for (size_t i = 0; error == 0 && i < count; i++) {
         struct unit *unit = tracked_at(&systemd->units, i);
         size_t turn = (i + count - systemd->refresh_at % count) % count;
         if (tracked_is_met(&systemd->units, unit))
-            error = read_unit(systemd, unit, unit->is_type_due || turn < TYPES_REFRESHED,
-                              deadline, why);
+            error = ask_unit(systemd, &round, unit, unit->is_type_due || turn < TYPES_REFRESHED,
+                             deadline, why);
     }
+    if (error == 0)
+        error = settle(systemd, &round, deadline, why);
     systemd->refresh_at = count == 0 ? 0 : (systemd->refresh_at + TYPES_REFRESHED) % count;
     return error;
 }
@@ -337,15 +376,14 @@ static int read_all(struct systemd_state *systemd, mono_ns deadline, struct diag
     char text[SYSTEMD_TEXT_BYTES];
 
     int error = list_units(systemd, deadline, why);
-    if (error == 0)
-        error = read_units(systemd, deadline, why);
+    systemd->has_list = error == 0;
     if (error == 0)
         error = read_manager_text(systemd, "SystemState", deadline, text, why);
     if (error != 0)
         return error;
     systemd->has_system_state = text[0] != '\0';
     systemd->is_running = strcmp(text, "running") == 0;
-    return 0;
+    return read_units(systemd, deadline, why);
 }
 
 static int read_anew(struct systemd_state *systemd, const struct source_env *env,
@@ -364,9 +402,12 @@ int systemd_read(struct systemd_state *systemd, const struct source_env *env,
     struct diagnosis ignored = {0};
     mono_ns deadline = deadline_of(systemd);
 
+    systemd->has_list = false;
     int error = systemd->bus.is_open ? read_all(systemd, deadline, &ignored) : ERR_IO;
-    if (error != 0) /* the bus was started anew since: no fault of ours */
+    if (error == ERR_IO) /* the bus was started anew since: no fault of ours */
         error = read_anew(systemd, env, deadline, why);
+    if (error != 0)
+        (void)diagnose(why, error, "%s", ignored.text);
     /* Over its own socket systemd tells everything that happens, asked or not. */
     if (error != 0 || systemd->is_direct)
         dbus_close(&systemd->bus);
