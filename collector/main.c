@@ -245,6 +245,8 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
         .series_limit_per_probe = (uint64_t)options->series_limit_per_probe,
         .labels_limit = (uint64_t)options->labels_limit,
         .policy = policy,
+        .scrape_jobs = options->scrape_jobs.items,
+        .scrape_job_count = options->scrape_jobs.count,
     };
     error = ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
     policy_unref(policy);
