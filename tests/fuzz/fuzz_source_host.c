@@ -60,6 +60,7 @@ static const struct {
     {"timex", "sys/devices/system/clocksource/clocksource0/available_clocksource", NULL},
     {"selinux", "etc/selinux/config", "sys/fs/selinux/enforce"},
     {"textfile", "text/x.prom", NULL},
+    {"nfs", "proc/net/rpc/nfs", NULL},
 };
 
 #define TARGETS (sizeof targets / sizeof *targets)
