@@ -42,6 +42,8 @@ int check_sources_configure(struct options *options, struct diagnosis *why)
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
         void *state;
+        if (!source->is_on)
+            continue;
         error = configure(options, source, &state, why);
         for (size_t k = 0;
              error == 0 && source->source == &source_log && k < options->glob_count; k++)
@@ -77,11 +79,11 @@ static void try_source(const struct source *source, void *state, const struct so
         (void)printf("source %s: %s\n", source->name, complaint);
 }
 
-static bool is_configured(const struct options *options, const struct source *source)
+static bool is_on(const struct options *options, const struct source *source)
 {
     for (size_t i = 0; i < options->source_count; i++)
         if (options->sources[i].source == source)
-            return true;
+            return options->sources[i].is_on;
     return false;
 }
 
@@ -102,7 +104,7 @@ int check_sources_report(struct options *options, struct diagnosis *why)
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
         void *state;
-        if (source->source == &source_log || source->source == &source_self)
+        if (!source->is_on || source->source == &source_log || source->source == &source_self)
             continue;
         env.interval_ms = source->interval_ms;
         error = configure(options, source, &state, why);
@@ -112,7 +114,7 @@ int check_sources_report(struct options *options, struct diagnosis *why)
     }
     emitter_close(out);
     for (size_t i = 0; error == 0 && sources[i] != NULL; i++)
-        if (!is_configured(options, sources[i]))
+        if (!is_on(options, sources[i]))
             (void)printf("source %s: off%s\n", sources[i]->name,
                          sources[i]->is_optional ? "; \"enabled: true\" turns it on" : "");
     return error;

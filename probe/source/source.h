@@ -67,6 +67,10 @@ struct source {
     const char *(*complaint)(const void *state);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
+
+    /* Keys of its map in probe.yml that a policy of the collector may set, too;
+     * NULL-terminated, NULL: none.  Never one that names a file, a command or an address. */
+    const char *const *policy_options;
 };
 
 /* What may stand in every source's map in probe.yml.  The scheduler obeys them; they are rows
@@ -88,6 +92,11 @@ struct source_common_options {
 
 /* Every compiled-in source, in the order they run; ends with NULL. */
 extern const struct source *const sources[];
+
+/* Would it take this map?  Configures a state and throws it away.  ERR_INVALID with the reason.
+ */
+int source_try(const struct source *source, struct config *config,
+               const struct config_node *node, struct diagnosis *why);
 
 /* One of them by name, or NULL. */
 const struct source *source_find(const char *name);
