@@ -96,12 +96,37 @@ static void send_parcel(struct notify *notify, struct parcel *parcel)
     settle(notify, parcel, &verdict);
 }
 
+/* Everything it says has been silenced since it was composed, and it tells no end.  A receiver that
+ * was down must not hear hours into a silence what the silence was set for. */
+static bool is_silenced(struct notify *notify, const struct parcel *parcel)
+{
+    const int64_t now_ms = clock_unix_ms(notify->clock);
+    size_t silenced = 0;
+
+    if (parcel->tells_end || parcel->firing.count == 0 || notify->silences.count == 0)
+        return false;
+    (void)pthread_mutex_lock(&notify->view_lock);
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
+        silenced += at->alert->firing &&
+                    fingerprints_contain(&parcel->firing, at->alert->fingerprint) &&
+                    muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) ==
+                        0 &&
+                    muting_is_active(&at->muting, now_ms);
+    (void)pthread_mutex_unlock(&notify->view_lock);
+    return silenced == parcel->firing.count;
+}
+
 bool notify_send_due(struct notify *notify)
 {
     struct parcel *parcel;
     bool dirty = false;
     while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
-        send_parcel(notify, parcel);
+        if (is_silenced(notify, parcel))
+            outbox_withdraw(parcel, "silenced before it was accepted",
+                            clock_unix_ms(notify->clock));
+        else
+            send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;
     if (notify->outbox.sending == 0)

@@ -164,6 +164,21 @@ class Muting(unittest.TestCase):
         self.call("DELETE", f"/api/v2/silence/{name}")
         self.wait_told("web", "firing", 2)
 
+    def test_a_receiver_that_was_down_does_not_hear_what_was_silenced_meanwhile(self):
+        self.start()
+        self.hook.answer = 503
+        self.heat(web=90, db=90)
+        kit.wait_for(lambda: len(self.hook.bodies) >= 2, 10, "first tries")
+        name = self.silence("web")
+        self.hook.answer = 200
+        self.wait_told("db", "firing")
+        self.heat(web=20, db=20)
+        self.wait_told("db", "resolved")
+        self.assertEqual(self.told("web", "firing"), [])
+        self.heat(web=90)
+        self.call("DELETE", f"/api/v2/silence/{name}")
+        self.wait_told("web", "firing")
+
     def test_acknowledged_alerts_are_not_repeated_but_ended(self):
         self.start(repeat="400ms")
         self.heat(web=90, db=90)

@@ -235,8 +235,10 @@ static void a_row_reads_back_and_a_cut_one_does_not(void **state)
     sent->firing.items[1] = 7;
     sent->firing.count = 2;
     (void)strcpy(sent->reason, "HTTP status 503");
+    sent->tells_end = true;
     parcel_write(sent, &row);
     assert_int_equal(parcel_read(sent->id, buf_bytes(&row), &back), 0);
+    assert_true(back->tells_end);
     assert_string_equal(back->group_key, "{}:{}");
     assert_string_equal(back->reason, "HTTP status 503");
     assert_int_equal(back->lane, sent->lane);
