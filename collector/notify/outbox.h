@@ -65,6 +65,7 @@ struct parcel {
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
     mono_ns next_try;
+    uint64_t silences_version; /* when it was last held against the silences */
     uint64_t lane;
     struct parcel *next;
 };
