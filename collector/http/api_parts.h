@@ -59,4 +59,4 @@ http_handler api_federate;                                                      
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_settle;                                                      /* api_fengsui.c */
 http_handler api_logs;                                                              /* api_logs.c */
-http_handler api_page;                                                              /* api_page.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */

@@ -1,0 +1,64 @@
+/*
+ * events.js - what happened on a host in a stretch of time: alerts, silences of its probe,
+ * restarts of the system and of process groups.  They are listed, and marked on the charts.
+ */
+import * as api from './api.js';
+import {quoted} from './api.js';
+
+const GROUPS_SHOWN = 12;
+
+/* Runs of values that fit: [{from, to}], a run ending at the last step is still going on. */
+export function runs(values, grid, fits) {
+  const found = [];
+  let first = -1;
+  for (let i = 0; i <= values.length; i++) {
+    const is_in = i < values.length && values[i] !== null && fits(values[i]);
+    if (is_in && first < 0) first = i;
+    if (!is_in && first >= 0) {
+      found.push({from: grid.start + first * grid.step, to: grid.start + (i - 1) * grid.step,
+        is_open: i === values.length, is_cut: first === 0});
+      first = -1;
+    }
+  }
+  return found;
+}
+
+export function severity_colour(labels) {
+  const name = (labels.severity || '').toLowerCase();
+  if (['critical', 'error', 'disaster', 'emergency', 'major', 'high'].includes(name)) return 'critical';
+  return name === 'warning' || name === 'minor' ? 'warning' : 'info';
+}
+
+async function alert_events(of, grid, signal) {
+  const rows = await api.query_range(`ALERTS{alertstate="firing",${of}}`, grid, signal);
+  return rows.flatMap(({metric, values}) => runs(values, grid, (v) => v > 0).map((run) =>
+    ({kind: 'alert', name: metric.alertname, labels: metric, colour: severity_colour(metric), ...run})));
+}
+
+async function silent_events(of, grid, signal) {
+  const rows = await api.query_range(`up{${of}}`, grid, signal);
+  return rows.flatMap(({values}) => runs(values, grid, (v) => v === 0)
+    .map((run) => ({kind: 'silent', colour: 'quiet', ...run})));
+}
+
+/* Times told by gauges that hold a start time. */
+async function start_events(of, grid, signal) {
+  const boot = await api.query(`node_boot_time_seconds{${of}} >= ${grid.start}`, grid.end, signal);
+  const groups = await api.query(
+    `topk(${GROUPS_SHOWN}, namedprocess_namegroup_oldest_start_time_seconds{${of}} >= ${grid.start})`,
+    grid.end, signal);
+  return [...boot.map((row) => ({kind: 'boot', colour: 'warning', from: row.value, to: row.value})),
+    ...groups.map((row) => ({kind: 'process', name: row.metric.groupname, colour: 'info', from: row.value,
+      to: row.value}))];
+}
+
+/* Newest first.  A kind that cannot be asked is left out. */
+export async function events(instance, grid, signal) {
+  const of = `instance=${quoted(instance)}`;
+  const kinds = await Promise.all([alert_events, silent_events, start_events].map((read) =>
+    read(of, grid, signal).catch((error) => {
+      if (signal && signal.aborted) throw error;
+      return [];
+    })));
+  return kinds.flat().sort((a, b) => b.from - a.from);
+}

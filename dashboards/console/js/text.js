@@ -1,0 +1,28 @@
+/* text.js - what the console says, in the chosen language. */
+import {texts as chinese} from './text_zh.js';
+import {texts as english} from './text_en.js';
+
+let texts = chinese;
+let tag = 'zh-CN';
+
+export function set_language(language) {
+  texts = language === 'en' ? english : chinese;
+  tag = language === 'en' ? 'en' : 'zh-CN';
+  document.documentElement.lang = tag;
+}
+
+export function language_tag() {
+  return tag;
+}
+
+/* t('ago', '5 s'): the text of a key, with {0} {1} filled in. */
+export function t(key, ...values) {
+  const text = texts[key];
+  if (text === undefined) return key;
+  return text.replace(/\{(\d)\}/g, (all, index) => String(values[index]));
+}
+
+/* A text that may be missing. */
+export function t_or(key, otherwise) {
+  return texts[key] === undefined ? otherwise : texts[key];
+}
