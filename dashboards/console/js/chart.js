@@ -13,6 +13,8 @@ import * as state from './state.js';
 
 const SYNC = 'fengsui';
 const HEIGHT = 150;
+/* Marks of an axis in bytes fall on whole KiB, MiB, GiB. */
+const BINARY_STEPS = Array.from({length: 52}, (none, i) => 2 ** i);
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim() || '#888';
@@ -106,7 +108,7 @@ export function make_chart(panel, on) {
       axes: [
         axis(2, {space: 64, size: 26, grid: {show: false},
           values: (self, splits, index, space, step) => splits.map((s) => format.axis_time(s, step))}),
-        axis(3, {space: 30, size: 68, values: (self, splits) => splits.map((v) => panel.unit(v))}),
+        axis(3, {space: 30, size: 68, ...(panel.is_binary ? {incrs: BINARY_STEPS} : {}), values: (self, splits) => splits.map((v) => panel.unit(v))}),
       ],
       series: [{}, ...series.map((one) => ({label: one.name, stroke: colour(one.colour),
         width: panel.stack ? 1 : 1.5, spanGaps: false, points: {show: false},

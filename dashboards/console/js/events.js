@@ -6,6 +6,7 @@ import * as api from './api.js';
 import {quoted} from './api.js';
 
 const GROUPS_SHOWN = 12;
+const LASTING_S = 60;
 
 /* Runs of values that fit: [{from, to}], a run ending at the last step is still going on. */
 export function runs(values, grid, fits) {
@@ -41,12 +42,18 @@ async function silent_events(of, grid, signal) {
     .map((run) => ({kind: 'silent', colour: 'quiet', ...run})));
 }
 
+/* Process groups that began here and stayed, or that were there before and began again: what comes
+ * and goes in a minute (cron, shells) is no news. */
+function lasting_starts(of, {start, end}) {
+  const began = `namedprocess_namegroup_oldest_start_time_seconds{${of}}`;
+  return `topk(${GROUPS_SHOWN}, (${began} >= ${start}) and on (groupname) ` +
+    `(${began} <= ${end - LASTING_S} or on (groupname) (${began} @ ${start})))`;
+}
+
 /* Times told by gauges that hold a start time. */
 async function start_events(of, grid, signal) {
   const boot = await api.query(`node_boot_time_seconds{${of}} >= ${grid.start}`, grid.end, signal);
-  const groups = await api.query(
-    `topk(${GROUPS_SHOWN}, namedprocess_namegroup_oldest_start_time_seconds{${of}} >= ${grid.start})`,
-    grid.end, signal);
+  const groups = await api.query(lasting_starts(of, grid), grid.end, signal);
   return [...boot.map((row) => ({kind: 'boot', colour: 'warning', from: row.value, to: row.value})),
     ...groups.map((row) => ({kind: 'process', name: row.metric.groupname, colour: 'info', from: row.value,
       to: row.value}))];

@@ -19,7 +19,7 @@ import * as host_page from './host.js';
 import {bind_keys} from './keys.js';
 
 const {model} = model_of;
-const SILENT_AFTER_MS = 15000;
+const SILENT_AFTER_MS = 10000;
 const DARK_APPLIES = {auto: '(prefers-color-scheme: dark)', dark: 'all', light: 'not all'};
 
 const top_bar = document.getElementById('top');
@@ -60,7 +60,7 @@ function firing() {
 }
 
 function is_stale() {
-  return model.failure !== null && (model.as_of_ms === 0 ||
+  return model.failure !== null && (model.as_of_ms === 0 || model.failures > 1 ||
     api.now_ms() - model.as_of_ms > SILENT_AFTER_MS);
 }
 

@@ -8,12 +8,13 @@
 import * as api from './api.js';
 
 const FAST_MS = 5000;
+const AGAIN_MS = 2000; /* after a failure */
 
 export const model = {
   probes: null, status: null, alerts: null, rules: null, silences: null, session: null,
   usage: new Map(),  /* instance -> {cpu, memory, disk, mount} */
   sparks: new Map(), /* instance -> the last half hour of CPU, one value a minute */
-  as_of_ms: 0, failure: null, since_ms: 0,
+  as_of_ms: 0, failure: null, failures: 0, since_ms: 0,
 };
 
 const listeners = [];
@@ -81,13 +82,15 @@ export async function refresh() {
     await Promise.all(kinds.map(read_kind));
     model.as_of_ms = api.now_ms();
     model.failure = null;
+    model.failures = 0;
   } catch (error) {
     if (model.failure === null) model.since_ms = Date.now();
     model.failure = error;
+    model.failures++;
     for (const kind of kinds) kind.next = Math.min(kind.next || 0, turn + 1);
   }
   listeners.forEach((listener) => listener());
-  if (!document.hidden) timer = setTimeout(refresh, FAST_MS);
+  if (!document.hidden) timer = setTimeout(refresh, model.failure ? AGAIN_MS : FAST_MS);
 }
 
 /* All kinds again, at once: after something was changed here. */

@@ -41,10 +41,12 @@ function verdict(firing) {
       h('p', null, t('calm.watching', probes.up, model.status.alerts.rules)));
   }
   const untaken = firing.filter((a) => a.status && !a.acknowledged).length;
+  const hosts = new Set(firing.map((a) => a.labels.instance).filter(Boolean));
   const newest = firing.map(started_ms).sort((a, b) => b - a)[0];
   return h('section', {class: 'verdict trouble', 'data-key': 'verdict', 'aria-label': t('verdict')},
     h('h1', null, trouble),
-    h('p', null, untaken > 0 ? t('untaken', untaken) : firing.length > 0 && firing[0].status
+    h('p', null, hosts.size > 1 ? t('involved', hosts.size) : [...hosts].map((name) => parts.host_link(name)), ' ',
+      untaken > 0 ? t('untaken', untaken) : firing.length > 0 && firing[0].status
       ? t('taken') : '', newest ? [' ', t('newest'), ' ', parts.since(newest)] : null));
 }
 

@@ -9,6 +9,7 @@ import * as format from './format.js';
 import {quoted} from './api.js';
 
 const DEVICES_SHOWN = 6;
+const MODE_LEAST = 0.01; /* rarer modes are left out where they never came that far */
 const MODES = ['user', 'nice', 'system', 'softirq', 'irq', 'steal', 'iowait'];
 const MODE_COLOURS = {user: 'c1', nice: 'c7', system: 'c2', softirq: 'c5', irq: 'c6', steal: 'c8',
   iowait: 'c3'};
@@ -17,13 +18,14 @@ const PALETTE = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8'];
 function order_modes(series) {
   return MODES.map((mode) => series.find((one) => one.name === mode)).filter(Boolean)
     .filter((one) => ['user', 'system', 'iowait'].includes(one.name) ||
-      one.values.some((v) => v !== null && v > 0.0005));
+      one.values.some((v) => v !== null && v >= MODE_LEAST));
 }
 
 /* The busiest devices only, in the order of their names. */
 function busiest(series) {
   const peak = (one) => Math.max(0, ...one.values.map((v) => v || 0));
-  return [...series].sort((a, b) => peak(b) - peak(a)).slice(0, DEVICES_SHOWN)
+  const sorted = [...series].sort((a, b) => peak(b) - peak(a)).slice(0, DEVICES_SHOWN);
+  return sorted.filter((one, i) => i === 0 || peak(one) > 0)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -36,7 +38,7 @@ export function panels(instance, rate) {
       colours: MODE_COLOURS, choose: order_modes, queries: [
         {expression: `avg by (mode) (rate(node_cpu_seconds_total${of('mode!="idle"')}[${rate}]))`,
           name: (metric) => metric.mode}]},
-    {id: 'memory', title: t('panel.memory'), unit: format.bytes, stack: true, queries: [
+    {id: 'memory', title: t('panel.memory'), unit: format.bytes, stack: true, is_binary: true, queries: [
       {expression: `${memory('MemTotal')} - ${memory('MemAvailable')}`, name: t('memory.used'), colour: 'c1'},
       {expression: `${memory('MemAvailable')} - ${memory('MemFree')}`, name: t('memory.cache'), colour: 'c4'},
       {expression: memory('MemFree'), name: t('memory.free'), colour: 'c9'}]},
@@ -46,7 +48,7 @@ export function panels(instance, rate) {
       {expression: `node_load15${of()}`, name: t('load.15'), colour: 'c4'},
       {expression: `count(node_cpu_seconds_total${of('mode="idle"')})`, name: t('load.cpus'),
         colour: 'quiet', dashed: true}]},
-    {id: 'disk', title: t('panel.disk'), unit: format.bytes_rate, queries: [
+    {id: 'disk', title: t('panel.disk'), unit: format.bytes_rate, is_binary: true, queries: [
       {expression: `sum(rate(node_disk_read_bytes_total${of()}[${rate}]))`, name: t('disk.read'), colour: 'c1'},
       {expression: `sum(rate(node_disk_written_bytes_total${of()}[${rate}]))`, name: t('disk.written'),
         colour: 'c2'}]},

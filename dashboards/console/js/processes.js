@@ -35,9 +35,9 @@ export function process_table(instance) {
 
   function row(one) {
     return h('tr', {'data-key': one.pid + ' ' + one.startMs},
-      h('td', {class: 'p-name'}, h('b', null, one.name),
-        h('span', {class: 'command', title: one.commandLine}, one.commandLine)),
-      h('td', {class: 'p-user'}, one.user, h('span', {class: 'quiet'}, ' ', one.pid)),
+      h('td', {class: 'p-name'}, h('span', {class: 'p-line'}, h('b', null, one.name), ' ',
+        h('span', {class: 'quiet'}, `${one.pid} ${one.user}`)),
+      h('span', {class: 'command', title: one.commandLine}, one.commandLine)),
       h('td', {class: 'num'}, format.percent(one.cpu)),
       h('td', {class: 'num'}, format.bytes(one.residentBytes)),
       h('td', {class: 'num'}, format.bytes_rate(orders.io(one))));
@@ -58,7 +58,7 @@ export function process_table(instance) {
       h('table', {'data-key': 'table', 'data-time': table.timeMs},
         h('caption', {class: 'hidden'}, t('processes')),
         h('thead', null, h('tr', null, h('th', {scope: 'col'}, t('process')),
-          h('th', {scope: 'col'}, t('process.user')), head('cpu', 'CPU', t('process.cpu.hint')),
+          head('cpu', 'CPU', t('process.cpu.hint')),
           head('memory', t('column.memory')), head('io', t('process.io')))),
         h('tbody', null, rows.map(row)))];
   }

@@ -24,7 +24,7 @@ export const texts = {
   'newest': 'The newest began', 'facts': 'Facts',
   'fact.up': 'Hosts up', 'fact.silent': 'Silent', 'fact.waiting': 'Waiting', 'fact.pending': 'To approve',
   'fact.pending.hint': 'Probes that nobody approved: see fengsuictl keys', 'fact.firing': 'Firing',
-  'fact.waitingalerts': 'Pending', 'fact.rules': 'Rules', 'fact.collector': 'Collector',
+  'involved': '{0} hosts involved.', 'fact.waitingalerts': 'Pending', 'fact.rules': 'Rules', 'fact.collector': 'Collector',
   'fact.disk': 'Data on disk', 'fact.outbox': 'To send', 'fact.outbox.hint': '{0} sent, {1} failed',
   'ready': 'ready', 'full': 'disk full', 'notready': 'not ready', 'uptime': 'up for {0}',
 
@@ -79,7 +79,7 @@ export const texts = {
   'chart.empty': 'No data in this range', 'chart.failed': 'Cannot read: {0}',
   'filesystems': 'File systems', 'fs.mount': 'Mounted on', 'fs.use': 'Used', 'fs.free': 'Free', 'fs.size': 'Size',
   'fs.device': 'Device',
-  'processes': 'Processes', 'process': 'Process', 'process.user': 'User PID', 'process.io': 'I/O',
+  'processes': 'Processes', 'process': 'Process', 'process.io': 'I/O',
   'process.cpu.hint': '100% is one core',
   'processes.of': 'Process table of {0}, {1} processes', 'processes.old': '({0} earlier)',
   'processes.none': 'No process table in the 10 minutes before {0}',

@@ -24,7 +24,7 @@ export const texts = {
   'newest': '最近一条始于', 'facts': '概况',
   'fact.up': '在线主机', 'fact.silent': '失联', 'fact.waiting': '等待连接', 'fact.pending': '待批准',
   'fact.pending.hint': '未批准的探针：fengsuictl keys 查看', 'fact.firing': '告警中',
-  'fact.waitingalerts': '待定', 'fact.rules': '规则', 'fact.collector': '采集中心',
+  'involved': '涉及 {0} 台主机。', 'fact.waitingalerts': '待定', 'fact.rules': '规则', 'fact.collector': '采集中心',
   'fact.disk': '数据占用', 'fact.outbox': '待发通知', 'fact.outbox.hint': '已发 {0}，失败 {1}',
   'ready': '就绪', 'full': '磁盘满', 'notready': '未就绪', 'uptime': '已运行 {0}',
 
@@ -78,7 +78,7 @@ export const texts = {
   'chart.empty': '这段时间没有数据', 'chart.failed': '读取失败：{0}',
   'filesystems': '文件系统', 'fs.mount': '挂载点', 'fs.use': '已用', 'fs.free': '可用', 'fs.size': '总量',
   'fs.device': '设备',
-  'processes': '进程', 'process': '进程', 'process.user': '用户 PID', 'process.io': '读写',
+  'processes': '进程', 'process': '进程', 'process.io': '读写',
   'process.cpu.hint': '100% 为一个核',
   'processes.of': '{0} 的进程表，共 {1} 个进程', 'processes.old': '（早 {0}）',
   'processes.none': '{0} 之前 10 分钟内没有进程表',
