@@ -308,6 +308,7 @@ static void stop(struct collector *collector)
     app->ready = false;
     (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
     refuse_reloads(collector);
+    notify_refuse_orders(app->notify);
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {

@@ -43,7 +43,8 @@ function last_value(values) {
   return null;
 }
 
-/* Stretches of time behind the curves: alerts as a strip and a tint, silence of the probe grey. */
+/* Stretches of time behind the curves: alerts as a strip above one common tint, silence of the
+ * probe grey. */
 function draw_marks(u, marks) {
   const {ctx, bbox} = u;
   ctx.save();
@@ -51,16 +52,22 @@ function draw_marks(u, marks) {
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
   const strip = 3 * uPlot.pxRatio;
+  const tints = new Path2D();
   for (const mark of marks) {
     const from = u.valToPos(mark.from, 'x', true);
     const to = Math.max(from + strip, u.valToPos(mark.to, 'x', true));
     const ink = colour(mark.colour);
-    ctx.fillStyle = faint(ink, mark.kind === 'silent' ? 0.2 : 0.09);
-    ctx.fillRect(from, bbox.top, to - from, bbox.height);
-    if (mark.kind === 'silent') continue;
-    ctx.fillStyle = ink;
-    ctx.fillRect(from, bbox.top, to - from, strip);
+    if (mark.kind === 'silent') {
+      ctx.fillStyle = faint(ink, 0.2);
+      ctx.fillRect(from, bbox.top, to - from, bbox.height);
+    } else {
+      ctx.fillStyle = ink;
+      ctx.fillRect(from, bbox.top, to - from, strip);
+      tints.rect(from, bbox.top, to - from, bbox.height);
+    }
   }
+  ctx.fillStyle = faint(colour('critical'), 0.06);
+  ctx.fill(tints); /* one path: where alerts overlap it is no darker */
   ctx.restore();
 }
 

@@ -106,7 +106,9 @@ export function mount(main) {
   }
 
   function marks() {
-    return events.filter((one) => one.kind === 'alert' || one.kind === 'silent' || one.kind === 'boot');
+    const order = ['quiet', 'info', 'warning', 'critical']; /* the worst is painted last */
+    return events.filter((one) => one.kind !== 'process')
+      .sort((a, b) => order.indexOf(a.colour) - order.indexOf(b.colour));
   }
 
   /* ---- the moment ------------------------------------------------------------------------- */
