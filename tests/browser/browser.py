@@ -98,9 +98,10 @@ class Browser:
         self.until(lambda: words in self.text(selector), f"\"{words}\" in {selector}", seconds)
 
     def complaints(self):
-        """What the browser's console said that is worse than a note, since the last call."""
+        """What the browser's console said that is worse than a note, since the last call; but for
+        its advice on how the tests should read a canvas."""
         return [f"{row['level']} {row['message']}" for row in self.driver.get_log("browser")
-                if row["level"] in ("SEVERE", "WARNING")]
+                if row["level"] in ("SEVERE", "WARNING") and "getImageData" not in row["message"]]
 
     def asked(self):
         """Every address that was asked for so far."""

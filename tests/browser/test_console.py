@@ -88,7 +88,7 @@ def a_host_and_its_alert_appear(night):
     night.browser.says("负载测试", "#alerts")
     night.browser.says("1 严重", ".verdict")
     row = night.browser.text("tr.alert.critical")
-    assert "web-01" in row and "<img src=x" in row, row
+    assert "web-01" in row and "<img src=x" in row and "无人确认" in row, row
     night.browser.until(lambda: re.search(r"\d%", night.browser.text('tr[data-host="web-01"] .c-cpu')),
                         "the host's CPU in its row")
 
@@ -169,28 +169,33 @@ def a_host_has_its_charts(night):
 def processes_are_those_of_the_cursors_second(night):
     """Two places of the cursor, two process tables, each what the API says of that second."""
     browser = night.browser
+
+    def table_at(second):
+        code, body = night.collector.get("/api/fengsui/v1/processes", instance="web-01", time=second)
+        return json.loads(body)["data"]["timeMs"] if code == 200 else None
+    start = wait_for(lambda: (t := int(time.time()) - 12) and table_at(t) and t, "12 s of process tables")
+    night.open(f"?host=web-01&from={start}&to={start + 12}")
+    browser.until(lambda: points("#chart-cpu .plot") > 3, "data in the chart")
     over = browser.one("#chart-cpu .u-over")
-    width = over.size["width"]
     seen = set()
-    for at in (width // 2 - 4, width // 2 - 10):
-        ActionChains(browser.driver).move_to_element_with_offset(over, at, 10).perform()
+    for place in (0.25, -0.25):  # of the width, from the middle
+        ActionChains(browser.driver).move_to_element_with_offset(
+            over, int(over.size["width"] * place), 10).perform()
         browser.one(".moment-time.hovered")
 
         def agrees():
             second = browser.script("return document.querySelector('.moment-time').dataset.at")
-            shown = browser.script("const e = document.querySelector('#processes table');"
-                                   "return e && e.dataset.time")
-            code, body = night.collector.get("/api/fengsui/v1/processes", instance="web-01", time=second)
-            if code == 404:
-                return "10 分钟内没有进程表" in browser.text("#processes") and "none"
-            return json.loads(body)["data"]["timeMs"] == int(shown) and shown
+            shown = browser.script("return document.querySelector('#processes table').dataset.time")
+            return table_at(second) == int(shown) and shown
         seen.add(browser.until(agrees, "the process table of the cursor's second"))
     assert len(seen) == 2, f"the table does not follow the cursor: {seen}"
-    ActionChains(browser.driver).move_to_element_with_offset(over, width // 2 - 4, 10).click().perform()
+    ActionChains(browser.driver).click().perform()
     browser.until(lambda: "at=" in browser.driver.current_url, "the pinned second in the address")
     rows = browser.script("return [...document.querySelectorAll('#processes tbody .p-name b')]"
                           ".map((e) => e.textContent)")
     assert len(rows) > 3, rows
+    browser.says("前后", "#logs")
+    browser.picture("host-pinned-zh")
 
 
 def the_log_tail_is_live_and_inert(night):
