@@ -57,6 +57,9 @@ class Night:
     def alerts(self):
         return self.collector.json("/api/fengsui/v1/alerts")["data"]["alerts"]
 
+    def last_tick(self):
+        return self.collector.probes()[0]["lastTickMs"] / 1000
+
     def silences(self):
         return json.loads(self.collector.get("/api/v2/silences")[1])
 
@@ -86,7 +89,7 @@ def a_host_and_its_alert_appear(night):
     night.probe.start()
     night.browser.one('tr[data-host="web-01"] .state.up')
     night.browser.says("负载测试", "#alerts")
-    night.browser.says("1 严重", ".verdict")
+    night.browser.says("1 条严重", ".verdict")
     row = night.browser.text("tr.alert.critical")
     assert "web-01" in row and "<img src=x" in row and "无人确认" in row, row
     night.browser.until(lambda: re.search(r"\d%", night.browser.text('tr[data-host="web-01"] .c-cpu')),
@@ -198,6 +201,59 @@ def processes_are_those_of_the_cursors_second(night):
     browser.picture("host-pinned-zh")
 
 
+def a_gap_stays_a_gap(night):
+    """Between the last tick before a kill and the first after it, the load chart is empty."""
+    browser = night.browser
+    start = int(time.time()) - 4
+    night.probe.kill()
+    wait_for(lambda: night.collector.value('up{instance="web-01"}') == 0, "the host to be silent")
+    browser.open(night.origin)
+    browser.says("1 台主机失联", ".verdict")
+    assert "最后数据" in browser.text('tr[data-host="web-01"]')
+    browser.picture("silent-zh")
+    wait_for(lambda: time.time() - night.last_tick() > 9, "a gap that is wider than a rate's window")
+    night.probe.start()
+    again = time.time()
+    end = int(wait_for(lambda: (last := night.last_tick()) > again + 3 and last, "data of the host"))
+    night.open(f"?host=web-01&from={start}&to={end}")
+    browser.until(lambda: points("#chart-load .plot") > 3, "data in the chart")
+    browser.says("探针失联", ".events")
+    widest, after = browser.script("""
+        const canvas = document.querySelector('#chart-load canvas');
+        const {width, height} = canvas;
+        const {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+        let empty = 0, widest = 0, after = 0;
+        for (let x = 80; x < width - 24; x++) {
+          let is_drawn = false;
+          for (let y = Math.round(height * 0.1); y < height - 30; y++) {
+            const [r, g, b, a] = data.slice(4 * (y * width + x), 4 * (y * width + x) + 4);
+            is_drawn = is_drawn || (a > 120 && Math.max(r, g, b) - Math.min(r, g, b) > 60);
+          }
+          empty = is_drawn ? 0 : empty + 1;
+          widest = Math.max(widest, empty);
+          if (is_drawn && widest > 20) after++;
+        }
+        return [widest, after];""")
+    assert widest > 20 and after > 0, f"empty columns: {widest}, drawn after them: {after}"
+    browser.picture("gap-zh")
+
+
+def expressions_are_cut_where_they_compare(night):
+    """expression.js and chart.js, asked directly: what is plotted, and how parts are summed."""
+    found = night.browser.driver.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        const base = document.querySelector('script[type=module]').src.replace('main.js', '');
+        Promise.all([import(base + 'expression.js'), import(base + 'chart.js')]).then(([e, c]) =>
+          done({cuts: arguments[0].map((text) => e.split_comparison(text)),
+            sums: c.stacked([[1, null, null], [2, 3, null]])}));
+        """, ['1 - avg(rate(x{mode="idle"}[1m])) > 0.9', 'a{b=">"} <= bool -5', 'a > 1 and b < 2',
+              'up == on (instance) y', 'a', 'land > 3 # or 5'])
+    cuts = [cut and (cut["left"], cut["operator"], cut["threshold"]) for cut in found["cuts"]]
+    assert cuts == [('1 - avg(rate(x{mode="idle"}[1m]))', ">", 0.9), ('a{b=">"}', "<=", -5), None,
+                    ("up", "==", None), None, ("land", ">", 3)], cuts
+    assert found["sums"] == [[1, 0, None], [3, 3, None]], found["sums"]
+
+
 def the_log_tail_is_live_and_inert(night):
     browser = night.browser
     night.open("?host=web-01&range=15m")
@@ -263,7 +319,8 @@ def test_a_night_on_duty():
         for step in (nothing_there_teaches, the_language_is_one_switch_away,
                      a_host_and_its_alert_appear, an_alert_is_acknowledged_by_clicking,
                      an_alert_is_silenced_by_clicking, a_host_has_its_charts,
-                     processes_are_those_of_the_cursors_second, the_log_tail_is_live_and_inert,
+                     processes_are_those_of_the_cursors_second, a_gap_stays_a_gap,
+                     expressions_are_cut_where_they_compare, the_log_tail_is_live_and_inert,
                      every_page_fits_phone_and_desk, nothing_but_the_collector_was_asked,
                      a_lost_collector_is_said):
             started = time.monotonic()

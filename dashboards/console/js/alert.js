@@ -17,6 +17,8 @@ import {runs, severity_colour} from './events.js';
 
 const RELOAD_MS = 15000;
 const HISTORY_S = 7 * 86400;
+const HISTORY_STEP_S = 300;
+const AROUND_S = 1800;
 const SERIES_SHOWN = 8;
 
 function find() {
@@ -50,6 +52,14 @@ function annotation(name, text) {
     ? h('a', {href: text, rel: 'noreferrer noopener', target: '_blank'}, text) : text)];
 }
 
+/* The host's page around the alert's beginning; live, if that is in the last minutes. */
+function beginning(alert) {
+  const at = Math.round(started_ms(alert) / 1000);
+  const is_recent = at + AROUND_S > api.now_ms() / 1000;
+  return {host: alert.labels.instance, at: String(at),
+    ...(is_recent ? {} : {from: String(at - AROUND_S), to: String(at + AROUND_S)})};
+}
+
 export function mount(main) {
   const head = h('div', {class: 'alert-head'});
   const chart_box = h('div', {class: 'alert-chart', 'data-island': true});
@@ -62,19 +72,25 @@ export function mount(main) {
   let started = false;
   const stop = new AbortController();
 
-  function grid_now(alert, span) {
+  function grid_now(alert) {
     const end_s = api.now_ms() / 1000;
-    const seconds = span || Math.min(HISTORY_S, Math.max(3600, (end_s - started_ms(alert) / 1000) * 1.3));
+    const seconds = Math.min(HISTORY_S, Math.max(3600, (end_s - started_ms(alert) / 1000) * 1.3));
     const step = step_for(seconds, 5);
     const end = Math.floor(end_s / step) * step;
     return {start: Math.ceil((end_s - seconds) / step) * step, end, step};
   }
 
   async function read_history(alert) {
-    const grid = grid_now(alert, HISTORY_S);
+    const end = Math.floor(api.now_ms() / 1000 / HISTORY_STEP_S) * HISTORY_STEP_S;
+    const grid = {start: end - HISTORY_S, end, step: HISTORY_STEP_S};
     const only = Object.entries(alert.labels).map(([name, value]) => `${name}=${quoted(value)}`).join();
-    const rows = await api.query_range(`ALERTS{alertstate="firing",${only}}`, grid, stop.signal);
-    history = rows.flatMap(({values}) => runs(values, grid, (v) => v > 0)).sort((a, b) => b.from - a.from);
+    const rows = await api.query_range(
+      `count_over_time(ALERTS{alertstate="firing",${only}}[${HISTORY_STEP_S}s])`, grid, stop.signal);
+    const now_s = started_ms(alert) / 1000;
+    history = rows.flatMap(({values}) => runs(values, grid, (v) => v > 0))
+      .map((run) => ({...run, from: run.from - HISTORY_STEP_S})).filter((run) => run.to < now_s);
+    if (alert.state === 'firing') history.push({from: now_s, to: end, is_open: true});
+    history.sort((a, b) => b.from - a.from);
   }
 
   async function read_chart(alert) {
@@ -128,8 +144,8 @@ export function mount(main) {
         h('span', null, t('value'), ' ', h('b', null, format.plain(Number(alert.value)))),
         parts.standing(alert, model.silences)),
       is_over ? null : h('div', {class: 'buttons', 'data-key': 'buttons'}, parts.alert_buttons(alert),
-        instance ? h('a', {class: 'button', 'data-nav': true, href: state.query({host: instance,
-          at: String(Math.round(started_ms(alert) / 1000))})}, t('alert.moment')) : null),
+        instance ? h('a', {class: 'button', 'data-nav': true, href: state.query(beginning(alert))},
+          t('alert.moment')) : null),
     ].filter(Boolean));
   }
 

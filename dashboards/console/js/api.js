@@ -101,6 +101,11 @@ export async function query(expression, at, signal) {
   return result.map(({metric, value}) => ({metric, value: Number(value[1]), at: value[0]}));
 }
 
+/* [{metric, values: [[seconds, text]]}]: the samples of a range selector as they are. */
+export async function query_raw(expression, at, signal) {
+  return (await data('api/v1/query', {query: expression, time: at.toFixed(3)}, signal)).result;
+}
+
 /* [{metric, values}] on the whole grid start, start+step .. end: what is missing is null. */
 export async function query_range(expression, {start, end, step}, signal) {
   const {result} = await data('api/v1/query_range',

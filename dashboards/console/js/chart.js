@@ -36,6 +36,17 @@ export function stacked(rows) {
   return sums;
 }
 
+/* Points that no line would show: those with nothing beside them. */
+function lonely(u, series) {
+  const values = u.data[series];
+  const found = [];
+  for (let i = 0; i < values.length; i++) {
+    const is_missing = (k) => values[k] === null || values[k] === undefined;
+    if (!is_missing(i) && is_missing(i - 1) && is_missing(i + 1)) found.push(i);
+  }
+  return found;
+}
+
 function last_value(values) {
   for (let i = values.length - 1; i >= 0 && i >= values.length - 3; i--) {
     if (values[i] !== null) return values[i];
@@ -105,7 +116,7 @@ export function make_chart(panel, on) {
     const bands = panel.stack ? series.slice(1).map((one, i) => ({series: [i + 2, i + 1]})) : [];
     return {
       width: Math.max(200, plot.clientWidth), height: panel.height || HEIGHT, legend: {show: false},
-      padding: [6, 8, 0, 0],
+      padding: [6, 22, 0, 0],
       cursor: {sync: {key: SYNC, setSeries: false}, points: {size: 6},
         drag: {x: true, y: false, setScale: false}},
       tzDate: (seconds) => (state.zone() ? uPlot.tzDate(new Date(seconds * 1000), state.zone())
@@ -118,7 +129,8 @@ export function make_chart(panel, on) {
         axis(3, {space: 30, size: 68, ...(panel.is_binary ? {incrs: BINARY_STEPS} : {}), values: (self, splits) => splits.map((v) => panel.unit(v))}),
       ],
       series: [{}, ...series.map((one) => ({label: one.name, stroke: colour(one.colour),
-        width: panel.stack ? 1 : 1.5, spanGaps: false, points: {show: false},
+        width: panel.stack ? 1 : 1.5, spanGaps: false,
+        points: {show: true, size: 4, fill: colour(one.colour), filter: lonely},
         fill: panel.stack ? faint(colour(one.colour), 0.55) : null,
         dash: one.dashed ? [4, 4] : undefined}))],
       bands,

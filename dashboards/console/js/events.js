@@ -30,14 +30,20 @@ export function severity_colour(labels) {
   return name === 'warning' || name === 'minor' ? 'warning' : 'info';
 }
 
+/* Wide steps must not step over what was short. */
+function in_step(aggregate, selector, {step}) {
+  return step > 60 ? `${aggregate}(${selector}[${step}s])` : selector;
+}
+
 async function alert_events(of, grid, signal) {
-  const rows = await api.query_range(`ALERTS{alertstate="firing",${of}}`, grid, signal);
+  const rows = await api.query_range(in_step('max_over_time', `ALERTS{alertstate="firing",${of}}`, grid),
+    grid, signal);
   return rows.flatMap(({metric, values}) => runs(values, grid, (v) => v > 0).map((run) =>
     ({kind: 'alert', name: metric.alertname, labels: metric, colour: severity_colour(metric), ...run})));
 }
 
 async function silent_events(of, grid, signal) {
-  const rows = await api.query_range(`up{${of}}`, grid, signal);
+  const rows = await api.query_range(in_step('min_over_time', `up{${of}}`, grid), grid, signal);
   return rows.flatMap(({values}) => runs(values, grid, (v) => v === 0)
     .map((run) => ({kind: 'silent', colour: 'quiet', ...run})));
 }

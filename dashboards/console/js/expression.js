@@ -43,7 +43,8 @@ export function split_comparison(text) {
     found = match;
   }
   if (found === null) return null;
-  const right = text.slice(found.index + found[0].length).replace(/^\s*bool\b/, '').trim();
+  const right = text.slice(found.index + found[0].length).replace(/^\s*bool\b/, '')
+    .replace(/#[^\n]*/g, '').trim();
   const threshold = /^[-+]?[\d.]+(e[-+]?\d+)?$/i.test(right) ? Number(right) : null;
   return {left: text.slice(0, found.index).trim(), operator: found[0], threshold};
 }

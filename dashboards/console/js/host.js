@@ -15,6 +15,7 @@ import * as range from './range.js';
 import {model, identity, by_urgency, started_ms} from './model.js';
 import {make_chart} from './chart.js';
 import {panels, series_of, step_for, rate_for} from './panels.js';
+import {interval_at} from './ticks.js';
 import {process_table} from './processes.js';
 import {log_tail} from './logs.js';
 import {events as read_events} from './events.js';
@@ -72,6 +73,20 @@ export function mount(main) {
     }
   }
 
+  /* What stands beside the charts; where it cannot be read, what was known stays. */
+  async function read_rest(wanted, signal) {
+    try {
+      const found = await Promise.all([read_events(instance, wanted, signal),
+        facts_of(instance, wanted.end, signal), filesystems(instance, pinned() || wanted.end, signal)]);
+      if (signal.aborted) return;
+      [events, facts, disks] = found;
+    } catch (error) {
+      return;
+    }
+    for (const chart of charts.values()) chart.mark(marks(), pinned());
+    draw();
+  }
+
   async function load() {
     clearTimeout(timer);
     if (stop) stop.abort();
@@ -80,20 +95,16 @@ export function mount(main) {
     const wanted = grid_now();
     grid = wanted;
     chart_grid.setAttribute('aria-busy', 'true');
-    const list = panels(instance, rate_for(wanted.step, interval()));
+    const real = await interval_at(instance, wanted.end, interval(), signal).catch(() => interval());
+    if (signal.aborted) return;
+    const list = panels(instance, rate_for(wanted.step, real));
     for (const panel of list) {
       if (charts.has(panel.id)) continue;
       charts.set(panel.id, make_chart(panel, on));
       chart_grid.append(charts.get(panel.id).root);
     }
-    const rest = Promise.all([read_events(instance, wanted, signal), facts_of(instance, wanted.end, signal),
-      filesystems(instance, pinned() || wanted.end, signal)]).then(([happened, known, mounted]) => {
-      if (signal.aborted) return;
-      [events, facts, disks] = [happened, known, mounted];
-      for (const chart of charts.values()) chart.mark(marks(), pinned());
-      draw();
-    }).catch(() => {});
-    await Promise.all([...list.map((panel) => read_panel(panel, wanted, signal)), rest]);
+    await Promise.all([...list.map((panel) => read_panel(panel, wanted, signal)),
+      read_rest(wanted, signal)]);
     if (signal.aborted) return;
     chart_grid.removeAttribute('aria-busy');
     if (range.current().is_live)
@@ -237,6 +248,7 @@ export function mount(main) {
     if (pin_before !== pinned()) {
       pin_before = pinned();
       for (const chart of charts.values()) chart.mark(marks(), pinned());
+      if (grid !== null) read_rest(grid, stop.signal);
     }
     show_processes();
     logs.show({...range.current(), at: pinned()});

@@ -8,6 +8,7 @@
 import * as api from './api.js';
 
 const FAST_MS = 5000;
+const MANY_HOSTS = 500; /* their list is long: it is asked for less often */
 const AGAIN_MS = 2000; /* after a failure */
 
 export const model = {
@@ -27,7 +28,7 @@ const MEMORY = '1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes'
 const DISK = `topk by (instance) (1, 1 - node_filesystem_avail_bytes${FILESYSTEMS} / ` +
   `node_filesystem_size_bytes)`;
 
-async function read_usage() {
+async function read_usage(kind) {
   const [cpu, memory, disk] = await Promise.all([CPU, MEMORY, DISK].map((e) => api.query(e)));
   const usage = new Map();
   const of = (row) => {
@@ -39,6 +40,7 @@ async function read_usage() {
   for (const row of memory) of(row).memory = row.value;
   for (const row of disk) Object.assign(of(row), {disk: row.value, mount: row.metric.mountpoint});
   model.usage = usage;
+  kind.every = usage.size < (model.probes || []).length ? 1 : 2; /* a new host is awaited */
 }
 
 async function read_sparks() {
@@ -49,7 +51,10 @@ async function read_sparks() {
 
 /* every: in turns of FAST_MS.  A missing kind is asked for again now and then: rights change. */
 const kinds = [
-  {every: 1, needed: true, read: async () => { model.probes = await api.probes(); }},
+  {every: 1, needed: true, read: async (kind) => {
+    model.probes = await api.probes();
+    kind.every = model.probes.length > MANY_HOSTS ? 6 : 1;
+  }},
   {every: 1, needed: true, read: async () => { model.status = await api.status(); }},
   {every: 1, needed: true, read: async () => { model.alerts = await api.alerts(); }},
   {every: 2, read: read_usage},
@@ -65,13 +70,13 @@ function is_denied(error) {
 
 async function read_kind(kind) {
   if (turn < (kind.next || 0)) return;
-  kind.next = turn + kind.every;
+  kind.next = Infinity; /* while it is under way */
   try {
-    await kind.read();
+    await kind.read(kind);
+    kind.next = turn + kind.every;
   } catch (error) {
+    kind.next = is_denied(error) && !kind.needed ? turn + 60 : turn + 1;
     if (kind.needed) throw error;
-    if (is_denied(error)) kind.next = turn + 60;
-    else kind.next = turn + 1;
   }
 }
 
@@ -87,7 +92,6 @@ export async function refresh() {
     if (model.failure === null) model.since_ms = Date.now();
     model.failure = error;
     model.failures++;
-    for (const kind of kinds) kind.next = Math.min(kind.next || 0, turn + 1);
   }
   listeners.forEach((listener) => listener());
   if (!document.hidden) timer = setTimeout(refresh, model.failure ? AGAIN_MS : FAST_MS);

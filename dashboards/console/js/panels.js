@@ -32,7 +32,9 @@ function busiest(series) {
 export function panels(instance, rate) {
   const of = (more) => `{instance=${quoted(instance)}${more ? ',' + more : ''}}`;
   const real = 'device!~"lo|veth.*|docker.*|br-.*|cni.*|flannel.*|cali.*|virbr.*|bonding_masters"';
-  const memory = (name) => `node_memory_${name}_bytes${of()}`;
+  /* A value stands for one window: after that there is a gap, and it is seen. */
+  const gauge = (name, more) => `last_over_time(${name}${of(more)}[${rate}])`;
+  const memory = (name) => gauge(`node_memory_${name}_bytes`);
   return [
     {id: 'cpu', title: t('panel.cpu'), unit: format.percent, stack: true, ceiling: 1,
       colours: MODE_COLOURS, choose: order_modes, queries: [
@@ -43,10 +45,10 @@ export function panels(instance, rate) {
       {expression: `${memory('MemAvailable')} - ${memory('MemFree')}`, name: t('memory.cache'), colour: 'c4'},
       {expression: memory('MemFree'), name: t('memory.free'), colour: 'c9'}]},
     {id: 'load', title: t('panel.load'), unit: format.plain, queries: [
-      {expression: `node_load1${of()}`, name: t('load.1'), colour: 'c1'},
-      {expression: `node_load5${of()}`, name: t('load.5'), colour: 'c2'},
-      {expression: `node_load15${of()}`, name: t('load.15'), colour: 'c4'},
-      {expression: `count(node_cpu_seconds_total${of('mode="idle"')})`, name: t('load.cpus'),
+      {expression: gauge('node_load1'), name: t('load.1'), colour: 'c1'},
+      {expression: gauge('node_load5'), name: t('load.5'), colour: 'c2'},
+      {expression: gauge('node_load15'), name: t('load.15'), colour: 'c4'},
+      {expression: `count(${gauge('node_cpu_seconds_total', 'mode="idle"')})`, name: t('load.cpus'),
         colour: 'quiet', dashed: true}]},
     {id: 'disk', title: t('panel.disk'), unit: format.bytes_rate, is_binary: true, queries: [
       {expression: `sum(rate(node_disk_read_bytes_total${of()}[${rate}]))`, name: t('disk.read'), colour: 'c1'},
@@ -88,5 +90,5 @@ export function step_for(seconds, interval) {
 }
 
 export function rate_for(step, interval) {
-  return Math.ceil(Math.max(step, 4 * interval, 10)) + 's';
+  return Math.ceil(Math.max(step, 4 * interval)) + 's';
 }

@@ -18,8 +18,8 @@ export const texts = {
 
   'verdict': '当前情况', 'calm': '一切正常', 'calm.empty': '还没有主机',
   'calm.watching': '{0} 台主机在线，{1} 条规则在看守',
-  'count.critical': '{0} 严重', 'count.error': '{0} 错误', 'count.warning': '{0} 警告',
-  'count.info': '{0} 提示', 'count.none': '{0} 未分级', 'count.silent': '{0} 台主机失联',
+  'count.critical': '{0} 条严重', 'count.error': '{0} 条错误', 'count.warning': '{0} 条警告',
+  'count.info': '{0} 条提示', 'count.none': '{0} 条未分级', 'count.silent': '{0} 台主机失联',
   'count.notready': '采集中心未就绪', 'untaken': '{0} 条无人确认。', 'taken': '全部已有人确认。',
   'newest': '最近一条始于', 'facts': '概况',
   'fact.up': '在线主机', 'fact.silent': '失联', 'fact.waiting': '等待连接', 'fact.pending': '待批准',
