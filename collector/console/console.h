@@ -1,9 +1,10 @@
 /*
  * console.h - the duty console's files (dashboards/console), inside the program.
  *
- * The page itself is asset "" and carries the version in its links; everything else is asked for
- * as "VERSION/js/main.js", so that a browser may keep it for ever: other content has another
- * address.  Built without npm (-DFENGSUI_CONSOLE=OFF) there is a page that says so, and no more.
+ * The page itself is asset "" and carries the version in its links; everything else is asked
+ * for as "VERSION/js/main.js", so that a browser may keep it for ever: other content has
+ * another address.  Built without npm (-DFENGSUI_CONSOLE=OFF) there is a page that says so, and
+ * no more.
  *
  * Everything returned is constant and lives as long as the program.  Any thread.
  */

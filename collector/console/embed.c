@@ -16,10 +16,10 @@
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 
-#define FILE_BYTES_MAX  ((size_t)4 << 20)
-#define ASSETS_MAX      128
-#define BYTES_A_LINE    20
-#define VERSION_WORD    "@VERSION@"
+#define FILE_BYTES_MAX ((size_t)4 << 20)
+#define ASSETS_MAX     128
+#define BYTES_A_LINE   20
+#define VERSION_WORD   "@VERSION@"
 
 struct input {
     const char *path;
@@ -29,8 +29,10 @@ struct input {
 static const struct {
     const char *suffix, *type;
 } types[] = {
-    {".html", "text/html; charset=utf-8"},      {".css", "text/css; charset=utf-8"},
-    {".js", "text/javascript; charset=utf-8"},  {".svg", "image/svg+xml"},
+    {".html", "text/html; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".svg", "image/svg+xml"},
 };
 
 static const char *type_of(const char *path)
@@ -111,14 +113,15 @@ static int write_source(const char *path, const struct input *inputs, size_t cou
     FILE *out = fopen(path, "w");
     if (out == NULL)
         return ERR_IO;
-    fprintf(out, "/* Written by console_embed. */\n#include \"collector/console/assets.h\"\n"
-                 "const char console_assets_version[] = \"%s\";\n", version);
+    fprintf(out,
+            "/* Written by console_embed. */\n#include \"collector/console/assets.h\"\n"
+            "const char console_assets_version[] = \"%s\";\n",
+            version);
     for (size_t i = 0; i < count; i++)
         write_bytes(out, i, &inputs[i].content);
     fprintf(out, "const struct console_asset console_assets[] = {\n");
     for (size_t i = 0; i < count; i++)
-        fprintf(out,
-                "{\"%s\", \"%s\", \"\\\"%016" PRIx64 "\\\"\", {content_%zu, %zu}},\n",
+        fprintf(out, "{\"%s\", \"%s\", \"\\\"%016" PRIx64 "\\\"\", {content_%zu, %zu}},\n",
                 inputs[i].path, type_of(inputs[i].path),
                 XXH3_64bits(inputs[i].content.data, inputs[i].content.size), i,
                 inputs[i].content.size);

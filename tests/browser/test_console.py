@@ -211,7 +211,7 @@ def a_gap_stays_a_gap(night):
     browser.says("1 台主机失联", ".verdict")
     assert "最后数据" in browser.text('tr[data-host="web-01"]')
     browser.picture("silent-zh")
-    wait_for(lambda: time.time() - night.last_tick() > 9, "a gap that is wider than a rate's window")
+    wait_for(lambda: time.time() - night.last_tick() > 8, "a gap that is wider than a rate's window")
     night.probe.start()
     again = time.time()
     end = int(wait_for(lambda: (last := night.last_tick()) > again + 3 and last, "data of the host"))

@@ -36,8 +36,9 @@ function verdict(firing) {
   if (probes.silent > 0) trouble.push(h('span', {class: 'count critical'}, t('count.silent', probes.silent)));
   if (!model.status.ready) trouble.push(h('span', {class: 'count critical'}, t('count.notready')));
   if (trouble.length === 0) {
-    return h('section', {class: 'verdict calm', 'data-key': 'verdict', 'aria-label': t('verdict')},
-      h('h1', null, probes.up + probes.waiting === 0 ? t('calm.empty') : t('calm')),
+    const is_empty = probes.up + probes.waiting === 0;
+    return h('section', {class: 'verdict' + (is_empty ? '' : ' calm'), 'data-key': 'verdict', 'aria-label': t('verdict')},
+      h('h1', null, is_empty ? t('calm.empty') : t('calm')),
       h('p', null, t('calm.watching', probes.up, model.status.alerts.rules)));
   }
   const untaken = firing.filter((a) => a.status && !a.acknowledged).length;
