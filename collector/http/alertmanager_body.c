@@ -91,7 +91,7 @@ static int read_text(const json_t *object, const char *name, const char *what,
 
 /* ---- alerts ------------------------------------------------------------------------------ */
 
-/* Why one of several alerts is not taken; all of them are named, a line each. */
+/* Why one of several alerts is not taken; all of them are named, as long as there is room. */
 static void refuse_one(struct posted_alerts *alerts, const char *text)
 {
     struct body_refusal *refusal = &alerts->refusal;
@@ -100,10 +100,10 @@ static void refuse_one(struct posted_alerts *alerts, const char *text)
         (void)refuse(refusal, STATUS_BAD, 0, text);
         return;
     }
-    if (used + strlen(text) + 2 > sizeof refusal->why.text)
+    if (used + strlen(text) + 3 > sizeof refusal->why.text)
         return;
-    refusal->why.text[used] = '\n';
-    memcpy(refusal->why.text + used + 1, text, strlen(text) + 1);
+    memcpy(refusal->why.text + used, "; ", 2);
+    memcpy(refusal->why.text + used + 2, text, strlen(text) + 1);
 }
 
 /* An object of texts to labels.  ERR_INVALID: one of the alerts is bad, *why says how. */

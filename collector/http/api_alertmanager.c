@@ -29,6 +29,7 @@ static void refuse(struct http_response *response, int status, int code, const c
     json = json_write_to(&response->body);
     if (code == 0) {
         json_write_text(&json, text);
+        buf_put_char(&response->body, '\n');
     } else {
         json_write_object(&json);
         json_write_key(&json, "code");
@@ -37,7 +38,6 @@ static void refuse(struct http_response *response, int status, int code, const c
         json_write_text(&json, text);
         json_write_end(&json);
     }
-    buf_put_char(&response->body, '\n');
 }
 
 static void refuse_error(struct http_response *response, int error, const struct diagnosis *why)

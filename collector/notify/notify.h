@@ -73,7 +73,7 @@ struct silence; /* silence.h */
  * reason. */
 int notify_silence_set(struct notify *notify, struct silence **silence,
                        char ret_id[NOTIFY_SILENCE_ID_BYTES], struct diagnosis *why);
-/* Ends it now.  ERR_NOTFOUND; ERR_EXISTS: it has ended already. */
+/* Ends it now; one that has ended stays as it is.  ERR_NOTFOUND. */
 int notify_silence_expire(struct notify *notify, const char *id, struct diagnosis *why);
 
 /* See acknowledge.h.  A later one takes the place of an earlier.  ERR_NOTFOUND: no firing alert

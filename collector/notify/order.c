@@ -149,9 +149,8 @@ static int plan_expire(struct notify *notify, struct order *order, struct puts *
     const struct silence *old = silences_find(&notify->silences, order->id);
     if (old == NULL)
         return diagnose(order->why, ERR_NOTFOUND, "silence not found");
-    if (silence_state(old, now_ms) == SILENCE_EXPIRED)
-        return diagnose(order->why, ERR_EXISTS, "silence %s already expired", old->id);
-    plan_end(order, puts, old, now_ms);
+    if (silence_state(old, now_ms) != SILENCE_EXPIRED)
+        plan_end(order, puts, old, now_ms);
     return 0;
 }
 

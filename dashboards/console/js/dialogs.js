@@ -14,6 +14,7 @@ import {model, refresh_all} from './model.js';
 
 const overlay = document.getElementById('overlay');
 const MINUTE_MS = 60000;
+const AT_ONCE = 4;
 const SPANS_MIN = [30, 60, 120, 240, 480, 1440];
 
 /* Shows a dialog; `send` (may be null) is called at its main button, and may throw. */
@@ -53,9 +54,9 @@ function open(title, body, {button, send, first}) {
   if (first) first.focus();
 }
 
-function about(alert) {
+function about(alert, count = 1) {
   return h('div', {class: 'about ' + parts.severity_class(alert)},
-    h('p', null, parts.severity(alert), ' ', h('b', null, alert.labels.alertname)),
+    h('p', null, parts.severity(alert), ' ', h('b', null, alert.labels.alertname, count > 1 ? ' × ' + count : '')),
     h('p', {class: 'summary'}, parts.summary(alert)));
 }
 
@@ -75,13 +76,23 @@ function name_field() {
   }, input};
 }
 
-export function acknowledge(alert) {
-  if (!alert) return;
+/* One request an alert, a few at a time; what fails stays unacknowledged, and is said. */
+async function acknowledge_all(alerts, words) {
+  const left = [...alerts];
+  const work = async () => {
+    for (let alert = left.shift(); alert !== undefined; alert = left.shift())
+      await api.acknowledge({fingerprint: alert.fingerprint, ...words});
+  };
+  await Promise.all(Array.from({length: AT_ONCE}, work));
+}
+
+export function acknowledge(alerts) {
+  if (alerts.length === 0) return;
   const comment = h('textarea', {rows: '2', maxlength: '1000', placeholder: t('ack.comment.hint')});
   const who = name_field();
-  open(t('ack.title'), [about(alert), field(t('comment'), comment), who.node], {
+  open(t('ack.title'), [about(alerts[0], alerts.length), field(t('comment'), comment), who.node], {
     button: t('acknowledge'), first: comment,
-    send: () => api.acknowledge({fingerprint: alert.fingerprint, comment: comment.value.trim(),
+    send: () => acknowledge_all(alerts, {comment: comment.value.trim(),
       ...(who.value() ? {by: who.value()} : {})}),
   });
 }
@@ -95,8 +106,11 @@ export function unacknowledge(alert) {
 
 /* ---- silence -------------------------------------------------------------------------------- */
 
-function matcher_choices(alert) {
-  return Object.entries(alert.labels).map(([name, value]) => ({name, value,
+/* Labels that all of them have alike. */
+function matcher_choices(alerts) {
+  const common = Object.entries(alerts[0].labels).filter(([name, value]) =>
+    alerts.every((one) => one.labels[name] === value));
+  return common.map(([name, value]) => ({name, value,
     input: h('input', {type: 'checkbox', checked: name !== 'severity'})}));
 }
 
@@ -114,9 +128,9 @@ function span_choices() {
   });
 }
 
-export function silence(alert) {
-  if (!alert) return;
-  const choices = matcher_choices(alert);
+export function silence(alerts) {
+  if (alerts.length === 0) return;
+  const choices = matcher_choices(alerts);
   const spans = span_choices();
   const until = h('input', {type: 'datetime-local'});
   const comment = h('textarea', {rows: '2', required: true, maxlength: '1000',
@@ -126,7 +140,7 @@ export function silence(alert) {
   const preview = h('p', {class: 'preview', 'aria-live': 'polite'});
   const ends_ms = () => (until.value !== '' ? format.from_input(until.value)
     : api.now_ms() + MINUTE_MS * spans.find((one) => one.input.checked).minutes);
-  const body = h('div', null, about(alert),
+  const body = h('div', null, about(alerts[0], alerts.length),
     h('fieldset', null, h('legend', null, t('silence.span')),
       h('div', {class: 'choices'}, spans.map((one) => one.node)), field(t('silence.until'), until)),
     h('fieldset', null, h('legend', null, t('silence.what')), choices.map((one) =>

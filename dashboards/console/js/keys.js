@@ -49,11 +49,11 @@ export function bind_keys({act, find}) {
     },
     a: () => {
       const alert = alert_here(find);
-      if (alert && model_of.may_acknowledge() && !alert.acknowledged) dialogs.acknowledge(alert);
+      if (alert && model_of.may_acknowledge() && !alert.acknowledged) dialogs.acknowledge([alert]);
     },
     s: () => {
       const alert = alert_here(find);
-      if (alert && model_of.may_silence()) dialogs.silence(alert);
+      if (alert && model_of.may_silence()) dialogs.silence([alert]);
     },
     g: () => state.go(state.query({})),
     l: () => button('language'),

@@ -178,15 +178,23 @@ const actions = {
     hosts.show_more();
     show_page();
   },
-  acknowledge: (target) => dialogs.acknowledge(find_alert(target.dataset.alert)),
+  acknowledge: (target) => dialogs.acknowledge(alerts_of(target).filter((one) => !one.acknowledged)),
   unacknowledge: (target) => dialogs.unacknowledge(find_alert(target.dataset.alert)),
-  silence: (target) => dialogs.silence(find_alert(target.dataset.alert)),
+  silence: (target) => dialogs.silence(alerts_of(target)),
   expire: (target) => dialogs.expire(model.silences.find((one) => one.id === target.dataset.id)),
   help: () => dialogs.help(),
 };
 
 function find_alert(id) {
   return model.alerts.find((alert) => model_of.identity(alert) === id);
+}
+
+/* The one alert of a button, or all that its line stands for. */
+function alerts_of(target) {
+  const {group, alert} = target.dataset;
+  if (group !== undefined)
+    return model_of.sorted_alerts().firing.filter((one) => one.labels.alertname === group);
+  return [find_alert(alert)].filter(Boolean);
 }
 
 function act(target, event) {

@@ -108,7 +108,8 @@ function group_row(name, group) {
     h('td', {class: 'c-host'}, t('hosts.count', hosts.size)),
     h('td', {class: 'c-since'}, parts.since(Math.min(...group.map(started_ms)))),
     h('td', {class: 'c-standing'}, t('taken.of', group.filter((a) => a.acknowledged).length,
-      group.length)), h('td', {class: 'c-act'}));
+      group.length)),
+    h('td', {class: 'c-act'}, h('div', {class: 'buttons'}, parts.group_buttons(name, group))));
 }
 
 function alert_rows(alerts) {

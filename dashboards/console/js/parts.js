@@ -78,20 +78,28 @@ export function standing(alert, silences) {
   return parts;
 }
 
+function button(action, text, target, is_main) {
+  return h('button', {type: 'button', class: 'small' + (is_main ? ' main' : ''), 'data-do': action, ...target}, text);
+}
+
 export function alert_buttons(alert) {
+  const target = {'data-alert': identity(alert)};
   const buttons = [];
-  const id = identity(alert);
   if (may_acknowledge() && alert.state === 'firing') {
-    buttons.push(alert.acknowledged
-      ? h('button', {type: 'button', class: 'small', 'data-do': 'unacknowledge', 'data-alert': id},
-        t('unacknowledge'))
-      : h('button', {type: 'button', class: 'small main', 'data-do': 'acknowledge',
-        'data-alert': id}, t('acknowledge')));
+    buttons.push(alert.acknowledged ? button('unacknowledge', t('unacknowledge'), target)
+      : button('acknowledge', t('acknowledge'), target, true));
   }
-  if (may_silence()) {
-    buttons.push(h('button', {type: 'button', class: 'small', 'data-do': 'silence',
-      'data-alert': id}, t('silence')));
-  }
+  if (may_silence()) buttons.push(button('silence', t('silence'), target));
+  return buttons;
+}
+
+/* The same for all alerts of a name that are shown as one line. */
+export function group_buttons(name, group) {
+  const target = {'data-group': name};
+  const buttons = [];
+  if (may_acknowledge() && group.some((alert) => !alert.acknowledged))
+    buttons.push(button('acknowledge', t('acknowledge.all'), target, true));
+  if (may_silence()) buttons.push(button('silence', t('silence.all'), target));
   return buttons;
 }
 

@@ -40,6 +40,7 @@ export const texts = {
   'column.disk': 'Fullest disk', 'column.alerts': 'Alerts', 'column.age': 'Data',
   'open': 'nobody yet', 'acked.by': 'acknowledged by {0}', 'silenced': 'silenced', 'silenced.until': 'silenced until {0}',
   'inhibited': 'inhibited', 'acknowledge': 'Acknowledge', 'unacknowledge': 'Take back', 'silence': 'Silence',
+  'acknowledge.all': 'Acknowledge all', 'silence.all': 'Silence all',
   'ack.title': 'Acknowledge alert', 'ack.comment.hint': 'What is being done (optional)', 'unack.title': 'Take back acknowledgement',
   'unack.what': 'The alert will show as taken by nobody again.',
   'silence.title': 'Silence alert', 'silence.span': 'How long', 'silence.until': 'or until',

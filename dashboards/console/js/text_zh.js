@@ -40,6 +40,7 @@ export const texts = {
   'column.disk': '最满磁盘', 'column.alerts': '告警', 'column.age': '数据',
   'open': '无人确认', 'acked.by': '{0} 已确认', 'silenced': '已静默', 'silenced.until': '静默至 {0}',
   'inhibited': '被抑制', 'acknowledge': '确认', 'unacknowledge': '撤销确认', 'silence': '静默',
+  'acknowledge.all': '全部确认', 'silence.all': '全部静默',
   'ack.title': '确认告警', 'ack.comment.hint': '正在做什么（可不填）', 'unack.title': '撤销确认',
   'unack.what': '这条告警将重新显示为无人确认。',
   'silence.title': '静默告警', 'silence.span': '时长', 'silence.until': '或静默到',
