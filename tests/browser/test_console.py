@@ -13,6 +13,7 @@ from browser import Browser
 from fengsui import BUILD, Lab, run_tests, wait_for
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+from test_http_access import write_users
 
 HOSTILE = "<img src=x onerror=\"document.body.dataset.owned='yes'\"><script>alert(1)</script>"
 RULES = """
@@ -328,6 +329,37 @@ def test_a_night_on_duty():
             print(f"     {step.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
         night.probe.stop()
         night.collector.stop()
+
+
+def test_a_viewer_sees_and_cannot_touch():
+    """With users.yml the browser's own login lets people in; buttons are there for operators."""
+    with Lab() as lab, Browser() as browser:
+        folder = lab.folder / "collector"
+        folder.mkdir()
+        write_users(folder, zhao=("viewer", "zhao-1"), qian=("operator", "qian-1"))
+        (folder / "always.yml").write_text("groups:\n- name: a\n  rules:\n" + "".join(
+            f"  - {{alert: 总是, expr: vector(1), labels: {{n: '{n}'}}}}\n" for n in range(6)))
+        collector = lab.collector("http: {users: users.yml}\n"
+                                  "rules: {evaluation_interval: 1s, files: [always.yml]}\n").start()
+        for name, buttons in (("zhao", 0), ("qian", 1)):
+            browser.open(f"http://{name}:{name}-1@127.0.0.1:{collector.http}/")
+            browser.says("总是", "#alerts")
+            browser.says(f"用户 {name}", "#foot")
+            for button in ("acknowledge", "silence"):
+                browser.until(lambda b=button, n=buttons: len(browser.all(f'tr.alert [data-do="{b}"]')) == n,
+                              f"{buttons} buttons to {button} for {name}")
+        browser.click('tr.alert [data-do="acknowledge"]')
+        assert browser.one('dialog input[type="text"]').get_attribute("readonly"), "the name is the login's"
+        browser.click('dialog button[type="submit"]')
+        browser.says("6/6 已确认", "#alerts")
+        browser.click('tr.alert [data-do="fold"]')
+        browser.says("qian 已确认", "tr.member")
+        browser.click('tr.group [data-do="silence"]')
+        browser.one("dialog textarea").send_keys("演练")
+        assert "× 6" in browser.text("dialog") and "n =" not in browser.text("dialog")
+        browser.click('dialog button[type="submit"]')
+        browser.says("已静默 6 条", "#alerts")
+        collector.stop()
 
 
 def keys_of(language):

@@ -6,7 +6,8 @@ import * as api from './api.js';
 import {quoted} from './api.js';
 
 const GROUPS_SHOWN = 12;
-const LASTING_S = 60;
+const LASTING_S = 300;
+const RESTARTS_AT_MOST = 3;
 
 /* Runs of values that fit: [{from, to}], a run ending at the last step is still going on. */
 export function runs(values, grid, fits) {
@@ -49,11 +50,12 @@ async function silent_events(of, grid, signal) {
 }
 
 /* Process groups that began here and stayed, or that were there before and began again: what comes
- * and goes in a minute (cron, shells) is no news. */
+ * and goes (cron, shells, compilers) is no news. */
 function lasting_starts(of, {start, end}) {
   const began = `namedprocess_namegroup_oldest_start_time_seconds{${of}}`;
   return `topk(${GROUPS_SHOWN}, (${began} >= ${start}) and on (groupname) ` +
-    `(${began} <= ${end - LASTING_S} or on (groupname) (${began} @ ${start})))`;
+    `(${began} <= ${end - LASTING_S} or on (groupname) (${began} @ ${start})) unless on (groupname) ` +
+    `(changes(${began}[${Math.ceil(end - start)}s]) > ${RESTARTS_AT_MOST}))`;
 }
 
 /* Times told by gauges that hold a start time. */

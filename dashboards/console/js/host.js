@@ -23,6 +23,7 @@ import {facts_of, filesystems} from './host_facts.js';
 
 const LIVE_LEAST_MS = 5000;
 const EVENTS_SHOWN = 30;
+const ALERTS_AT_FIRST = 4;
 
 export function mount(main) {
   const instance = state.get('host');
@@ -179,6 +180,10 @@ export function mount(main) {
     h('span', {class: 'buttons'}, parts.alert_buttons(alert)));
   }
 
+  function alert_list(alerts) {
+    return h('ul', {class: 'host-alerts', 'aria-label': t('column.alerts')}, alerts.map(alert_chip));
+  }
+
   function draw_head() {
     const here = probe();
     const known = facts || [];
@@ -192,8 +197,10 @@ export function mount(main) {
         here ? parts.tags(here.labels || {}) : model.probes ? h('span', {class: 'warn'}, t('host.unknown')) : null),
       h('dl', {class: 'host-facts', 'data-key': 'facts'}, known.map(([name, value]) =>
         h('div', {'data-key': name}, h('dt', null, name), h('dd', null, value)))),
-      alerts.length > 0 ? h('ul', {class: 'host-alerts', 'data-key': 'alerts', 'aria-label': t('column.alerts')},
-        alerts.map(alert_chip)) : h('p', {class: 'quiet', 'data-key': 'alerts'}, t('host.noalerts'))]);
+      alerts.length > 0 ? h('div', {'data-key': 'alerts'}, alert_list(alerts.slice(0, ALERTS_AT_FIRST)),
+        alerts.length > ALERTS_AT_FIRST ? h('details', {class: 'more'},
+          h('summary', null, t('host.more', alerts.length - ALERTS_AT_FIRST)),
+          alert_list(alerts.slice(ALERTS_AT_FIRST))) : null) : h('p', {class: 'quiet', 'data-key': 'alerts'}, t('host.noalerts'))]);
   }
 
   function draw_disks() {

@@ -84,7 +84,7 @@ export function log_tail(instance) {
     state.get('log') ? '' : h('pre', {'data-key': 'how'}, 'logs:\n- path: /var/log/messages')].filter(Boolean));
     if (at !== null) {
       const pin = lines.querySelector('.log-pin');
-      if (pin && wish && wish.is_new) lines.scrollTop = pin.offsetTop - lines.offsetTop - lines.clientHeight * 0.7;
+      if (pin && wish && wish.is_new) lines.scrollTop = pin.offsetTop - lines.clientHeight * 0.7;
     } else if (is_at_end || (wish && wish.is_new)) {
       lines.scrollTop = lines.scrollHeight;
     }

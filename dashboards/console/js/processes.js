@@ -11,6 +11,7 @@ import * as format from './format.js';
 
 const KEPT = 300;
 const ROWS = 12;
+const FRESH_S = 600;
 
 const orders = {
   cpu: (row) => row.cpu,
@@ -33,10 +34,16 @@ export function process_table(instance) {
         text, order === name ? h('span', {'aria-hidden': 'true'}, ' ▾') : null));
   }
 
+  /* What has just begun is what changed. */
+  function fresh(one) {
+    const age = shown.at - one.startMs / 1000;
+    return age >= 0 && age < FRESH_S ? h('span', {class: 'fresh'}, ' ', t('process.fresh', format.span(age))) : null;
+  }
+
   function row(one) {
     return h('tr', {'data-key': one.pid + ' ' + one.startMs},
       h('td', {class: 'p-name'}, h('span', {class: 'p-line'}, h('b', null, one.name), ' ',
-        h('span', {class: 'quiet'}, `${one.pid} ${one.user}`)),
+        h('span', {class: 'quiet'}, `${one.pid} ${one.user}`), fresh(one)),
       h('span', {class: 'command', title: one.commandLine}, one.commandLine)),
       h('td', {class: 'num'}, format.percent(one.cpu)),
       h('td', {class: 'num'}, format.bytes(one.residentBytes)),

@@ -62,7 +62,7 @@ export const texts = {
   'enrol.files': "Both files are in the collector's DATA/keys/. Without a token it works too: connect, then fengsuictl probes approve.",
   'enrol.pending': '{0} probes wait to be approved:',
 
-  'host.unknown': 'No probe of this host is enrolled; below is what there is', 'host.noalerts': 'No alerts on this host.',
+  'host.unknown': 'No probe of this host is enrolled; below is what there is', 'host.more': '{0} more', 'host.noalerts': 'No alerts on this host.',
   'fact.os': 'System', 'fact.kernel': 'Kernel', 'fact.cpus': 'CPUs', 'fact.memory': 'Memory',
   'fact.running': 'Up for',
   'range': 'Range', 'range.15m': '15m', 'range.1h': '1h', 'range.6h': '6h', 'range.24h': '24h',
@@ -80,7 +80,7 @@ export const texts = {
   'chart.empty': 'No data in this range', 'chart.failed': 'Cannot read: {0}',
   'filesystems': 'File systems', 'fs.mount': 'Mounted on', 'fs.use': 'Used', 'fs.free': 'Free', 'fs.size': 'Size',
   'fs.device': 'Device',
-  'processes': 'Processes', 'process': 'Process', 'process.io': 'I/O',
+  'processes': 'Processes', 'process': 'Process', 'process.fresh': 'began {0} before', 'process.io': 'I/O',
   'process.cpu.hint': '100% is one core',
   'processes.of': 'Process table of {0}, {1} processes', 'processes.old': '({0} earlier)',
   'processes.none': 'No process table in the 10 minutes before {0}',

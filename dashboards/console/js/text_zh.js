@@ -62,7 +62,7 @@ export const texts = {
   'enrol.files': '两个文件在采集中心的 DATA/keys/ 下；没有令牌也可以，先连接，再用 fengsuictl probes approve 批准。',
   'enrol.pending': '{0} 个探针等待批准：',
 
-  'host.unknown': '没有登记这台主机的探针；下面是已有的数据', 'host.noalerts': '这台主机没有告警。',
+  'host.unknown': '没有登记这台主机的探针；下面是已有的数据', 'host.more': '还有 {0} 条', 'host.noalerts': '这台主机没有告警。',
   'fact.os': '系统', 'fact.kernel': '内核', 'fact.cpus': 'CPU 核数', 'fact.memory': '内存',
   'fact.running': '已运行',
   'range': '时间范围', 'range.15m': '15 分', 'range.1h': '1 时', 'range.6h': '6 时', 'range.24h': '24 时',
@@ -79,7 +79,7 @@ export const texts = {
   'chart.empty': '这段时间没有数据', 'chart.failed': '读取失败：{0}',
   'filesystems': '文件系统', 'fs.mount': '挂载点', 'fs.use': '已用', 'fs.free': '可用', 'fs.size': '总量',
   'fs.device': '设备',
-  'processes': '进程', 'process': '进程', 'process.io': '读写',
+  'processes': '进程', 'process': '进程', 'process.fresh': '启动 {0}', 'process.io': '读写',
   'process.cpu.hint': '100% 为一个核',
   'processes.of': '{0} 的进程表，共 {1} 个进程', 'processes.old': '（早 {0}）',
   'processes.none': '{0} 之前 10 分钟内没有进程表',
