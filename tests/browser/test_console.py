@@ -46,7 +46,7 @@ class Night:
         config = lab.folder / "probe.yml"
         config.write_text("sources: {processes: {interval: 1s}}\n")
         self.probe = lab.probe(self.collector, flags=(
-            "--config", config, "--instance", "web-01", "--log", self.log))
+            "--config", config, "--instance", "web-01", "--log", self.log, "--token", "nobody's"))
 
     def open(self, query=""):
         self.browser.open(self.origin + query)
@@ -86,8 +86,15 @@ def the_language_is_one_switch_away(night):
     browser.says("还没有探针连接进来", "#hosts")
 
 
-def a_host_and_its_alert_appear(night):
+def a_probe_is_approved_by_clicking(night):
+    """Its token is nobody's, so it has to wait; who compares keys sees the one in its state."""
     night.probe.start()
+    night.browser.click('[data-do="approve"]')
+    assert (night.probe.state / "probe.pub").read_text().strip() in night.browser.text("dialog")
+    night.browser.click('dialog button[type="submit"]')
+
+
+def a_host_and_its_alert_appear(night):
     night.browser.one('tr[data-host="web-01"] .state.up')
     night.browser.says("负载测试", "#alerts")
     night.browser.says("1 条严重", ".verdict")
@@ -325,7 +332,8 @@ def test_a_night_on_duty():
     with Lab() as lab, Browser() as BROWSER:
         night = Night(lab, BROWSER)
         for step in (nothing_there_teaches, the_language_is_one_switch_away,
-                     a_host_and_its_alert_appear, an_alert_is_acknowledged_by_clicking,
+                     a_probe_is_approved_by_clicking, a_host_and_its_alert_appear,
+                     an_alert_is_acknowledged_by_clicking,
                      an_alert_is_silenced_by_clicking, a_host_has_its_charts,
                      processes_are_those_of_the_cursors_second,
                      expressions_are_cut_where_they_compare, the_log_tail_is_live_and_inert,

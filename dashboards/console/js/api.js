@@ -89,6 +89,8 @@ export const acknowledge = (body) =>
   request('POST', 'api/fengsui/v1/alerts/acknowledge', {body});
 export const unacknowledge = (body) =>
   request('POST', 'api/fengsui/v1/alerts/unacknowledge', {body});
+export const keys = () => data('api/fengsui/v1/keys');
+export const approve = (body) => request('POST', 'api/fengsui/v1/keys/approve', {body});
 export const silences = () => request('GET', 'api/v2/silences');
 export const silence = (body) => request('POST', 'api/v2/silences', {body});
 export const expire = (id) => request('DELETE', 'api/v2/silence/' + encodeURIComponent(id));

@@ -99,7 +99,7 @@ function draw_pin(u, at) {
  */
 export function make_chart(panel, on) {
   const legend = h('div', {class: 'legend'});
-  const plot = h('div', {class: 'plot', 'data-island': true});
+  const plot = h('div', {class: 'plot', 'data-island': true, 'aria-hidden': 'true'});
   const note = h('p', {class: 'chart-note'}, t('loading'));
   const root = h('figure', {class: 'chart', id: 'chart-' + panel.id},
     h('figcaption', null, h('h3', null, panel.title), legend), plot, note);

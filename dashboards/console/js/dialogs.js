@@ -107,10 +107,13 @@ export function unacknowledge(alert) {
 /* ---- silence -------------------------------------------------------------------------------- */
 
 /* Labels that all of them have alike. */
-function matcher_choices(alerts) {
-  const common = Object.entries(alerts[0].labels).filter(([name, value]) =>
-    alerts.every((one) => one.labels[name] === value));
-  return common.map(([name, value]) => ({name, value,
+function common_labels(alerts) {
+  return Object.fromEntries(Object.entries(alerts[0].labels).filter(([name, value]) =>
+    alerts.every((one) => one.labels[name] === value)));
+}
+
+function matcher_choices(labels) {
+  return Object.entries(labels).map(([name, value]) => ({name, value,
     input: h('input', {type: 'checkbox', checked: name !== 'severity'})}));
 }
 
@@ -128,9 +131,17 @@ function span_choices() {
   });
 }
 
+/* Everything of a host, also what is yet to fire: for work on it. */
+export function silence_host(instance) {
+  open_silence({instance}, h('div', {class: 'about'}, h('p', null, t('silence.host', instance))));
+}
+
 export function silence(alerts) {
-  if (alerts.length === 0) return;
-  const choices = matcher_choices(alerts);
+  if (alerts.length > 0) open_silence(common_labels(alerts), about(alerts[0], alerts.length));
+}
+
+function open_silence(labels, head) {
+  const choices = matcher_choices(labels);
   const spans = span_choices();
   const until = h('input', {type: 'datetime-local'});
   const comment = h('textarea', {rows: '2', required: true, maxlength: '1000',
@@ -140,7 +151,7 @@ export function silence(alerts) {
   const preview = h('p', {class: 'preview', 'aria-live': 'polite'});
   const ends_ms = () => (until.value !== '' ? format.from_input(until.value)
     : api.now_ms() + MINUTE_MS * spans.find((one) => one.input.checked).minutes);
-  const body = h('div', null, about(alerts[0], alerts.length),
+  const body = h('div', null, head,
     h('fieldset', null, h('legend', null, t('silence.span')),
       h('div', {class: 'choices'}, spans.map((one) => one.node)), field(t('silence.until'), until)),
     h('fieldset', null, h('legend', null, t('silence.what')), choices.map((one) =>
@@ -163,6 +174,14 @@ export function silence(alerts) {
       startsAt: new Date(api.now_ms()).toISOString(), endsAt: new Date(ends_ms()).toISOString(),
       createdBy: who.value(), comment: comment.value.trim()});
   }});
+}
+
+export function approve(probe) {
+  if (!probe) return;
+  const name = h('input', {type: 'text', required: true, value: probe.instance, maxlength: '200'});
+  open(t('approve.title'), [h('p', null, t('approve.what', probe.address)),
+    h('pre', null, probe.key), field(t('column.host'), name)], {button: t('approve'), first: name,
+    send: () => api.approve({key: probe.key, instance: name.value.trim()})});
 }
 
 export function expire(one) {

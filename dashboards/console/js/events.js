@@ -4,6 +4,7 @@
  */
 import * as api from './api.js';
 import {quoted} from './api.js';
+import {rank_of} from './model.js';
 
 const GROUPS_SHOWN = 12;
 const LASTING_S = 300;
@@ -26,9 +27,7 @@ export function runs(values, grid, fits) {
 }
 
 export function severity_colour(labels) {
-  const name = (labels.severity || '').toLowerCase();
-  if (['critical', 'error', 'disaster', 'emergency', 'major', 'high'].includes(name)) return 'critical';
-  return name === 'warning' || name === 'minor' ? 'warning' : 'info';
+  return ['critical', 'critical', 'warning', 'info', 'info'][rank_of(labels)];
 }
 
 /* Wide steps must not step over what was short. */

@@ -12,7 +12,7 @@ import * as state from './state.js';
 import * as format from './format.js';
 import * as parts from './parts.js';
 import * as range from './range.js';
-import {model, identity, by_urgency, started_ms} from './model.js';
+import {model, identity, by_urgency, started_ms, may_silence} from './model.js';
 import {make_chart} from './chart.js';
 import {panels, series_of, step_for, rate_for} from './panels.js';
 import {interval_at} from './ticks.js';
@@ -194,6 +194,8 @@ export function mount(main) {
         here ? h('span', {class: 'state ' + here.state}, t('state.' + here.state)) : null,
         here && here.lastTickMs > 0 ? h('span', {class: is_up ? 'quiet' : 'warn'}, t('last.data'), ' ',
           parts.time(here.lastTickMs), ' ', t('ago', parts.age(here.lastTickMs))) : null,
+        may_silence() ? h('button', {type: 'button', class: 'small', 'data-do': 'silence-host',
+          'data-host': instance}, t('silence.this')) : null,
         here ? parts.tags(here.labels || {}) : model.probes ? h('span', {class: 'warn'}, t('host.unknown')) : null),
       h('dl', {class: 'host-facts', 'data-key': 'facts'}, known.map(([name, value]) =>
         h('div', {'data-key': name}, h('dt', null, name), h('dd', null, value)))),

@@ -115,8 +115,12 @@ function enrol() {
 function pending_note() {
   const {pending} = model.status.probes;
   if (pending === 0) return null;
-  return h('p', {class: 'note-line'}, t('enrol.pending', pending), ' ',
-    h('code', null, 'fengsuictl keys'), ' → ', h('code', null, 'fengsuictl probes approve KEY'));
+  return h('div', {class: 'note-line'}, h('p', null, t('enrol.pending', pending), ' ',
+    h('code', null, 'fengsuictl keys'), ' → ', h('code', null, 'fengsuictl probes approve KEY')),
+  h('ul', null, model.pending.map((one) => h('li', {class: 'pending-probe', 'data-key': one.key},
+    h('b', null, one.instance), ' ', h('span', {class: 'quiet'}, one.address), ' ',
+    h('code', null, one.key), ' ', parts.since(one.firstSeenMs), ' ', one.note ? h('span', {class: 'note'}, one.note) : null,
+    h('button', {type: 'button', class: 'small', 'data-do': 'approve', 'data-probe': one.key}, t('approve'))))));
 }
 
 export function hosts_section(rows) {

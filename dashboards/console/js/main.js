@@ -181,6 +181,8 @@ const actions = {
   acknowledge: (target) => dialogs.acknowledge(alerts_of(target).filter((one) => !one.acknowledged)),
   unacknowledge: (target) => dialogs.unacknowledge(find_alert(target.dataset.alert)),
   silence: (target) => dialogs.silence(alerts_of(target)),
+  'silence-host': (target) => dialogs.silence_host(target.dataset.host),
+  approve: (target) => dialogs.approve(model.pending.find((one) => one.key === target.dataset.probe)),
   expire: (target) => dialogs.expire(model.silences.find((one) => one.id === target.dataset.id)),
   help: () => dialogs.help(),
 };

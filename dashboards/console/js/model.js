@@ -12,7 +12,7 @@ const MANY_HOSTS = 500; /* their list is long: it is asked for less often */
 const AGAIN_MS = 2000; /* after a failure */
 
 export const model = {
-  probes: null, status: null, alerts: null, rules: null, silences: null, session: null,
+  probes: null, status: null, alerts: null, rules: null, silences: null, session: null, pending: [],
   usage: new Map(),  /* instance -> {cpu, memory, disk, mount} */
   sparks: new Map(), /* instance -> the last half hour of CPU, one value a minute */
   as_of_ms: 0, failure: null, failures: 0, since_ms: 0,
@@ -62,6 +62,10 @@ const kinds = [
   {every: 12, read: async () => { model.rules = (await api.rules()).groups; }},
   {every: 2, read: async () => { model.silences = await api.silences(); }},
   {every: 12, read: async () => { model.session = await api.session(); }},
+  {every: 2, read: async () => {
+    const is_needed = model.status !== null && model.status.probes.pending > 0 && has_role();
+    model.pending = is_needed ? (await api.keys()).filter((one) => one.standing === 'pending') : [];
+  }},
 ];
 
 function is_denied(error) {
@@ -133,13 +137,20 @@ export function identity(alert) {
     Object.entries(alert.labels).sort().map((pair) => pair.join('=')).join(',');
 }
 
-const RANKS = {critical: 0, disaster: 0, emergency: 0, error: 1, major: 1, high: 1, warning: 2,
-  minor: 2, info: 3, notice: 3, none: 4};
+/* The words that rules in the field use. */
+const RANKS = [['critical', 'disaster', 'emergency', 'fatal', 'page', 'p1', '严重', '紧急', '灾难'],
+  ['error', 'major', 'high', 'average', 'p2', '错误', '高'],
+  ['warning', 'warn', 'minor', 'low', 'p3', '警告', '一般'],
+  ['info', 'information', 'notice', 'p4', '提示', '信息']];
 
-/* 0 critical, 1 error, 2 warning, 3 info, 4 none said. */
+/* Of labels: 0 critical, 1 error, 2 warning, 3 info, 4 none said. */
+export function rank_of(labels) {
+  const found = RANKS.findIndex((words) => words.includes((labels.severity || '').toLowerCase()));
+  return found < 0 ? RANKS.length : found;
+}
+
 export function rank(alert) {
-  const found = RANKS[(alert.labels.severity || '').toLowerCase()];
-  return found === undefined ? 4 : found;
+  return rank_of(alert.labels);
 }
 
 export function is_suppressed(alert) {

@@ -37,13 +37,13 @@ export function process_table(instance) {
   /* What has just begun is what changed. */
   function fresh(one) {
     const age = shown.at - one.startMs / 1000;
-    return age >= 0 && age < FRESH_S ? h('span', {class: 'fresh'}, ' ', t('process.fresh', format.span(age))) : null;
+    return age >= 0 && age < FRESH_S ? h('span', {class: 'fresh'}, t('process.fresh', format.span(age)), ' ') : null;
   }
 
   function row(one) {
     return h('tr', {'data-key': one.pid + ' ' + one.startMs},
       h('td', {class: 'p-name'}, h('span', {class: 'p-line'}, h('b', null, one.name), ' ',
-        h('span', {class: 'quiet'}, `${one.pid} ${one.user}`), fresh(one)),
+        fresh(one), h('span', {class: 'quiet'}, `${one.pid} ${one.user}`)),
       h('span', {class: 'command', title: one.commandLine}, one.commandLine)),
       h('td', {class: 'num'}, format.percent(one.cpu)),
       h('td', {class: 'num'}, format.bytes(one.residentBytes)),
