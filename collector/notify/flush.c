@@ -163,6 +163,7 @@ static int make_parcel(const struct group *group, const struct integration *inte
         return error;
     parcel_make_id(now_ms, parcel->id);
     parcel->next_try = now;
+    parcel->tells_end = shown > all->firing_count;
     error = fingerprints_copy(&all->sight.firing, &parcel->firing);
     if (error == 0)
         error = compose(group, integration, all, shown, external_url, now_ms, arena,

@@ -96,12 +96,49 @@ static void send_parcel(struct notify *notify, struct parcel *parcel)
     settle(notify, parcel, &verdict);
 }
 
+/* Everything it says is silenced by now, and it tells no end.  A receiver that was down must not
+ * hear hours into a silence what the silence was set for. */
+static bool is_silenced(struct notify *notify, const struct parcel *parcel)
+{
+    const int64_t now_ms = clock_unix_ms(notify->clock);
+    size_t silenced = 0;
+
+    if (parcel->tells_end || parcel->firing.count == 0 || notify->silences.count == 0)
+        return false;
+    (void)pthread_mutex_lock(&notify->view_lock);
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
+        silenced +=
+            fingerprints_contain(&parcel->firing, at->alert->fingerprint) &&
+            muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) == 0 &&
+            muting_is_active(&at->muting, now_ms);
+    (void)pthread_mutex_unlock(&notify->view_lock);
+    return silenced == parcel->firing.count;
+}
+
+/* Takes it back if it is silenced; returns whether it did. */
+static bool withdraw_silenced(struct notify *notify, struct parcel *parcel)
+{
+    parcel->silences_version = notify->silences.version;
+    if (!is_silenced(notify, parcel))
+        return false;
+    outbox_withdraw(parcel, "silenced before it was accepted", clock_unix_ms(notify->clock));
+    return true;
+}
+
 bool notify_send_due(struct notify *notify)
 {
     struct parcel *parcel;
     bool dirty = false;
+
+    /* Silences have changed: at once, for what it tells of may be over when it is due. */
+    for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+        if (at->state == PARCEL_QUEUED && !at->sending &&
+            at->silences_version != notify->silences.version)
+            (void)withdraw_silenced(notify, at);
     while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
-        send_parcel(notify, parcel);
+        if (!withdraw_silenced(notify, parcel))
+            send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;
     if (notify->outbox.sending == 0)

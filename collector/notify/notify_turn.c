@@ -169,7 +169,9 @@ static void plan(struct notify *notify, struct puts *puts, int64_t now_ms, mono_
 {
     struct order *order = NULL;
 
-    if (!notify->wanted && !(notify->order_was_last && has_due_group(notify, now)))
+    if (notify->order_was_last && has_due_group(notify, now))
+        notify->wanted = true; /* the next order goes after them */
+    else if (!notify->wanted)  /* else more is in the inbox, and an order is behind all of it */
         order = order_take(notify);
     notify->order_was_last = order != NULL;
     notify->turn.order = order;

@@ -119,21 +119,10 @@ bool silence_matches(const struct silence *silence, const struct labels *labels)
     return matchers_match(silence->matchers, silence->matcher_count, labels);
 }
 
-static bool has_same_matchers(const struct silence *a, const struct silence *b)
-{
-    if (a->matcher_count != b->matcher_count)
-        return false;
-    for (size_t i = 0; i < a->matcher_count; i++)
-        if (a->matchers[i]->kind != b->matchers[i]->kind ||
-            !bytes_equal(a->matchers[i]->name, b->matchers[i]->name) ||
-            !bytes_equal(a->matchers[i]->value, b->matchers[i]->value))
-            return false;
-    return true;
-}
-
 bool silence_is_update(const struct silence *old, const struct silence *fresh, int64_t now_ms)
 {
-    if (!has_same_matchers(old, fresh))
+    if (!matchers_equal(old->matchers, old->matcher_count, fresh->matchers,
+                        fresh->matcher_count))
         return false;
     switch (silence_state(old, now_ms)) {
     case SILENCE_PENDING:

@@ -37,6 +37,7 @@ route:
 receivers:
 - name: desk
   webhook_configs: [{{url: 'http://127.0.0.1:{hook}/hook', send_resolved: true, timeout: 2s}}]
+{mail}
 """
 
 
@@ -45,10 +46,10 @@ def instant(seconds):
 
 
 class Muting(unittest.TestCase):
-    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m"):
+    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail=""):
         self.hook = kit.Hook()
         self.collector = kit.Collector(RULES, ALERTING.format(
-            hook=self.hook.port, repeat=repeat, group_by=group_by, timeout=timeout))
+            hook=self.hook.port, repeat=repeat, group_by=group_by, timeout=timeout, mail=mail))
 
     def tearDown(self):
         self.collector.close()
@@ -164,6 +165,21 @@ class Muting(unittest.TestCase):
         self.call("DELETE", f"/api/v2/silence/{name}")
         self.wait_told("web", "firing", 2)
 
+    def test_a_receiver_that_was_down_does_not_hear_what_was_silenced_meanwhile(self):
+        self.start()
+        self.hook.answer = 503
+        self.heat(web=90, db=90)
+        kit.wait_for(lambda: len(self.hook.bodies) >= 2, 10, "first tries")
+        name = self.silence("web")
+        self.hook.answer = 200
+        self.wait_told("db", "firing")
+        self.heat(web=20, db=20)
+        self.wait_told("db", "resolved")
+        self.assertEqual(self.told("web", "firing"), [])
+        self.heat(web=90)
+        self.call("DELETE", f"/api/v2/silence/{name}")
+        self.wait_told("web", "firing")
+
     def test_acknowledged_alerts_are_not_repeated_but_ended(self):
         self.start(repeat="400ms")
         self.heat(web=90, db=90)
@@ -253,6 +269,19 @@ class Muting(unittest.TestCase):
         self.wait_told("elsewhere", "firing", 2)
         self.call("POST", "/api/v2/alerts", [{"labels": labels, "endsAt": instant(-1)}])
         self.wait_told("elsewhere", "resolved", 2)
+
+    def test_a_mail_about_a_posted_alert_shows_no_value_that_nobody_gave(self):
+        mail = kit.Mail()
+        self.start(mail=f"  email_configs: [{{to: a@example.cn, from: b@example.cn, require_tls: "
+                        f"false, smarthost: '127.0.0.1:{mail.port}'}}]")
+        self.heat(web=90)
+        kit.wait_for(lambda: mail.mails, 10, "a mail")
+        self.assertIn("当前值：90", mail.parsed()[0].get_content())
+        self.call("POST", "/api/v2/alerts", [{"labels": {"alertname": "Posted"}}])
+        kit.wait_for(lambda: len(mail.mails) > 1, 10, "another")
+        self.assertIn("Posted", mail.parsed()[1].get_content())
+        self.assertNotIn("当前值", mail.parsed()[1].get_content())
+        mail.close()
 
 
 if __name__ == "__main__":

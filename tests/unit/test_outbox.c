@@ -27,17 +27,27 @@ static struct parcel *parcel(const char *id, const char *group)
 static uint64_t one[] = {1}, two[] = {2}, both[] = {1, 2};
 static const struct fingerprints a = {one, 1}, b = {two, 1}, ab = {both, 2};
 
+struct decision {
+    const char *because;
+    const struct dedup_record *record;
+    struct dedup_sight sight;
+    int64_t repeat_ms;
+    enum dedup_verdict verdict;
+};
+
+static void check_verdicts(const struct decision *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dedup_decide(cases[i].record, &cases[i].sight, true, cases[i].repeat_ms, 2000) !=
+            cases[i].verdict)
+            fail_msg("%s", cases[i].because);
+}
+
 static void dedup_decides_as_alertmanager(void **state)
 {
     const struct dedup_record never = {0}, fired = {.said = true, .said_ms = 1000, .firing = a},
                               ended = {.said = true, .said_ms = 1000, .resolved = a};
-    const struct {
-        const char *because;
-        const struct dedup_record *record;
-        struct dedup_sight sight;
-        int64_t repeat_ms;
-        enum dedup_verdict verdict;
-    } cases[] = {
+    const struct decision cases[] = {
         {"an end of what was never told", &never, {.ended = a}, 100, DEDUP_SILENT},
         {"a beginning", &never, {.firing = a}, 100, DEDUP_NEWS},
         {"a new one beside an old one", &fired, {.firing = ab}, 10000, DEDUP_NEWS},
@@ -48,10 +58,7 @@ static void dedup_decides_as_alertmanager(void **state)
         {"it fires again", &ended, {.firing = a}, 10000, DEDUP_NEWS},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        if (dedup_decide(cases[i].record, &cases[i].sight, true, cases[i].repeat_ms, 2000) !=
-            cases[i].verdict)
-            fail_msg("%s", cases[i].because);
+    check_verdicts(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void silences_hide_news_but_owe_the_end(void **state)
@@ -59,13 +66,7 @@ static void silences_hide_news_but_owe_the_end(void **state)
     const struct dedup_record never = {0},
                               fired = {.said = true, .said_ms = 1000, .firing = ab},
                               muted = {.said = true, .said_ms = 1000, .firing = b, .muted = a};
-    const struct {
-        const char *because;
-        const struct dedup_record *record;
-        struct dedup_sight sight;
-        int64_t repeat_ms;
-        enum dedup_verdict verdict;
-    } cases[] = {
+    const struct decision cases[] = {
         {"it was silenced before it was told", &never, {.muted = a}, 100, DEDUP_SILENT},
         {"all were silenced after", &fired, {.muted = ab}, 100, DEDUP_SILENT},
         {"one is silenced, the other is old news",
@@ -104,10 +105,7 @@ static void silences_hide_news_but_owe_the_end(void **state)
          DEDUP_NEWS},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        if (dedup_decide(cases[i].record, &cases[i].sight, true, cases[i].repeat_ms, 2000) !=
-            cases[i].verdict)
-            fail_msg("%s", cases[i].because);
+    check_verdicts(cases, sizeof cases / sizeof cases[0]);
     assert_true(dedup_owes_end(&muted, 1));
     assert_true(dedup_owes_end(&muted, 2));
     assert_false(dedup_owes_end(&never, 1));
@@ -235,8 +233,10 @@ static void a_row_reads_back_and_a_cut_one_does_not(void **state)
     sent->firing.items[1] = 7;
     sent->firing.count = 2;
     (void)strcpy(sent->reason, "HTTP status 503");
+    sent->tells_end = true;
     parcel_write(sent, &row);
     assert_int_equal(parcel_read(sent->id, buf_bytes(&row), &back), 0);
+    assert_true(back->tells_end);
     assert_string_equal(back->group_key, "{}:{}");
     assert_string_equal(back->reason, "HTTP status 503");
     assert_int_equal(back->lane, sent->lane);
