@@ -4,14 +4,19 @@ import * as api from './api.js';
 import {quoted} from './api.js';
 import * as format from './format.js';
 
+const FACTS_KEPT = '1h';
+
 /* [[name, text]]: only what is known. */
 export async function facts_of(instance, at, signal) {
+  /* What a host is does not change when it falls silent; how long it runs is unknown then. */
   const of = `{instance=${quoted(instance)}}`;
+  const kept = (name, more = '') =>
+    `last_over_time(${name}{instance=${quoted(instance)}${more}}[${FACTS_KEPT}])`;
   const ask = (expression) => api.query(expression, at, signal).then((rows) => rows[0] || null);
   const [os, uname, cpus, memory, boot] = await Promise.all([
-    ask(`node_os_info${of}`), ask(`node_uname_info${of}`),
-    ask(`count(node_cpu_seconds_total{instance=${quoted(instance)},mode="idle"})`),
-    ask(`node_memory_MemTotal_bytes${of}`), ask(`node_boot_time_seconds${of}`)]);
+    ask(kept('node_os_info')), ask(kept('node_uname_info')),
+    ask(`count(${kept('node_cpu_seconds_total', ',mode="idle"')})`),
+    ask(kept('node_memory_MemTotal_bytes')), ask(`node_boot_time_seconds${of}`)]);
   const facts = [];
   if (os) facts.push([t('fact.os'), os.metric.pretty_name || os.metric.name || '']);
   if (uname) facts.push([t('fact.kernel'), `${uname.metric.release} ${uname.metric.machine}`]);
@@ -23,9 +28,9 @@ export async function facts_of(instance, at, signal) {
 
 /* [{mount, device, type, size, free, used}], fullest first. */
 export async function filesystems(instance, at, signal) {
-  const of = `{instance=${quoted(instance)},fstype!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660"}`;
-  const [sizes, frees] = await Promise.all([api.query(`node_filesystem_size_bytes${of}`, at, signal),
-    api.query(`node_filesystem_avail_bytes${of}`, at, signal)]);
+  const of = `{instance=${quoted(instance)},fstype!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660"}[${FACTS_KEPT}])`;
+  const [sizes, frees] = await Promise.all([api.query(`last_over_time(node_filesystem_size_bytes${of}`, at, signal),
+    api.query(`last_over_time(node_filesystem_avail_bytes${of}`, at, signal)]);
   const key = ({metric}) => metric.device + '\n' + metric.mountpoint;
   const free_of = new Map(frees.map((row) => [key(row), row.value]));
   return sizes.filter((row) => row.value > 0).map((row) => {

@@ -74,7 +74,7 @@ function host_row(row) {
     'data-row': 'host', 'data-host': probe.instance},
   h('td', {class: 'c-state'}, state_cell(probe)),
   h('td', {class: 'c-name'}, parts.host_link(probe.instance), ' ',
-    parts.tags(probe.labels || {}), probe.note ? h('span', {class: 'note'}, probe.note) : null),
+    parts.tags(probe.labels || {})),
   h('td', {class: 'c-cpu', 'data-label': 'CPU'}, parts.bar(usage.cpu, t('cpu.hint')), parts.spark(row.spark)),
   h('td', {class: 'c-memory', 'data-label': t('column.memory')}, parts.bar(usage.memory, t('memory.hint'))),
   h('td', {class: 'c-disk', 'data-label': t('column.disk')}, parts.bar(usage.disk, usage.mount),

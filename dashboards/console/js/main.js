@@ -40,7 +40,7 @@ function bar() {
   const is_old = is_stale();
   return [
     h('a', {class: 'brand', href: state.query({}), 'data-nav': true, 'data-key': 'brand'},
-      h('span', {class: 'beacon ' + (is_old ? 'lost' : firing() > 0 ? 'lit' : 'calm'),
+      h('span', {class: 'beacon ' + (is_old ? 'lost' : model_of.is_troubled() ? 'lit' : 'calm'),
         'aria-hidden': 'true'}), t('title')),
     h('nav', {'aria-label': t('nav'), 'data-key': 'nav'}, nav_link('overview', t('nav.overview')),
       nav_link('silences', t('nav.silences'))),
@@ -53,10 +53,6 @@ function bar() {
         t('theme.' + state.theme())),
       h('button', {type: 'button', 'data-do': 'help', title: t('keys'), 'aria-label': t('keys')}, '?')),
   ];
-}
-
-function firing() {
-  return model.alerts === null ? 0 : model_of.sorted_alerts().firing.length;
 }
 
 function is_stale() {
@@ -103,7 +99,7 @@ function show_frame() {
   document.body.classList.toggle('is-stale', is_stale());
   document.getElementById('dark').media = DARK_APPLIES[state.theme()];
   const icon = document.getElementById('icon');
-  const name = is_stale() ? 'lost' : firing() > 0 ? 'firing' : 'calm';
+  const name = is_stale() ? 'lost' : model_of.is_troubled() ? 'firing' : 'calm';
   const href = icon.dataset.folder + name + '.svg';
   if (icon.getAttribute('href') !== href) icon.setAttribute('href', href);
 }

@@ -175,6 +175,17 @@ export function sorted_alerts() {
     silenced: firing.filter(is_suppressed), pending: all.filter((a) => a.state === 'pending')};
 }
 
+export function silent_probes() {
+  return (model.probes || []).filter((probe) => probe.state === 'silent')
+    .sort((a, b) => b.lastTickMs - a.lastTickMs);
+}
+
+/* Whether somebody should look: the tab's icon and the beacon say so. */
+export function is_troubled() {
+  return model.status !== null && (!model.status.ready || model.status.probes.silent > 0 ||
+    sorted_alerts().firing.length > 0);
+}
+
 /* The rule an alert comes from: {rule, group}, or null. */
 export function rule_of(alert) {
   for (const group of model.rules || []) {

@@ -9,10 +9,11 @@ import {t} from './text.js';
 import * as state from './state.js';
 import * as format from './format.js';
 import * as parts from './parts.js';
-import {model, sorted_alerts, rank, identity, started_ms} from './model.js';
+import {model, sorted_alerts, rank, identity, started_ms, silent_probes} from './model.js';
 import {hosts_section, host_rows} from './hosts.js';
 
 const FOLD_FROM = 5;
+const SILENT_NAMED = 3;
 const unfolded = new Set();
 
 export function toggle_fold(name) {
@@ -42,10 +43,14 @@ function verdict(firing) {
       h('p', null, t('calm.watching', probes.up, model.status.alerts.rules)));
   }
   const untaken = firing.filter((a) => a.status && !a.acknowledged).length;
+  const silent = silent_probes();
   const hosts = new Set(firing.map((a) => a.labels.instance).filter(Boolean));
   const newest = firing.map(started_ms).sort((a, b) => b - a)[0];
   return h('section', {class: 'verdict trouble', 'data-key': 'verdict', 'aria-label': t('verdict')},
     h('h1', null, trouble),
+    silent.length > 0 ? h('p', null, t('verdict.silent'), ' ', silent.slice(0, SILENT_NAMED).map((probe) =>
+      [parts.host_link(probe.instance), ' ', h('span', {class: 'quiet'}, parts.since(probe.lastTickMs)), ' ']),
+    silent.length > SILENT_NAMED ? '…' : '') : null,
     h('p', null, hosts.size > 1 ? t('involved', hosts.size) : [...hosts].map((name) => parts.host_link(name)), ' ',
       untaken > 0 ? t('untaken', untaken) : firing.length > 0 && firing[0].status
       ? t('taken') : '', newest ? [' ', t('newest'), ' ', parts.since(newest)] : null));
@@ -96,6 +101,7 @@ export function alert_row(alert, is_member) {
 }
 
 function group_row(name, group) {
+  const silent = silent_probes();
   const hosts = new Set(group.map((a) => a.labels.instance).filter(Boolean));
   const is_open = unfolded.has(name);
   return h('tr', {'data-key': 'group ' + name, class: 'alert group ' + parts.severity_class(group[0])},

@@ -15,10 +15,11 @@ export function language_tag() {
   return tag;
 }
 
-/* t('ago', '5 s'): the text of a key, with {0} {1} filled in. */
+/* t('ago', '5 s'): the text of a key, with {0} {1} filled in; of "one|many" what {0} asks for. */
 export function t(key, ...values) {
-  const text = texts[key];
-  if (text === undefined) return key;
+  if (texts[key] === undefined) return key;
+  const [one, many] = texts[key].split('|');
+  const text = many === undefined || values[0] === 1 ? one : many;
   return text.replace(/\{(\d)\}/g, (all, index) => String(values[index]));
 }
 

@@ -16,7 +16,7 @@ export const texts = {
   'banner.notready': '采集中心尚未就绪。',
   'banner.quarantined': '有 {0} 个历史文件校验失败，已隔离：部分历史数据不可见。',
 
-  'verdict': '当前情况', 'calm': '一切正常', 'calm.empty': '还没有主机',
+  'verdict': '当前情况', 'verdict.silent': '失联：', 'calm': '一切正常', 'calm.empty': '还没有主机',
   'calm.watching': '{0} 台主机在线，{1} 条规则在看守',
   'count.critical': '{0} 条严重', 'count.error': '{0} 条错误', 'count.warning': '{0} 条警告',
   'count.info': '{0} 条提示', 'count.none': '{0} 条未分级', 'count.silent': '{0} 台主机失联',
