@@ -26,11 +26,14 @@ export async function facts_of(instance, at, signal) {
   return facts;
 }
 
-/* [{mount, device, type, size, free, used}], fullest first. */
+/* [{mount, device, type, size, free, used}], fullest first; of a silent host as it was last. */
 export async function filesystems(instance, at, signal) {
-  const of = `{instance=${quoted(instance)},fstype!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660"}[${FACTS_KEPT}])`;
-  const [sizes, frees] = await Promise.all([api.query(`last_over_time(node_filesystem_size_bytes${of}`, at, signal),
-    api.query(`last_over_time(node_filesystem_avail_bytes${of}`, at, signal)]);
+  const of = `{instance=${quoted(instance)},fstype!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660"}`;
+  const ask = (around) => Promise.all(['size', 'avail'].map((what) =>
+    api.query(around(`node_filesystem_${what}_bytes${of}`), at, signal)));
+  let [sizes, frees] = await ask((selector) => selector);
+  if (sizes.length === 0)
+    [sizes, frees] = await ask((selector) => `last_over_time(${selector}[${FACTS_KEPT}])`);
   const key = ({metric}) => metric.device + '\n' + metric.mountpoint;
   const free_of = new Map(frees.map((row) => [key(row), row.value]));
   return sizes.filter((row) => row.value > 0).map((row) => {
