@@ -28,6 +28,10 @@ FILES = sorted(
        for name in ("users.yml", "probe-privileges.conf", "fengsui-probe-el7.service")]
     + [f"usr/lib/systemd/system/{name}" for name in UNITS]
     + ["usr/lib/sysusers.d/fengsui.conf", "usr/share/bash-completion/completions/fengsuictl"]
+    + [f"usr/share/fengsui/grafana/{language}/fengsui-{board}.json"
+       for language in ("zh", "en") for board in ("collector", "host", "hosts")]
+    + [f"usr/share/fengsui/grafana/provisioning/{kind}/fengsui.yaml"
+       for kind in ("dashboards", "datasources")]
     + [f"usr/share/doc/fengsui/{name}"
        for name in ("LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md")])
 
