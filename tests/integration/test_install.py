@@ -38,7 +38,7 @@ FILES = sorted(
        for kind in ("dashboards", "datasources")]
     + [f"usr/share/doc/fengsui/{name}"
        for name in ("LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "operations.md",
-                    "operations.zh-CN.md")])
+                    "operations.zh-CN.md", "own-metrics.md")])
 
 
 def run(*arguments, code=0, **options):
