@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "probe/log/log.h"
+#include "probe/check_sources.h"
 #include "probe/probe.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
@@ -38,27 +38,6 @@ static int read_capabilities(unsigned long long *ret_mask, struct diagnosis *why
     return 0;
 }
 
-static int check_sources(struct options *options, struct diagnosis *why)
-{
-    int error = 0;
-    for (size_t i = 0; error == 0 && i < options->source_count; i++) {
-        const struct options_source *source = &options->sources[i];
-        void *state =
-            calloc(1, source->source->state_bytes == 0 ? 1 : source->source->state_bytes);
-        if (state == NULL)
-            return diagnose(why, ERR_NOMEM, "out of memory");
-        if (source->source->configure != NULL)
-            error = source->source->configure(state, options->config, source->node, why);
-        for (size_t k = 0;
-             error == 0 && source->source == &source_log && k < options->glob_count; k++)
-            error = log_source_add(state, options->globs[k], why);
-        if (source->source->stop != NULL)
-            source->source->stop(state);
-        free(state);
-    }
-    return error;
-}
-
 /* What a fresh installation has not been given yet: no fault of the configuration. */
 static void report_missing(const struct options *options)
 {
@@ -78,7 +57,7 @@ int probe_check(struct options *options, struct diagnosis *why)
 {
     unsigned long long mask = 0;
 
-    int error = check_sources(options, why);
+    int error = check_sources_configure(options, why);
     if (error == 0)
         error = read_capabilities(&mask, why);
     if (error != 0)
@@ -97,5 +76,5 @@ int probe_check(struct options *options, struct diagnosis *why)
         else
             (void)printf("%s: missing: %s\n", capability->name, capability->lost);
     }
-    return 0;
+    return check_sources_report(options, why);
 }

@@ -213,8 +213,10 @@ static int run(struct program *program)
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
-    /* One worker may hang in a dead file system, the other still resolves names. */
-    (void)setenv("UV_THREADPOOL_SIZE", "2", 0);
+    /* A dead server, a sensor and a disk array may each hold one; the last still resolves
+     * names.
+     */
+    (void)setenv("UV_THREADPOOL_SIZE", "4", 0);
     must(uv_loop_init(&program->loop) == 0);
     must(uv_timer_init(&program->loop, &program->patience) == 0);
     must(uv_timer_init(&program->loop, &program->settled) == 0);

@@ -214,10 +214,22 @@ static int64_t default_interval(const struct options *options, const struct sour
                                                       : options->interval_ms;
 }
 
+/* The map of a source that has no keys of its own. */
+static int check_common(struct options *options, const struct source *source,
+                        const struct config_node *node, struct diagnosis *why)
+{
+    static const struct config_option table[] = {SOURCE_COMMON_OPTIONS(0)};
+    struct source_common_options common;
+    char where[64];
+    (void)snprintf(where, sizeof where, "sources.%s", source->name);
+    return node == NULL ? 0
+                        : config_read(options->config, node, where, ROWS(table), &common, why);
+}
+
 static int add_source(struct options *options, const struct source *source,
                       const struct config_node *node, struct diagnosis *why)
 {
-    struct source_common_options common = {true, 0};
+    struct source_common_options common = {!source->is_optional, 0};
     const struct config_node *enabled = NULL, *interval = NULL;
 
     if (node != NULL && node->kind == CONFIG_MAP) {
@@ -229,6 +241,8 @@ static int add_source(struct options *options, const struct source *source,
         (strcmp(enabled->text, "false") == 0 || strcmp(enabled->text, "no") == 0 ||
          strcmp(enabled->text, "off") == 0))
         common.enabled = false;
+    else if (enabled != NULL)
+        common.enabled = true; /* anything else is complained of by the table */
     if (interval != NULL && interval->kind == CONFIG_SCALAR &&
         (duration_parse(interval->text, &common.interval_ms) != 0 ||
          common.interval_ms < OPTIONS_INTERVAL_LEAST_MS))
@@ -237,6 +251,8 @@ static int add_source(struct options *options, const struct source *source,
                                source->name, interval->text);
     if (!common.enabled)
         return 0;
+    if (source->configure == NULL && check_common(options, source, node, why) != 0)
+        return ERR_INVALID;
     options->sources[options->source_count++] = (struct options_source){
         source, node,
         common.interval_ms != 0 ? common.interval_ms : default_interval(options, source)};

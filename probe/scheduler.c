@@ -24,6 +24,7 @@ struct slot {
     bool is_awaited;   /* by the open batch */
     bool has_succeeded;
     bool was_failing;
+    uint32_t complaint; /* hash of the last one, 0: none */
     int gather_error;
     int64_t tick_ms; /* of the gather under way */
     int64_t gathered_ms;
@@ -139,6 +140,19 @@ void scheduler_start(struct scheduler *scheduler)
         seal(scheduler);
 }
 
+/* Logs what the source complains of, once. */
+static void hear_complaint(struct slot *slot)
+{
+    const char *text =
+        slot->source->complaint == NULL ? NULL : slot->source->complaint(slot->state);
+    uint32_t hash = text == NULL ? 0 : 2166136261u; /* FNV-1a */
+    for (const char *at = text; at != NULL && *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    if (text != NULL && hash != slot->complaint)
+        log_warn("scheduler", "source %s: %s", slot->source->name, text);
+    slot->complaint = hash;
+}
+
 /* Books the end of a run. */
 static void finish_run(struct scheduler *scheduler, struct slot *slot, int error)
 {
@@ -173,6 +187,7 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     int error = slot->gather_error;
     if (error == 0 && slot->source->collect != NULL)
         error = slot->source->collect(slot->state, &env, emitter);
+    hear_complaint(slot);
     int64_t end_ms = read_ms != 0 ? read_ms : tick_clock_now(scheduler->options.ticks);
     if (read_ms != 0 ? read_ms - slot->tick_ms > late_limit_ms(slot)
                      : end_ms - tick_ms > late_limit_ms(slot)) {

@@ -39,9 +39,11 @@ struct source_env {
 struct source {
     const char *name;    /* key in probe.yml under sources:, and the label source="..." */
     const char *summary; /* one line for --help and the manual */
-    size_t state_bytes;  /* zeroed before configure(); 0 if stateless */
+    const char *needs;  /* what a host must have for it, for --check; NULL: every host has it */
+    size_t state_bytes; /* zeroed before configure(); 0 if stateless */
     int64_t interval_ms; /* its own default; 0: the probe's */
     bool blocking;       /* gather() may wait; it runs on a worker thread */
+    bool is_optional;    /* off where probe.yml does not say enabled: true */
 
     /* Reads the source's part of probe.yml (node may be NULL: defaults).  May be NULL: there is
      * nothing to configure but the common options. */
@@ -60,6 +62,9 @@ struct source {
      * then looks again before the next tick, if the batches find a way out as fast.  May be
      * NULL: never. */
     bool (*has_more)(const void *state);
+    /* What a person should mend although collect() succeeds (a file that does not parse), or
+     * NULL.  Called after collect(); the scheduler logs it when it is new.  May be NULL. */
+    const char *(*complaint)(const void *state);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
 };
