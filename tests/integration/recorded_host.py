@@ -16,6 +16,13 @@ FILES = {
     "sys/class/hwmon/hwmon0/temp1_max": "90000\n",
     "sys/class/hwmon/hwmon0/temp1_crit": "100000\n",
     "sys/class/hwmon/hwmon0/fan1_input": "1200\n",
+    "proc/sys/fs/file-nr": "1024\t0\t1000000\n",
+    "proc/mdstat": "Personalities : [raid1]\nmd0 : active raid1 sdb1[1] sda1[0]\n"
+                   "      195310144 blocks [2/2] [UU]\n\nunused devices: <none>\n",
+    "sys/devices/system/edac/mc/mc0/ce_count": "3\n",
+    "sys/devices/system/edac/mc/mc0/ue_count": "0\n",
+    "sys/devices/system/edac/mc/mc0/ce_noinfo_count": "0\n",
+    "sys/devices/system/edac/mc/mc0/ue_noinfo_count": "0\n",
     "etc/os-release": 'ID=kylin\nNAME="Kylin Linux Advanced Server"\nVERSION_ID="V10"\n'
                       'PRETTY_NAME="Kylin Linux Advanced Server V10"\n',
 }

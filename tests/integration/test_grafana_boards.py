@@ -30,8 +30,7 @@ RANGE_S = 3600          # what a board shows
 WIDTH = 800             # of a panel: points that Grafana asks for at most
 
 # Metrics of sources that do not exist yet.  One that has come must be taken from here.
-AWAITED = ("node_vmstat_", "node_pressure_", "node_sockstat_", "node_netstat_", "node_timex_",
-           "node_hwmon_", "node_textfile_", "node_systemd_")
+AWAITED = ("node_systemd_",)
 
 CONFIG = """
 rules: {evaluation_interval: 1s, files: [always.yml]}
@@ -51,8 +50,9 @@ PROBE = """
 interval: 1s
 sources:
   processes: {interval: 1s, groups: [{name: probe, comm: [fengsui-probe]}]}
+  textfile: {directories: [FOLDER/textfile]}
 logs:
-- path: APP_LOG
+- path: FOLDER/app.log
   patterns: [{name: java_oom, regex: OutOfMemoryError}]
 """
 
@@ -236,9 +236,11 @@ def start_everything(lab):
     (folder / "always.yml").write_text(RULES)
     (folder / "alerting.yml").write_text(ALERTING)
     collector = lab.collector(CONFIG).start()
-    app_log = lab.folder / "app.log"
-    app_log.write_text("2026-03-01 02:13:00 ERROR java.lang.OutOfMemoryError: Java heap space\n")
-    (lab.folder / "probe.yml").write_text(PROBE.replace("APP_LOG", str(app_log)))
+    (lab.folder / "app.log").write_text(
+        "2026-03-01 02:13:00 ERROR java.lang.OutOfMemoryError: Java heap space\n")
+    (lab.folder / "textfile").mkdir()
+    (lab.folder / "textfile/backup.prom").write_text("backup_done_timestamp_seconds 1772300000\n")
+    (lab.folder / "probe.yml").write_text(PROBE.replace("FOLDER", str(lab.folder)))
     lab.probe(collector, flags=["--config", lab.folder / "probe.yml", "--instance", "live"]).start()
     tree = recorded_host.make(lab.folder / "tree")
     lab.probe(collector, name="recorded", flags=[

@@ -100,7 +100,15 @@ def cpu(b):
     b.graph(("上下文切换与中断", "Context switches and interrupts"), "ops", [
         (rate("node_context_switches_total"), ("上下文切换", "context switches")),
         (rate("node_intr_total"), ("中断", "interrupts"))])
-    b.graph(("新建进程", "New processes"), "ops", [(rate("node_forks_total"), ("fork", "forks"))])
+    b.graph(("新建进程", "New processes"), "ops", [(rate("node_forks_total"), ("fork", "forks"))],
+            width=8)
+    b.graph(("进程与线程", "Processes and threads"), "none", [
+        (f"node_processes_pids{{{ME}}}", ("进程", "processes")),
+        (f"node_processes_threads{{{ME}}}", ("线程", "threads"))], width=8)
+    b.graph(("打开的文件", "Open files"), "none", [
+        (f"node_filefd_allocated{{{ME}}}", ("已打开", "open")),
+        (f"node_filefd_maximum{{{ME}}} < 1e12", ("上限", "limit"))], width=8,
+        overrides=[dashed("上限|limit")])
 
 
 def memory(b):
@@ -255,6 +263,18 @@ def sockets(b):
         (rate("node_netstat_Tcp_InErrs"), ("收到坏段", "bad segments")),
         (rate("node_netstat_Tcp_OutRsts"), ("发出 RST", "resets sent"))],
         description=("队列溢出：应用来不及 accept。", "Queue overflows: a program accepts too slowly."))
+    b.graph(("TCP 连接，按状态", "TCP connections by state"), "none", [
+        (f"node_tcp_connection_states{{{ME}}}", "{{state}}")], stack=True, description=(
+            "CLOSE_WAIT 堆积：程序没有关闭连接；SYN_RECV 堆积：握手完不成，或有人在扫。",
+            "Many CLOSE_WAIT: a program does not close; many SYN_RECV: handshakes do not end."))
+    b.graph(("连接跟踪表", "Connection tracking"), "none", [
+        (f"node_nf_conntrack_entries{{{ME}}}", ("已用", "entries")),
+        (f"node_nf_conntrack_entries_limit{{{ME}}}", ("上限", "limit"))],
+        overrides=[dashed("上限|limit")],
+        description=("用到上限，新连接会被丢弃。", "At the limit new connections are dropped."))
+    b.graph(("网卡软中断", "Packets in soft interrupts"), "pps", [
+        (f"sum(rate(node_softnet_dropped_total{{{ME}}}{RATE}))", ("丢弃", "dropped")),
+        (f"sum(rate(node_softnet_times_squeezed_total{{{ME}}}{RATE}))", ("来不及处理", "squeezed"))])
     b.graph(("UDP", "UDP"), "ops", [
         (rate("node_netstat_Udp_InDatagrams"), ("收", "in")),
         (rate("node_netstat_Udp_OutDatagrams"), ("发", "out")),
@@ -382,6 +402,16 @@ def time_and_hardware(b):
         description=("虚拟机没有。", "A virtual machine has none."))
     b.graph(("风扇转速", "Fans"), "rotrpm", [
         (f"node_hwmon_fan_rpm{{{ME}}}", "{{chip}} {{sensor}}")])
+    b.graph(("内存错误", "Memory errors"), "none", [
+        (f"node_edac_correctable_errors_total{{{ME}}}", ("已纠正 {{controller}}",
+                                                         "corrected, {{controller}}")),
+        (f"node_edac_uncorrectable_errors_total{{{ME}}}", ("未纠正 {{controller}}",
+                                                           "not corrected, {{controller}}"))],
+        description=("增长说明内存条在坏。", "Growth: a memory module is dying."))
+    b.graph(("软 RAID 的盘", "Disks of software RAID"), "none", [
+        (f"node_md_disks{{{ME}}}", "{{device}} {{state}}"),
+        (f"node_md_disks_required{{{ME}}}", ("{{device}} 应有", "{{device}} wanted"))],
+        overrides=[dashed("应有|wanted")])
     b.table(("文本文件采集", "Text files"), [
         (f"max by (file) (time() - node_textfile_mtime_seconds{{{ME}}})", "")], every=SLOW,
         overrides=[named("file", ("文件", "File")), named("Value", ("多久前写的", "Written"), "s")],
