@@ -30,6 +30,11 @@ static void print_keys(const struct ctl *ctl, const json_t *rows)
     struct values values = {.next = 0};
     size_t index;
     json_t *row;
+    if (json_array_size(rows) == 0) {
+        printf("%s\n", SAY(ctl, "none yet; a probe shows up here when it first connects",
+                           "还没有；探针首次连接后会出现在这里"));
+        return;
+    }
     table_init(&table, 8);
     table_row(&table,
               (const char *[]){SAY(ctl, "STATE", "状态"), SAY(ctl, "INSTANCE", "主机"),
@@ -48,11 +53,7 @@ static void print_keys(const struct ctl *ctl, const json_t *rows)
                                    value_text(&values, row, "key"),
                                    value_text(&values, row, "note")});
     }
-    if (json_array_size(rows) == 0)
-        printf("%s\n", SAY(ctl, "none yet; a probe shows up here when it first connects",
-                           "还没有；探针首次连接后会出现在这里"));
-    else
-        table_print(&table);
+    table_print(&table);
 }
 
 static int list(const struct ctl *ctl, const char *path)
