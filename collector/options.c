@@ -106,7 +106,7 @@ static const struct config_option promql_options[] = {
     {.key = "delayed_name_removal", .type = CONFIG_BOOL, .offset = AT(delayed_name_removal),
      .fallback = "false"},
     {.key = "experimental_functions", .type = CONFIG_BOOL,
-     .offset = AT(experimental_functions), .fallback = "false"},
+     .offset = AT(experimental_functions), .fallback = "true"},
 };
 
 static const struct config_option retention_options[] = {

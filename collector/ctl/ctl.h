@@ -36,7 +36,8 @@ struct command {
 };
 
 extern const struct command command_status, command_query, command_probes, command_keys,
-    command_alerts, command_logs, command_processes, command_check, command_users;
+    command_alerts, command_logs, command_processes, command_check, command_users, command_import,
+    command_export;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 

@@ -48,5 +48,19 @@ int ingest_print_keys_json(struct ingest *ingest, struct buf *out);
 int ingest_print_processes_json(struct ingest *ingest, const char *instance, int64_t at_ms,
                                 struct buf *out);
 
+/* What other parts may know of a key; texts are valid during the call. */
+struct probe_view {
+    const char *job, *instance, *address, *note; /* never NULL */
+    const struct label *labels;
+    size_t label_count;
+    int64_t interval_ms, last_tick_ms; /* 0: never heard */
+    double round_trip_seconds;
+    bool approved, connected, absent;
+};
+/* Calls `each` for every key, under the table's lock: it must not block. */
+void ingest_each_probe(struct ingest *ingest,
+                       void (*each)(void *context, const struct probe_view *probe),
+                       void *context);
+
 /* Appends fengsui_collector_ingest_* in text format. */
 void ingest_print_metrics(struct ingest *ingest, struct buf *out);

@@ -122,6 +122,41 @@ int ingest_print_keys_json(struct ingest *ingest, struct buf *out)
     return print_entries(ingest, false, out);
 }
 
+struct view_walk {
+    void (*each)(void *context, const struct probe_view *probe);
+    void *context;
+};
+
+static void show_entry(void *context, struct key_entry *entry)
+{
+    const struct view_walk *walk = context;
+    const struct probe_view view = {
+        .job = entry->job == NULL ? "" : entry->job,
+        .instance = entry->instance == NULL ? "" : entry->instance,
+        .address = entry->address,
+        .note = entry->note,
+        .labels = entry->labels,
+        .label_count = entry->label_count,
+        .interval_ms = entry->interval_ms,
+        .last_tick_ms = entry->last_tick_ms,
+        .round_trip_seconds = entry->round_trip_seconds,
+        .approved = entry->standing == KEY_APPROVED,
+        .connected = entry->session != NULL,
+        .absent = entry->absent,
+    };
+    walk->each(walk->context, &view);
+}
+
+void ingest_each_probe(struct ingest *ingest,
+                       void (*each)(void *context, const struct probe_view *probe),
+                       void *context)
+{
+    struct view_walk walk = {each, context};
+    uv_mutex_lock(&ingest->lock);
+    keys_each(&ingest->keys, show_entry, &walk);
+    uv_mutex_unlock(&ingest->lock);
+}
+
 /* -- processes ------------------------------------------------------------------------------ */
 
 static json_t *row_json(const struct process_row *row)

@@ -181,7 +181,12 @@ static void print_binary(const struct node *node, struct buf *out)
 {
     const struct matching *matching = &node->matching;
 
-    print_node(node->first, out);
+    /* "+Inf ^ x" would be +(Inf ^ x). */
+    if (node->operation == OP_POW && node->first->kind == NODE_NUMBER &&
+        isinf(node->first->number))
+        buf_put_text(out, "Inf");
+    else
+        print_node(node->first, out);
     buf_printf(out, " %s%s", operator_text(node->operation), node->returns_bool ? " bool" : "");
     if (matching->present &&
         (matching->on || matching->labels.count > 0 || matching->cardinality == MANY_TO_ONE ||

@@ -39,6 +39,7 @@ void exposition_init(struct exposition *parser, enum exposition_format format,
     parser->is_inside = false;
     parser->is_skipped = false;
     parser->is_over = false;
+    parser->reads_marks = false;
     parser->family = (struct exposition_family){0};
 }
 
@@ -175,7 +176,7 @@ static int read_line(struct exposition *parser, struct exposition_sample *ret_sa
                                            "OpenMetrics has no empty lines")
                          : EXPOSITION_MORE;
     if (*cursor.at == '#')
-        return exposition_read_comment(parser, cursor, why);
+        return exposition_read_comment(parser, cursor, ret_sample, why);
     return exposition_read_sample(parser, cursor, ret_sample, why);
 }
 

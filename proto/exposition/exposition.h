@@ -29,6 +29,14 @@
  * text; in OpenMetrics they are seconds, rounded to the nearest millisecond (where Prometheus
  * cuts, and so may be one off).  A label with an empty value is a label that is not there.
  *
+ * Marks.  Neither format can say a stale marker or a NaN other than the ordinary one.  Our
+ * exports say them in comments, which every other reader passes over, and a parser that is told
+ * to (exposition_read_marks(); imports are, scrapes never) reads as samples of exactly these
+ * bits:
+ *
+ *     # STALE up{job="node"} 1395066363000
+ *     # NAN fff8000000000000 up{job="node"} 1395066363000
+ *
  * Sources: prometheus.io/docs/instrumenting/exposition_formats (0.0.4, and 1.0.0 for quoted
  * names); the OpenMetrics 1.0 specification; Prometheus model/textparse for what both leave
  * open.  Limits on names, values and labels are the wire's (envelope.h).
@@ -99,6 +107,7 @@ struct exposition {
     bool is_inside;       /* a line has begun and not ended */
     bool is_skipped;      /* it is too long; wait for its end */
     bool is_over;         /* "# EOF" was read */
+    bool reads_marks;
     struct exposition_family family;
     struct label labels[SERIES_LABELS_MAX];
     uint8_t family_name[NAME_BYTES_MAX], unit[NAME_BYTES_MAX], help[HELP_BYTES_MAX];
@@ -109,6 +118,12 @@ struct exposition {
  * an error of its own.  May be called again to begin another text. */
 void exposition_init(struct exposition *parser, enum exposition_format format,
                      const char *source, uint8_t *line, size_t capacity);
+
+/* Reads marks in Prometheus text from here on; until the next init. */
+static inline void exposition_read_marks(struct exposition *parser)
+{
+    parser->reads_marks = true;
+}
 
 /* Reads on to the next event, moving *piece past what it took.  EXPOSITION_MORE when the piece
  * is used up; an event leaves *ret_sample untouched unless it is a sample.  Errors say line and
@@ -143,6 +158,10 @@ int exposition_number(struct bytes text, double *ret_value);
  * __name__; it is left out. */
 void exposition_put_series(struct buf *out, struct bytes name, const struct label *labels,
                            size_t count);
+
+/* One sample as `series` (from exposition_put_series()) VALUE TIME, with a mark where the
+ * format needs one. */
+void exposition_put_sample(struct buf *out, struct bytes series, double value, int64_t time_ms);
 
 #define EXPOSITION_NUMBER_BYTES 32
 /* The fewest digits that read back as the same number; NaN, +Inf, -Inf.  Returns the size; not

@@ -2,6 +2,7 @@
  * exposition_meta.c - lines that begin with '#'.
  *
  *     # HELP name text      # TYPE name counter      # UNIT name bytes      # EOF
+ *     # STALE name{...} 7   # NAN fff8000000000000 name{...} 7              (marks)
  *
  * The parser knows one family at a time, the last one named: both formats group a family's
  * lines.  Which sample names are of a family follows from its type; the suffixes are those of
@@ -11,7 +12,14 @@
 #include "proto/base/utf8.h"
 #include "proto/exposition/exposition_parts.h"
 
-enum keyword { KEYWORD_NONE, KEYWORD_HELP, KEYWORD_TYPE, KEYWORD_UNIT };
+enum keyword {
+    KEYWORD_NONE,
+    KEYWORD_HELP,
+    KEYWORD_TYPE,
+    KEYWORD_UNIT,
+    KEYWORD_STALE,
+    KEYWORD_NAN
+};
 
 static const struct {
     const char *word;
@@ -127,12 +135,17 @@ static int set_help(struct exposition *parser, struct bytes text, struct diagnos
 }
 
 /* The keyword after "# ", and the cursor past the blank that follows it. */
-static enum keyword read_keyword(struct cursor *cursor)
+static enum keyword read_keyword(const struct exposition *parser, struct cursor *cursor)
 {
     static const char *const words[] = {
-        [KEYWORD_HELP] = "HELP", [KEYWORD_TYPE] = "TYPE", [KEYWORD_UNIT] = "UNIT"};
+        [KEYWORD_HELP] = "HELP",   [KEYWORD_TYPE] = "TYPE", [KEYWORD_UNIT] = "UNIT",
+        [KEYWORD_STALE] = "STALE", [KEYWORD_NAN] = "NAN",
+    };
+    enum keyword last = parser->reads_marks && parser->format == EXPOSITION_PROMETHEUS
+                            ? KEYWORD_NAN
+                            : KEYWORD_UNIT;
     struct bytes word = exposition_word(cursor);
-    for (enum keyword i = KEYWORD_HELP; i <= KEYWORD_UNIT; i++) {
+    for (enum keyword i = KEYWORD_HELP; i <= last; i++) {
         if (bytes_equal(word, bytes_of(words[i])) && cursor->at < cursor->end) {
             cursor->at++;
             return i;
@@ -181,6 +194,8 @@ static int read_metadata(struct exposition *parser, struct cursor cursor, enum k
     case KEYWORD_UNIT:
         return set_unit(parser, text, why);
     case KEYWORD_HELP:
+    case KEYWORD_STALE:
+    case KEYWORD_NAN:
     case KEYWORD_NONE:
         break;
     }
@@ -188,7 +203,7 @@ static int read_metadata(struct exposition *parser, struct cursor cursor, enum k
 }
 
 int exposition_read_comment(struct exposition *parser, struct cursor cursor,
-                            struct diagnosis *why)
+                            struct exposition_sample *ret_sample, struct diagnosis *why)
 {
     bool is_strict = parser->format == EXPOSITION_OPENMETRICS;
     cursor.at++;
@@ -201,7 +216,9 @@ int exposition_read_comment(struct exposition *parser, struct cursor cursor,
     if (has_blank)
         cursor.at++;
     exposition_skip_blanks(parser, &cursor);
-    enum keyword keyword = has_blank ? read_keyword(&cursor) : KEYWORD_NONE;
+    enum keyword keyword = has_blank ? read_keyword(parser, &cursor) : KEYWORD_NONE;
+    if (keyword == KEYWORD_STALE || keyword == KEYWORD_NAN)
+        return exposition_read_mark(parser, cursor, keyword == KEYWORD_STALE, ret_sample, why);
     if (keyword != KEYWORD_NONE)
         return read_metadata(parser, cursor, keyword, why);
     if (is_strict)

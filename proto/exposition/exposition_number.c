@@ -8,15 +8,13 @@
  *
  * Source: W. D. Clinger, How to Read Floating Point Numbers Accurately (PLDI 1990).
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "proto/base/error.h"
-#include "proto/exposition/exposition.h"
+#include "proto/exposition/exposition_parts.h"
 
 #define EXACT_MANTISSA  ((uint64_t)1 << 53)
 #define EXACT_POWER     22
@@ -24,7 +22,6 @@
 #define TEXT_BYTES_MAX  ((size_t)1024)
 #define SHORT_SCALE_MAX 9
 #define EXPONENT_BOUND  100000
-#define NORMAL_NAN      UINT64_C(0x7ff8000000000001)
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -43,7 +40,7 @@ static bool is_word(struct bytes text, const char *word)
 
 static double ordinary_nan(void)
 {
-    uint64_t bits = NORMAL_NAN;
+    uint64_t bits = EXPOSITION_NAN_BITS;
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;

@@ -6,6 +6,10 @@
 
 #include "proto/exposition/exposition.h"
 
+/* Prometheus model/value/value.go */
+#define EXPOSITION_NAN_BITS   UINT64_C(0x7ff8000000000001)
+#define EXPOSITION_STALE_BITS UINT64_C(0x7ff0000000000002)
+
 struct cursor {
     uint8_t *at, *end;
 };
@@ -49,10 +53,14 @@ int exposition_name(const struct exposition *parser, struct cursor *cursor, bool
 int exposition_read_sample(struct exposition *parser, struct cursor cursor,
                            struct exposition_sample *ret_sample, struct diagnosis *why);
 
-/* exposition_meta.c: a line that begins with '#', from there.  EXPOSITION_METADATA, or
- * EXPOSITION_MORE for a comment. */
+/* exposition_sample.c: what follows "# STALE " or "# NAN ". */
+int exposition_read_mark(struct exposition *parser, struct cursor cursor, bool is_stale,
+                         struct exposition_sample *ret_sample, struct diagnosis *why);
+
+/* exposition_meta.c: a line that begins with '#', from there.  EXPOSITION_METADATA,
+ * EXPOSITION_SAMPLE for a mark, or EXPOSITION_MORE for a comment. */
 int exposition_read_comment(struct exposition *parser, struct cursor cursor,
-                            struct diagnosis *why);
+                            struct exposition_sample *ret_sample, struct diagnosis *why);
 /* exposition_meta.c: the family, if `name` is one of its. */
 const struct exposition_family *exposition_family_of(const struct exposition *parser,
                                                      struct bytes name);

@@ -265,34 +265,89 @@ static int read_rest(struct exposition *parser, struct cursor *cursor,
     return expected(parser, cursor, "the end of the line", why);
 }
 
+/* The name and the labels; the cursor ends behind them. */
+static int read_series(struct exposition *parser, struct cursor *cursor,
+                       struct exposition_sample *sample, struct diagnosis *why)
+{
+    struct cursor start = *cursor;
+    size_t count = 0;
+    int error = 0;
+    if (!stands(cursor, '"'))
+        error = exposition_name(parser, cursor, true, &sample->name, why);
+    if (error == 0 && sample->name.size == 0 && !stands(cursor, '{'))
+        error = expected(parser, &start, "a metric name", why);
+    bool has_blank = stands(cursor, ' ') || stands(cursor, '\t');
+    struct cursor after = *cursor;
+    exposition_skip_blanks(parser, &after);
+    if (error == 0 && stands(&after, '{')) {
+        *cursor = after;
+        cursor->at++;
+        error = read_items(parser, cursor, &sample->name, &count, why);
+        if (error == 0 && sample->name.size == 0)
+            error = exposition_fail(parser, ERR_MALFORMED, why,
+                                    "no metric name before or between the braces");
+    } else if (error == 0 && cursor->at < cursor->end && !has_blank) {
+        error = expected(parser, cursor, "a blank or \"{\" after the metric name", why);
+    }
+    if (error != 0)
+        return error;
+    sample->labels = parser->labels;
+    sample->label_count = drop_empty(parser, count);
+    sample->family = exposition_family_of(parser, sample->name);
+    return 0;
+}
+
 int exposition_read_sample(struct exposition *parser, struct cursor cursor,
                            struct exposition_sample *ret_sample, struct diagnosis *why)
 {
-    struct exposition_sample sample = {.labels = parser->labels};
-    struct cursor start = cursor;
-    size_t count = 0;
-    int error = 0;
-    if (!stands(&cursor, '"'))
-        error = exposition_name(parser, &cursor, true, &sample.name, why);
-    if (error == 0 && sample.name.size == 0 && !stands(&cursor, '{'))
-        error = expected(parser, &start, "a metric name", why);
-    bool has_blank = stands(&cursor, ' ') || stands(&cursor, '\t');
-    exposition_skip_blanks(parser, &cursor);
-    if (error == 0 && stands(&cursor, '{')) {
-        cursor.at++;
-        error = read_items(parser, &cursor, &sample.name, &count, why);
-        if (error == 0 && sample.name.size == 0)
-            error = exposition_fail(parser, ERR_MALFORMED, why,
-                                    "no metric name before or between the braces");
-    } else if (error == 0 && cursor.at < cursor.end && !has_blank) {
-        error = expected(parser, &cursor, "a blank or \"{\" after the metric name", why);
-    }
+    struct exposition_sample sample = {0};
+    int error = read_series(parser, &cursor, &sample, why);
     if (error == 0)
         error = read_rest(parser, &cursor, &sample, why);
     if (error != 0)
         return error;
-    sample.label_count = drop_empty(parser, count);
-    sample.family = exposition_family_of(parser, sample.name);
+    *ret_sample = sample;
+    return EXPOSITION_SAMPLE;
+}
+
+/* ---- marks ----------------------------------------------------------------------------- */
+
+static bool read_hexadecimal(struct bytes word, uint64_t *ret_bits)
+{
+    uint64_t bits = 0;
+    if (word.size != 16)
+        return false;
+    for (size_t i = 0; i < word.size; i++) {
+        uint8_t c = word.data[i];
+        if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+            return false;
+        bits = bits << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    *ret_bits = bits;
+    return true;
+}
+
+int exposition_read_mark(struct exposition *parser, struct cursor cursor, bool is_stale,
+                         struct exposition_sample *ret_sample, struct diagnosis *why)
+{
+    struct exposition_sample sample = {.has_time = true};
+    uint64_t bits = EXPOSITION_STALE_BITS;
+    exposition_skip_blanks(parser, &cursor);
+    bool is_read = is_stale || read_hexadecimal(exposition_word(&cursor), &bits);
+    memcpy(&sample.value, &bits, sizeof bits);
+    if (!is_read || !isnan(sample.value))
+        return exposition_fail(parser, ERR_MALFORMED, why,
+                               "expected the sixteen hexadecimal digits of a NaN");
+    exposition_skip_blanks(parser, &cursor);
+    int error = read_series(parser, &cursor, &sample, why);
+    exposition_skip_blanks(parser, &cursor);
+    if (error == 0)
+        error = read_time(parser, &cursor, &sample.time_ms, why);
+    exposition_skip_blanks(parser, &cursor);
+    if (error == 0 && cursor.at < cursor.end)
+        error = expected(parser, &cursor, "the end of the line", why);
+    if (error != 0)
+        return error;
     *ret_sample = sample;
     return EXPOSITION_SAMPLE;
 }

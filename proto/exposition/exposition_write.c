@@ -1,5 +1,7 @@
 /* exposition_write.c - series and metadata lines of the Prometheus text format; see
  * exposition.h. */
+#include <inttypes.h>
+
 #include "proto/exposition/exposition_parts.h"
 
 static bool is_classic(struct bytes name, bool with_colon)
@@ -67,6 +69,44 @@ void exposition_put_series(struct buf *out, struct bytes name, const struct labe
     }
     if (*separator == ',')
         buf_put_char(out, '}');
+}
+
+static void put_time(struct buf *out, int64_t time_ms)
+{
+    char reversed[20];
+    size_t size = 0;
+    uint64_t rest = time_ms < 0 ? 0 - (uint64_t)time_ms : (uint64_t)time_ms;
+    do {
+        reversed[size++] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    buf_put_char(out, ' ');
+    if (time_ms < 0)
+        buf_put_char(out, '-');
+    while (size > 0)
+        buf_put_char(out, reversed[--size]);
+    buf_put_char(out, '\n');
+}
+
+void exposition_put_sample(struct buf *out, struct bytes series, double value, int64_t time_ms)
+{
+    char text[EXPOSITION_NUMBER_BYTES];
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (bits != EXPOSITION_STALE_BITS) {
+        buf_put(out, series.data, series.size);
+        buf_put_char(out, ' ');
+        buf_put(out, text, exposition_number_text(value, text));
+        put_time(out, time_ms);
+        if (value == value || bits == EXPOSITION_NAN_BITS)
+            return;
+        /* Others have read NaN; we go on to say which. */
+        buf_printf(out, "# NAN %016" PRIx64 " ", bits);
+    } else {
+        buf_put_text(out, "# STALE ");
+    }
+    buf_put(out, series.data, series.size);
+    put_time(out, time_ms);
 }
 
 static const char *type_word(enum metric_type type)

@@ -22,6 +22,7 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 #include "tests/promql/memory_store.h"
+#include "tests/promql/pin.h"
 #include "tests/promql/script.h"
 
 #define EXPECTED_MAX 400
@@ -251,6 +252,32 @@ static bool check_as_range(struct run *run, const struct case_of *test, char *wh
     return good || wrong(why, "as a range query: %s", inner);
 }
 
+/* The same instant query with "@ then" on all its selectors, an hour later: nothing differs. */
+static bool check_pinned(struct run *run, const struct case_of *test, char *why)
+{
+    struct promql_result result;
+    struct promql_error error;
+    struct promql_query query = {.start_ms = test->start_ms + 3600000,
+                                 .end_ms = test->start_ms + 3600000};
+
+    if (test->range || test->expected.is_string || test->expected.range_vector)
+        return true;
+    struct promql_expression *expression = pin_parse(test->query, test->start_ms);
+    if (expression == NULL)
+        return true;
+    char inner[WHY_BYTES] = "";
+    bool good = promql_run_expression(&options, &run->store.queryable, expression, &query,
+                                      &result, &error) == 0;
+    promql_expression_free(expression);
+    if (!good)
+        return wrong(why, "with @: %s", error.why.text);
+    struct case_of plain = *test;
+    plain.expected.message = NULL; /* it may name the evaluation time */
+    good = check_result(&plain, &result, inner);
+    promql_result_done(&result);
+    return good || wrong(why, "with @: %s", inner);
+}
+
 static bool mentions_foreign(const struct run *run, const char *query)
 {
     /* A selector without a name may select them too. */
@@ -286,7 +313,8 @@ static void run_case(struct run *run, const struct case_of *test)
         good =
             test->expected.fail ? wrong(why, "should fail") : check_result(test, &result, why);
         promql_result_done(&result);
-        good = good && check_as_range(run, test, why);
+        good = good && check_as_range(run, test, why) &&
+               (test->expected.fail || check_pinned(run, test, why));
     }
     run->counts.passed += good;
     run->counts.failed += !good;
