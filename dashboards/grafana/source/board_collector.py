@@ -233,7 +233,7 @@ def http(b):
 
 
 def remote_write(b):
-    b.row(("远程写入", "Remote write"))
+    b.row(("远程写入与文本导入", "Remote write and text import"))
     b.graph(("收到的样本", "Samples"), "cps", [
         (rate("remote_write_samples_accepted_total"), ("接受", "accepted")),
         (rate("remote_write_samples_rejected_total"), ("拒绝：{{reason}}", "rejected: {{reason}}"))],
@@ -242,6 +242,14 @@ def remote_write(b):
         (rate("remote_write_requests_total"), ("请求", "requests")),
         (rate("remote_write_malformed_total"), ("无法解析", "malformed")),
         (rate("remote_write_busy_total"), ("忙而推迟", "put off"))], every=SLOW)
+    b.graph(("文本导入的样本", "Samples of text import"), "cps", [
+        (rate("import_samples_accepted_total"), ("接受", "accepted")),
+        (rate("import_samples_refused_total"), ("拒绝：{{reason}}", "refused: {{reason}}"))],
+        every=SLOW)
+    b.graph(("文本导入的请求", "Requests of text import"), "reqps", [
+        (rate("import_requests_total"), ("请求", "requests")),
+        (rate("import_malformed_total"), ("无法解析", "malformed")),
+        (rate("import_busy_total"), ("忙而推迟", "put off"))], every=SLOW)
 
 
 def process(b):
