@@ -205,7 +205,7 @@ class Asker:
         query = re.sub(r"\$(\w+)", lambda found: values[found.group(1)],
                        variable["query"]["query"])
         selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", query).groups()
-        now = int(time.time())
+        now = time.time()
         return self.collector.json(f"/api/v1/label/{label}/values", **{
             "match[]": selector, "start": now - RANGE_S, "end": now})["data"]
 
@@ -317,7 +317,7 @@ def test_what_grafana_asks_when_a_data_source_is_saved_and_explored():
         assert asker.post("/api/v1/query", query="1+1", time="4")  # its health check
         assert "version" in collector.json("/api/v1/status/buildinfo")["data"]
         wait_for(lambda: collector.query("fengsui_collector_build_info"), "own metrics", 30)
-        now = int(time.time())
+        now = time.time()
         code, body = collector.request(
             "POST", "/api/v1/labels", urllib.parse.urlencode(
                 {"match[]": "fengsui_collector_build_info", "start": now - 3600, "end": now})
