@@ -100,14 +100,13 @@ def cpu(b):
     b.graph(("上下文切换与中断", "Context switches and interrupts"), "ops", [
         (rate("node_context_switches_total"), ("上下文切换", "context switches")),
         (rate("node_intr_total"), ("中断", "interrupts"))])
-    b.graph(("新建进程", "New processes"), "ops", [(rate("node_forks_total"), ("fork", "forks"))],
-            width=8)
+    b.graph(("新建进程", "New processes"), "ops", [(rate("node_forks_total"), ("fork", "forks"))])
     b.graph(("进程与线程", "Processes and threads"), "none", [
         (f"node_processes_pids{{{ME}}}", ("进程", "processes")),
-        (f"node_processes_threads{{{ME}}}", ("线程", "threads"))], width=8)
+        (f"node_processes_threads{{{ME}}}", ("线程", "threads"))])
     b.graph(("打开的文件", "Open files"), "none", [
         (f"node_filefd_allocated{{{ME}}}", ("已打开", "open")),
-        (f"node_filefd_maximum{{{ME}}} < 1e12", ("上限", "limit"))], width=8,
+        (f"node_filefd_maximum{{{ME}}} < 1e12", ("上限", "limit"))],
         overrides=[dashed("上限|limit")])
 
 
@@ -158,10 +157,10 @@ def memory(b):
 def pressure(b):
     b.row(("压力（PSI）", "Pressure (PSI)"))
     for name, words, kinds in (
-            ("cpu", ("CPU", "CPU"), ("waiting",)), ("memory", ("内存", "memory"),
-                                                   ("waiting", "stalled")),
+            ("cpu", ("CPU", "CPU"), ("waiting",)),
+            ("memory", ("内存", "memory"), ("waiting", "stalled")),
             ("io", ("IO", "I/O"), ("waiting", "stalled"))):
-        b.graph((f"等{words[0]}的时间", f"Time spent waiting for {words[1]}"), "percentunit", [
+        b.graph((f"等 {words[0]} 的时间", f"Time spent waiting for {words[1]}"), "percentunit", [
             (rate(f"node_pressure_{name}_{kind}_seconds_total"),
              {"waiting": ("有任务在等", "some task waits"),
               "stalled": ("全部任务停顿", "all tasks stand still")}[kind]) for kind in kinds],
@@ -280,7 +279,7 @@ def sockets(b):
         (rate("node_netstat_Udp_OutDatagrams"), ("发", "out")),
         (rate("node_netstat_Udp_InErrors"), ("收错", "errors")),
         (rate("node_netstat_Udp_NoPorts"), ("无人监听", "nobody listens"))])
-    b.graph(("套接字总数与 TCP 内存", "Sockets and TCP memory"), "none", [
+    b.graph(("套接字总数与 TCP 内存", "Sockets and TCP memory"), "none", width=24, queries=[
         (f"node_sockstat_sockets_used{{{ME}}}", ("套接字", "sockets")),
         (f"node_sockstat_UDP_inuse{{{ME}}}", ("UDP 使用中", "UDP in use")),
         (f"node_sockstat_TCP_mem_bytes{{{ME}}}", ("TCP 内存", "TCP memory"))],
@@ -413,7 +412,7 @@ def time_and_hardware(b):
         (f"node_md_disks_required{{{ME}}}", ("{{device}} 应有", "{{device}} wanted"))],
         overrides=[dashed("应有|wanted")])
     b.table(("文本文件采集", "Text files"), [
-        (f"max by (file) (time() - node_textfile_mtime_seconds{{{ME}}})", "")], every=SLOW,
+        (f"max by (file) (time() - node_textfile_mtime_seconds{{{ME}}})", "")], every=SLOW, width=20,
         overrides=[named("file", ("文件", "File")), named("Value", ("多久前写的", "Written"), "s")],
         description=("textfile 目录里的 .prom 文件；太久没更新说明写它的脚本停了。",
                      "The .prom files of the textfile folder; old ones mean a script has stopped."))
