@@ -38,6 +38,13 @@ void api_close(struct api *api)
     free(api);
 }
 
+void api_print_metrics(const struct api *api, const struct http_server *server, struct buf *out)
+{
+    remote_in_print_metrics(api->remote, out);
+    import_in_print_metrics(api->import, out);
+    http_server_print_metrics(server, out);
+}
+
 static void api_write(struct http_request *request, struct http_response *response,
                       struct http_pending *pending)
 {
