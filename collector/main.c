@@ -245,6 +245,8 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
         .series_limit_per_probe = (uint64_t)options->series_limit_per_probe,
         .labels_limit = (uint64_t)options->labels_limit,
         .policy = policy,
+        .scrape_jobs = options->scrape_jobs.items,
+        .scrape_job_count = options->scrape_jobs.count,
     };
     error = ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
     policy_unref(policy);
@@ -334,6 +336,7 @@ static void stop(struct collector *collector)
     app->ready = false;
     (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
     refuse_reloads(collector);
+    notify_refuse_orders(app->notify);
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {

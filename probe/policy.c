@@ -285,17 +285,38 @@ static void obey_options(struct policy *policy, struct options_source *source,
     source->override = NULL;
 }
 
+static void obey_switch(struct policy *policy, struct options_source *source,
+                        const struct wish *wish, const struct options_allow *allow)
+{
+    const char *name = source->source->name;
+    bool is_fixed = source->source == &source_self || source->source == &source_log;
+
+    if (wish->enabled != NULL && is_fixed && strcmp(wish->enabled, "false") == 0)
+        refuse(policy, "sources", name,
+               source->source == &source_self
+                   ? "it tells what holds, and cannot be switched off"
+                   : "it cannot be switched off; log files are taken away one by one");
+    else if (wish->enabled != NULL)
+        source->is_on = strcmp(wish->enabled, "true") == 0;
+    if (wish->interval_ms != 0)
+        source->interval_ms = at_least(policy, allow, "sources", name, wish->interval_ms);
+}
+
+static bool has_source(const struct options *options, const char *name)
+{
+    for (size_t i = 0; i < options->source_count; i++)
+        if (strcmp(options->sources[i].source->name, name) == 0)
+            return true;
+    return false;
+}
+
 static void obey_wish(struct policy *policy, struct options *options,
                       const struct config_node *node)
 {
     struct wish wish;
     const char *name = node->key;
-    struct options_source *source = NULL;
 
-    for (size_t i = 0; i < options->source_count; i++)
-        if (strcmp(options->sources[i].source->name, name) == 0)
-            source = &options->sources[i];
-    if (source == NULL) {
+    if (!has_source(options, name)) {
         const char *nearest = options_nearest_source(name);
         refuse(policy, "sources", name, "this probe has no such source%s%s%s",
                nearest == NULL ? "" : " (did you mean \"", nearest == NULL ? "" : nearest,
@@ -309,18 +330,14 @@ static void obey_wish(struct policy *policy, struct options *options,
     }
     if (read_wish(policy, node, &wish, NULL) != 0)
         return; /* it was read before */
-    obey_options(policy, source, node);
-    bool is_fixed = source->source == &source_self || source->source == &source_log;
-    if (wish.enabled != NULL && is_fixed && strcmp(wish.enabled, "false") == 0)
-        refuse(policy, "sources", name,
-               source->source == &source_self
-                   ? "it tells what holds, and cannot be switched off"
-                   : "it cannot be switched off; log files are taken away one by one");
-    else if (wish.enabled != NULL)
-        source->is_on = strcmp(wish.enabled, "true") == 0;
-    if (wish.interval_ms != 0)
-        source->interval_ms =
-            at_least(policy, &options->allow, "sources", name, wish.interval_ms);
+    /* One source, or every target that is scraped. */
+    for (size_t i = 0; i < options->source_count; i++) {
+        struct options_source *source = &options->sources[i];
+        if (strcmp(source->source->name, name) != 0)
+            continue;
+        obey_options(policy, source, node);
+        obey_switch(policy, source, &wish, &options->allow);
+    }
 }
 
 void policy_obey(struct policy *policy, struct options *options)

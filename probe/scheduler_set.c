@@ -35,10 +35,13 @@ static int switch_off(struct scheduler *scheduler, size_t index, struct diagnosi
     }
     emitter_end_owned(scheduler->options.emitter, slot->owner);
     scheduler->slots[index] = empty;
-    if (slot->is_busy)
-        slot->scheduler = NULL; /* gathered() frees it */
-    else
+    if (!slot->is_busy) {
         slot_free(slot);
+        return 0;
+    }
+    slot->scheduler = NULL; /* come_back() frees it */
+    if (slot->source->cancel != NULL)
+        slot->source->cancel(slot->state);
     return 0;
 }
 

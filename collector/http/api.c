@@ -56,6 +56,8 @@ static void api_import(struct http_request *request, struct http_response *respo
 #define CHANGE (HTTP_POST | HTTP_PUT)
 #define READS  ROLE_VIEWER, .slow = true
 
+#define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
+
 static const struct http_route routes[] = {
     {HTTP_GET, "/", ROLE_VIEWER, .handler = api_page},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = api_healthy},
@@ -102,9 +104,27 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
      .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
 
+    {HTTP_GET, "/api/v2/status", READS, .handler = api_am_status},
+    {HTTP_GET, "/api/v2/receivers", READS, .handler = api_am_receivers},
+    {HTTP_GET, "/api/v2/alerts", READS, .handler = api_am_alerts},
+    {HTTP_GET, "/api/v2/alerts/groups", READS, .handler = api_am_groups},
+    {HTTP_GET, "/api/v2/silences", READS, .handler = api_am_silences},
+    {HTTP_GET, "/api/v2/silence/*", READS, .handler = api_am_silence},
+    {HTTP_POST, "/api/v2/alerts", ROLE_WRITER, .slow = true, .handler = api_am_post_alerts,
+     .body_limit = ALERTS_BODY_BYTES_MAX},
+    {HTTP_POST, "/api/v2/silences", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_post_silence},
+    {HTTP_DELETE, "/api/v2/silence/*", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_delete_silence},
+
     {HTTP_GET, "/api/fengsui/v1/status", READS, .handler = api_summary},
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},
-    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_alerts},
+    {HTTP_GET, "/api/fengsui/v1/session", READS, .handler = api_session},
+    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_fengsui_alerts},
+    {HTTP_POST, "/api/fengsui/v1/alerts/acknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_acknowledge},
+    {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_unacknowledge},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
     {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
     {HTTP_GET, "/api/fengsui/v1/policy", READS, .handler = api_policy},

@@ -30,9 +30,11 @@ extern const struct source source_pressure;
 extern const struct source source_processes;
 extern const struct source source_rapl;
 extern const struct source source_schedstat;
+extern const struct source source_scrape;
 extern const struct source source_selinux;
 extern const struct source source_sockstat;
 extern const struct source source_softnet;
+extern const struct source source_systemd;
 extern const struct source source_tcpstat;
 extern const struct source source_textfile;
 extern const struct source source_thermal_zone;
@@ -50,7 +52,8 @@ const struct source *const sources[] = {
     &source_conntrack,     &source_nfs,          &source_timex,     &source_hwmon,
     &source_thermal_zone,  &source_power_supply, &source_rapl,      &source_edac,
     &source_dmi,           &source_textfile,     &source_uname,     &source_os,
-    &source_selinux,       &source_filesystem,   &source_processes, NULL,
+    &source_selinux,       &source_filesystem,   &source_processes, &source_systemd,
+    &source_scrape,        NULL,
 };
 
 const struct source *source_find(const char *name)
