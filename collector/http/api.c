@@ -59,7 +59,8 @@ static void api_import(struct http_request *request, struct http_response *respo
 #define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_page},
+    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_console_page},
+    {HTTP_GET, "/console/*", ROLE_VIEWER, .handler = api_console_asset},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = api_healthy},
     {HTTP_GET, "/-/ready", ROLE_NONE, .handler = api_ready},
     {CHANGE, "/-/reload", ROLE_ADMIN, .slow = true, .handler = api_reload},

@@ -98,4 +98,4 @@ http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
     api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
     api_am_status;                                                                  /* api_alertmanager.c */
 http_handler api_logs;                                                              /* api_logs.c */
-http_handler api_page;                                                              /* api_page.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */
