@@ -245,6 +245,8 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
         .series_limit_per_probe = (uint64_t)options->series_limit_per_probe,
         .labels_limit = (uint64_t)options->labels_limit,
         .policy = policy,
+        .scrape_jobs = options->scrape_jobs.items,
+        .scrape_job_count = options->scrape_jobs.count,
     };
     error = ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
     policy_unref(policy);
@@ -270,6 +272,12 @@ static int open_http(struct collector *collector, struct diagnosis *why)
         return error;
     return http_server_open(&collector->loop, &http, routes, count, collector->api,
                             &collector->http, why);
+}
+
+static void print_http_metrics(struct app *app, struct buf *out)
+{
+    const struct collector *collector = app->main;
+    api_print_metrics(collector->api, collector->http, out);
 }
 
 static int start(struct collector *collector, struct diagnosis *why)
@@ -298,6 +306,8 @@ static int start(struct collector *collector, struct diagnosis *why)
         error = open_ingest(collector, why);
     if (error == 0)
         ingest_set_rules(app->ingest, app->rules);
+    if (error == 0)
+        app->print_http_metrics = print_http_metrics;
     if (error == 0)
         error = self_start(&collector->loop, app, SELF_INTERVAL_MS, host, &collector->self);
     if (error == 0)
@@ -335,6 +345,7 @@ static void stop(struct collector *collector)
     (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
     refuse_reloads(collector);
     notify_refuse_orders(app->notify);
+    app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {

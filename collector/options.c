@@ -84,6 +84,8 @@ static const struct config_option ingest_options[] = {
      .fallback = "50000", .min = 1, .max = 10000000, .help = "series a probe may have"},
     {.key = "labels_limit", .type = CONFIG_INTEGER, .offset = AT(labels_limit),
      .fallback = "64", .min = 3, .max = 64, .help = "labels a series may have"},
+    {.key = "scrape_jobs", .type = CONFIG_STRINGS, .offset = AT(scrape_jobs),
+     .help = "jobs that probes may ask for what they scrape (default: any)"},
 };
 
 static const struct config_option rules_options[] = {

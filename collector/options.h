@@ -32,6 +32,7 @@ struct options {
     int64_t retention_raw_ms, retention_logs_ms; /* 0: for ever */
     uint64_t window_bytes, quota_bytes, query_memory_bytes;
     int64_t series_limit_per_probe, labels_limit, series_limit;
+    struct config_strings scrape_jobs; /* items NULL: any */
     const char *log_format, *log_level;
 };
 

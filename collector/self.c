@@ -2,7 +2,7 @@
  * self.c - one text, two readers: whoever scrapes /metrics, and our own store.
  *
  * The store's copy is made from the very text that /metrics serves, so the two can never differ.
- * The parser below reads only what this file and ingest print: "name{a="b"} 1" lines.
+ * The parser below reads only what this file, ingest and http print: "name{a="b"} 1" lines.
  */
 #include "collector/self.h"
 
@@ -273,6 +273,8 @@ static void on_timer(uv_timer_t *timer)
     arena_init(&arena, ARENA_MAX);
     self->now_ms = clock_unix_ms(&clock_system);
     self_print_metrics(self->app, &text);
+    if (self->app->print_http_metrics != NULL)
+        self->app->print_http_metrics(self->app, &text);
     buf_put_u8(&text, 0);
     if (buf_ok(&text))
         for (char *line = strtok_r((char *)text.data, "\n", &rest); line != NULL;

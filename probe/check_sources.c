@@ -79,6 +79,19 @@ static void try_source(const struct source *source, void *state, const struct so
         (void)printf("source %s: %s\n", source->name, complaint);
 }
 
+/* What the source itself says of this host. */
+static void ask_source(const struct source *source, void *state, const struct source_env *env)
+{
+    struct diagnosis why = {0};
+    int error = source->check(state, env, &why);
+    (void)printf("source %s: %s%s%s\n",
+                 source->title == NULL ? source->name : source->title(state),
+                 error == 0              ? "works"
+                 : error == ERR_NOTFOUND ? "left out"
+                                         : "FAILS",
+                 why.text[0] == '\0' ? "" : ": ", why.text);
+}
+
 static bool is_on(const struct options *options, const struct source *source)
 {
     for (size_t i = 0; i < options->source_count; i++)
@@ -108,7 +121,9 @@ int check_sources_report(struct options *options, struct diagnosis *why)
             continue;
         env.interval_ms = source->interval_ms;
         error = configure(options, source, &state, why);
-        if (error == 0)
+        if (error == 0 && source->source->check != NULL)
+            ask_source(source->source, state, &env);
+        else if (error == 0)
             try_source(source->source, state, &env, out);
         release(source->source, state);
     }

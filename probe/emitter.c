@@ -375,6 +375,28 @@ static bool make_late_room(struct emitter *out, size_t more)
     return true;
 }
 
+int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
+               const double *values, size_t count)
+{
+    struct late_group group = {.ts_ms = ts_ms, .first = out->late_used};
+    if (out->late_count == BATCH_LATE_MAX)
+        return ERR_LIMIT;
+    if (!make_late_room(out, count))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (handles[i] >= out->count)
+            continue;
+        must(group.count == 0 || handles[i] > out->late_refs[out->late_used - 1]);
+        out->late_refs[out->late_used] = handles[i];
+        out->late_values[out->late_used++] = values[i];
+        group.count++;
+    }
+    out->counts.samples += group.count;
+    if (group.count > 0)
+        out->late[out->late_count++] = group;
+    return 0;
+}
+
 static int compare_refs(const void *a, const void *b)
 {
     uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;

@@ -37,6 +37,7 @@ struct options_source {
     int64_t own_interval_ms;        /* by its map in probe.yml; 0: not said */
     bool is_on;                     /* holds */
     int64_t interval_ms;            /* holds */
+    char *override;                 /* YAML: its map with a policy's options; NULL: `node` */
 };
 
 /* What a policy may ask for. */

@@ -15,13 +15,16 @@
 
 #include "probe/log/log.h"
 #include "probe/self.h"
+#include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 #include "proto/base/utf8.h"
 #include "proto/wire/envelope.h"
 
-#define HEAD            "# fengsui policy "
-#define HEAD_BYTES_MAX  128
+#define HEAD           "# fengsui policy "
+#define HEAD_BYTES_MAX 128
+/* Keys of one source's map, more than any has. */
+#define OPTIONS_MAX     16
 #define LOG_ENTRIES_MAX LOG_SETTINGS_MAX
 
 /* ---- reading ----------------------------------------------------------------------------- */
@@ -65,11 +68,20 @@ static const struct config_option wish_rows[] = {
 
 #define ROWS(table) (table), sizeof(table) / sizeof(table)[0]
 
+/* `interval` and `enabled` of a source's map; what else there is, is for the source. */
 static int read_wish(const struct policy *policy, const struct config_node *node,
                      struct wish *ret_wish, struct diagnosis *why)
 {
+    const struct config_node *common[2];
+    struct config_node subset = {.kind = CONFIG_MAP, .line = node->line, .children = common};
     *ret_wish = (struct wish){0};
-    return config_read(policy->config, node, node->key, ROWS(wish_rows), ret_wish, why);
+    for (size_t i = 0; node->kind == CONFIG_MAP && i < 2; i++) {
+        const struct config_node *child = config_child(node, wish_rows[i].key);
+        if (child != NULL)
+            common[subset.count++] = child;
+    }
+    return config_read(policy->config, node->kind == CONFIG_MAP ? &subset : node, node->key,
+                       ROWS(wish_rows), ret_wish, why);
 }
 
 static int check(const struct policy *policy, struct diagnosis *why)
@@ -169,6 +181,14 @@ static bool is_allowed(const struct options_allow *allow, const char *name)
     return false;
 }
 
+static void refuse_option(struct policy *policy, const char *source, const char *option,
+                          const char *reason)
+{
+    char name[128];
+    (void)snprintf(name, sizeof name, "%.60s.%.60s", source, option);
+    refuse(policy, "sources", name, "%s", reason);
+}
+
 /* An interval as far as this host goes along with it. */
 static int64_t at_least(struct policy *policy, const struct options_allow *allow,
                         const char *section, const char *name, int64_t interval_ms)
@@ -184,17 +204,119 @@ static int64_t at_least(struct policy *policy, const struct options_allow *allow
     return allow->interval_least_ms;
 }
 
+static bool is_common(const char *key)
+{
+    return strcmp(key, wish_rows[0].key) == 0 || strcmp(key, wish_rows[1].key) == 0;
+}
+
+/* The options of a policy's map that may be set; the others are refused one by one. */
+static size_t choose_options(struct policy *policy, const struct source *source,
+                             const struct config_node *node,
+                             const struct config_node *chosen[OPTIONS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; node->kind == CONFIG_MAP && i < node->count; i++) {
+        const struct config_node *child = node->children[i];
+        const char *const *allowed = source->policy_options;
+        if (is_common(child->key))
+            continue;
+        while (allowed != NULL && *allowed != NULL && strcmp(*allowed, child->key) != 0)
+            allowed++;
+        if (allowed != NULL && *allowed != NULL && count < OPTIONS_MAX)
+            chosen[count++] = child;
+        else
+            refuse_option(policy, source->name, child->key, "it is none that a policy may set");
+    }
+    return count;
+}
+
+/* probe.yml's map with the policy's options instead of its own, as text.  NULL: out of memory.
+ */
+static char *merge(const struct config_node *own, const struct config_node *const *chosen,
+                   size_t count)
+{
+    const struct config_node **children = calloc(count + OPTIONS_MAX, sizeof *children);
+    struct config_node merged = {.kind = CONFIG_MAP, .children = children};
+    struct buf text = {0};
+    if (children == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        children[merged.count++] = chosen[i];
+    for (size_t i = 0; own != NULL && own->kind == CONFIG_MAP && i < own->count; i++) {
+        bool is_set = is_common(own->children[i]->key);
+        for (size_t k = 0; k < count; k++)
+            is_set |= strcmp(chosen[k]->key, own->children[i]->key) == 0;
+        if (!is_set && merged.count < count + OPTIONS_MAX)
+            children[merged.count++] = own->children[i];
+    }
+    config_print(&merged, &text);
+    char *copy = strdup(buf_text(&text));
+    if (!buf_ok(&text)) {
+        free(copy);
+        copy = NULL;
+    }
+    buf_done(&text);
+    free(children);
+    return copy;
+}
+
+static void obey_options(struct policy *policy, struct options_source *source,
+                         const struct config_node *node)
+{
+    const struct config_node *chosen[OPTIONS_MAX];
+    struct config *config = NULL;
+    struct diagnosis why = {0};
+    size_t count = choose_options(policy, source->source, node, chosen);
+    if (count == 0)
+        return;
+    source->override = merge(source->node, chosen, count);
+    int error = source->override == NULL
+                    ? ERR_NOMEM
+                    : config_parse("policy", bytes_of(source->override), &config, &why);
+    if (error == 0)
+        error = source_try(source->source, config, config_root(config), &why);
+    config_free(config);
+    if (error == 0)
+        return;
+    /* One of them is wrong: which, only the source can tell. */
+    refuse(policy, "sources", source->source->name, "its options are refused: %.200s",
+           why.text[0] != '\0' ? why.text : error_text(error));
+    free(source->override);
+    source->override = NULL;
+}
+
+static void obey_switch(struct policy *policy, struct options_source *source,
+                        const struct wish *wish, const struct options_allow *allow)
+{
+    const char *name = source->source->name;
+    bool is_fixed = source->source == &source_self || source->source == &source_log;
+
+    if (wish->enabled != NULL && is_fixed && strcmp(wish->enabled, "false") == 0)
+        refuse(policy, "sources", name,
+               source->source == &source_self
+                   ? "it tells what holds, and cannot be switched off"
+                   : "it cannot be switched off; log files are taken away one by one");
+    else if (wish->enabled != NULL)
+        source->is_on = strcmp(wish->enabled, "true") == 0;
+    if (wish->interval_ms != 0)
+        source->interval_ms = at_least(policy, allow, "sources", name, wish->interval_ms);
+}
+
+static bool has_source(const struct options *options, const char *name)
+{
+    for (size_t i = 0; i < options->source_count; i++)
+        if (strcmp(options->sources[i].source->name, name) == 0)
+            return true;
+    return false;
+}
+
 static void obey_wish(struct policy *policy, struct options *options,
                       const struct config_node *node)
 {
     struct wish wish;
     const char *name = node->key;
-    struct options_source *source = NULL;
 
-    for (size_t i = 0; i < options->source_count; i++)
-        if (strcmp(options->sources[i].source->name, name) == 0)
-            source = &options->sources[i];
-    if (source == NULL) {
+    if (!has_source(options, name)) {
         const char *nearest = options_nearest_source(name);
         refuse(policy, "sources", name, "this probe has no such source%s%s%s",
                nearest == NULL ? "" : " (did you mean \"", nearest == NULL ? "" : nearest,
@@ -208,17 +330,14 @@ static void obey_wish(struct policy *policy, struct options *options,
     }
     if (read_wish(policy, node, &wish, NULL) != 0)
         return; /* it was read before */
-    bool is_fixed = source->source == &source_self || source->source == &source_log;
-    if (wish.enabled != NULL && is_fixed && strcmp(wish.enabled, "false") == 0)
-        refuse(policy, "sources", name,
-               source->source == &source_self
-                   ? "it tells what holds, and cannot be switched off"
-                   : "it cannot be switched off; log files are taken away one by one");
-    else if (wish.enabled != NULL)
-        source->is_on = strcmp(wish.enabled, "true") == 0;
-    if (wish.interval_ms != 0)
-        source->interval_ms =
-            at_least(policy, &options->allow, "sources", name, wish.interval_ms);
+    /* One source, or every target that is scraped. */
+    for (size_t i = 0; i < options->source_count; i++) {
+        struct options_source *source = &options->sources[i];
+        if (strcmp(source->source->name, name) != 0)
+            continue;
+        obey_options(policy, source, node);
+        obey_switch(policy, source, &wish, &options->allow);
+    }
 }
 
 void policy_obey(struct policy *policy, struct options *options)
@@ -232,6 +351,8 @@ void policy_obey(struct policy *policy, struct options *options)
         struct options_source *source = &options->sources[i];
         int64_t source_base_ms =
             is_allowed(&options->allow, source->source->name) ? base_ms : options->interval_ms;
+        free(source->override);
+        source->override = NULL;
         source->is_on = source->is_enabled;
         source->interval_ms = source->own_interval_ms != 0
                                   ? source->own_interval_ms

@@ -7,11 +7,12 @@
  *     sources:
  *       cpu: {interval: 1s}                     # holds over probe.yml
  *       network_class: {enabled: false}
+ *       processes: {top: 20}                    # options that a source lets a policy set
  *     logs:                                     # beside those of probe.yml
  *     - path: /app/tomcat/logs/catalina.*.log
  *
- * An empty document takes the policy back: probe.yml alone holds again.  It can pace and switch
- * the sources that this host has, and name log files, all within what probe.yml allows
+ * An empty document takes the policy back: probe.yml alone holds again.  It can pace, switch
+ * and tune the sources that this host has, and name log files, all within what probe.yml allows
  * (options.h, struct options_allow); it can neither run a command nor name an address.
  *
  * What does not parse is refused whole, and the last policy stays.  Of one that parses, what

@@ -237,11 +237,12 @@ static int add_sources(struct probe *probe, struct diagnosis *why)
     int error = 0;
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
-        error = source->is_on
-                    ? scheduler_add(probe->scheduler, source->source, options->config,
-                                    source->node, source->interval_ms, NULL, why)
-                    : scheduler_add_off(probe->scheduler, source->source, options->config,
-                                        source->node, source->interval_ms, why);
+        error = scheduler_add_off(probe->scheduler, source->source, options->config,
+                                  source->node, source->interval_ms, why);
+        if (error == 0)
+            error = scheduler_override(probe->scheduler, i, source->override, why);
+        if (error == 0 && source->is_on)
+            error = scheduler_configure(probe->scheduler, i, why);
     }
     return error;
 }

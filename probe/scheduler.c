@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -28,6 +29,8 @@ void slot_free(struct slot *slot)
     if (slot->is_running && slot->source->stop != NULL)
         slot->source->stop(slot->state);
     free(slot->state);
+    config_free(slot->own);
+    free(slot->override);
     free(slot);
 }
 
@@ -60,11 +63,16 @@ int slot_configure(struct slot *slot, struct diagnosis *why)
 {
     const struct scheduler_options *options = &slot->scheduler->options;
     const struct source *source = slot->source;
+    struct config *own = NULL;
+    int error = 0;
     void *state = calloc(1, source->state_bytes == 0 ? 1 : source->state_bytes);
     if (state == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
-    int error =
-        source->configure == NULL ? 0 : source->configure(state, slot->config, slot->node, why);
+    if (slot->override != NULL)
+        error = config_parse("policy", bytes_of(slot->override), &own, why);
+    if (error == 0 && source->configure != NULL)
+        error = source->configure(state, own != NULL ? own : slot->config,
+                                  own != NULL ? config_root(own) : slot->node, why);
     if (error == 0 && options->prepare != NULL)
         error = options->prepare(options->context, source, state, why);
     if (error != 0) {
@@ -72,9 +80,11 @@ int slot_configure(struct slot *slot, struct diagnosis *why)
         if (source->stop != NULL)
             source->stop(state);
         free(state);
+        config_free(own);
         return diagnose(why, error, "source %s: %s", source->name, error_text(error));
     }
     slot->state = state;
+    slot->own = own;
     return 0;
 }
 
@@ -87,16 +97,21 @@ int scheduler_add_off(struct scheduler *scheduler, const struct source *source,
     return 0;
 }
 
+int scheduler_configure(struct scheduler *scheduler, size_t index, struct diagnosis *why)
+{
+    must(index < scheduler->count && scheduler->slots[index]->state == NULL);
+    return slot_configure(scheduler->slots[index], why);
+}
+
 int scheduler_add(struct scheduler *scheduler, const struct source *source,
                   struct config *config, const struct config_node *node, int64_t interval_ms,
                   void **ret_state, struct diagnosis *why)
 {
-    struct slot *slot = add_slot(scheduler, source, config, node, interval_ms);
-    if (slot == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    int error = slot_configure(slot, why);
+    int error = scheduler_add_off(scheduler, source, config, node, interval_ms, why);
+    if (error == 0)
+        error = scheduler_configure(scheduler, scheduler->count - 1, why);
     if (error == 0 && ret_state != NULL)
-        *ret_state = slot->state;
+        *ret_state = scheduler->slots[scheduler->count - 1]->state;
     return error;
 }
 
@@ -163,6 +178,13 @@ static void hear_complaint(struct slot *slot)
     slot->complaint = hash;
 }
 
+static const char *title_of(const struct slot *slot)
+{
+    if (slot->source->title == NULL || slot->state == NULL) /* off: nobody knows its title */
+        return slot->source->name;
+    return slot->source->title(slot->state);
+}
+
 /* Books the end of a run. */
 static void finish_run(struct scheduler *scheduler, struct slot *slot, int error)
 {
@@ -173,9 +195,9 @@ static void finish_run(struct scheduler *scheduler, struct slot *slot, int error
         slot->failures++;
     if (error != 0 && !slot->was_failing)
         log_warn("scheduler", "source %s fails: %s; it is tried again every %lld ms",
-                 slot->source->name, error_text(error), (long long)slot->interval_ms);
+                 title_of(slot), error_text(error), (long long)slot->interval_ms);
     else if (error == 0 && slot->was_failing)
-        log_info("scheduler", "source %s works again", slot->source->name);
+        log_info("scheduler", "source %s works again", title_of(slot));
     slot->was_failing = error != 0;
 }
 
@@ -224,12 +246,10 @@ static bool is_awaiting(const struct scheduler *scheduler)
     return false;
 }
 
-static void gathered(uv_work_t *work, int status)
+static void come_back(struct slot *slot)
 {
-    struct slot *slot = work->data;
     struct scheduler *scheduler = slot->scheduler;
 
-    (void)status; /* nothing cancels it */
     slot->is_busy = false;
     if (scheduler == NULL) {
         slot_free(slot);
@@ -249,14 +269,37 @@ static void gathered(uv_work_t *work, int status)
     }
 }
 
-static void run_blocking(struct scheduler *scheduler, struct slot *slot, int64_t tick_ms)
+static void gathered(uv_work_t *work, int status)
+{
+    (void)status; /* nothing cancels it */
+    come_back(work->data);
+}
+
+static void looked(void *context, int error)
+{
+    struct slot *slot = context;
+    slot->gather_error = error;
+    come_back(slot);
+}
+
+static bool is_apart(const struct source *source)
+{
+    return source->begin != NULL || (source->blocking && source->gather != NULL);
+}
+
+static void run_apart(struct scheduler *scheduler, struct slot *slot, int64_t tick_ms)
 {
     slot->tick_ms = tick_ms;
     slot->env = env_at(scheduler, slot, tick_ms);
     slot->work.data = slot;
-    if (uv_queue_work(scheduler->loop, &slot->work, gather_on_worker, gathered) != 0) {
+    int error = slot->source->begin != NULL ? slot->source->begin(slot->state, &slot->env,
+                                                                  scheduler->loop, looked, slot)
+                : uv_queue_work(scheduler->loop, &slot->work, gather_on_worker, gathered) != 0
+                    ? ERR_NOMEM
+                    : 0;
+    if (error != 0) {
         slot->gather_error = 0;
-        finish_run(scheduler, slot, ERR_NOMEM);
+        finish_run(scheduler, slot, error);
         return;
     }
     slot->is_busy = true;
@@ -287,8 +330,8 @@ static void run_slot(struct scheduler *scheduler, struct slot *slot, int64_t tic
         return;
     }
     slot->began = clock_mono(scheduler->options.ticks->clock);
-    if (slot->source->blocking && slot->source->gather != NULL)
-        run_blocking(scheduler, slot, tick_ms);
+    if (is_apart(slot->source))
+        run_apart(scheduler, slot, tick_ms);
     else
         collect(scheduler, slot, tick_ms, 0);
 }
@@ -448,6 +491,26 @@ int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop)
     return 0;
 }
 
+static void looked_once(void *context, int error)
+{
+    *(int *)context = error;
+}
+
+/* A look by itself, waited for. */
+static int look_apart(struct slot *slot)
+{
+    uv_loop_t loop;
+    int error = 0;
+    if (slot->source->begin == NULL)
+        return is_apart(slot->source) ? slot->source->gather(slot->state, &slot->env) : 0;
+    if (uv_loop_init(&loop) != 0)
+        return ERR_NOMEM;
+    int begun = slot->source->begin(slot->state, &slot->env, &loop, looked_once, &error);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&loop);
+    return begun != 0 ? begun : error;
+}
+
 void scheduler_once(struct scheduler *scheduler)
 {
     int64_t now_ms = tick_clock_now(scheduler->options.ticks);
@@ -459,9 +522,7 @@ void scheduler_once(struct scheduler *scheduler)
             continue;
         slot->began = clock_mono(scheduler->options.ticks->clock);
         slot->env = env_at(scheduler, slot, now_ms);
-        slot->gather_error = slot->source->blocking && slot->source->gather != NULL
-                                 ? slot->source->gather(slot->state, &slot->env)
-                                 : 0;
+        slot->gather_error = look_apart(slot);
         slot->tick_ms = now_ms;
         collect(scheduler, slot, now_ms, now_ms); /* a single look is never late */
     }
@@ -480,10 +541,13 @@ void scheduler_close(struct scheduler *scheduler)
         return;
     for (size_t i = 0; i < scheduler->count; i++) {
         struct slot *slot = scheduler->slots[i];
-        if (slot->is_busy)
-            slot->scheduler = NULL; /* gathered() frees it */
-        else
+        if (!slot->is_busy) {
             slot_free(slot);
+            continue;
+        }
+        slot->scheduler = NULL; /* come_back() frees it */
+        if (slot->source->cancel != NULL)
+            slot->source->cancel(slot->state);
     }
     free(scheduler->slots);
     if (scheduler->loop == NULL) {
@@ -510,7 +574,7 @@ struct source_report scheduler_report(const struct scheduler *scheduler, size_t 
 {
     must(index < scheduler->count);
     const struct slot *slot = scheduler->slots[index];
-    return (struct source_report){.name = slot->source->name,
+    return (struct source_report){.name = title_of(slot),
                                   .interval_ms = slot->interval_ms,
                                   .duration_seconds = slot->duration_seconds,
                                   .is_on = slot->state != NULL,

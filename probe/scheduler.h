@@ -74,6 +74,16 @@ int scheduler_add_off(struct scheduler *scheduler, const struct source *source,
                       struct config *config, const struct config_node *node,
                       int64_t interval_ms, struct diagnosis *why);
 
+/* Before scheduler_start(): lets one that was added off run after all. */
+int scheduler_configure(struct scheduler *scheduler, size_t index, struct diagnosis *why);
+
+/* Of a source that is off: another map of options, a YAML text, instead of the node it was
+ * added with; NULL: that node again.  The text is copied.  ERR_NOMEM. */
+int scheduler_override(struct scheduler *scheduler, size_t index, const char *text,
+                       struct diagnosis *why);
+/* The text, or NULL. */
+const char *scheduler_override_of(const struct scheduler *scheduler, size_t index);
+
 /* Starts every source.  What they emit in start() is sealed at once: inventory need not wait
  * for a tick. */
 void scheduler_start(struct scheduler *scheduler);

@@ -10,8 +10,10 @@ struct slot {
     const struct source *source;
     struct config *config;
     const struct config_node *node;
-    uint16_t owner; /* the emitter's name for it: its place + 1 */
-    void *state;    /* NULL: off */
+    char *override;     /* its map as YAML, instead of the node; NULL: the node holds */
+    struct config *own; /* the override as the state has it */
+    uint16_t owner;     /* the emitter's name for it: its place + 1 */
+    void *state;        /* NULL: off */
     int64_t interval_ms;
     int64_t due_ms;
     bool is_running;

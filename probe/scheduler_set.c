@@ -5,6 +5,7 @@
  * open is sealed before a source leaves, so no sample is lost to it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "probe/scheduler_parts.h"
 #include "proto/base/error.h"
@@ -15,12 +16,17 @@ static int switch_off(struct scheduler *scheduler, size_t index, struct diagnosi
 {
     struct slot *slot = scheduler->slots[index];
     struct slot *empty = calloc(1, sizeof *empty);
-    if (empty == NULL)
+    char *override = slot->override == NULL ? NULL : strdup(slot->override);
+    if (empty == NULL || (slot->override != NULL && override == NULL)) {
+        free(empty);
+        free(override);
         return diagnose(why, ERR_NOMEM, "out of memory");
+    }
     *empty = (struct slot){.scheduler = scheduler,
                            .source = slot->source,
                            .config = slot->config,
                            .node = slot->node,
+                           .override = override,
                            .owner = slot->owner,
                            .interval_ms = slot->interval_ms};
     if (scheduler->is_open) { /* what it has emitted there stays */
@@ -29,10 +35,13 @@ static int switch_off(struct scheduler *scheduler, size_t index, struct diagnosi
     }
     emitter_end_owned(scheduler->options.emitter, slot->owner);
     scheduler->slots[index] = empty;
-    if (slot->is_busy)
-        slot->scheduler = NULL; /* gathered() frees it */
-    else
+    if (!slot->is_busy) {
         slot_free(slot);
+        return 0;
+    }
+    slot->scheduler = NULL; /* come_back() frees it */
+    if (slot->source->cancel != NULL)
+        slot->source->cancel(slot->state);
     return 0;
 }
 
@@ -61,6 +70,25 @@ int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t
                               tick_clock_now(scheduler->options.ticks), interval_ms);
     scheduler_arm(scheduler);
     return error;
+}
+
+int scheduler_override(struct scheduler *scheduler, size_t index, const char *text,
+                       struct diagnosis *why)
+{
+    must(index < scheduler->count && scheduler->slots[index]->state == NULL);
+    struct slot *slot = scheduler->slots[index];
+    char *copy = text == NULL ? NULL : strdup(text);
+    if (text != NULL && copy == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    free(slot->override);
+    slot->override = copy;
+    return 0;
+}
+
+const char *scheduler_override_of(const struct scheduler *scheduler, size_t index)
+{
+    must(index < scheduler->count);
+    return scheduler->slots[index]->override;
 }
 
 int scheduler_start_again(struct scheduler *scheduler, size_t index, struct diagnosis *why)

@@ -63,9 +63,19 @@ static void apply_source(struct steer *steer, struct scheduler *scheduler, size_
     struct options_source *source = &steer->options->sources[index];
     struct source_report report = scheduler_report(scheduler, index);
     struct diagnosis why = {0};
-    if (report.is_on == source->is_on && report.interval_ms == source->interval_ms)
+    const char *override = scheduler_override_of(scheduler, index);
+    bool is_other = strcmp(override == NULL ? "" : override,
+                           source->override == NULL ? "" : source->override) != 0;
+    int error = 0;
+    if (!is_other && report.is_on == source->is_on && report.interval_ms == source->interval_ms)
         return;
-    if (scheduler_set(scheduler, index, source->is_on, source->interval_ms, &why) == 0)
+    if (is_other) /* options are read once: by a state of its own */
+        error = scheduler_set(scheduler, index, false, source->interval_ms, &why);
+    if (is_other && error == 0)
+        error = scheduler_override(scheduler, index, source->override, &why);
+    if (error == 0)
+        error = scheduler_set(scheduler, index, source->is_on, source->interval_ms, &why);
+    if (error == 0)
         return;
     source->is_on = false;
     log_warn("policy", "source %s: %s", source->source->name, why.text);

@@ -38,6 +38,13 @@ void api_close(struct api *api)
     free(api);
 }
 
+void api_print_metrics(const struct api *api, const struct http_server *server, struct buf *out)
+{
+    remote_in_print_metrics(api->remote, out);
+    import_in_print_metrics(api->import, out);
+    http_server_print_metrics(server, out);
+}
+
 static void api_write(struct http_request *request, struct http_response *response,
                       struct http_pending *pending)
 {
@@ -242,8 +249,8 @@ static void refuse_selector(struct http_response *response, enum selector_errors
     }
 }
 
-bool api_selectors(const struct http_request *request, struct http_response *response,
-                   enum selector_errors errors, struct selectors *ret_selectors)
+bool api_selectors_told(const struct http_request *request, struct http_response *response,
+                        enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
     while (http_parameter_at(request, "match[]", selectors.count) != NULL)
@@ -273,6 +280,31 @@ void api_selectors_free(struct selectors *selectors)
     for (size_t i = 0; i < selectors->count; i++)
         promql_matchers_free(selectors->items[i].matchers, selectors->items[i].count);
     free(selectors->items);
+}
+
+bool api_expression(const struct http_request *request, struct http_response *response,
+                    struct promql_expression **ret_expression)
+{
+    const char *text = http_parameter(request, "query");
+    struct promql_error error = {0};
+    if (promql_parse(text != NULL ? text : "", ret_expression, &error) == 0)
+        return true;
+    error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
+    api_query_error(response, "query", &error);
+    return false;
+}
+
+void api_answer_printed(struct http_response *response, int error, struct buf *printed)
+{
+    if (error != 0 || !buf_ok(printed)) {
+        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
+    } else {
+        struct reply reply;
+        reply_start(&reply, response);
+        json_write_raw(&reply.json, buf_bytes(printed));
+        reply_finish(&reply, NULL, NULL);
+    }
+    buf_done(printed);
 }
 
 void api_write_metric(struct json_writer *json, const struct labels *labels)

@@ -16,31 +16,18 @@
 
 #define TOKEN_EXPIRES_MS (INT64_C(24) * 60 * 60 * 1000)
 
-static void answer_printed(struct http_response *response, int error, struct buf *printed)
-{
-    if (error != 0 || !buf_ok(printed)) {
-        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
-    } else {
-        struct reply reply;
-        reply_start(&reply, response);
-        json_write_raw(&reply.json, buf_bytes(printed));
-        reply_finish(&reply, NULL, NULL);
-    }
-    buf_done(printed);
-}
-
 void api_probes(struct http_request *request, struct http_response *response)
 {
     struct buf printed = {0};
     int error = ingest_print_probes_json(app_of(request)->ingest, &printed);
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_keys(struct http_request *request, struct http_response *response)
 {
     struct buf printed = {0};
     int error = ingest_print_keys_json(app_of(request)->ingest, &printed);
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_processes(struct http_request *request, struct http_response *response)
@@ -62,7 +49,7 @@ void api_processes(struct http_request *request, struct http_response *response)
                     instance);
         return;
     }
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 /* All rules, or with `instance` (and `job`) what that host gets, at `time`. */
@@ -81,7 +68,7 @@ void api_policy(struct http_request *request, struct http_response *response)
         reply_error(response, API_NOT_FOUND, "no approved host \"%s\"", instance);
         return;
     }
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_settle(struct http_request *request, struct http_response *response)

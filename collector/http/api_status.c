@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "collector/http/api.h"
 #include "collector/http/api_parts.h"
 #include "collector/self.h"
 #include "proto/base/error.h"
@@ -186,9 +187,7 @@ void api_metrics(struct http_request *request, struct http_response *response)
                  "alertmanager_build_info{branch=\"fengsui\",revision=\"" FENGSUI_VERSION
                  "\",version=\"" API_ALERTMANAGER_VERSION "\"} 1\n");
     self_print_metrics(api->app, &response->body);
-    remote_in_print_metrics(api->remote, &response->body);
-    import_in_print_metrics(api->import, &response->body);
-    http_server_print_metrics(request->server, &response->body);
+    api_print_metrics(api, request->server, &response->body);
 }
 
 void api_healthy(struct http_request *request, struct http_response *response)

@@ -27,6 +27,8 @@ struct ingest_options {
     uint64_t series_limit_per_probe; /* 0: 50,000 */
     uint64_t labels_limit;           /* labels a series; 0: 64 */
     struct policy *policy;           /* a reference is taken; NULL: none */
+    const char *const *scrape_jobs;  /* what may be asked for; NULL: any; outlives ingest */
+    size_t scrape_job_count;
 };
 
 int ingest_open(const struct ingest_options *options, struct store *store,

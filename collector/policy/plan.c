@@ -1,9 +1,9 @@
 /*
  * plan.c - the rules that mean a host, merged in order, and the document that comes of it.
  */
-#include <stdio.h>
 
 #include "collector/policy/policy_parts.h"
+#include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 
@@ -15,18 +15,22 @@ struct planning {
 };
 
 static struct policy_item *find(struct planning *planning, enum policy_kind kind,
-                                const char *subject)
+                                const char *subject, const char *option)
 {
-    for (size_t i = 0; i < planning->count; i++)
-        if (planning->items[i].kind == kind && strcmp(planning->items[i].subject, subject) == 0)
-            return &planning->items[i];
+    for (size_t i = 0; i < planning->count; i++) {
+        struct policy_item *item = &planning->items[i];
+        if (item->kind == kind && strcmp(item->subject, subject) == 0 &&
+            (kind != POLICY_SOURCE_OPTION || strcmp(item->node->key, option) == 0))
+            return item;
+    }
     return NULL;
 }
 
 /* The later word holds; the item keeps its place. */
 static void say(struct planning *planning, const struct policy_item *item)
 {
-    struct policy_item *before = find(planning, item->kind, item->subject);
+    struct policy_item *before =
+        find(planning, item->kind, item->subject, item->node == NULL ? NULL : item->node->key);
     if (before != NULL) {
         bool is_longer =
             (item->kind == POLICY_INTERVAL || item->kind == POLICY_SOURCE_INTERVAL) &&
@@ -52,7 +56,7 @@ static void say(struct planning *planning, const struct policy_item *item)
 
 static void take_back(struct planning *planning, const char *path)
 {
-    struct policy_item *item = find(planning, POLICY_LOG, path);
+    struct policy_item *item = find(planning, POLICY_LOG, path, NULL);
     if (item == NULL)
         return;
     size_t at = (size_t)(item - planning->items);
@@ -81,6 +85,12 @@ static void take_rule(struct planning *planning, const struct policy_rule *rule)
         item.kind = POLICY_SOURCE_SWITCH;
         if (wish->has_switch)
             say(planning, &item);
+        item.kind = POLICY_SOURCE_OPTION;
+        for (size_t k = 0; k < wish->option_count; k++) {
+            item.node = wish->options[k];
+            item.line = item.node->key_line;
+            say(planning, &item);
+        }
     }
     for (size_t i = 0; i < rule->log_count; i++) {
         const struct config_node *log = rule->logs[i];
@@ -90,10 +100,15 @@ static void take_rule(struct planning *planning, const struct policy_rule *rule)
         else
             say(planning, &(struct policy_item){.kind = POLICY_LOG,
                                                 .subject = path,
-                                                .log = log,
+                                                .node = log,
                                                 .rule = rule,
                                                 .line = log->line});
     }
+}
+
+static bool is_of_source(const struct policy_item *item)
+{
+    return item->kind != POLICY_INTERVAL && item->kind != POLICY_LOG;
 }
 
 /* By kind and, among sources, by name: what follows each other in the document. */
@@ -104,11 +119,9 @@ static void sort(struct policy_item *items, size_t count)
         size_t at = i;
         for (; at > 0; at--) {
             const struct policy_item *other = &items[at - 1];
-            bool is_source =
-                item.kind == POLICY_SOURCE_INTERVAL || item.kind == POLICY_SOURCE_SWITCH;
-            bool other_is_source =
-                other->kind == POLICY_SOURCE_INTERVAL || other->kind == POLICY_SOURCE_SWITCH;
-            int order = is_source && other_is_source ? strcmp(other->subject, item.subject) : 0;
+            int order = is_of_source(&item) && is_of_source(other)
+                            ? strcmp(other->subject, item.subject)
+                            : 0;
             if (order == 0)
                 order = (int)other->kind - (int)item.kind;
             if (order <= 0)
@@ -155,67 +168,20 @@ int policy_plan(const struct policy *policy, const struct policy_host *host, int
 
 /* ---- the document ------------------------------------------------------------------------ */
 
-/* Bytes at `at` that YAML does not take as they are (C1 controls, U+FEFF, U+FFFE, U+FFFF), and
- * their escape; 0: it takes them. */
-static size_t escape_of(const uint8_t *at, char escape[8])
-{
-    unsigned code = 0;
-    if (at[0] == '"' || at[0] == '\\') {
-        (void)snprintf(escape, 8, "\\%c", at[0]);
-        return 1;
-    }
-    if (at[0] < 0x20 || at[0] == 0x7F) {
-        (void)snprintf(escape, 8, "\\x%02X", at[0]);
-        return 1;
-    }
-    if (at[0] == 0xC2 && at[1] < 0xA0)
-        code = at[1];
-    else if (at[0] == 0xEF && at[1] == 0xBB && at[2] == 0xBF)
-        code = 0xFEFF;
-    else if (at[0] == 0xEF && at[1] == 0xBF && at[2] >= 0xBE)
-        code = 0xFFC0u + (at[2] & 0x3Fu);
-    if (code == 0)
-        return 0;
-    (void)snprintf(escape, 8, "\\u%04X", code);
-    return code < 0x100 ? 2 : 3;
-}
-
-/* A text in YAML's double quotes. */
-static void put_text(struct buf *out, const char *text)
-{
-    const uint8_t *at = (const uint8_t *)text;
-    char escape[8];
-    buf_put_char(out, '"');
-    while (*at != '\0') {
-        size_t size = escape_of(at, escape);
-        if (size == 0)
-            buf_put_char(out, (char)*at++);
-        else
-            buf_put_text(out, escape);
-        at += size;
-    }
-    buf_put_char(out, '"');
-}
-
-static void put_node(struct buf *out, const struct config_node *node)
+/* An entry without the switch that was for the rules: one that is here is wanted. */
+static void put_log(struct buf *out, const struct config_node *entry)
 {
     const char *separator = "";
-    if (node->kind == CONFIG_SCALAR) {
-        put_text(out, node->text);
-        return;
-    }
-    buf_put_char(out, node->kind == CONFIG_MAP ? '{' : '[');
-    for (size_t i = 0; i < node->count; i++) {
-        const struct config_node *child = node->children[i];
-        if (child->key != NULL && strcmp(child->key, "enabled") == 0)
-            continue; /* was for the rules; one that is here is wanted */
-        buf_put_text(out, separator);
+    buf_put_text(out, "- {");
+    for (size_t i = 0; i < entry->count; i++) {
+        const struct config_node *child = entry->children[i];
+        if (strcmp(child->key, "enabled") == 0)
+            continue;
+        buf_printf(out, "%s%s: ", separator, child->key);
+        config_print(child, out);
         separator = ", ";
-        if (child->key != NULL)
-            buf_printf(out, "%s: ", child->key);
-        put_node(out, child);
     }
-    buf_put_char(out, node->kind == CONFIG_MAP ? '}' : ']');
+    buf_put_text(out, "}\n");
 }
 
 static void put_source(struct buf *out, const struct policy_plan *plan, size_t *at)
@@ -231,8 +197,12 @@ static void put_source(struct buf *out, const struct policy_plan *plan, size_t *
         if (item->kind == POLICY_SOURCE_INTERVAL)
             buf_printf(out, "%sinterval: %s", separator,
                        duration_format(item->interval_ms, text));
-        else
+        else if (item->kind == POLICY_SOURCE_SWITCH)
             buf_printf(out, "%senabled: %s", separator, item->is_on ? "true" : "false");
+        else {
+            buf_printf(out, "%s%s: ", separator, item->node->key);
+            config_print(item->node, out);
+        }
         separator = ", ";
     }
     buf_put_text(out, "}\n");
@@ -250,9 +220,6 @@ void policy_print_document(const struct policy_plan *plan, struct buf *out)
         put_source(out, plan, &at);
     if (at < plan->count)
         buf_put_text(out, "logs:\n");
-    for (; at < plan->count; at++) {
-        buf_put_text(out, "- ");
-        put_node(out, plan->items[at].log);
-        buf_put_char(out, '\n');
-    }
+    for (; at < plan->count; at++)
+        put_log(out, plan->items[at].node);
 }

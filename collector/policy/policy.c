@@ -43,6 +43,7 @@ static const struct config_option rule_rows[] = {
 struct written_wish {
     bool enabled;
     int64_t interval_ms;
+    const struct config_node *options[POLICY_OPTIONS_MAX];
 };
 
 static const struct config_option wish_rows[] = {
@@ -92,6 +93,43 @@ static bool is_source_name(const char *text)
            strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
 }
 
+/* One source's map: interval, enabled, and the options that may be set. */
+static int read_wish(struct policy *policy, struct policy_wish *wish,
+                     const struct config_node *node, struct diagnosis *why)
+{
+    enum { COMMON = sizeof wish_rows / sizeof *wish_rows };
+    struct config_option rows[COMMON + POLICY_OPTIONS_MAX];
+    struct written_wish written = {0};
+    const char *const *names = policy_source_options(node->key);
+    char where[80];
+    size_t count = 0;
+
+    memcpy(rows, wish_rows, sizeof wish_rows);
+    for (; names[count] != NULL; count++) {
+        must(count < POLICY_OPTIONS_MAX);
+        rows[COMMON + count] = (struct config_option){
+            .key = names[count],
+            .type = CONFIG_NODE,
+            .offset = offsetof(struct written_wish, options) + count * sizeof(void *)};
+    }
+    (void)snprintf(where, sizeof where, "sources.%s", node->key);
+    int error = config_read(policy->config, node, where, rows, COMMON + count, &written, why);
+    if (error != 0)
+        return error;
+    *wish = (struct policy_wish){.source = node->key,
+                                 .line = node->key_line,
+                                 .has_switch = config_child(node, "enabled") != NULL,
+                                 .is_on = written.enabled,
+                                 .interval_ms = written.interval_ms};
+    wish->options = config_alloc(policy->config, count + 1, sizeof *wish->options);
+    if (wish->options == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (written.options[i] != NULL)
+            wish->options[wish->option_count++] = written.options[i];
+    return 0;
+}
+
 static int read_wishes(struct policy *policy, struct policy_rule *rule,
                        const struct config_node *node, struct diagnosis *why)
 {
@@ -104,23 +142,14 @@ static int read_wishes(struct policy *policy, struct policy_rule *rule,
         return ERR_NOMEM;
     for (size_t i = 0; i < node->count; i++) {
         const struct config_node *child = node->children[i];
-        struct written_wish wish = {0};
-        char where[80];
         if (!is_source_name(child->key))
             return config_complain(policy->config, child, why,
                                    "sources: \"%s\" is no name of a source (fengsui-probe "
                                    "--list-sources)",
                                    child->key);
-        (void)snprintf(where, sizeof where, "sources.%s", child->key);
-        int error = config_read(policy->config, child, where, ROWS(wish_rows), &wish, why);
+        int error = read_wish(policy, &rule->wishes[rule->wish_count++], child, why);
         if (error != 0)
             return error;
-        rule->wishes[rule->wish_count++] =
-            (struct policy_wish){.source = child->key,
-                                 .line = child->key_line,
-                                 .has_switch = config_child(child, "enabled") != NULL,
-                                 .is_on = wish.enabled,
-                                 .interval_ms = wish.interval_ms};
     }
     return 0;
 }

@@ -15,8 +15,8 @@
  *       interval: 1s
  *
  * Rules are taken in order, and each that matches a host's job, instance and labels adds to
- * what the ones before it said: of an interval, a switch, or the entry of a log path the later
- * word holds, and {path: ..., enabled: false} takes an entry back.  A rule with `during` counts
+ * what the ones before it said: of an interval, a switch, an option of a source, or the entry
+ * of a log path the later word holds; {path: ..., enabled: false} takes an entry back.  A rule with `during` counts
  * only within one of those periods, and only ever shortens an interval.
  *
  * What a host gets is a document in the language of probe.yml (probe/policy.h); a host that no
@@ -57,7 +57,13 @@ struct policy_host {
     size_t label_count;
 };
 
-enum policy_kind { POLICY_INTERVAL, POLICY_SOURCE_INTERVAL, POLICY_SOURCE_SWITCH, POLICY_LOG };
+enum policy_kind {
+    POLICY_INTERVAL,
+    POLICY_SOURCE_INTERVAL,
+    POLICY_SOURCE_SWITCH,
+    POLICY_SOURCE_OPTION,
+    POLICY_LOG
+};
 
 /* One thing a host gets, and the rule that had the last word on it. */
 struct policy_item {
@@ -65,7 +71,7 @@ struct policy_item {
     const char *subject; /* source or path; "" for the default interval */
     int64_t interval_ms;
     bool is_on;
-    const struct config_node *log; /* the whole entry */
+    const struct config_node *node; /* of a log path the whole entry; of an option its value */
     const struct policy_rule *rule;
     unsigned line; /* in the file */
 };

@@ -22,7 +22,14 @@ struct policy_wish {
     unsigned line;
     bool has_switch, is_on;
     int64_t interval_ms; /* 0: not said */
+    const struct config_node **options;
+    size_t option_count;
 };
+
+/* source_options.c: keys of a source's map that a policy may set, NULL-terminated; none for a
+ * source that is not known here. */
+const char *const *policy_source_options(const char *source);
+#define POLICY_OPTIONS_MAX 8 /* of a source */
 
 struct policy_rule {
     const char *name; /* "rule 3" where it has none */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "collector/policy/policy_parts.h"
+#include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 
@@ -46,6 +47,9 @@ static json_t *asks_json(const struct policy_rule *rule)
         if (wish->has_switch)
             (void)json_array_append_new(
                 asks, json_sprintf("%s=%s", wish->source, wish->is_on ? "on" : "off"));
+        for (size_t k = 0; k < wish->option_count; k++)
+            (void)json_array_append_new(
+                asks, json_sprintf("%s.%s", wish->source, wish->options[k]->key));
         if (wish->interval_ms != 0)
             (void)json_array_append_new(asks,
                                         json_sprintf("%s.interval=%s", wish->source,
@@ -105,6 +109,8 @@ static json_t *part_json(const struct policy_item *item)
         return json_string("interval");
     case POLICY_LOG:
         return json_sprintf("logs.%s", item->subject);
+    case POLICY_SOURCE_OPTION:
+        return json_sprintf("sources.%s.%s", item->subject, item->node->key);
     case POLICY_SOURCE_INTERVAL:
     case POLICY_SOURCE_SWITCH:
         break;
@@ -112,10 +118,24 @@ static json_t *part_json(const struct policy_item *item)
     return json_sprintf("sources.%s", item->subject);
 }
 
+/* An option's value on one line. */
+static json_t *option_json(const struct config_node *node)
+{
+    struct buf text = {0};
+    if (node->kind == CONFIG_SCALAR)
+        return json_string(node->text);
+    config_print(node, &text);
+    json_t *json = json_string(buf_text(&text));
+    buf_done(&text);
+    return json;
+}
+
 static json_t *value_json(const struct policy_item *item)
 {
     if (item->kind == POLICY_SOURCE_SWITCH)
         return json_string(item->is_on ? "on" : "off");
+    if (item->kind == POLICY_SOURCE_OPTION)
+        return option_json(item->node);
     return item->kind == POLICY_LOG ? json_string("tail") : duration_json(item->interval_ms);
 }
 

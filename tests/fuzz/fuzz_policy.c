@@ -3,6 +3,7 @@
  * what this host allows, whatever it says.
  */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "probe/log/log.h"
@@ -40,6 +41,8 @@ static void obey(struct policy *policy)
         must(strncmp(list.items[i].glob, "/app/", 5) == 0);
         must(strstr(list.items[i].glob, "/../") == NULL);
     }
+    for (size_t i = 0; i < 4; i++)
+        free(which[i].override);
     log_settings_done(&list);
     permit_free(permit);
 }

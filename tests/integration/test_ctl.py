@@ -37,6 +37,9 @@ def test_tables_and_plots():
         done = run(collector, "status", LANG="zh_CN.UTF-8")
         assert done.returncode == 0 and "就绪" in done.stdout, done
         assert "no alerts" in run(collector, "alerts").stdout
+        for words, told in ((["probes"], "none yet"), (["query", "nothing_here"], "no series")):
+            done = run(collector, *words)
+            assert done.returncode == 0 and told in done.stdout, done
         done = run(collector, "query", '"\x1b[2Jred"')
         assert done.returncode == 0 and "\x1b" not in done.stdout and "red" in done.stdout, done
         done = run(collector, "query", 'x{a="\x1b[2J"} + on(b) "c"')

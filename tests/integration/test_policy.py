@@ -139,6 +139,25 @@ def test_a_source_goes_with_a_stale_marker_and_comes_back():
         assert_steady(lab, "a", "memory", memory, 1)
 
 
+def test_an_option_of_a_source_changes_while_it_runs():
+    with PolicyLab() as lab:
+        probe = lab.add_probe("a", interval="1s")
+        watched = 'namedprocess_namegroup_num_procs{groupname="beacon"}'
+        rules = ("rules: [{sources: {processes: {interval: 1s, groups: [{name: %s, "
+                 "comm: [fengsui-probe]}]}}}]\n")
+        lab.push(rules % "beacon")
+        lab.wait_in_force("a")
+        fengsui.wait_for(lambda: (lab.c.value(watched) or 0) >= 1, "the group")
+        explained = lab.c.ctl("--lang", "en", "policy", "explain", "a")
+        assert "sources.processes.groups" in explained, explained
+        lab.push(rules % '"other {{.Matches.gone"')
+        lab.wait_in_force("a")
+        fengsui.wait_for(lambda: lab.c.query("fengsui_probe_policy_refused"), "the refusal", 10)
+        fengsui.wait_for(lambda: lab.c.value(watched) is None, "probe.yml's groups again", 10)
+        assert lab.c.value('fengsui_probe_source_interval_seconds{source="processes"}') == 1
+        assert probe.alive() and len(fengsui.kept_ticks(probe)) == 1
+
+
 ALLOWED = "policy: {allow: {files: ['APP/**/*.log']}}\n"
 
 

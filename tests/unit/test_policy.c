@@ -77,7 +77,7 @@ static void what_is_no_policy_is_refused_whole(void **state)
         "sources: {cpu: {interval: 1ms}}\n",
         "sources: {cpu: {interval: fast}}\n",
         "sources: {cpu: {enabled: perhaps}}\n",
-        "sources: {cpu: {command: reboot}}\n",
+
         "logs: {path: /app/x.log}\n",
         "command: reboot\n",
         "collector: {endpoint: tcp://192.0.2.1:1}\n",
@@ -160,6 +160,47 @@ static void sources_that_are_not_on_the_list_stay_as_they_are(void **state)
     assert_true(which[0].is_on);
     assert_int_equal(which[0].interval_ms, 5000);
     policy_free(policy);
+}
+
+static void options_that_may_be_set_come_before_probe_ymls(void **state)
+{
+    static const char own[] =
+        "{interval: 30s, top: 5, kernel_threads: true, groups: [{name: a, comm: [x]}]}";
+    struct options_source which[4];
+    struct options options = options_with(which, no_files, 0);
+    struct config *document;
+    (void)state;
+    assert_int_equal(config_parse("probe.yml", bytes_of(own), &document, NULL), 0);
+    which[1].node = config_root(document);
+    struct policy *policy =
+        parse("sources: {processes: {interval: 10s, top: 20, others: \"\", groups: [{name: b, "
+              "cmdline: 'x\\d+'}]}, disk: {}, cpu: {top: 3}}\n");
+    policy_obey(policy, &options);
+    assert_string_equal(which[1].override,
+                        "{top: \"20\", others: \"\", groups: [{name: \"b\", cmdline: "
+                        "\"x\\\\d+\"}], kernel_threads: \"true\"}");
+    assert_int_equal(which[1].interval_ms, 10000);
+    assert_null(which[0].override);
+    assert_int_equal(policy->refusal_count, 2); /* disk is no source of this test's options */
+    assert_string_equal(policy->refusals[1].part, "sources.cpu.top");
+    policy_free(policy);
+    /* One that the source cannot take leaves probe.yml's. */
+    policy = parse("sources: {processes: {top: 20, groups: [{name: b, cmdline: '('}]}}\n");
+    policy_obey(policy, &options);
+    assert_null(which[1].override);
+    assert_int_equal(policy->refusal_count, 1);
+    assert_non_null(strstr(policy->refusals[0].reason, "its options are refused"));
+    policy_free(policy);
+    policy = parse("sources: {processes: {directory: /etc, top: 7}}\n");
+    policy_obey(policy, &options);
+    assert_string_equal(policy->refusals[0].part, "sources.processes.directory");
+    assert_non_null(strstr(which[1].override, "top: \"7\""));
+    policy_free(policy);
+    policy = parse("");
+    policy_obey(policy, &options);
+    assert_null(which[1].override);
+    policy_free(policy);
+    config_free(document);
 }
 
 static void files_hold_only_within_the_allow_list(void **state)
@@ -295,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_policy_holds_over_probe_yml_and_leaves_no_trace),
         cmocka_unit_test(what_the_host_does_not_allow_is_refused_part_by_part),
         cmocka_unit_test(sources_that_are_not_on_the_list_stay_as_they_are),
+        cmocka_unit_test(options_that_may_be_set_come_before_probe_ymls),
         cmocka_unit_test(files_hold_only_within_the_allow_list),
         cmocka_unit_test_setup_teardown(a_link_out_of_the_tree_is_seen_through, make_folder,
                                         remove_folder),

@@ -70,6 +70,9 @@ static void a_mistake_is_named_with_its_line(void **state)
         {"rules:\n- interval: 1s\n  during: peak", "p.yml:3: during: there is no period"},
         {"rules:\n- sources: [cpu]", "p.yml:2: sources: expected a map"},
         {"rules:\n- sources: {cpu: {enable: no}}", "did you mean \"enabled\"?"},
+        {"rules:\n- sources: {processes: {topp: 3}}", "did you mean \"top\"?"},
+        {"rules:\n- sources: {processes: {directory: /etc}}",
+         "unknown key \"directory\" in sou"},
         {"rules:\n- sources: {'cpu: x': {}}", "is no name of a source"},
         {"rules:\n- logs: {path: /a}", "p.yml:2: logs: expected a list"},
         {"rules:\n- logs:\n  - {path: a.log}", "p.yml:3: logs: path \"a.log\" is not absolute"},
@@ -121,6 +124,21 @@ static void the_later_rule_has_the_last_word(void **state)
     expect_document(rules, &db, 0,
                     "interval: 5s\nsources:\n  cpu: {interval: 2s, enabled: true}\n"
                     "  load: {interval: 3s, enabled: true}\n");
+}
+
+static void an_option_of_a_source_is_set_whole_by_the_last_rule(void **state)
+{
+    static const char rules[] =
+        "rules:\n"
+        "- sources: {processes: {top: 20, groups: [{name: a, comm: [x, y]}], others: ''}}\n"
+        "- {match: {role: db}, sources: {processes: {groups: [{name: b}], interval: 10s}}}\n";
+    (void)state;
+    expect_document(rules, &web, 0,
+                    "sources:\n  processes: {groups: [{name: \"a\", comm: [\"x\", \"y\"]}], "
+                    "others: \"\", top: \"20\"}\n");
+    expect_document(rules, &db, 0,
+                    "sources:\n  processes: {interval: 10s, groups: [{name: \"b\"}], "
+                    "others: \"\", top: \"20\"}\n");
 }
 
 static void selectors_mean_what_prometheus_means(void **state)
@@ -315,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mistake_is_named_with_its_line),
         cmocka_unit_test(the_later_rule_has_the_last_word),
+        cmocka_unit_test(an_option_of_a_source_is_set_whole_by_the_last_rule),
         cmocka_unit_test(selectors_mean_what_prometheus_means),
         cmocka_unit_test(a_log_path_has_one_entry_and_can_be_taken_back),
         cmocka_unit_test(any_text_reaches_the_probe_as_it_was_written),
