@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/ctl/ctl.h"
+#include "collector/ctl/client_parts.h"
 #include "collector/ctl/table.h"
 #include "proto/base/buf.h"
 
@@ -18,8 +18,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
     return buf_ok(answer) ? size * count : 0;
 }
 
-/* The URL of a path with its parameters; on the heap. */
-static char *url_of(const struct ctl *ctl, CURL *curl, const char *path,
+char *client_url(const struct ctl *ctl, CURL *curl, const char *path,
                     const struct parameter *parameters, size_t count)
 {
     struct buf url = {0};
@@ -42,7 +41,7 @@ static char *url_of(const struct ctl *ctl, CURL *curl, const char *path,
     return text;
 }
 
-static struct curl_slist *headers_of(const struct ctl *ctl, bool has_body)
+struct curl_slist *client_headers(const struct ctl *ctl)
 {
     struct curl_slist *headers = NULL;
     if (ctl->token != NULL) {
@@ -51,13 +50,10 @@ static struct curl_slist *headers_of(const struct ctl *ctl, bool has_body)
         headers = curl_slist_append(headers, buf_text(&line));
         buf_done(&line);
     }
-    if (has_body)
-        headers = curl_slist_append(headers, "Content-Type: application/json");
     return headers;
 }
 
-/* What a server says may hold what a host or a log said: nothing of it steers the terminal. */
-static void complain(const char *text)
+void client_complain(const char *text)
 {
     char *visible = text_visible(text != NULL ? text : "");
     fprintf(stderr, "fengsuictl: %s\n", visible != NULL ? visible : "");
@@ -70,7 +66,7 @@ static void print_notes(const json_t *root, const char *kind)
     json_t *note;
     json_array_foreach(json_object_get(root, kind), index, note)
     {
-        complain(json_string_value(note));
+        client_complain(json_string_value(note));
     }
 }
 
@@ -84,7 +80,7 @@ static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
     const char *message = json_string_value(json_object_get(root, "error"));
     int code = EXIT_FINE;
     if (message != NULL) {
-        complain(message);
+        client_complain(message);
         code = EXIT_FAILED;
     } else if (status == 401 || status == 403) {
         fprintf(stderr, "fengsuictl: %s\n",
@@ -117,8 +113,10 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
         return EXIT_FAILED;
     struct buf answer;
     buf_init(&answer, ANSWER_BYTES_MAX);
-    char *url = url_of(ctl, curl, path, parameters, count);
-    struct curl_slist *headers = headers_of(ctl, body != NULL);
+    char *url = client_url(ctl, curl, path, parameters, count);
+    struct curl_slist *headers = client_headers(ctl);
+    if (body != NULL)
+        headers = curl_slist_append(headers, "Content-Type: application/json");
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -79,6 +79,7 @@ static void add_cors(struct MHD_Response *response)
     MHD_add_response_header(response, "Access-Control-Allow-Headers",
                             "Accept, Authorization, Content-Type, Origin");
     MHD_add_response_header(response, "Access-Control-Expose-Headers", "Date");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Origin");
 }
 
 static void add_headers(const struct exchange *exchange, struct MHD_Response *response)
@@ -94,7 +95,8 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
         MHD_add_response_header(response, answer->header_names[i], answer->header_values[i]);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     /* As Prometheus: other sites' pages may read the query API, never change anything. */
-    if (*exchange->origin != '\0' && strncmp(exchange->request.path, "/api/v1/", 8) == 0)
+    if (*exchange->origin != '\0' && strncmp(exchange->request.path, "/api/v1/", 8) == 0 &&
+        answer->status != MHD_HTTP_NOT_FOUND && answer->status != MHD_HTTP_METHOD_NOT_ALLOWED)
         add_cors(response);
 }
 

@@ -286,7 +286,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     int status = MHD_HTTP_OK;
     if (is_ambiguous(exchange))
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "more than one length of body");
-    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
+    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0 &&
+        strncmp(exchange->request.path, "/api/", 5) == 0) {
         exchange->response.status = MHD_HTTP_NO_CONTENT;
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST, OPTIONS");
         return answer_send(exchange);

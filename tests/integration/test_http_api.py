@@ -122,7 +122,8 @@ def test_errors_are_prometheus_errors():
         query, query_range = "/api/v1/query", "/api/v1/query_range"
         cases = [
             (query, {"query": "up", "time": "x"}, 400, "bad_data",
-             'invalid parameter "time": cannot parse "x" to a valid timestamp'),
+             'invalid parameter "time": Invalid time value for \'time\': cannot parse "x" to a '
+             'valid timestamp'),
             (query, {"query": "up", "timeout": "x"}, 400, "bad_data",
              'invalid parameter "timeout": cannot parse "x" to a valid duration'),
             (query_range, {"query": "up", "start": "2", "end": "1", "step": "1"}, 400, "bad_data",

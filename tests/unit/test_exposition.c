@@ -408,6 +408,60 @@ static void metadata_lines_are_written_as_they_are_read(void **state)
     buf_done(&out);
 }
 
+static void marks_are_read_only_where_asked_for(void **state)
+{
+    static const char text[] =
+        "# STALE a{b=\"c\"} 7\n# NAN fff8000000000000 a 8\n# NAN 7ff0 a 9\n"
+        "# NAN 3ff0000000000000 a 9\na NaN 9\n";
+    static const uint64_t expected[] = {UINT64_C(0x7ff0000000000002),
+                                        UINT64_C(0xfff8000000000000),
+                                        UINT64_C(0x7ff8000000000001)};
+    struct exposition parser;
+    struct exposition_sample sample;
+    struct bytes piece = bytes_of(text);
+    size_t samples = 0;
+    size_t errors = 0;
+    int got = 0;
+    (void)state;
+    assert_string_equal(read_all(EXPOSITION_PROMETHEUS, NULL, bytes_of(text), 9, 1024),
+                        "a NaN @9\n");
+    exposition_init(&parser, EXPOSITION_PROMETHEUS, NULL, line_buffer, sizeof line_buffer);
+    exposition_read_marks(&parser);
+    while ((got = exposition_next(&parser, &piece, &sample, NULL)) != EXPOSITION_MORE) {
+        errors += got < 0;
+        if (got < 0)
+            continue;
+        assert_true(samples < 3 && bits_of(sample.value) == expected[samples]);
+        assert_int_equal(sample.time_ms, 7 + (int)samples);
+        samples++;
+    }
+    assert_int_equal(samples, 3);
+    assert_int_equal(errors, 2);
+}
+
+static void samples_are_written_with_marks(void **state)
+{
+    static const struct {
+        uint64_t bits;
+        const char *text;
+    } cases[] = {
+        {UINT64_C(0x7ff0000000000002), "# STALE a{b=\"c\"} -5\n"},
+        {UINT64_C(0x7ff8000000000001), "a{b=\"c\"} NaN -5\n"},
+        {UINT64_C(0xfff8000000000000),
+         "a{b=\"c\"} NaN -5\n# NAN fff8000000000000 a{b=\"c\"} -5\n"},
+        {UINT64_C(0x3ff8000000000000), "a{b=\"c\"} 1.5 -5\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = {0};
+        double value;
+        memcpy(&value, &cases[i].bits, sizeof value);
+        exposition_put_sample(&out, bytes_of("a{b=\"c\"}"), value, -5);
+        assert_string_equal(buf_text(&out), cases[i].text);
+        buf_done(&out);
+    }
+}
+
 static void the_content_type_says_which_format(void **state)
 {
     (void)state;
@@ -430,6 +484,8 @@ int main(void)
         cmocka_unit_test(limits_are_errors_of_one_line),
         cmocka_unit_test(a_long_help_is_cut_between_characters),
         cmocka_unit_test(metadata_lines_are_written_as_they_are_read),
+        cmocka_unit_test(marks_are_read_only_where_asked_for),
+        cmocka_unit_test(samples_are_written_with_marks),
         cmocka_unit_test(the_content_type_says_which_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,7 @@ static void routes_answer_and_others_are_told(void **state)
     expect(&fixture, "GET /nowhere HTTP/1.1\r\n" END, "404", "\r\n\r\n404 page not found\n");
     expect(&fixture, "PUT /echo HTTP/1.1\r\n" END, "405", "Method Not Allowed");
     expect(&fixture, "HEAD /echo HTTP/1.1\r\n" END, "200", "Content-Length: 18\r\n");
-    expect(&fixture, "OPTIONS /anything HTTP/1.1\r\n" END, "204", "Allow: GET");
+    expect(&fixture, "OPTIONS /api/anything HTTP/1.1\r\n" END, "204", "Allow: GET");
     stop(&fixture);
 }
 
