@@ -274,6 +274,12 @@ static int open_http(struct collector *collector, struct diagnosis *why)
                             &collector->http, why);
 }
 
+static void print_http_metrics(struct app *app, struct buf *out)
+{
+    const struct collector *collector = app->main;
+    api_print_metrics(collector->api, collector->http, out);
+}
+
 static int start(struct collector *collector, struct diagnosis *why)
 {
     struct app *app = &collector->app;
@@ -300,6 +306,8 @@ static int start(struct collector *collector, struct diagnosis *why)
         error = open_ingest(collector, why);
     if (error == 0)
         ingest_set_rules(app->ingest, app->rules);
+    if (error == 0)
+        app->print_http_metrics = print_http_metrics;
     if (error == 0)
         error = self_start(&collector->loop, app, SELF_INTERVAL_MS, host, &collector->self);
     if (error == 0)
@@ -336,6 +344,8 @@ static void stop(struct collector *collector)
     app->ready = false;
     (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
     refuse_reloads(collector);
+    notify_refuse_orders(app->notify);
+    app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {

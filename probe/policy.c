@@ -302,13 +302,21 @@ static void obey_switch(struct policy *policy, struct options_source *source,
         source->interval_ms = at_least(policy, allow, "sources", name, wish->interval_ms);
 }
 
+static bool has_source(const struct options *options, const char *name)
+{
+    for (size_t i = 0; i < options->source_count; i++)
+        if (strcmp(options->sources[i].source->name, name) == 0)
+            return true;
+    return false;
+}
+
 static void obey_wish(struct policy *policy, struct options *options,
                       const struct config_node *node)
 {
     struct wish wish;
     const char *name = node->key;
 
-    if (!options_source_exists(name)) {
+    if (!has_source(options, name)) {
         const char *nearest = options_nearest_source(name);
         refuse(policy, "sources", name, "this probe has no such source%s%s%s",
                nearest == NULL ? "" : " (did you mean \"", nearest == NULL ? "" : nearest,

@@ -200,7 +200,7 @@ const struct command command_export = {
         "whole.\n\n"
         "  --match SELECTOR  which series; repeatable (default: all)\n"
         "  --start, --end    a time, or a duration: that long ago (default: all there is)\n"
-        "  -o FILE           to a file; compressed if it ends in .gz (default: standard "
+        "  -o, --output FILE to a file; compressed if it ends in .gz (default: standard "
         "output)\n\n"
         "Examples:\n"
         "  fengsuictl export --match '{instance=\"db1\"}' --start 365d -o db1.txt.gz\n"
@@ -213,7 +213,7 @@ const struct command command_export = {
         "文件写完整之后才有正式的名字。\n\n"
         "  --match 选择器    哪些序列；可重复（默认：全部）\n"
         "  --start、--end    时间，或时长：多久以前（默认：全部）\n"
-        "  -o 文件           写到文件；以 .gz 结尾则压缩（默认：标准输出）\n\n"
+        "  -o, --output 文件 写到文件；以 .gz 结尾则压缩（默认：标准输出）\n\n"
         "例子：\n"
         "  fengsuictl export --match '{instance=\"db1\"}' --start 365d -o db1.txt.gz\n"
         "  fengsuictl export --match up --start 1h",

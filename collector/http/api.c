@@ -38,6 +38,13 @@ void api_close(struct api *api)
     free(api);
 }
 
+void api_print_metrics(const struct api *api, const struct http_server *server, struct buf *out)
+{
+    remote_in_print_metrics(api->remote, out);
+    import_in_print_metrics(api->import, out);
+    http_server_print_metrics(server, out);
+}
+
 static void api_write(struct http_request *request, struct http_response *response,
                       struct http_pending *pending)
 {
@@ -56,8 +63,11 @@ static void api_import(struct http_request *request, struct http_response *respo
 #define CHANGE (HTTP_POST | HTTP_PUT)
 #define READS  ROLE_VIEWER, .slow = true
 
+#define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
+
 static const struct http_route routes[] = {
-    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_page},
+    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_console_page},
+    {HTTP_GET, "/console/*", ROLE_VIEWER, .handler = api_console_asset},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = api_healthy},
     {HTTP_GET, "/-/ready", ROLE_NONE, .handler = api_ready},
     {CHANGE, "/-/reload", ROLE_ADMIN, .slow = true, .handler = api_reload},
@@ -102,9 +112,27 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
      .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
 
+    {HTTP_GET, "/api/v2/status", READS, .handler = api_am_status},
+    {HTTP_GET, "/api/v2/receivers", READS, .handler = api_am_receivers},
+    {HTTP_GET, "/api/v2/alerts", READS, .handler = api_am_alerts},
+    {HTTP_GET, "/api/v2/alerts/groups", READS, .handler = api_am_groups},
+    {HTTP_GET, "/api/v2/silences", READS, .handler = api_am_silences},
+    {HTTP_GET, "/api/v2/silence/*", READS, .handler = api_am_silence},
+    {HTTP_POST, "/api/v2/alerts", ROLE_WRITER, .slow = true, .handler = api_am_post_alerts,
+     .body_limit = ALERTS_BODY_BYTES_MAX},
+    {HTTP_POST, "/api/v2/silences", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_post_silence},
+    {HTTP_DELETE, "/api/v2/silence/*", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_delete_silence},
+
     {HTTP_GET, "/api/fengsui/v1/status", READS, .handler = api_summary},
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},
-    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_alerts},
+    {HTTP_GET, "/api/fengsui/v1/session", READS, .handler = api_session},
+    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_fengsui_alerts},
+    {HTTP_POST, "/api/fengsui/v1/alerts/acknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_acknowledge},
+    {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_unacknowledge},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
     {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
     {HTTP_GET, "/api/fengsui/v1/policy", READS, .handler = api_policy},

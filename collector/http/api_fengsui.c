@@ -160,6 +160,9 @@ void api_summary(struct http_request *request, struct http_response *response)
     integer(json, "firing", rules.alerts_firing);
     integer(json, "pending", rules.alerts_pending);
     integer(json, "rules", rules.rules);
+    integer(json, "silenced", notify.alerts_silenced);
+    integer(json, "acknowledged", notify.alerts_acknowledged);
+    integer(json, "silences", notify.silences_active);
     json_write_end(json);
     json_write_key(json, "notifications");
     json_write_object(json);

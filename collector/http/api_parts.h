@@ -68,6 +68,15 @@ void api_answer_printed(struct http_response *response, int error, struct buf *p
 void api_write_metric(struct json_writer *json, const struct labels *labels);
 const char *api_metric_type(enum metric_type type);
 
+#define API_FINGERPRINT_BYTES 17 /* 16 hex digits and a NUL */
+const char *api_fingerprint_text(uint64_t fingerprint, char text[API_FINGERPRINT_BYTES]);
+/* The ids of the silences that are active, as an array. */
+struct muting;
+void api_write_silenced_by(struct json_writer *json, const struct muting *muting,
+                           int64_t now_ms);
+/* Whose API version 2 it is that we speak: clients pick their dialect by it. */
+#define API_ALERTMANAGER_VERSION "0.27.0"
+
 /* Handlers, by file. */
 http_handler api_query, api_query_range, api_format_query, api_query_exemplars;     /* api_query.c */
 http_handler api_labels, api_label_values, api_series;                              /* api_names.c */
@@ -84,5 +93,9 @@ http_handler api_features, api_notifications, api_notifications_live, api_wal_re
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
+http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge, api_session;    /* api_alerts.c */
+http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
+    api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
+    api_am_status;                                                                  /* api_alertmanager.c */
 http_handler api_logs;                                                              /* api_logs.c */
-http_handler api_page;                                                              /* api_page.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */

@@ -27,9 +27,18 @@ FILES = sorted(
     + [f"usr/share/fengsui/examples/{name}"
        for name in ("users.yml", "probe-privileges.conf", "fengsui-probe-el7.service")]
     + [f"usr/lib/systemd/system/{name}" for name in UNITS]
-    + ["usr/lib/sysusers.d/fengsui.conf", "usr/share/bash-completion/completions/fengsuictl"]
+    + ["usr/lib/sysusers.d/fengsui.conf"]
+    + [f"usr/share/bash-completion/completions/{name}" for name in PROGRAMS]
+    + [f"usr/share/man/{language}man{name[-1]}/{name}" for language in ("", "zh_CN/") for name in
+       ("fengsuictl.1", "fengsui-collector.8", "fengsui-probe.8", "fengsui-collector.yml.5",
+        "fengsui-probe.yml.5")]
+    + [f"usr/share/fengsui/grafana/{language}/fengsui-{board}.json"
+       for language in ("zh", "en") for board in ("collector", "host", "hosts")]
+    + [f"usr/share/fengsui/grafana/provisioning/{kind}/fengsui.yaml"
+       for kind in ("dashboards", "datasources")]
     + [f"usr/share/doc/fengsui/{name}"
-       for name in ("LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md")])
+       for name in ("LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "operations.md",
+                    "operations.zh-CN.md", "own-metrics.md")])
 
 
 def run(*arguments, code=0, **options):
