@@ -275,6 +275,10 @@ def test_cardinality_and_features():
         assert collector.json("/api/v1/notifications")["data"] == []
         assert collector.get("/api/v1/notifications/live") == (204, b"")
         assert collector.json("/api/v1/status/tsdb/blocks")["data"] == {"blocks": []}
+        assert collector.request("POST", "/api/fengsui/v1/store/settle")[0] == 200
+        blocks = collector.json("/api/v1/status/tsdb/blocks")["data"]["blocks"]
+        assert [b["stats"]["numSeries"] for b in blocks] == [30], blocks
+        assert blocks[0]["minTime"] <= now_ms() and len(blocks[0]["ulid"]) == 26, blocks
         collector.stop()
 
 
