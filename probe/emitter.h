@@ -26,7 +26,7 @@
 typedef uint32_t series_handle;
 #define SERIES_NONE UINT32_MAX
 
-/* A metric's constant part; a static table in the source's file. */
+/* A metric's constant part; mostly a static table in the source's file. */
 struct metric {
     const char *name;
     enum metric_type type;
@@ -37,7 +37,7 @@ struct metric {
 struct emitter;
 
 /* Registers, or finds, a series.  `labels` ascending by name, without __name__ (the emitter
- * sorts if they are not); bytes are copied.  `metric` must outlive the emitter. */
+ * sorts if they are not); all bytes, the metric's too, are copied. */
 series_handle emitter_series(struct emitter *out, const struct metric *metric,
                              const struct label *labels, size_t count);
 

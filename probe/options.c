@@ -9,11 +9,13 @@
 #include "probe/link.h"
 #include "probe/log/log.h"
 #include "probe/options_collector.h"
+#include "probe/options_policy.h"
 #include "probe/self.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/units.h"
 
+#define SOURCE_NAMES_MAX 64
 #define DEFAULT_ENDPOINT "tcp://127.0.0.1:9471"
 #define DEFAULT_STATE    "/var/lib/fengsui/probe"
 
@@ -106,7 +108,7 @@ struct file_spool {
     int64_t age_ms;
 };
 struct file_root {
-    const struct config_node *collector, *spool, *sources, *logs, *labels;
+    const struct config_node *collector, *spool, *sources, *logs, *labels, *policy;
     const char *state, *key_file, *job, *instance, *procfs, *sysfs, *rootfs, *log_format;
     int64_t interval_ms;
 };
@@ -146,6 +148,10 @@ static const struct config_option root_rows[] = {
      .type = CONFIG_NODE,
      .offset = AT(file_root, logs),
      .help = "files to tail"},
+    {.key = "policy",
+     .type = CONFIG_NODE,
+     .offset = AT(file_root, policy),
+     .help = "what the collector may ask for"},
     {.key = "labels",
      .type = CONFIG_NODE,
      .offset = AT(file_root, labels),
@@ -203,21 +209,31 @@ static int read_labels(struct options *options, const struct config_node *node,
     return 0;
 }
 
-/* A source's own interval is a default: a slower probe slows it, a faster one leaves it. */
-static int64_t default_interval(const struct options *options, const struct source *source)
+int64_t options_default_interval(const struct source *source, int64_t probe_interval_ms)
 {
     if (source->interval_ms == 0)
-        return options->interval_ms;
+        return probe_interval_ms;
     if (source->interval_ms < OPTIONS_INTERVAL_LEAST_MS * 10)
         return source->interval_ms; /* its ticks are looks, not samples */
-    return source->interval_ms > options->interval_ms ? source->interval_ms
-                                                      : options->interval_ms;
+    return source->interval_ms > probe_interval_ms ? source->interval_ms : probe_interval_ms;
+}
+
+/* The map of a source that has no keys of its own. */
+static int check_common(struct options *options, const struct source *source,
+                        const struct config_node *node, struct diagnosis *why)
+{
+    static const struct config_option table[] = {SOURCE_COMMON_OPTIONS(0)};
+    struct source_common_options common;
+    char where[64];
+    (void)snprintf(where, sizeof where, "sources.%s", source->name);
+    return node == NULL ? 0
+                        : config_read(options->config, node, where, ROWS(table), &common, why);
 }
 
 static int add_source(struct options *options, const struct source *source,
                       const struct config_node *node, struct diagnosis *why)
 {
-    struct source_common_options common = {true, 0};
+    struct source_common_options common = {!source->is_optional, 0};
     const struct config_node *enabled = NULL, *interval = NULL;
 
     if (node != NULL && node->kind == CONFIG_MAP) {
@@ -229,40 +245,61 @@ static int add_source(struct options *options, const struct source *source,
         (strcmp(enabled->text, "false") == 0 || strcmp(enabled->text, "no") == 0 ||
          strcmp(enabled->text, "off") == 0))
         common.enabled = false;
+    else if (enabled != NULL)
+        common.enabled = true; /* anything else is complained of by the table */
     if (interval != NULL && interval->kind == CONFIG_SCALAR &&
         (duration_parse(interval->text, &common.interval_ms) != 0 ||
          common.interval_ms < OPTIONS_INTERVAL_LEAST_MS))
         return config_complain(options->config, interval, why,
                                "sources.%s.interval: \"%s\" is no duration of 100ms or more",
                                source->name, interval->text);
-    if (!common.enabled)
-        return 0;
-    options->sources[options->source_count++] = (struct options_source){
-        source, node,
-        common.interval_ms != 0 ? common.interval_ms : default_interval(options, source)};
+    if (source->configure == NULL && check_common(options, source, node, why) != 0)
+        return ERR_INVALID;
+    int64_t interval_ms = common.interval_ms != 0
+                              ? common.interval_ms
+                              : options_default_interval(source, options->interval_ms);
+    options->sources[options->source_count++] =
+        (struct options_source){.source = source,
+                                .node = node,
+                                .is_enabled = common.enabled,
+                                .own_interval_ms = common.interval_ms,
+                                .is_on = common.enabled,
+                                .interval_ms = interval_ms};
     return 0;
+}
+
+bool options_source_exists(const char *name)
+{
+    return source_find(name) != NULL || strcmp(name, source_log.name) == 0 ||
+           strcmp(name, source_self.name) == 0;
+}
+
+const char *options_nearest_source(const char *wrong)
+{
+    const char *names[SOURCE_NAMES_MAX];
+    size_t count = 0;
+    for (; sources[count] != NULL && count < SOURCE_NAMES_MAX - 2; count++)
+        names[count] = sources[count]->name;
+    names[count++] = source_log.name;
+    names[count++] = source_self.name;
+    return nearest_name(wrong, names, count);
 }
 
 static int read_sources(struct options *options, const struct config_node *node,
                         const struct config_node *logs, struct diagnosis *why)
 {
-    const char *names[64];
     size_t count = 0;
     int error = 0;
 
-    while (sources[count] != NULL) {
-        names[count] = sources[count]->name;
+    while (sources[count] != NULL)
         count++;
-    }
-    names[count] = source_self.name;
     for (size_t i = 0; node != NULL && i < node->count; i++) {
         const char *key = node->children[i]->key;
-        const char *nearest;
         if (key == NULL)
             return config_complain(options->config, node, why, "sources: expected a map");
-        if (source_find(key) != NULL || strcmp(key, source_self.name) == 0)
+        if (options_source_exists(key) && strcmp(key, source_log.name) != 0)
             continue;
-        nearest = nearest_name(key, names, count + 1);
+        const char *nearest = options_nearest_source(key);
         return config_complain(options->config, node->children[i], why,
                                "unknown source \"%s\"%s%s%s", key,
                                nearest == NULL ? "" : " (did you mean \"",
@@ -297,6 +334,8 @@ static int read_file(struct options *options, const char *path, struct file_root
         error = options_collector_read(options, file->collector, why);
     if (error == 0)
         error = read_labels(options, file->labels, why);
+    if (error == 0)
+        error = options_policy_read(options, file->policy, why);
     if (error != 0)
         return error;
     options->spool_limit_bytes = spool.limit;
@@ -519,6 +558,8 @@ void options_free(struct options *options)
     free(options->missing_key);
     free(options->missing_token);
     free(options->labels);
+    for (size_t i = 0; i < options->source_count; i++)
+        free(options->sources[i].override);
     free(options->sources);
     free(options);
 }

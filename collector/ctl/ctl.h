@@ -37,7 +37,7 @@ struct command {
 
 extern const struct command command_status, command_query, command_probes, command_keys,
     command_alerts, command_logs, command_processes, command_check, command_users, command_import,
-    command_export;
+    command_export, command_policy;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 
@@ -69,6 +69,9 @@ json_t *args_labels(const struct ctl *ctl, const struct flag_list *list);
 /* A time for the API: "1h" means that long ago; anything else is passed on.  The text is the
  * caller's to free. */
 char *args_time(const char *text, int64_t now_ms);
+
+/* Is the policy file fit?  The exit code. (command_check.c) */
+int check_policy(const struct ctl *ctl, char *file);
 
 /* ---- the server: client.c ---------------------------------------------------------------- */
 

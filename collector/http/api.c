@@ -107,6 +107,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_alerts},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
     {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
+    {HTTP_GET, "/api/fengsui/v1/policy", READS, .handler = api_policy},
     {HTTP_GET, "/api/fengsui/v1/keys", ROLE_OPERATOR, .slow = true, .handler = api_keys},
     {HTTP_POST, "/api/fengsui/v1/keys/approve", ROLE_OPERATOR, .slow = true,
      .handler = api_approve},

@@ -1,5 +1,5 @@
 /*
- * api_fengsui.c - /api/fengsui/v1: probes, keys, process tables, care of the store.
+ * api_fengsui.c - /api/fengsui/v1: probes, keys, process tables, policy, care of the store.
  *
  * Bodies of changes are JSON objects:
  *     keys/approve  {"key": "...", "job": "node", "instance": "web-01", "labels": {"site": "unicom"}}
@@ -50,6 +50,25 @@ void api_processes(struct http_request *request, struct http_response *response)
         return;
     }
     api_answer_printed(response, error, &printed);
+}
+
+/* All rules, or with `instance` (and `job`) what that host gets, at `time`. */
+void api_policy(struct http_request *request, struct http_response *response)
+{
+    const char *instance = http_parameter(request, "instance");
+    const char *job = http_parameter(request, "job");
+    int64_t at_ms = 0;
+    if (!api_time(request, response, "time", clock_unix_ms(&clock_system), &at_ms))
+        return;
+    struct buf printed = {0};
+    int error =
+        ingest_print_policy_json(app_of(request)->ingest, job, instance, at_ms, &printed);
+    if (error == ERR_NOTFOUND) {
+        buf_done(&printed);
+        reply_error(response, API_NOT_FOUND, "no approved host \"%s\"", instance);
+        return;
+    }
+    answer_printed(response, error, &printed);
 }
 
 void api_settle(struct http_request *request, struct http_response *response)

@@ -74,15 +74,15 @@ http_handler api_labels, api_label_values, api_series;                          
 http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata,
     api_metrics, api_healthy, api_ready,
     api_reload;                                                                     /* api_status.c */
+http_handler api_export;                                                            /* api_export.c */
 http_handler api_rules, api_alerts;                                                 /* api_rules.c */
 http_handler api_targets, api_target_metadata, api_scrape_pools, api_alertmanagers; /* api_targets.c */
 http_handler api_tsdb;                                                              /* api_tsdb.c */
 http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
     api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
-http_handler api_export;                                                            /* api_export.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
-    api_processes, api_settle;                                                      /* api_fengsui.c */
+    api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
 http_handler api_logs;                                                              /* api_logs.c */
 http_handler api_page;                                                              /* api_page.c */
