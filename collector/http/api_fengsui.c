@@ -68,7 +68,7 @@ void api_policy(struct http_request *request, struct http_response *response)
         reply_error(response, API_NOT_FOUND, "no approved host \"%s\"", instance);
         return;
     }
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_settle(struct http_request *request, struct http_response *response)
