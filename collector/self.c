@@ -106,6 +106,12 @@ static void put_alerts(struct app *app, struct buf *out)
         {"outbox_depth", "gauge", "Notifications that wait to be sent.",
          (double)n.outbox_depth},
         {"alert_groups", "gauge", "Alert groups.", (double)n.groups},
+        {"alerts_silenced", "gauge", "Firing alerts that a silence mutes.",
+         (double)n.alerts_silenced},
+        {"alerts_acknowledged", "gauge", "Firing alerts somebody has acknowledged.",
+         (double)n.alerts_acknowledged},
+        {"silences_active", "gauge", "Silences in force.", (double)n.silences_active},
+        {"silences_pending", "gauge", "Silences that begin later.", (double)n.silences_pending},
     };
     put_rows(out, "fengsui_collector_", rows, sizeof rows / sizeof rows[0]);
 }

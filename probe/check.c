@@ -14,6 +14,7 @@
 #include "probe/probe.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
+#include "proto/base/units.h"
 
 static const struct capability {
     unsigned bit; /* linux/capability.h */
@@ -53,6 +54,21 @@ static void report_missing(const struct options *options)
                      options->missing_token == NULL ? "" : options->missing_token);
 }
 
+/* What a policy of the collector may change here. */
+static void report_allowed(const struct options *options)
+{
+    char text[DURATION_TEXT_BYTES];
+    const struct options_allow *allow = &options->allow;
+    (void)printf("the collector's policy may: pace and switch %s, every %s at the least; tail ",
+                 allow->all_sources                                     ? "every source"
+                 : allow->sources == NULL || allow->sources->count == 0 ? "no source"
+                                                                        : "some sources",
+                 duration_format(allow->interval_least_ms, text));
+    for (size_t i = 0; i < allow->files.count; i++)
+        (void)printf("%s%s", i == 0 ? "" : ", ", allow->files.items[i]);
+    (void)printf("%s\n", allow->files.count == 0 ? "no file" : "");
+}
+
 int probe_check(struct options *options, struct diagnosis *why)
 {
     unsigned long long mask = 0;
@@ -62,9 +78,12 @@ int probe_check(struct options *options, struct diagnosis *why)
         error = read_capabilities(&mask, why);
     if (error != 0)
         return error;
-    (void)printf("configuration: good (%zu sources, collector %s)\n", options->source_count,
-                 options->endpoint);
+    size_t on = 0;
+    for (size_t i = 0; i < options->source_count; i++)
+        on += options->sources[i].is_on;
+    (void)printf("configuration: good (%zu sources, collector %s)\n", on, options->endpoint);
     report_missing(options);
+    report_allowed(options);
     (void)printf("state folder %s: %s\n", options->state,
                  access(options->state, W_OK) == 0 ? "writable"
                  : errno == ENOENT                 ? "will be made"

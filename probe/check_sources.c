@@ -42,6 +42,8 @@ int check_sources_configure(struct options *options, struct diagnosis *why)
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
         void *state;
+        if (!source->is_on)
+            continue;
         error = configure(options, source, &state, why);
         for (size_t k = 0;
              error == 0 && source->source == &source_log && k < options->glob_count; k++)
@@ -77,11 +79,24 @@ static void try_source(const struct source *source, void *state, const struct so
         (void)printf("source %s: %s\n", source->name, complaint);
 }
 
-static bool is_configured(const struct options *options, const struct source *source)
+/* What the source itself says of this host. */
+static void ask_source(const struct source *source, void *state, const struct source_env *env)
+{
+    struct diagnosis why = {0};
+    int error = source->check(state, env, &why);
+    (void)printf("source %s: %s%s%s\n",
+                 source->title == NULL ? source->name : source->title(state),
+                 error == 0              ? "works"
+                 : error == ERR_NOTFOUND ? "left out"
+                                         : "FAILS",
+                 why.text[0] == '\0' ? "" : ": ", why.text);
+}
+
+static bool is_on(const struct options *options, const struct source *source)
 {
     for (size_t i = 0; i < options->source_count; i++)
         if (options->sources[i].source == source)
-            return true;
+            return options->sources[i].is_on;
     return false;
 }
 
@@ -102,17 +117,19 @@ int check_sources_report(struct options *options, struct diagnosis *why)
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
         void *state;
-        if (source->source == &source_log || source->source == &source_self)
+        if (!source->is_on || source->source == &source_log || source->source == &source_self)
             continue;
         env.interval_ms = source->interval_ms;
         error = configure(options, source, &state, why);
-        if (error == 0)
+        if (error == 0 && source->source->check != NULL)
+            ask_source(source->source, state, &env);
+        else if (error == 0)
             try_source(source->source, state, &env, out);
         release(source->source, state);
     }
     emitter_close(out);
     for (size_t i = 0; error == 0 && sources[i] != NULL; i++)
-        if (!is_configured(options, sources[i]))
+        if (!is_on(options, sources[i]))
             (void)printf("source %s: off%s\n", sources[i]->name,
                          sources[i]->is_optional ? "; \"enabled: true\" turns it on" : "");
     return error;

@@ -44,6 +44,11 @@ series_handle emitter_series(struct emitter *out, const struct metric *metric,
 /* The value of this tick.  A second value for one handle in a tick replaces the first. */
 void emit(struct emitter *out, series_handle handle, double value);
 
+/* Values of this tick with a time of their own; handles ascending, each once (SERIES_NONE is
+ * passed over).  A batch has room for BATCH_LATE_MAX times: ERR_LIMIT; ERR_NOMEM. */
+int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
+               const double *values, size_t count);
+
 /* The series has ended: a stale marker goes out with this tick.  emit() revives it. */
 void emitter_end(struct emitter *out, series_handle handle);
 

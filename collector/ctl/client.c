@@ -70,14 +70,25 @@ static void print_notes(const json_t *root, const char *kind)
     }
 }
 
-/* Turns a body into data, or a message. */
-static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
+/* Turns a body into data, or a message.  A bare answer (Alertmanager's API) is the data itself,
+ * may be empty, and fails with a text or {"message"}. */
+static int read_answer(const struct ctl *ctl, struct buf *answer, long status, bool is_bare,
                        json_t **ret_data)
 {
     json_error_t error;
-    json_t *root = json_loadb((const char *)answer->data, answer->size, JSON_ALLOW_NUL, &error);
+    json_t *root = json_loadb((const char *)answer->data, answer->size,
+                              JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     json_t *data = json_object_get(root, "data");
     const char *message = json_string_value(json_object_get(root, "error"));
+    if (is_bare && answer->size == 0 && status / 100 == 2)
+        root = json_null();
+    if (is_bare) {
+        data = root;
+        message = status / 100 == 2 ? NULL
+                  : json_is_string(root)
+                      ? json_string_value(root)
+                      : json_string_value(json_object_get(root, "message"));
+    }
     int code = EXIT_FINE;
     if (message != NULL) {
         client_complain(message);
@@ -104,8 +115,16 @@ static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
     return code;
 }
 
-static int request(const struct ctl *ctl, const char *path, const struct parameter *parameters,
-                   size_t count, const char *body, json_t **ret_data)
+struct call {
+    const char *method; /* NULL: GET, or POST with a body */
+    const char *path;
+    const struct parameter *parameters;
+    size_t count;
+    const char *body; /* NULL: none */
+    bool is_bare;
+};
+
+static int request(const struct ctl *ctl, const struct call *call, json_t **ret_data)
 {
     *ret_data = NULL;
     CURL *curl = curl_easy_init();
@@ -113,9 +132,9 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
         return EXIT_FAILED;
     struct buf answer;
     buf_init(&answer, ANSWER_BYTES_MAX);
-    char *url = client_url(ctl, curl, path, parameters, count);
+    char *url = client_url(ctl, curl, call->path, call->parameters, call->count);
     struct curl_slist *headers = client_headers(ctl);
-    if (body != NULL)
+    if (call->body != NULL)
         headers = curl_slist_append(headers, "Content-Type: application/json");
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -127,8 +146,10 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     if (ctl->ca_file != NULL)
         curl_easy_setopt(curl, CURLOPT_CAINFO, ctl->ca_file);
-    if (body != NULL)
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    if (call->body != NULL)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
+    if (call->method != NULL)
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
     int code = EXIT_FAILED;
     CURLcode result = curl_easy_perform(curl);
     if (result != CURLE_OK) {
@@ -136,7 +157,7 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
     } else {
         long status = 0;
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        code = read_answer(ctl, &answer, status, ret_data);
+        code = read_answer(ctl, &answer, status, call->is_bare, ret_data);
     }
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
@@ -148,13 +169,26 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
 int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
                size_t count, json_t **ret_data)
 {
-    return request(ctl, path, parameters, count, NULL, ret_data);
+    const struct call call = {.path = path, .parameters = parameters, .count = count};
+    return request(ctl, &call, ret_data);
 }
 
 int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data)
 {
     char *text = json_dumps(body, JSON_COMPACT);
-    int code = text != NULL ? request(ctl, path, NULL, 0, text, ret_data) : EXIT_FAILED;
+    const struct call call = {.path = path, .body = text};
+    int code = text != NULL ? request(ctl, &call, ret_data) : EXIT_FAILED;
+    free(text);
+    return code;
+}
+
+int client_bare(const struct ctl *ctl, const char *method, const char *path,
+                const struct parameter *parameters, size_t count, const json_t *body,
+                json_t **ret_data)
+{
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    const struct call call = {method, path, parameters, count, text, true};
+    int code = body == NULL || text != NULL ? request(ctl, &call, ret_data) : EXIT_FAILED;
     free(text);
     return code;
 }

@@ -63,6 +63,8 @@ static void api_import(struct http_request *request, struct http_response *respo
 #define CHANGE (HTTP_POST | HTTP_PUT)
 #define READS  ROLE_VIEWER, .slow = true
 
+#define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
+
 static const struct http_route routes[] = {
     {HTTP_GET, "/", ROLE_VIEWER, .handler = api_page},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = api_healthy},
@@ -109,11 +111,30 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
      .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
 
+    {HTTP_GET, "/api/v2/status", READS, .handler = api_am_status},
+    {HTTP_GET, "/api/v2/receivers", READS, .handler = api_am_receivers},
+    {HTTP_GET, "/api/v2/alerts", READS, .handler = api_am_alerts},
+    {HTTP_GET, "/api/v2/alerts/groups", READS, .handler = api_am_groups},
+    {HTTP_GET, "/api/v2/silences", READS, .handler = api_am_silences},
+    {HTTP_GET, "/api/v2/silence/*", READS, .handler = api_am_silence},
+    {HTTP_POST, "/api/v2/alerts", ROLE_WRITER, .slow = true, .handler = api_am_post_alerts,
+     .body_limit = ALERTS_BODY_BYTES_MAX},
+    {HTTP_POST, "/api/v2/silences", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_post_silence},
+    {HTTP_DELETE, "/api/v2/silence/*", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_delete_silence},
+
     {HTTP_GET, "/api/fengsui/v1/status", READS, .handler = api_summary},
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},
-    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_alerts},
+    {HTTP_GET, "/api/fengsui/v1/session", READS, .handler = api_session},
+    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_fengsui_alerts},
+    {HTTP_POST, "/api/fengsui/v1/alerts/acknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_acknowledge},
+    {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_unacknowledge},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
     {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
+    {HTTP_GET, "/api/fengsui/v1/policy", READS, .handler = api_policy},
     {HTTP_GET, "/api/fengsui/v1/keys", ROLE_OPERATOR, .slow = true, .handler = api_keys},
     {HTTP_POST, "/api/fengsui/v1/keys/approve", ROLE_OPERATOR, .slow = true,
      .handler = api_approve},
@@ -227,8 +248,8 @@ static void refuse_selector(struct http_response *response, enum selector_errors
     }
 }
 
-bool api_selectors(const struct http_request *request, struct http_response *response,
-                   enum selector_errors errors, struct selectors *ret_selectors)
+bool api_selectors_told(const struct http_request *request, struct http_response *response,
+                        enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
     while (http_parameter_at(request, "match[]", selectors.count) != NULL)
@@ -258,6 +279,31 @@ void api_selectors_free(struct selectors *selectors)
     for (size_t i = 0; i < selectors->count; i++)
         promql_matchers_free(selectors->items[i].matchers, selectors->items[i].count);
     free(selectors->items);
+}
+
+bool api_expression(const struct http_request *request, struct http_response *response,
+                    struct promql_expression **ret_expression)
+{
+    const char *text = http_parameter(request, "query");
+    struct promql_error error = {0};
+    if (promql_parse(text != NULL ? text : "", ret_expression, &error) == 0)
+        return true;
+    error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
+    api_query_error(response, "query", &error);
+    return false;
+}
+
+void api_answer_printed(struct http_response *response, int error, struct buf *printed)
+{
+    if (error != 0 || !buf_ok(printed)) {
+        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
+    } else {
+        struct reply reply;
+        reply_start(&reply, response);
+        json_write_raw(&reply.json, buf_bytes(printed));
+        reply_finish(&reply, NULL, NULL);
+    }
+    buf_done(printed);
 }
 
 void api_write_metric(struct json_writer *json, const struct labels *labels)

@@ -257,14 +257,9 @@ static void put_node(const struct node *node, struct buf *out)
 
 void api_parse_query(struct http_request *request, struct http_response *response)
 {
-    const char *text = http_parameter(request, "query");
     struct promql_expression *expression = NULL;
-    struct promql_error error = {0};
-    if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
-        error.failure = PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
+    if (!api_expression(request, response, &expression))
         return;
-    }
     response->content_type = "application/json";
     buf_put_text(&response->body, "{\"status\":\"success\",\"data\":");
     put_node(expression->root, &response->body);

@@ -65,14 +65,7 @@ static bool read_question(struct http_request *request, struct http_response *re
     question->query.deadline_mono_ns =
         (int64_t)question->started + timeout_ms * (int64_t)NS_PER_MS;
     question->query.cancelled = &request->cancelled;
-    const char *text = http_parameter(request, "query");
-    struct promql_error error = {0};
-    if (promql_parse(text != NULL ? text : "", &question->expression, &error) != 0) {
-        error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
-        return false;
-    }
-    return true;
+    return api_expression(request, response, &question->expression);
 }
 
 /* ---- results --------------------------------------------------------------------------- */
@@ -370,14 +363,9 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
 
 void api_format_query(struct http_request *request, struct http_response *response)
 {
-    const char *text = http_parameter(request, "query");
     struct promql_expression *expression = NULL;
-    struct promql_error error = {0};
-    if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
-        error.failure = PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
+    if (!api_expression(request, response, &expression))
         return;
-    }
     struct buf printed = {0};
     promql_expression_print(expression, &printed);
     struct reply reply;

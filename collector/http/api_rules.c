@@ -8,20 +8,6 @@
 #include "collector/http/api_parts.h"
 #include "proto/base/error.h"
 
-/* Prints with another part's printer, whose output is the data's value. */
-static void answer_printed(struct http_response *response, int error, struct buf *printed)
-{
-    if (error != 0 || !buf_ok(printed)) {
-        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
-    } else {
-        struct reply reply;
-        reply_start(&reply, response);
-        json_write_raw(&reply.json, buf_bytes(printed));
-        reply_finish(&reply, NULL, NULL);
-    }
-    buf_done(printed);
-}
-
 static bool read_type(const struct http_request *request, struct http_response *response,
                       struct rules_filter *filter)
 {
@@ -137,7 +123,7 @@ static void answer_rules(struct http_request *request, struct http_response *res
             "rule groups changed?",
             filter->next_token);
     } else {
-        answer_printed(response, error, &printed);
+        api_answer_printed(response, error, &printed);
     }
     free(filter->names.items);
     free(filter->groups.items);
@@ -150,7 +136,7 @@ void api_rules(struct http_request *request, struct http_response *response)
     struct selectors selectors = {NULL, 0};
     if (!read_type(request, response, &filter) || !read_page(request, response, &filter) ||
         !read_exclude(request, response, &filter) ||
-        !api_selectors(request, response, SELECTOR_ERRORS_BARE, &selectors))
+        !api_selectors_told(request, response, SELECTOR_ERRORS_BARE, &selectors))
         return;
     if (selectors.count > 0) {
         filter.by_labels = by_labels;
@@ -164,5 +150,5 @@ void api_alerts(struct http_request *request, struct http_response *response)
 {
     struct buf printed = {0};
     int error = rules_print_alerts_json(app_of(request)->rules, &printed);
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }

@@ -180,6 +180,12 @@ void api_metrics(struct http_request *request, struct http_response *response)
 {
     struct api *api = request->context;
     response->content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    /* Clients of Alertmanager's API pick their dialect by this. */
+    buf_put_text(&response->body,
+                 "# HELP alertmanager_build_info The version of Alertmanager's API served here.\n"
+                 "# TYPE alertmanager_build_info gauge\n"
+                 "alertmanager_build_info{branch=\"fengsui\",revision=\"" FENGSUI_VERSION
+                 "\",version=\"" API_ALERTMANAGER_VERSION "\"} 1\n");
     self_print_metrics(api->app, &response->body);
     api_print_metrics(api, request->server, &response->body);
 }

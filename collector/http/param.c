@@ -80,7 +80,7 @@ static bool parse_zone(const char **text, int *ret_minutes)
     return hours < 24 && minutes < 60;
 }
 
-static bool parse_rfc3339(const char *text, int64_t *ret_ms)
+bool param_rfc3339(const char *text, int64_t *ret_ms)
 {
     struct tm tm = {0};
     int fraction_ms = 0;
@@ -126,7 +126,7 @@ int param_time(const char *text, int64_t *ret_ms, struct diagnosis *why)
     } else if (strcmp(text, TIME_GREATEST) == 0) {
         *ret_ms = INT64_MAX;
         return 0;
-    } else if (parse_rfc3339(text, &ms)) {
+    } else if (param_rfc3339(text, &ms)) {
         *ret_ms = ms;
         return 0;
     }

@@ -351,3 +351,14 @@ const struct receiver *alerting_receiver(const struct alerting *alerting, const 
             return &alerting->receivers[i];
     return NULL;
 }
+
+int64_t alerting_resolve_timeout_ms(const struct alerting *alerting)
+{
+    return alerting->global.resolve_timeout_ms;
+}
+
+const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count)
+{
+    *ret_count = alerting->receiver_count;
+    return alerting->receivers;
+}

@@ -15,18 +15,6 @@ int64_t value_reference(const struct value *value, const struct grid *grid, size
     return (value->fixed ? value->fixed_ms : grid_time(grid, step)) - value->offset_ms;
 }
 
-static bool same_matchers(const struct node *a, const struct node *b)
-{
-    if (a->matcher_count != b->matcher_count)
-        return false;
-    for (size_t i = 0; i < a->matcher_count; i++)
-        if (a->matchers[i]->kind != b->matchers[i]->kind ||
-            !bytes_equal(a->matchers[i]->name, b->matchers[i]->name) ||
-            !bytes_equal(a->matchers[i]->value, b->matchers[i]->value))
-            return false;
-    return true;
-}
-
 /* What was fetched before for the same matchers and times, or NULL.  Samples are only ever
  * read, so two selectors may share them. */
 static const struct fetched *find_fetched(const struct evaluation *ev, const struct node *node,
@@ -35,7 +23,8 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
     for (size_t i = 0; i < ev->fetched_count; i++) {
         const struct fetched *fetched = &ev->fetched[i];
         if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms &&
-            same_matchers(fetched->selector, node))
+            matchers_equal(fetched->selector->matchers, fetched->selector->matcher_count,
+                           node->matchers, node->matcher_count))
             return fetched;
     }
     return NULL;

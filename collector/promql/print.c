@@ -3,6 +3,7 @@
  * the same tree.
  */
 #include <math.h>
+#include <strings.h>
 #include <string.h>
 
 #include "collector/promql/aggregations.h"
@@ -83,9 +84,16 @@ static void print_matcher(const struct matcher *matcher, struct buf *out)
     text_quote(matcher->value, out);
 }
 
+/* Bare, these would be numbers. */
+static bool is_number_word(struct bytes name)
+{
+    return name.size == 3 && (strncasecmp((const char *)name.data, "nan", 3) == 0 ||
+                              strncasecmp((const char *)name.data, "inf", 3) == 0);
+}
+
 static void print_selector(const struct node *node, struct buf *out)
 {
-    bool plain = metric_name_is_legacy(node->name);
+    bool plain = metric_name_is_legacy(node->name) && !is_number_word(node->name);
     size_t count =
         node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
     bool braces = count > 0 || !plain;

@@ -64,6 +64,23 @@ struct rules_filter {
 int rules_print_json(struct rules *rules, const struct rules_filter *filter, struct buf *out);
 int rules_print_alerts_json(struct rules *rules, struct buf *out);
 
+/* One alert that is pending or fires, as a visitor sees it; valid during the call. */
+struct rules_alert {
+    const struct labels *labels, *annotations;
+    uint64_t fingerprint;
+    const char *state; /* "pending", "firing" */
+    int64_t active_ms;
+    const char *value; /* as Prometheus prints it: "9e+01" */
+};
+/* Calls `each` for all of them, under the state lock: print into memory and go.  A non-zero
+ * return stops and is returned.  Any thread. */
+int rules_visit_alerts(struct rules *rules,
+                       int (*each)(void *context, const struct rules_alert *alert),
+                       void *context);
+/* Go's FormatFloat(v, 'e', -1, 64). */
+#define RULES_VALUE_BYTES 40
+const char *rules_value_text(double value, char text[RULES_VALUE_BYTES]);
+
 struct rules_stats {
     uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules,
         template_errors;

@@ -14,14 +14,14 @@
 #include "collector/rules/rules_parts.h"
 #include "proto/base/error.h"
 
-static const char *value_text(double value, char text[40])
+const char *rules_value_text(double value, char text[RULES_VALUE_BYTES])
 {
     if (isnan(value))
         return strcpy(text, "NaN");
     if (isinf(value))
         return strcpy(text, value > 0 ? "+Inf" : "-Inf");
     for (int precision = 0; precision < 17; precision++) {
-        (void)snprintf(text, 40, "%.*e", precision, value);
+        (void)snprintf(text, RULES_VALUE_BYTES, "%.*e", precision, value);
         if (strtod(text, NULL) == value)
             break;
     }
@@ -30,7 +30,7 @@ static const char *value_text(double value, char text[40])
 
 static void put_alert(const struct live_alert *alert, struct buf *out)
 {
-    char time[JSON_TIME_BYTES], value[40];
+    char time[JSON_TIME_BYTES], value[RULES_VALUE_BYTES];
     buf_put_text(out, "{\"labels\":");
     json_put_labels(out, alert->labels);
     buf_put_text(out, ",\"annotations\":");
@@ -40,7 +40,7 @@ static void put_alert(const struct live_alert *alert, struct buf *out)
     if (alert->life.keep_since_ms != 0)
         buf_printf(out, ",\"keepFiringSince\":\"%s\"",
                    json_time(alert->life.keep_since_ms, time));
-    buf_printf(out, ",\"value\":\"%s\"}", value_text(alert->value, value));
+    buf_printf(out, ",\"value\":\"%s\"}", rules_value_text(alert->value, value));
 }
 
 static void put_alerts(const struct rule_state *state, bool *first, struct buf *out)
@@ -264,4 +264,28 @@ int rules_print_alerts_json(struct rules *rules, struct buf *out)
     (void)pthread_mutex_unlock(&rules->state_lock);
     buf_put_text(out, "]}");
     return buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
+int rules_visit_alerts(struct rules *rules,
+                       int (*each)(void *context, const struct rules_alert *alert),
+                       void *context)
+{
+    int stop = 0;
+    (void)pthread_mutex_lock(&rules->state_lock);
+    for (size_t i = 0; stop == 0 && i < rules->generation->set->rule_count; i++) {
+        const struct rule_state *state = &rules->generation->states[i];
+        for (const struct live_alert *at = rule_state_next(state, NULL);
+             stop == 0 && at != NULL; at = rule_state_next(state, at)) {
+            char value[RULES_VALUE_BYTES];
+            const struct rules_alert alert = {.labels = at->labels,
+                                              .annotations = at->annotations,
+                                              .fingerprint = at->fingerprint,
+                                              .state = alert_state_text(at->life.state),
+                                              .active_ms = at->life.active_ms,
+                                              .value = rules_value_text(at->value, value)};
+            stop = each(context, &alert);
+        }
+    }
+    (void)pthread_mutex_unlock(&rules->state_lock);
+    return stop;
 }

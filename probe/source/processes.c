@@ -216,6 +216,8 @@ static void processes_stop(void *state)
     user_names_done(&ps->users);
 }
 
+static const char *const policy_options[] = {"groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
+
 const struct source source_processes = {
     .name = "processes",
     .summary = "processes by group, and a table of the largest",
@@ -225,4 +227,5 @@ const struct source source_processes = {
     .start = processes_start,
     .collect = processes_collect,
     .stop = processes_stop,
+    .policy_options = policy_options,
 };

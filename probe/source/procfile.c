@@ -120,14 +120,14 @@ int procfile_lines(const struct procfile *file, struct readbuf *buf,
 {
     if (!file->is_open)
         return ERR_NOTFOUND;
-    int error = readbuf_reserve(buf, PROCFILE_LINE_BYTES);
+    int error = readbuf_reserve(buf, READBUF_FIRST_BYTES);
     if (error != 0)
         return error;
     off_t offset = 0;
     size_t held = 0; /* of a line that has not ended */
     bool is_cut = false;
     for (;;) {
-        ssize_t got = read_at(file->fd, buf->data + held, PROCFILE_LINE_BYTES - held, offset);
+        ssize_t got = read_at(file->fd, buf->data + held, buf->capacity - held, offset);
         if (got < 0)
             return procfile_error(errno);
         size_t size = held + (size_t)got, taken = 0;
@@ -140,7 +140,11 @@ int procfile_lines(const struct procfile *file, struct readbuf *buf,
         taken += give_lines(buf->data + taken, size - taken, got == 0, each, context);
         if (got == 0)
             return 0;
-        if (taken == 0 && size == PROCFILE_LINE_BYTES) {
+        if (taken == 0 && size == buf->capacity && size < PROCFILE_LINE_BYTES) {
+            error = readbuf_reserve(buf, size * 2);
+            if (error != 0)
+                return error;
+        } else if (taken == 0 && size == buf->capacity) {
             each(context, span_of(buf->data, size));
             taken = size;
             is_cut = true;

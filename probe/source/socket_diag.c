@@ -17,8 +17,8 @@
 
 #define NETLINK_TCPDIAG 4 /* its name was changed twice, the number never */
 #define ALL_STATES      UINT32_MAX
-/* The kernel fills what it is given, a page at least. */
-#define ANSWER_BYTES ((size_t)16 << 10)
+/* The kernel fills what it is given, and never more than 8 KiB if that is less. */
+#define ANSWER_BYTES ((size_t)8 << 10)
 #define PATIENCE_S   2
 
 static int diag_open(int *ret_fd)

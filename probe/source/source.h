@@ -24,6 +24,7 @@
 
 struct config;
 struct config_node;
+struct uv_loop_s;
 
 struct source_env {
     const char *procfs; /* "/proc", or a recorded tree */
@@ -54,6 +55,16 @@ struct source {
     int (*start)(void *state, const struct source_env *env, struct emitter *out);
     /* Blocking sources only: reads into the state, on a worker; no emitter. */
     int (*gather)(void *state, const struct source_env *env);
+    /* Sources that wait for the network, instead of gather(): begins a look on the loop and
+     * returns; done() is called once, later, from the loop, with what gather() would return.
+     * The scheduler does not touch the state meanwhile.  An error: nothing was begun. */
+    int (*begin)(void *state, const struct source_env *env, struct uv_loop_s *loop,
+                 void (*done)(void *context, int error), void *context);
+    /* Lets the look under way end soon; done() is still called. */
+    void (*cancel)(void *state);
+    /* What tells this instance from others of the source, valid as long as the state.  NULL: the
+     * source's name. */
+    const char *(*title)(const void *state);
     /* Emits one tick.  A negative return drops what it had not emitted yet, is counted in
      * node_scrape_collector_success / fengsui_probe_source_failures_total, and tried again next
      * tick. */
@@ -65,8 +76,16 @@ struct source {
     /* What a person should mend although collect() succeeds (a file that does not parse), or
      * NULL.  Called after collect(); the scheduler logs it when it is new.  May be NULL. */
     const char *(*complaint)(const void *state);
+    /* For --check, of a configured state that was not started: looks once, may wait as long as
+     * gather().  ERR_NOTFOUND: this host has no such thing; anything else: with what to do in
+     * `why`.  May be NULL: nothing to tell. */
+    int (*check)(void *state, const struct source_env *env, struct diagnosis *why);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
+
+    /* Keys of its map in probe.yml that a policy of the collector may set, too;
+     * NULL-terminated, NULL: none.  Never one that names a file, a command or an address. */
+    const char *const *policy_options;
 };
 
 /* What may stand in every source's map in probe.yml.  The scheduler obeys them; they are rows
@@ -88,6 +107,11 @@ struct source_common_options {
 
 /* Every compiled-in source, in the order they run; ends with NULL. */
 extern const struct source *const sources[];
+
+/* Would it take this map?  Configures a state and throws it away.  ERR_INVALID with the reason.
+ */
+int source_try(const struct source *source, struct config *config,
+               const struct config_node *node, struct diagnosis *why);
 
 /* One of them by name, or NULL. */
 const struct source *source_find(const char *name);

@@ -203,9 +203,9 @@ groups:
     with Lab() as lab:
         (lab.folder / "rules.yml").write_text(rule)
         collector = lab.collector(f'rules: {{files: ["{lab.folder}/rules.yml"]}}\n').start()
-        for host in "ab":
-            put(collector, {"__name__": "m", "job": "j", "instance": host, "level": "input"},
-                [(2.0, now_ms())])
+        message = b"".join(series({"__name__": "m", "job": "j", "instance": host,
+                                   "level": "input"}, [(2.0, now_ms())]) for host in "ab")
+        assert write(collector, message)[0] == 204
         recorded = wait_for(lambda: collector.query("job:m:sum"), "a recorded sample")
         assert [(r["metric"], r["value"][1]) for r in recorded] == [
             ({"__name__": "job:m:sum", "job": "j", "level": "rule", "team": "duty"}, "4")], recorded

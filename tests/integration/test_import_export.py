@@ -17,6 +17,7 @@ from test_http_access import basic, write_users
 ALL = '{__name__!=""}'
 PATH = "/api/v1/import/prometheus"
 DAY = 86400
+PAD = 'pad="' + "x" * 400 + '"'  # makes a piece of few samples
 
 
 def give(collector, text, headers=None, **parameters):
@@ -267,7 +268,7 @@ def import_months(series, days, step, bound):
             print(f"; settled in {time.time() - started:.1f} s", end="", flush=True)
             peak = max(peak, anonymous_bytes(collector) - before)
         print(f"; peak {peak >> 20} MiB", flush=True)
-        assert peak < bound, peak
+        assert peak < bound or os.environ.get("FENGSUI_SANITIZE"), peak
         # Out, into another one, out again; and the same file once more.
         match = '{__name__=~"history_.+"}'
         out = lab.folder / "out.txt.gz"
@@ -300,21 +301,26 @@ def test_fengsuictl_says_where_and_what():
         collector = lab.collector(flags=["--retention", "forever"]).start()
         now = int(time.time())
         path = lab.folder / "a.txt"
-        lines = ["# TYPE a counter"] + [f'a{{i="{i % 7}"}} {i} {now - i}000' for i in range(130000)]
+        lines = ["# TYPE a counter"] + [f'a{{i="{i % 7}",{PAD}}} {i} {now - i}000' for i in range(13000)]
         path.write_text("\n".join(lines) + "\na{ 5\n")
         done = run(collector, "import", path)
-        assert done.returncode == 1 and f"{path}:130002: ".encode() in done.stderr \
-            and b"up to line 1000" in done.stderr and b"100000 samples stored" in done.stdout, done
+        assert done.returncode == 1 and f"{path}:13002: ".encode() in done.stderr \
+            and re.search(rb"up to line \d{4}", done.stderr) \
+            and re.match(rb"\d{4} samples stored", done.stdout), done
+        path.write_text("\n".join(lines) + f"\na 1 {now + 7200}000\n")
+        done = run(collector, "import", path)
+        assert done.returncode == 1 and f"(future), the first at {path}:13002: ".encode() \
+            in done.stderr, done
         path.write_text("\n".join(lines))
         done = run(collector, "import", "--check", path)
-        assert done.returncode == 0 and b"130000 samples read, nothing sent" in done.stdout, done
-        assert b"130000 samples stored, 0 refused" in run(collector, "import", path).stdout
-        assert collector.value("sum(count_over_time(a[2d]))") == 130000
+        assert done.returncode == 0 and b"13000 samples read, nothing sent" in done.stdout, done
+        assert b"13000 samples stored, 0 refused" in run(collector, "import", path).stdout
+        assert collector.value("sum(count_over_time(a[2d]))") == 13000
         packed = lab.folder / "packed"
         packed.write_bytes(subprocess.run(["zstd", "-qc", path], stdout=subprocess.PIPE,
                                           check=True).stdout)
         done = run(collector, "import", packed)
-        assert b"130000 samples stored" in done.stdout, done
+        assert b"13000 samples stored" in done.stdout, done
         packed.write_bytes(packed.read_bytes()[:-20])
         assert b"cut off" in run(collector, "import", packed).stderr
         metrics = f"# TYPE s gauge\ns 1 {now}.5\ns 2 {now + 1}\n# EOF\n".encode()
@@ -338,12 +344,36 @@ def test_fengsuictl_says_where_and_what():
         assert done.returncode == 1 and not list(lab.folder.glob("gone*")), done
 
 
+def test_the_collector_may_restart_under_an_import():
+    with Lab() as lab:
+        collector = lab.collector(flags=["--retention", "forever"]).start()
+        now = int(time.time())
+        importer = subprocess.Popen(
+            [str(BUILD / "fengsuictl"), "--url", f"http://127.0.0.1:{collector.http}", "import", "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+        def feed(part):
+            importer.stdin.write("".join(f'fed{{part="{part}",{PAD}}} {i} {now - i}000\n'
+                                         for i in range(11000)).encode())
+            importer.stdin.flush()
+        feed(1)
+        wait_for(lambda: collector.value('count_over_time(fed{part="1"}[2d])'),
+                 "the first piece", 30)
+        collector.kill()
+        collector.start()
+        feed(2)
+        out, said = importer.communicate(timeout=120 * PATIENCE)
+        assert importer.returncode == 0 and b"22000 samples stored" in out, (out, said)
+        assert collector.value("sum(count_over_time(fed[2d]))") == 22000
+        collector.stop()
+
+
 def test_a_slow_reader_holds_nothing_and_a_break_is_seen():
     with Lab() as lab:
         collector = lab.collector(flags=["--retention", "forever"]).start()
         now = int(time.time())
         for part in range(4):
-            stored(collector, "".join(f'big{{i="{part}"}} {i} {now - i}000\n' for i in range(60000)))
+            stored(collector, "".join(f'big{{i="{part}",{PAD}}} {i} {now - i}000\n' for i in range(6000)))
         running = "fengsui_collector_http_requests_running 0\n"
         readers = []
         for _ in range(8):

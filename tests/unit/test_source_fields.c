@@ -99,9 +99,9 @@ static struct lines lines_of(const char *text, size_t size)
 static void lines_are_whole_wherever_the_buffer_ends(void **unused)
 {
     (void)unused;
-    static const size_t sizes[] = {1, 7, 100, 4095, 4096, 16383, 16384, 16385};
+    static const size_t sizes[] = {1, 7, 100, 4095, 4096, 16383, 65535, 65536, 65537};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        size_t total = 100000, count = 0;
+        size_t total = 300000, count = 0;
         char *text = malloc(total);
         memset(text, 'x', total);
         for (size_t at = sizes[i]; at < total; at += sizes[i] + 1) {

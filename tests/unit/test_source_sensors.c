@@ -222,6 +222,36 @@ static void zones_and_coolers_are_read_and_end(void **unused)
     close_fixture(&f);
 }
 
+static void energy_counters_of_one_name_are_numbered(void **unused)
+{
+    (void)unused;
+    struct fixture f;
+    char series[256];
+    open_fixture(&f);
+    assert_int_equal(start(&f, "rapl", NULL), ERR_NOTFOUND);
+    running_source_stop(&f.running);
+    fake_tree_write(&f.tree, "sys/class/powercap/intel-rapl:1:0/name", "core\n");
+    fake_tree_write(&f.tree, "sys/class/powercap/intel-rapl:1:0/energy_uj", "7000000\n");
+    fake_tree_write(&f.tree, "sys/class/powercap/intel-rapl:0:0/name", "core\n");
+    fake_tree_write(&f.tree, "sys/class/powercap/intel-rapl:0:0/energy_uj", "500000\n");
+    fake_tree_write(&f.tree, "sys/class/powercap/intel-rapl:1/name", "package-1\n");
+    fake_tree_write(&f.tree, "sys/class/powercap/intel-rapl:1/energy_uj", "9000000\n");
+    assert_int_equal(start(&f, "rapl", NULL), 0);
+    tick(&f);
+    snprintf(series, sizeof series,
+             "node_rapl_core_joules_total{index=\"1\",path=\"%s/sys/class/powercap/"
+             "intel-rapl:1:0\"}",
+             f.tree.root);
+    expect(&f, series, 7);
+    snprintf(series, sizeof series,
+             "node_rapl_package_joules_total{index=\"1\",path=\"%s/sys/class/powercap/"
+             "intel-rapl:1\"}",
+             f.tree.root);
+    expect(&f, series, 9);
+    assert_int_equal(recorder_count(f.out), 3);
+    close_fixture(&f);
+}
+
 static void a_host_without_sensors_has_no_such_source(void **unused)
 {
     (void)unused;
@@ -242,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_sensor_that_cannot_be_read_is_not_zero_and_a_chip_that_goes_ends),
         cmocka_unit_test(chips_are_left_out_by_expression),
         cmocka_unit_test(zones_and_coolers_are_read_and_end),
+        cmocka_unit_test(energy_counters_of_one_name_are_numbered),
         cmocka_unit_test(a_host_without_sensors_has_no_such_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
