@@ -344,8 +344,8 @@ static void stop(struct collector *collector)
     app->ready = false;
     (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
     refuse_reloads(collector);
-    app->print_http_metrics = NULL;
     notify_refuse_orders(app->notify);
+    app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {

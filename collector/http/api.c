@@ -66,7 +66,8 @@ static void api_import(struct http_request *request, struct http_response *respo
 #define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_page},
+    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_console_page},
+    {HTTP_GET, "/console/*", ROLE_VIEWER, .handler = api_console_asset},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = api_healthy},
     {HTTP_GET, "/-/ready", ROLE_NONE, .handler = api_ready},
     {CHANGE, "/-/reload", ROLE_ADMIN, .slow = true, .handler = api_reload},
@@ -248,8 +249,8 @@ static void refuse_selector(struct http_response *response, enum selector_errors
     }
 }
 
-bool api_selectors_told(const struct http_request *request, struct http_response *response,
-                        enum selector_errors errors, struct selectors *ret_selectors)
+bool api_selectors(const struct http_request *request, struct http_response *response,
+                   enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
     while (http_parameter_at(request, "match[]", selectors.count) != NULL)

@@ -47,14 +47,8 @@ struct selectors {
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
 enum selector_errors { SELECTOR_ERRORS_NAMED, SELECTOR_ERRORS_BARE, SELECTOR_ERRORS_PLAIN };
 /* False: the error is in the response, nothing is to be freed. */
-bool api_selectors_told(const struct http_request *request, struct http_response *response,
-                        enum selector_errors errors, struct selectors *ret_selectors);
-static inline bool api_selectors(const struct http_request *request,
-                                 struct http_response *response,
-                                 struct selectors *ret_selectors)
-{
-    return api_selectors_told(request, response, SELECTOR_ERRORS_NAMED, ret_selectors);
-}
+bool api_selectors(const struct http_request *request, struct http_response *response,
+                   enum selector_errors errors, struct selectors *ret_selectors);
 void api_selectors_free(struct selectors *selectors);
 
 /* Answers a failed parse or run of PromQL. */
@@ -98,4 +92,4 @@ http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
     api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
     api_am_status;                                                                  /* api_alertmanager.c */
 http_handler api_logs;                                                              /* api_logs.c */
-http_handler api_page;                                                              /* api_page.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */
