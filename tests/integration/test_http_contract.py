@@ -1,4 +1,5 @@
 """What other programs rely on: Grafana's calls one by one, targets, rule filters, garbage."""
+import hashlib
 import json
 import random
 import time
@@ -282,6 +283,78 @@ def test_cardinality_and_features():
         blocks = collector.json("/api/v1/status/tsdb/blocks")["data"]["blocks"]
         assert sum(b["stats"]["numSeries"] for b in blocks) >= 300, blocks
         assert blocks[0]["minTime"] <= now_ms() and len(blocks[0]["ulid"]) == 26, blocks
+        collector.stop()
+
+
+HASH = "$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo"
+CONFIG = """\
+external_url: 'http://watch.example:9470/"烽燧"'
+http: {query_threads: 3, users: users.yml}
+ingest: {window: 1536KiB, scrape_jobs: [redis, "a: b"]}
+rules: {files: "rules/*.yml"}
+retention: {raw: forever}
+promql: {lookback: 90s}
+"""
+
+
+def test_the_configuration_in_force_is_shown():
+    with Lab() as lab:
+        collector = lab.collector(CONFIG, flags=["--retention", "400d"])
+        folder, file = collector.folder, collector.folder / "collector.yml"
+        token = "t" * 43
+        digest = hashlib.blake2b(token.encode(), digest_size=32).hexdigest()
+        (folder / "users.yml").write_text(
+            f'users:\n- {{name: li, role: viewer, password_hash: "{HASH}"}}\n'
+            f'tokens:\n- {{name: root, role: admin, token_hash: "blake2b:{digest}"}}\n')
+        root = {"Authorization": f"Bearer {token}"}
+
+        def ask(path, method="GET"):
+            code, body = collector.request(method, path, b"" if method == "POST" else None, root)
+            return code, json.loads(body)["data"] if body[:1] == b"{" else body
+
+        def shown():
+            code, data = ask("/api/v1/status/config")
+            assert code == 200 and list(data) == ["yaml"], (code, data)
+            return data["yaml"]
+
+        def runtime():
+            return ask("/api/v1/status/runtimeinfo")[1]
+        collector.start()
+        first = shown()
+        for line in (f'data: "{collector.data}"', f'  listen: "127.0.0.1:{collector.http}"',
+                     f'  listen: "tcp://127.0.0.1:{collector.ingest}"', '  window: 1536KiB',
+                     f'  users: "{folder}/users.yml"', f'  files: ["{folder}/rules/*.yml"]',
+                     '  scrape_jobs: ["redis", "a: b"]', '  query_threads: 3',
+                     '  raw: "400d"', '  logs: "180d"', '  lookback: 1m30s', '  timeout: 2m',
+                     'external_url: "http://watch.example:9470/\\"烽燧\\""',
+                     '  evaluation_interval: 15s', 'quota: 0'):
+            assert line in first.splitlines(), (line, first)
+        assert "argon2" not in first and digest not in first and token not in first, first
+        began = runtime()
+        assert began["reloadConfigSuccess"] is True and began["storageRetention"] == "400d", began
+        # A reload takes rules and policy, and says that the rest waits; what is shown is in force.
+        (folder / "policy.yml").write_text("rules: []\n")
+        file.write_text(CONFIG.replace("90s", "7m").replace("{files", "{evaluation_interval: 7s, files")
+                        + "policy: policy.yml\n")
+        assert ask("/-/reload", "POST")[0] == 200
+        want = first.replace("evaluation_interval: 15s", "evaluation_interval: 7s").replace(
+            "quota: 0\n", f'policy: "{folder}/policy.yml"\nquota: 0\n')
+        assert shown() == want, shown()
+        assert ask("/api/v1/status/flags")[1]["query.lookback-delta"] == "1m30s"
+        assert "waits for a restart" in collector.log.read_text()
+        again = runtime()
+        assert again["lastConfigTime"] > began["lastConfigTime"], (began, again)
+        # One that is refused changes nothing of it.
+        file.write_text("nonsense: 1\n")
+        assert ask("/-/reload", "POST")[0] == 500
+        assert shown() == want and runtime()["reloadConfigSuccess"] is False
+        assert runtime()["lastConfigTime"] == again["lastConfigTime"]
+        # What is shown is a configuration: started with it and no flags, it is the same.
+        collector.stop()
+        file.write_text(want)
+        collector.arguments = ["--config", file]
+        collector.start()
+        assert shown() == want, shown()
         collector.stop()
 
 
