@@ -133,8 +133,8 @@ static void print_config(struct app *app, struct buf *out)
     uv_mutex_unlock(&collector->config_lock);
 }
 
-/* What is in force after a reload: what the parts take anew, and for the rest what we began with.
- * `*ret_text` is the caller's. */
+/* What is in force after a reload: what the parts take anew, and for the rest what we began
+ * with.  `*ret_text` is the caller's. */
 static int print_reloaded(const struct collector *collector, const struct options *fresh,
                           struct buf *ret_text, bool *ret_differs)
 {

@@ -59,6 +59,8 @@ bool api_expression(const struct http_request *request, struct http_response *re
                     struct promql_expression **ret_expression);
 /* Answers with what another part printed as the data's value, or with its error; frees it. */
 void api_answer_printed(struct http_response *response, int error, struct buf *printed);
+/* Answers {"yaml": TEXT}; frees the text. */
+void api_answer_yaml(struct http_response *response, struct buf *yaml);
 void api_write_metric(struct json_writer *json, const struct labels *labels);
 const char *api_metric_type(enum metric_type type);
 
@@ -79,7 +81,9 @@ http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata
     api_reload;                                                                     /* api_status.c */
 http_handler api_export;                                                            /* api_export.c */
 http_handler api_rules, api_alerts;                                                 /* api_rules.c */
-http_handler api_targets, api_target_metadata, api_scrape_pools, api_alertmanagers; /* api_targets.c */
+http_handler api_targets, api_target_metadata, api_relabel_steps, api_scrape_pools,
+    api_scrape_pool_config, api_alertmanagers;                                      /* api_targets.c */
+http_handler api_self_metrics;                                                      /* api_self_metrics.c */
 http_handler api_tsdb;                                                              /* api_tsdb.c */
 http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,

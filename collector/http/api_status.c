@@ -77,8 +77,7 @@ void api_runtimeinfo(struct http_request *request, struct http_response *respons
     reply_finish(&reply, NULL, NULL);
 }
 
-/* {"yaml": TEXT}; frees the text. */
-static void answer_yaml(struct http_response *response, struct buf *yaml)
+void api_answer_yaml(struct http_response *response, struct buf *yaml)
 {
     struct reply reply;
     if (!buf_ok(yaml)) {
@@ -101,7 +100,7 @@ void api_config(struct http_request *request, struct http_response *response)
     struct app *app = app_of(request);
     struct buf yaml = {0};
     app->print_config(app, &yaml);
-    answer_yaml(response, &yaml);
+    api_answer_yaml(response, &yaml);
 }
 
 void api_flags(struct http_request *request, struct http_response *response)

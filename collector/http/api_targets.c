@@ -1,17 +1,19 @@
 /*
  * api_targets.c - probes as Prometheus's targets: /api/v1/targets, targets/metadata,
- * scrape_pools, alertmanagers.
+ * targets/relabel_steps, scrape_pools, scrape_pools/config, alertmanagers.
  *
  * A probe pushes, so its "last scrape" is the newest tick stored, its pool is its job, and it
  * is "down" when it has fallen silent.  Keys that wait for approval or were revoked are the
  * dropped targets.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "collector/http/api_parts.h"
 #include "collector/ingest/ingest.h"
+#include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 
@@ -261,6 +263,88 @@ void api_scrape_pools(struct http_request *request, struct http_response *respon
         reply_finish(&reply, NULL, NULL);
     }
     targets_close(&targets);
+}
+
+/* A parameter that must be there; NULL: the error is in the response. */
+static const char *needed(const struct http_request *request, struct http_response *response,
+                          const char *name)
+{
+    const char *text = http_parameter(request, name);
+    if (text != NULL && *text != '\0')
+        return text;
+    reply_error(response, API_BAD_DATA, "no %s parameter provided", name);
+    return NULL;
+}
+
+/* A job is the pool of its probes; false: the error is in the response. */
+static bool is_pool(struct http_request *request, struct http_response *response,
+                    const char *pool)
+{
+    struct targets targets;
+    bool is_found = false;
+    bool is_open = targets_open(app_of(request), response, &targets);
+    for (size_t i = 0; is_open && !is_found && i < targets.count; i++)
+        is_found = strcmp(targets.items[i].job, pool) == 0;
+    targets_close(&targets);
+    if (is_open && !is_found)
+        reply_error(response, API_BAD_DATA,
+                    "error retrieving scrape config: scrape pool \"%s\" not found", pool);
+    return is_found;
+}
+
+/* A pool has nothing but its name: intervals and sources are each probe's, and it pushes. */
+void api_scrape_pool_config(struct http_request *request, struct http_response *response)
+{
+    const char *pool = needed(request, response, "scrapePool");
+    if (pool == NULL || !is_pool(request, response, pool))
+        return;
+    struct buf yaml = {0};
+    const struct config_node name = {
+        .kind = CONFIG_SCALAR, .key = "job_name", .text = pool, .quoted = true};
+    buf_put_text(&yaml, "job_name: ");
+    config_print(&name, &yaml);
+    buf_put_char(&yaml, '\n');
+    api_answer_yaml(response, &yaml);
+}
+
+static bool are_labels(const char *text)
+{
+    json_error_t where;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    bool are = json_is_object(root);
+    const char *name;
+    json_t *value;
+    json_object_foreach(root, name, value)
+    {
+        are = are && json_is_string(value);
+    }
+    json_decref(root);
+    return are;
+}
+
+/* Labels are given by probe.yml and policy, not rewritten by steps on their way: of those there
+ * are none. */
+void api_relabel_steps(struct http_request *request, struct http_response *response)
+{
+    const char *pool = needed(request, response, "scrapePool");
+    const char *labels = pool == NULL ? NULL : needed(request, response, "labels");
+    if (labels == NULL)
+        return;
+    if (!are_labels(labels)) {
+        reply_error(response, API_BAD_DATA,
+                    "error parsing labels: not a JSON object of texts: {\"job\":\"node\"}");
+        return;
+    }
+    if (!is_pool(request, response, pool))
+        return;
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_object(&reply.json);
+    json_write_key(&reply.json, "steps");
+    json_write_array(&reply.json);
+    json_write_end(&reply.json);
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
 }
 
 /* Alerts go out by our own routes; who wants Alertmanager's API finds it here. */

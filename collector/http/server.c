@@ -314,8 +314,8 @@ static void on_handle_closed(uv_handle_t *handle)
     free(server);
 }
 
-/* Nobody may be at work on a connection when the daemon stops.  Who asks meanwhile is refused at
- * once (exchange.c), not left without an answer until we are gone. */
+/* Nobody may be at work on a connection when the daemon stops.  Who asks meanwhile is refused
+ * at once (exchange.c), not left without an answer until we are gone. */
 static void wait_for_handlers(struct http_server *server)
 {
     for (struct exchange *each = server->suspended; each != NULL; each = each->next)

@@ -114,9 +114,9 @@ int http_server_open(uv_loop_t *loop, const struct http_options *options,
                      struct http_server **ret_server, struct diagnosis *why);
 /* Re-reads users and certificate. */
 int http_server_reload(struct http_server *server, struct diagnosis *why);
-/* Tells running handlers that their clients are gone and waits for them (the store must still be
- * writing), refusing what comes meanwhile; then stops listening and closes; the last memory is
- * freed when the loop runs its close callbacks.  NULL is allowed. */
+/* Tells running handlers that their clients are gone and waits for them (the store must still
+ * be writing), refusing what comes meanwhile; then stops listening and closes; the last memory
+ * is freed when the loop runs its close callbacks.  NULL is allowed. */
 void http_server_close(struct http_server *server);
 /* The port it listens on (for port 0, the one that was given). */
 unsigned http_server_port(const struct http_server *server);

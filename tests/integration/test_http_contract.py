@@ -2,6 +2,7 @@
 import hashlib
 import json
 import random
+import re
 import time
 import urllib.parse
 
@@ -115,6 +116,23 @@ def test_probes_are_targets():
         assert abs(time.time() - time.mktime(time.strptime(up["lastScrape"][:19],
                    "%Y-%m-%dT%H:%M:%S")) + time.timezone) < 60, up
         assert collector.json("/api/v1/scrape_pools")["data"] == {"scrapePools": ["node"]}
+        assert collector.json("/api/v1/scrape_pools/config", scrapePool="node")["data"] \
+            == {"yaml": 'job_name: "node"\n'}
+        steps = "/api/v1/targets/relabel_steps"
+        assert collector.json(steps, scrapePool="node", labels='{"a":"b"}')["data"] == {"steps": []}
+        for path, given, want in (
+                ("/api/v1/scrape_pools/config", {}, "no scrapePool parameter provided"),
+                ("/api/v1/scrape_pools/config", {"scrapePool": "x"},
+                 'error retrieving scrape config: scrape pool "x" not found'),
+                (steps, {}, "no scrapePool parameter provided"),
+                (steps, {"scrapePool": "node"}, "no labels parameter provided"),
+                (steps, {"scrapePool": "node", "labels": '{"a":1}'}, "error parsing labels"),
+                (steps, {"scrapePool": "x", "labels": "{}"},
+                 'error retrieving scrape config: scrape pool "x" not found')):
+            code, body = collector.get(path, **given)
+            answer = json.loads(body)
+            assert code == 400 and answer["errorType"] == "bad_data", (path, given, answer)
+            assert answer["error"].startswith(want), (path, given, answer)
         assert collector.json("/api/v1/targets", scrapePool="x")["data"]["activeTargets"] == []
         told = wait_for(lambda: collector.json("/api/v1/targets/metadata", metric="node_load1",
                                                match_target='{job="node"}')["data"], "metadata")
@@ -358,6 +376,35 @@ def test_the_configuration_in_force_is_shown():
         collector.stop()
 
 
+def test_own_metrics_are_there_as_json():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        text = collector.get("/metrics")[1].decode()
+        types = dict(line.split()[2:] for line in text.splitlines() if line.startswith("# TYPE"))
+        names = [re.split("[{ ]", line)[0] for line in text.splitlines() if line[:1] != "#"]
+        families = collector.json("/api/v1/status/self_metrics")["data"]
+        # The same families and series as the text has, in order; those without a series are not.
+        assert [f["name"] for f in families] == sorted(set(names))
+        for family in families:
+            name, kind = family["name"], family["type"].lower()
+            assert kind == types[name] and family["help"] and "unit" not in family, family
+            assert len(family["metric"]) == names.count(name), family
+            assert all(isinstance(m[kind]["value"], (int, float)) for m in family["metric"]), family
+        name = "fengsui_collector_http_requests_total"
+        family, = collector.json("/api/v1/status/self_metrics",
+                                 metric_name_pattern="fengsui_.*_http_requests_t.tal")["data"]
+        first = family["metric"][0]
+        assert family["name"] == name and family["type"] == "COUNTER", family
+        assert first["label"] == [{"name": "code", "value": "2xx"}], first
+        assert first["counter"]["value"] >= 2, first
+        # A part of a name is none; what is no expression is told.
+        assert collector.json("/api/v1/status/self_metrics",
+                              metric_name_pattern="http_requests")["data"] == []
+        code, body = collector.get("/api/v1/status/self_metrics", metric_name_pattern="(")
+        assert code == 400 and b'invalid parameter \\"metric_name_pattern\\"' in body, body
+        collector.stop()
+
+
 def test_experiments_can_be_switched_off():
     with Lab() as lab:
         collector = lab.collector("promql: {experimental_functions: false}\n").start()
@@ -384,6 +431,9 @@ ROUTES = {
     "/api/v1/rules": ("type", "rule_name[]", "rule_group[]", "file[]", "match[]",
                       "exclude_alerts", "group_limit", "group_next_token"),
     "/api/v1/status/tsdb": ("limit",),
+    "/api/v1/status/self_metrics": ("metric_name_pattern",),
+    "/api/v1/scrape_pools/config": ("scrapePool",),
+    "/api/v1/targets/relabel_steps": ("scrapePool", "labels"),
     "/federate": ("match[]",),
 }
 GOOD = {"query": "m", "start": "1", "end": "2", "step": "1", "match[]": "m", "group_limit": "1"}
