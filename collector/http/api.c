@@ -104,6 +104,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/status/self_metrics", READS, .handler = api_self_metrics},
     {HTTP_GET, "/api/v1/status/walreplay", READS, .handler = api_wal_replay},
     {HTTP_GET, "/api/v1/features", READS, .handler = api_features},
+    {HTTP_GET, "/api/v1/openapi.yaml", READS, .handler = api_openapi},
     {HTTP_GET, "/api/v1/notifications", READS, .handler = api_notifications},
     {HTTP_GET, "/api/v1/notifications/live", READS, .handler = api_notifications_live},
     {CHANGE, "/api/v1/admin/tsdb/delete_series", ROLE_ADMIN, .handler = api_admin_off},

@@ -83,6 +83,7 @@ http_handler api_export;                                                        
 http_handler api_rules, api_alerts;                                                 /* api_rules.c */
 http_handler api_targets, api_target_metadata, api_relabel_steps, api_scrape_pools,
     api_scrape_pool_config, api_alertmanagers;                                      /* api_targets.c */
+http_handler api_openapi;                                                           /* api_openapi.c */
 http_handler api_self_metrics;                                                      /* api_self_metrics.c */
 http_handler api_tsdb;                                                              /* api_tsdb.c */
 http_handler api_parse_query;                                                       /* api_parse.c */

@@ -1,10 +1,13 @@
 """What other programs rely on: Grafana's calls one by one, targets, rule filters, garbage."""
 import hashlib
 import json
+import pathlib
 import random
 import re
 import time
 import urllib.parse
+
+import yaml
 
 from fengsui import Lab, run_tests, wait_for
 from remote_message import STALE, metadata, series, write
@@ -402,6 +405,40 @@ def test_own_metrics_are_there_as_json():
                               metric_name_pattern="http_requests")["data"] == []
         code, body = collector.get("/api/v1/status/self_metrics", metric_name_pattern="(")
         assert code == 400 and b'invalid parameter \\"metric_name_pattern\\"' in body, body
+        collector.stop()
+
+
+def test_what_is_served_is_described():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        code, text = collector.get("/api/v1/openapi.yaml")
+        described = yaml.safe_load(text)
+        assert code == 200 and described["openapi"] == "3.1.0", text[:200]
+        # The route table as it is written, against what is said of it.
+        source = (pathlib.Path(__file__).parents[2] / "collector/http/api.c").read_text()
+        macros = {"BOTH": "HTTP_GET | HTTP_POST", "CHANGE": "HTTP_POST | HTTP_PUT"}
+        table = {(m.strip()[len("HTTP_"):].lower(), path.replace("*", ""))
+                 for methods, path in re.findall(r'^    \{([A-Z_ |]+), "(/[^"]*)",', source, re.M)
+                 for m in macros.get(methods, methods).split("|")}
+        said, ids = set(), []
+        for path, methods in described["paths"].items():
+            for method, operation in methods.items():
+                said.add((method, path.split("{")[0]))
+                ids.append(operation["operationId"])
+                assert operation["summary"] and "200" in operation["responses"], (method, path)
+                in_path = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"]
+                assert in_path == re.findall(r"{(\w+)}", path), (method, path)
+        assert said == table and len(table) > 60, said ^ table
+        assert len(ids) == len(set(ids)), ids
+        # The parameters are those that the garbage below is tried on.
+        for path, known in ROUTES.items():
+            if "/label/" not in path:
+                names = [p["name"] for p in described["paths"][path]["get"]["parameters"]]
+                assert set(known) <= set(names), (path, names)
+        post = described["paths"]["/api/v2/alerts"]["post"]
+        assert post["description"] == "Least role: operator, or writer.", post
+        assert described["paths"]["/api/v1/query"]["post"]["parameters"][0] == {
+            "name": "query", "in": "query", "required": True, "schema": {"type": "string"}}
         collector.stop()
 
 
