@@ -351,3 +351,13 @@ const struct receiver *alerting_receiver(const struct alerting *alerting, const 
             return &alerting->receivers[i];
     return NULL;
 }
+
+size_t alerting_receiver_count(const struct alerting *alerting)
+{
+    return alerting->receiver_count;
+}
+
+const struct receiver *alerting_receiver_at(const struct alerting *alerting, size_t index)
+{
+    return &alerting->receivers[index];
+}

@@ -48,6 +48,7 @@ void channel_request_done(struct channel_request *request)
     curl_slist_free_all(request->recipients);
     free(request->secret);
     free(request->text);
+    buf_done(&request->sent);
     buf_done(&request->answer);
     *request = (struct channel_request){0};
 }

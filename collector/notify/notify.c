@@ -161,6 +161,8 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
         return error;
     error = alerting_load(path, &notify->alerting, why);
     if (error == 0)
+        error = notify_set_paces(notify);
+    if (error == 0)
         error = notify_load(notify, why);
     if (error == 0)
         error = groups_route_all(&notify->groups, alerting_root(notify->alerting),
@@ -214,6 +216,8 @@ int notify_reload(struct notify *notify, struct diagnosis *why)
     notify->retired[notify->retired_count++] = notify->alerting;
     notify->alerting = fresh;
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
+    if (error == 0)
+        error = notify_set_paces(notify);
     notify_wake(notify);
     if (error != 0)
         return diagnose(why, error, "some alerts could not be routed: %s", error_text(error));

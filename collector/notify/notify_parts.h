@@ -73,6 +73,10 @@ struct notify {
 void notify_turn(struct notify *notify);
 /* The write of the turn is done (has_written was seen). */
 void notify_turn_finish(struct notify *notify);
+/* Starts what is due; returns true if rows are waiting to be written (notify_send.c). */
+bool notify_send(struct notify *notify);
+/* Tells the outbox how often each integration of the configuration may be spoken to. */
+int notify_set_paces(struct notify *notify);
 /* Frees the old configurations. */
 void notify_drop_retired(struct notify *notify);
 /* Reads alerts, groups and owed parcels from the store. */

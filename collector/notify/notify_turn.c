@@ -239,113 +239,6 @@ static void forget_plan(struct notify *notify)
     arena_reset(&notify->turn.arena);
 }
 
-/* ---- sending ----------------------------------------------------------------------------- */
-
-static bool is_live(const struct notify *notify, const struct parcel *parcel)
-{
-    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
-         at = groups_next_alert(&notify->groups, at))
-        if (at->alert->firing && fingerprints_contain(&parcel->firing, at->alert->fingerprint))
-            return true;
-    return false;
-}
-
-/* Logged at the first failure and at the end of the story, not at every try. */
-static void log_verdict(const struct parcel *parcel, const struct channel_verdict *verdict)
-{
-    if (parcel->state == PARCEL_FAILED)
-        log_error("notify", "giving up message %s to %s (%s %u) after %u tries: %s", parcel->id,
-                  parcel->receiver, parcel->channel, parcel->index, parcel->attempts,
-                  verdict->why.text);
-    else if (!verdict->accepted && parcel->attempts == 1)
-        log_warn("notify", "message %s to %s (%s %u) not accepted, trying again: %s",
-                 parcel->id, parcel->receiver, parcel->channel, parcel->index,
-                 verdict->why.text);
-    else if (verdict->accepted && verdict->why.text[0] != '\0')
-        log_warn("notify", "message %s to %s (%s %u) accepted, but %s", parcel->id,
-                 parcel->receiver, parcel->channel, parcel->index, verdict->why.text);
-    else if (verdict->accepted && parcel->attempts > 1)
-        log_info("notify", "message %s to %s (%s %u) accepted after %u tries", parcel->id,
-                 parcel->receiver, parcel->channel, parcel->index, parcel->attempts);
-}
-
-static void settle(struct notify *notify, struct parcel *parcel,
-                   const struct channel_verdict *verdict)
-{
-    bool live = !verdict->accepted && is_live(notify, parcel);
-    outbox_settle(&notify->outbox, parcel, verdict, live, clock_unix_ms(notify->clock),
-                  clock_mono(notify->clock));
-    log_verdict(parcel, verdict);
-    (void)pthread_mutex_lock(&notify->lock);
-    if (verdict->accepted)
-        notify->stats.notifications_sent++;
-    else if (parcel->state == PARCEL_FAILED)
-        notify->stats.notifications_failed++;
-    else
-        notify->stats.notifications_retried++;
-    (void)pthread_mutex_unlock(&notify->lock);
-}
-
-static void on_delivered(void *context, const struct channel_verdict *verdict)
-{
-    struct parcel *parcel = context; /* stays in the outbox while it is under way */
-    struct notify *notify = parcel->owner;
-    settle(notify, parcel, verdict);
-    notify_turn(notify);
-}
-
-static const struct integration *find_integration(const struct notify *notify,
-                                                  const struct parcel *parcel)
-{
-    const struct receiver *receiver = alerting_receiver(notify->alerting, parcel->receiver);
-    for (size_t i = 0; receiver != NULL && i < receiver->integration_count; i++)
-        if (receiver->integrations[i].index == parcel->index &&
-            strcmp(receiver->integrations[i].channel->name, parcel->channel) == 0)
-            return &receiver->integrations[i];
-    return NULL;
-}
-
-static void send_parcel(struct notify *notify, struct parcel *parcel)
-{
-    const struct integration *integration = find_integration(notify, parcel);
-    struct channel_verdict verdict = {0};
-    int error;
-
-    parcel->owner = notify;
-    parcel->sending = true;
-    notify->outbox.sending++;
-    if (integration == NULL) {
-        (void)diagnose(&verdict.why, ERR_NOTFOUND, "its receiver is no longer configured");
-        parcel->created_ms = INT64_MIN / 2; /* nobody to try it on: past any age */
-        outbox_settle(&notify->outbox, parcel, &verdict, false, clock_unix_ms(notify->clock),
-                      clock_mono(notify->clock));
-        log_verdict(parcel, &verdict);
-        return;
-    }
-    error = delivery_start(notify->delivery, integration->channel, integration->settings,
-                           parcel->id, (struct bytes){parcel->body, parcel->body_size},
-                           on_delivered, parcel, &verdict.why);
-    if (error == 0)
-        return;
-    (void)diagnose(&verdict.why, error, "%s", error_text(error));
-    verdict.recoverable = true;
-    settle(notify, parcel, &verdict);
-}
-
-/* Starts what is due; returns true if rows are waiting to be written. */
-static bool send_due(struct notify *notify)
-{
-    struct parcel *parcel;
-    bool dirty = false;
-    while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
-        send_parcel(notify, parcel);
-    for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-        dirty = dirty || at->dirty;
-    if (notify->outbox.sending == 0)
-        notify_drop_retired(notify);
-    return dirty;
-}
-
 /* ---- the ledger is cut hourly ------------------------------------------------------------ */
 
 struct ledger_scan {
@@ -439,7 +332,7 @@ static void turn_done(struct notify *notify)
 {
     bool dirty;
     forget_plan(notify);
-    dirty = send_due(notify);
+    dirty = notify_send(notify);
     notify_publish(notify);
     if (dirty)
         notify->wanted = true;

@@ -1,0 +1,178 @@
+/*
+ * notify_send.c - from the outbox to the channels: transfers begin, and their verdicts.
+ */
+#include <stdlib.h>
+
+#include "collector/notify/notify_parts.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#define TOGETHER_MAX 512 /* messages one transfer may tell of */
+
+static bool is_live(const struct notify *notify, const struct parcel *parcel)
+{
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
+        if (at->alert->firing && fingerprints_contain(&parcel->firing, at->alert->fingerprint))
+            return true;
+    return false;
+}
+
+/* Logged at the first failure and at the end of the story, not at every try. */
+static void log_verdict(const struct parcel *parcel, const struct channel_verdict *verdict)
+{
+    if (parcel->state == PARCEL_FAILED)
+        log_error("notify", "giving up message %s to %s (%s %u) after %u tries: %s", parcel->id,
+                  parcel->receiver, parcel->channel, parcel->index, parcel->attempts,
+                  verdict->why.text);
+    else if (!verdict->accepted && parcel->attempts == 1)
+        log_warn("notify", "message %s to %s (%s %u) not accepted, trying again: %s",
+                 parcel->id, parcel->receiver, parcel->channel, parcel->index,
+                 verdict->why.text);
+    else if (verdict->accepted && verdict->why.text[0] != '\0')
+        log_warn("notify", "message %s to %s (%s %u) accepted, but %s", parcel->id,
+                 parcel->receiver, parcel->channel, parcel->index, verdict->why.text);
+    else if (verdict->accepted && parcel->attempts > 1)
+        log_info("notify", "message %s to %s (%s %u) accepted after %u tries", parcel->id,
+                 parcel->receiver, parcel->channel, parcel->index, parcel->attempts);
+}
+
+static void settle(struct notify *notify, struct parcel *parcel,
+                   const struct channel_verdict *verdict)
+{
+    bool live = !verdict->accepted && is_live(notify, parcel);
+    outbox_settle(parcel, verdict, live, clock_unix_ms(notify->clock),
+                  clock_mono(notify->clock));
+    log_verdict(parcel, verdict);
+    (void)pthread_mutex_lock(&notify->lock);
+    if (verdict->accepted)
+        notify->stats.notifications_sent++;
+    else if (parcel->state == PARCEL_FAILED)
+        notify->stats.notifications_failed++;
+    else
+        notify->stats.notifications_retried++;
+    (void)pthread_mutex_unlock(&notify->lock);
+}
+
+/* The whole chain of parcels that one transfer carried. */
+static void settle_all(struct notify *notify, struct parcel *head,
+                       const struct channel_verdict *verdict)
+{
+    outbox_finish(&notify->outbox, head, verdict->pause_ms, clock_mono(notify->clock));
+    for (struct parcel *at = head, *next; at != NULL; at = next) {
+        next = at->together;
+        at->together = NULL;
+        settle(notify, at, verdict);
+    }
+}
+
+static void on_delivered(void *context, const struct channel_verdict *verdict)
+{
+    struct parcel *head = context; /* stays in the outbox while it is under way */
+    struct notify *notify = head->owner;
+    settle_all(notify, head, verdict);
+    notify_turn(notify);
+}
+
+static const struct integration *find_integration(const struct notify *notify,
+                                                  const struct parcel *parcel)
+{
+    const struct receiver *receiver = alerting_receiver(notify->alerting, parcel->receiver);
+    for (size_t i = 0; receiver != NULL && i < receiver->integration_count; i++)
+        if (receiver->integrations[i].index == parcel->index &&
+            strcmp(receiver->integrations[i].channel->name, parcel->channel) == 0)
+            return &receiver->integrations[i];
+    return NULL;
+}
+
+/* Nobody to try it on: it is over at once, whatever its age. */
+static void give_up(struct notify *notify, struct parcel *parcel)
+{
+    struct channel_verdict verdict = {0};
+
+    (void)diagnose(&verdict.why, ERR_NOTFOUND, "its receiver is no longer configured");
+    outbox_begin(&notify->outbox, &parcel, 1, clock_mono(notify->clock));
+    outbox_finish(&notify->outbox, parcel, 0, 0);
+    parcel->created_ms = INT64_MIN / 2;
+    outbox_settle(parcel, &verdict, false, clock_unix_ms(notify->clock),
+                  clock_mono(notify->clock));
+    log_verdict(parcel, &verdict);
+}
+
+/* One transfer of the first parcels, as many as its channel takes together. */
+static int start(struct notify *notify, const struct integration *integration,
+                 struct parcel *const *parcels, size_t count, struct diagnosis *why)
+{
+    const struct channel *channel = integration->channel;
+    struct bytes body = {parcels[0]->body, parcels[0]->body_size};
+    struct bytes bodies[TOGETHER_MAX];
+    struct buf joined = {0};
+    int error = 0;
+
+    if (channel->join != NULL) {
+        for (size_t i = 0; i < count; i++)
+            bodies[i] = (struct bytes){parcels[i]->body, parcels[i]->body_size};
+        count = channel->fit(integration->settings, bodies, count);
+        error = channel->join(integration->settings, bodies, count, &joined);
+        body = buf_bytes(&joined);
+    } else {
+        count = 1;
+    }
+    outbox_begin(&notify->outbox, parcels, count, clock_mono(notify->clock));
+    parcels[0]->owner = notify;
+    if (error == 0)
+        error = delivery_start(notify->delivery, channel, integration->settings, parcels[0]->id,
+                               body, on_delivered, parcels[0], why);
+    buf_done(&joined);
+    return error;
+}
+
+static void send_parcel(struct notify *notify, struct parcel *head)
+{
+    const struct integration *integration = find_integration(notify, head);
+    struct channel_verdict verdict = {.recoverable = true};
+    struct parcel *parcels[TOGETHER_MAX];
+    size_t count;
+    int error;
+
+    if (integration == NULL) {
+        give_up(notify, head);
+        return;
+    }
+    count = outbox_together(&notify->outbox, head, clock_mono(notify->clock), parcels,
+                            TOGETHER_MAX);
+    error = start(notify, integration, parcels, count, &verdict.why);
+    if (error == 0)
+        return;
+    if (verdict.why.text[0] == '\0')
+        (void)diagnose(&verdict.why, error, "%s", error_text(error));
+    settle_all(notify, head, &verdict);
+}
+
+bool notify_send(struct notify *notify)
+{
+    struct parcel *parcel;
+    bool dirty = false;
+    while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
+        send_parcel(notify, parcel);
+    for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+        dirty = dirty || at->dirty;
+    if (notify->outbox.sending == 0)
+        notify_drop_retired(notify);
+    return dirty;
+}
+
+int notify_set_paces(struct notify *notify)
+{
+    mono_ns now = clock_mono(notify->clock);
+    int error = 0;
+    for (size_t i = 0; i < alerting_receiver_count(notify->alerting); i++) {
+        const struct receiver *receiver = alerting_receiver_at(notify->alerting, i);
+        for (size_t j = 0; error == 0 && j < receiver->integration_count; j++) {
+            const struct integration *integration = &receiver->integrations[j];
+            error = outbox_limit(&notify->outbox, receiver->name, integration->channel->name,
+                                 integration->index, integration->per_minute, now);
+        }
+    }
+    return error;
+}
