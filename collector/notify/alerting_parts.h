@@ -32,7 +32,8 @@ int alerting_read_receivers(struct alerting *alerting, const struct config_node 
 /* One entry of a receiver's *_configs list; the caller sets the index. */
 typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,
                                       struct integration *integration, struct diagnosis *why);
-alerting_read_integration alerting_read_dingtalk, alerting_read_wecom, alerting_read_feishu;
+alerting_read_integration alerting_read_dingtalk, alerting_read_wecom, alerting_read_feishu,
+    alerting_read_program;
 
 /* http_config of an integration; NULL: the global one.  A time limit of 0 becomes 10 s. */
 int alerting_read_http(struct alerting *alerting, const struct config_node *node,

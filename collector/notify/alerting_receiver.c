@@ -338,7 +338,8 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
 
 struct receiver_keys {
     const char *name;
-    const struct config_node *webhooks, *emails, *dingtalks, *wecoms, *feishus;
+    const struct config_node *webhooks, *emails, *dingtalks, *wecoms, *feishus,
+        *programs;
 };
 
 static int read_integrations(struct alerting *alerting, const struct config_node *list,
@@ -377,6 +378,8 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
          .offset = offsetof(struct receiver_keys, wecoms), .help = "WeCom robots"},
         {.key = "feishu_configs", .type = CONFIG_NODE,
          .offset = offsetof(struct receiver_keys, feishus), .help = "Feishu robots"},
+        {.key = "program_configs", .type = CONFIG_NODE,
+         .offset = offsetof(struct receiver_keys, programs), .help = "programs on this host"},
     };
     struct receiver_keys keys = {0};
     int error = config_read(alerting->config, node, "receivers", options, COUNT(options), &keys,
@@ -398,7 +401,8 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
                  {keys.emails, read_email},
                  {keys.dingtalks, alerting_read_dingtalk},
                  {keys.wecoms, alerting_read_wecom},
-                 {keys.feishus, alerting_read_feishu}};
+                 {keys.feishus, alerting_read_feishu},
+                 {keys.programs, alerting_read_program}};
     for (size_t i = 0; error == 0 && i < COUNT(kinds); i++)
         error = read_integrations(alerting, kinds[i].list, kinds[i].read, receiver, why);
     return error;

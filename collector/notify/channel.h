@@ -1,5 +1,5 @@
 /*
- * channel.h - one way out of the house: webhook, mail, a robot in a chat.
+ * channel.h - one way out of the house: webhook, mail, a robot in a chat, a local program.
  *
  * A channel turns a finished message into bytes once (compose), when the message enters the
  * outbox; what is sent, and sent again after a failure or a kill, are those same bytes under the
@@ -68,6 +68,7 @@ struct channel {
     /* ... and that transfer's body.  0, ERR_CORRUPT, ERR_NOMEM. */
     int (*join)(const void *settings, const struct bytes *bodies, size_t count,
                 struct buf *out);
+    bool is_program; /* settings are a struct program_settings; no prepare, no judge */
     /* Options of `easy`; 0, or an error with `why` (a secret that cannot be read). */
     int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
                    struct diagnosis *why);
@@ -80,6 +81,7 @@ extern const struct channel channel_email;
 extern const struct channel channel_dingtalk;
 extern const struct channel channel_wecom;
 extern const struct channel channel_feishu;
+extern const struct channel channel_program;
 
 struct tls_settings {
     const char *ca_file; /* NULL: the system's */
@@ -97,6 +99,12 @@ struct webhook_settings {
     const char *url, *url_file; /* exactly one */
     int64_t max_alerts;         /* 0: all */
     struct http_settings http;
+};
+
+/* arguments[0] is the program's full path; ends with NULL. */
+struct program_settings {
+    char **arguments;
+    int64_t timeout_ms;
 };
 
 struct email_header {
