@@ -21,6 +21,8 @@ struct alerting {
     struct receiver *receivers;
     size_t receiver_count;
     struct route *root;
+    struct regex **regexes; /* of channels' settings; owned */
+    size_t regex_count;
 };
 
 /* Reads `global` and `receivers` into alerting->global and ->receivers. */
@@ -33,7 +35,7 @@ int alerting_read_receivers(struct alerting *alerting, const struct config_node 
 typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,
                                       struct integration *integration, struct diagnosis *why);
 alerting_read_integration alerting_read_dingtalk, alerting_read_wecom, alerting_read_feishu,
-    alerting_read_program;
+    alerting_read_program, alerting_read_sms;
 
 /* http_config of an integration; NULL: the global one.  A time limit of 0 becomes 10 s. */
 int alerting_read_http(struct alerting *alerting, const struct config_node *node,
@@ -45,3 +47,5 @@ int alerting_check_url(struct alerting *alerting, const struct config_node *node
 /* `text` parses as a template; the message names `node`. */
 int alerting_check_template(struct alerting *alerting, const struct config_node *node,
                             const char *text, struct diagnosis *why);
+/* Takes a regular expression that settings point to; frees it on ERR_NOMEM, too. */
+int alerting_keep_regex(struct alerting *alerting, struct regex *regex);

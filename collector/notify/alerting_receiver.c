@@ -339,7 +339,7 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
 struct receiver_keys {
     const char *name;
     const struct config_node *webhooks, *emails, *dingtalks, *wecoms, *feishus,
-        *programs;
+        *programs, *sms;
 };
 
 static int read_integrations(struct alerting *alerting, const struct config_node *list,
@@ -380,6 +380,8 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
          .offset = offsetof(struct receiver_keys, feishus), .help = "Feishu robots"},
         {.key = "program_configs", .type = CONFIG_NODE,
          .offset = offsetof(struct receiver_keys, programs), .help = "programs on this host"},
+        {.key = "sms_configs", .type = CONFIG_NODE, .offset = offsetof(struct receiver_keys, sms),
+         .help = "text messages through an HTTP gateway"},
     };
     struct receiver_keys keys = {0};
     int error = config_read(alerting->config, node, "receivers", options, COUNT(options), &keys,
@@ -402,7 +404,8 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
                  {keys.dingtalks, alerting_read_dingtalk},
                  {keys.wecoms, alerting_read_wecom},
                  {keys.feishus, alerting_read_feishu},
-                 {keys.programs, alerting_read_program}};
+                 {keys.programs, alerting_read_program},
+                 {keys.sms, alerting_read_sms}};
     for (size_t i = 0; error == 0 && i < COUNT(kinds); i++)
         error = read_integrations(alerting, kinds[i].list, kinds[i].read, receiver, why);
     return error;

@@ -82,6 +82,7 @@ extern const struct channel channel_dingtalk;
 extern const struct channel channel_wecom;
 extern const struct channel channel_feishu;
 extern const struct channel channel_program;
+extern const struct channel channel_sms;
 
 struct tls_settings {
     const char *ca_file; /* NULL: the system's */

@@ -74,7 +74,8 @@ static int webhook_prepare(const void *settings, CURL *easy, struct channel_requ
         error = http_post_header(request, key);
     if (error == 0)
         error =
-            http_post_prepare(&webhook->http, easy, request, request->text, request->body, why);
+            http_post_prepare(&webhook->http, easy, request, "application/json", request->text,
+                              request->body, why);
     return error;
 }
 

@@ -63,10 +63,15 @@ static int set_auth(const struct http_settings *settings, CURL *easy,
 }
 
 int http_post_prepare(const struct http_settings *settings, CURL *easy,
-                      struct channel_request *request, const char *url, struct bytes body,
-                      struct diagnosis *why)
+                      struct channel_request *request, const char *content_type,
+                      const char *url, struct bytes body, struct diagnosis *why)
 {
-    int error = http_post_header(request, "Content-Type: application/json");
+    struct buf line = {0};
+    int error;
+
+    buf_printf(&line, "Content-Type: %s", content_type);
+    error = buf_ok(&line) ? http_post_header(request, buf_text(&line)) : ERR_NOMEM;
+    buf_done(&line);
     if (error == 0)
         error = http_post_header(request, "Expect:"); /* no waiting for 100-continue */
     if (error == 0)

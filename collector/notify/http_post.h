@@ -19,8 +19,8 @@ int http_post_header(struct channel_request *request, const char *text);
  * login, TLS and time limit, the headers added so far, and the first bytes of the answer kept
  * in request->answer. */
 int http_post_prepare(const struct http_settings *settings, CURL *easy,
-                      struct channel_request *request, const char *url, struct bytes body,
-                      struct diagnosis *why);
+                      struct channel_request *request, const char *content_type,
+                      const char *url, struct bytes body, struct diagnosis *why);
 
 /* The verdict that the transfer and its HTTP status alone allow: 2xx accepts; 5xx, 408, 429 and
  * what never got an answer are tried again soon. */

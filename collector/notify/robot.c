@@ -59,7 +59,7 @@ int robot_post(const struct robot_settings *robot, CURL *easy, struct channel_re
 {
     if (!buf_ok(&request->sent))
         return ERR_NOMEM;
-    return http_post_prepare(&robot->http, easy, request, request->text,
+    return http_post_prepare(&robot->http, easy, request, "application/json", request->text,
                              buf_bytes(&request->sent), why);
 }
 

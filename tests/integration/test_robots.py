@@ -1,15 +1,18 @@
 #!/usr/bin/python3
-"""Robots in the chats of DingTalk, WeCom and Feishu: what they are told, how it is signed, what
-their codes mean, and that a storm neither breaks their limit nor loses a name."""
+"""Robots in the chats of DingTalk, WeCom and Feishu, and text messages: what they are told, how it
+is signed, what their codes mean, and that a storm neither breaks a limit nor loses a name."""
 import base64
 import hashlib
 import hmac
+import json
 import os
 import re
 import sys
+import threading
 import time
 import unittest
 import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import alert_kit as kit  # noqa: E402
@@ -175,6 +178,64 @@ class Robots(unittest.TestCase):
         with self.assertRaises(AssertionError) as caught:
             self.collector("  wecom_configs: [{url: 'http://x/', secret: a}]\n")
         self.assertIn("signs nothing", str(caught.exception))
+
+    def gateway(self, answer):
+        """An SMS gateway; returns its URL and what it was sent: (method, path, body)."""
+        seen = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                seen.append((self.command, self.path, self.rfile.read(
+                    int(self.headers.get("Content-Length", 0))).decode()))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+            do_GET = do_POST
+
+            def log_message(self, *args):
+                pass
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_address[1]}", seen
+
+    def test_a_text_message_by_a_template_in_json(self):
+        url, seen = self.gateway(b'{"code": "0"}')
+        collector = self.collector(
+            f"  sms_configs:\n  - to: '13800001111'\n    url: '{url}/send?user={{phone}}'\n"
+            "    body: '{\"to\":[\"{phone}\"],\"content\":\"{text}\",\"key\":\"{secret}\"}'\n"
+            "    secret_file: secret\n    signature: 【运维】\n    success: '\"code\":\\s*\"0\"'\n")
+        self.heat(collector)
+        kit.wait_for(lambda: seen, 5, "the text message")
+        method, path, body = seen[0]
+        self.assertEqual((method, path), ("POST", "/send?user=13800001111"))
+        body = json.loads(body)
+        self.assertEqual((body["to"], body["key"]), (["13800001111"], SECRET))
+        self.assertRegex(body["content"],
+                         r"^【运维】【告警】1 项\n1\. \[告警中\] 严重 申报系统 编号 \w{8}$")
+        kit.wait_for(lambda: "fengsui_collector_notifications_sent_total 1\n" in
+                     collector.get("/metrics").decode(), 5, "accepted")
+
+    def test_a_text_message_by_get_is_encoded_and_an_answer_that_says_no_is_a_failure(self):
+        url, seen = self.gateway(b"ERROR:balance")
+        collector = self.collector(
+            f"  sms_configs: [{{to: '138', url: '{url}/?n={{phone}}&m={{text}}', success: '^OK',"
+            " disclose: full, text: '{{ (index .Alerts 0).Labels.instance }}'}]\n")
+        self.heat(collector, instances=("a&b=c 中",))
+        kit.wait_for(lambda: seen, 5, "the text message")
+        self.assertEqual(seen[0][:2], ("GET", "/?n=138&m=a%26b%3Dc%20%E4%B8%AD"))
+        kit.wait_for(lambda: "ERROR:balance" in collector.own_log(), 5, "the reason")
+
+    def test_a_template_that_cannot_work_is_refused(self):
+        for config, reason in [("url: 'http://x/?p={phone}'", "has a {text}"),
+                               ("url: 'http://x/?m={text}&u={user}'", "{user} is not known"),
+                               ("url: 'http://x/?m={text}&k={secret}'", "{secret} is not known"),
+                               ("url: 'http://x/{text}', success: '('", "sms_configs.success")]:
+            with self.assertRaises(AssertionError) as caught:
+                self.collector(f"  sms_configs: [{{to: '1', {config}}}]\n")
+            self.assertIn(reason, str(caught.exception))
 
 
 if __name__ == "__main__":
