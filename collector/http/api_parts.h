@@ -58,5 +58,6 @@ http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_settle;                                                      /* api_fengsui.c */
+http_handler api_channel_test, api_channel_test_result;                             /* api_channels.c */
 http_handler api_logs;                                                              /* api_logs.c */
 http_handler api_page;                                                              /* api_page.c */

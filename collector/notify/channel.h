@@ -33,6 +33,7 @@ struct message {
     size_t alert_count;
     size_t firing_count;
     int64_t now_ms;
+    bool is_trial; /* not an alert: somebody asks whether the channel works */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
 

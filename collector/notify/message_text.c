@@ -18,7 +18,7 @@ void message_put_subject(const struct message *message, struct buf *out)
     struct bytes where = labels_get_text(common, "instance");
     struct bytes summary = labels_get_text(message->common_annotations, "summary");
 
-    buf_put_text(out, message->firing_count > 0 ? "【告警】" : "【恢复】");
+    buf_put_text(out, message_mark(message));
     if (name.size > 0)
         buf_put(out, name.data, name.size);
     else
@@ -33,6 +33,13 @@ void message_put_subject(const struct message *message, struct buf *out)
         buf_put_text(out, "：");
         buf_put(out, summary.data, summary.size);
     }
+}
+
+const char *message_mark(const struct message *message)
+{
+    if (message->is_trial)
+        return "【测试】";
+    return message->firing_count > 0 ? "【告警】" : "【恢复】";
 }
 
 void message_put_severity(struct bytes severity, struct buf *out)

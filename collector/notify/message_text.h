@@ -7,6 +7,9 @@
 
 #include "collector/notify/channel.h"
 
+/* "【告警】", "【恢复】" or "【测试】". */
+const char *message_mark(const struct message *message);
+
 /* One line that says what it is about: "【告警】HostCpuHigh（2 项）web01：CPU 使用率 97%". */
 void message_put_subject(const struct message *message, struct buf *out);
 

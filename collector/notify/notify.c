@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "collector/notify/notify_parts.h"
+#include "collector/notify/trial.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -87,6 +88,7 @@ static void on_wake(uv_async_t *async)
     (void)pthread_mutex_unlock(&notify->lock);
     if (has_written)
         notify_turn_finish(notify);
+    trials_run(notify);
     notify_turn(notify);
 }
 
@@ -111,6 +113,7 @@ static void notify_free(struct notify *notify)
     groups_free(&notify->groups); /* points into the configuration */
     notify_drop_retired(notify);
     free(notify->retired);
+    trials_close(notify->trials);
     alerting_free(notify->alerting);
     outbox_free(&notify->outbox);
     arena_reset(&notify->turn.arena);
@@ -143,7 +146,8 @@ static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
     must(pthread_cond_init(&notify->written, NULL) == 0);
     notify->path = path == NULL ? NULL : strdup(path);
     notify->external_url = strdup(external_url == NULL ? "" : external_url);
-    if (notify->external_url == NULL || (path != NULL && notify->path == NULL)) {
+    if (trials_open(&notify->trials) != 0 || notify->external_url == NULL ||
+        (path != NULL && notify->path == NULL)) {
         notify_free(notify);
         return ERR_NOMEM;
     }

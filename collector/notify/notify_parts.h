@@ -27,6 +27,8 @@
 
 #define NOTIFY_INBOX_PREFIX "notify/inbox/"
 
+struct trials;
+
 /* The one write under way and what it will make true. */
 struct turn {
     struct store_write write;
@@ -52,6 +54,7 @@ struct notify {
     struct alerting **retired; /* old configurations that transfers may still point into */
     size_t retired_count;
     struct delivery *delivery;
+    struct trials *trials; /* has a lock of its own (trial.h) */
     struct groups groups;
     struct outbox outbox;
     struct turn turn;

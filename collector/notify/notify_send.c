@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/notify/notify_parts.h"
+#include "collector/notify/trial.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -157,7 +158,7 @@ bool notify_send(struct notify *notify)
         send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;
-    if (notify->outbox.sending == 0)
+    if (notify->outbox.sending == 0 && !trials_are_under_way(notify))
         notify_drop_retired(notify);
     return dirty;
 }

@@ -83,7 +83,7 @@ static void put_head(const struct robot_words *words, const struct message *mess
     if (words->tells_all) {
         message_put_subject(message, out);
     } else {
-        buf_put_text(out, message->firing_count > 0 ? "【告警】" : "【恢复】");
+        buf_put_text(out, message_mark(message));
         buf_printf(out, "%zu 项", message->alert_count);
     }
     buf_put_char(out, '\n');

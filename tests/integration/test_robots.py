@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -236,6 +237,37 @@ class Robots(unittest.TestCase):
             with self.assertRaises(AssertionError) as caught:
                 self.collector(f"  sms_configs: [{{to: '1', {config}}}]\n")
             self.assertIn(reason, str(caught.exception))
+
+    def ctl(self, collector, *arguments):
+        return subprocess.run(
+            [os.path.join(os.path.dirname(kit.COLLECTOR), "fengsuictl"), "--lang", "en", "--url",
+             f"http://127.0.0.1:{collector.http}", *arguments], capture_output=True, text=True,
+            timeout=60 * kit.PATIENCE, check=False)
+
+    def test_a_channel_can_be_tried(self):
+        robot, hook = self.robot(), kit.Hook()
+        self.addCleanup(hook.close)
+        collector = self.collector(f"  wecom_configs: [{{url: '{robot.url}'}}]\n"
+                                   f"  webhook_configs: [{{url: 'http://127.0.0.1:{hook.port}/'}}]\n"
+                                   "- {name: nobody}\n")
+        good = self.ctl(collector, "channel", "test", "desk")
+        self.assertEqual(good.returncode, 0, good)
+        self.assertEqual(good.stdout.count("accepted"), 2)
+        self.assertTrue(robot.bodies[0]["text"]["content"].startswith("【测试】"))
+        self.assertEqual(hook.accepted()[0]["alerts"][0]["labels"]["alertname"], "FengsuiTest")
+        robot.code = 93000
+        bad = self.ctl(collector, "channel", "test", "desk")
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn("the robot answered 93000, key unknown", bad.stdout)
+        bad = json.loads(self.ctl(collector, "channel", "test", "desk", "--json").stdout)
+        self.assertEqual([(i["channel"], i["state"]) for i in bad["data"]["integrations"]],
+                         [("webhook", "accepted"), ("wecom", "failed")])
+        for receiver, reason in (("desck", "no receiver of that name"),
+                                 ("nobody", "has no channel")):
+            none = self.ctl(collector, "channel", "test", receiver)
+            self.assertEqual(none.returncode, 1)
+            self.assertIn(reason, none.stderr)
+        self.assertEqual(json.loads(collector.get("/api/v1/alerts"))["data"]["alerts"], [])
 
 
 if __name__ == "__main__":
