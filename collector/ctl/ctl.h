@@ -36,7 +36,7 @@ struct command {
 };
 
 extern const struct command command_status, command_query, command_probes, command_keys,
-    command_alerts, command_logs, command_processes, command_check, command_users, command_channel;
+    command_alerts, command_logs, command_processes, command_check, command_users, command_channel, command_test;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 static const struct command *const commands[] = {
     &command_status, &command_probes, &command_keys,      &command_query, &command_alerts,
     &command_logs,   &command_check,  &command_processes, &command_users,
-    &command_channel,
+    &command_channel, &command_test,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -19,10 +19,10 @@
 #include <string.h>
 
 #include "collector/promql/engine.h"
+#include "collector/ruletest/notation.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 #include "tests/promql/memory_store.h"
-#include "tests/promql/script.h"
 
 #define EXPECTED_MAX 400
 #define FOREIGN_MAX  64
@@ -313,7 +313,7 @@ static bool load_line(struct run *run, int64_t step_ms, const char *text)
 {
     struct series_line line;
     size_t number;
-    if (!script_series(text, &line))
+    if (!notation_series(text, &line))
         return false;
     if (line.foreign)
         remember_foreign(run, line.labels);
@@ -352,7 +352,7 @@ static bool take_duration(char **text, int64_t *ret_ms)
     *text += size;
     while (isspace((unsigned char)**text))
         (*text)++;
-    return script_duration(word, ret_ms);
+    return notation_duration(word, ret_ms);
 }
 
 /* "expect ..." of a case. */
@@ -398,12 +398,12 @@ static bool case_line(struct case_of *test, char *text)
     char *rest = after(text, "expect");
     if (rest != NULL)
         return expect_line(expected, rest);
-    if (script_number(text, &expected->scalar)) {
+    if (notation_number(text, &expected->scalar)) {
         expected->is_scalar = true;
         return true;
     }
     must(expected->count < EXPECTED_MAX);
-    if (!script_series(text, &expected->lines[expected->count]))
+    if (!notation_series(text, &expected->lines[expected->count]))
         return false;
     expected->foreign = expected->foreign || expected->lines[expected->count].foreign;
     expected->count++;
