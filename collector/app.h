@@ -12,6 +12,7 @@
 #include "collector/promql/engine.h"
 #include "collector/rules/rules.h"
 #include "collector/store/store.h"
+#include "proto/base/buf.h"
 
 struct ingest;
 
@@ -26,6 +27,8 @@ struct app {
     int64_t started_ms;
     /* Asks main to re-read the configuration; any thread.  0 or an error with `why`. */
     int (*reload)(struct app *app, struct diagnosis *why);
+    /* Appends the own metrics of the HTTP side; NULL while there is none.  Loop thread. */
+    void (*print_http_metrics)(struct app *app, struct buf *out);
     _Atomic bool ready; /* set by main once everything runs */
     void *main; /* main's own */
 };

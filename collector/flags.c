@@ -21,6 +21,7 @@ const char flags_help[] =
     "  --check             read config, rules and routes, say what is wrong, exit 0 or 2\n"
     "  --log-format FORM   logfmt or json, one line an event on stderr\n"
     "  --version           print the version\n"
+    "  --help              print this\n"
     "\n"
     "Each flag overrides the file.  SIGHUP or POST /-/reload re-reads the file; a new one that is\n"
     "wrong is refused whole and the old one stays.\n"

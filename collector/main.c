@@ -19,6 +19,7 @@
 #include "collector/http/users.h"
 #include "collector/ingest/ingest.h"
 #include "collector/options.h"
+#include "collector/policy/policy.h"
 #include "collector/self.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -81,14 +82,26 @@ static struct rules_options rules_options_of(const struct options *options)
     };
 }
 
+/* *ret_policy stays NULL where there is none. */
+static int load_policy(const struct options *options, struct policy **ret_policy,
+                       struct diagnosis *why)
+{
+    *ret_policy = NULL;
+    return options->policy == NULL ? 0 : policy_load(options->policy, ret_policy, why);
+}
+
 /* Everything that can be known without starting anything. */
 static int check_parts(const struct options *options, struct diagnosis *why)
 {
     const struct rules_options rules = rules_options_of(options);
     size_t groups = 0, count = 0;
+    struct policy *policy = NULL;
     int error = rules_check(&rules, &groups, &count, why);
     if (error == 0 && options->alerting != NULL)
         error = notify_check(options->alerting, why);
+    if (error == 0)
+        error = load_policy(options, &policy, why);
+    policy_unref(policy);
     if (error == 0 && options->users != NULL) {
         struct users *users;
         error = users_load(options->users, &users, why);
@@ -108,17 +121,23 @@ static bool differs(const char *a, const char *b)
 static int reload_now(struct collector *collector, struct diagnosis *why)
 {
     struct options fresh = {0};
+    struct policy *policy = NULL;
     int error = options_load(&collector->flags, &fresh, why);
     if (error != 0)
         return error;
     const struct rules_options rules = rules_options_of(&fresh);
     error = check_parts(&fresh, why);
+    if (error == 0)
+        error = load_policy(&fresh, &policy, why);
     if (error == 0) /* first the one that check_parts() cannot foresee */
         error = http_server_reload(collector->http, why);
     if (error == 0)
         error = notify_reload(collector->app.notify, why);
     if (error == 0)
         error = rules_reload(collector->app.rules, &rules, why);
+    if (error == 0) /* last, because it cannot fail */
+        ingest_set_policy(collector->app.ingest, policy);
+    policy_unref(policy);
     if (error != 0) {
         options_free(&fresh);
         return error;
@@ -214,15 +233,24 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
 {
     char keys[PATH_BYTES];
     const struct options *options = &collector->options;
+    struct policy *policy;
     (void)snprintf(keys, sizeof keys, "%s/keys", options->data);
+    int error = load_policy(options, &policy, why);
+    if (error != 0)
+        return error;
     const struct ingest_options ingest = {
         .endpoint = options->ingest_listen,
         .key_directory = keys,
         .window_bytes = options->window_bytes,
         .series_limit_per_probe = (uint64_t)options->series_limit_per_probe,
         .labels_limit = (uint64_t)options->labels_limit,
+        .policy = policy,
+        .scrape_jobs = options->scrape_jobs.items,
+        .scrape_job_count = options->scrape_jobs.count,
     };
-    return ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
+    error = ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
+    policy_unref(policy);
+    return error;
 }
 
 static int open_http(struct collector *collector, struct diagnosis *why)
@@ -244,6 +272,12 @@ static int open_http(struct collector *collector, struct diagnosis *why)
         return error;
     return http_server_open(&collector->loop, &http, routes, count, collector->api,
                             &collector->http, why);
+}
+
+static void print_http_metrics(struct app *app, struct buf *out)
+{
+    const struct collector *collector = app->main;
+    api_print_metrics(collector->api, collector->http, out);
 }
 
 static int start(struct collector *collector, struct diagnosis *why)
@@ -272,6 +306,8 @@ static int start(struct collector *collector, struct diagnosis *why)
         error = open_ingest(collector, why);
     if (error == 0)
         ingest_set_rules(app->ingest, app->rules);
+    if (error == 0)
+        app->print_http_metrics = print_http_metrics;
     if (error == 0)
         error = self_start(&collector->loop, app, SELF_INTERVAL_MS, host, &collector->self);
     if (error == 0)
@@ -308,6 +344,8 @@ static void stop(struct collector *collector)
     app->ready = false;
     (void)uv_timer_stop(&collector->health); /* the loop turns on while closing */
     refuse_reloads(collector);
+    notify_refuse_orders(app->notify);
+    app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
     if (app->ingest != NULL) {

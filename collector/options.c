@@ -13,8 +13,7 @@
 
 /* The root's maps, each read by its own table below. */
 struct sections {
-    const struct config_node *http, *ingest, *rules, *promql, *retention, *duty, *policy,
-        *remote_write;
+    const struct config_node *http, *ingest, *rules, *promql, *retention, *duty, *remote_write;
 };
 
 struct tls {
@@ -46,7 +45,8 @@ static const struct config_option root_options[] = {
     {.key = "alerting", .type = CONFIG_FILE, .offset = AT(alerting),
      .help = "alerting.yml: routes and receivers"},
     {.key = "duty", .type = CONFIG_NODE, .offset = SECTION(duty)},
-    {.key = "policy", .type = CONFIG_NODE, .offset = SECTION(policy)},
+    {.key = "policy", .type = CONFIG_FILE, .offset = AT(policy),
+     .help = "policy.yml: what probes are asked to do"},
     {.key = "remote_write", .type = CONFIG_NODE, .offset = SECTION(remote_write)},
     {.key = "quota", .type = CONFIG_SIZE, .offset = AT(quota_bytes), .fallback = "0",
      .help = "most the data folder may take; 0: the file system"},
@@ -84,6 +84,8 @@ static const struct config_option ingest_options[] = {
      .fallback = "50000", .min = 1, .max = 10000000, .help = "series a probe may have"},
     {.key = "labels_limit", .type = CONFIG_INTEGER, .offset = AT(labels_limit),
      .fallback = "64", .min = 3, .max = 64, .help = "labels a series may have"},
+    {.key = "scrape_jobs", .type = CONFIG_STRINGS, .offset = AT(scrape_jobs),
+     .help = "jobs that probes may ask for what they scrape (default: any)"},
 };
 
 static const struct config_option rules_options[] = {
@@ -106,7 +108,7 @@ static const struct config_option promql_options[] = {
     {.key = "delayed_name_removal", .type = CONFIG_BOOL, .offset = AT(delayed_name_removal),
      .fallback = "false"},
     {.key = "experimental_functions", .type = CONFIG_BOOL,
-     .offset = AT(experimental_functions), .fallback = "false"},
+     .offset = AT(experimental_functions), .fallback = "true"},
 };
 
 static const struct config_option retention_options[] = {
@@ -193,8 +195,6 @@ static int read_sections(struct config *config, struct root *root, struct diagno
                          &root->options.retention_logs_ms, why);
     if (error == 0)
         error = not_yet(config, in->duty, "duty", why);
-    if (error == 0)
-        error = not_yet(config, in->policy, "policy", why);
     if (error == 0)
         error = not_yet(config, in->remote_write, "remote_write", why);
     return error;

@@ -22,7 +22,7 @@ struct flags {
 struct options {
     struct config *config; /* NULL without --config */
     const char *data, *http_listen, *ingest_listen, *external_url;
-    const char *tls_certificate, *tls_key, *users, *alerting;
+    const char *tls_certificate, *tls_key, *users, *alerting, *policy;
     bool behind_proxy;
     int64_t query_threads;
     struct config_strings rule_files;
@@ -32,6 +32,7 @@ struct options {
     int64_t retention_raw_ms, retention_logs_ms; /* 0: for ever */
     uint64_t window_bytes, quota_bytes, query_memory_bytes;
     int64_t series_limit_per_probe, labels_limit, series_limit;
+    struct config_strings scrape_jobs; /* items NULL: any */
     const char *log_format, *log_level;
 };
 

@@ -2,7 +2,7 @@
  * self.c - one text, two readers: whoever scrapes /metrics, and our own store.
  *
  * The store's copy is made from the very text that /metrics serves, so the two can never differ.
- * The parser below reads only what this file and ingest print: "name{a="b"} 1" lines.
+ * The parser below reads only what this file, ingest and http print: "name{a="b"} 1" lines.
  */
 #include "collector/self.h"
 
@@ -106,6 +106,12 @@ static void put_alerts(struct app *app, struct buf *out)
         {"outbox_depth", "gauge", "Notifications that wait to be sent.",
          (double)n.outbox_depth},
         {"alert_groups", "gauge", "Alert groups.", (double)n.groups},
+        {"alerts_silenced", "gauge", "Firing alerts that a silence mutes.",
+         (double)n.alerts_silenced},
+        {"alerts_acknowledged", "gauge", "Firing alerts somebody has acknowledged.",
+         (double)n.alerts_acknowledged},
+        {"silences_active", "gauge", "Silences in force.", (double)n.silences_active},
+        {"silences_pending", "gauge", "Silences that begin later.", (double)n.silences_pending},
     };
     put_rows(out, "fengsui_collector_", rows, sizeof rows / sizeof rows[0]);
 }
@@ -267,6 +273,8 @@ static void on_timer(uv_timer_t *timer)
     arena_init(&arena, ARENA_MAX);
     self->now_ms = clock_unix_ms(&clock_system);
     self_print_metrics(self->app, &text);
+    if (self->app->print_http_metrics != NULL)
+        self->app->print_http_metrics(self->app, &text);
     buf_put_u8(&text, 0);
     if (buf_ok(&text))
         for (char *line = strtok_r((char *)text.data, "\n", &rest); line != NULL;

@@ -9,7 +9,8 @@
 #include "collector/app.h"
 #include "proto/base/buf.h"
 
-/* Appends everything in Prometheus text format.  Any thread. */
+/* Appends in Prometheus text format what all parts but the HTTP side tell, which appends its own
+ * (api_print_metrics()).  Any thread. */
 void self_print_metrics(struct app *app, struct buf *out);
 
 struct self;

@@ -11,16 +11,17 @@ debian_build="gcc cmake ninja-build make pkg-config git libzmq3-dev libprotobuf-
  libcmocka-dev zlib1g-dev libgnutls28-dev curl"
 debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 lmdb-utils procps iproute2
  nftables gnutls-bin openssl python3-zmq python3-protobuf protobuf-compiler python3-yaml
- python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash prometheus
+ python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
- zstd"
+ zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium"
 rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel
  protobuf-c-compiler lmdb-devel libuv-devel libsodium-devel libzstd-devel snappy-devel
  xxhash-devel roaring-devel pcre2-devel libyaml-devel libmicrohttpd-devel libcurl-devel
  jansson-devel libcmocka-devel zlib-devel gnutls-devel curl"
 rpm_test="clang clang-tools-extra cppcheck compiler-rt llvm lmdb procps-ng iproute nftables
  gnutls-utils openssl python3-zmq python3-protobuf protobuf-compiler python3-pyyaml
- python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash zstd"
+ python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc zstd dbus-daemon
+ python3-dbus python3-gobject-base chromium chromedriver"
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
@@ -65,6 +66,9 @@ install_rpm() {
   echo "installing:$missing"
   as_root $tool install -q -y $missing
 }
+
+# npm fetches the console's chart library; one that is there, from wherever, will do.
+command -v npm >/dev/null || { debian_build="$debian_build npm"; rpm_build="$rpm_build npm"; }
 
 install_packages() {
   if command -v apt-get >/dev/null; then

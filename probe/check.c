@@ -10,10 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "probe/log/log.h"
+#include "probe/check_sources.h"
 #include "probe/probe.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
+#include "proto/base/units.h"
 
 static const struct capability {
     unsigned bit; /* linux/capability.h */
@@ -38,27 +39,6 @@ static int read_capabilities(unsigned long long *ret_mask, struct diagnosis *why
     return 0;
 }
 
-static int check_sources(struct options *options, struct diagnosis *why)
-{
-    int error = 0;
-    for (size_t i = 0; error == 0 && i < options->source_count; i++) {
-        const struct options_source *source = &options->sources[i];
-        void *state =
-            calloc(1, source->source->state_bytes == 0 ? 1 : source->source->state_bytes);
-        if (state == NULL)
-            return diagnose(why, ERR_NOMEM, "out of memory");
-        if (source->source->configure != NULL)
-            error = source->source->configure(state, options->config, source->node, why);
-        for (size_t k = 0;
-             error == 0 && source->source == &source_log && k < options->glob_count; k++)
-            error = log_source_add(state, options->globs[k], why);
-        if (source->source->stop != NULL)
-            source->source->stop(state);
-        free(state);
-    }
-    return error;
-}
-
 /* What a fresh installation has not been given yet: no fault of the configuration. */
 static void report_missing(const struct options *options)
 {
@@ -74,18 +54,36 @@ static void report_missing(const struct options *options)
                      options->missing_token == NULL ? "" : options->missing_token);
 }
 
+/* What a policy of the collector may change here. */
+static void report_allowed(const struct options *options)
+{
+    char text[DURATION_TEXT_BYTES];
+    const struct options_allow *allow = &options->allow;
+    (void)printf("the collector's policy may: pace and switch %s, every %s at the least; tail ",
+                 allow->all_sources                                     ? "every source"
+                 : allow->sources == NULL || allow->sources->count == 0 ? "no source"
+                                                                        : "some sources",
+                 duration_format(allow->interval_least_ms, text));
+    for (size_t i = 0; i < allow->files.count; i++)
+        (void)printf("%s%s", i == 0 ? "" : ", ", allow->files.items[i]);
+    (void)printf("%s\n", allow->files.count == 0 ? "no file" : "");
+}
+
 int probe_check(struct options *options, struct diagnosis *why)
 {
     unsigned long long mask = 0;
 
-    int error = check_sources(options, why);
+    int error = check_sources_configure(options, why);
     if (error == 0)
         error = read_capabilities(&mask, why);
     if (error != 0)
         return error;
-    (void)printf("configuration: good (%zu sources, collector %s)\n", options->source_count,
-                 options->endpoint);
+    size_t on = 0;
+    for (size_t i = 0; i < options->source_count; i++)
+        on += options->sources[i].is_on;
+    (void)printf("configuration: good (%zu sources, collector %s)\n", on, options->endpoint);
     report_missing(options);
+    report_allowed(options);
     (void)printf("state folder %s: %s\n", options->state,
                  access(options->state, W_OK) == 0 ? "writable"
                  : errno == ENOENT                 ? "will be made"
@@ -97,5 +95,5 @@ int probe_check(struct options *options, struct diagnosis *why)
         else
             (void)printf("%s: missing: %s\n", capability->name, capability->lost);
     }
-    return 0;
+    return check_sources_report(options, why);
 }

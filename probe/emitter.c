@@ -36,6 +36,7 @@ struct emitter {
     double *values;
     uint64_t *emitted; /* bits */
     uint64_t *ended;   /* bits */
+    uint16_t *owners;  /* who emitted it last; 0: nobody, or it has ended */
     uint32_t *order;   /* refs in the order of emitting */
     uint64_t *sealed_refs;
     double *sealed_values;
@@ -43,6 +44,7 @@ struct emitter {
     uint32_t capacity; /* a multiple of WORD_BITS */
     uint32_t order_count;
     uint32_t ended_count;
+    uint16_t owner; /* who emits now */
 
     /* hash -> ref + 1, open addressing, a power of two, at most half full */
     uint32_t *table;
@@ -107,6 +109,7 @@ void emitter_close(struct emitter *out)
     free(out->values);
     free(out->emitted);
     free(out->ended);
+    free(out->owners);
     free(out->order);
     free(out->sealed_refs);
     free(out->sealed_values);
@@ -144,6 +147,7 @@ static bool grow_series(struct emitter *out)
         {(void **)&out->hashes, sizeof *out->hashes},
         {(void **)&out->values, sizeof *out->values},
         {(void **)&out->order, sizeof *out->order},
+        {(void **)&out->owners, sizeof *out->owners},
         {(void **)&out->sealed_refs, sizeof *out->sealed_refs},
         {(void **)&out->sealed_values, sizeof *out->sealed_values},
     };
@@ -266,6 +270,7 @@ void emit(struct emitter *out, series_handle handle, double value)
     if (handle >= out->count)
         return;
     out->values[handle] = value;
+    out->owners[handle] = out->owner;
     out->counts.samples++;
     if (bit_get(out->emitted, handle))
         return;
@@ -286,12 +291,31 @@ void emitter_end(struct emitter *out, series_handle handle)
         return;
     bit_clear(out->emitted, handle);
     bit_set(out->ended, handle);
+    out->owners[handle] = 0;
     out->ended_count++;
+}
+
+void emitter_set_owner(struct emitter *out, uint16_t owner)
+{
+    out->owner = owner;
+}
+
+void emitter_end_owned(struct emitter *out, uint16_t owner)
+{
+    must(owner != 0);
+    for (uint32_t ref = 0; ref < out->count; ref++)
+        if (out->owners[ref] == owner)
+            emitter_end(out, ref);
 }
 
 int emitter_record(struct emitter *out, uint32_t kind, struct bytes data)
 {
-    int error = pending_add_record(&out->pending, kind, out->tick_ms, data);
+    return emitter_record_at(out, kind, out->tick_ms, data);
+}
+
+int emitter_record_at(struct emitter *out, uint32_t kind, int64_t ts_ms, struct bytes data)
+{
+    int error = pending_add_record(&out->pending, kind, ts_ms, data);
     if (error != 0)
         out->counts.records_refused++;
     return error;
@@ -349,6 +373,28 @@ static bool make_late_room(struct emitter *out, size_t more)
         return false;
     out->late_room = need;
     return true;
+}
+
+int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
+               const double *values, size_t count)
+{
+    struct late_group group = {.ts_ms = ts_ms, .first = out->late_used};
+    if (out->late_count == BATCH_LATE_MAX)
+        return ERR_LIMIT;
+    if (!make_late_room(out, count))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (handles[i] >= out->count)
+            continue;
+        must(group.count == 0 || handles[i] > out->late_refs[out->late_used - 1]);
+        out->late_refs[out->late_used] = handles[i];
+        out->late_values[out->late_used++] = values[i];
+        group.count++;
+    }
+    out->counts.samples += group.count;
+    if (group.count > 0)
+        out->late[out->late_count++] = group;
+    return 0;
 }
 
 static int compare_refs(const void *a, const void *b)

@@ -26,7 +26,7 @@
 typedef uint32_t series_handle;
 #define SERIES_NONE UINT32_MAX
 
-/* A metric's constant part; a static table in the source's file. */
+/* A metric's constant part; mostly a static table in the source's file. */
 struct metric {
     const char *name;
     enum metric_type type;
@@ -37,12 +37,17 @@ struct metric {
 struct emitter;
 
 /* Registers, or finds, a series.  `labels` ascending by name, without __name__ (the emitter
- * sorts if they are not); bytes are copied.  `metric` must outlive the emitter. */
+ * sorts if they are not); all bytes, the metric's too, are copied. */
 series_handle emitter_series(struct emitter *out, const struct metric *metric,
                              const struct label *labels, size_t count);
 
 /* The value of this tick.  A second value for one handle in a tick replaces the first. */
 void emit(struct emitter *out, series_handle handle, double value);
+
+/* Values of this tick with a time of their own; handles ascending, each once (SERIES_NONE is
+ * passed over).  A batch has room for BATCH_LATE_MAX times: ERR_LIMIT; ERR_NOMEM. */
+int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
+               const double *values, size_t count);
 
 /* The series has ended: a stale marker goes out with this tick.  emit() revives it. */
 void emitter_end(struct emitter *out, series_handle handle);

@@ -10,10 +10,10 @@
  *     emitter_kept(out), or emitter_not_kept(out): samples are gone, lines and records wait
  *
  * Memory: by series 8 bytes for its hash, 8 for its value, 16 for the sealed column, 4 to find
- * it, 4 for the order of emitting.  Names, labels and help are not kept: the bytes of a new
- * definition wait in a buffer until the spool has them, and the hash of the bytes (64 bits,
- * with a random seed, so that nobody can make two series meet) stands for the series from then
- * on.
+ * it, 4 for the order of emitting, 2 for whose it is.  Names, labels and help are not kept: the
+ * bytes of a new definition wait in a buffer until the spool has them, and the hash of the
+ * bytes (64 bits, with a random seed, so that nobody can make two series meet) stands for the
+ * series from then on.
  */
 #pragma once
 
@@ -53,6 +53,15 @@ size_t emitter_mark(const struct emitter *out);
 /* Gives the samples emitted since `mark` their own time.  ERR_LIMIT, ERR_NOMEM: they are
  * dropped. */
 int emitter_stamp_late(struct emitter *out, size_t mark, int64_t ts_ms);
+
+/* Whose series are those that are emitted from now on; 0: nobody's. */
+void emitter_set_owner(struct emitter *out, uint16_t owner);
+/* Ends every series that `owner` was the last to emit and that has not ended by itself. */
+void emitter_end_owned(struct emitter *out, uint16_t owner);
+
+/* A record between two ticks: it bears its own time, because records of two batches that bear
+ * one time are taken for the same. */
+int emitter_record_at(struct emitter *out, uint32_t kind, int64_t ts_ms, struct bytes data);
 
 /* The tick as a batch; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM.
  */

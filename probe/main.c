@@ -60,12 +60,13 @@ static void on_end(uv_signal_t *signal, int number)
 }
 
 /* Reads flags and file again; what is not valid changes nothing. */
-static void reload(void *context)
+static void on_hangup(uv_signal_t *signal, int number)
 {
-    struct program *program = context;
+    struct program *program = signal->data;
     struct options *options;
     struct diagnosis why = {0};
 
+    (void)number;
     if (options_read(program->argc, program->argv, &options, &why) != 0) {
         log_error("main", "the new configuration is not used: %s", why.text);
         return;
@@ -73,12 +74,6 @@ static void reload(void *context)
     options_free(program->next);
     program->next = options;
     uv_stop(&program->loop);
-}
-
-static void on_hangup(uv_signal_t *signal, int number)
-{
-    (void)number;
-    reload(signal->data);
 }
 
 static void start_signal(struct program *program, uv_signal_t *handle, int number,
@@ -168,8 +163,8 @@ static int run_probes(struct program *program)
     bool has_run = false;
     while (!program->is_ending) {
         struct diagnosis why = {0};
-        int error = probe_start(&program->loop, program->options, program->ticks_missed, reload,
-                                program, &program->probe, &why);
+        int error = probe_start(&program->loop, program->options, program->ticks_missed,
+                                &program->probe, &why);
         if (error != 0 && !may_start_later(error, has_run)) {
             log_error("main", "%s", why.text);
             return EXIT_FAILED;
@@ -213,8 +208,8 @@ static int run(struct program *program)
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
-    /* One worker may hang in a dead file system, the other still resolves names. */
-    (void)setenv("UV_THREADPOOL_SIZE", "2", 0);
+    /* A dead server and a sensor may each hold one worker; the third still resolves names. */
+    (void)setenv("UV_THREADPOOL_SIZE", "3", 0);
     must(uv_loop_init(&program->loop) == 0);
     must(uv_timer_init(&program->loop, &program->patience) == 0);
     must(uv_timer_init(&program->loop, &program->settled) == 0);

@@ -105,14 +105,30 @@ static void put_line(struct buf *out, const struct line *line)
     buf_put_char(out, '\n');
 }
 
+/* The name that HELP and TYPE lines have: of a histogram's and a summary's parts, the whole. */
+static struct bytes family_name(const struct definition *definition)
+{
+    static const char *const parts[] = {"_bucket", "_count", "_sum"};
+    struct bytes name = definition->name;
+    if (definition->type != METRIC_HISTOGRAM && definition->type != METRIC_SUMMARY)
+        return name;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t size = strlen(parts[i]);
+        if (name.size > size && memcmp(name.data + name.size - size, parts[i], size) == 0)
+            return (struct bytes){name.data, name.size - size};
+    }
+    return name;
+}
+
 static void put_family(struct buf *out, const struct definition *definition)
 {
+    struct bytes name = family_name(definition);
     buf_put_text(out, "# HELP ");
-    buf_put(out, definition->name.data, definition->name.size);
+    buf_put(out, name.data, name.size);
     buf_put_char(out, ' ');
     put_escaped(out, definition->help, false);
     buf_put_text(out, "\n# TYPE ");
-    buf_put(out, definition->name.data, definition->name.size);
+    buf_put(out, name.data, name.size);
     buf_printf(out, " %s\n", type_name(definition->type));
 }
 
@@ -153,7 +169,8 @@ int once_print(struct emitter *emitter, struct buf *out)
     if (error == 0)
         qsort(lines, count, sizeof *lines, compare_lines);
     for (size_t i = 0; error == 0 && i < count; i++) {
-        if (i == 0 || !bytes_equal(lines[i].definition.name, lines[i - 1].definition.name))
+        if (i == 0 || !bytes_equal(family_name(&lines[i].definition),
+                                   family_name(&lines[i - 1].definition)))
             put_family(out, &lines[i].definition);
         put_line(out, &lines[i]);
     }

@@ -9,6 +9,8 @@
 #include "probe/link.h"
 #include "probe/log/log.h"
 #include "probe/options_collector.h"
+#include "probe/options_policy.h"
+#include "probe/options_sources.h"
 #include "probe/self.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
@@ -106,7 +108,7 @@ struct file_spool {
     int64_t age_ms;
 };
 struct file_root {
-    const struct config_node *collector, *spool, *sources, *logs, *labels;
+    const struct config_node *collector, *spool, *sources, *logs, *labels, *policy;
     const char *state, *key_file, *job, *instance, *procfs, *sysfs, *rootfs, *log_format;
     int64_t interval_ms;
 };
@@ -146,6 +148,10 @@ static const struct config_option root_rows[] = {
      .type = CONFIG_NODE,
      .offset = AT(file_root, logs),
      .help = "files to tail"},
+    {.key = "policy",
+     .type = CONFIG_NODE,
+     .offset = AT(file_root, policy),
+     .help = "what the collector may ask for"},
     {.key = "labels",
      .type = CONFIG_NODE,
      .offset = AT(file_root, labels),
@@ -203,83 +209,6 @@ static int read_labels(struct options *options, const struct config_node *node,
     return 0;
 }
 
-/* A source's own interval is a default: a slower probe slows it, a faster one leaves it. */
-static int64_t default_interval(const struct options *options, const struct source *source)
-{
-    if (source->interval_ms == 0)
-        return options->interval_ms;
-    if (source->interval_ms < OPTIONS_INTERVAL_LEAST_MS * 10)
-        return source->interval_ms; /* its ticks are looks, not samples */
-    return source->interval_ms > options->interval_ms ? source->interval_ms
-                                                      : options->interval_ms;
-}
-
-static int add_source(struct options *options, const struct source *source,
-                      const struct config_node *node, struct diagnosis *why)
-{
-    struct source_common_options common = {true, 0};
-    const struct config_node *enabled = NULL, *interval = NULL;
-
-    if (node != NULL && node->kind == CONFIG_MAP) {
-        enabled = config_child(node, "enabled");
-        interval = config_child(node, "interval");
-    }
-    /* The source's own table checks the whole map; here only these two are wanted. */
-    if (enabled != NULL && enabled->kind == CONFIG_SCALAR &&
-        (strcmp(enabled->text, "false") == 0 || strcmp(enabled->text, "no") == 0 ||
-         strcmp(enabled->text, "off") == 0))
-        common.enabled = false;
-    if (interval != NULL && interval->kind == CONFIG_SCALAR &&
-        (duration_parse(interval->text, &common.interval_ms) != 0 ||
-         common.interval_ms < OPTIONS_INTERVAL_LEAST_MS))
-        return config_complain(options->config, interval, why,
-                               "sources.%s.interval: \"%s\" is no duration of 100ms or more",
-                               source->name, interval->text);
-    if (!common.enabled)
-        return 0;
-    options->sources[options->source_count++] = (struct options_source){
-        source, node,
-        common.interval_ms != 0 ? common.interval_ms : default_interval(options, source)};
-    return 0;
-}
-
-static int read_sources(struct options *options, const struct config_node *node,
-                        const struct config_node *logs, struct diagnosis *why)
-{
-    const char *names[64];
-    size_t count = 0;
-    int error = 0;
-
-    while (sources[count] != NULL) {
-        names[count] = sources[count]->name;
-        count++;
-    }
-    names[count] = source_self.name;
-    for (size_t i = 0; node != NULL && i < node->count; i++) {
-        const char *key = node->children[i]->key;
-        const char *nearest;
-        if (key == NULL)
-            return config_complain(options->config, node, why, "sources: expected a map");
-        if (source_find(key) != NULL || strcmp(key, source_self.name) == 0)
-            continue;
-        nearest = nearest_name(key, names, count + 1);
-        return config_complain(options->config, node->children[i], why,
-                               "unknown source \"%s\"%s%s%s", key,
-                               nearest == NULL ? "" : " (did you mean \"",
-                               nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
-    }
-    options->sources = calloc(count + 2, sizeof *options->sources);
-    if (options->sources == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; error == 0 && i < count; i++)
-        error = add_source(options, sources[i], config_child(node, sources[i]->name), why);
-    if (error == 0)
-        error = add_source(options, &source_log, logs, why);
-    if (error == 0) /* last: it tells how the others did */
-        error = add_source(options, &source_self, config_child(node, source_self.name), why);
-    return error;
-}
-
 /* Takes what the file says; flags come after it. */
 static int read_file(struct options *options, const char *path, struct file_root *file,
                      struct diagnosis *why)
@@ -297,6 +226,8 @@ static int read_file(struct options *options, const char *path, struct file_root
         error = options_collector_read(options, file->collector, why);
     if (error == 0)
         error = read_labels(options, file->labels, why);
+    if (error == 0)
+        error = options_policy_read(options, file->policy, why);
     if (error != 0)
         return error;
     options->spool_limit_bytes = spool.limit;
@@ -501,7 +432,7 @@ int options_read(int argc, char **argv, struct options **ret_options, struct dia
     if (error == 0 && options->token == NULL && (options->token = strdup("")) == NULL)
         error = diagnose(why, ERR_NOMEM, "out of memory");
     if (error == 0)
-        error = read_sources(options, file.sources, file.logs, why);
+        error = options_sources_read(options, file.sources, file.logs, why);
     if (error != 0) {
         options_free(options);
         return error;
@@ -519,6 +450,8 @@ void options_free(struct options *options)
     free(options->missing_key);
     free(options->missing_token);
     free(options->labels);
+    for (size_t i = 0; i < options->source_count; i++)
+        free(options->sources[i].override);
     free(options->sources);
     free(options);
 }

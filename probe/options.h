@@ -29,11 +29,23 @@ enum options_mode {
     OPTIONS_HELP,
 };
 
-/* One source, as configured. */
+/* One source: what probe.yml says, and what holds once a policy has been heard. */
 struct options_source {
     const struct source *source;
     const struct config_node *node; /* its part of probe.yml, or NULL */
-    int64_t interval_ms;
+    bool is_enabled;                /* by probe.yml */
+    int64_t own_interval_ms;        /* by its map in probe.yml; 0: not said */
+    bool is_on;                     /* holds */
+    int64_t interval_ms;            /* holds */
+    char *override;                 /* YAML: its map with a policy's options; NULL: `node` */
+};
+
+/* What a policy may ask for. */
+struct options_allow {
+    struct config_strings files;       /* patterns, see log/permit.h */
+    bool all_sources;                  /* else: */
+    const struct config_node *sources; /* a list of names; NULL: none */
+    int64_t interval_least_ms;
 };
 
 struct options {
@@ -58,14 +70,24 @@ struct options {
     enum log_level log_level;
     const char *globs[OPTIONS_GLOBS_MAX]; /* --log */
     size_t glob_count;
-    struct options_source *sources; /* those enabled */
+    struct options_source *sources; /* all there are; `self` last */
     size_t source_count;
+    struct options_allow allow;
     char host_name[256];
 };
 
 /* Reads flags and file.  ERR_INVALID and the like, with a message in `why`. */
 int options_read(int argc, char **argv, struct options **ret_options, struct diagnosis *why);
 void options_free(struct options *options);
+
+/* A source's interval where its own map says none: a source's own default is a default, too; a
+ * slower probe slows it, a faster one leaves it. */
+int64_t options_default_interval(const struct source *source, int64_t probe_interval_ms);
+
+/* Is there a source of this name?  "log" and "self" are sources, too. */
+bool options_source_exists(const char *name);
+/* The nearest name of a source, or NULL. */
+const char *options_nearest_source(const char *wrong);
 
 /* The text of --help. */
 void options_print_help(void);

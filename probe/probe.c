@@ -11,10 +11,10 @@
 #include "probe/definition.h"
 #include "probe/log/log.h"
 #include "probe/once.h"
-#include "probe/policy.h"
 #include "probe/scheduler.h"
 #include "probe/self.h"
 #include "probe/spool.h"
+#include "probe/steer.h"
 #include "probe/transport.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -41,11 +41,10 @@ struct probe {
     struct scheduler *scheduler;
     struct transport *transport;
     struct buf plain;
+    struct steer steer;
     uint64_t ticks_lost;
     bool is_failing; /* the spool takes nothing */
     bool step_was_told;
-    void (*reload)(void *context);
-    void *context;
 };
 
 /* The kernel's boot id, a UUID in text, as 16 bytes. */
@@ -83,7 +82,8 @@ static void add_event(void *context, const char *kind, const char *text)
     arena_init(&arena, EVENT_BYTES_MAX);
     int error = record_encode_event(&event, &arena, &coded);
     if (error == 0)
-        error = emitter_record(probe->emitter, RECORD_EVENT, buf_bytes(&coded));
+        error = emitter_record_at(probe->emitter, RECORD_EVENT, tick_clock_now(&probe->ticks),
+                                  buf_bytes(&coded));
     if (error != 0)
         log_warn("probe", "event %s could not be kept: %s", kind, error_text(error));
     buf_done(&coded);
@@ -93,19 +93,9 @@ static void add_event(void *context, const char *kind, const char *text)
 static void take_policy(void *context, const struct policy_push *policy)
 {
     struct probe *probe = context;
-    struct diagnosis why = {0};
-    bool is_new;
-    int error =
-        policy_keep(&file_io_system, probe->options->state, policy->document, &is_new, &why);
-    if (error != 0) {
-        log_warn("policy", "version %llu refused, the last one stays: %s",
-                 (unsigned long long)policy->version, why.text);
-        return;
-    }
-    if (!is_new)
-        return;
-    log_info("policy", "version %llu taken over", (unsigned long long)policy->version);
-    probe->reload(probe->context);
+    if (steer_take(&probe->steer, policy, probe->scheduler, probe->emitter, add_event, probe))
+        transport_policy(probe->transport, probe->steer.policy->version,
+                         steer_fastest_interval(probe->options));
 }
 
 /* The tick's batch into the spool, definitions before it. */
@@ -221,6 +211,24 @@ static void fill_self(struct probe *probe, struct self_state *self)
     self->ticks = &probe->ticks;
     self->started_ms = clock_unix_ms(&clock_system);
     self->ticks_lost = &probe->ticks_lost;
+    self->policy = &probe->steer.policy;
+}
+
+/* What a source's state must know beside its configuration. */
+static int prepare(void *context, const struct source *source, void *state,
+                   struct diagnosis *why)
+{
+    struct probe *probe = context;
+    int error = 0;
+    if (source == &source_self)
+        fill_self(probe, state);
+    if (source != &source_log)
+        return 0;
+    for (size_t i = 0; error == 0 && i < probe->options->glob_count; i++)
+        error = log_source_add(state, probe->options->globs[i], why);
+    if (error == 0)
+        log_source_take_policy(state, &probe->steer.logs);
+    return error;
 }
 
 static int add_sources(struct probe *probe, struct diagnosis *why)
@@ -229,14 +237,12 @@ static int add_sources(struct probe *probe, struct diagnosis *why)
     int error = 0;
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
-        void *state;
-        error = scheduler_add(probe->scheduler, source->source, options->config, source->node,
-                              source->interval_ms, &state, why);
-        if (error == 0 && source->source == &source_self)
-            fill_self(probe, state);
-        for (size_t k = 0;
-             error == 0 && source->source == &source_log && k < options->glob_count; k++)
-            error = log_source_add(state, options->globs[k], why);
+        error = scheduler_add_off(probe->scheduler, source->source, options->config,
+                                  source->node, source->interval_ms, why);
+        if (error == 0)
+            error = scheduler_override(probe->scheduler, i, source->override, why);
+        if (error == 0 && source->is_on)
+            error = scheduler_configure(probe->scheduler, i, why);
     }
     return error;
 }
@@ -254,6 +260,7 @@ static int open_sources(struct probe *probe, void (*on_sealed)(void *, int64_t),
         .emitter = probe->emitter,
         .ticks = &probe->ticks,
         .sealed = on_sealed,
+        .prepare = prepare,
         .room = room_for_more,
         .context = probe,
     };
@@ -331,17 +338,6 @@ static int open_key(struct probe *probe, struct diagnosis *why)
     return curve_load_or_make(secret, public, &probe->key, why);
 }
 
-/* What silence is measured by: the fastest source that speaks at every tick. */
-static uint32_t fastest_interval(const struct options *options)
-{
-    int64_t fastest_ms = options->interval_ms;
-    for (size_t i = 0; i < options->source_count; i++)
-        if (options->sources[i].source != &source_log &&
-            options->sources[i].interval_ms < fastest_ms)
-            fastest_ms = options->sources[i].interval_ms;
-    return (uint32_t)fastest_ms;
-}
-
 static int open_transport(struct probe *probe, uv_loop_t *loop, struct diagnosis *why)
 {
     const struct options *options = probe->options;
@@ -355,7 +351,8 @@ static int open_transport(struct probe *probe, uv_loop_t *loop, struct diagnosis
         .token = options->token,
         .labels = options->labels,
         .label_count = options->label_count,
-        .interval_ms = fastest_interval(options),
+        .interval_ms = steer_fastest_interval(options),
+        .policy_version = probe->steer.policy->version,
         .spool = probe->spool,
         .clock = &clock_system,
         .event = add_event,
@@ -378,8 +375,7 @@ static void tell_epoch(struct probe *probe)
 }
 
 int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
-                void (*reload)(void *context), void *context, struct probe **ret_probe,
-                struct diagnosis *why)
+                struct probe **ret_probe, struct diagnosis *why)
 {
     struct probe *probe = calloc(1, sizeof *probe);
     if (probe == NULL)
@@ -388,13 +384,10 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
     probe->loop = loop;
     probe->started = clock_mono(&clock_system);
     probe->ticks_lost = ticks_missed;
-    probe->reload = reload;
-    probe->context = context;
     buf_init(&probe->plain, BATCH_PLAIN_BYTES_MAX);
-    struct diagnosis policy_why = {0};
-    if (policy_load(options->state, options, &policy_why) != 0)
-        log_warn("policy", "the policy on disk is left out: %s", policy_why.text);
-    int error = read_boot_id(probe->boot_id, why);
+    int error = steer_open(options, &probe->steer, why);
+    if (error == 0)
+        error = read_boot_id(probe->boot_id, why);
     if (error == 0)
         error = open_key(probe, why);
     if (error == 0)
@@ -434,6 +427,7 @@ void probe_stop(struct probe *probe)
     emitter_close(probe->emitter);
     spool_close(probe->spool);
     buf_done(&probe->plain);
+    steer_done(&probe->steer);
     free(probe);
 }
 

@@ -14,12 +14,11 @@
 struct probe;
 
 /* Opens keys and spool, starts sources and transport.  `ticks_missed` passed before it could be
- * started, and are counted as lost.  `reload` is called when a new policy asks for another
- * start; the loop is stopped when the same options want one (a new epoch).  ERR_FULL: no room
- * for a spool, now. */
+ * started, and are counted as lost.  Which sources run and how often is settled in the options
+ * (a policy changes it while running).  The loop is stopped when the same options want another
+ * start (a new epoch).  ERR_FULL: no room for a spool, now. */
 int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
-                void (*reload)(void *context), void *context, struct probe **ret_probe,
-                struct diagnosis *why);
+                struct probe **ret_probe, struct diagnosis *why);
 
 /* Stops everything; memory of handles goes when the loop has run. */
 void probe_stop(struct probe *probe);

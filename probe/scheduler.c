@@ -1,8 +1,9 @@
-#include "probe/scheduler.h"
+#include "probe/scheduler_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -11,40 +12,6 @@
 #define LATE_FRACTION 10
 /* Between two looks at a source that has more: time for everything else on the loop. */
 #define BETWEEN_MS 5
-
-struct slot {
-    struct scheduler *scheduler; /* NULL: the scheduler was closed under a busy worker */
-    const struct source *source;
-    void *state;
-    int64_t interval_ms;
-    int64_t due_ms;
-    bool is_running;
-    bool is_busy;      /* gather() is on a worker */
-    bool has_gathered; /* came back after its batch was sealed */
-    bool is_awaited;   /* by the open batch */
-    bool has_succeeded;
-    bool was_failing;
-    int gather_error;
-    int64_t tick_ms; /* of the gather under way */
-    int64_t gathered_ms;
-    mono_ns began;
-    double duration_seconds;
-    uint64_t failures, late, skipped;
-    struct source_env env; /* for the worker */
-    uv_work_t work;
-};
-
-struct scheduler {
-    struct scheduler_options options;
-    struct slot **slots;
-    size_t count;
-    uv_loop_t *loop;
-    uv_timer_t timer;    /* the next tick */
-    uv_timer_t deadline; /* the open batch waits no longer */
-    size_t closing;      /* handles not closed yet */
-    bool is_open;        /* a batch waits for blocking sources */
-    int64_t tick_ms;     /* of the open batch */
-};
 
 int scheduler_open(const struct scheduler_options *options, struct scheduler **ret_scheduler)
 {
@@ -56,44 +23,96 @@ int scheduler_open(const struct scheduler_options *options, struct scheduler **r
     return 0;
 }
 
-static void slot_free(struct slot *slot)
+void slot_free(struct slot *slot)
 {
+    /* One that was configured and not started may own memory, too. */
     if (slot->is_running && slot->source->stop != NULL)
         slot->source->stop(slot->state);
     free(slot->state);
+    config_free(slot->own);
+    free(slot->override);
     free(slot);
+}
+
+/* An empty slot at the end. */
+static struct slot *add_slot(struct scheduler *scheduler, const struct source *source,
+                             struct config *config, const struct config_node *node,
+                             int64_t interval_ms)
+{
+    must(interval_ms > 0 && scheduler->count < UINT16_MAX - 1);
+    struct slot **slots =
+        reallocarray(scheduler->slots, scheduler->count + 1, sizeof(struct slot *));
+    if (slots == NULL)
+        return NULL;
+    scheduler->slots = slots;
+    struct slot *slot = calloc(1, sizeof *slot);
+    if (slot == NULL)
+        return NULL;
+    slot->scheduler = scheduler;
+    slot->source = source;
+    slot->config = config;
+    slot->node = node;
+    slot->interval_ms = interval_ms;
+    slot->owner = (uint16_t)(scheduler->count + 1);
+    scheduler->slots[scheduler->count++] = slot;
+    return slot;
+}
+
+/* Gives an empty slot its state; on failure it stays empty. */
+int slot_configure(struct slot *slot, struct diagnosis *why)
+{
+    const struct scheduler_options *options = &slot->scheduler->options;
+    const struct source *source = slot->source;
+    struct config *own = NULL;
+    int error = 0;
+    void *state = calloc(1, source->state_bytes == 0 ? 1 : source->state_bytes);
+    if (state == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    if (slot->override != NULL)
+        error = config_parse("policy", bytes_of(slot->override), &own, why);
+    if (error == 0 && source->configure != NULL)
+        error = source->configure(state, own != NULL ? own : slot->config,
+                                  own != NULL ? config_root(own) : slot->node, why);
+    if (error == 0 && options->prepare != NULL)
+        error = options->prepare(options->context, source, state, why);
+    if (error != 0) {
+        /* A configured but never started state is stopped too: it may own memory. */
+        if (source->stop != NULL)
+            source->stop(state);
+        free(state);
+        config_free(own);
+        return diagnose(why, error, "source %s: %s", source->name, error_text(error));
+    }
+    slot->state = state;
+    slot->own = own;
+    return 0;
+}
+
+int scheduler_add_off(struct scheduler *scheduler, const struct source *source,
+                      struct config *config, const struct config_node *node,
+                      int64_t interval_ms, struct diagnosis *why)
+{
+    if (add_slot(scheduler, source, config, node, interval_ms) == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    return 0;
+}
+
+int scheduler_configure(struct scheduler *scheduler, size_t index, struct diagnosis *why)
+{
+    must(index < scheduler->count && scheduler->slots[index]->state == NULL);
+    return slot_configure(scheduler->slots[index], why);
 }
 
 int scheduler_add(struct scheduler *scheduler, const struct source *source,
                   struct config *config, const struct config_node *node, int64_t interval_ms,
                   void **ret_state, struct diagnosis *why)
 {
-    must(interval_ms > 0);
-    struct slot **slots =
-        reallocarray(scheduler->slots, scheduler->count + 1, sizeof(struct slot *));
-    if (slots == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    scheduler->slots = slots;
-    struct slot *slot = calloc(1, sizeof *slot);
-    if (slot == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    slot->scheduler = scheduler;
-    slot->source = source;
-    slot->interval_ms = interval_ms;
-    slot->state = calloc(1, source->state_bytes == 0 ? 1 : source->state_bytes);
-    int error = slot->state == NULL ? diagnose(why, ERR_NOMEM, "out of memory") : 0;
-    if (error == 0 && source->configure != NULL)
-        error = source->configure(slot->state, config, node, why);
-    if (error != 0) {
-        /* A configured but never started state is stopped too: it may own memory. */
-        slot->is_running = slot->state != NULL;
-        slot_free(slot);
-        return diagnose(why, error, "source %s: %s", source->name, error_text(error));
-    }
-    scheduler->slots[scheduler->count++] = slot;
-    if (ret_state != NULL)
-        *ret_state = slot->state;
-    return 0;
+    int error = scheduler_add_off(scheduler, source, config, node, interval_ms, why);
+    if (error == 0)
+        error = scheduler_configure(scheduler, scheduler->count - 1, why);
+    if (error == 0 && ret_state != NULL)
+        *ret_state = scheduler->slots[scheduler->count - 1]->state;
+    return error;
 }
 
 static struct source_env env_at(const struct scheduler *scheduler, const struct slot *slot,
@@ -105,7 +124,7 @@ static struct source_env env_at(const struct scheduler *scheduler, const struct 
     return env;
 }
 
-static void seal(struct scheduler *scheduler)
+void scheduler_seal(struct scheduler *scheduler)
 {
     scheduler->is_open = false;
     for (size_t i = 0; i < scheduler->count; i++)
@@ -113,30 +132,57 @@ static void seal(struct scheduler *scheduler)
     scheduler->options.sealed(scheduler->options.context, scheduler->tick_ms);
 }
 
+/* Lets a configured source open what it reads. */
+static void start(struct scheduler *scheduler, struct slot *slot, int64_t now_ms)
+{
+    struct source_env env = env_at(scheduler, slot, now_ms);
+    emitter_set_owner(scheduler->options.emitter, slot->owner);
+    int error = slot->source->start == NULL
+                    ? 0
+                    : slot->source->start(slot->state, &env, scheduler->options.emitter);
+    emitter_set_owner(scheduler->options.emitter, 0);
+    slot->is_running = error == 0;
+    if (error == 0)
+        return;
+    if (slot->source->stop != NULL)
+        slot->source->stop(slot->state);
+    if (error != ERR_NOTFOUND) {
+        slot->failures++;
+        log_warn("scheduler", "source %s does not start and is left out: %s",
+                 slot->source->name, error_text(error));
+    }
+}
+
 void scheduler_start(struct scheduler *scheduler)
 {
     int64_t now_ms = tick_clock_now(scheduler->options.ticks);
     scheduler->tick_ms = now_ms;
     emitter_begin(scheduler->options.emitter, now_ms);
-    for (size_t i = 0; i < scheduler->count; i++) {
-        struct slot *slot = scheduler->slots[i];
-        struct source_env env = env_at(scheduler, slot, now_ms);
-        int error = slot->source->start == NULL
-                        ? 0
-                        : slot->source->start(slot->state, &env, scheduler->options.emitter);
-        slot->is_running = error == 0;
-        if (error == 0)
-            continue;
-        if (slot->source->stop != NULL)
-            slot->source->stop(slot->state);
-        if (error != ERR_NOTFOUND) {
-            slot->failures++;
-            log_warn("scheduler", "source %s does not start and is left out: %s",
-                     slot->source->name, error_text(error));
-        }
-    }
+    for (size_t i = 0; i < scheduler->count; i++)
+        if (scheduler->slots[i]->state != NULL)
+            start(scheduler, scheduler->slots[i], now_ms);
     if (!emitter_is_empty(scheduler->options.emitter))
-        seal(scheduler);
+        scheduler_seal(scheduler);
+}
+
+/* Logs what the source complains of, once. */
+static void hear_complaint(struct slot *slot)
+{
+    const char *text =
+        slot->source->complaint == NULL ? NULL : slot->source->complaint(slot->state);
+    uint32_t hash = text == NULL ? 0 : 2166136261u; /* FNV-1a */
+    for (const char *at = text; at != NULL && *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    if (text != NULL && hash != slot->complaint)
+        log_warn("scheduler", "source %s: %s", slot->source->name, text);
+    slot->complaint = hash;
+}
+
+static const char *title_of(const struct slot *slot)
+{
+    if (slot->source->title == NULL || slot->state == NULL) /* off: nobody knows its title */
+        return slot->source->name;
+    return slot->source->title(slot->state);
 }
 
 /* Books the end of a run. */
@@ -149,9 +195,9 @@ static void finish_run(struct scheduler *scheduler, struct slot *slot, int error
         slot->failures++;
     if (error != 0 && !slot->was_failing)
         log_warn("scheduler", "source %s fails: %s; it is tried again every %lld ms",
-                 slot->source->name, error_text(error), (long long)slot->interval_ms);
+                 title_of(slot), error_text(error), (long long)slot->interval_ms);
     else if (error == 0 && slot->was_failing)
-        log_info("scheduler", "source %s works again", slot->source->name);
+        log_info("scheduler", "source %s works again", title_of(slot));
     slot->was_failing = error != 0;
 }
 
@@ -171,8 +217,11 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     size_t mark = emitter_mark(emitter);
 
     int error = slot->gather_error;
+    emitter_set_owner(emitter, slot->owner);
     if (error == 0 && slot->source->collect != NULL)
         error = slot->source->collect(slot->state, &env, emitter);
+    emitter_set_owner(emitter, 0);
+    hear_complaint(slot);
     int64_t end_ms = read_ms != 0 ? read_ms : tick_clock_now(scheduler->options.ticks);
     if (read_ms != 0 ? read_ms - slot->tick_ms > late_limit_ms(slot)
                      : end_ms - tick_ms > late_limit_ms(slot)) {
@@ -182,8 +231,6 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     finish_run(scheduler, slot, error);
     slot->gather_error = 0;
 }
-
-static void arm(struct scheduler *scheduler);
 
 static void gather_on_worker(uv_work_t *work)
 {
@@ -199,12 +246,10 @@ static bool is_awaiting(const struct scheduler *scheduler)
     return false;
 }
 
-static void gathered(uv_work_t *work, int status)
+static void come_back(struct slot *slot)
 {
-    struct slot *slot = work->data;
     struct scheduler *scheduler = slot->scheduler;
 
-    (void)status; /* nothing cancels it */
     slot->is_busy = false;
     if (scheduler == NULL) {
         slot_free(slot);
@@ -219,19 +264,42 @@ static void gathered(uv_work_t *work, int status)
     collect(scheduler, slot, scheduler->tick_ms, slot->gathered_ms);
     if (!is_awaiting(scheduler)) {
         must(uv_timer_stop(&scheduler->deadline) == 0);
-        seal(scheduler);
-        arm(scheduler); /* what has more waited for this batch */
+        scheduler_seal(scheduler);
+        scheduler_arm(scheduler); /* what has more waited for this batch */
     }
 }
 
-static void run_blocking(struct scheduler *scheduler, struct slot *slot, int64_t tick_ms)
+static void gathered(uv_work_t *work, int status)
+{
+    (void)status; /* nothing cancels it */
+    come_back(work->data);
+}
+
+static void looked(void *context, int error)
+{
+    struct slot *slot = context;
+    slot->gather_error = error;
+    come_back(slot);
+}
+
+static bool is_apart(const struct source *source)
+{
+    return source->begin != NULL || (source->blocking && source->gather != NULL);
+}
+
+static void run_apart(struct scheduler *scheduler, struct slot *slot, int64_t tick_ms)
 {
     slot->tick_ms = tick_ms;
     slot->env = env_at(scheduler, slot, tick_ms);
     slot->work.data = slot;
-    if (uv_queue_work(scheduler->loop, &slot->work, gather_on_worker, gathered) != 0) {
+    int error = slot->source->begin != NULL ? slot->source->begin(slot->state, &slot->env,
+                                                                  scheduler->loop, looked, slot)
+                : uv_queue_work(scheduler->loop, &slot->work, gather_on_worker, gathered) != 0
+                    ? ERR_NOMEM
+                    : 0;
+    if (error != 0) {
         slot->gather_error = 0;
-        finish_run(scheduler, slot, ERR_NOMEM);
+        finish_run(scheduler, slot, error);
         return;
     }
     slot->is_busy = true;
@@ -240,6 +308,12 @@ static void run_blocking(struct scheduler *scheduler, struct slot *slot, int64_t
 
 static void run_slot(struct scheduler *scheduler, struct slot *slot, int64_t tick_ms)
 {
+    if (slot->is_starting) {
+        slot->is_starting = false;
+        start(scheduler, slot, tick_ms);
+        if (!slot->is_running)
+            return;
+    }
     if (slot->has_gathered) {
         slot->has_gathered = false;
         /* Its own time is before this tick, whatever it was late by. */
@@ -256,8 +330,8 @@ static void run_slot(struct scheduler *scheduler, struct slot *slot, int64_t tic
         return;
     }
     slot->began = clock_mono(scheduler->options.ticks->clock);
-    if (slot->source->blocking && slot->source->gather != NULL)
-        run_blocking(scheduler, slot, tick_ms);
+    if (is_apart(slot->source))
+        run_apart(scheduler, slot, tick_ms);
     else
         collect(scheduler, slot, tick_ms, 0);
 }
@@ -298,8 +372,8 @@ static void run_tick(struct scheduler *scheduler, int64_t tick_ms)
 
 static bool has_more(const struct slot *slot)
 {
-    return slot->is_running && !slot->is_busy && slot->source->has_more != NULL &&
-           slot->source->has_more(slot->state);
+    return slot->is_running && !slot->is_starting && !slot->is_busy &&
+           slot->source->has_more != NULL && slot->source->has_more(slot->state);
 }
 
 /* Is there a source that has more, and a way out for it? */
@@ -332,20 +406,20 @@ static void look_between(struct scheduler *scheduler)
         struct source_env env = env_at(scheduler, slot, now_ms);
         env.is_between = true;
         slot->began = clock_mono(scheduler->options.ticks->clock);
+        emitter_set_owner(scheduler->options.emitter, slot->owner);
         finish_run(scheduler, slot,
                    slot->source->collect(slot->state, &env, scheduler->options.emitter));
+        emitter_set_owner(scheduler->options.emitter, 0);
     }
-    seal(scheduler);
+    scheduler_seal(scheduler);
 }
-
-static void on_tick(uv_timer_t *timer);
 
 static void on_deadline(uv_timer_t *timer)
 {
     struct scheduler *scheduler = timer->data;
     if (scheduler->is_open)
-        seal(scheduler);
-    arm(scheduler);
+        scheduler_seal(scheduler);
+    scheduler_arm(scheduler);
 }
 
 /* How long the open batch may wait for its blocking sources. */
@@ -358,7 +432,7 @@ static int64_t patience_ms(const struct scheduler *scheduler)
     return least;
 }
 
-static void arm(struct scheduler *scheduler)
+void scheduler_arm(struct scheduler *scheduler)
 {
     int64_t now_ms = tick_clock_now(scheduler->options.ticks);
     int64_t next_ms = INT64_MAX;
@@ -373,10 +447,10 @@ static void arm(struct scheduler *scheduler)
     if (wait_ms > BETWEEN_MS && room_between(scheduler) != SCHEDULER_ROOM_NONE)
         wait_ms = BETWEEN_MS;
     uv_update_time(scheduler->loop);
-    must(uv_timer_start(&scheduler->timer, on_tick, wait_ms, 0) == 0);
+    must(uv_timer_start(&scheduler->timer, scheduler_on_tick, wait_ms, 0) == 0);
 }
 
-static void on_tick(uv_timer_t *timer)
+void scheduler_on_tick(uv_timer_t *timer)
 {
     struct scheduler *scheduler = timer->data;
     int64_t tick_ms;
@@ -385,11 +459,11 @@ static void on_tick(uv_timer_t *timer)
     while (find_due(scheduler, now_ms, &tick_ms)) {
         if (scheduler->is_open) {
             must(uv_timer_stop(&scheduler->deadline) == 0);
-            seal(scheduler);
+            scheduler_seal(scheduler);
         }
         run_tick(scheduler, tick_ms);
         if (!is_awaiting(scheduler)) {
-            seal(scheduler);
+            scheduler_seal(scheduler);
             continue;
         }
         must(uv_timer_start(&scheduler->deadline, on_deadline, (uint64_t)patience_ms(scheduler),
@@ -397,7 +471,7 @@ static void on_tick(uv_timer_t *timer)
     }
     if (room_between(scheduler) == SCHEDULER_ROOM_NOW)
         look_between(scheduler);
-    arm(scheduler);
+    scheduler_arm(scheduler);
 }
 
 int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop)
@@ -413,8 +487,28 @@ int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop)
         struct slot *slot = scheduler->slots[i];
         slot->due_ms = tick_after(scheduler->options.ticks, now_ms, slot->interval_ms);
     }
-    arm(scheduler);
+    scheduler_arm(scheduler);
     return 0;
+}
+
+static void looked_once(void *context, int error)
+{
+    *(int *)context = error;
+}
+
+/* A look by itself, waited for. */
+static int look_apart(struct slot *slot)
+{
+    uv_loop_t loop;
+    int error = 0;
+    if (slot->source->begin == NULL)
+        return is_apart(slot->source) ? slot->source->gather(slot->state, &slot->env) : 0;
+    if (uv_loop_init(&loop) != 0)
+        return ERR_NOMEM;
+    int begun = slot->source->begin(slot->state, &slot->env, &loop, looked_once, &error);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&loop);
+    return begun != 0 ? begun : error;
 }
 
 void scheduler_once(struct scheduler *scheduler)
@@ -428,9 +522,7 @@ void scheduler_once(struct scheduler *scheduler)
             continue;
         slot->began = clock_mono(scheduler->options.ticks->clock);
         slot->env = env_at(scheduler, slot, now_ms);
-        slot->gather_error = slot->source->blocking && slot->source->gather != NULL
-                                 ? slot->source->gather(slot->state, &slot->env)
-                                 : 0;
+        slot->gather_error = look_apart(slot);
         slot->tick_ms = now_ms;
         collect(scheduler, slot, now_ms, now_ms); /* a single look is never late */
     }
@@ -449,10 +541,13 @@ void scheduler_close(struct scheduler *scheduler)
         return;
     for (size_t i = 0; i < scheduler->count; i++) {
         struct slot *slot = scheduler->slots[i];
-        if (slot->is_busy)
-            slot->scheduler = NULL; /* gathered() frees it */
-        else
+        if (!slot->is_busy) {
             slot_free(slot);
+            continue;
+        }
+        slot->scheduler = NULL; /* come_back() frees it */
+        if (slot->source->cancel != NULL)
+            slot->source->cancel(slot->state);
     }
     free(scheduler->slots);
     if (scheduler->loop == NULL) {
@@ -469,14 +564,21 @@ size_t scheduler_count(const struct scheduler *scheduler)
     return scheduler->count;
 }
 
+void *scheduler_state(const struct scheduler *scheduler, size_t index)
+{
+    must(index < scheduler->count);
+    return scheduler->slots[index]->state;
+}
+
 struct source_report scheduler_report(const struct scheduler *scheduler, size_t index)
 {
     must(index < scheduler->count);
     const struct slot *slot = scheduler->slots[index];
-    return (struct source_report){.name = slot->source->name,
+    return (struct source_report){.name = title_of(slot),
                                   .interval_ms = slot->interval_ms,
                                   .duration_seconds = slot->duration_seconds,
-                                  .is_running = slot->is_running,
+                                  .is_on = slot->state != NULL,
+                                  .is_running = slot->is_running && !slot->is_starting,
                                   .has_succeeded = slot->has_succeeded,
                                   .is_busy = slot->is_busy,
                                   .failures = slot->failures,

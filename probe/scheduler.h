@@ -38,6 +38,10 @@ struct scheduler_options {
     struct tick_clock *ticks;
     /* The tick is complete: take the batch out of the emitter. */
     void (*sealed)(void *context, int64_t tick_ms);
+    /* A source was configured, and starts next: what else must its state know?  NULL: nothing.
+     */
+    int (*prepare)(void *context, const struct source *source, void *state,
+                   struct diagnosis *why);
     /* May a source that has more be asked between two ticks?  NULL: no. */
     enum scheduler_room (*room)(void *context);
     void *context;
@@ -48,6 +52,7 @@ struct source_report {
     const char *name;
     int64_t interval_ms;
     double duration_seconds; /* of the last run: gather and collect */
+    bool is_on;              /* asked for */
     bool is_running;         /* started: this host has what it measures */
     bool has_succeeded;      /* last run */
     bool is_busy;            /* gather() has not come back */
@@ -64,12 +69,36 @@ int scheduler_add(struct scheduler *scheduler, const struct source *source,
                   struct config *config, const struct config_node *node, int64_t interval_ms,
                   void **ret_state, struct diagnosis *why);
 
+/* One that is not asked for: it costs a slot, and is configured when it is switched on. */
+int scheduler_add_off(struct scheduler *scheduler, const struct source *source,
+                      struct config *config, const struct config_node *node,
+                      int64_t interval_ms, struct diagnosis *why);
+
+/* Before scheduler_start(): lets one that was added off run after all. */
+int scheduler_configure(struct scheduler *scheduler, size_t index, struct diagnosis *why);
+
+/* Of a source that is off: another map of options, a YAML text, instead of the node it was
+ * added with; NULL: that node again.  The text is copied.  ERR_NOMEM. */
+int scheduler_override(struct scheduler *scheduler, size_t index, const char *text,
+                       struct diagnosis *why);
+/* The text, or NULL. */
+const char *scheduler_override_of(const struct scheduler *scheduler, size_t index);
+
 /* Starts every source.  What they emit in start() is sealed at once: inventory need not wait
  * for a tick. */
 void scheduler_start(struct scheduler *scheduler);
 
 /* Begins ticking on `loop`. */
 int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop);
+
+/* While ticking, not from within a tick.  Ticks that are due are run first; from then on the
+ * source has this interval, on its grid, and is or is not asked for.  One that is switched off
+ * is stopped at once, and its series end with stale markers; one that is switched on starts
+ * with its first tick.  An error leaves it off. */
+int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t interval_ms,
+                  struct diagnosis *why);
+/* Configures and starts a source anew that is not running: what it lacked may be there now. */
+int scheduler_start_again(struct scheduler *scheduler, size_t index, struct diagnosis *why);
 
 /* One tick of every source, in this thread, blocking ones too.  For --once. */
 void scheduler_once(struct scheduler *scheduler);
@@ -80,4 +109,6 @@ void scheduler_once(struct scheduler *scheduler);
 void scheduler_close(struct scheduler *scheduler);
 
 size_t scheduler_count(const struct scheduler *scheduler);
+/* NULL: it is off. */
+void *scheduler_state(const struct scheduler *scheduler, size_t index);
 struct source_report scheduler_report(const struct scheduler *scheduler, size_t index);

@@ -19,6 +19,8 @@ struct view {
     double resident_bytes;
     double start_seconds;
     uint64_t ticks_lost;
+    uint64_t policy_version;
+    uint64_t policy_refusals;
     bool is_held;
 };
 
@@ -51,6 +53,11 @@ static const struct row rows[] = {
           "1 while the wall clock is behind the last tick, after a step back."),
     COUNTER("ticks_lost_total", FIELD_U64, ticks_lost,
             "Ticks whose samples the spool could not take."),
+    GAUGE("policy_version", FIELD_U64, policy_version,
+          "Version of the collector's policy in force, the Unix time in ms at which it was "
+          "decided; 0: none."),
+    GAUGE("policy_refused_parts", FIELD_U64, policy_refusals,
+          "Parts of the policy that this host does not allow or cannot do."),
     GAUGE("series", FIELD_U64, emitter.series, "Series defined in this epoch."),
     COUNTER("samples_total", FIELD_U64, emitter.samples, "Samples emitted by sources."),
     COUNTER("records_refused_total", FIELD_U64, emitter.records_refused,
@@ -114,17 +121,24 @@ static const struct metric source_metrics[] = {
      "Ticks in which a source came late and was stamped with its real time.", NULL},
     {"fengsui_probe_source_ticks_skipped_total", METRIC_COUNTER,
      "Ticks a source missed: it was still busy, or nobody woke up.", NULL},
+    {"fengsui_probe_source_interval_seconds", METRIC_GAUGE,
+     "Time between two ticks of a source that runs, as it is in force.", NULL},
 };
 
 #define SOURCE_METRICS (sizeof source_metrics / sizeof source_metrics[0])
 
 struct self_sources {
     series_handle handles[SOURCE_METRICS];
+    bool was_told;
 };
 
 static const struct metric series_refused = {"fengsui_probe_series_refused_total",
                                              METRIC_COUNTER,
                                              "Series that could not be registered.", NULL};
+
+static const struct metric policy_refused = {
+    "fengsui_probe_policy_refused", METRIC_GAUGE,
+    "1 for each part of the policy that does not hold on this host, with the reason.", NULL};
 
 static int self_start(void *state, const struct source_env *env, struct emitter *out)
 {
@@ -195,13 +209,42 @@ static void emit_sources(struct self_state *self, struct emitter *out)
     for (size_t i = 0; i < self->source_count; i++) {
         struct source_report report = scheduler_report(self->scheduler, i);
         const double values[SOURCE_METRICS] = {
-            report.duration_seconds, report.has_succeeded ? 1 : 0, (double)report.failures,
-            (double)report.late, (double)report.skipped};
-        if (!report.is_running && report.failures == 0)
-            continue; /* this host has no such thing */
-        for (size_t k = 0; k < SOURCE_METRICS; k++)
-            emit(out, self->sources[i].handles[k], values[k]);
+            report.duration_seconds, report.has_succeeded ? 1 : 0,
+            (double)report.failures, (double)report.late,
+            (double)report.skipped,  (double)report.interval_ms / 1e3};
+        struct self_sources *source = &self->sources[i];
+        /* Else this host has no such thing, or it was switched off. */
+        bool is_told = report.is_running || (report.is_on && report.failures > 0);
+        for (size_t k = 0; k < SOURCE_METRICS && is_told; k++)
+            emit(out, source->handles[k], values[k]);
+        for (size_t k = 0; k < SOURCE_METRICS && source->was_told && !is_told; k++)
+            emitter_end(out, source->handles[k]);
+        source->was_told = is_told;
     }
+}
+
+/* What the last policy could not have ends; what this one cannot have is told every tick. */
+static void emit_policy_refused(struct self_state *self, struct emitter *out)
+{
+    const struct policy *policy = self->policy == NULL ? NULL : *self->policy;
+    if (policy == NULL)
+        return;
+    if (policy->version != self->told_version ||
+        policy->refusal_changes != self->told_changes) {
+        for (size_t i = 0; i < self->told_count; i++)
+            emitter_end(out, self->refused[i]);
+        self->told_count = policy_refusals_kept(policy);
+        for (size_t i = 0; i < self->told_count; i++) {
+            const struct label labels[] = {
+                {bytes_of("part"), bytes_of(policy->refusals[i].part)},
+                {bytes_of("reason"), bytes_of(policy->refusals[i].reason)}};
+            self->refused[i] = emitter_series(out, &policy_refused, labels, 2);
+        }
+        self->told_version = policy->version;
+        self->told_changes = policy->refusal_changes;
+    }
+    for (size_t i = 0; i < self->told_count; i++)
+        emit(out, self->refused[i], 1); /* revives one that is refused again */
 }
 
 static void emit_refused(const struct self_state *self, struct emitter *out)
@@ -233,6 +276,10 @@ static int self_collect(void *state, const struct source_env *env, struct emitte
         view.spool = *spool_counts(self->spool);
     if (self->ticks_lost != NULL)
         view.ticks_lost = *self->ticks_lost;
+    if (self->policy != NULL && *self->policy != NULL) {
+        view.policy_version = (*self->policy)->version;
+        view.policy_refusals = (*self->policy)->refusal_count;
+    }
     if (self->transport != NULL && *self->transport != NULL)
         view.transport = *transport_counts(*self->transport);
     else
@@ -247,6 +294,7 @@ static int self_collect(void *state, const struct source_env *env, struct emitte
     emit(out, self->build, 1);
     emit_sources(self, out);
     emit_refused(self, out);
+    emit_policy_refused(self, out);
     return 0;
 }
 

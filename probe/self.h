@@ -7,11 +7,12 @@
  */
 #pragma once
 
+#include "probe/policy.h"
 #include "probe/scheduler.h"
 #include "probe/spool.h"
 #include "probe/transport.h"
 
-#define SELF_SERIES_MAX 40
+#define SELF_SERIES_MAX 48
 
 struct self_sources; /* handles of the sources' own series */
 
@@ -24,6 +25,7 @@ struct self_state {
     const struct tick_clock *ticks;
     int64_t started_ms;
     const uint64_t *ticks_lost; /* batches the spool could not take */
+    struct policy *const *policy;
 
     /* private */
     series_handle handles[SELF_SERIES_MAX];
@@ -31,6 +33,9 @@ struct self_state {
     struct self_sources *sources;
     size_t source_count;
     long page_bytes;
+    uint64_t told_version, told_changes; /* whose refusals `refused` are */
+    size_t told_count;
+    series_handle refused[POLICY_REFUSALS_MAX];
 };
 
 extern const struct source source_self;

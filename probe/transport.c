@@ -360,6 +360,14 @@ void transport_batch(struct transport *transport, uint64_t number)
     transport_pump(transport);
 }
 
+void transport_policy(struct transport *transport, uint64_t version, uint32_t interval_ms)
+{
+    transport->options.policy_version = version;
+    transport->options.interval_ms = interval_ms;
+    if (transport->state != TRANSPORT_DOWN)
+        greet(transport); /* Hello is where both are said */
+}
+
 const struct transport_counts *transport_counts(const struct transport *transport)
 {
     return &transport->counts;

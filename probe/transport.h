@@ -44,6 +44,7 @@ struct transport_options {
     const struct label *labels;         /* live as long as the transport */
     size_t label_count;
     uint32_t interval_ms;
+    uint64_t policy_version; /* in force */
     struct spool *spool;
     const struct clock *clock;
     /* Something for the duty desk: told in an Event record of the next batch. */
@@ -76,6 +77,9 @@ int transport_open(uv_loop_t *loop, const struct transport_options *options,
 
 /* A batch was appended to the spool's current epoch. */
 void transport_batch(struct transport *transport, uint64_t number);
+
+/* Another policy is in force, with this fastest interval: the collector is told. */
+void transport_policy(struct transport *transport, uint64_t version, uint32_t interval_ms);
 
 const struct transport_counts *transport_counts(const struct transport *transport);
 

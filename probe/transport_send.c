@@ -71,6 +71,7 @@ int transport_send_hello(struct transport *transport)
                   .label_count = options->label_count,
                   .sent_ms = clock_unix_ms(options->clock),
                   .interval_ms = options->interval_ms,
+                  .policy_version = options->policy_version,
                   .streams = offers,
                   .stream_count = count},
     };

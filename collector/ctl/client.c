@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/ctl/ctl.h"
+#include "collector/ctl/client_parts.h"
 #include "collector/ctl/table.h"
 #include "proto/base/buf.h"
 
@@ -18,8 +18,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
     return buf_ok(answer) ? size * count : 0;
 }
 
-/* The URL of a path with its parameters; on the heap. */
-static char *url_of(const struct ctl *ctl, CURL *curl, const char *path,
+char *client_url(const struct ctl *ctl, CURL *curl, const char *path,
                     const struct parameter *parameters, size_t count)
 {
     struct buf url = {0};
@@ -42,7 +41,7 @@ static char *url_of(const struct ctl *ctl, CURL *curl, const char *path,
     return text;
 }
 
-static struct curl_slist *headers_of(const struct ctl *ctl, bool has_body)
+struct curl_slist *client_headers(const struct ctl *ctl)
 {
     struct curl_slist *headers = NULL;
     if (ctl->token != NULL) {
@@ -51,13 +50,10 @@ static struct curl_slist *headers_of(const struct ctl *ctl, bool has_body)
         headers = curl_slist_append(headers, buf_text(&line));
         buf_done(&line);
     }
-    if (has_body)
-        headers = curl_slist_append(headers, "Content-Type: application/json");
     return headers;
 }
 
-/* What a server says may hold what a host or a log said: nothing of it steers the terminal. */
-static void complain(const char *text)
+void client_complain(const char *text)
 {
     char *visible = text_visible(text != NULL ? text : "");
     fprintf(stderr, "fengsuictl: %s\n", visible != NULL ? visible : "");
@@ -70,21 +66,32 @@ static void print_notes(const json_t *root, const char *kind)
     json_t *note;
     json_array_foreach(json_object_get(root, kind), index, note)
     {
-        complain(json_string_value(note));
+        client_complain(json_string_value(note));
     }
 }
 
-/* Turns a body into data, or a message. */
-static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
+/* Turns a body into data, or a message.  A bare answer (Alertmanager's API) is the data itself,
+ * may be empty, and fails with a text or {"message"}. */
+static int read_answer(const struct ctl *ctl, struct buf *answer, long status, bool is_bare,
                        json_t **ret_data)
 {
     json_error_t error;
-    json_t *root = json_loadb((const char *)answer->data, answer->size, JSON_ALLOW_NUL, &error);
+    json_t *root = json_loadb((const char *)answer->data, answer->size,
+                              JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     json_t *data = json_object_get(root, "data");
     const char *message = json_string_value(json_object_get(root, "error"));
+    if (is_bare && answer->size == 0 && status / 100 == 2)
+        root = json_null();
+    if (is_bare) {
+        data = root;
+        message = status / 100 == 2 ? NULL
+                  : json_is_string(root)
+                      ? json_string_value(root)
+                      : json_string_value(json_object_get(root, "message"));
+    }
     int code = EXIT_FINE;
     if (message != NULL) {
-        complain(message);
+        client_complain(message);
         code = EXIT_FAILED;
     } else if (status == 401 || status == 403) {
         fprintf(stderr, "fengsuictl: %s\n",
@@ -108,8 +115,16 @@ static int read_answer(const struct ctl *ctl, struct buf *answer, long status,
     return code;
 }
 
-static int request(const struct ctl *ctl, const char *path, const struct parameter *parameters,
-                   size_t count, const char *body, json_t **ret_data)
+struct call {
+    const char *method; /* NULL: GET, or POST with a body */
+    const char *path;
+    const struct parameter *parameters;
+    size_t count;
+    const char *body; /* NULL: none */
+    bool is_bare;
+};
+
+static int request(const struct ctl *ctl, const struct call *call, json_t **ret_data)
 {
     *ret_data = NULL;
     CURL *curl = curl_easy_init();
@@ -117,8 +132,10 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
         return EXIT_FAILED;
     struct buf answer;
     buf_init(&answer, ANSWER_BYTES_MAX);
-    char *url = url_of(ctl, curl, path, parameters, count);
-    struct curl_slist *headers = headers_of(ctl, body != NULL);
+    char *url = client_url(ctl, curl, call->path, call->parameters, call->count);
+    struct curl_slist *headers = client_headers(ctl);
+    if (call->body != NULL)
+        headers = curl_slist_append(headers, "Content-Type: application/json");
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -129,8 +146,10 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     if (ctl->ca_file != NULL)
         curl_easy_setopt(curl, CURLOPT_CAINFO, ctl->ca_file);
-    if (body != NULL)
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    if (call->body != NULL)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
+    if (call->method != NULL)
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
     int code = EXIT_FAILED;
     CURLcode result = curl_easy_perform(curl);
     if (result != CURLE_OK) {
@@ -138,7 +157,7 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
     } else {
         long status = 0;
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        code = read_answer(ctl, &answer, status, ret_data);
+        code = read_answer(ctl, &answer, status, call->is_bare, ret_data);
     }
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
@@ -150,13 +169,26 @@ static int request(const struct ctl *ctl, const char *path, const struct paramet
 int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
                size_t count, json_t **ret_data)
 {
-    return request(ctl, path, parameters, count, NULL, ret_data);
+    const struct call call = {.path = path, .parameters = parameters, .count = count};
+    return request(ctl, &call, ret_data);
 }
 
 int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data)
 {
     char *text = json_dumps(body, JSON_COMPACT);
-    int code = text != NULL ? request(ctl, path, NULL, 0, text, ret_data) : EXIT_FAILED;
+    const struct call call = {.path = path, .body = text};
+    int code = text != NULL ? request(ctl, &call, ret_data) : EXIT_FAILED;
+    free(text);
+    return code;
+}
+
+int client_bare(const struct ctl *ctl, const char *method, const char *path,
+                const struct parameter *parameters, size_t count, const json_t *body,
+                json_t **ret_data)
+{
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    const struct call call = {method, path, parameters, count, text, true};
+    int code = body == NULL || text != NULL ? request(ctl, &call, ret_data) : EXIT_FAILED;
     free(text);
     return code;
 }

@@ -58,10 +58,11 @@ static void put_yaml_text(struct buf *out, const char *text)
 }
 
 /* A configuration of nothing but these files. */
-static int write_config(const struct ctl *ctl, bool is_rules, char *const *files, int count,
+static int write_config(const struct ctl *ctl, const char *kind, char *const *files, int count,
                         struct buf *out)
 {
-    buf_put_text(out, is_rules ? "rules:\n  files:\n" : "alerting: ");
+    bool is_rules = strcmp(kind, "rules") == 0;
+    buf_printf(out, is_rules ? "%s:\n  files:\n" : "%s: ", kind);
     for (int i = 0; i < count; i++) {
         char path[PATH_MAX];
         if (realpath(files[i], path) == NULL) {
@@ -77,10 +78,10 @@ static int write_config(const struct ctl *ctl, bool is_rules, char *const *files
     return buf_ok(out) ? EXIT_FINE : EXIT_FAILED;
 }
 
-static int check_files(const struct ctl *ctl, bool is_rules, char *const *files, int count)
+static int check_files(const struct ctl *ctl, const char *kind, char *const *files, int count)
 {
     struct buf text = {0};
-    int code = write_config(ctl, is_rules, files, count, &text);
+    int code = write_config(ctl, kind, files, count, &text);
     char path[] = "/tmp/fengsuictl-check.XXXXXX";
     int fd = code == EXIT_FINE ? mkstemp(path) : -1;
     if (code == EXIT_FINE && fd < 0)
@@ -97,17 +98,32 @@ static int check_files(const struct ctl *ctl, bool is_rules, char *const *files,
     return code;
 }
 
+static int say_fine(const struct ctl *ctl, int code)
+{
+    if (code == EXIT_FINE)
+        printf("%s\n", SAY(ctl, "fine", "没有问题"));
+    return code;
+}
+
+int check_policy(const struct ctl *ctl, char *file)
+{
+    return say_fine(ctl, check_files(ctl, "policy", &file, 1));
+}
+
 static int run_check(struct ctl *ctl, int count, char **arguments)
 {
-    static const char *const kinds[] = {"config", "rules", "alerting"};
+    static const char *const kinds[] = {"config", "rules", "alerting", "policy"};
     int left = 0;
     int code = args_parse(ctl, &command_check, count, arguments, NULL, 0, &left);
     if (code != EXIT_FINE)
         return code < 0 ? EXIT_FINE : code;
     const char *kind = left > 0 ? arguments[0] : "";
     bool is_rules = strcmp(kind, "rules") == 0;
-    if (strcmp(kind, "config") != 0 && strcmp(kind, "alerting") != 0 && !is_rules)
-        return args_unknown(ctl, SAY(ctl, "kind of file", "文件种类"), kind, kinds, 3);
+    bool is_known = false;
+    for (size_t i = 0; i < 4; i++)
+        is_known |= strcmp(kind, kinds[i]) == 0;
+    if (!is_known)
+        return args_unknown(ctl, SAY(ctl, "kind of file", "文件种类"), kind, kinds, 4);
     if (left < 2 || (!is_rules && left > 2)) {
         fprintf(stderr, SAY(ctl, "fengsuictl: check %s: name %s\n", "fengsuictl：check %s 需要%s\n"),
                 kind,
@@ -118,24 +134,22 @@ static int run_check(struct ctl *ctl, int count, char **arguments)
     if (strcmp(kind, "config") == 0)
         code = run_collector(arguments[1]);
     else
-        code = check_files(ctl, is_rules, arguments + 1, left - 1);
-    if (code == EXIT_FINE)
-        printf("%s\n", SAY(ctl, "fine", "没有问题"));
-    return code;
+        code = check_files(ctl, kind, arguments + 1, left - 1);
+    return say_fine(ctl, code);
 }
 
 const struct command command_check = {
     .name = "check",
     .run = run_check,
-    .summary_english = "are config, rule or alerting files fit",
-    .summary_chinese = "检查配置、规则、告警路由文件",
-    .help_english = "fengsuictl check config|alerting FILE, check rules FILE...: reads the files as "
-                    "the\ncollector would, and names file, line and reason of the first error.  "
+    .summary_english = "are config, rule, alerting or policy files fit",
+    .summary_chinese = "检查配置、规则、告警路由、策略文件",
+    .help_english = "fengsuictl check config|alerting|policy FILE, check rules FILE...: reads the "
+                    "files as the\ncollector would, and names file, line and reason of the first error.  "
                     "Exit code 2\nif one is unfit.  Nothing is sent anywhere.\n\n"
                     "  fengsuictl check config /etc/fengsui/collector.yml\n"
                     "  fengsuictl check rules /etc/fengsui/rules/*.yml\n"
                     "  fengsuictl check alerting alerting.yml",
-    .help_chinese = "fengsuictl check config|alerting 文件，check rules 文件…：按采集器的规则读取文件，\n"
+    .help_chinese = "fengsuictl check config|alerting|policy 文件，check rules 文件…：按采集器的规则读取文件，\n"
                     "指出第一个错误的文件、行、原因；有错时退出码为 2。\n\n"
                     "  fengsuictl check config /etc/fengsui/collector.yml\n"
                     "  fengsuictl check rules /etc/fengsui/rules/*.yml\n"

@@ -30,6 +30,11 @@ static void print_keys(const struct ctl *ctl, const json_t *rows)
     struct values values = {.next = 0};
     size_t index;
     json_t *row;
+    if (json_array_size(rows) == 0) {
+        printf("%s\n", SAY(ctl, "none yet; a probe shows up here when it first connects",
+                           "还没有；探针首次连接后会出现在这里"));
+        return;
+    }
     table_init(&table, 8);
     table_row(&table,
               (const char *[]){SAY(ctl, "STATE", "状态"), SAY(ctl, "INSTANCE", "主机"),
@@ -48,11 +53,7 @@ static void print_keys(const struct ctl *ctl, const json_t *rows)
                                    value_text(&values, row, "key"),
                                    value_text(&values, row, "note")});
     }
-    if (json_array_size(rows) == 0)
-        printf("%s\n", SAY(ctl, "none yet; a probe shows up here when it first connects",
-                           "还没有；探针首次连接后会出现在这里"));
-    else
-        table_print(&table);
+    table_print(&table);
 }
 
 static int list(const struct ctl *ctl, const char *path)
@@ -161,6 +162,17 @@ static int run_keys(struct ctl *ctl, int count, char **arguments)
     return dispatch(ctl, &command_keys, "/api/fengsui/v1/keys", count, arguments);
 }
 
+#define KEY_OPTIONS_ENGLISH                                                                    \
+    "\n\n  --job NAME, --instance NAME   what approve calls the host, whatever it asks for\n"      \
+    "  --label NAME=VALUE   of all its series, or what a token allows; may be given again\n"     \
+    "  --expires D          how long a token is good\n"                                         \
+    "  --uses N             how many probes a token lets in"
+#define KEY_OPTIONS_CHINESE                                                                    \
+    "\n\n  --job 名, --instance 名   批准时给主机定的名字，不管它请求什么\n"                          \
+    "  --label 名=值   主机全部序列的标签，或令牌允许的标签；可多次给出\n"                             \
+    "  --expires D     令牌的有效期\n"                                                            \
+    "  --uses N        令牌能用于多少个探针"
+
 const struct command command_probes = {
     .name = "probes",
     .run = run_probes,
@@ -174,7 +186,7 @@ const struct command command_probes = {
         "  fengsuictl probes token new --expires 24h --uses 10 --label site=zhongta\n\n"
         "KEY is what `fengsuictl keys` shows and the probe's probe.pub holds.  A token lets that\n"
         "many probes in without approval, with no labels but those it names (name= allows any\n"
-        "value); it is printed once and kept by nobody.",
+        "value); it is printed once and kept by nobody." KEY_OPTIONS_ENGLISH,
     .help_chinese =
         "fengsuictl probes：上报数据的主机。\n\n"
         "  fengsuictl probes\n"
@@ -182,7 +194,7 @@ const struct command command_probes = {
         "  fengsuictl probes revoke KEY\n"
         "  fengsuictl probes token new --expires 24h --uses 10 --label site=zhongta\n\n"
         "KEY 见 fengsuictl keys，也在探针的 probe.pub 里。令牌可让相应数量的探针免批准接入，\n"
-        "探针只能使用令牌列出的标签（名= 表示值不限）；令牌只显示这一次。",
+        "探针只能使用令牌列出的标签（名= 表示值不限）；令牌只显示这一次。" KEY_OPTIONS_CHINESE,
 };
 
 const struct command command_keys = {
@@ -193,9 +205,9 @@ const struct command command_keys = {
     .help_english = "fengsuictl keys: every key that has connected: approved, pending, revoked.\n\n"
                     "  fengsuictl keys\n"
                     "  fengsuictl keys approve KEY --instance db-02\n"
-                    "  fengsuictl keys revoke KEY",
+                    "  fengsuictl keys revoke KEY" KEY_OPTIONS_ENGLISH,
     .help_chinese = "fengsuictl keys：所有连接过的公钥：已批准、待批准、已吊销。\n\n"
                     "  fengsuictl keys\n"
                     "  fengsuictl keys approve KEY --instance db-02\n"
-                    "  fengsuictl keys revoke KEY",
+                    "  fengsuictl keys revoke KEY" KEY_OPTIONS_CHINESE,
 };

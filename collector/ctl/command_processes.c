@@ -73,9 +73,11 @@ const struct command command_processes = {
     .help_english = "fengsuictl processes HOST: what was eating this host.\n\n"
                     "  fengsuictl processes web-01\n"
                     "  fengsuictl processes web-01 --at 2h\n"
-                    "  fengsuictl processes db-02 --at 2026-03-01T02:13:00+08:00",
+                    "  fengsuictl processes db-02 --at 2026-03-01T02:13:00+08:00\n\n"
+                    "  --at T   then, instead of now: Unix seconds, RFC 3339, or a duration ago",
     .help_chinese = "fengsuictl processes 主机：当时是谁占用了资源。\n\n"
                     "  fengsuictl processes web-01\n"
                     "  fengsuictl processes web-01 --at 2h\n"
-                    "  fengsuictl processes db-02 --at 2026-03-01T02:13:00+08:00",
+                    "  fengsuictl processes db-02 --at 2026-03-01T02:13:00+08:00\n\n"
+                    "  --at T   那个时刻的，而不是现在的：Unix 秒、RFC 3339，或“多久以前”",
 };

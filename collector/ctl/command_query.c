@@ -36,6 +36,10 @@ static void print_instant(const struct ctl *ctl, const json_t *data)
         print_one("", result);
         return;
     }
+    if (json_array_size(result) == 0) {
+        printf("%s\n", SAY(ctl, "no series", "没有序列"));
+        return;
+    }
     struct table table;
     struct values values = {.next = 0};
     size_t index;
@@ -57,10 +61,7 @@ static void print_instant(const struct ctl *ctl, const json_t *data)
                                        value_time(&values, (int64_t)llround(seconds * 1000))});
         }
     }
-    if (json_array_size(result) == 0)
-        printf("%s\n", SAY(ctl, "no series", "没有序列"));
-    else
-        table_print(&table);
+    table_print(&table);
 }
 
 /* ---- plots ----------------------------------------------------------------------------- */

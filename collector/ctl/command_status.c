@@ -1,4 +1,4 @@
-/* command_status.c - is everything well: status, alerts. */
+/* command_status.c - is everything well. */
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +43,13 @@ static void print_status(const struct ctl *ctl, const json_t *data)
              value_text(&values, alerts, "rules"));
     line(SAY(ctl, "Alerts", "告警"), text);
     snprintf(text, sizeof text,
+             SAY(ctl, "%s silenced, %s acknowledged (%s silences in force)",
+                 "已静默 %s，已确认 %s（生效中的静默 %s 条）"),
+             value_text(&values, alerts, "silenced"),
+             value_text(&values, alerts, "acknowledged"),
+             value_text(&values, alerts, "silences"));
+    line(SAY(ctl, "Of these", "其中"), text);
+    snprintf(text, sizeof text,
              SAY(ctl, "%s sent, %s waiting, %s failed", "已发 %s，待发 %s，失败 %s"),
              value_text(&values, notices, "sent"), value_text(&values, notices, "waiting"),
              value_text(&values, notices, "failed"));
@@ -75,61 +82,4 @@ const struct command command_status = {
     .help_chinese = "fengsuictl status：采集器、探针、存储、告警的概况。\n"
                     "采集器未就绪时退出码为 1。\n\n"
                     "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
-};
-
-static void print_alerts(const struct ctl *ctl, const json_t *alerts)
-{
-    struct table table;
-    struct values values = {.next = 0};
-    size_t index;
-    json_t *alert;
-    if (json_array_size(alerts) == 0) {
-        printf("%s\n", SAY(ctl, "no alerts", "没有告警"));
-        return;
-    }
-    table_init(&table, 5);
-    table_row(&table, (const char *[]){SAY(ctl, "STATE", "状态"), SAY(ctl, "ALERT", "告警"),
-                                       SAY(ctl, "INSTANCE", "主机"), SAY(ctl, "SINCE", "开始"),
-                                       SAY(ctl, "SUMMARY", "摘要")});
-    json_array_foreach(alerts, index, alert)
-    {
-        const json_t *labels = json_object_get(alert, "labels");
-        const json_t *notes = json_object_get(alert, "annotations");
-        const char *state = value_text(&values, alert, "state");
-        if (ctl->chinese)
-            state = strcmp(state, "firing") == 0 ? "触发" : "待定";
-        table_row(&table,
-                  (const char *[]){state, value_text(&values, labels, "alertname"),
-                                   value_text(&values, labels, "instance"),
-                                   value_text(&values, alert, "activeAt"),
-                                   value_text(&values, notes, "summary")});
-    }
-    table_print(&table);
-}
-
-static int run_alerts(struct ctl *ctl, int count, char **arguments)
-{
-    int left = 0;
-    int code = args_parse(ctl, &command_alerts, count, arguments, NULL, 0, &left);
-    if (code != EXIT_FINE)
-        return code < 0 ? EXIT_FINE : code;
-    json_t *data = NULL;
-    code = client_get(ctl, "/api/v1/alerts", NULL, 0, &data);
-    if (data != NULL)
-        print_alerts(ctl, json_object_get(data, "alerts"));
-    json_decref(data);
-    return code;
-}
-
-const struct command command_alerts = {
-    .name = "alerts",
-    .run = run_alerts,
-    .summary_english = "alerts that fire or are about to",
-    .summary_chinese = "正在触发和待定的告警",
-    .help_english = "fengsuictl alerts: every alert that fires or waits for its \"for\".\n\n"
-                    "  fengsuictl alerts\n"
-                    "  fengsuictl alerts --json | jq '.data.alerts[].labels'",
-    .help_chinese = "fengsuictl alerts：所有触发中的、以及等待 for 时长的告警。\n\n"
-                    "  fengsuictl alerts\n"
-                    "  fengsuictl alerts --json | jq '.data.alerts[].labels'",
 };

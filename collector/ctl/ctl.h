@@ -36,7 +36,9 @@ struct command {
 };
 
 extern const struct command command_status, command_query, command_probes, command_keys,
-    command_alerts, command_logs, command_processes, command_check, command_users, command_channel, command_test;
+    command_alerts, command_logs, command_processes, command_check, command_users,
+    command_channel, command_test, command_silence, command_import, command_export,
+    command_policy;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 
@@ -69,6 +71,9 @@ json_t *args_labels(const struct ctl *ctl, const struct flag_list *list);
  * caller's to free. */
 char *args_time(const char *text, int64_t now_ms);
 
+/* Is the policy file fit?  The exit code. (command_check.c) */
+int check_policy(const struct ctl *ctl, char *file);
+
 /* ---- the server: client.c ---------------------------------------------------------------- */
 
 struct parameter {
@@ -81,3 +86,8 @@ struct parameter {
 int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
                size_t count, json_t **ret_data);
 int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data);
+/* The same for Alertmanager's API, whose answers have no envelope: all of it is the data (JSON
+ * null if it is empty).  `body` NULL: none. */
+int client_bare(const struct ctl *ctl, const char *method, const char *path,
+                const struct parameter *parameters, size_t count, const json_t *body,
+                json_t **ret_data);

@@ -14,8 +14,8 @@
 
 static const struct command *const commands[] = {
     &command_status, &command_probes, &command_keys,      &command_query, &command_alerts,
-    &command_logs,   &command_check,  &command_processes, &command_users,
-    &command_channel, &command_test,
+    &command_logs, &command_check, &command_processes, &command_users, &command_channel,
+    &command_test, &command_silence, &command_import, &command_export, &command_policy,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -37,8 +37,10 @@ static void print_usage(const struct ctl *ctl)
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-11s %s\n", commands[i]->name,
                SAY(ctl, commands[i]->summary_english, commands[i]->summary_chinese));
-    printf("\n%s\n", SAY(ctl, "fengsuictl COMMAND --help shows options and examples.",
-                         "fengsuictl 命令 --help 显示选项和例子。"));
+    printf("\n%s\n",
+           SAY(ctl,
+               "fengsuictl COMMAND --help shows options and examples; --version the version.",
+               "fengsuictl 命令 --help 显示选项和例子；--version 显示版本。"));
 }
 
 static int unknown_command(const struct ctl *ctl, const char *word)

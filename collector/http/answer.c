@@ -9,7 +9,6 @@
 
 #define COMPRESS_LEAST_BYTES 1024
 #define COMPRESS_LEVEL       2 /* JSON shrinks 10x already; more costs more than it saves */
-#define GZIP_WINDOW          (15 + 16)
 
 void answer_compress(struct exchange *exchange)
 {
@@ -80,6 +79,7 @@ static void add_cors(struct MHD_Response *response)
     MHD_add_response_header(response, "Access-Control-Allow-Headers",
                             "Accept, Authorization, Content-Type, Origin");
     MHD_add_response_header(response, "Access-Control-Expose-Headers", "Date");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Origin");
 }
 
 static void add_headers(const struct exchange *exchange, struct MHD_Response *response)
@@ -95,8 +95,21 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
         MHD_add_response_header(response, answer->header_names[i], answer->header_values[i]);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     /* As Prometheus: other sites' pages may read the query API, never change anything. */
-    if (*exchange->origin != '\0' && strncmp(exchange->request.path, "/api/v1/", 8) == 0)
+    if (*exchange->origin != '\0' && strncmp(exchange->request.path, "/api/v1/", 8) == 0 &&
+        answer->status != MHD_HTTP_NOT_FOUND && answer->status != MHD_HTTP_METHOD_NOT_ALLOWED)
         add_cors(response);
+}
+
+static struct MHD_Response *body_response(struct exchange *exchange)
+{
+    struct buf *body = &exchange->response.body;
+    answer_compress(exchange);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body->size, body->data,
+        body->data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (response != NULL)
+        buf_init(body, 0); /* libmicrohttpd frees the bytes */
+    return response;
 }
 
 enum MHD_Result answer_send(struct exchange *exchange)
@@ -108,13 +121,10 @@ enum MHD_Result answer_send(struct exchange *exchange)
         answer->content_type = "text/plain; charset=utf-8";
         buf_put_text(&answer->body, "out of memory\n");
     }
-    answer_compress(exchange);
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        answer->body.size, answer->body.data,
-        answer->body.data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        exchange->stream != NULL ? stream_response(exchange) : body_response(exchange);
     if (response == NULL)
         return MHD_NO;
-    buf_init(&answer->body, 0); /* libmicrohttpd frees the bytes */
     add_headers(exchange, response);
     exchange->state = EXCHANGE_ANSWERED;
     int class = answer->status / 100;

@@ -1,6 +1,8 @@
 /* api.c - the route table, and what handlers share. */
 #include "collector/http/api.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/http/api_parts.h"
@@ -16,6 +18,9 @@ int api_open(struct app *app, struct api **ret_api)
     int error = remote_in_open(app->store, &api->remote);
     if (error == 0)
         remote_in_set_rules(api->remote, app->rules);
+    if (error == 0)
+        error = import_in_open(app->store, remote_in_cache(api->remote), app->rules,
+                               &api->import);
     if (error != 0) {
         api_close(api);
         return error;
@@ -28,8 +33,16 @@ void api_close(struct api *api)
 {
     if (api == NULL)
         return;
+    import_in_close(api->import);
     remote_in_close(api->remote);
     free(api);
+}
+
+void api_print_metrics(const struct api *api, const struct http_server *server, struct buf *out)
+{
+    remote_in_print_metrics(api->remote, out);
+    import_in_print_metrics(api->import, out);
+    http_server_print_metrics(server, out);
 }
 
 static void api_write(struct http_request *request, struct http_response *response,
@@ -39,15 +52,28 @@ static void api_write(struct http_request *request, struct http_response *respon
     remote_in_handle(api->remote, request, response, pending);
 }
 
+static void api_import(struct http_request *request, struct http_response *response,
+                       struct http_pending *pending)
+{
+    struct api *api = request->context;
+    import_in_handle(api->import, request, response, pending);
+}
+
 #define BOTH   (HTTP_GET | HTTP_POST)
 #define CHANGE (HTTP_POST | HTTP_PUT)
 #define READS  ROLE_VIEWER, .slow = true
 
+#define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
+
 static const struct http_route routes[] = {
-    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_page},
+    {HTTP_GET, "/", ROLE_VIEWER, .handler = api_console_page},
+    {HTTP_GET, "/console/*", ROLE_VIEWER, .handler = api_console_asset},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = api_healthy},
     {HTTP_GET, "/-/ready", ROLE_NONE, .handler = api_ready},
     {CHANGE, "/-/reload", ROLE_ADMIN, .slow = true, .handler = api_reload},
+    {HTTP_GET, "/-/reload", ROLE_ADMIN, .handler = api_needs_post},
+    {CHANGE, "/-/quit", ROLE_ADMIN, .handler = api_quit},
+    {HTTP_GET, "/-/quit", ROLE_ADMIN, .handler = api_needs_post},
     {HTTP_GET, "/metrics", READS, .handler = api_metrics},
     {HTTP_GET, "/federate", READS, .handler = api_federate},
 
@@ -55,9 +81,15 @@ static const struct http_route routes[] = {
     {BOTH, "/api/v1/query_range", READS, .handler = api_query_range},
     {BOTH, "/api/v1/query_exemplars", READS, .handler = api_query_exemplars},
     {BOTH, "/api/v1/format_query", READS, .handler = api_format_query},
+    {BOTH, "/api/v1/parse_query", READS, .handler = api_parse_query},
     {BOTH, "/api/v1/labels", READS, .handler = api_labels},
     {HTTP_GET, "/api/v1/label/*", READS, .handler = api_label_values},
     {BOTH, "/api/v1/series", READS, .handler = api_series},
+    {HTTP_DELETE, "/api/v1/series", ROLE_ADMIN, .handler = api_delete_series},
+    {HTTP_GET, "/api/v1/targets", READS, .handler = api_targets},
+    {HTTP_GET, "/api/v1/targets/metadata", READS, .handler = api_target_metadata},
+    {HTTP_GET, "/api/v1/scrape_pools", READS, .handler = api_scrape_pools},
+    {HTTP_GET, "/api/v1/alertmanagers", READS, .handler = api_alertmanagers},
     {HTTP_GET, "/api/v1/metadata", READS, .handler = api_metadata},
     {HTTP_GET, "/api/v1/rules", READS, .handler = api_rules},
     {HTTP_GET, "/api/v1/alerts", READS, .handler = api_alerts},
@@ -66,14 +98,44 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/status/config", READS, .handler = api_config},
     {HTTP_GET, "/api/v1/status/flags", READS, .handler = api_flags},
     {HTTP_GET, "/api/v1/status/tsdb", READS, .handler = api_tsdb},
+    {HTTP_GET, "/api/v1/status/tsdb/blocks", READS, .handler = api_blocks},
+    {HTTP_GET, "/api/v1/status/walreplay", READS, .handler = api_wal_replay},
+    {HTTP_GET, "/api/v1/features", READS, .handler = api_features},
+    {HTTP_GET, "/api/v1/notifications", READS, .handler = api_notifications},
+    {HTTP_GET, "/api/v1/notifications/live", READS, .handler = api_notifications_live},
+    {CHANGE, "/api/v1/admin/tsdb/delete_series", ROLE_ADMIN, .handler = api_admin_off},
+    {CHANGE, "/api/v1/admin/tsdb/clean_tombstones", ROLE_ADMIN, .handler = api_admin_off},
+    {CHANGE, "/api/v1/admin/tsdb/snapshot", ROLE_ADMIN, .handler = api_admin_off},
     {HTTP_POST, "/api/v1/write", ROLE_WRITER, .later = api_write,
      .body_limit = REMOTE_BODY_BYTES_MAX},
+    {BOTH, "/api/v1/export/prometheus", READS, .handler = api_export},
+    {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
+     .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},
+
+    {HTTP_GET, "/api/v2/status", READS, .handler = api_am_status},
+    {HTTP_GET, "/api/v2/receivers", READS, .handler = api_am_receivers},
+    {HTTP_GET, "/api/v2/alerts", READS, .handler = api_am_alerts},
+    {HTTP_GET, "/api/v2/alerts/groups", READS, .handler = api_am_groups},
+    {HTTP_GET, "/api/v2/silences", READS, .handler = api_am_silences},
+    {HTTP_GET, "/api/v2/silence/*", READS, .handler = api_am_silence},
+    {HTTP_POST, "/api/v2/alerts", ROLE_WRITER, .slow = true, .handler = api_am_post_alerts,
+     .body_limit = ALERTS_BODY_BYTES_MAX},
+    {HTTP_POST, "/api/v2/silences", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_post_silence},
+    {HTTP_DELETE, "/api/v2/silence/*", ROLE_OPERATOR, .slow = true,
+     .handler = api_am_delete_silence},
 
     {HTTP_GET, "/api/fengsui/v1/status", READS, .handler = api_summary},
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},
-    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_alerts},
+    {HTTP_GET, "/api/fengsui/v1/session", READS, .handler = api_session},
+    {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_fengsui_alerts},
+    {HTTP_POST, "/api/fengsui/v1/alerts/acknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_acknowledge},
+    {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", ROLE_OPERATOR, .slow = true,
+     .handler = api_unacknowledge},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
     {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
+    {HTTP_GET, "/api/fengsui/v1/policy", READS, .handler = api_policy},
     {HTTP_GET, "/api/fengsui/v1/keys", ROLE_OPERATOR, .slow = true, .handler = api_keys},
     {HTTP_POST, "/api/fengsui/v1/keys/approve", ROLE_OPERATOR, .slow = true,
      .handler = api_approve},
@@ -101,10 +163,30 @@ bool api_time(const struct http_request *request, struct http_response *response
     struct diagnosis why = {0};
     int64_t ms = fallback_ms;
     if (text != NULL && *text != '\0' && param_time(text, &ms, &why) != 0) {
-        reply_invalid(response, name, why.text);
+        reply_error(response, API_BAD_DATA,
+                    "invalid parameter \"%s\": Invalid time value for '%s': %s", name, name,
+                    why.text);
         return false;
     }
     *ret_ms = ms < TIME_FIRST_MS ? TIME_FIRST_MS : ms > TIME_LAST_MS ? TIME_LAST_MS : ms;
+    return true;
+}
+
+bool api_number(const struct http_request *request, struct http_response *response,
+                const char *name, int64_t *ret_number)
+{
+    const char *text = http_parameter(request, name);
+    char *end = NULL;
+    *ret_number = -1;
+    if (text == NULL || *text == '\0')
+        return true;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*end != '\0' || errno != 0 || end == text || strchr(" \t\n\v\f\r", *text) != NULL) {
+        reply_error(response, API_BAD_DATA, "%s must be a number", name);
+        return false;
+    }
+    *ret_number = value;
     return true;
 }
 
@@ -147,8 +229,32 @@ static bool matches_something(const struct selector *selector)
     return false;
 }
 
-bool api_selectors(const struct http_request *request, struct http_response *response,
-                   struct selectors *ret_selectors)
+/* Says what is wrong with a selector: Prometheus names the parameter for some routes only, and
+ * /federate speaks plain text. */
+static void refuse_selector(struct http_response *response, enum selector_errors errors,
+                            int code, const struct promql_error *error)
+{
+    char text[DIAGNOSIS_BYTES + 40];
+    if (code == 0 || error->is_empty_selector)
+        (void)snprintf(text, sizeof text, "%s", MATCH_NOTHING);
+    else if (error->line > 0)
+        (void)snprintf(text, sizeof text, "%u:%u: parse error: %s", error->line, error->column,
+                       error->why.text);
+    else
+        (void)snprintf(text, sizeof text, "%s", error->why.text);
+    if (errors == SELECTOR_ERRORS_NAMED) {
+        reply_invalid(response, "match[]", text);
+    } else if (errors == SELECTOR_ERRORS_BARE) {
+        reply_error(response, API_BAD_DATA, "%s", text);
+    } else {
+        response->status = 400;
+        response->content_type = "text/plain; charset=utf-8";
+        buf_printf(&response->body, "%s\n", text);
+    }
+}
+
+bool api_selectors_told(const struct http_request *request, struct http_response *response,
+                        enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
     while (http_parameter_at(request, "match[]", selectors.count) != NULL)
@@ -163,16 +269,9 @@ bool api_selectors(const struct http_request *request, struct http_response *res
         struct promql_error error = {0};
         const char *text = http_parameter_at(request, "match[]", i);
         int code = promql_parse_selector(text, &selector->matchers, &selector->count, &error);
-        if (code != 0 && error.is_empty_selector) {
-            reply_invalid(response, "match[]", MATCH_NOTHING);
-        } else if (code != 0) {
-            error.failure = PROMQL_BAD_DATA;
-            api_query_error(response, "match[]", &error);
-        } else if (!matches_something(selector)) {
-            reply_invalid(response, "match[]", MATCH_NOTHING);
-        } else {
+        if (code == 0 && matches_something(selector))
             continue;
-        }
+        refuse_selector(response, errors, code, &error);
         api_selectors_free(&selectors);
         return false;
     }
@@ -185,6 +284,31 @@ void api_selectors_free(struct selectors *selectors)
     for (size_t i = 0; i < selectors->count; i++)
         promql_matchers_free(selectors->items[i].matchers, selectors->items[i].count);
     free(selectors->items);
+}
+
+bool api_expression(const struct http_request *request, struct http_response *response,
+                    struct promql_expression **ret_expression)
+{
+    const char *text = http_parameter(request, "query");
+    struct promql_error error = {0};
+    if (promql_parse(text != NULL ? text : "", ret_expression, &error) == 0)
+        return true;
+    error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
+    api_query_error(response, "query", &error);
+    return false;
+}
+
+void api_answer_printed(struct http_response *response, int error, struct buf *printed)
+{
+    if (error != 0 || !buf_ok(printed)) {
+        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
+    } else {
+        struct reply reply;
+        reply_start(&reply, response);
+        json_write_raw(&reply.json, buf_bytes(printed));
+        reply_finish(&reply, NULL, NULL);
+    }
+    buf_done(printed);
 }
 
 void api_write_metric(struct json_writer *json, const struct labels *labels)

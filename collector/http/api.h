@@ -22,5 +22,9 @@ int api_open(struct app *app, struct api **ret_api);
 /* After the server has closed, before the store does.  NULL is allowed. */
 void api_close(struct api *api);
 
+/* Appends the own metrics of remote write and of `server` in Prometheus text format.  Loop thread,
+ * or a handler. */
+void api_print_metrics(const struct api *api, const struct http_server *server, struct buf *out);
+
 /* The route table; its context is the struct api. */
 const struct http_route *api_routes(size_t *ret_count);

@@ -9,6 +9,7 @@
 
 #include "collector/http/api_parts.h"
 #include "proto/base/error.h"
+#include "proto/exposition/exposition.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -19,42 +20,14 @@ static int compare(const void *a, const void *b)
     return order != 0 ? order : labels_compare(left, right);
 }
 
-static void put_escaped(struct buf *out, struct bytes value)
+static void put_labels(struct buf *out, struct bytes name, const struct labels *labels)
 {
-    for (size_t i = 0; i < value.size; i++) {
-        uint8_t c = value.data[i];
-        if (c == '\\')
-            buf_put_text(out, "\\\\");
-        else if (c == '"')
-            buf_put_text(out, "\\\"");
-        else if (c == '\n')
-            buf_put_text(out, "\\n");
-        else
-            buf_put_u8(out, c);
-    }
-}
-
-static void put_labels(struct buf *out, const struct labels *labels)
-{
-    const char *separator = "{";
-    bool has_instance = false;
-    for (size_t i = 0; i < labels->count; i++) {
-        const struct label *label = &labels->pairs[i];
-        if (bytes_equal(label->name, bytes_of(LABEL_NAME)))
-            continue;
-        if (bytes_equal(label->name, bytes_of("instance")))
-            has_instance = true;
-        const char *quote = label_name_is_legacy(label->name) ? "" : "\"";
-        buf_printf(out, "%s%s", separator, quote);
-        buf_put(out, label->name.data, label->name.size);
-        buf_printf(out, "%s=\"", quote);
-        put_escaped(out, label->value);
-        buf_put_char(out, '"');
-        separator = ",";
-    }
-    if (!has_instance)
-        buf_printf(out, "%sinstance=\"\"", separator);
-    buf_put_text(out, "}");
+    struct label pairs[SERIES_LABELS_MAX + 1];
+    size_t count = labels->count;
+    memcpy(pairs, labels->pairs, count * sizeof *pairs);
+    if (labels_get_text(labels, "instance").size == 0)
+        pairs[count++] = (struct label){bytes_of("instance"), bytes_of("")};
+    exposition_put_series(out, name, pairs, count);
 }
 
 static void put_series(struct buf *out, const struct series_samples *series, struct bytes *last)
@@ -68,8 +41,7 @@ static void put_series(struct buf *out, const struct series_samples *series, str
         buf_printf(out, "# TYPE %.*s untyped\n", (int)name.size, (const char *)name.data);
     *last = name;
     char number[NUMBER_TEXT_BYTES];
-    buf_put(out, name.data, name.size);
-    put_labels(out, series->labels);
+    put_labels(out, name, series->labels);
     buf_printf(out, " %s %" PRId64 "\n",
                promql_number_text(series->values[series->count - 1], number),
                series->times_ms[series->count - 1]);
@@ -116,7 +88,7 @@ void api_federate(struct http_request *request, struct http_response *response)
 {
     const struct app *app = app_of(request);
     struct selectors selectors;
-    if (!api_selectors(request, response, &selectors))
+    if (!api_selectors_told(request, response, SELECTOR_ERRORS_PLAIN, &selectors))
         return;
     int64_t now_ms = clock_unix_ms(&clock_system);
     struct select_hints hints = {.from_ms = now_ms - app->promql.lookback_ms + 1,

@@ -1,5 +1,5 @@
 /*
- * api_fengsui.c - /api/fengsui/v1: probes, keys, process tables, care of the store.
+ * api_fengsui.c - /api/fengsui/v1: probes, keys, process tables, policy, care of the store.
  *
  * Bodies of changes are JSON objects:
  *     keys/approve  {"key": "...", "job": "node", "instance": "web-01", "labels": {"site": "unicom"}}
@@ -16,31 +16,18 @@
 
 #define TOKEN_EXPIRES_MS (INT64_C(24) * 60 * 60 * 1000)
 
-static void answer_printed(struct http_response *response, int error, struct buf *printed)
-{
-    if (error != 0 || !buf_ok(printed)) {
-        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
-    } else {
-        struct reply reply;
-        reply_start(&reply, response);
-        json_write_raw(&reply.json, buf_bytes(printed));
-        reply_finish(&reply, NULL, NULL);
-    }
-    buf_done(printed);
-}
-
 void api_probes(struct http_request *request, struct http_response *response)
 {
     struct buf printed = {0};
     int error = ingest_print_probes_json(app_of(request)->ingest, &printed);
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_keys(struct http_request *request, struct http_response *response)
 {
     struct buf printed = {0};
     int error = ingest_print_keys_json(app_of(request)->ingest, &printed);
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_processes(struct http_request *request, struct http_response *response)
@@ -62,7 +49,26 @@ void api_processes(struct http_request *request, struct http_response *response)
                     instance);
         return;
     }
-    answer_printed(response, error, &printed);
+    api_answer_printed(response, error, &printed);
+}
+
+/* All rules, or with `instance` (and `job`) what that host gets, at `time`. */
+void api_policy(struct http_request *request, struct http_response *response)
+{
+    const char *instance = http_parameter(request, "instance");
+    const char *job = http_parameter(request, "job");
+    int64_t at_ms = 0;
+    if (!api_time(request, response, "time", clock_unix_ms(&clock_system), &at_ms))
+        return;
+    struct buf printed = {0};
+    int error =
+        ingest_print_policy_json(app_of(request)->ingest, job, instance, at_ms, &printed);
+    if (error == ERR_NOTFOUND) {
+        buf_done(&printed);
+        reply_error(response, API_NOT_FOUND, "no approved host \"%s\"", instance);
+        return;
+    }
+    api_answer_printed(response, error, &printed);
 }
 
 void api_settle(struct http_request *request, struct http_response *response)
@@ -154,6 +160,9 @@ void api_summary(struct http_request *request, struct http_response *response)
     integer(json, "firing", rules.alerts_firing);
     integer(json, "pending", rules.alerts_pending);
     integer(json, "rules", rules.rules);
+    integer(json, "silenced", notify.alerts_silenced);
+    integer(json, "acknowledged", notify.alerts_acknowledged);
+    integer(json, "silences", notify.silences_active);
     json_write_end(json);
     json_write_key(json, "notifications");
     json_write_object(json);

@@ -21,7 +21,7 @@ struct search {
 };
 
 static bool search_open(struct http_request *request, struct http_response *response,
-                        struct search *search)
+                        enum selector_errors errors, struct search *search)
 {
     *search = (struct search){0};
     arena_init(&search->arena, NAMES_ARENA_BYTES);
@@ -30,7 +30,7 @@ static bool search_open(struct http_request *request, struct http_response *resp
     if (!api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &search->until_ms) ||
         !api_limit(request, response, &search->limit) ||
-        !api_selectors(request, response, &search->selectors))
+        !api_selectors_told(request, response, errors, &search->selectors))
         return false;
     struct queryable *store = store_queryable(app_of(request)->store);
     struct diagnosis why = {0};
@@ -131,7 +131,7 @@ void api_labels(struct http_request *request, struct http_response *response)
 {
     struct search search;
     struct texts texts = {0};
-    if (search_open(request, response, &search))
+    if (search_open(request, response, SELECTOR_ERRORS_BARE, &search))
         answer_texts(response, &search, &texts, gather(&search, NULL, &texts));
     search_close(&search);
 }
@@ -218,7 +218,7 @@ void api_label_values(struct http_request *request, struct http_response *respon
     } else {
         struct search search;
         struct texts texts = {0};
-        if (search_open(request, response, &search))
+        if (search_open(request, response, SELECTOR_ERRORS_BARE, &search))
             answer_texts(response, &search, &texts, gather(&search, &label, &texts));
         search_close(&search);
     }
@@ -301,7 +301,7 @@ void api_series(struct http_request *request, struct http_response *response)
         return;
     }
     struct search search;
-    if (search_open(request, response, &search))
+    if (search_open(request, response, SELECTOR_ERRORS_NAMED, &search))
         answer_series(response, &search);
     search_close(&search);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "collector/app.h"
+#include "collector/http/import_in.h"
 #include "collector/http/param.h"
 #include "collector/http/remote_in.h"
 #include "collector/http/reply.h"
@@ -18,6 +19,7 @@
 struct api {
     struct app *app;
     struct remote_in *remote;
+    struct import_in *import;
 };
 
 static inline struct app *app_of(const struct http_request *request)
@@ -28,6 +30,9 @@ static inline struct app *app_of(const struct http_request *request)
 /* The parameter as a time, or `fallback` if absent; false: the error is in the response. */
 bool api_time(const struct http_request *request, struct http_response *response,
               const char *name, int64_t fallback_ms, int64_t *ret_ms);
+/* A whole number, -1 if absent: metadata's limits. */
+bool api_number(const struct http_request *request, struct http_response *response,
+                const char *name, int64_t *ret_number);
 bool api_limit(const struct http_request *request, struct http_response *response,
                size_t *ret_limit);
 
@@ -39,25 +44,59 @@ struct selectors {
     } *items;
     size_t count;
 };
+/* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
+enum selector_errors { SELECTOR_ERRORS_NAMED, SELECTOR_ERRORS_BARE, SELECTOR_ERRORS_PLAIN };
 /* False: the error is in the response, nothing is to be freed. */
-bool api_selectors(const struct http_request *request, struct http_response *response,
-                   struct selectors *ret_selectors);
+bool api_selectors_told(const struct http_request *request, struct http_response *response,
+                        enum selector_errors errors, struct selectors *ret_selectors);
+static inline bool api_selectors(const struct http_request *request,
+                                 struct http_response *response,
+                                 struct selectors *ret_selectors)
+{
+    return api_selectors_told(request, response, SELECTOR_ERRORS_NAMED, ret_selectors);
+}
 void api_selectors_free(struct selectors *selectors);
 
 /* Answers a failed parse or run of PromQL. */
 void api_query_error(struct http_response *response, const char *parameter,
                      const struct promql_error *error);
+/* Parses the parameter "query"; false: the error is in the response. */
+bool api_expression(const struct http_request *request, struct http_response *response,
+                    struct promql_expression **ret_expression);
+/* Answers with what another part printed as the data's value, or with its error; frees it. */
+void api_answer_printed(struct http_response *response, int error, struct buf *printed);
 void api_write_metric(struct json_writer *json, const struct labels *labels);
+const char *api_metric_type(enum metric_type type);
+
+#define API_FINGERPRINT_BYTES 17 /* 16 hex digits and a NUL */
+const char *api_fingerprint_text(uint64_t fingerprint, char text[API_FINGERPRINT_BYTES]);
+/* The ids of the silences that are active, as an array. */
+struct muting;
+void api_write_silenced_by(struct json_writer *json, const struct muting *muting,
+                           int64_t now_ms);
+/* Whose API version 2 it is that we speak: clients pick their dialect by it. */
+#define API_ALERTMANAGER_VERSION "0.27.0"
 
 /* Handlers, by file. */
 http_handler api_query, api_query_range, api_format_query, api_query_exemplars;     /* api_query.c */
 http_handler api_labels, api_label_values, api_series;                              /* api_names.c */
 http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata,
-    api_tsdb, api_rules, api_alerts, api_metrics, api_healthy, api_ready,
+    api_metrics, api_healthy, api_ready,
     api_reload;                                                                     /* api_status.c */
+http_handler api_export;                                                            /* api_export.c */
+http_handler api_rules, api_alerts;                                                 /* api_rules.c */
+http_handler api_targets, api_target_metadata, api_scrape_pools, api_alertmanagers; /* api_targets.c */
+http_handler api_tsdb;                                                              /* api_tsdb.c */
+http_handler api_parse_query;                                                       /* api_parse.c */
+http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
+    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
-    api_processes, api_settle;                                                      /* api_fengsui.c */
+    api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
 http_handler api_channel_test, api_channel_test_result;                             /* api_channels.c */
+http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge, api_session;    /* api_alerts.c */
+http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
+    api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
+    api_am_status;                                                                  /* api_alertmanager.c */
 http_handler api_logs;                                                              /* api_logs.c */
-http_handler api_page;                                                              /* api_page.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "collector/http/api_parts.h"
 #include "proto/base/error.h"
@@ -17,7 +18,7 @@ struct question {
     struct promql_expression *expression;
     struct promql_query query;
     size_t limit;
-    mono_ns started;
+    mono_ns started, prepared, evaluated;
 };
 
 static bool read_duration(const struct http_request *request, struct http_response *response,
@@ -31,6 +32,22 @@ static bool read_duration(const struct http_request *request, struct http_respon
     return false;
 }
 
+/* One that is not positive means the default. */
+static bool read_lookback(const struct http_request *request, struct http_response *response,
+                          int64_t *ret_ms)
+{
+    struct diagnosis why = {0};
+    const char *text = http_parameter(request, "lookback_delta");
+    if (text != NULL && *text != '\0' && param_duration(text, ret_ms, &why) != 0) {
+        reply_error(response, API_BAD_DATA, "error parsing lookback delta duration: %s",
+                    why.text);
+        return false;
+    }
+    if (*ret_ms < 0)
+        *ret_ms = 0;
+    return true;
+}
+
 /* timeout, limit, lookback_delta and the expression itself. */
 static bool read_question(struct http_request *request, struct http_response *response,
                           struct question *question)
@@ -40,7 +57,7 @@ static bool read_question(struct http_request *request, struct http_response *re
     int64_t asked_ms = timeout_ms;
     if (!api_limit(request, response, &question->limit) ||
         !read_duration(request, response, "timeout", &asked_ms) ||
-        !read_duration(request, response, "lookback_delta", &question->query.lookback_ms))
+        !read_lookback(request, response, &question->query.lookback_ms))
         return false;
     if (asked_ms < timeout_ms)
         timeout_ms = asked_ms;
@@ -48,14 +65,7 @@ static bool read_question(struct http_request *request, struct http_response *re
     question->query.deadline_mono_ns =
         (int64_t)question->started + timeout_ms * (int64_t)NS_PER_MS;
     question->query.cancelled = &request->cancelled;
-    const char *text = http_parameter(request, "query");
-    struct promql_error error = {0};
-    if (promql_parse(text != NULL ? text : "", &question->expression, &error) != 0) {
-        error.failure = error.failure == PROMQL_INTERNAL ? PROMQL_INTERNAL : PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
-        return false;
-    }
-    return true;
+    return api_expression(request, response, &question->expression);
 }
 
 /* ---- results --------------------------------------------------------------------------- */
@@ -121,22 +131,57 @@ static void write_string(struct json_writer *json, const struct promql_result *r
     json_write_end(json);
 }
 
-static void write_stats(struct json_writer *json, const struct question *question,
-                        const struct promql_result *result)
+static void write_timings(struct json_writer *json, const struct question *question)
 {
-    double seconds =
-        (double)(clock_mono(&clock_system) - question->started) / (1000.0 * NS_PER_MS);
-    json_write_key(json, "stats");
-    json_write_object(json);
+    double total = (double)(clock_mono(&clock_system) - question->started) / 1e9;
+    double evaluation = (double)(question->evaluated - question->prepared) / 1e9;
+    const struct {
+        const char *name;
+        double seconds;
+    } timings[] = {
+        {"evalTotalTime", evaluation},
+        {"resultSortTime", 0}, /* part of the evaluation here */
+        {"queryPreparationTime", (double)(question->prepared - question->started) / 1e9},
+        {"innerEvalTime", evaluation},
+        {"execQueueTime", 0},
+        {"execTotalTime", total},
+    };
     json_write_key(json, "timings");
     json_write_object(json);
-    json_write_key(json, "execTotalTime");
-    json_write_number(json, seconds);
+    for (size_t i = 0; i < sizeof timings / sizeof *timings; i++) {
+        json_write_key(json, timings[i].name);
+        json_write_number(json, timings[i].seconds);
+    }
     json_write_end(json);
+}
+
+static void write_stats(struct json_writer *json, const struct app *app,
+                        const struct question *question, const struct promql_result *result)
+{
+    const struct promql_query *query = &question->query;
+    size_t steps = query->step_ms == 0
+                       ? 1
+                       : (size_t)((query->end_ms - query->start_ms) / query->step_ms) + 1;
+    json_write_key(json, "stats");
+    json_write_object(json);
+    write_timings(json, question);
     json_write_key(json, "samples");
     json_write_object(json);
+    if (result->looked_at_by_step != NULL) {
+        json_write_key(json, "totalQueryableSamplesPerStep");
+        json_write_array(json);
+        for (size_t i = 0; i < steps; i++) {
+            json_write_array(json);
+            json_write_seconds(json, query->start_ms + (int64_t)i * query->step_ms);
+            json_write_integer(json, (int64_t)result->looked_at_by_step[i]);
+            json_write_end(json);
+        }
+        json_write_end(json);
+    }
     json_write_key(json, "totalQueryableSamples");
-    json_write_integer(json, (int64_t)result->spent.samples_seen);
+    json_write_integer(json, (int64_t)result->looked_at);
+    json_write_key(json, "peakSamples");
+    json_write_integer(json, (int64_t)(app->promql.max_samples - result->spent.samples_left));
     json_write_end(json);
     json_write_end(json);
 }
@@ -171,7 +216,7 @@ static void answer(struct http_request *request, struct http_response *response,
         write_scalar(json, &result->series[0]);
     const char *stats = http_parameter(request, "stats");
     if (stats != NULL && *stats != '\0')
-        write_stats(json, question, result);
+        write_stats(json, app_of(request), question, result);
     json_write_end(json);
     reply_finish(&reply, &result->annotations,
                  is_cut ? "results truncated due to limit" : NULL);
@@ -183,11 +228,15 @@ static void run(struct http_request *request, struct http_response *response,
     const struct app *app = app_of(request);
     struct promql_result result;
     struct promql_error error = {0};
+    const char *stats = http_parameter(request, "stats");
+    question->query.wants_steps = stats != NULL && strcmp(stats, "all") == 0;
+    question->prepared = clock_mono(&clock_system);
     if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
                               &question->query, &result, &error) != 0) {
         api_query_error(response, "query", &error);
         return;
     }
+    question->evaluated = clock_mono(&clock_system);
     answer(request, response, question, &result);
     promql_result_done(&result);
 }
@@ -212,11 +261,14 @@ static bool read_required_time(const struct http_request *request,
                                int64_t *ret_ms)
 {
     const char *text = http_parameter(request, name);
-    if (text == NULL || *text == '\0') {
-        reply_invalid(response, name, "cannot parse \"\" to a valid timestamp");
+    struct diagnosis why = {0};
+    int64_t ms = 0;
+    if (param_time(text != NULL ? text : "", &ms, &why) != 0) {
+        reply_invalid(response, name, why.text);
         return false;
     }
-    return api_time(request, response, name, 0, ret_ms);
+    *ret_ms = ms < TIME_FIRST_MS ? TIME_FIRST_MS : ms > TIME_LAST_MS ? TIME_LAST_MS : ms;
+    return true;
 }
 
 static bool read_grid(struct http_request *request, struct http_response *response,
@@ -238,13 +290,14 @@ static bool read_grid(struct http_request *request, struct http_response *respon
                           : "cannot parse \"\" to a valid duration");
         return false;
     }
-    if (query->step_ms <= 0) {
+    bool is_tiny = query->step_ms == 0 && strtod(step, NULL) > 0; /* below a millisecond */
+    if (query->step_ms <= 0 && !is_tiny) {
         reply_invalid(response, "step",
                       "zero or negative query resolution step widths are not accepted. Try a "
                       "positive integer");
         return false;
     }
-    if ((query->end_ms - query->start_ms) / query->step_ms > POINTS_MAX) {
+    if (is_tiny || (query->end_ms - query->start_ms) / query->step_ms > POINTS_MAX) {
         reply_error(response, API_BAD_DATA,
                     "exceeded maximum resolution of 11,000 points per timeseries. Try "
                     "decreasing the query resolution (?step=XX)");
@@ -287,12 +340,17 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
     if (!api_time(request, response, "start", TIME_FIRST_MS, &start_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &end_ms))
         return;
+    if (end_ms < start_ms) {
+        reply_error(response, API_BAD_DATA,
+                    "end timestamp must not be before start timestamp");
+        return;
+    }
     struct promql_expression *expression = NULL;
     struct promql_error error = {0};
     const char *text = http_parameter(request, "query");
     if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
-        error.failure = PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
+        reply_error(response, API_BAD_DATA, "%u:%u: parse error: %s", error.line, error.column,
+                    error.why.text);
         return;
     }
     promql_expression_free(expression);
@@ -305,14 +363,9 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
 
 void api_format_query(struct http_request *request, struct http_response *response)
 {
-    const char *text = http_parameter(request, "query");
     struct promql_expression *expression = NULL;
-    struct promql_error error = {0};
-    if (promql_parse(text != NULL ? text : "", &expression, &error) != 0) {
-        error.failure = PROMQL_BAD_DATA;
-        api_query_error(response, "query", &error);
+    if (!api_expression(request, response, &expression))
         return;
-    }
     struct buf printed = {0};
     promql_expression_print(expression, &printed);
     struct reply reply;

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "collector/http/api.h"
 #include "collector/http/api_parts.h"
 #include "collector/self.h"
 #include "proto/base/error.h"
@@ -55,12 +56,20 @@ void api_runtimeinfo(struct http_request *request, struct http_response *respons
     json_write_instant(json, clock_unix_ms(&clock_system));
     json_write_key(json, "reloadConfigSuccess");
     json_write_boolean(json, true);
+    json_write_key(json, "lastConfigTime");
+    json_write_instant(json, app->started_ms);
     json_write_key(json, "timeSeriesCount");
     json_write_integer(json, (int64_t)stats.series_active);
     json_write_key(json, "corruptionCount");
     json_write_integer(json, (int64_t)stats.quarantined);
     json_write_key(json, "goroutineCount");
     json_write_integer(json, 0);
+    json_write_key(json, "GOMAXPROCS");
+    json_write_integer(json, sysconf(_SC_NPROCESSORS_ONLN));
+    json_write_key(json, "GOMEMLIMIT");
+    json_write_integer(json, 0);
+    pair(json, "GOGC", "");
+    pair(json, "GODEBUG", "");
     pair(json, "storageRetention", "");
     json_write_end(json);
     reply_finish(&reply, NULL, NULL);
@@ -90,41 +99,17 @@ void api_flags(struct http_request *request, struct http_response *response)
     pair(&reply.json, "query.timeout", duration_format(app->query_timeout_ms, text));
     snprintf(number, sizeof number, "%" PRIu64, app->promql.max_samples);
     pair(&reply.json, "query.max-samples", number);
+    pair(&reply.json, "enable-feature",
+         app->promql.experimental
+             ? "promql-experimental-functions,promql-duration-expr,"
+               "promql-extended-range-selectors,promql-binop-fill-modifiers"
+             : "promql-duration-expr");
+    pair(&reply.json, "rules.alert.resend-delay", "1m");
+    pair(&reply.json, "web.enable-admin-api", "false");
+    pair(&reply.json, "web.enable-lifecycle", "true");
+    pair(&reply.json, "web.enable-remote-write-receiver", "true");
     pair(&reply.json, "web.external-url", app->external_url != NULL ? app->external_url : "");
     json_write_end(&reply.json);
-    reply_finish(&reply, NULL, NULL);
-}
-
-void api_tsdb(struct http_request *request, struct http_response *response)
-{
-    struct store_stats stats;
-    store_get_stats(app_of(request)->store, &stats);
-    struct reply reply;
-    reply_start(&reply, response);
-    struct json_writer *json = &reply.json;
-    json_write_object(json);
-    json_write_key(json, "headStats");
-    json_write_object(json);
-    json_write_key(json, "numSeries");
-    json_write_integer(json, (int64_t)stats.series_active);
-    json_write_key(json, "numLabelPairs");
-    json_write_integer(json, 0);
-    json_write_key(json, "chunkCount");
-    json_write_integer(json, (int64_t)stats.head_chunks);
-    json_write_key(json, "minTime");
-    json_write_integer(json, stats.head_min_ms);
-    json_write_key(json, "maxTime");
-    json_write_integer(json, stats.head_max_ms);
-    json_write_end(json);
-    static const char *const lists[] = {"seriesCountByMetricName", "labelValueCountByLabelName",
-                                        "memoryInBytesByLabelName",
-                                        "seriesCountByLabelValuePair"};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        json_write_key(json, lists[i]);
-        json_write_array(json);
-        json_write_end(json);
-    }
-    json_write_end(json);
     reply_finish(&reply, NULL, NULL);
 }
 
@@ -132,27 +117,32 @@ void api_tsdb(struct http_request *request, struct http_response *response)
 
 struct metadata_scan {
     struct json_writer *json;
-    const char *metric; /* NULL: all */
-    size_t limit, count;
+    const char *metric;   /* NULL: all */
+    int64_t limit, count; /* a negative limit is none */
 };
 
-static int write_metadata(void *context, struct bytes name, const struct metadata *metadata)
+const char *api_metric_type(enum metric_type type)
 {
     static const char *const types[] = {
         [METRIC_UNKNOWN] = "unknown", [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge",
         [METRIC_HISTOGRAM] = "histogram", [METRIC_SUMMARY] = "summary", [METRIC_INFO] = "info",
         [METRIC_UNTYPED] = "unknown"};
+    return types[type];
+}
+
+static int write_metadata(void *context, struct bytes name, const struct metadata *metadata)
+{
     struct metadata_scan *scan = context;
     struct json_writer *json = scan->json;
     if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
         return 0;
-    if (scan->limit > 0 && scan->count == scan->limit)
+    if (scan->limit >= 0 && scan->count >= scan->limit)
         return 1;
     scan->count++;
     json_write_key_bytes(json, name);
     json_write_array(json);
     json_write_object(json);
-    pair(json, "type", types[metadata->type]);
+    pair(json, "type", api_metric_type(metadata->type));
     json_write_key(json, "help");
     json_write_string(json, metadata->help);
     json_write_key(json, "unit");
@@ -167,7 +157,9 @@ void api_metadata(struct http_request *request, struct http_response *response)
     struct metadata_scan scan = {.metric = http_parameter(request, "metric")};
     if (scan.metric != NULL && *scan.metric == '\0')
         scan.metric = NULL;
-    if (!api_limit(request, response, &scan.limit))
+    int64_t limit_per_metric = 0; /* there is never more than one */
+    if (!api_number(request, response, "limit", &scan.limit) ||
+        !api_number(request, response, "limit_per_metric", &limit_per_metric))
         return;
     struct reply reply;
     reply_start(&reply, response);
@@ -182,53 +174,20 @@ void api_metadata(struct http_request *request, struct http_response *response)
     reply_finish(&reply, NULL, NULL);
 }
 
-/* ---- rules ----------------------------------------------------------------------------- */
-
-/* Prints with another part's printer, whose output is the data's value. */
-static void answer_printed(struct http_response *response, int error, struct buf *printed)
-{
-    if (error != 0 || !buf_ok(printed)) {
-        reply_code(response, error != 0 ? error : ERR_NOMEM, NULL);
-    } else {
-        struct reply reply;
-        reply_start(&reply, response);
-        json_write_raw(&reply.json, buf_bytes(printed));
-        reply_finish(&reply, NULL, NULL);
-    }
-    buf_done(printed);
-}
-
-void api_rules(struct http_request *request, struct http_response *response)
-{
-    const char *type = http_parameter(request, "type");
-    bool alerting = type == NULL || *type == '\0' || strcmp(type, "alert") == 0;
-    bool recording = type == NULL || *type == '\0' || strcmp(type, "record") == 0;
-    if (!alerting && !recording) {
-        reply_error(response, API_BAD_DATA,
-                    "invalid parameter \"type\": not supported value \"%s\"", type);
-        return;
-    }
-    struct buf printed = {0};
-    int error = rules_print_json(app_of(request)->rules, alerting, recording, &printed);
-    answer_printed(response, error, &printed);
-}
-
-void api_alerts(struct http_request *request, struct http_response *response)
-{
-    struct buf printed = {0};
-    int error = rules_print_alerts_json(app_of(request)->rules, &printed);
-    answer_printed(response, error, &printed);
-}
-
 /* ---- outside the API ------------------------------------------------------------------- */
 
 void api_metrics(struct http_request *request, struct http_response *response)
 {
     struct api *api = request->context;
     response->content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    /* Clients of Alertmanager's API pick their dialect by this. */
+    buf_put_text(&response->body,
+                 "# HELP alertmanager_build_info The version of Alertmanager's API served here.\n"
+                 "# TYPE alertmanager_build_info gauge\n"
+                 "alertmanager_build_info{branch=\"fengsui\",revision=\"" FENGSUI_VERSION
+                 "\",version=\"" API_ALERTMANAGER_VERSION "\"} 1\n");
     self_print_metrics(api->app, &response->body);
-    remote_in_print_metrics(api->remote, &response->body);
-    http_server_print_metrics(request->server, &response->body);
+    api_print_metrics(api, request->server, &response->body);
 }
 
 void api_healthy(struct http_request *request, struct http_response *response)
@@ -250,7 +209,8 @@ void api_ready(struct http_request *request, struct http_response *response)
     }
     response->status = 503;
     http_add_header(response, "Retry-After", "5");
-    buf_printf(&response->body, "not ready: %s\n",
+    http_add_header(response, "X-Prometheus-Stopping", "false");
+    buf_printf(&response->body, "Service Unavailable: %s\n",
                !app->ready ? "still starting"
                            : stats.full_reason[0] != '\0' ? stats.full_reason
                                                           : "the store is full");

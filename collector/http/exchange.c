@@ -90,6 +90,7 @@ static struct exchange *exchange_new(struct http_server *server,
         .rest = "",
         .content_type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE),
         .content_encoding = header(connection, MHD_HTTP_HEADER_CONTENT_ENCODING),
+        .if_none_match = header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH),
         .user = "",
         .role = ROLE_ADMIN,
         .context = server->context,
@@ -111,7 +112,9 @@ void exchange_completed(void *server, struct MHD_Connection *connection, void **
     *context = NULL;
     if (exchange == NULL)
         return;
-    must(exchange->state != EXCHANGE_VERIFYING && exchange->state != EXCHANGE_WORKING);
+    must(exchange->state != EXCHANGE_VERIFYING && exchange->state != EXCHANGE_WORKING &&
+         exchange->state != EXCHANGE_STREAMING);
+    stream_end(exchange);
     buf_done(&exchange->body);
     buf_done(&exchange->inflated);
     buf_done(&exchange->response.body);
@@ -123,9 +126,8 @@ void exchange_completed(void *server, struct MHD_Connection *connection, void **
 
 /* ---- suspending ------------------------------------------------------------------------ */
 
-/* Gives the exchange to a pool; the connection sleeps until exchange_done(). */
-static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
-                                 void (*run)(struct pool_job *job), enum exchange_state state)
+int exchange_hand_over(struct exchange *exchange, struct pool *pool,
+                       void (*run)(struct pool_job *job), enum exchange_state state)
 {
     struct http_server *server = exchange->server;
     enum exchange_state before = exchange->state;
@@ -133,9 +135,7 @@ static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
     exchange->state = state; /* before the pool may look */
     if (pool_submit(pool, &exchange->job) != 0) {
         exchange->state = before;
-        http_add_header(&exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-        return answer_text(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
-                           "too many requests are waiting");
+        return ERR_LIMIT;
     }
     exchange->previous = NULL;
     exchange->next = server->suspended;
@@ -145,7 +145,16 @@ static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
     server->suspended_count++;
     MHD_suspend_connection(exchange->connection);
     hangup_watch(exchange);
-    return MHD_YES;
+    return 0;
+}
+
+static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
+                                 void (*run)(struct pool_job *job), enum exchange_state state)
+{
+    if (exchange_hand_over(exchange, pool, run, state) == 0)
+        return MHD_YES;
+    http_add_header(&exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    return answer_text(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests are waiting");
 }
 
 void exchange_done(struct exchange *exchange)
@@ -165,7 +174,7 @@ void http_finish(struct http_pending *pending)
     exchange_done(pending->exchange);
 }
 
-static struct exchange *exchange_of_job(struct pool_job *job)
+struct exchange *exchange_of_job(struct pool_job *job)
 {
     return (struct exchange *)(void *)((char *)job - offsetof(struct exchange, job));
 }
@@ -182,7 +191,10 @@ static void run_slow(struct pool_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
     exchange->route->handler(&exchange->request, &exchange->response);
-    answer_compress(exchange);
+    if (exchange->response.stream != NULL)
+        stream_begin(exchange);
+    else
+        answer_compress(exchange);
     exchange_done(exchange);
 }
 
@@ -275,7 +287,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     int status = MHD_HTTP_OK;
     if (is_ambiguous(exchange))
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "more than one length of body");
-    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
+    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0 &&
+        strncmp(exchange->request.path, "/api/", 5) == 0) {
         exchange->response.status = MHD_HTTP_NO_CONTENT;
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST, OPTIONS");
         return answer_send(exchange);
@@ -330,7 +343,7 @@ static int gather_parameters(struct exchange *exchange)
         error = answer_inflate(request->body, exchange->body_limit, &exchange->inflated);
         request->body = buf_bytes(&exchange->inflated);
     }
-    if (error == 0 && is_form(request))
+    if (error == 0 && is_form(request) && !exchange->route->raw_body)
         error = form_add_encoded(&exchange->form, request->body);
     if (error == 0 && MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND,
                                                 add_url_parameter, &exchange->form) < 0)
@@ -383,6 +396,7 @@ enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection
     case EXCHANGE_NEW:
     case EXCHANGE_VERIFYING:
     case EXCHANGE_WORKING:
+    case EXCHANGE_STREAMING:
         break; /* suspended: libmicrohttpd does not call */
     }
     must(exchange->state == EXCHANGE_READING);

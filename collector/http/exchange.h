@@ -12,7 +12,10 @@
  * exchange cannot end while another thread works on it.  Our own epoll set watches suspended
  * connections for the client's hang-up (EPOLLRDHUP), because nobody else would see it.
  *
- * This is the inside of the server (server.c, exchange.c, answer.c, hangup.c); nothing else
+ * A streamed body (struct http_stream) leaves ANSWERED for STREAMING, suspended likewise, whenever
+ * libmicrohttpd has used up a piece, and comes back with the next one.
+ *
+ * This is the inside of the server (server.c, exchange.c, answer.c, stream.c, hangup.c); nothing else
  * includes it.
  */
 #pragma once
@@ -35,6 +38,7 @@
 #define CONNECTIONS_MAX       4096
 #define CONNECTION_TIMEOUT_S  120
 #define CONNECTION_BYTES      ((size_t)64 << 10)
+#define GZIP_WINDOW           (15 + 16)
 #define COUNTED_CLASSES       6 /* 1xx .. 5xx, by first digit */
 
 struct tls;
@@ -72,7 +76,8 @@ struct http_server {
 
 enum exchange_state {
     EXCHANGE_NEW, EXCHANGE_VERIFYING, EXCHANGE_VERIFIED, EXCHANGE_READING, EXCHANGE_WORKING,
-    EXCHANGE_FINISHED, EXCHANGE_ANSWERED
+    EXCHANGE_FINISHED, EXCHANGE_ANSWERED,
+    EXCHANGE_STREAMING /* answered, but the next piece of the body is being made */
 };
 
 struct http_pending {
@@ -100,6 +105,7 @@ struct exchange {
     bool is_too_large;
     bool accepts_gzip;
     bool is_compressed; /* response.body is gzip */
+    struct stream_state *stream; /* stream.c's, or NULL */
     struct pool_job job;
     struct exchange *next_done;             /* under the server's lock */
     struct exchange *previous, *next;       /* in server->suspended */
@@ -112,6 +118,12 @@ enum MHD_Result exchange_access(void *server, struct MHD_Connection *connection,
 void exchange_completed(void *server, struct MHD_Connection *connection, void **exchange,
                         enum MHD_RequestTerminationCode code);
 
+/* exchange.c: gives the exchange to a pool; the connection sleeps until exchange_done().  ERR_LIMIT:
+ * too many are waiting there, nothing has changed. */
+int exchange_hand_over(struct exchange *exchange, struct pool *pool,
+                       void (*run)(struct pool_job *job), enum exchange_state state);
+struct exchange *exchange_of_job(struct pool_job *job);
+
 /* exchange.c: hands a finished exchange back to the loop; any thread, once. */
 void exchange_done(struct exchange *exchange);
 
@@ -123,6 +135,12 @@ enum MHD_Result answer_text(struct exchange *exchange, int status, const char *t
 void answer_compress(struct exchange *exchange);
 /* answer.c: undoes Content-Encoding: gzip.  ERR_MALFORMED, ERR_LIMIT, ERR_NOMEM. */
 int answer_inflate(struct bytes compressed, size_t limit, struct buf *out);
+
+/* stream.c: makes the first piece of a handler's stream; pool thread. */
+void stream_begin(struct exchange *exchange);
+/* stream.c: libmicrohttpd's response for it; NULL when out of memory. */
+struct MHD_Response *stream_response(struct exchange *exchange);
+void stream_end(struct exchange *exchange);
 
 /* hangup.c: watches a suspended connection. */
 void hangup_watch(struct exchange *exchange);

@@ -80,7 +80,7 @@ static bool parse_zone(const char **text, int *ret_minutes)
     return hours < 24 && minutes < 60;
 }
 
-static bool parse_rfc3339(const char *text, int64_t *ret_ms)
+bool param_rfc3339(const char *text, int64_t *ret_ms)
 {
     struct tm tm = {0};
     int fraction_ms = 0;
@@ -114,7 +114,10 @@ int param_time(const char *text, int64_t *ret_ms, struct diagnosis *why)
     int64_t ms = 0;
     if (parse_number(text, &seconds)) {
         if (fabs(seconds) <= SECONDS_MAX) {
-            *ret_ms = llround(seconds * MS_PER_SEC);
+            /* Go's way: only the fraction is rounded, so 1.0005 is 1.000 */
+            double whole = 0;
+            double fraction = modf(seconds, &whole);
+            *ret_ms = (int64_t)whole * MS_PER_SEC + llround(fraction * MS_PER_SEC);
             return 0;
         }
     } else if (strcmp(text, TIME_LEAST) == 0) {
@@ -123,7 +126,7 @@ int param_time(const char *text, int64_t *ret_ms, struct diagnosis *why)
     } else if (strcmp(text, TIME_GREATEST) == 0) {
         *ret_ms = INT64_MAX;
         return 0;
-    } else if (parse_rfc3339(text, &ms)) {
+    } else if (param_rfc3339(text, &ms)) {
         *ret_ms = ms;
         return 0;
     }
@@ -139,7 +142,7 @@ int param_duration(const char *text, int64_t *ret_ms, struct diagnosis *why)
         if (fabs(seconds) > (double)INT64_MAX / 1e9)
             return diagnose(why, ERR_INVALID,
                             "cannot parse \"%s\" to a valid duration. It overflows int64", text);
-        *ret_ms = llround(seconds * MS_PER_SEC);
+        *ret_ms = (int64_t)(seconds * 1e9) / (int64_t)NS_PER_MS; /* whole nanoseconds, then cut off */
         return 0;
     }
     if (duration_parse(text, &ms) == 0) {
@@ -157,9 +160,13 @@ int param_limit(const char *text, size_t *ret_limit, struct diagnosis *why)
     }
     char *end = NULL;
     errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value > SIZE_MAX / 2)
-        return diagnose(why, ERR_INVALID, "cannot parse \"%s\" to a valid limit", text);
+    long long value = strtoll(text, &end, 10);
+    const char *number = *text == '-' || *text == '+' ? text + 1 : text;
+    if (*number < '0' || *number > '9' || *end != '\0' || errno != 0)
+        return diagnose(why, ERR_INVALID, "strconv.Atoi: parsing \"%s\": %s", text,
+                        errno == ERANGE ? "value out of range" : "invalid syntax");
+    if (value < 0)
+        return diagnose(why, ERR_INVALID, "limit must be non-negative");
     *ret_limit = (size_t)value;
     return 0;
 }

@@ -18,6 +18,9 @@
  *     cannot parse "x" to a valid timestamp */
 int param_time(const char *text, int64_t *ret_ms, struct diagnosis *why);
 
+/* RFC 3339 alone; fractions past milliseconds are cut. */
+bool param_rfc3339(const char *text, int64_t *ret_ms);
+
 /* Seconds with a fraction, or 5m, 1h30m.  ERR_INVALID and
  *     cannot parse "x" to a valid duration */
 int param_duration(const char *text, int64_t *ret_ms, struct diagnosis *why);

@@ -76,6 +76,11 @@ void remote_in_set_rules(struct remote_in *remote, struct rules *rules)
     remote->rules = rules;
 }
 
+struct remote_cache *remote_in_cache(struct remote_in *remote)
+{
+    return remote->cache;
+}
+
 int remote_in_open(struct store *store, struct remote_in **ret_remote)
 {
     struct remote_in *remote = calloc(1, sizeof *remote);

@@ -27,6 +27,9 @@ int remote_in_open(struct store *store, struct remote_in **ret_remote);
 /* Who is told of what was committed; before the first request.  NULL: nobody. */
 struct rules;
 void remote_in_set_rules(struct remote_in *remote, struct rules *rules);
+/* Label bytes to series, for others that receive samples. */
+struct remote_cache;
+struct remote_cache *remote_in_cache(struct remote_in *remote);
 /* After the server has closed, before the store does.  NULL is allowed. */
 void remote_in_close(struct remote_in *remote);
 

@@ -15,7 +15,7 @@ static const struct {
     [API_BAD_DATA] = {"bad_data", 400},     [API_EXECUTION] = {"execution", 422},
     [API_CANCELED] = {"canceled", 499},     [API_TIMEOUT] = {"timeout", 503},
     [API_INTERNAL] = {"internal", 500},     [API_NOT_FOUND] = {"not_found", 404},
-    [API_UNAVAILABLE] = {"unavailable", 503},
+    [API_UNAVAILABLE] = {"unavailable", 503}, [API_DISABLED] = {"unavailable", 500},
 };
 
 void reply_start(struct reply *reply, struct http_response *response)

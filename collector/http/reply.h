@@ -21,6 +21,7 @@ enum api_error {
     API_INTERNAL,    /* 500 */
     API_NOT_FOUND,   /* 404 */
     API_UNAVAILABLE, /* 503 */
+    API_DISABLED,    /* 500, as "unavailable": switched off */
 };
 
 struct reply {

@@ -76,8 +76,9 @@ static size_t resume_done(struct http_server *server)
         if (exchange->next != NULL)
             exchange->next->previous = exchange->previous;
         server->suspended_count--;
-        exchange->state = exchange->state == EXCHANGE_VERIFYING ? EXCHANGE_VERIFIED
-                                                                : EXCHANGE_FINISHED;
+        exchange->state = exchange->state == EXCHANGE_VERIFYING   ? EXCHANGE_VERIFIED
+                          : exchange->state == EXCHANGE_STREAMING ? EXCHANGE_ANSWERED
+                                                                  : EXCHANGE_FINISHED;
         hangup_unwatch(exchange);
         MHD_resume_connection(exchange->connection);
         exchange = next;

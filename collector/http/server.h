@@ -41,12 +41,24 @@ struct http_request {
     size_t parameter_count;
     struct bytes body; /* raw, already decompressed only for Content-Encoding: gzip */
     const char *content_type, *content_encoding; /* "" if absent */
+    const char *if_none_match;                   /* "" if absent */
     const char *user;       /* "" without users */
     enum http_role role;
     volatile bool cancelled; /* the client hung up */
     void *context;           /* the route table's */
     const struct http_server *server; /* for http_server_print_metrics() */
 };
+
+/* A body that is made in pieces while it is sent, so that its size is no matter of memory.
+ * next() appends the next piece to `out`, HTTP_PIECE_BYTES or what is convenient, and nothing at
+ * the end; it runs on the query pool, for one piece at a time, and not before the client has
+ * taken most of the one before.  After an error the connection is broken off, so that nobody
+ * takes what there is for the whole.  close() is called once, on the loop's thread. */
+struct http_stream {
+    int (*next)(struct http_stream *stream, struct buf *out);
+    void (*close)(struct http_stream *stream);
+};
+#define HTTP_PIECE_BYTES ((size_t)256 << 10)
 
 struct http_response {
     int status; /* 200 */
@@ -55,6 +67,7 @@ struct http_response {
     const char *header_names[4]; /* static strings, NULL-ended */
     const char *header_values[4]; /* static strings or header_text */
     char header_text[128]; /* room for one dynamic value */
+    struct http_stream *stream; /* of slow routes: the body, instead of `body` */
 };
 
 typedef void http_handler(struct http_request *request, struct http_response *response);
@@ -79,6 +92,7 @@ struct http_route {
     http_handler *handler;
     http_later_handler *later; /* instead of handler */
     size_t body_limit;         /* bytes; 0: 1 MiB */
+    bool raw_body; /* no form, even if curl says so because nobody told it otherwise */
 };
 
 struct http_options {

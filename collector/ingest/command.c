@@ -65,6 +65,10 @@ static int carry_out(struct ingest *ingest, struct command *command)
     if (command->kind == COMMAND_TOKEN)
         return token_new(ingest->store, command->expires_ms, command->uses, command->labels,
                          command->label_count, command->ret_token);
+    if (command->kind == COMMAND_POLICY) {
+        push_set(ingest, command->policy);
+        return 0;
+    }
     if (!parse_key(command->key, key))
         return diagnose(command->why, ERR_INVALID,
                         "\"%s\" is no key: 40 characters of Z85 or 64 of hex", command->key);
@@ -136,4 +140,11 @@ int ingest_token_new(struct ingest *ingest, int64_t expires_ms, uint64_t uses,
                               .labels = labels, .label_count = label_count,
                               .ret_token = ret_token, .why = why};
     return command_run(ingest, &command);
+}
+
+void ingest_set_policy(struct ingest *ingest, struct policy *policy)
+{
+    struct command command = {.kind = COMMAND_POLICY, .policy = policy_ref(policy)};
+    if (command_run(ingest, &command) == ERR_NOMEM)
+        policy_unref(policy);
 }

@@ -10,7 +10,7 @@
 #include "proto/base/diagnosis.h"
 #include "proto/wire/envelope.h"
 
-enum command_kind { COMMAND_APPROVE, COMMAND_REVOKE, COMMAND_TOKEN };
+enum command_kind { COMMAND_APPROVE, COMMAND_REVOKE, COMMAND_TOKEN, COMMAND_POLICY };
 
 struct command {
     enum command_kind kind;
@@ -20,6 +20,7 @@ struct command {
     int64_t expires_ms;
     uint64_t uses;
     char **ret_token;
+    struct policy *policy; /* a reference that is handed over */
     struct diagnosis *why;
     int result;
     bool done;

@@ -120,6 +120,7 @@ static void on_timer(uv_timer_t *timer)
     arena_reset(&ingest->scratch);
     session_timer(ingest, now);
     silence_timer(ingest, now);
+    push_timer(ingest, now);
     uv_mutex_unlock(&ingest->lock);
 }
 
@@ -214,6 +215,8 @@ static int load_keys(struct ingest *ingest, struct diagnosis *why)
     if (error == 0)
         error = keys_load(&ingest->keys, ingest->store, why);
     if (error == 0)
+        error = push_load(ingest, why);
+    if (error == 0)
         silence_load(ingest);
     return error;
 }
@@ -242,6 +245,7 @@ static void free_all(struct ingest *ingest)
     while (ingest->sessions != NULL)
         session_end(ingest, ingest->sessions);
     keys_done(&ingest->keys, ingest->store);
+    policy_unref(ingest->policy);
     if (ingest->router != NULL)
         (void)zmq_close(ingest->router);
     if (ingest->zap != NULL)
@@ -272,6 +276,9 @@ int ingest_open(const struct ingest_options *options, struct store *store,
         ingest->options.series_limit_per_probe = SERIES_LIMIT_DEFAULT;
     if (ingest->options.labels_limit == 0 || ingest->options.labels_limit > LABELS_DEFAULT)
         ingest->options.labels_limit = LABELS_DEFAULT;
+    ingest->policy = policy_ref(options->policy);
+    ingest->options.policy = NULL;
+    ingest->policy_is_unsettled = true;
     ingest->store = store;
     ingest->clock = &clock_system;
     ingest->endpoint = strdup(options->endpoint);

@@ -48,6 +48,12 @@ struct key_entry {
     struct series *up;
     uint64_t up_due_mono_ns;
 
+    /* push.c */
+    uint64_t policy_version;  /* it should have; 0: there was never one */
+    uint64_t policy_hash;     /* of the document */
+    uint64_t policy_in_force; /* as the last Hello said */
+    uint64_t policy_sent_mono_ns;
+
     /* what was seen, for `fengsuictl probes` */
     struct session *session;     /* NULL: not connected */
     char software[64];

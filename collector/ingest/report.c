@@ -74,7 +74,7 @@ static void add_entry(void *context, struct key_entry *entry)
                                    text_json(entry->labels[i].value));
     json_t *row = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
         "key", entry->text, "standing", standing_of(entry), "state", state_of(entry), "job",
         entry->job == NULL ? "" : entry->job, "instance",
         entry->instance == NULL ? "" : entry->instance, "labels", labels, "connected",
@@ -85,8 +85,9 @@ static void add_entry(void *context, struct key_entry *entry)
         entry->round_trip_seconds, "series", (json_int_t)entry->series_count, "conflicts",
         (json_int_t)entry->conflicts, "gaps", (json_int_t)entry->gaps, "gapBatches",
         (json_int_t)entry->gap_numbers, "refusedMessages", (json_int_t)entry->refused_batches,
-        "duplicateConnections", (json_int_t)entry->duplicate_connections, "streams",
-        streams_json(entry->session));
+        "duplicateConnections", (json_int_t)entry->duplicate_connections, "policyVersion",
+        (json_int_t)entry->policy_version, "policyInForce", (json_int_t)entry->policy_in_force,
+        "streams", streams_json(entry->session));
     if (row != NULL)
         (void)json_array_append_new(context, row);
 }
@@ -120,6 +121,41 @@ int ingest_print_probes_json(struct ingest *ingest, struct buf *out)
 int ingest_print_keys_json(struct ingest *ingest, struct buf *out)
 {
     return print_entries(ingest, false, out);
+}
+
+struct view_walk {
+    void (*each)(void *context, const struct probe_view *probe);
+    void *context;
+};
+
+static void show_entry(void *context, struct key_entry *entry)
+{
+    const struct view_walk *walk = context;
+    const struct probe_view view = {
+        .job = entry->job == NULL ? "" : entry->job,
+        .instance = entry->instance == NULL ? "" : entry->instance,
+        .address = entry->address,
+        .note = entry->note,
+        .labels = entry->labels,
+        .label_count = entry->label_count,
+        .interval_ms = entry->interval_ms,
+        .last_tick_ms = entry->last_tick_ms,
+        .round_trip_seconds = entry->round_trip_seconds,
+        .approved = entry->standing == KEY_APPROVED,
+        .connected = entry->session != NULL,
+        .absent = entry->absent,
+    };
+    walk->each(walk->context, &view);
+}
+
+void ingest_each_probe(struct ingest *ingest,
+                       void (*each)(void *context, const struct probe_view *probe),
+                       void *context)
+{
+    struct view_walk walk = {each, context};
+    uv_mutex_lock(&ingest->lock);
+    keys_each(&ingest->keys, show_entry, &walk);
+    uv_mutex_unlock(&ingest->lock);
 }
 
 /* -- processes ------------------------------------------------------------------------------ */
@@ -206,6 +242,9 @@ static const struct {
      "counter"},
     {"probe_stream_conflict_timestamp_seconds", "When that happened last, 0 never.", "gauge"},
     {"probe_gap_batches_total", "Batches the probe reported as lost.", "counter"},
+    {"probe_policy_version", "Version of the policy that the probe should have, 0 none.", "gauge"},
+    {"probe_policy_pending", "Whether the probe has not said that this version is in force.",
+     "gauge"},
 };
 #define ENTRY_METRICS (sizeof entry_metrics / sizeof entry_metrics[0])
 
@@ -224,8 +263,12 @@ static double entry_value(const struct key_entry *entry, int row)
         return (double)entry->conflicts;
     case 5:
         return (double)entry->last_conflict_ms / MS_PER_SEC;
-    default:
+    case 6:
         return (double)entry->gap_numbers;
+    case 7:
+        return (double)entry->policy_version;
+    default:
+        return entry->policy_in_force != entry->policy_version;
     }
 }
 

@@ -7,6 +7,7 @@
  *                                    CHALLENGE_MS: replaced; it answers: the new one is refused
  *       unknown, with a token     -> approved and stored, Resume APPROVED
  *       unknown                   -> Resume PENDING; only Hello and Ping count
+ *     Resume APPROVED is followed by a Policy where the probe's is another (push.c).
  *
  * ROUTER tells nothing of a peer that has gone, but with ZMQ_ROUTER_MANDATORY a send to it fails
  * with EHOSTUNREACH: a ping is the question.
@@ -310,6 +311,7 @@ static void on_hello(struct ingest *ingest, struct bytes routing_id,
         return;
     session->heard_mono = clock_mono(ingest->clock);
     send_resume(ingest, session, hello);
+    push_hello(ingest, session, hello->policy_version);
     (void)send_ping(ingest, session, session->heard_mono);
 }
 

@@ -17,6 +17,7 @@
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/keys.h"
 #include "collector/ingest/stream.h"
+#include "collector/policy/policy.h"
 #include "collector/rules/rules.h"
 #include "collector/store/store.h"
 #include "proto/base/arena.h"
@@ -91,12 +92,16 @@ struct ingest {
     struct session *sessions;
     size_t flying_count;
     bool store_refuses; /* the last write that landed was refused */
+    bool policy_is_unsettled; /* versions are to be decided again */
     mono_ns started_mono;
 
     /* under lock: tables that other threads print */
     uv_mutex_t lock;
     struct key_table keys;
     struct ingest_counters counters;
+    struct policy *policy;     /* NULL: none */
+    int64_t policy_settled_ms; /* when what each host gets was last decided */
+    int64_t policy_border_ms;  /* when a period begins or ends next */
 
     /* under landing_lock: handed over by the writer thread */
     uv_mutex_t landing_lock;
@@ -152,3 +157,14 @@ void silence_load(struct ingest *ingest);
 void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms);
 /* Writes up, finds who has gone silent. */
 void silence_timer(struct ingest *ingest, mono_ns now);
+
+/* push.c */
+int push_load(struct ingest *ingest, struct diagnosis *why);
+/* Takes the reference. */
+void push_set(struct ingest *ingest, struct policy *policy);
+/* A probe has said which version is in force there. */
+void push_hello(struct ingest *ingest, struct session *session, uint64_t version);
+void push_timer(struct ingest *ingest, mono_ns now);
+/* What an approved host gets at a time; the items are in the arena.  ERR_NOMEM. */
+int push_plan(struct ingest *ingest, const struct key_entry *entry, int64_t at_ms,
+              struct arena *arena, struct policy_plan *ret_plan);

@@ -7,21 +7,28 @@
 
 #include "proto/base/error.h"
 
-#define ALERT_ROW_VERSION 1
-#define ALERT_FLAG_FIRING 1u
+#define ALERT_ROW_VERSION   1
+#define ALERT_FLAG_FIRING   1u
+#define ALERT_FLAG_EXTERNAL 2u
+#define ALERT_FLAG_TIMEOUT  4u
+#define ALERT_FLAG_UPDATED  8u
 
 void alert_write(const struct alert *alert, struct buf *out)
 {
     uint64_t bits;
     memcpy(&bits, &alert->value, sizeof bits);
     buf_put_u8(out, ALERT_ROW_VERSION);
-    buf_put_u8(out, alert->firing ? ALERT_FLAG_FIRING : 0);
+    buf_put_u8(out, (uint8_t)((alert->firing ? ALERT_FLAG_FIRING : 0u) |
+                              (alert->external ? ALERT_FLAG_EXTERNAL : 0u) |
+                              (alert->ends_by_timeout ? ALERT_FLAG_TIMEOUT : 0u) |
+                              ALERT_FLAG_UPDATED));
     buf_put_zigzag(out, alert->starts_ms);
     buf_put_zigzag(out, alert->ends_ms);
     buf_put_u64(out, bits);
     labels_write(alert->labels, out);
     labels_write(alert->annotations, out);
     buf_put_sized(out, bytes_of(alert->generator_url != NULL ? alert->generator_url : ""));
+    buf_put_zigzag(out, alert->updated_ms);
 }
 
 /* A C string of bytes that a row carries; NULL when out of memory. */
@@ -39,11 +46,15 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     struct alert alert = {0};
     struct bytes url;
     uint64_t bits;
+    uint8_t flags;
     int error;
 
     if (reader_u8(&reader) != ALERT_ROW_VERSION)
         return ERR_CORRUPT;
-    alert.firing = (reader_u8(&reader) & ALERT_FLAG_FIRING) != 0;
+    flags = reader_u8(&reader);
+    alert.firing = (flags & ALERT_FLAG_FIRING) != 0;
+    alert.external = (flags & ALERT_FLAG_EXTERNAL) != 0;
+    alert.ends_by_timeout = (flags & ALERT_FLAG_TIMEOUT) != 0;
     alert.starts_ms = reader_zigzag(&reader);
     alert.ends_ms = reader_zigzag(&reader);
     bits = reader_u64(&reader);
@@ -54,6 +65,8 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     if (error != 0)
         return error == ERR_NOMEM ? ERR_NOMEM : ERR_CORRUPT;
     url = reader_sized(&reader);
+    alert.updated_ms =
+        (flags & ALERT_FLAG_UPDATED) != 0 ? reader_zigzag(&reader) : alert.starts_ms;
     if (reader.failed || reader_left(&reader) != 0)
         return ERR_CORRUPT;
     alert.generator_url = text_in(arena, url);

@@ -1,8 +1,9 @@
 /*
  * alert.h - a struct alert (notify.h) as bytes and as a copy of one's own.
  *
- *     row   u8 version (1) | u8 flags (bit 0 firing) | zigzag starts, ends | u64 bits of value
- *           | labels | annotations (labels_write) | sized generator URL
+ *     row   u8 version (1) | u8 flags (bit 0 firing, 1 external, 2 end is a timeout, 3
+ * `updated` is there) | zigzag starts, ends | u64 bits of value | labels | annotations
+ *           (labels_write) | sized generator URL | [zigzag updated]
  *
  * Any thread.
  */

@@ -355,16 +355,6 @@ const struct receiver *alerting_receiver(const struct alerting *alerting, const 
     return NULL;
 }
 
-size_t alerting_receiver_count(const struct alerting *alerting)
-{
-    return alerting->receiver_count;
-}
-
-const struct receiver *alerting_receiver_at(const struct alerting *alerting, size_t index)
-{
-    return &alerting->receivers[index];
-}
-
 int alerting_keep_regex(struct alerting *alerting, struct regex *regex)
 {
     struct regex **longer =
@@ -376,4 +366,15 @@ int alerting_keep_regex(struct alerting *alerting, struct regex *regex)
     alerting->regexes = longer;
     longer[alerting->regex_count++] = regex;
     return 0;
+}
+
+int64_t alerting_resolve_timeout_ms(const struct alerting *alerting)
+{
+    return alerting->global.resolve_timeout_ms;
+}
+
+const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count)
+{
+    *ret_count = alerting->receiver_count;
+    return alerting->receivers;
 }

@@ -52,5 +52,10 @@ void alerting_free(struct alerting *alerting);
 const struct route *alerting_root(const struct alerting *alerting);
 /* NULL if there is none. */
 const struct receiver *alerting_receiver(const struct alerting *alerting, const char *name);
-size_t alerting_receiver_count(const struct alerting *alerting);
-const struct receiver *alerting_receiver_at(const struct alerting *alerting, size_t index);
+/* When an external alert nobody speaks of any more has ended. */
+int64_t alerting_resolve_timeout_ms(const struct alerting *alerting);
+/* All receivers in file order. */
+const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count);
+/* Appends the routes and receivers as YAML that Alertmanager's own tools read (amtool,
+ * Grafana). Passwords, tokens, and of URLs all that follows the host, are "<secret>". */
+void alerting_print(const struct alerting *alerting, struct buf *out);

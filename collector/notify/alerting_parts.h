@@ -11,7 +11,7 @@ struct global_settings {
     struct email_settings email; /* what email_configs start from */
     const struct config_node *email_tls;
     const struct config_node *http_config; /* what webhook_configs start from */
-    int64_t resolve_timeout_ms; /* accepted, without use: our alerts end when they end */
+    int64_t resolve_timeout_ms; /* of posted alerts; those of our rules end when they end */
 };
 
 struct alerting {

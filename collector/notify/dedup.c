@@ -28,8 +28,8 @@ void fingerprints_sort(struct fingerprints *set)
 
 bool fingerprints_contain(const struct fingerprints *set, uint64_t fingerprint)
 {
-    return set->count > 0 && bsearch(&fingerprint, set->items, set->count,
-                                     sizeof set->items[0], compare) != NULL;
+    return set->count > 0 &&
+           bsearch(&fingerprint, set->items, set->count, sizeof set->items[0], compare) != NULL;
 }
 
 static bool is_subset(const struct fingerprints *small, const struct fingerprints *large)
@@ -40,46 +40,127 @@ static bool is_subset(const struct fingerprints *small, const struct fingerprint
     return true;
 }
 
+/* Was it told as firing, seen from now?  What is silenced now is not; what was silenced counts
+ * again once it has ended (its end is owed) or is acknowledged (its return is no news). */
+static bool counts_as_told(const struct dedup_record *record, const struct dedup_sight *sight,
+                           uint64_t fingerprint)
+{
+    if (fingerprints_contain(&record->firing, fingerprint))
+        return !fingerprints_contain(&sight->muted, fingerprint);
+    return fingerprints_contain(&record->muted, fingerprint) &&
+           (fingerprints_contain(&sight->ended, fingerprint) ||
+            fingerprints_contain(&sight->acknowledged, fingerprint));
+}
+
+static bool anything_counts_as_told(const struct dedup_record *record,
+                                    const struct dedup_sight *sight)
+{
+    for (size_t i = 0; i < record->firing.count; i++)
+        if (counts_as_told(record, sight, record->firing.items[i]))
+            return true;
+    for (size_t i = 0; i < record->muted.count; i++)
+        if (counts_as_told(record, sight, record->muted.items[i]))
+            return true;
+    return false;
+}
+
 enum dedup_verdict dedup_decide(const struct dedup_record *record,
-                                const struct fingerprints *firing,
-                                const struct fingerprints *resolved, bool send_resolved,
+                                const struct dedup_sight *sight, bool send_resolved,
                                 int64_t repeat_interval_ms, int64_t now_ms)
 {
     if (!record->said)
-        return firing->count > 0 ? DEDUP_NEWS : DEDUP_SILENT;
-    if (!is_subset(firing, &record->firing))
+        return sight->firing.count > 0 ? DEDUP_NEWS : DEDUP_SILENT;
+    for (size_t i = 0; i < sight->firing.count; i++)
+        if (!counts_as_told(record, sight, sight->firing.items[i]))
+            return DEDUP_NEWS;
+    if (sight->firing.count == 0)
+        return anything_counts_as_told(record, sight) ? DEDUP_NEWS : DEDUP_SILENT;
+    if (send_resolved && !is_subset(&sight->ended, &record->resolved))
         return DEDUP_NEWS;
-    if (firing->count == 0)
-        return record->firing.count > 0 ? DEDUP_NEWS : DEDUP_SILENT;
-    if (send_resolved && !is_subset(resolved, &record->resolved))
-        return DEDUP_NEWS;
+    if (is_subset(&sight->firing, &sight->acknowledged))
+        return DEDUP_SILENT;
     return record->said_ms < now_ms - repeat_interval_ms ? DEDUP_REPEAT : DEDUP_SILENT;
 }
 
-static int copy_set(const struct fingerprints *from, struct fingerprints *ret_copy)
+bool dedup_owes_end(const struct dedup_record *record, uint64_t fingerprint)
 {
-    uint64_t *items = calloc(from->count + 1, sizeof *items);
+    return record->said && (fingerprints_contain(&record->firing, fingerprint) ||
+                            fingerprints_contain(&record->muted, fingerprint));
+}
+
+int fingerprints_copy(const struct fingerprints *set, struct fingerprints *ret_copy)
+{
+    uint64_t *items = calloc(set->count + 1, sizeof *items);
     if (items == NULL)
         return ERR_NOMEM;
-    if (from->count > 0)
-        memcpy(items, from->items, from->count * sizeof *items);
-    *ret_copy = (struct fingerprints){items, from->count};
+    if (set->count > 0)
+        memcpy(items, set->items, set->count * sizeof *items);
+    *ret_copy = (struct fingerprints){items, set->count};
     return 0;
 }
 
-int dedup_record_set(struct dedup_record *record, const struct fingerprints *firing,
-                     const struct fingerprints *resolved, int64_t now_ms)
+/* Those of `from` that are silenced now. */
+static void add_muted(const struct fingerprints *from, const struct dedup_sight *sight,
+                      struct fingerprints *muted)
 {
-    struct dedup_record fresh = {.said = true, .said_ms = now_ms};
-    int error = copy_set(firing, &fresh.firing);
-    if (error == 0)
-        error = copy_set(resolved, &fresh.resolved);
-    if (error != 0) {
-        dedup_record_done(&fresh);
-        return error;
+    for (size_t i = 0; i < from->count; i++)
+        if (fingerprints_contain(&sight->muted, from->items[i]))
+            muted->items[muted->count++] = from->items[i];
+}
+
+/* Without a message: those of `from` that are told and not silenced. */
+static void add_told(const struct fingerprints *from, const struct dedup_record *record,
+                     const struct dedup_sight *sight, struct fingerprints *told)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (counts_as_told(record, sight, from->items[i]))
+            told->items[told->count++] = from->items[i];
+}
+
+static bool is_same(const struct fingerprints *a, const struct fingerprints *b)
+{
+    return a->count == b->count && is_subset(a, b);
+}
+
+int dedup_next(const struct dedup_record *record, const struct dedup_sight *sight,
+               enum dedup_verdict verdict, int64_t now_ms, struct dedup_record *ret_record,
+               bool *ret_changed)
+{
+    const size_t most = record->firing.count + record->muted.count + 1;
+    struct dedup_record next = {.said = true};
+    int error = 0;
+
+    next.muted.items = calloc(most, sizeof(uint64_t));
+    if (verdict == DEDUP_SILENT) {
+        next.said = record->said;
+        next.said_ms = record->said_ms;
+        next.firing.items = calloc(most, sizeof(uint64_t));
+        error = fingerprints_copy(&record->resolved, &next.resolved);
+    } else {
+        next.said_ms = now_ms;
+        error = fingerprints_copy(&sight->firing, &next.firing);
+        if (error == 0)
+            error = fingerprints_copy(&sight->ended, &next.resolved);
     }
-    dedup_record_done(record);
-    *record = fresh;
+    if (error != 0 || next.muted.items == NULL || next.firing.items == NULL) {
+        dedup_record_done(&next);
+        return ERR_NOMEM;
+    }
+    add_muted(&record->firing, sight, &next.muted);
+    add_muted(&record->muted, sight, &next.muted);
+    fingerprints_sort(&next.muted);
+    if (verdict == DEDUP_SILENT) {
+        add_told(&record->firing, record, sight, &next.firing);
+        add_told(&record->muted, record, sight, &next.firing);
+        fingerprints_sort(&next.firing);
+        if (is_same(&next.firing, &record->firing) && is_same(&next.muted, &record->muted)) {
+            dedup_record_done(&next);
+            *ret_changed = false;
+            return 0;
+        }
+    }
+    *ret_record = next;
+    *ret_changed = true;
     return 0;
 }
 
@@ -87,5 +168,6 @@ void dedup_record_done(struct dedup_record *record)
 {
     free(record->firing.items);
     free(record->resolved.items);
+    free(record->muted.items);
     *record = (struct dedup_record){0};
 }

@@ -10,6 +10,11 @@
  *     something new has ended      say it, if ends are told
  *     nothing new                  say it again after repeat_interval
  *
+ * Alerts that are silenced count neither as firing nor as news, but one that was told as firing
+ * before it was silenced moves to `muted`: its end is still owed, and it is news again should
+ * the silence end first.  (Alertmanager forgets it, and never tells its end.)  Acknowledged
+ * alerts alone are no reason to say anything again.
+ *
  * Pure; any thread.
  */
 #pragma once
@@ -27,19 +32,33 @@ struct dedup_record {
     bool said; /* false: there was no message yet */
     int64_t said_ms;
     struct fingerprints firing, resolved;
+    struct fingerprints muted; /* told as firing, then silenced; not in `firing` */
+};
+
+/* A group as a flush finds it. */
+struct dedup_sight {
+    struct fingerprints firing;       /* and not silenced */
+    struct fingerprints muted;        /* firing, but silenced */
+    struct fingerprints ended;        /* to be told if anything is */
+    struct fingerprints acknowledged; /* those of `firing` that are */
 };
 
 enum dedup_verdict { DEDUP_SILENT, DEDUP_NEWS, DEDUP_REPEAT };
 
 enum dedup_verdict dedup_decide(const struct dedup_record *record,
-                                const struct fingerprints *firing,
-                                const struct fingerprints *resolved, bool send_resolved,
+                                const struct dedup_sight *sight, bool send_resolved,
                                 int64_t repeat_interval_ms, int64_t now_ms);
+/* Is the end of this alert owed to whoever got the last message? */
+bool dedup_owes_end(const struct dedup_record *record, uint64_t fingerprint);
+/* The record after a message (`verdict` NEWS or REPEAT), or after silences came or went without
+ * one (SILENT); *ret_changed tells whether there is one.  ERR_NOMEM. */
+int dedup_next(const struct dedup_record *record, const struct dedup_sight *sight,
+               enum dedup_verdict verdict, int64_t now_ms, struct dedup_record *ret_record,
+               bool *ret_changed);
 
 /* Sorts and removes doubles in place. */
 void fingerprints_sort(struct fingerprints *set);
 bool fingerprints_contain(const struct fingerprints *set, uint64_t fingerprint);
-/* Replaces the record's content by copies; untouched on ERR_NOMEM. */
-int dedup_record_set(struct dedup_record *record, const struct fingerprints *firing,
-                     const struct fingerprints *resolved, int64_t now_ms);
+/* A copy of one's own.  ERR_NOMEM. */
+int fingerprints_copy(const struct fingerprints *set, struct fingerprints *ret_copy);
 void dedup_record_done(struct dedup_record *record);

@@ -31,9 +31,9 @@ static int common_pairs(const struct alert *alerts, size_t count, bool annotatio
     for (size_t i = 0; i < first->count; i++) {
         bool shared = true;
         for (size_t j = 1; shared && j < count; j++) {
-            const struct labels *other =
-                annotations ? alerts[j].annotations : alerts[j].labels;
-            shared = bytes_equal(labels_get(other, first->pairs[i].name), first->pairs[i].value);
+            const struct labels *other = annotations ? alerts[j].annotations : alerts[j].labels;
+            shared =
+                bytes_equal(labels_get(other, first->pairs[i].name), first->pairs[i].value);
         }
         if (shared)
             pairs[kept++] = first->pairs[i];
@@ -41,29 +41,75 @@ static int common_pairs(const struct alert *alerts, size_t count, bool annotatio
     return labels_build(pairs, kept, arena, ret_common);
 }
 
+/* A flush on its way: the group as it is, and what one integration gets of it. */
 struct gathered {
-    struct alert *alerts; /* firing first */
+    struct alert *alerts; /* what is told: firing first */
     size_t count, firing_count;
-    struct fingerprints firing, resolved;
+    struct dedup_sight sight;
 };
 
-static int gather(const struct group *group, struct arena *arena, struct gathered *ret_all)
+static uint64_t *room(const struct group *group, struct arena *arena)
+{
+    return arena_alloc(arena, group->member_count + 1, sizeof(uint64_t));
+}
+
+static void add(struct fingerprints *set, const struct alert *alert)
+{
+    set->items[set->count++] = alert->fingerprint;
+}
+
+/* One member into the sets and, if it is to be told, among the alerts.  What fires and is
+ * silenced is not; what has ended and is silenced is told to those who were told it fires. */
+static int gather_member(struct tracked *member, const struct silences *silences,
+                         const struct dedup_record *record, int64_t now_ms,
+                         struct gathered *all)
+{
+    const struct alert *alert = member->alert;
+    int error = muting_refresh(&member->muting, silences, alert->labels, now_ms);
+    const bool silenced = error == 0 && muting_is_active(&member->muting, now_ms);
+
+    if (error != 0)
+        return error;
+    if (alert->firing && silenced) {
+        add(&all->sight.muted, alert);
+        return 0;
+    }
+    if (!alert->firing && silenced && !dedup_owes_end(record, alert->fingerprint))
+        return 0;
+    add(alert->firing ? &all->sight.firing : &all->sight.ended, alert);
+    if (alert->firing && member->acknowledgement != NULL)
+        add(&all->sight.acknowledged, alert);
+    all->alerts[all->count] = *alert;
+    if (alert->firing)
+        all->alerts[all->count].ends_ms = 0; /* told as open, also where a timeout is known */
+    all->count++;
+    return 0;
+}
+
+static int gather(const struct group *group, const struct silences *silences,
+                  const struct dedup_record *record, int64_t now_ms, struct arena *arena,
+                  struct gathered *ret_all)
 {
     struct gathered all = {0};
+    int error = 0;
+
     all.alerts = arena_alloc(arena, group->member_count + 1, sizeof *all.alerts);
-    all.firing.items = arena_alloc(arena, group->member_count + 1, sizeof(uint64_t));
-    all.resolved.items = arena_alloc(arena, group->member_count + 1, sizeof(uint64_t));
-    if (all.alerts == NULL || all.firing.items == NULL || all.resolved.items == NULL)
+    all.sight.firing.items = room(group, arena);
+    all.sight.muted.items = room(group, arena);
+    all.sight.ended.items = room(group, arena);
+    all.sight.acknowledged.items = room(group, arena);
+    if (all.alerts == NULL || all.sight.firing.items == NULL || all.sight.muted.items == NULL ||
+        all.sight.ended.items == NULL || all.sight.acknowledged.items == NULL)
         return ERR_NOMEM;
-    for (size_t i = 0; i < group->member_count; i++) {
-        const struct alert *alert = group->members[i]->alert;
-        struct fingerprints *set = alert->firing ? &all.firing : &all.resolved;
-        set->items[set->count++] = alert->fingerprint;
-        all.alerts[all.count++] = *alert;
-    }
-    all.firing_count = all.firing.count;
-    fingerprints_sort(&all.firing);
-    fingerprints_sort(&all.resolved);
+    for (size_t i = 0; error == 0 && i < group->member_count; i++)
+        error = gather_member(group->members[i], silences, record, now_ms, &all);
+    if (error != 0)
+        return error;
+    all.firing_count = all.sight.firing.count;
+    fingerprints_sort(&all.sight.firing);
+    fingerprints_sort(&all.sight.muted);
+    fingerprints_sort(&all.sight.ended);
+    fingerprints_sort(&all.sight.acknowledged);
     if (all.count > 1)
         qsort(all.alerts, all.count, sizeof *all.alerts, compare_alerts);
     *ret_all = all;
@@ -76,11 +122,16 @@ static int compose(const struct group *group, const struct integration *integrat
                    struct parcel *parcel)
 {
     struct buf body = {0};
-    struct message message = {
-        .id = parcel->id, .receiver = group->receiver->name, .group_key = group->key,
-        .group_labels = group->labels, .external_url = external_url, .alerts = all->alerts,
-        .alert_count = shown, .firing_count = all->firing_count, .now_ms = now_ms,
-        .template_errors = template_errors};
+    struct message message = {.id = parcel->id,
+                              .receiver = group->receiver->name,
+                              .group_key = group->key,
+                              .group_labels = group->labels,
+                              .external_url = external_url,
+                              .alerts = all->alerts,
+                              .alert_count = shown,
+                              .firing_count = all->firing_count,
+                              .now_ms = now_ms,
+                              .template_errors = template_errors};
     int error = common_pairs(all->alerts, shown, false, arena, &message.common_labels);
     if (error == 0)
         error = common_pairs(all->alerts, shown, true, arena, &message.common_annotations);
@@ -102,7 +153,6 @@ static int make_parcel(const struct group *group, const struct integration *inte
 {
     size_t shown = integration->send_resolved ? all->count : all->firing_count;
     struct parcel *parcel = NULL;
-    struct dedup_record firing = {0};
     int error;
 
     if (shown == 0) /* an end that is not to be told counts as said */
@@ -113,13 +163,11 @@ static int make_parcel(const struct group *group, const struct integration *inte
         return error;
     parcel_make_id(now_ms, parcel->id);
     parcel->next_try = now;
-    error = dedup_record_set(&firing, &all->firing, &all->firing, now_ms);
-    if (error == 0) {
-        parcel->firing = firing.firing;
-        free(firing.resolved.items);
+    parcel->tells_end = shown > all->firing_count;
+    error = fingerprints_copy(&all->sight.firing, &parcel->firing);
+    if (error == 0)
         error = compose(group, integration, all, shown, external_url, now_ms, arena,
                         template_errors, parcel);
-    }
     if (error != 0) {
         parcel_free(parcel);
         return error;
@@ -136,32 +184,31 @@ static int plan_integration(const struct group *group, size_t index,
     const struct integration *integration = &group->receiver->integrations[index];
     struct flush_record *planned = &flush->records[index];
     enum dedup_verdict verdict =
-        dedup_decide(&group->records[index], &all->firing, &all->resolved,
-                     integration->send_resolved, group->route->repeat_interval_ms, now_ms);
-    int error;
+        dedup_decide(&group->records[index], &all->sight, integration->send_resolved,
+                     group->route->repeat_interval_ms, now_ms);
+    int error = 0;
 
     /* A reminder adds nothing while what it would repeat has not even arrived. */
     if (verdict == DEDUP_REPEAT &&
         outbox_owes(outbox, parcel_lane(group->receiver->name, integration->channel->name,
                                         integration->index, group->key)))
         verdict = DEDUP_SILENT;
-    if (verdict == DEDUP_SILENT)
-        return 0;
-    error = make_parcel(group, integration, all, external_url, now_ms, now, arena,
-                        &flush->template_errors, &planned->parcel);
+    if (verdict != DEDUP_SILENT)
+        error = make_parcel(group, integration, all, external_url, now_ms, now, arena,
+                            &flush->template_errors, &planned->parcel);
     if (error == 0)
-        error = dedup_record_set(&planned->record, &all->firing, &all->resolved, now_ms);
-    planned->replaces = error == 0;
-    flush->changes = true;
+        error = dedup_next(&group->records[index], &all->sight, verdict, now_ms,
+                           &planned->record, &planned->replaces);
+    flush->changes = flush->changes || planned->replaces;
     return error;
 }
 
-int flush_plan(struct group *group, const struct outbox *outbox, const char *external_url,
-               int64_t now_ms, mono_ns now, struct flush **ret_flush)
+int flush_plan(struct group *group, const struct silences *silences,
+               const struct outbox *outbox, const char *external_url, int64_t now_ms,
+               mono_ns now, struct flush **ret_flush)
 {
     struct flush *flush = calloc(1, sizeof *flush);
     struct arena arena;
-    struct gathered all;
     int error;
 
     if (flush == NULL)
@@ -169,15 +216,18 @@ int flush_plan(struct group *group, const struct outbox *outbox, const char *ext
     flush->group = group;
     flush->records = calloc(group->receiver->integration_count + 1, sizeof *flush->records);
     arena_init(&arena, FLUSH_ARENA_BYTES);
-    error = flush->records == NULL ? ERR_NOMEM : gather(group, &arena, &all);
-    for (size_t i = 0; error == 0 && i < group->receiver->integration_count; i++)
-        error = plan_integration(group, i, outbox, &all, external_url, now_ms, now, &arena,
-                                 flush);
-    if (error == 0) {
-        flush->drops_ended = all.firing_count < all.count;
-        flush->changes = flush->changes || flush->drops_ended || !group->flushed;
+    error = flush->records == NULL ? ERR_NOMEM : 0;
+    for (size_t i = 0; error == 0 && i < group->receiver->integration_count; i++) {
+        struct gathered all;
+        error = gather(group, silences, &group->records[i], now_ms, &arena, &all);
+        if (error == 0)
+            error = plan_integration(group, i, outbox, &all, external_url, now_ms, now, &arena,
+                                     flush);
+        arena_reset(&arena);
     }
-    arena_reset(&arena);
+    for (size_t i = 0; i < group->member_count; i++)
+        flush->drops_ended = flush->drops_ended || !group->members[i]->alert->firing;
+    flush->changes = flush->changes || flush->drops_ended || !group->flushed;
     if (error != 0) {
         flush_free(flush);
         return error;

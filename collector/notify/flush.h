@@ -12,9 +12,9 @@
 #include "collector/notify/outbox.h"
 
 struct flush_record {
-    bool replaces;              /* `record` takes the place of the group's */
+    bool replaces; /* `record` takes the place of the group's */
     struct dedup_record record;
-    struct parcel *parcel;      /* NULL: nothing to send */
+    struct parcel *parcel; /* NULL: nothing to send */
 };
 
 struct flush {
@@ -26,8 +26,10 @@ struct flush {
     struct flush *next;
 };
 
-int flush_plan(struct group *group, const struct outbox *outbox, const char *external_url,
-               int64_t now_ms, mono_ns now, struct flush **ret_flush);
+/* What is silenced by now is not told (silence.h); what is acknowledged is not repeated. */
+int flush_plan(struct group *group, const struct silences *silences,
+               const struct outbox *outbox, const char *external_url, int64_t now_ms,
+               mono_ns now, struct flush **ret_flush);
 /* The group's row as it will be after the flush; empty if the group will be gone. */
 void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out);
 /* After the commit: records, parcels (given to the outbox) and members become so. */

@@ -30,6 +30,14 @@ struct tracked *groups_find_alert(const struct groups *groups, const struct labe
     return NULL;
 }
 
+struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint)
+{
+    struct tracked *at = groups_next_alert(groups, NULL);
+    while (at != NULL && at->alert->fingerprint != fingerprint)
+        at = groups_next_alert(groups, at);
+    return at;
+}
+
 struct tracked *groups_next_alert(const struct groups *groups, const struct tracked *after)
 {
     size_t bucket = 0;
@@ -200,33 +208,104 @@ static int enter_groups(struct groups *groups, const struct route *root,
     return 0;
 }
 
+/* Alertmanager's merge (types.go Alert.Merge): activities that overlap are one; the earliest
+ * start counts, and an end that somebody named beats one that is a timeout. */
+static struct alert merged(const struct alert *old, struct alert fresh, int64_t now_ms)
+{
+    const bool overlaps = (fresh.ends_ms > old->starts_ms && fresh.ends_ms < old->ends_ms) ||
+                          (fresh.starts_ms > old->starts_ms && fresh.starts_ms < old->ends_ms);
+
+    fresh.firing = fresh.ends_ms > now_ms;
+    if (!overlaps)
+        return fresh;
+    if (old->starts_ms < fresh.starts_ms)
+        fresh.starts_ms = old->starts_ms;
+    if (old->ends_ms > fresh.ends_ms && (fresh.firing ? !old->ends_by_timeout : !old->firing)) {
+        fresh.ends_ms = old->ends_ms;
+        fresh.ends_by_timeout = old->ends_by_timeout;
+    }
+    return fresh;
+}
+
+/* An acknowledgement is one firing's; of a posted alert the start may turn out to be earlier. */
+static void end_acknowledgement(struct tracked *tracked)
+{
+    const struct alert *alert = tracked->alert;
+    if (tracked->acknowledgement == NULL ||
+        (alert->firing && alert->starts_ms <= tracked->acknowledgement->starts_ms))
+        return;
+    acknowledgement_free(tracked->acknowledgement);
+    tracked->acknowledgement = NULL;
+    tracked->acknowledgement_over = true;
+}
+
+static int track(struct groups *groups, const struct alert *alert, struct tracked **ret_tracked)
+{
+    struct tracked **bucket = &groups->tracked[alert->labels->hash % GROUP_BUCKETS];
+    struct tracked *tracked = calloc(1, sizeof *tracked);
+    int error;
+
+    if (tracked == NULL)
+        return ERR_NOMEM;
+    error = alert_copy(alert, &tracked->alert);
+    if (error != 0) {
+        free(tracked);
+        return error;
+    }
+    tracked->next = *bucket;
+    *bucket = tracked;
+    groups->tracked_count++;
+    *ret_tracked = tracked;
+    return 0;
+}
+
 int groups_take_alert(struct groups *groups, const struct route *root,
                       const struct alert *alert, int64_t now_ms, mono_ns now)
 {
     struct tracked *tracked = groups_find_alert(groups, alert->labels);
-    struct alert *copy = NULL;
+    struct alert fresh = *alert, *copy = NULL;
     int error;
 
-    if (tracked == NULL && !alert->firing)
-        return 0; /* its beginning was never heard, or its end was told long ago */
-    error = alert_copy(alert, &copy);
-    if (error != 0)
-        return error;
-    if (tracked == NULL) {
-        struct tracked **bucket = &groups->tracked[alert->labels->hash % GROUP_BUCKETS];
-        tracked = calloc(1, sizeof *tracked);
-        if (tracked == NULL) {
-            alert_free(copy);
-            return ERR_NOMEM;
-        }
-        tracked->next = *bucket;
-        *bucket = tracked;
-        groups->tracked_count++;
+    if (alert->external && tracked != NULL) {
+        if (!tracked->alert->external && tracked->alert->firing)
+            return 0; /* our own rule knows better */
+        fresh = merged(tracked->alert, fresh, now_ms);
     }
-    alert_free(tracked->alert);
-    tracked->alert = copy;
+    if (tracked == NULL && !fresh.firing)
+        return 0; /* its beginning was never heard, or its end was told long ago */
+    if (tracked == NULL) {
+        error = track(groups, &fresh, &tracked);
+        if (error != 0)
+            return error;
+    } else {
+        error = alert_copy(&fresh, &copy);
+        if (error != 0)
+            return error;
+        alert_free(tracked->alert);
+        tracked->alert = copy;
+    }
+    end_acknowledgement(tracked);
     tracked->dirty = true;
     return enter_groups(groups, root, tracked, now_ms, now);
+}
+
+int64_t groups_end_overdue(struct groups *groups, int64_t now_ms)
+{
+    int64_t next_ms = INT64_MAX;
+    for (struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
+         at = groups_next_alert(groups, at)) {
+        struct alert *alert = at->alert;
+        if (!alert->external || !alert->firing)
+            continue;
+        if (alert->ends_ms > now_ms) {
+            next_ms = alert->ends_ms < next_ms ? alert->ends_ms : next_ms;
+            continue;
+        }
+        alert->firing = false;
+        at->dirty = true;
+        end_acknowledgement(at);
+    }
+    return next_ms;
 }
 
 static void drop_tracked(struct groups *groups, struct tracked *tracked)
@@ -237,6 +316,8 @@ static void drop_tracked(struct groups *groups, struct tracked *tracked)
     *at = tracked->next;
     groups->tracked_count--;
     alert_free(tracked->alert);
+    acknowledgement_free(tracked->acknowledgement);
+    muting_done(&tracked->muting);
     free(tracked);
 }
 

@@ -9,9 +9,10 @@
  *                  (0 if the alert began longer ago)             empty after a flush: gone
  *
  * Rows: "notify/alert/<fingerprint>" = alert.h's row; "notify/group/<hash>" =
- *     u8 version (1) | sized key, receiver | u8 flushed | zigzag due (Unix ms) | varint n,
+ *     u8 version (2) | sized key, receiver | u8 flushed | zigzag due (Unix ms) | varint n,
  *     n times: sized channel | varint index | u8 said | zigzag said ms
- *              | varint f, f * u64 | varint r, r * u64
+ *              | varint f, f * u64 | varint r, r * u64 | varint m, m * u64
+ * (version 2: of fingerprints told as firing, as ended, and silenced since; 1 had no last set).
  *
  * Thread: the notify loop's.
  */
@@ -20,9 +21,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/notify/acknowledge.h"
 #include "collector/notify/alert.h"
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/dedup.h"
+#include "collector/notify/silence.h"
 #include "proto/base/clock.h"
 
 #define NOTIFY_ALERT_PREFIX "notify/alert/"
@@ -33,6 +36,9 @@ struct tracked {
     size_t group_count;
     size_t dropping; /* of these groups, how many let it go in the write being made */
     bool dirty;      /* its row is to be written */
+    struct acknowledgement *acknowledgement; /* owned; NULL: nobody has */
+    bool acknowledgement_over;               /* its row is to be deleted */
+    struct muting muting;
     struct tracked *next; /* of its bucket */
 };
 
@@ -76,9 +82,15 @@ struct group *groups_next(const struct groups *groups, const struct group *after
 uint64_t group_hash(const char *key, const char *receiver);
 
 struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
-/* Puts an alert in the place of what was known (copied), and into the groups of its routes. */
+struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint);
+/* Puts an alert in the place of what was known (copied), and into the groups of its routes.  An
+ * external alert is merged with what is known as Alertmanager does; it changes nothing of an
+ * alert that a rule of ours says is firing. */
 int groups_take_alert(struct groups *groups, const struct route *root,
                       const struct alert *alert, int64_t now_ms, mono_ns now);
+/* External alerts whose time is over have ended.  Returns when the next one will have;
+ * INT64_MAX: none. */
+int64_t groups_end_overdue(struct groups *groups, int64_t now_ms);
 /* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
 size_t group_drop_ended(struct groups *groups, struct group *group);
 /* Unlinks and frees a group. */

@@ -7,7 +7,8 @@
 
 #include "proto/base/error.h"
 
-#define GROUP_ROW_VERSION 1
+#define GROUP_ROW_VERSION 2
+#define GROUP_ROW_OLDEST  1 /* knew no muted alerts */
 #define SET_MAX           1000000u
 
 static void write_set(const struct fingerprints *set, struct buf *out)
@@ -48,12 +49,13 @@ void group_write(const struct group *group, int64_t now_ms, mono_ns now, struct 
         buf_put_zigzag(out, record->said_ms);
         write_set(&record->firing, out);
         write_set(&record->resolved, out);
+        write_set(&record->muted, out);
     }
 }
 
 /* One integration's record, into the group's integration of the same channel and index; dropped
  * if there is none any more or `group` is NULL. */
-static int read_record(struct reader *reader, struct group *group)
+static int read_record(struct reader *reader, uint8_t version, struct group *group)
 {
     struct dedup_record record = {0};
     struct bytes channel = reader_sized(reader);
@@ -66,6 +68,8 @@ static int read_record(struct reader *reader, struct group *group)
     error = read_set(reader, &record.firing);
     if (error == 0)
         error = read_set(reader, &record.resolved);
+    if (error == 0 && version > GROUP_ROW_OLDEST)
+        error = read_set(reader, &record.muted);
     for (; error == 0 && i < count; i++) {
         const struct integration *integration = &group->receiver->integrations[i];
         if (integration->index == index &&
@@ -88,9 +92,10 @@ static int read_row(struct bytes row, struct group *group, uint64_t *ret_hash,
     struct reader reader = reader_of(row);
     struct bytes key, receiver;
     uint64_t hash = UINT64_C(14695981039346656037), count;
+    const uint8_t version = reader_u8(&reader);
     int error = 0;
 
-    if (reader_u8(&reader) != GROUP_ROW_VERSION)
+    if (version < GROUP_ROW_OLDEST || version > GROUP_ROW_VERSION)
         return ERR_CORRUPT;
     key = reader_sized(&reader);
     receiver = reader_sized(&reader);
@@ -104,7 +109,7 @@ static int read_row(struct bytes row, struct group *group, uint64_t *ret_hash,
     *ret_due_ms = reader_zigzag(&reader);
     count = reader_varint(&reader);
     for (uint64_t i = 0; error == 0 && i < count && !reader.failed; i++)
-        error = read_record(&reader, group);
+        error = read_record(&reader, version, group);
     if (error == 0 && (reader.failed || reader_left(&reader) != 0))
         error = ERR_CORRUPT;
     return error;

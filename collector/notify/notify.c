@@ -61,6 +61,20 @@ void notify_wake(struct notify *notify)
 
 /* ---- stats ------------------------------------------------------------------------------- */
 
+/* Counts what fires: all, silenced, acknowledged. */
+static void count_alerts(struct notify *notify, int64_t now_ms, struct notify_stats *stats)
+{
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at)) {
+        if (!at->alert->firing)
+            continue;
+        stats->alerts++;
+        stats->alerts_acknowledged += at->acknowledgement != NULL;
+        if (muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) == 0)
+            stats->alerts_silenced += muting_is_active(&at->muting, now_ms);
+    }
+}
+
 void notify_publish(struct notify *notify)
 {
     (void)pthread_mutex_lock(&notify->lock);
@@ -71,9 +85,18 @@ void notify_publish(struct notify *notify)
 
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats)
 {
+    const int64_t now_ms = clock_unix_ms(notify->clock);
     (void)pthread_mutex_lock(&notify->lock);
     *ret_stats = notify->stats;
     (void)pthread_mutex_unlock(&notify->lock);
+    (void)pthread_mutex_lock(&notify->view_lock);
+    count_alerts(notify, now_ms, ret_stats);
+    for (size_t i = 0; i < notify->silences.count; i++) {
+        enum silence_state state = silence_state(notify->silences.items[i], now_ms);
+        ret_stats->silences_active += state == SILENCE_ACTIVE;
+        ret_stats->silences_pending += state == SILENCE_PENDING;
+    }
+    (void)pthread_mutex_unlock(&notify->view_lock);
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -116,8 +139,10 @@ static void notify_free(struct notify *notify)
     trials_close(notify->trials);
     alerting_free(notify->alerting);
     outbox_free(&notify->outbox);
+    silences_free(&notify->silences);
     arena_reset(&notify->turn.arena);
     (void)pthread_mutex_destroy(&notify->lock);
+    (void)pthread_mutex_destroy(&notify->view_lock);
     (void)pthread_cond_destroy(&notify->written);
     free(notify->path);
     free(notify->external_url);
@@ -143,6 +168,10 @@ static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
     notify->clock = &clock_system;
     arena_init(&notify->turn.arena, (size_t)256 << 20);
     must(pthread_mutex_init(&notify->lock, NULL) == 0);
+    must(pthread_mutex_init(&notify->view_lock, NULL) == 0);
+    notify->last_order = &notify->orders;
+    notify->next_end_ms = INT64_MAX;
+    notify->turn.silences_until_ms = INT64_MIN;
     must(pthread_cond_init(&notify->written, NULL) == 0);
     notify->path = path == NULL ? NULL : strdup(path);
     notify->external_url = strdup(external_url == NULL ? "" : external_url);
@@ -188,8 +217,8 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
     return 0;
 }
 
-/* A planned flush points into groups and receivers, so its write is waited for: a commit long. */
-static void wait_for_turn(struct notify *notify)
+/* A planned flush points into groups and receivers, so its write is waited for. */
+void notify_wait_for_turn(struct notify *notify)
 {
     (void)pthread_mutex_lock(&notify->lock);
     while (notify->turn.running && !notify->turn.has_written)
@@ -208,12 +237,14 @@ int notify_reload(struct notify *notify, struct diagnosis *why)
 
     if (error != 0)
         return error;
-    wait_for_turn(notify);
+    notify_wait_for_turn(notify);
     retired = realloc(notify->retired, (notify->retired_count + 1) * sizeof(struct alerting *));
     if (retired != NULL)
         notify->retired = retired;
+    (void)pthread_mutex_lock(&notify->view_lock);
     error = retired == NULL ? ERR_NOMEM : groups_unroute(&notify->groups, now_ms, now);
     if (error != 0) {
+        (void)pthread_mutex_unlock(&notify->view_lock);
         alerting_free(fresh);
         return diagnose(why, error, "%s", error_text(error));
     }
@@ -222,6 +253,7 @@ int notify_reload(struct notify *notify, struct diagnosis *why)
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
     if (error == 0)
         error = notify_set_paces(notify);
+    (void)pthread_mutex_unlock(&notify->view_lock);
     notify_wake(notify);
     if (error != 0)
         return diagnose(why, error, "some alerts could not be routed: %s", error_text(error));
@@ -232,8 +264,9 @@ void notify_close(struct notify *notify)
 {
     if (notify == NULL)
         return;
+    notify_refuse_orders(notify);
     notify->closing = true;
-    wait_for_turn(notify);
+    notify_wait_for_turn(notify);
     delivery_close(notify->delivery);
     uv_close((uv_handle_t *)&notify->wake, on_closed);
     uv_close((uv_handle_t *)&notify->timer, on_closed);

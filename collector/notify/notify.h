@@ -1,13 +1,15 @@
 /*
  * notify.h - from changed alerts to delivered messages.
  *
- *     alert changes --> route, group --> timers --> message --> outbox row (committed) --> channel
+ *     alert changes --> route, group --> timers --> message --> outbox row (committed) -->
+ * channel
  *
  * Rules hand over alert transitions inside a store write (so that a transition and what it owes
  * are durable together); notify owns group state and the outbox and talks to the outside.
  * Channels know nothing of rules: a channel gets a finished struct message.
  *
- * Thread: everything here runs on the main thread's loop, except where a comment says otherwise.
+ * Thread: everything here runs on the main thread's loop, except where a comment says
+ * otherwise.
  */
 #pragma once
 
@@ -25,26 +27,30 @@ struct alert {
     const struct labels *labels; /* with alertname */
     const struct labels *annotations;
     int64_t starts_ms;
-    int64_t ends_ms;  /* 0 while firing */
+    int64_t ends_ms; /* 0 while firing; of an external alert when it will have ended */
     bool firing;
     double value;
     const char *generator_url;
     uint64_t fingerprint; /* labels_fingerprint(labels) */
+    int64_t updated_ms;   /* last heard of */
+    bool external;        /* posted by somebody, not made by a rule of ours */
+    bool ends_by_timeout; /* external: nobody said when it ends */
 };
 
 struct notify;
 
 /* Loads alerting.yml (Alertmanager's format: route, receivers with webhook_configs and
- * email_configs, global smtp_*).  `path` NULL: no receiver, alerts are shown but sent nowhere. */
+ * email_configs, global smtp_*).  `path` NULL: no receiver, alerts are shown but sent nowhere.
+ */
 int notify_open(uv_loop_t *loop, struct store *store, const char *path,
                 const char *external_url, struct notify **ret_notify, struct diagnosis *why);
 /* Only checks the file. */
 int notify_check(const char *path, struct diagnosis *why);
 /* Re-reads; the old configuration stays on error. */
 int notify_reload(struct notify *notify, struct diagnosis *why);
-/* After rules_close() and before store_close().  Waits for a write under way; memory is freed by
- * the loop, which must run once more.  What is still owed is in the store and goes on at the next
- * start. */
+/* After rules_close() and before store_close().  Waits for a write under way; memory is freed
+ * by the loop, which must run once more.  What is still owed is in the store and goes on at the
+ * next start. */
 void notify_close(struct notify *notify);
 
 /* Appends the state changes (store_put rows, memory from `arena`) by which these transitions
@@ -62,9 +68,40 @@ int notify_trial(struct notify *notify, const char *receiver, uint64_t *ret_numb
  * "index","state":"sending|accepted|failed","error","seconds"}]}.  Any thread.  ERR_NOTFOUND:
  * only the last few are kept. */
 int notify_trial_print_json(struct notify *notify, uint64_t number, struct buf *out);
+/* ---- what people and other programs change -----------------------------------------------
+ * Each returns when the change is durable and visible, or has failed.  Any thread but the
+ * loop's. ERR_CANCELLED: the collector is stopping. */
+
+struct silence; /* silence.h */
+#define NOTIFY_SILENCE_ID_BYTES 37
+
+/* Makes a silence (no id), or changes the one with its id (silence.h says when the id stays).
+ * Takes *silence, leaves NULL.  ERR_NOTFOUND: no such id; ERR_INVALID, ERR_LIMIT with the
+ * reason. */
+int notify_silence_set(struct notify *notify, struct silence **silence,
+                       char ret_id[NOTIFY_SILENCE_ID_BYTES], struct diagnosis *why);
+/* Ends it now; one that has ended stays as it is.  ERR_NOTFOUND. */
+int notify_silence_expire(struct notify *notify, const char *id, struct diagnosis *why);
+
+/* See acknowledge.h.  A later one takes the place of an earlier.  ERR_NOTFOUND: no firing alert
+ * has this fingerprint. */
+int notify_acknowledge(struct notify *notify, uint64_t fingerprint, const char *by,
+                       const char *comment, struct diagnosis *why);
+int notify_unacknowledge(struct notify *notify, uint64_t fingerprint, struct diagnosis *why);
+
+#define NOTIFY_ALERTS_MAX ((size_t)200000) /* tracked, before posted ones are refused */
+/* Alerts somebody else's rules made (external; updated_ms set).  ERR_LIMIT, ERR_FULL. */
+int notify_post(struct notify *notify, const struct alert *alerts, size_t count,
+                struct arena *arena, struct diagnosis *why);
+
+/* No order is carried out any more; those that wait get ERR_CANCELLED.  The loop's thread,
+ * before whoever may be waiting is waited for.  NULL is allowed. */
+void notify_refuse_orders(struct notify *notify);
 
 struct notify_stats {
     uint64_t notifications_sent, notifications_failed, notifications_retried, outbox_depth,
         groups, template_errors;
+    uint64_t alerts, alerts_silenced, alerts_acknowledged; /* that fire */
+    uint64_t silences_active, silences_pending;
 };
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

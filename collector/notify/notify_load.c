@@ -79,6 +79,51 @@ static int load_parcel(void *context, struct bytes key, struct bytes value)
     return 0;
 }
 
+static int load_silence(void *context, struct bytes key, struct bytes value)
+{
+    struct notify *notify = context;
+    const size_t prefix = strlen(SILENCE_PREFIX);
+    char id[SILENCE_ID_BYTES] = "";
+    struct silence *silence;
+    int error;
+
+    if (key.size == prefix + SILENCE_ID_BYTES - 1)
+        memcpy(id, key.data + prefix, SILENCE_ID_BYTES - 1);
+    error = silence_read(id, value, &silence);
+    if (error != 0)
+        return skip_unreadable(error, key);
+    error = silences_reserve(&notify->silences);
+    if (error != 0)
+        silence_free(silence);
+    else
+        silences_put(&notify->silences, silence);
+    return error;
+}
+
+/* Belongs to a firing that is still there; else it is a leftover, which the next one replaces.
+ */
+static int load_acknowledgement(void *context, struct bytes key, struct bytes value)
+{
+    struct notify *notify = context;
+    const size_t prefix = strlen(ACKNOWLEDGE_PREFIX);
+    char digits[17] = "";
+    struct acknowledgement *acknowledgement;
+    struct tracked *tracked;
+    int error = acknowledgement_read(value, &acknowledgement);
+
+    if (error != 0)
+        return skip_unreadable(error, key);
+    if (key.size == prefix + 16)
+        memcpy(digits, key.data + prefix, 16);
+    tracked = groups_find_fingerprint(&notify->groups, strtoull(digits, NULL, 16));
+    if (tracked != NULL && tracked->alert->firing &&
+        tracked->alert->starts_ms <= acknowledgement->starts_ms)
+        tracked->acknowledgement = acknowledgement;
+    else
+        acknowledgement_free(acknowledgement);
+    return 0;
+}
+
 /* Numbers of inbox rows go on after the highest that is still there. */
 static int note_inbox(void *context, struct bytes key, struct bytes value)
 {
@@ -104,11 +149,13 @@ int notify_load(struct notify *notify, struct diagnosis *why)
         int (*each)(void *context, struct bytes key, struct bytes value);
     } tables[] = {{NOTIFY_GROUP_PREFIX, load_group}, /* before the alerts that meet them */
                   {NOTIFY_ALERT_PREFIX, load_alert},
+                  {ACKNOWLEDGE_PREFIX, load_acknowledgement}, /* after their alerts */
+                  {SILENCE_PREFIX, load_silence},
                   {OUTBOX_PREFIX, load_parcel},
                   {NOTIFY_INBOX_PREFIX, note_inbox}};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-        int error = store_state_scan(notify->store, bytes_of(tables[i].prefix), tables[i].each,
-                                     notify);
+        int error =
+            store_state_scan(notify->store, bytes_of(tables[i].prefix), tables[i].each, notify);
         if (error != 0)
             return diagnose(why, error, "cannot read %s from the store: %s", tables[i].prefix,
                             error_text(error));

@@ -9,8 +9,11 @@
  *                                                             deleted, alerts, groups, outbox
  *
  * Between submitting the write and its commit the loop goes on, but nothing of the plan is
- * touched.  If the write fails nothing was changed that reading the inbox again does not repeat,
- * and the turn is made again a second later.
+ * touched.  If the write fails nothing was changed that reading the inbox again does not
+ * repeat, and the turn is made again a second later.
+ *
+ * What people change (silences, acknowledgements) is an order (order.h): it waits for its turn,
+ * one a turn, and its rows are part of that turn's write.
  */
 #pragma once
 
@@ -22,7 +25,10 @@
 #include "collector/notify/flush.h"
 #include "collector/notify/group.h"
 #include "collector/notify/notify.h"
+#include "collector/notify/order.h"
 #include "collector/notify/outbox.h"
+#include "collector/notify/puts.h"
+#include "collector/notify/silence.h"
 #include "proto/base/arena.h"
 
 #define NOTIFY_INBOX_PREFIX "notify/inbox/"
@@ -35,6 +41,8 @@ struct turn {
     struct arena arena; /* keys and rows */
     struct store_put *puts;
     struct flush *flushes;
+    struct order *order;       /* NULL: none in this one */
+    int64_t silences_until_ms; /* those that ended before it go */
     bool running;
     bool has_written; /* under lock: the writer thread is done with it */
     int error;        /* under lock until has_written is seen */
@@ -49,37 +57,48 @@ struct notify {
     char *external_url;
     _Atomic uint64_t inbox_next; /* number of the next inbox row; any thread */
 
-    /* owned by the loop */
+    /* changed by the loop under view_lock, read under it by any thread (view.h) */
     struct alerting *alerting;
+    struct groups groups; /* alerts, acknowledgements, members of groups */
+    struct silences silences;
+
+    /* owned by the loop */
     struct alerting **retired; /* old configurations that transfers may still point into */
     size_t retired_count;
     struct delivery *delivery;
     struct trials *trials; /* has a lock of its own (trial.h) */
-    struct groups groups;
     struct outbox outbox;
     struct turn turn;
     uv_async_t wake;
     uv_timer_t timer;
-    bool wanted;  /* look again after the turn under way */
+    bool wanted; /* look again after the turn under way */
     bool closing;
     unsigned open_handles;
-    int64_t swept_ms; /* when the ledger was last cut */
+    int64_t swept_ms;  /* when the ledger was last cut */
     bool write_failed; /* logged; until a write succeeds */
+    bool order_was_last;
+    int64_t next_end_ms; /* when the next external alert will be over; INT64_MAX: none */
 
     /* under lock, any thread */
     pthread_mutex_t lock;
     pthread_cond_t written;
     struct notify_stats stats;
+    struct order *orders, **last_order; /* waiting for a turn */
+    bool refuses_orders;                /* nobody will carry out any more */
+
+    pthread_mutex_t view_lock; /* never together with `lock` */
 };
 
 /* Looks at everything that is due; does nothing while a write is under way. */
 void notify_turn(struct notify *notify);
 /* The write of the turn is done (has_written was seen). */
 void notify_turn_finish(struct notify *notify);
-/* Starts what is due; returns true if rows are waiting to be written (notify_send.c). */
-bool notify_send(struct notify *notify);
+/* Starts what is due; true if rows are waiting to be written. */
+bool notify_send_due(struct notify *notify);
 /* Tells the outbox how often each integration of the configuration may be spoken to. */
 int notify_set_paces(struct notify *notify);
+/* Waits for a write under way: a commit long. */
+void notify_wait_for_turn(struct notify *notify);
 /* Frees the old configurations. */
 void notify_drop_retired(struct notify *notify);
 /* Reads alerts, groups and owed parcels from the store. */

@@ -150,12 +150,49 @@ static void send_parcel(struct notify *notify, struct parcel *head)
     settle_all(notify, head, &verdict);
 }
 
-bool notify_send(struct notify *notify)
+/* Everything it says is silenced by now, and it tells no end.  A receiver that was down must not
+ * hear hours into a silence what the silence was set for. */
+static bool is_silenced(struct notify *notify, const struct parcel *parcel)
+{
+    const int64_t now_ms = clock_unix_ms(notify->clock);
+    size_t silenced = 0;
+
+    if (parcel->tells_end || parcel->firing.count == 0 || notify->silences.count == 0)
+        return false;
+    (void)pthread_mutex_lock(&notify->view_lock);
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
+        silenced +=
+            fingerprints_contain(&parcel->firing, at->alert->fingerprint) &&
+            muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) == 0 &&
+            muting_is_active(&at->muting, now_ms);
+    (void)pthread_mutex_unlock(&notify->view_lock);
+    return silenced == parcel->firing.count;
+}
+
+/* Takes it back if it is silenced; returns whether it did. */
+static bool withdraw_silenced(struct notify *notify, struct parcel *parcel)
+{
+    parcel->silences_version = notify->silences.version;
+    if (!is_silenced(notify, parcel))
+        return false;
+    outbox_withdraw(parcel, "silenced before it was accepted", clock_unix_ms(notify->clock));
+    return true;
+}
+
+bool notify_send_due(struct notify *notify)
 {
     struct parcel *parcel;
     bool dirty = false;
+
+    /* Silences have changed: at once, for what it tells of may be over when it is due. */
+    for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+        if (at->state == PARCEL_QUEUED && !at->sending &&
+            at->silences_version != notify->silences.version)
+            (void)withdraw_silenced(notify, at);
     while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
-        send_parcel(notify, parcel);
+        if (!withdraw_silenced(notify, parcel))
+            send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;
     if (notify->outbox.sending == 0 && !trials_are_under_way(notify))
@@ -167,8 +204,10 @@ int notify_set_paces(struct notify *notify)
 {
     mono_ns now = clock_mono(notify->clock);
     int error = 0;
-    for (size_t i = 0; i < alerting_receiver_count(notify->alerting); i++) {
-        const struct receiver *receiver = alerting_receiver_at(notify->alerting, i);
+    size_t count;
+    const struct receiver *receivers = alerting_receivers(notify->alerting, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct receiver *receiver = &receivers[i];
         for (size_t j = 0; error == 0 && j < receiver->integration_count; j++) {
             const struct integration *integration = &receiver->integrations[j];
             error = outbox_limit(&notify->outbox, receiver->name, integration->channel->name,

@@ -2,8 +2,6 @@
  * notify_turn.c - one turn of the notifier: inbox, groups, flushes, one write, transfers.
  * The picture is in notify_parts.h.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/notify/notify_parts.h"
@@ -15,60 +13,7 @@
 #define SWEEP_MS        ((int64_t)3600 * 1000)
 #define INBOX_MAX       ((size_t)4096) /* rows of one turn; what is left goes in the next */
 #define LEDGER_MAX      ((size_t)4096) /* rows one turn cuts */
-#define KEY_BYTES       64
 #define ALERT_ARENA_MAX ((size_t)4 << 20)
-
-/* ---- puts -------------------------------------------------------------------------------- */
-
-struct puts {
-    struct arena *arena;     /* of keys and values */
-    struct store_put *items; /* malloc'd; the turn's once it is submitted */
-    size_t count, capacity;
-    bool failed; /* out of memory: the turn is made again */
-};
-
-static struct bytes keep(struct puts *puts, struct bytes bytes)
-{
-    uint8_t *copy = arena_alloc(puts->arena, bytes.size + 1, 1);
-    if (copy == NULL) {
-        puts->failed = true;
-        return (struct bytes){0};
-    }
-    if (bytes.size > 0)
-        memcpy(copy, bytes.data, bytes.size);
-    return (struct bytes){copy, bytes.size};
-}
-
-/* value.data NULL deletes. */
-static void put(struct puts *puts, struct bytes key, struct bytes value)
-{
-    struct store_put *item;
-    if (puts->count == puts->capacity) {
-        size_t capacity = puts->capacity == 0 ? 64 : puts->capacity * 2;
-        struct store_put *longer = realloc(puts->items, capacity * sizeof *longer);
-        puts->failed = puts->failed || longer == NULL;
-        if (longer != NULL) {
-            puts->items = longer;
-            puts->capacity = capacity;
-        }
-    }
-    if (puts->failed)
-        return;
-    item = &puts->items[puts->count];
-    item->key = keep(puts, key);
-    item->value = value.data == NULL ? value : keep(puts, value);
-    puts->count++;
-}
-
-static void put_named(struct puts *puts, const char *prefix, uint64_t number,
-                      const struct buf *row)
-{
-    char key[KEY_BYTES];
-    (void)snprintf(key, sizeof key, "%s%016" PRIx64, prefix, number);
-    if (row != NULL && !buf_ok(row))
-        puts->failed = true;
-    put(puts, bytes_of(key), row == NULL ? (struct bytes){0} : buf_bytes(row));
-}
 
 /* ---- inbox ------------------------------------------------------------------------------- */
 
@@ -91,11 +36,17 @@ static int take_inbox_row(void *context, struct bytes key, struct bytes value)
         return ERR_AGAIN; /* enough for one write; the next turn reads on */
     arena_init(&arena, ALERT_ARENA_MAX);
     error = alert_read(value, &arena, &alert);
-    if (error == 0)
-        error = groups_take_alert(&scan->notify->groups,
-                                  alerting_root(scan->notify->alerting), &alert, scan->now_ms,
-                                  scan->now);
-    else if (error == ERR_CORRUPT)
+    if (error == 0) {
+        struct notify *notify = scan->notify;
+        if (alert.ends_by_timeout) {
+            alert.ends_ms = alert.updated_ms + alerting_resolve_timeout_ms(notify->alerting);
+            alert.firing = alert.ends_ms > scan->now_ms;
+        }
+        (void)pthread_mutex_lock(&notify->view_lock);
+        error = groups_take_alert(&notify->groups, alerting_root(notify->alerting), &alert,
+                                  scan->now_ms, scan->now);
+        (void)pthread_mutex_unlock(&notify->view_lock);
+    } else if (error == ERR_CORRUPT)
         log_error("notify", "dropping an unreadable transition %.*s", (int)key.size,
                   (const char *)key.data);
     arena_reset(&arena);
@@ -103,15 +54,15 @@ static int take_inbox_row(void *context, struct bytes key, struct bytes value)
         scan->error = error;
         return error;
     }
-    put(scan->puts, key, (struct bytes){0});
+    puts_add(scan->puts, key, (struct bytes){0});
     return 0;
 }
 
 static int read_inbox(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now)
 {
     struct inbox_scan scan = {notify, puts, now_ms, now, 0};
-    int error = store_state_scan(notify->store, bytes_of(NOTIFY_INBOX_PREFIX), take_inbox_row,
-                                 &scan);
+    int error =
+        store_state_scan(notify->store, bytes_of(NOTIFY_INBOX_PREFIX), take_inbox_row, &scan);
     if (error == ERR_AGAIN) {
         notify->wanted = true;
         error = 0;
@@ -123,13 +74,9 @@ static int read_inbox(struct notify *notify, struct puts *puts, int64_t now_ms, 
 
 static void put_parcel(struct puts *puts, const struct parcel *parcel, struct buf *row)
 {
-    char key[KEY_BYTES];
     buf_clear(row);
     parcel_write(parcel, row);
-    if (!buf_ok(row))
-        puts->failed = true;
-    (void)snprintf(key, sizeof key, OUTBOX_PREFIX "%s", parcel->id);
-    put(puts, bytes_of(key), buf_bytes(row));
+    puts_add_named(puts, OUTBOX_PREFIX, parcel->id, row);
 }
 
 /* What a flush makes true: its parcels, its group's row, the rows of alerts that go. */
@@ -143,13 +90,13 @@ static void put_flush(struct puts *puts, struct flush *flush, int64_t now_ms, mo
     for (size_t i = 0; i < group->member_count; i++) {
         struct tracked *member = group->members[i];
         if (!member->alert->firing && ++member->dropping == member->group_count)
-            put_named(puts, NOTIFY_ALERT_PREFIX, member->alert->fingerprint, NULL);
+            puts_add_numbered(puts, NOTIFY_ALERT_PREFIX, member->alert->fingerprint, NULL);
     }
     if (!flush->changes)
         return;
     buf_clear(row);
     flush_write_row(flush, now_ms, now, row);
-    put_named(puts, NOTIFY_GROUP_PREFIX, group->hash, row->size == 0 ? NULL : row);
+    puts_add_numbered(puts, NOTIFY_GROUP_PREFIX, group->hash, row->size == 0 ? NULL : row);
 }
 
 static void put_alerts(struct notify *notify, struct puts *puts, struct buf *row)
@@ -157,11 +104,13 @@ static void put_alerts(struct notify *notify, struct puts *puts, struct buf *row
     for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
          at = groups_next_alert(&notify->groups, at)) {
         at->dropping = 0;
+        if (at->acknowledgement_over)
+            puts_add_numbered(puts, ACKNOWLEDGE_PREFIX, at->alert->fingerprint, NULL);
         if (!at->dirty)
             continue;
         buf_clear(row);
         alert_write(at->alert, row);
-        put_named(puts, NOTIFY_ALERT_PREFIX, at->alert->fingerprint, row);
+        puts_add_numbered(puts, NOTIFY_ALERT_PREFIX, at->alert->fingerprint, row);
     }
 }
 
@@ -174,7 +123,7 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
             continue;
         buf_clear(row);
         group_write(at, now_ms, now, row);
-        put_named(puts, NOTIFY_GROUP_PREFIX, at->hash, row);
+        puts_add_numbered(puts, NOTIFY_GROUP_PREFIX, at->hash, row);
     }
 }
 
@@ -184,9 +133,14 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at)) {
         struct flush *flush;
+        int error;
         if (at->due > now)
             continue;
-        if (flush_plan(at, &notify->outbox, notify->external_url, now_ms, now, &flush) != 0) {
+        (void)pthread_mutex_lock(&notify->view_lock); /* what is muted is noted there */
+        error = flush_plan(at, &notify->silences, &notify->outbox, notify->external_url, now_ms,
+                           now, &flush);
+        (void)pthread_mutex_unlock(&notify->view_lock);
+        if (error != 0) {
             notify->wanted = true;
             continue;
         }
@@ -200,13 +154,42 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
     }
 }
 
+static bool has_due_group(const struct notify *notify, mono_ns now)
+{
+    for (const struct group *at = groups_next(&notify->groups, NULL); at != NULL;
+         at = groups_next(&notify->groups, at))
+        if (at->due <= now)
+            return true;
+    return false;
+}
+
+/* Somebody's order goes alone: what is told is decided by the next turn, which knows of it; and
+ * that one takes no order if groups are due, so that orders cannot put flushes off for ever. */
+static void plan(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now)
+{
+    struct order *order = NULL;
+
+    if (notify->order_was_last && has_due_group(notify, now))
+        notify->wanted = true; /* the next order goes after them */
+    else if (!notify->wanted)  /* else more is in the inbox, and an order is behind all of it */
+        order = order_take(notify);
+    notify->order_was_last = order != NULL;
+    notify->turn.order = order;
+    if (order == NULL) {
+        plan_flushes(notify, now_ms, now);
+        return;
+    }
+    order_plan(notify, order, puts, now_ms);
+    notify->wanted = true;
+}
+
 /* Order matters: a group's row of the flush comes after that of its making. */
 static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now)
 {
     struct buf row = {0};
     put_alerts(notify, puts, &row);
     put_groups(notify, puts, now_ms, now, &row);
-    plan_flushes(notify, now_ms, now);
+    plan(notify, puts, now_ms, now);
     for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
         put_flush(puts, at, now_ms, now, &row);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
@@ -227,8 +210,14 @@ static void on_written(struct store_write *write, int error)
     (void)pthread_mutex_unlock(&notify->lock);
 }
 
-static void forget_plan(struct notify *notify)
+/* The plan was made true, or failed with `error`. */
+static void forget_plan(struct notify *notify, int error)
 {
+    struct order *order = notify->turn.order;
+    notify->turn.order = NULL;
+    notify->turn.silences_until_ms = INT64_MIN;
+    if (order != NULL)
+        order_finish(notify, order, error);
     while (notify->turn.flushes != NULL) {
         struct flush *next = notify->turn.flushes->next;
         flush_free(notify->turn.flushes);
@@ -264,11 +253,20 @@ static int cut_ledger_row(void *context, struct bytes key, struct bytes value)
         return 0;
     if (parcel->state != PARCEL_QUEUED &&
         parcel->settled_ms < scan->now_ms - OUTBOX_LEDGER_MS) {
-        put(scan->puts, key, (struct bytes){0});
+        puts_add(scan->puts, key, (struct bytes){0});
         scan->cut++;
     }
     parcel_free(parcel);
     return 0;
+}
+
+/* Silences that ended long ago; order_settle's counterpart is in apply(). */
+static void cut_silences(struct notify *notify, struct puts *puts, int64_t now_ms)
+{
+    for (size_t i = 0; i < notify->silences.count; i++)
+        if (notify->silences.items[i]->ends_ms < now_ms - SILENCE_KEPT_MS)
+            puts_add_named(puts, SILENCE_PREFIX, notify->silences.items[i]->id, NULL);
+    notify->turn.silences_until_ms = now_ms - SILENCE_KEPT_MS;
 }
 
 static void cut_ledger(struct notify *notify, struct puts *puts, int64_t now_ms)
@@ -277,6 +275,7 @@ static void cut_ledger(struct notify *notify, struct puts *puts, int64_t now_ms)
     if (now_ms - notify->swept_ms < SWEEP_MS)
         return;
     notify->swept_ms = now_ms;
+    cut_silences(notify, puts, now_ms);
     (void)store_state_scan(notify->store, bytes_of(OUTBOX_PREFIX), cut_ledger_row, &scan);
 }
 
@@ -300,39 +299,56 @@ static void arm_for_next(struct notify *notify)
          at = groups_next(&notify->groups, at))
         if (at->due < next)
             next = at->due;
+    if (notify->next_end_ms != INT64_MAX && next > now) {
+        int64_t left_ms = notify->next_end_ms - clock_unix_ms(notify->clock);
+        mono_ns end = now + (mono_ns)(left_ms < 0 ? 0 : left_ms) * NS_PER_MS;
+        next = end < next ? end : next;
+    }
+    if (next > now + (mono_ns)SWEEP_MS * NS_PER_MS)
+        next = now + (mono_ns)SWEEP_MS * NS_PER_MS;
     if (notify->wanted)
         next = now;
     uv_update_time(notify->loop);
-    if (next == UINT64_MAX)
-        (void)uv_timer_stop(&notify->timer);
-    else
-        arm(notify, next <= now ? 0 : (next - now + NS_PER_MS - 1) / NS_PER_MS);
+    arm(notify, next <= now ? 0 : (next - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void forget_old_silences(struct notify *notify)
+{
+    for (size_t i = notify->silences.count; i-- > 0;)
+        if (notify->silences.items[i]->ends_ms < notify->turn.silences_until_ms)
+            silences_remove(&notify->silences, notify->silences.items[i]->id);
 }
 
 /* Makes the plan true in memory. */
 static void apply(struct notify *notify, mono_ns now)
 {
+    (void)pthread_mutex_lock(&notify->view_lock);
     for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
-         at = groups_next_alert(&notify->groups, at))
+         at = groups_next_alert(&notify->groups, at)) {
         at->dirty = false;
+        at->acknowledgement_over = false;
+    }
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at))
         at->dirty = false;
     while (notify->turn.flushes != NULL) {
         struct flush *flush = notify->turn.flushes;
         notify->turn.flushes = flush->next;
-        flush->group->due =
-            now + (mono_ns)flush->group->route->group_interval_ms * NS_PER_MS;
+        flush->group->due = now + (mono_ns)flush->group->route->group_interval_ms * NS_PER_MS;
         flush_apply(&notify->groups, &notify->outbox, flush);
         flush_free(flush);
     }
+    forget_old_silences(notify);
+    if (notify->turn.order != NULL)
+        order_apply(notify, notify->turn.order);
+    (void)pthread_mutex_unlock(&notify->view_lock);
 }
 
 static void turn_done(struct notify *notify)
 {
     bool dirty;
-    forget_plan(notify);
-    dirty = notify_send(notify);
+    forget_plan(notify, 0);
+    dirty = notify_send_due(notify);
     notify_publish(notify);
     if (dirty)
         notify->wanted = true;
@@ -350,7 +366,7 @@ void notify_turn_finish(struct notify *notify)
         notify->write_failed = true;
         for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
             at->dirty = at->dirty || at->state != PARCEL_QUEUED;
-        forget_plan(notify);
+        forget_plan(notify, error);
         arm(notify, RETRY_MS);
         return;
     }
@@ -358,7 +374,7 @@ void notify_turn_finish(struct notify *notify)
     apply(notify, clock_mono(notify->clock));
     outbox_sweep(&notify->outbox);
     if (notify->closing) {
-        forget_plan(notify);
+        forget_plan(notify, 0);
         return;
     }
     turn_done(notify);
@@ -370,10 +386,8 @@ static void submit(struct notify *notify, const struct puts *puts)
     int error;
 
     turn->puts = puts->items;
-    turn->write = (struct store_write){.puts = puts->items,
-                                       .put_count = puts->count,
-                                       .done = on_written,
-                                       .context = notify};
+    turn->write = (struct store_write){
+        .puts = puts->items, .put_count = puts->count, .done = on_written, .context = notify};
     turn->has_written = false;
     turn->running = true;
     /* Verdicts that arrive while the write is under way make their rows dirty again. */
@@ -400,6 +414,9 @@ void notify_turn(struct notify *notify)
     notify->wanted = false;
     error = read_inbox(notify, &puts, now_ms, now);
     if (error == 0) {
+        (void)pthread_mutex_lock(&notify->view_lock);
+        notify->next_end_ms = groups_end_overdue(&notify->groups, now_ms);
+        (void)pthread_mutex_unlock(&notify->view_lock);
         collect(notify, &puts, now_ms, now);
         cut_ledger(notify, &puts, now_ms);
         error = puts.failed ? ERR_NOMEM : 0;
@@ -407,7 +424,7 @@ void notify_turn(struct notify *notify)
     if (error != 0) {
         log_error("notify", "a turn failed, trying again: %s", error_text(error));
         free(puts.items);
-        forget_plan(notify);
+        forget_plan(notify, error);
         arm(notify, RETRY_MS);
         return;
     }

@@ -11,7 +11,8 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define PARCEL_ROW_VERSION 1
+#define PARCEL_ROW_VERSION 2
+#define PARCEL_ROW_OLDEST  1
 #define PARCEL_FIRING_MAX  1000000u
 
 /* ---- parcels ----------------------------------------------------------------------------- */
@@ -91,6 +92,7 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_varint(out, parcel->firing.count);
     for (size_t i = 0; i < parcel->firing.count; i++)
         buf_put_u64(out, parcel->firing.items[i]);
+    buf_put_u8(out, parcel->tells_end);
     buf_put_sized(out,
                   owed ? (struct bytes){parcel->body, parcel->body_size} : (struct bytes){0});
 }
@@ -106,7 +108,7 @@ static char *text_of(struct bytes bytes)
     return text;
 }
 
-static int read_rest(struct reader *reader, struct parcel *parcel)
+static int read_rest(struct reader *reader, uint8_t version, struct parcel *parcel)
 {
     struct bytes reason, body;
     uint64_t count;
@@ -126,6 +128,7 @@ static int read_rest(struct reader *reader, struct parcel *parcel)
     parcel->firing.count = count;
     for (size_t i = 0; i < count; i++)
         parcel->firing.items[i] = reader_u64(reader);
+    parcel->tells_end = version == PARCEL_ROW_OLDEST || reader_u8(reader) != 0;
     body = reader_sized(reader);
     if (reader->failed || reader_left(reader) != 0)
         return ERR_CORRUPT;
@@ -157,10 +160,11 @@ int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel)
 {
     struct reader reader = reader_of(row);
     struct parcel *parcel;
+    const uint8_t version = reader_u8(&reader);
     uint8_t state;
     int error;
 
-    if (reader_u8(&reader) != PARCEL_ROW_VERSION || strlen(id) != MESSAGE_ID_BYTES - 1)
+    if (version < PARCEL_ROW_OLDEST || version > PARCEL_ROW_VERSION || strlen(id) != MESSAGE_ID_BYTES - 1)
         return ERR_CORRUPT;
     state = reader_u8(&reader);
     if (state < PARCEL_QUEUED || state > PARCEL_FAILED)
@@ -172,7 +176,7 @@ int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel)
     parcel->state = (enum parcel_state)state;
     error = read_names(&reader, parcel);
     if (error == 0)
-        error = read_rest(&reader, parcel);
+        error = read_rest(&reader, version, parcel);
     if (error != 0) {
         parcel_free(parcel);
         return error;
@@ -317,6 +321,15 @@ void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict,
     parcel->next_try =
         now +
         (mono_ns)outbox_delay_ms(parcel->attempts, verdict->recoverable, chance) * NS_PER_MS;
+}
+
+void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms)
+{
+    must(!parcel->sending);
+    parcel->state = PARCEL_FAILED;
+    parcel->settled_ms = now_ms;
+    parcel->dirty = true;
+    (void)snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
 }
 
 void outbox_free(struct outbox *outbox)

@@ -5,8 +5,8 @@
  *     ----------------------> QUEUED -------> ACCEPTED
  *                             ^  |
  *            retry, same id   |  | gave up: all its alerts are over and it is older than
- *            and same bytes   |  v OUTBOX_AGE_MAX_MS, or its receiver is gone
- *                             sending -----> FAILED
+ *            and same bytes   |  v OUTBOX_AGE_MAX_MS, or its receiver is gone,
+ *                             sending -----> FAILED    or all it says was silenced meanwhile
  *
  * A parcel is a message for one integration, already composed.  Its row "outbox/<id>" is
  * committed before the first byte leaves, in the same write as the group's memory of having said
@@ -24,9 +24,10 @@
  * Retries: after 0.5 s, then 1.5 times as long each time up to a minute, with a quarter of
  * jitter; a refusal that another try will hardly change waits OUTBOX_SLOW_MS at once.
  *
- *     row   u8 version (1) | u8 state | sized receiver, channel | varint index
+ *     row   u8 version (2) | u8 state | sized receiver, channel | varint index
  *           | sized group key | zigzag created, settled | varint attempts | sized reason
- *           | varint n, n * u64 fingerprints of what fires | sized body
+ *           | varint n, n * u64 fingerprints of what fires | u8 tells an end | sized body
+ *           (version 1 had no "tells an end"; such a one is taken to)
  *
  * Thread: the notify loop's.
  */
@@ -61,6 +62,7 @@ struct parcel {
     unsigned attempts;
     char reason[200];           /* of the last failure; empty after none */
     struct fingerprints firing; /* owned */
+    bool tells_end;             /* of some alert: it is sent whatever is silenced */
     uint8_t *body;              /* owned */
     size_t body_size;
     /* memory only */
@@ -69,6 +71,7 @@ struct parcel {
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
     mono_ns next_try;
+    uint64_t silences_version; /* when it was last held against the silences */
     uint64_t lane;
     struct outbox_target *target; /* NULL: one without a pace */
     struct parcel *together;      /* the next of the same transfer, while sending */
@@ -133,6 +136,8 @@ mono_ns outbox_next_due(const struct outbox *outbox);
 /* The verdict of a try.  `is_live`: something it tells of still fires.  Marks the row dirty. */
 void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
                    int64_t now_ms, mono_ns now);
+/* It is not to be sent after all; marks the row dirty.  Not while it is sending. */
+void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms);
 void outbox_free(struct outbox *outbox);
 
 /* Between outbox.c and outbox_target.c. */

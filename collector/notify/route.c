@@ -45,8 +45,7 @@ static int compare_matchers(const void *left, const void *right)
     return order != 0 ? order : (int)a->kind - (int)b->kind;
 }
 
-/* "v" with the three escapes of the exposition format. */
-static void put_quoted(struct buf *out, struct bytes value)
+void route_put_quoted(struct buf *out, struct bytes value)
 {
     buf_put_char(out, '"');
     for (size_t i = 0; i < value.size; i++) {
@@ -67,7 +66,14 @@ static void put_name(struct buf *out, struct bytes name)
     if (label_name_is_legacy(name))
         buf_put(out, name.data, name.size);
     else
-        put_quoted(out, name);
+        route_put_quoted(out, name);
+}
+
+void route_put_matcher(struct buf *out, const struct matcher *matcher)
+{
+    put_name(out, matcher->name);
+    buf_put_text(out, matcher_sign(matcher->kind));
+    route_put_quoted(out, matcher->value);
 }
 
 int route_finish(struct route *route)
@@ -85,9 +91,7 @@ int route_finish(struct route *route)
     for (size_t i = 0; i < route->matcher_count; i++) {
         if (i > 0)
             buf_put_char(&key, ',');
-        put_name(&key, route->matchers[i]->name);
-        buf_put_text(&key, matcher_sign(route->matchers[i]->kind));
-        put_quoted(&key, route->matchers[i]->value);
+        route_put_matcher(&key, route->matchers[i]);
     }
     buf_put_char(&key, '}');
     if (buf_ok(&key))
@@ -167,7 +171,7 @@ void route_group_key(const struct route *route, const struct labels *group_label
             buf_put_text(out, ", ");
         put_name(out, group_labels->pairs[i].name);
         buf_put_char(out, '=');
-        put_quoted(out, group_labels->pairs[i].value);
+        route_put_quoted(out, group_labels->pairs[i].value);
     }
     buf_put_char(out, '}');
 }

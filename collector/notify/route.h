@@ -50,6 +50,11 @@ int route_matchers_parse(const char *text, struct matcher ***list, size_t *count
 int route_matcher_add(enum matcher_kind kind, struct bytes name, struct bytes value,
                       struct matcher ***list, size_t *count, struct diagnosis *why);
 
+/* Appends "text" with \" \\ and \n. */
+void route_put_quoted(struct buf *out, struct bytes text);
+/* Appends name="value" as Alertmanager prints it. */
+void route_put_matcher(struct buf *out, const struct matcher *matcher);
+
 /* Sorts the matchers and makes the key of a filled route, below its parent. */
 int route_finish(struct route *route);
 /* Frees the route, its matchers and children.  NULL is allowed. */

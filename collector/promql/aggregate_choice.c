@@ -44,7 +44,7 @@ int aggregate_quantile(struct evaluation *ev, const struct node *node, const str
     for (size_t step = 0; error == 0 && step < grid->count; step++)
         if (isnan(parameters[step]) || parameters[step] < 0 || parameters[step] > 1)
             annotate(ev, node->second, true, "quantile value should be between 0 and 1, got %s",
-                     promql_number_text(parameters[step], text));
+                     promql_number_general(parameters[step], text));
     for (size_t n = 0; error == 0 && n < groups->count; n++) {
         const struct group *group = &groups->items[n];
         struct column *out = &ret_value->columns[n];
@@ -106,11 +106,11 @@ static int check_parameters(struct evaluation *ev, const struct node *node,
         if (ratio && fabs(parameters[step]) > 1)
             annotate(ev, node->second, true,
                      "ratio value should be between -1 and 1, got %s, capping to %s",
-                     promql_number_text(parameters[step], text),
+                     promql_number_general(parameters[step], text),
                      parameters[step] > 0 ? "1" : "-1");
         if (!ratio && !(fabs(parameters[step]) < 9.2233720368547758e18))
             return diagnose(ev->why, ERR_INVALID, "Scalar value %s %s int64",
-                            promql_number_text(parameters[step], text),
+                            promql_number_general(parameters[step], text),
                             parameters[step] < 0 ? "underflows" : "overflows");
     }
     return 0;

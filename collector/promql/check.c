@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "collector/promql/aggregations.h"
-#include "collector/promql/functions.h"
+#include "collector/promql/functions_impl.h"
 #include "collector/promql/parser.h"
 
 const char *promql_type_text(enum promql_type type)
@@ -52,6 +52,21 @@ static bool check_selector(struct parser *parser, const struct node *node)
                        "vector selector must contain at least one non-empty matcher");
 }
 
+/* The second argument of info() says which labels, and may name the info metric by a matcher.
+ */
+static bool check_info(struct parser *parser, const struct node *call)
+{
+    const struct node *selector = call->first->next;
+    if (selector == NULL)
+        return true;
+    if (selector->kind != NODE_SELECTOR)
+        return parser_fail(parser, selector->at, "expected label selectors only");
+    if (selector->name.size > 0)
+        return parser_fail(parser, selector->at,
+                           "expected label selectors only, got vector selector instead");
+    return true;
+}
+
 static bool check_call(struct parser *parser, const struct node *node)
 {
     const struct function *function = node->function;
@@ -73,12 +88,16 @@ static bool check_call(struct parser *parser, const struct node *node)
         return parser_fail(parser, node->at,
                            "expected at most %d argument(s) in call to \"%s\", got %zu",
                            function->max_args, function->name, node->argument_count);
+    if (function->whole == whole_info && !check_info(parser, node))
+        return false;
     size_t index = 0;
     for (const struct node *argument = node->first; argument != NULL;
          argument = argument->next, index++)
-        if (!expect_type(parser, argument, function_argument_type(function, index), "call to ",
-                         name) ||
-            !check_expression(parser, argument))
+        if (index == 1 && function->whole == whole_info)
+            continue; /* may match everything */
+        else if (!expect_type(parser, argument, function_argument_type(function, index),
+                              "call to ", name) ||
+                 !check_expression(parser, argument))
             return false;
     return true;
 }

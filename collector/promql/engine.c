@@ -228,17 +228,26 @@ static int shape_ranges(struct evaluation *ev, const struct grid *grid,
     int64_t until_ms = value_reference(value, grid, 0);
     int64_t from_ms = until_ms - value->range_ms;
     for (size_t i = 0; i < value->count; i++) {
-        const struct range_series *range = &value->ranges[i];
+        struct range_series *range = &value->ranges[i];
         const struct labels *labels = range->labels;
         size_t first = 0;
         size_t next = range->count;
+        int error = 0;
         while (first < next && range->times_ms[first] <= from_ms)
             first++;
         while (next > first && range->times_ms[next - 1] > until_ms)
             next--;
-        int error = range->drop_name ? labels_without_name(ev, labels, &labels) : 0;
+        if (value->extension != EXTENSION_NONE) { /* with made samples at both ends */
+            error = extended_range(ev, value, until_ms, range);
+            first = 0;
+            next = range->count;
+        }
         if (error != 0)
             return error;
+        error = range->drop_name ? labels_without_name(ev, labels, &labels) : 0;
+        if (error != 0)
+            return error;
+        evaluation_look(ev, grid, 0, next - first);
         if (first < next)
             result->series[result->series_count++] = (struct series_samples){
                 labels, range->times_ms + first, range->values + first, next - first};
@@ -359,6 +368,12 @@ static int run_planned(struct evaluation *ev, struct promql_result *result)
 
     if (query->step_ms != 0)
         grid.count = (size_t)((query->end_ms - query->start_ms) / query->step_ms) + 1;
+    ev->grid = grid;
+    if (query->wants_steps) {
+        ev->looked_at_by_step = arena_alloc(ev->arena, grid.count, sizeof(uint64_t));
+        if (ev->looked_at_by_step == NULL)
+            return ERR_NOMEM;
+    }
     int code = ev->store->calls->open(ev->store, ev->plan->from_ms, ev->plan->until_ms,
                                       &ev->querier, ev->why);
     if (code != 0)
@@ -405,6 +420,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     bool planned = code == 0;
     if (planned)
         code = run_planned(ev, &result);
+    result.looked_at = ev->looked_at;
+    result.looked_at_by_step = ev->looked_at_by_step;
     labels_builder_done(&ev->builder);
     buf_done(&ev->text);
     free(ev);

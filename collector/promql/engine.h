@@ -44,8 +44,8 @@ enum promql_failure {
 
 struct promql_error {
     enum promql_failure failure;
-    unsigned line, column; /* of a parse error, from 1; else 0 */
-    struct diagnosis why;  /* without the position prefix */
+    unsigned line, column;  /* of a parse error, from 1; else 0 */
+    struct diagnosis why;   /* without the position prefix */
     bool is_empty_selector; /* no matcher that does not match "" */
 };
 
@@ -56,6 +56,7 @@ struct promql_query {
     int64_t lookback_ms;      /* 0: the engine's */
     int64_t deadline_mono_ns; /* 0: none (struct clock's mono) */
     volatile bool *cancelled; /* set by another thread; may be NULL */
+    bool wants_steps;         /* result.looked_at_by_step */
 };
 
 struct promql_annotations {
@@ -73,7 +74,9 @@ struct promql_result {
     int64_t string_ms;
     struct promql_annotations annotations;
     struct query_budget spent;
-    struct arena arena; /* owner of the above */
+    uint64_t looked_at;          /* samples that selectors and ranges gave, over all steps */
+    uint64_t *looked_at_by_step; /* if asked for: one a step, from start_ms on */
+    struct arena arena;          /* owner of the above */
 };
 
 /* Runs a query.  0, or an error code with *ret_error filled.  On success the caller calls
@@ -114,3 +117,5 @@ void promql_matchers_free(struct matcher **matchers, size_t count);
 const char *promql_number_text(double value, char text[NUMBER_TEXT_BYTES]);
 /* The same, never with an exponent: label values made by count_values, printed expressions. */
 const char *promql_number_plain(double value, char text[NUMBER_TEXT_BYTES]);
+/* Go's %g: an exponent from 1e+06 on; as annotations write numbers. */
+const char *promql_number_general(double value, char text[NUMBER_TEXT_BYTES]);

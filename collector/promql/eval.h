@@ -65,13 +65,18 @@ struct range_series {
     bool drop_name;
 };
 
+/* How a range reaches beyond its ends (functions_extended.c). */
+enum extension { EXTENSION_NONE, EXTENSION_ANCHORED, EXTENSION_SMOOTHED };
+
 struct value {
     enum promql_type type;
     double *scalars;             /* SCALAR: one a step */
     struct column *columns;      /* VECTOR */
     struct range_series *ranges; /* MATRIX */
     size_t count;                /* columns or ranges */
-    int64_t range_ms;            /* MATRIX: windows are (reference - range, reference] */
+    int64_t range_ms;            /* MATRIX: windows are (reference - range, reference], */
+    enum extension extension;    /* and what an extended one may look at, so far before */
+    int64_t before_ms, after_ms; /* and after it */
     bool fixed;                  /* the reference is fixed_ms - offset_ms, */
     int64_t fixed_ms, offset_ms; /* else the step's time - offset_ms */
     struct bytes string;
@@ -83,9 +88,10 @@ struct window {
     const int64_t *times_ms;
     const double *values;
     size_t count;
-    int64_t from_ms, until_ms; /* (from, until] */
-    int64_t eval_ms;           /* the step's own time */
-    const double *parameters;  /* scalar arguments at this step */
+    int64_t from_ms, until_ms; /* (from, until]; an extended range has samples beyond it */
+    enum extension extension;
+    int64_t eval_ms;          /* the step's own time */
+    const double *parameters; /* scalar arguments at this step */
     /* of the whole series, slid over */
     const double *all_values;
     size_t all_count, first; /* the window is all[first .. first+count) */
@@ -128,9 +134,11 @@ struct evaluation {
     struct annotations notes;
     struct fetched fetched[FETCHED_MAX];
     size_t fetched_count;
-    struct labels_builder builder; /* scratch */
-    struct buf text;               /* scratch */
-    size_t ticks_left; /* until the next look at the clock */
+    struct labels_builder builder;          /* scratch */
+    struct buf text;                        /* scratch */
+    size_t ticks_left;                      /* until the next look at the clock */
+    struct grid grid;                       /* of the whole query */
+    uint64_t looked_at, *looked_at_by_step; /* as in the result; NULL if not asked for */
     struct diagnosis *why;
 };
 
@@ -143,6 +151,13 @@ int evaluation_tick(struct evaluation *ev);
 int evaluation_tick_steps(struct evaluation *ev, size_t steps);
 /* Counts samples that the evaluator itself makes. */
 int evaluation_charge(struct evaluation *ev, size_t samples);
+/* Counts samples an expression looked at; those behind a subquery do not count, as in
+ * Prometheus: its windows do. */
+void evaluation_look(struct evaluation *ev, const struct grid *grid, size_t step,
+                     size_t samples);
+/* The same for every step at which the column has a value. */
+void evaluation_look_column(struct evaluation *ev, const struct grid *grid,
+                            const struct column *column);
 /* Adds a note once: the text (printf format) and the place of the node. */
 void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format,
               ...) __attribute__((format(printf, 4, 5)));
@@ -172,6 +187,10 @@ int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct
                     struct value *ret_value);
 int evaluate_subquery(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       struct value *ret_value);
+/* functions_extended.c: the samples of an extended range that ends at until_ms, those at its
+ * ends made; none if there are none. */
+int extended_range(struct evaluation *ev, const struct value *matrix, int64_t until_ms,
+                   struct range_series *series);
 /* The reference time of a matrix value at a step. */
 int64_t value_reference(const struct value *value, const struct grid *grid, size_t step);
 

@@ -196,26 +196,24 @@ int match_vectors(struct evaluation *ev, const struct node *node, const struct g
     uint64_t *both = NULL;
     uint64_t *other = NULL;
     size_t words = (grid->count + 63) / 64;
-    struct matcher_run run = {ev, node, grid, left, right, false, NULL, ret_value};
-    size_t one_side = 1;
+    struct value sides[2] = {*left, *right};
+    bool swapped = node->matching.cardinality == ONE_TO_MANY;
+    size_t one_side = swapped ? 0 : 1;
+    struct matcher_run run = {ev,      node, grid,     &sides[1 - one_side], &sides[one_side],
+                              swapped, NULL, ret_value};
+    bool fills = node->matching.fills_left || node->matching.fills_right;
 
-    if (node->matching.fills_left || node->matching.fills_right)
-        return diagnose(ev->why, ERR_INVALID, "fill modifiers are not supported");
-    if (node->matching.cardinality == ONE_TO_MANY) {
-        run.many = right;
-        run.one = left;
-        run.swapped = true;
-        one_side = 0;
-    }
     int error = signatures_make(ev, &node->matching, left, right, &signatures);
     if (error == 0)
         error = side_presence(ev, grid, left, &both);
     if (error == 0)
         error = side_presence(ev, grid, right, &other);
+    if (error == 0 && fills)
+        error = match_fill(ev, &node->matching, grid, one_side, sides, &signatures);
     if (error == 0)
         error = value_columns(ev, count_pairs(&signatures), ret_value);
     for (size_t word = 0; error == 0 && word < words; word++)
-        both[word] &= other[word];
+        both[word] = fills ? both[word] | other[word] : both[word] & other[word];
     run.both = both;
     const size_t *one_at = error == 0 ? signatures.offsets[one_side] : NULL;
     const size_t *many_at = error == 0 ? signatures.offsets[1 - one_side] : NULL;

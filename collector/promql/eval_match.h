@@ -17,6 +17,11 @@ int signatures_make(struct evaluation *ev, const struct matching *matching,
                     const struct value *left, const struct value *right,
                     struct signatures *ret_signatures);
 
+/* Adds to both sides (0 left, 1 right) the columns their fills make, and to the groups these
+ * columns; one_side is the side that must be unique. */
+int match_fill(struct evaluation *ev, const struct matching *matching, const struct grid *grid,
+               size_t one_side, struct value sides[2], struct signatures *signatures);
+
 /* Which steps have any value on this side? */
 int side_presence(struct evaluation *ev, const struct grid *grid, const struct value *side,
                   uint64_t **ret_present);

@@ -15,18 +15,6 @@ int64_t value_reference(const struct value *value, const struct grid *grid, size
     return (value->fixed ? value->fixed_ms : grid_time(grid, step)) - value->offset_ms;
 }
 
-static bool same_matchers(const struct node *a, const struct node *b)
-{
-    if (a->matcher_count != b->matcher_count)
-        return false;
-    for (size_t i = 0; i < a->matcher_count; i++)
-        if (a->matchers[i]->kind != b->matchers[i]->kind ||
-            !bytes_equal(a->matchers[i]->name, b->matchers[i]->name) ||
-            !bytes_equal(a->matchers[i]->value, b->matchers[i]->value))
-            return false;
-    return true;
-}
-
 /* What was fetched before for the same matchers and times, or NULL.  Samples are only ever
  * read, so two selectors may share them. */
 static const struct fetched *find_fetched(const struct evaluation *ev, const struct node *node,
@@ -35,15 +23,17 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
     for (size_t i = 0; i < ev->fetched_count; i++) {
         const struct fetched *fetched = &ev->fetched[i];
         if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms &&
-            same_matchers(fetched->selector, node))
+            matchers_equal(fetched->selector->matchers, fetched->selector->matcher_count,
+                           node->matchers, node->matcher_count))
             return fetched;
     }
     return NULL;
 }
 
+/* Samples from reach_ms before the first step's reference to ahead_ms after the last one's. */
 static int fetch(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                 int64_t reach_ms, struct value *times, struct series_samples **ret_series,
-                 size_t *ret_count)
+                 int64_t reach_ms, int64_t ahead_ms, struct value *times,
+                 struct series_samples **ret_series, size_t *ret_count)
 {
     const struct plan_node *planned = &ev->plan->nodes[node->id];
     *times = (struct value){.fixed = planned->fixed,
@@ -51,7 +41,7 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
                             .offset_ms = planned->offset_ms};
     struct select_hints hints = {
         .from_ms = value_reference(times, grid, 0) - reach_ms + 1,
-        .until_ms = value_reference(times, grid, grid->count - 1),
+        .until_ms = value_reference(times, grid, grid->count - 1) + ahead_ms,
     };
     int error = evaluation_tick(ev);
     if (error != 0)
@@ -89,28 +79,6 @@ static void fill_column(const struct evaluation *ev, const struct grid *grid,
     }
 }
 
-int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                      bool times_instead, struct value *ret_value)
-{
-    struct series_samples *series = NULL;
-    struct value times;
-    size_t count = 0;
-
-    int error = fetch(ev, node, grid, ev->lookback_ms, &times, &series, &count);
-    if (error == 0)
-        error = value_columns(ev, count, ret_value);
-    for (size_t i = 0; error == 0 && i < count; i++) {
-        struct column *column = &ret_value->columns[ret_value->count];
-        error = column_init(ev, grid, column);
-        if (error != 0)
-            break;
-        column->labels = series[i].labels;
-        fill_column(ev, grid, &times, &series[i], times_instead, column);
-        ret_value->count += column_any(column, grid);
-    }
-    return error;
-}
-
 /* The samples without stale markers, in place where there are none. */
 static int drop_stale(struct evaluation *ev, const struct series_samples *series,
                       struct range_series *range)
@@ -139,17 +107,83 @@ static int drop_stale(struct evaluation *ev, const struct series_samples *series
     return 0;
 }
 
+/* A smoothed selector: the line between the samples around each reference; where there is none
+ * after it, the one before, and where there is none before it, nothing. */
+static int fill_smoothed(struct evaluation *ev, const struct grid *grid,
+                         const struct value *times, const struct series_samples *series,
+                         struct column *column)
+{
+    struct range_series range;
+    size_t next = 0; /* first sample at or after the reference */
+    int error = drop_stale(ev, series, &range);
+    for (size_t step = 0; error == 0 && step < grid->count; step++) {
+        int64_t reference = value_reference(times, grid, step);
+        while (next < range.count && range.times_ms[next] < reference)
+            next++;
+        bool before = next > 0 && range.times_ms[next - 1] > reference - ev->lookback_ms;
+        bool after = next < range.count && range.times_ms[next] <= reference + ev->lookback_ms;
+        if (after && range.times_ms[next] == reference) {
+            column_set(column, step, range.values[next]);
+        } else if (before && after) {
+            int64_t from_ms = range.times_ms[next - 1];
+            double from = range.values[next - 1];
+            column_set(column, step,
+                       from + (range.values[next] - from) * (double)(reference - from_ms) /
+                                  (double)(range.times_ms[next] - from_ms));
+        } else if (before) {
+            column_set(column, step, range.values[next - 1]);
+        }
+    }
+    return error;
+}
+
+int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      bool times_instead, struct value *ret_value)
+{
+    struct series_samples *series = NULL;
+    struct value times;
+    size_t count = 0;
+
+    int error = fetch(ev, node, grid, ev->lookback_ms, node->smoothed ? ev->lookback_ms : 0,
+                      &times, &series, &count);
+    if (error == 0)
+        error = value_columns(ev, count, ret_value);
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        struct column *column = &ret_value->columns[ret_value->count];
+        error = column_init(ev, grid, column);
+        if (error != 0)
+            break;
+        column->labels = series[i].labels;
+        if (node->smoothed)
+            error = fill_smoothed(ev, grid, &times, &series[i], column);
+        else
+            fill_column(ev, grid, &times, &series[i], times_instead, column);
+        evaluation_look_column(ev, grid, column);
+        ret_value->count += column_any(column, grid);
+    }
+    return error;
+}
+
 int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct grid *grid,
                     struct value *ret_value)
 {
     struct series_samples *series = NULL;
     size_t count = 0;
     int64_t range_ms = ev->plan->nodes[node->id].range_ms;
+    enum extension extension = node->first->anchored   ? EXTENSION_ANCHORED
+                               : node->first->smoothed ? EXTENSION_SMOOTHED
+                                                       : EXTENSION_NONE;
+    int64_t before_ms = extension != EXTENSION_NONE ? ev->lookback_ms : 0;
+    int64_t after_ms = extension == EXTENSION_SMOOTHED ? ev->lookback_ms : 0;
 
-    int error = fetch(ev, node->first, grid, range_ms, ret_value, &series, &count);
+    int error = fetch(ev, node->first, grid, range_ms + before_ms, after_ms, ret_value, &series,
+                      &count);
     if (error != 0)
         return error;
     ret_value->type = PROMQL_MATRIX;
+    ret_value->extension = extension;
+    ret_value->before_ms = before_ms;
+    ret_value->after_ms = after_ms;
     ret_value->range_ms = range_ms;
     ret_value->ranges = arena_alloc(ev->arena, count + 1, sizeof *ret_value->ranges);
     if (ret_value->ranges == NULL)

@@ -32,7 +32,7 @@ static const struct function table[] = {
     {"avg_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(avg_over_time),
      "mean of the samples"},
     {"ceil", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(ceil), "rounded up to an integer"},
-    {"changes", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(changes),
+    {"changes", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, WINDOW(changes),
      "how often the value changed"},
     {"clamp", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_SCALAR, PROMQL_SCALAR}, 3, 3, 0, MAP(clamp),
      "kept within min and max"},
@@ -53,7 +53,7 @@ static const struct function table[] = {
     {"days_in_month", PROMQL_VECTOR, {PROMQL_VECTOR}, 0, 1, FUNCTION_TIME_BOUND,
      MAP(days_in_month), "days in the month, 28..31, UTC"},
     {"deg", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(deg), "radians in degrees"},
-    {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(delta),
+    {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED | FUNCTION_SMOOTHED, WINDOW(delta),
      "extrapolated difference of a gauge over the range"},
     {"deriv", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(deriv),
      "per-second slope by least squares"},
@@ -76,9 +76,9 @@ static const struct function table[] = {
      3, 3, 0, WHOLE(histogram_fraction), "share of a histogram between two values"},
     {"histogram_quantile", PROMQL_VECTOR, {PROMQL_SCALAR, PROMQL_VECTOR}, 2, 2, 0,
      WHOLE(histogram_quantile), "quantile of a histogram by its buckets"},
-    {"histogram_quantiles", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_STRING, PROMQL_SCALAR},
-     3, FUNCTION_UNLIMITED, FUNCTION_EXPERIMENTAL, WHOLE(unsupported),
-     "several quantiles of a histogram; not supported"},
+    {"histogram_quantiles", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_STRING, PROMQL_SCALAR, PROMQL_SCALAR},
+     3, 2 + HISTOGRAM_QUANTILES_MAX, FUNCTION_EXPERIMENTAL, WHOLE(histogram_quantiles),
+     "several quantiles of a histogram, each labelled with its own"},
     {"histogram_stddev", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, WHOLE(empty),
      "of native histograms; empty for other samples"},
     {"histogram_stdvar", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, WHOLE(empty),
@@ -89,11 +89,11 @@ static const struct function table[] = {
      "hour of the day, 0..23, UTC"},
     {"idelta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(idelta),
      "difference of the last two samples"},
-    {"increase", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER, WINDOW(increase),
+    {"increase", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, WINDOW(increase),
      "extrapolated increase of a counter over the range"},
     {"info", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_VECTOR}, 1, 2, FUNCTION_EXPERIMENTAL,
-     WHOLE(unsupported), "labels of info metrics added; not supported"},
-    {"irate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER, WINDOW(irate),
+     WHOLE(info), "with the labels of its info metrics"},
+    {"irate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(irate),
      "per-second increase by the last two samples of a counter"},
     {"label_join", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_STRING, PROMQL_STRING, PROMQL_STRING},
      3, FUNCTION_UNLIMITED, 0, WHOLE(label_join), "labels joined into one by a separator"},
@@ -129,9 +129,9 @@ static const struct function table[] = {
     {"rad", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(rad), "degrees in radians"},
     {"range", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, FUNCTION_EXPERIMENTAL, WHOLE(range),
      "end less start of the query, in seconds"},
-    {"rate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER, WINDOW(rate),
+    {"rate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, WINDOW(rate),
      "per-second increase of a counter over the range"},
-    {"resets", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(resets),
+    {"resets", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, WINDOW(resets),
      "how often a counter was reset"},
     {"round", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_SCALAR}, 1, 2, 0, MAP(round),
      "rounded to the nearest multiple, of 1 if not told"},
@@ -152,7 +152,7 @@ static const struct function table[] = {
     {"start", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, FUNCTION_EXPERIMENTAL, WHOLE(start),
      "start of the query, in seconds"},
     {"start_timestamp", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, FUNCTION_EXPERIMENTAL,
-     WHOLE(unsupported), "start time of the sample; not supported"},
+     WHOLE(empty), "start time of the sample; none is stored, so nothing"},
     {"stddev_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(stddev_over_time),
      "population standard deviation"},
     {"stdvar_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(stdvar_over_time),
@@ -202,7 +202,7 @@ const struct function *function_table(size_t *ret_count)
 enum promql_type function_argument_type(const struct function *function, size_t index)
 {
     size_t last = 0;
-    if (function->max_args == FUNCTION_UNLIMITED) {
+    if (function->max_args == FUNCTION_UNLIMITED || function->max_args > FUNCTION_TYPES_MAX) {
         /* The last type listed repeats: one past the least if only it is optional. */
         last = (size_t)function->min_args;
         return function->types[index < last ? index : last];
@@ -327,6 +327,7 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
                             .all_count = series->count,
                             .parameters = at_step,
                             .extreme = SIZE_MAX,
+                            .extension = matrix->extension,
                             .ev = ev};
     size_t first = 0;
     size_t next = 0;
@@ -336,12 +337,14 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
         window.until_ms = value_reference(matrix, grid, step);
         window.from_ms = window.until_ms - matrix->range_ms;
         window.eval_ms = grid_time(grid, step);
-        while (next < series->count && series->times_ms[next] <= window.until_ms)
+        while (next < series->count &&
+               series->times_ms[next] <= window.until_ms + matrix->after_ms)
             next++;
-        while (first < next && series->times_ms[first] <= window.from_ms)
+        while (first < next && series->times_ms[first] <= window.from_ms - matrix->before_ms)
             first++;
         if (first == next)
             continue;
+        evaluation_look(ev, grid, step, next - first);
         window.first = first;
         window.count = next - first;
         window.times_ms = series->times_ms + first;
@@ -351,9 +354,8 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
             column_set(out, step, result);
         if (window.failed)
             return ERR_NOMEM;
-        int error = step % 16 == 0 || window.count > 1000
-                        ? evaluation_tick_steps(ev, window.count)
-                        : 0;
+        int error =
+            step % 16 == 0 || window.count > 1000 ? evaluation_tick_steps(ev, window.count) : 0;
         if (error != 0)
             return error;
     }
@@ -375,7 +377,7 @@ static void annotate_quantiles(struct evaluation *ev, const struct node *call,
     for (size_t step = 0; step < grid->count; step++)
         if (isnan(quantiles[step]) || quantiles[step] < 0 || quantiles[step] > 1)
             annotate(ev, call->first, true, "quantile value should be between 0 and 1, got %s",
-                     promql_number_text(quantiles[step], text));
+                     promql_number_general(quantiles[step], text));
 }
 
 static int evaluate_window(struct evaluation *ev, const struct node *call,
@@ -413,6 +415,9 @@ static int evaluate_window(struct evaluation *ev, const struct node *call,
 int function_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,
                       struct value *ret_value)
 {
+    int error = extended_check(ev, call);
+    if (error != 0)
+        return error;
     if (call->function->map != NULL)
         return evaluate_map(ev, call, grid, ret_value);
     if (call->function->window != NULL)

@@ -17,6 +17,7 @@
 #define FUNCTION_TYPES_MAX      6
 #define FUNCTION_UNLIMITED      (-1)
 #define FUNCTION_PARAMETERS_MAX 4
+#define HISTOGRAM_QUANTILES_MAX 10
 
 /* Names are dropped unless a row says otherwise; these flags say otherwise. */
 enum function_flags {
@@ -26,6 +27,8 @@ enum function_flags {
     FUNCTION_TIME_BOUND =
         8,                  /* its value depends on the evaluation time even if inputs do not */
     FUNCTION_QUANTILE = 16, /* its first argument should be within 0..1 */
+    FUNCTION_ANCHORED = 32, /* takes anchored ranges, */
+    FUNCTION_SMOOTHED = 64, /* smoothed ones */
 };
 
 struct function {
@@ -48,6 +51,11 @@ const struct function *function_table(size_t *ret_count);
 
 /* The type of the n-th argument. */
 enum promql_type function_argument_type(const struct function *function, size_t index);
+
+/* The times at which info() looks up info series: from and until are those of the grid. */
+struct plan;
+void info_times(const struct plan *plan, const struct node *call, int64_t lookback_ms,
+                int64_t *from_ms, int64_t *until_ms);
 
 /* Evaluates a call by its row. */
 int function_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,

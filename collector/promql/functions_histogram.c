@@ -6,8 +6,10 @@
  * counted. Rules: Prometheus's promql/quantile.go (BucketQuantile, BucketFraction).
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "collector/promql/functions_impl.h"
 #include "proto/base/error.h"
@@ -55,6 +57,18 @@ static int histogram_labels(struct evaluation *ev, const struct labels *labels,
     return labels_builder_build(&ev->builder, ev->arena, ret_labels);
 }
 
+static void annotate_bound(struct evaluation *ev, const struct node *argument,
+                           struct bytes bound, struct bytes name)
+{
+    char named[300] = "";
+    if (name.size > 0)
+        (void)snprintf(named, sizeof named, " for metric name \"%.*s\"",
+                       name.size > 256 ? 256 : (int)name.size, (const char *)name.data);
+    annotate(ev, argument, true,
+             "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s",
+             (int)bound.size, (const char *)bound.data, named);
+}
+
 /* All buckets, those of one histogram together, by upper bound. */
 static int collect(struct evaluation *ev, const struct node *argument,
                    const struct value *vector, struct label_index *index,
@@ -74,11 +88,7 @@ static int collect(struct evaluation *ev, const struct node *argument,
             break;
         buckets[count].column = column;
         if (!parse_bound(bound, &buckets[count].upper)) {
-            annotate(ev, argument, true,
-                     "bucket label \"le\" is missing or has a malformed value of \"%.*s\" for "
-                     "metric name \"%.*s\"",
-                     (int)bound.size, (const char *)bound.data, (int)name.size,
-                     (const char *)name.data);
+            annotate_bound(ev, argument, bound, name);
             continue;
         }
         error = histogram_labels(ev, column->labels, &labels);
@@ -120,9 +130,19 @@ static bool nearly_equal(double a, double b)
     return difference / fmin(sum, 1.7976931348623157e308) < SMALL_DELTA;
 }
 
+/* What was lifted, of one metric in one call: for its note. */
+struct lifted {
+    struct bytes name;
+    double least, most; /* upper bounds of buckets that fell */
+    double difference;  /* the largest */
+    size_t samples;
+    int64_t first_ms, last_ms;
+    struct lifted *next;
+};
+
 /* Counts must not fall: what falls is lifted.  True if it fell by more than rounding explains.
  */
-static bool make_monotonic(struct bucket *buckets, size_t count)
+static bool make_monotonic(struct bucket *buckets, size_t count, struct lifted *lifted)
 {
     bool forced = false;
     double previous = buckets[0].count;
@@ -133,6 +153,9 @@ static bool make_monotonic(struct bucket *buckets, size_t count)
         } else if (current < previous) {
             buckets[i].count = previous;
             forced = true;
+            lifted->least = fmin(lifted->least, buckets[i].upper);
+            lifted->most = fmax(lifted->most, buckets[i].upper);
+            lifted->difference = fmax(lifted->difference, previous - current);
         } else {
             previous = current;
         }
@@ -140,7 +163,8 @@ static bool make_monotonic(struct bucket *buckets, size_t count)
     return forced;
 }
 
-static double bucket_quantile(double q, struct bucket *buckets, size_t count, bool *ret_forced)
+static double bucket_quantile(double q, struct bucket *buckets, size_t count,
+                              struct lifted *lifted, bool *ret_forced)
 {
     if (isnan(q))
         return (double)NAN;
@@ -150,7 +174,7 @@ static double bucket_quantile(double q, struct bucket *buckets, size_t count, bo
         return HUGE_VAL;
     if (!isinf(buckets[count - 1].upper) || buckets[count - 1].upper < 0)
         return (double)NAN;
-    *ret_forced = make_monotonic(buckets, count) || *ret_forced;
+    *ret_forced = make_monotonic(buckets, count, lifted) || *ret_forced;
     double observations = buckets[count - 1].count;
     if (count < 2 || observations == 0 || isnan(observations))
         return (double)NAN;
@@ -204,14 +228,79 @@ static double bucket_fraction(double lower, double upper, struct bucket *buckets
 }
 
 struct histogram_call {
-    const struct node *argument;  /* the buckets, for notes */
+    const struct node *buckets;   /* where a bad bound is noted, */
+    const struct node *falling;   /* and where that counts fell */
     const double *first, *second; /* quantile; or lower and upper */
+    struct lifted *lifted;        /* by metric name */
 };
 
-static int one_histogram(struct evaluation *ev, const struct histogram_call *how,
+/* The note that counts of this histogram fell; the name is known only while it is kept. */
+static struct lifted *lifted_of(struct evaluation *ev, struct histogram_call *how,
+                                const struct labels *labels)
+{
+    struct bytes name = {NULL, 0};
+    if (ev->options->delayed_name_removal)
+        name = labels_get_text(labels, LABEL_NAME);
+    for (struct lifted *lifted = how->lifted; lifted != NULL; lifted = lifted->next)
+        if (bytes_equal(lifted->name, name))
+            return lifted;
+    struct lifted *lifted = arena_alloc(ev->arena, 1, sizeof *lifted);
+    if (lifted == NULL)
+        return NULL;
+    *lifted = (struct lifted){.name = name,
+                              .least = HUGE_VAL,
+                              .most = -HUGE_VAL,
+                              .first_ms = INT64_MAX,
+                              .last_ms = INT64_MIN,
+                              .next = how->lifted};
+    how->lifted = lifted;
+    return lifted;
+}
+
+static void time_text(int64_t time_ms, char text[40])
+{
+    time_t seconds = (time_t)(time_ms / 1000 - (time_ms % 1000 < 0));
+    struct tm utc;
+    size_t size =
+        gmtime_r(&seconds, &utc) != NULL ? strftime(text, 40, "%Y-%m-%dT%H:%M:%SZ", &utc) : 0;
+    if (size == 0)
+        (void)snprintf(text, 40, "%lld", (long long)time_ms);
+}
+
+static void annotate_lifted(struct evaluation *ev, const struct histogram_call *how)
+{
+    for (const struct lifted *lifted = how->lifted; lifted != NULL; lifted = lifted->next) {
+        char least[NUMBER_TEXT_BYTES];
+        char most[NUMBER_TEXT_BYTES];
+        char first[40];
+        char last[40];
+        char named[300] = "";
+        if (lifted->samples == 0)
+            continue;
+        if (lifted->name.size > 0)
+            (void)snprintf(named, sizeof named, " for metric name \"%.*s\"",
+                           lifted->name.size > 256 ? 256 : (int)lifted->name.size,
+                           (const char *)lifted->name.data);
+        time_text(lifted->first_ms, first);
+        time_text(lifted->last_ms, last);
+        annotate(ev, how->falling, false,
+                 "input to histogram_quantile needed to be fixed for monotonicity (see "
+                 "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                 "#histogram_quantile)%s, from buckets %s to %s, with a max diff of %.2g, over "
+                 "%zu samples from %s to %s",
+                 named, promql_number_general(lifted->least, least),
+                 promql_number_general(lifted->most, most), lifted->difference, lifted->samples,
+                 first, last);
+    }
+}
+
+static int one_histogram(struct evaluation *ev, struct histogram_call *how,
                          const struct grid *grid, const struct bucket *all, size_t count,
                          struct bucket *scratch, struct column *out)
 {
+    struct lifted *lifted = lifted_of(ev, how, all[0].column->labels);
+    if (lifted == NULL)
+        return ERR_NOMEM;
     for (size_t step = 0; step < grid->count; step++) {
         bool forced = false;
         size_t present = at_step(all, count, step, scratch);
@@ -220,21 +309,19 @@ static int one_histogram(struct evaluation *ev, const struct histogram_call *how
         double result =
             how->second != NULL
                 ? bucket_fraction(how->first[step], how->second[step], scratch, present)
-                : bucket_quantile(how->first[step], scratch, present, &forced);
+                : bucket_quantile(how->first[step], scratch, present, lifted, &forced);
         column_set(out, step, result);
         if (forced) {
-            struct bytes name = labels_get_text(all[0].column->labels, LABEL_NAME);
-            annotate(ev, how->argument, false,
-                     "input to histogram_quantile needed to be fixed for monotonicity (see "
-                     "https://prometheus.io/docs/prometheus/latest/querying/functions/"
-                     "#histogram_quantile) for metric name \"%.*s\"",
-                     (int)name.size, (const char *)name.data);
+            int64_t now_ms = grid_time(grid, step);
+            lifted->samples++;
+            lifted->first_ms = now_ms < lifted->first_ms ? now_ms : lifted->first_ms;
+            lifted->last_ms = now_ms > lifted->last_ms ? now_ms : lifted->last_ms;
         }
     }
     return evaluation_tick(ev);
 }
 
-static int all_histograms(struct evaluation *ev, const struct histogram_call *how,
+static int all_histograms(struct evaluation *ev, struct histogram_call *how,
                           const struct grid *grid, const struct value *vector,
                           struct value *ret_value)
 {
@@ -243,7 +330,7 @@ static int all_histograms(struct evaluation *ev, const struct histogram_call *ho
     size_t count = 0;
     struct bucket *scratch = arena_alloc(ev->arena, vector->count + 1, sizeof *scratch);
     int error = scratch == NULL ? ERR_NOMEM
-                                : collect(ev, how->argument, vector, &index, &buckets, &count);
+                                : collect(ev, how->buckets, vector, &index, &buckets, &count);
 
     if (error == 0)
         error = value_columns(ev, index.count, ret_value);
@@ -262,21 +349,118 @@ static int all_histograms(struct evaluation *ev, const struct histogram_call *ho
     return error;
 }
 
+static void annotate_quantile(struct evaluation *ev, const struct node *argument,
+                              const struct grid *grid, const double *quantiles)
+{
+    char text[NUMBER_TEXT_BYTES];
+    for (size_t step = 0; step < grid->count; step++)
+        if (!(quantiles[step] >= 0 && quantiles[step] <= 1))
+            annotate(ev, argument, true, "quantile value should be between 0 and 1, got %s",
+                     promql_number_general(quantiles[step], text));
+}
+
 WHOLE_FUNCTION(histogram_quantile)
 {
     struct value quantile = {0};
     struct value vector = {0};
-    char text[NUMBER_TEXT_BYTES];
 
     int error = evaluate(ev, call->first, grid, &quantile);
     if (error == 0)
         error = evaluate(ev, call->first->next, grid, &vector);
-    for (size_t step = 0; error == 0 && step < grid->count; step++)
-        if (!(quantile.scalars[step] >= 0 && quantile.scalars[step] <= 1))
-            annotate(ev, call->first, true, "quantile value should be between 0 and 1, got %s",
-                     promql_number_text(quantile.scalars[step], text));
-    struct histogram_call how = {call->first->next, quantile.scalars, NULL};
-    return error == 0 ? all_histograms(ev, &how, grid, &vector, ret_value) : error;
+    if (error == 0)
+        annotate_quantile(ev, call->first, grid, quantile.scalars);
+    struct histogram_call how = {
+        .buckets = call->first->next, .falling = call->first->next, .first = quantile.scalars};
+    if (error == 0)
+        error = all_histograms(ev, &how, grid, &vector, ret_value);
+    annotate_lifted(ev, &how);
+    return error;
+}
+
+/* As OpenMetrics writes the quantile of a summary: never without a point or an exponent. */
+static void quantile_text(double quantile, char text[NUMBER_TEXT_BYTES])
+{
+    (void)promql_number_general(quantile, text);
+    if (isfinite(quantile) && strpbrk(text, ".e") == NULL)
+        (void)strcat(text, ".0");
+}
+
+/* A column by each quantile asked for: one, unless the quantile changes with the step. */
+static int label_quantiles(struct evaluation *ev, struct bytes label, const struct grid *grid,
+                           const double *quantiles, struct column *column,
+                           struct value *ret_value)
+{
+    char text[NUMBER_TEXT_BYTES];
+    int error = 0;
+    for (size_t from = 0; error == 0 && from < grid->count; from++) {
+        struct value *out = ret_value;
+        struct column *made = &out->columns[out->count];
+        if (!column_has(column, from))
+            continue;
+        error = column_init(ev, grid, made);
+        for (size_t step = from; error == 0 && step < grid->count; step++)
+            if (column_has(column, step) &&
+                memcmp(&quantiles[step], &quantiles[from], sizeof *quantiles) == 0) {
+                column_set(made, step, column->values[step]);
+                column_clear(column, step);
+            }
+        quantile_text(quantiles[from], text);
+        labels_builder_reset(&ev->builder, column->labels);
+        labels_builder_set(&ev->builder, label, bytes_of(text));
+        if (error == 0)
+            error = labels_builder_build(&ev->builder, ev->arena, &made->labels);
+        out->count += error == 0;
+    }
+    return error;
+}
+
+/* How many different quantiles a column may be split by. */
+static size_t distinct_runs(const struct grid *grid, const double *quantiles)
+{
+    size_t runs = 1;
+    for (size_t step = 1; step < grid->count; step++)
+        runs += memcmp(&quantiles[step], &quantiles[step - 1], sizeof *quantiles) != 0;
+    return runs;
+}
+
+WHOLE_FUNCTION(histogram_quantiles)
+{
+    const struct node *name = call->first->next;
+    struct bytes label = node_unwrap(name)->string;
+    struct value vector = {0};
+    struct value all = {.type = PROMQL_VECTOR};
+    struct histogram_call how = {.buckets = call->first, .falling = name};
+
+    if (label.size == 0 || !utf8_is_valid(label))
+        return diagnose(ev->why, ERR_INVALID,
+                        "invalid label name in histogram_quantiles(): %.*s", (int)label.size,
+                        (const char *)label.data);
+    int error = evaluate(ev, call->first, grid, &vector);
+    for (const struct node *argument = name->next; error == 0 && argument != NULL;
+         argument = argument->next) {
+        struct value quantile = {0};
+        struct value part = {0};
+        struct value grown = {0};
+        error = evaluate(ev, argument, grid, &quantile);
+        if (error != 0)
+            break;
+        annotate_quantile(ev, argument, grid, quantile.scalars);
+        how.first = quantile.scalars;
+        error = all_histograms(ev, &how, grid, &vector, &part);
+        if (error == 0)
+            error = value_columns(
+                ev, all.count + part.count * distinct_runs(grid, quantile.scalars), &grown);
+        if (error == 0 && all.count > 0)
+            memcpy(grown.columns, all.columns, all.count * sizeof *all.columns);
+        grown.count = all.count;
+        for (size_t i = 0; error == 0 && i < part.count; i++)
+            error =
+                label_quantiles(ev, label, grid, quantile.scalars, &part.columns[i], &grown);
+        all = grown;
+    }
+    annotate_lifted(ev, &how);
+    *ret_value = all;
+    return error == 0 ? value_merge(ev, grid, ret_value) : error;
 }
 
 WHOLE_FUNCTION(histogram_fraction)
@@ -289,6 +473,9 @@ WHOLE_FUNCTION(histogram_fraction)
         error = evaluate(ev, call->first->next, grid, &upper);
     if (error == 0)
         error = evaluate(ev, call->first->next->next, grid, &vector);
-    struct histogram_call how = {call->first->next->next, lower.scalars, upper.scalars};
+    struct histogram_call how = {.buckets = call->first->next->next,
+                                 .falling = call->first->next->next,
+                                 .first = lower.scalars,
+                                 .second = upper.scalars};
     return error == 0 ? all_histograms(ev, &how, grid, &vector, ret_value) : error;
 }

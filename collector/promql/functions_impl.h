@@ -66,6 +66,15 @@ WINDOW_FUNCTION(idelta);
 WINDOW_FUNCTION(resets);
 WINDOW_FUNCTION(changes);
 
+/* functions_extended.c: anchored and smoothed ranges. */
+/* The increase between the ends of an extended range, or false if there is none. */
+bool extended_increase(const struct window *window, bool counter, bool per_second,
+                       double *ret_value);
+/* An anchored range begins with the last sample at or before its start. */
+void extended_anchor(struct window *window);
+/* ERR_INVALID if a range given to the call has a modifier the function does not take. */
+int extended_check(struct evaluation *ev, const struct node *call);
+
 /* functions_trend.c */
 WINDOW_FUNCTION(deriv);
 WINDOW_FUNCTION(predict_linear);
@@ -97,7 +106,6 @@ WHOLE_FUNCTION(max_of);
 WHOLE_FUNCTION(min_of);
 WHOLE_FUNCTION(pi);
 WHOLE_FUNCTION(scalar);
-WHOLE_FUNCTION(unsupported);
 WHOLE_FUNCTION(vector);
 
 /* functions_sort.c */
@@ -113,3 +121,7 @@ WHOLE_FUNCTION(label_replace);
 /* functions_histogram.c */
 WHOLE_FUNCTION(histogram_fraction);
 WHOLE_FUNCTION(histogram_quantile);
+WHOLE_FUNCTION(histogram_quantiles);
+
+/* functions_info.c */
+WHOLE_FUNCTION(info);

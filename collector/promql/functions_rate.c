@@ -58,6 +58,8 @@ static bool increase_seen(struct window *window, double *ret_increase)
 
 static bool extrapolate(struct window *window, bool counter, bool per_second, double *ret_value)
 {
+    if (window->extension != EXTENSION_NONE)
+        return extended_increase(window, counter, per_second, ret_value);
     size_t last = window->count - 1;
     double increase = last > 0 ? window->values[last] - window->values[0] : 0;
 
@@ -126,6 +128,7 @@ WINDOW_FUNCTION(idelta)
 
 WINDOW_FUNCTION(resets)
 {
+    extended_anchor(window);
     if (!find_resets(window))
         return false;
     *ret_value = (double)resets_in(window);
@@ -154,6 +157,7 @@ static bool count_changes(struct window *window)
 
 WINDOW_FUNCTION(changes)
 {
+    extended_anchor(window);
     if (!count_changes(window))
         return false;
     *ret_value = (double)resets_in(window);

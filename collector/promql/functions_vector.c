@@ -188,18 +188,11 @@ WHOLE_FUNCTION(absent_over_time)
     return error == 0 ? where_absent(ev, call->first, grid, present, ret_value) : error;
 }
 
-/* Of native histograms; every sample here is a float, and those are left out. */
+/* Of native histograms, or of start times: the samples here are floats that have none, and are
+ * left out. */
 WHOLE_FUNCTION(empty)
 {
     struct value vector = {0};
     int error = evaluate(ev, call->first, grid, &vector);
     return error == 0 ? value_columns(ev, 0, ret_value) : error;
-}
-
-WHOLE_FUNCTION(unsupported)
-{
-    (void)grid;
-    (void)ret_value;
-    return diagnose(ev->why, ERR_INVALID, "function \"%s\" is not supported",
-                    call->function->name);
 }

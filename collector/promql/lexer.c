@@ -159,6 +159,20 @@ static struct token lex_word(struct lexer *lexer)
     return token_of(lexer, TOKEN_WORD, from);
 }
 
+/* Go's %q of the character at `place`, which a token that began at `from` cannot have. */
+static struct token unexpected_character(struct lexer *lexer, size_t from, size_t place,
+                                         const char *after)
+{
+    uint32_t code = 0;
+    const uint8_t *at = (const uint8_t *)lexer->text + place;
+    size_t size = utf8_decode(at, (const uint8_t *)lexer->text + lexer->size, &code);
+    const char *escape = size == 1 && (*at == '\\' || *at == '\'') ? "\\" : "";
+    (void)snprintf(lexer->message, sizeof lexer->message, "unexpected character%s%s: '%s%.*s'",
+                   lexer->braces > 0 ? " inside braces" : "", after, escape,
+                   size == 0 ? 1 : (int)size, size == 0 ? "?" : (const char *)at);
+    return token_error(lexer, from, lexer->message);
+}
+
 static struct token lex_operator(struct lexer *lexer)
 {
     static const struct {
@@ -181,6 +195,11 @@ static struct token lex_operator(struct lexer *lexer)
         {"%", TOKEN_MOD},           {"^", TOKEN_POW},
     };
     size_t from = lexer->at;
+    if (lexer->braces == 0 && peek(lexer, 0) == '=' && peek(lexer, 1) == '~')
+        return unexpected_character(lexer, from, from + 1, " after '='");
+    if (lexer->braces == 0 && peek(lexer, 0) == '!' && peek(lexer, 1) != '=' &&
+        from + 1 < lexer->size)
+        return unexpected_character(lexer, from, from + 1, " after '!'");
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         size_t size = strlen(operators[i].text);
         if (strncmp(lexer->text + from, operators[i].text, size) != 0)
@@ -189,16 +208,28 @@ static struct token lex_operator(struct lexer *lexer)
         enum token_kind kind = operators[i].kind;
         lexer->braces += (kind == TOKEN_LEFT_BRACE) - (kind == TOKEN_RIGHT_BRACE);
         lexer->brackets += (kind == TOKEN_LEFT_BRACKET) - (kind == TOKEN_RIGHT_BRACKET);
+        lexer->parentheses += (kind == TOKEN_LEFT_PAREN) - (kind == TOKEN_RIGHT_PAREN);
+        if (lexer->parentheses < 0) /* Prometheus's lexer has passed it by then */
+            return token_error(lexer, from + 1, "unexpected right parenthesis ')'");
+        if (lexer->brackets < 0)
+            return token_error(lexer, from, "unexpected right bracket ']'");
+        if (lexer->braces < 0)
+            return token_error(lexer, from, "unexpected character: '}'");
         return token_of(lexer, kind, from);
     }
-    uint32_t code = 0;
-    const uint8_t *at = (const uint8_t *)lexer->text + from;
-    size_t size = utf8_decode(at, (const uint8_t *)lexer->text + lexer->size, &code);
-    (void)snprintf(lexer->message, sizeof lexer->message,
-                   lexer->braces > 0 ? "unexpected character inside braces: '%.*s'"
-                                     : "unexpected character: '%.*s'",
-                   size == 0 ? 1 : (int)size, size == 0 ? "?" : (const char *)at);
-    return token_error(lexer, from, lexer->message);
+    return unexpected_character(lexer, from, from, "");
+}
+
+/* What was opened must have been closed; Prometheus's lexer complains in this order. */
+static struct token lex_end(struct lexer *lexer)
+{
+    if (lexer->braces > 0)
+        return token_error(lexer, lexer->at, "unexpected end of input inside braces");
+    if (lexer->brackets > 0)
+        return token_error(lexer, lexer->at, "unexpected end of input in duration expression");
+    if (lexer->parentheses > 0)
+        return token_error(lexer, lexer->at, "unclosed left parenthesis");
+    return token_of(lexer, TOKEN_END, lexer->at);
 }
 
 struct token lexer_next(struct lexer *lexer)
@@ -206,7 +237,7 @@ struct token lexer_next(struct lexer *lexer)
     skip_space(lexer);
     char c = peek(lexer, 0);
     if (lexer->at >= lexer->size)
-        return token_of(lexer, TOKEN_END, lexer->at);
+        return lex_end(lexer);
     if (c == '"' || c == '\'' || c == '`')
         return lex_string(lexer);
     if (is_letter(c) || (c == ':' && lexer->brackets == 0 && lexer->braces == 0))

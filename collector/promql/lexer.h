@@ -60,8 +60,9 @@ struct token {
 struct lexer {
     const char *text;
     size_t size, at;
-    int braces;                        /* inside { } */
-    int brackets;                      /* inside [ ]: a colon separates range and step */
+    int braces;   /* inside { } */
+    int brackets; /* inside [ ]: a colon separates range and step */
+    int parentheses;
     char message[LEXER_MESSAGE_BYTES]; /* of the last TOKEN_ERROR */
 };
 

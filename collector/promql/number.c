@@ -99,7 +99,16 @@ static void put_exponent(const struct decimal *decimal, char *at)
     (void)sprintf(at, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
 }
 
-static const char *number_text(double value, bool plain_always, char text[NUMBER_TEXT_BYTES])
+enum notation { NOTATION_JSON, NOTATION_PLAIN, NOTATION_GENERAL };
+
+/* Go's %g of the shortest digits: an exponent from 1e+06 and below 1e-04 on. */
+static bool general_is_plain(const struct decimal *decimal)
+{
+    return decimal->point - 1 >= -4 && decimal->point - 1 < 6;
+}
+
+static const char *number_text(double value, enum notation notation,
+                               char text[NUMBER_TEXT_BYTES])
 {
     if (isnan(value))
         return strcpy(text, "NaN");
@@ -114,7 +123,9 @@ static const char *number_text(double value, bool plain_always, char text[NUMBER
         return text;
     }
     struct decimal decimal = shortest(size);
-    if (plain_always || (size >= 1e-6 && size < 1e21))
+    if (notation == NOTATION_PLAIN ||
+        (notation == NOTATION_JSON && size >= 1e-6 && size < 1e21) ||
+        (notation == NOTATION_GENERAL && general_is_plain(&decimal)))
         put_plain(&decimal, at);
     else
         put_exponent(&decimal, at);
@@ -123,10 +134,15 @@ static const char *number_text(double value, bool plain_always, char text[NUMBER
 
 const char *promql_number_text(double value, char text[NUMBER_TEXT_BYTES])
 {
-    return number_text(value, false, text);
+    return number_text(value, NOTATION_JSON, text);
 }
 
 const char *promql_number_plain(double value, char text[NUMBER_TEXT_BYTES])
 {
-    return number_text(value, true, text);
+    return number_text(value, NOTATION_PLAIN, text);
+}
+
+const char *promql_number_general(double value, char text[NUMBER_TEXT_BYTES])
+{
+    return number_text(value, NOTATION_GENERAL, text);
 }

@@ -15,9 +15,9 @@
 #include "collector/promql/ast.h"
 #include "proto/base/error.h"
 
-#define QUERY_BYTES_MAX      ((size_t)256 << 10)
-#define EXPRESSION_BYTES_MAX ((size_t)64 << 20)
-#define EXPRESSION_DEPTH_MAX 500
+#define QUERY_BYTES_MAX       ((size_t)256 << 10)
+#define EXPRESSION_BYTES_MAX  ((size_t)64 << 20)
+#define EXPRESSION_DEPTH_MAX  500
 #define EXPRESSION_HEIGHT_MAX 1000 /* nodes from the root to a leaf */
 
 struct parser {
@@ -70,8 +70,8 @@ struct node *parse_modifiers(struct parser *parser, struct node *node);
 struct node *parse_duration(struct parser *parser);
 struct node *parse_duration_operand(struct parser *parser);
 
-/* No path from `node`, itself `height` nodes from the root, is longer than EXPRESSION_HEIGHT_MAX;
- * to be asked before anything else walks the tree. */
+/* No path from `node`, itself `height` nodes from the root, is longer than
+ * EXPRESSION_HEIGHT_MAX; to be asked before anything else walks the tree. */
 bool check_height(struct parser *parser, const struct node *node, int height);
 
 /* Types, arities, matchers: everything that can be known before the query runs. */

@@ -111,6 +111,23 @@ bool parser_out_of_memory(struct parser *parser)
     return false;
 }
 
+/* Go's %q of a token, cut after ten characters (as bytes: it is for people). */
+static void describe_text(const char *kind, struct bytes text, char out[160])
+{
+    size_t at = (size_t)snprintf(out, 160, "%s \"", kind);
+    size_t shown = 0;
+    for (; shown < text.size && (text.size <= 10 || shown < 10); shown++) {
+        if (text.data[shown] == '"' || text.data[shown] == '\\')
+            out[at++] = '\\';
+        out[at++] = (char)text.data[shown];
+    }
+    /* no half characters: at most three bytes follow the first */
+    for (size_t more = 0; more < 3 && shown < text.size && (text.data[shown] & 0xc0) == 0x80;
+         more++)
+        out[at++] = (char)text.data[shown++];
+    (void)snprintf(out + at, 160 - at, shown < text.size ? "\"..." : "\"");
+}
+
 /* As Prometheus names tokens in messages: <op:+>, <aggr:sum>, identifier "x". */
 static void describe_token(const struct token *token, char out[160])
 {
@@ -122,13 +139,13 @@ static void describe_token(const struct token *token, char out[160])
         (void)snprintf(out, 160, "end of input");
         return;
     case TOKEN_NUMBER:
-        (void)snprintf(out, 160, "number \"%.*s\"", size, text);
+        describe_text("number", token->text, out);
         return;
     case TOKEN_DURATION:
-        (void)snprintf(out, 160, "duration \"%.*s\"", size, text);
+        describe_text("duration", token->text, out);
         return;
     case TOKEN_STRING:
-        (void)snprintf(out, 160, "string \"%.*s\"", size - 2 > 0 ? size - 2 : 0, text + 1);
+        describe_text("string", token->text, out);
         return;
     case TOKEN_WORD:
         if (aggregation_find(token->text) != NULL) {
@@ -148,7 +165,7 @@ static void describe_token(const struct token *token, char out[160])
                                            "ignoring", "group_left", "group_right", "bool"};
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
         if (token_is_word(token, keywords[i]))
-            (void)snprintf(out, 160, "keyword <%s>", keywords[i]);
+            (void)snprintf(out, 160, "<%s>", keywords[i]);
 }
 
 bool parser_unexpected(struct parser *parser, const char *context, const char *expected)

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "collector/promql/aggregations.h"
-#include "collector/promql/functions.h"
+#include "collector/promql/functions_impl.h"
 #include "proto/base/error.h"
 
 struct planner {
@@ -106,17 +106,14 @@ static int resolve_times(const struct planner *planner, const struct node *node,
 static int plan_node(struct planner *planner, const struct node *node, int64_t start_ms,
                      int64_t end_ms);
 
-/* A selector that reaches back `reach_ms` from each step. */
+/* A selector that reaches back `reach_ms` from each step: its range, or the lookback. */
 static int plan_selector(struct planner *planner, const struct node *node, int64_t reach_ms,
-                         int64_t start_ms, int64_t end_ms)
+                         bool is_range, int64_t start_ms, int64_t end_ms)
 {
     struct plan_node *planned = &planner->plan->nodes[node->id];
     if ((node->anchored || node->smoothed) && !planner->options->experimental)
         return diagnose(planner->why, ERR_INVALID,
                         "the %s modifier is experimental and not enabled",
-                        node->anchored ? "anchored" : "smoothed");
-    if (node->anchored || node->smoothed)
-        return diagnose(planner->why, ERR_INVALID, "the %s modifier is not supported",
                         node->anchored ? "anchored" : "smoothed");
     int error = resolve_times(planner, node, planned);
     if (error != 0)
@@ -124,6 +121,10 @@ static int plan_selector(struct planner *planner, const struct node *node, int64
     int64_t from =
         (planned->fixed ? planned->fixed_ms : start_ms) - planned->offset_ms - reach_ms;
     int64_t until = (planned->fixed ? planned->fixed_ms : end_ms) - planned->offset_ms;
+    if (is_range && (node->anchored || node->smoothed))
+        from -= planner->lookback_ms;
+    if (node->smoothed)
+        until += planner->lookback_ms;
     error = check_times(planner, from, until);
     if (error != 0)
         return error;
@@ -156,6 +157,23 @@ static int plan_subquery(struct planner *planner, const struct node *node, int64
     return error != 0 ? error : plan_node(planner, node->first, from, until);
 }
 
+/* The info series of info() are looked up where its argument looks. */
+static int plan_info(struct planner *planner, const struct node *call, int64_t from_ms,
+                     int64_t until_ms)
+{
+    struct plan *plan = planner->plan;
+    info_times(plan, call, planner->lookback_ms, &from_ms, &until_ms);
+    int error = check_times(planner, from_ms, until_ms);
+    if (error != 0)
+        return error;
+    if (plan->selector_count == 0 || from_ms < plan->from_ms)
+        plan->from_ms = from_ms;
+    if (plan->selector_count == 0 || until_ms > plan->until_ms)
+        plan->until_ms = until_ms;
+    plan->selector_count++;
+    return 0;
+}
+
 static int plan_call(struct planner *planner, const struct node *node, int64_t start_ms,
                      int64_t end_ms)
 {
@@ -171,7 +189,7 @@ static int plan_call(struct planner *planner, const struct node *node, int64_t s
         invariant = invariant && planner->plan->nodes[argument->id].invariant;
     }
     planner->plan->nodes[node->id].invariant = invariant;
-    return 0;
+    return node->function->whole == whole_info ? plan_info(planner, node, start_ms, end_ms) : 0;
 }
 
 /* Operands `first` and perhaps `second`, looked at at the node's own times. */
@@ -199,11 +217,12 @@ static int plan_node(struct planner *planner, const struct node *node, int64_t s
         planned->invariant = true;
         return 0;
     case NODE_SELECTOR:
-        return plan_selector(planner, node, planner->lookback_ms, start_ms, end_ms);
+        return plan_selector(planner, node, planner->lookback_ms, false, start_ms, end_ms);
     case NODE_MATRIX:
         error = resolve(planner, node->range, true, &planned->range_ms);
         if (error == 0)
-            error = plan_selector(planner, node->first, planned->range_ms, start_ms, end_ms);
+            error =
+                plan_selector(planner, node->first, planned->range_ms, true, start_ms, end_ms);
         planned->invariant = planner->plan->nodes[node->first->id].invariant;
         return error;
     case NODE_SUBQUERY:

@@ -3,6 +3,7 @@
  * the same tree.
  */
 #include <math.h>
+#include <strings.h>
 #include <string.h>
 
 #include "collector/promql/aggregations.h"
@@ -83,9 +84,16 @@ static void print_matcher(const struct matcher *matcher, struct buf *out)
     text_quote(matcher->value, out);
 }
 
+/* Bare, these would be numbers. */
+static bool is_number_word(struct bytes name)
+{
+    return name.size == 3 && (strncasecmp((const char *)name.data, "nan", 3) == 0 ||
+                              strncasecmp((const char *)name.data, "inf", 3) == 0);
+}
+
 static void print_selector(const struct node *node, struct buf *out)
 {
-    bool plain = metric_name_is_legacy(node->name);
+    bool plain = metric_name_is_legacy(node->name) && !is_number_word(node->name);
     size_t count =
         node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
     bool braces = count > 0 || !plain;
@@ -181,7 +189,12 @@ static void print_binary(const struct node *node, struct buf *out)
 {
     const struct matching *matching = &node->matching;
 
-    print_node(node->first, out);
+    /* "+Inf ^ x" would be +(Inf ^ x). */
+    if (node->operation == OP_POW && node->first->kind == NODE_NUMBER &&
+        isinf(node->first->number))
+        buf_put_text(out, "Inf");
+    else
+        print_node(node->first, out);
     buf_printf(out, " %s%s", operator_text(node->operation), node->returns_bool ? " bool" : "");
     if (matching->present &&
         (matching->on || matching->labels.count > 0 || matching->cardinality == MANY_TO_ONE ||

@@ -44,6 +44,34 @@ int evaluation_charge(struct evaluation *ev, size_t samples)
     return 0;
 }
 
+/* Is it the query's own grid, or a part of it that is the same at every step? */
+static bool is_own_grid(const struct evaluation *ev, const struct grid *grid)
+{
+    return grid->start_ms == ev->grid.start_ms && grid->step_ms == ev->grid.step_ms &&
+           grid->count <= ev->grid.count;
+}
+
+void evaluation_look(struct evaluation *ev, const struct grid *grid, size_t step,
+                     size_t samples)
+{
+    if (!is_own_grid(ev, grid))
+        return;
+    ev->looked_at += samples;
+    if (ev->looked_at_by_step != NULL)
+        ev->looked_at_by_step[step] += samples;
+}
+
+void evaluation_look_column(struct evaluation *ev, const struct grid *grid,
+                            const struct column *column)
+{
+    if (!is_own_grid(ev, grid))
+        return;
+    for (size_t step = 0; ev->looked_at_by_step != NULL && step < grid->count; step++)
+        ev->looked_at_by_step[step] += column_has(column, step);
+    for (size_t word = 0; word < (grid->count + 63) / 64; word++)
+        ev->looked_at += (size_t)__builtin_popcountll(column->present[word]);
+}
+
 void annotate(struct evaluation *ev, const struct node *node, bool warning, const char *format,
               ...)
 {

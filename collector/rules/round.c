@@ -169,7 +169,8 @@ static int fill_telling(struct round *round, const struct round_change *change,
     const struct alert_life *before = change->alert != NULL ? &change->alert->life : NULL;
     *alert = (struct alert){
         .labels = labels_of(change), .annotations = annotations_of(change),
-        .firing = change->step.telling == TELL_FIRING, .value = change->value};
+        .firing = change->step.telling == TELL_FIRING, .value = change->value,
+        .updated_ms = round->ts_ms};
     alert->starts_ms = alert->firing ? change->step.life.fired_ms : before->fired_ms;
     alert->ends_ms = alert->firing ? 0 : round->ts_ms;
     alert->fingerprint = labels_fingerprint(alert->labels);

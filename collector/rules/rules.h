@@ -43,9 +43,43 @@ void rules_touch(struct rules *rules, struct series *const *series, size_t count
 /* The same from the samples of a write; takes the lock once. */
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count);
 
-/* JSON for /api/v1/rules and /api/v1/alerts (Prometheus's shape).  Any thread. */
-int rules_print_json(struct rules *rules, bool alerting, bool recording, struct buf *out);
+/* Which rules to print.  Texts are "or", empty lists mean all. */
+struct rules_texts {
+    const char **items;
+    size_t count;
+};
+struct rules_filter {
+    bool alerting, recording;
+    bool exclude_alerts; /* print rules without their alerts */
+    struct rules_texts names, groups, files;
+    /* Is a rule with these (own) labels wanted?  NULL: all are. */
+    int (*by_labels)(void *context, const struct labels *labels, bool *ret_wanted);
+    void *context;
+    size_t group_limit;     /* groups a page; 0: all */
+    const char *next_token; /* where the page begins, as the page before said; or NULL */
+};
+
+/* JSON for /api/v1/rules and /api/v1/alerts (Prometheus's shape).  Any thread.  ERR_NOTFOUND: no
+ * group has this token. */
+int rules_print_json(struct rules *rules, const struct rules_filter *filter, struct buf *out);
 int rules_print_alerts_json(struct rules *rules, struct buf *out);
+
+/* One alert that is pending or fires, as a visitor sees it; valid during the call. */
+struct rules_alert {
+    const struct labels *labels, *annotations;
+    uint64_t fingerprint;
+    const char *state; /* "pending", "firing" */
+    int64_t active_ms;
+    const char *value; /* as Prometheus prints it: "9e+01" */
+};
+/* Calls `each` for all of them, under the state lock: print into memory and go.  A non-zero
+ * return stops and is returned.  Any thread. */
+int rules_visit_alerts(struct rules *rules,
+                       int (*each)(void *context, const struct rules_alert *alert),
+                       void *context);
+/* Go's FormatFloat(v, 'e', -1, 64). */
+#define RULES_VALUE_BYTES 40
+const char *rules_value_text(double value, char text[RULES_VALUE_BYTES]);
 
 struct rules_stats {
     uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules,

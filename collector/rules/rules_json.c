@@ -7,19 +7,21 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 #include "collector/notify/json.h"
 #include "collector/rules/rules_parts.h"
 #include "proto/base/error.h"
 
-static const char *value_text(double value, char text[40])
+const char *rules_value_text(double value, char text[RULES_VALUE_BYTES])
 {
     if (isnan(value))
         return strcpy(text, "NaN");
     if (isinf(value))
         return strcpy(text, value > 0 ? "+Inf" : "-Inf");
     for (int precision = 0; precision < 17; precision++) {
-        (void)snprintf(text, 40, "%.*e", precision, value);
+        (void)snprintf(text, RULES_VALUE_BYTES, "%.*e", precision, value);
         if (strtod(text, NULL) == value)
             break;
     }
@@ -28,7 +30,7 @@ static const char *value_text(double value, char text[40])
 
 static void put_alert(const struct live_alert *alert, struct buf *out)
 {
-    char time[JSON_TIME_BYTES], value[40];
+    char time[JSON_TIME_BYTES], value[RULES_VALUE_BYTES];
     buf_put_text(out, "{\"labels\":");
     json_put_labels(out, alert->labels);
     buf_put_text(out, ",\"annotations\":");
@@ -38,7 +40,7 @@ static void put_alert(const struct live_alert *alert, struct buf *out)
     if (alert->life.keep_since_ms != 0)
         buf_printf(out, ",\"keepFiringSince\":\"%s\"",
                    json_time(alert->life.keep_since_ms, time));
-    buf_printf(out, ",\"value\":\"%s\"}", value_text(alert->value, value));
+    buf_printf(out, ",\"value\":\"%s\"}", rules_value_text(alert->value, value));
 }
 
 static void put_alerts(const struct rule_state *state, bool *first, struct buf *out)
@@ -91,7 +93,7 @@ static void put_seconds(struct buf *out, const char *name, int64_t ms)
     buf_printf(out, ",\"%s\":%g", name, (double)ms / 1000);
 }
 
-static void put_rule(const struct rule_state *state, struct buf *out)
+static void put_rule(const struct rule_state *state, bool exclude_alerts, struct buf *out)
 {
     const struct rule *rule = state->rule;
     bool first = true;
@@ -115,26 +117,74 @@ static void put_rule(const struct rule_state *state, struct buf *out)
         buf_put_text(out, ",\"annotations\":");
         put_texts(rule->annotations, rule->annotation_count, out);
         buf_put_text(out, ",\"alerts\":[");
-        put_alerts(state, &first, out);
+        if (!exclude_alerts)
+            put_alerts(state, &first, out);
         buf_put_char(out, ']');
     }
     put_health(state, out);
     buf_printf(out, ",\"type\":\"%s\"}", rule->is_alert ? "alerting" : "recording");
 }
 
-/* A group with the rules of the wanted kinds; nothing if it has none. */
-static void put_group(const struct group_state *group, bool alerting, bool recording,
-                      bool *first, struct buf *out)
+static bool is_among(const struct rules_texts *texts, const char *text)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (strcmp(texts->items[i], text) == 0)
+            return true;
+    return texts->count == 0;
+}
+
+/* The labels as the file has them: what a template in them will say is not known yet. */
+static int has_wanted_labels(const struct rule *rule, const struct rules_filter *filter,
+                             bool *ret_wanted)
+{
+    struct labels_builder builder;
+    const struct labels *labels = NULL;
+    if (filter->by_labels == NULL) {
+        *ret_wanted = true;
+        return 0;
+    }
+    labels_builder_init(&builder);
+    for (size_t i = 0; i < rule->label_count; i++)
+        labels_builder_set(&builder, bytes_of(rule->labels[i].name),
+                           bytes_of(rule->labels[i].text));
+    int error = labels_builder_build(&builder, NULL, &labels);
+    if (error == 0)
+        error = filter->by_labels(filter->context, labels, ret_wanted);
+    labels_free(labels);
+    labels_builder_done(&builder);
+    return error;
+}
+
+static int is_wanted(const struct rule *rule, const struct rules_filter *filter,
+                     bool *ret_wanted)
+{
+    *ret_wanted = false;
+    if (!(rule->is_alert ? filter->alerting : filter->recording) ||
+        !is_among(&filter->names, rule->name))
+        return 0;
+    return has_wanted_labels(rule, filter, ret_wanted);
+}
+
+/* A group with its wanted rules; nothing if it has none. */
+static int put_group(const struct group_state *group, const struct rules_filter *filter,
+                     size_t *count, struct buf *out)
 {
     char time[JSON_TIME_BYTES];
     bool first_rule = true;
 
+    if (!is_among(&filter->groups, group->group->name) ||
+        !is_among(&filter->files, group->group->file))
+        return 0;
     for (size_t i = 0; i < group->group->rule_count; i++) {
         const struct rule_state *state = &group->rules[i];
-        if (!(state->rule->is_alert ? alerting : recording))
+        bool wanted = false;
+        int error = is_wanted(state->rule, filter, &wanted);
+        if (error != 0)
+            return error;
+        if (!wanted)
             continue;
         if (first_rule) {
-            buf_put_text(out, *first ? "{\"name\":" : ",{\"name\":");
+            buf_put_text(out, *count == 0 ? "{\"name\":" : ",{\"name\":");
             json_put_text(out, group->group->name);
             buf_put_text(out, ",\"file\":");
             json_put_text(out, group->group->file);
@@ -142,28 +192,66 @@ static void put_group(const struct group_state *group, bool alerting, bool recor
         }
         if (!first_rule)
             buf_put_char(out, ',');
-        put_rule(state, out);
+        put_rule(state, filter->exclude_alerts, out);
         first_rule = false;
-        *first = false;
     }
     if (first_rule)
-        return;
+        return 0;
     buf_put_char(out, ']');
     put_seconds(out, "interval", group->group->interval_ms);
     buf_printf(out, ",\"limit\":%zu,\"evaluationTime\":%.9f,\"lastEvaluation\":\"%s\"}",
                group->group->limit, group->seconds, json_time(group->evaluated_ms, time));
+    (*count)++;
+    return 0;
 }
 
-int rules_print_json(struct rules *rules, bool alerting, bool recording, struct buf *out)
+/* Names a group to those who page: opaque, and the same while file and name are. */
+static void group_token(const struct rule_group *group, char text[17])
 {
-    bool first = true;
+    uint64_t hash = XXH3_64bits_withSeed(group->file, strlen(group->file),
+                                         XXH3_64bits(group->name, strlen(group->name)));
+    (void)snprintf(text, 17, "%016" PRIx64, hash);
+}
+
+/* The groups of a page, and the token of the next one if there is one. */
+static int put_page(const struct generation *generation, const struct rules_filter *filter,
+                    struct buf *out)
+{
+    bool begun = filter->next_token == NULL;
+    size_t count = 0;
+    char token[17];
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < generation->set->group_count; i++) {
+        const struct group_state *group = &generation->groups[i];
+        group_token(group->group, token);
+        begun = begun || strcmp(token, filter->next_token) == 0;
+        if (!begun)
+            continue;
+        if (filter->group_limit > 0 && count == filter->group_limit) {
+            size_t size = out->size;
+            size_t more = count;
+            error = put_group(group, filter, &more, out);
+            out->size = size; /* only asked whether it would have printed */
+            if (more == count)
+                continue;
+            buf_printf(out, "],\"groupNextToken\":\"%s\"", token);
+            return error;
+        }
+        error = put_group(group, filter, &count, out);
+    }
+    buf_put_char(out, ']');
+    return error == 0 && !begun ? ERR_NOTFOUND : error;
+}
+
+int rules_print_json(struct rules *rules, const struct rules_filter *filter, struct buf *out)
+{
     buf_put_text(out, "{\"groups\":[");
     (void)pthread_mutex_lock(&rules->state_lock);
-    for (size_t i = 0; i < rules->generation->set->group_count; i++)
-        put_group(&rules->generation->groups[i], alerting, recording, &first, out);
+    int error = put_page(rules->generation, filter, out);
     (void)pthread_mutex_unlock(&rules->state_lock);
-    buf_put_text(out, "]}");
-    return buf_ok(out) ? 0 : ERR_NOMEM;
+    buf_put_char(out, '}');
+    return error != 0 ? error : buf_ok(out) ? 0 : ERR_NOMEM;
 }
 
 int rules_print_alerts_json(struct rules *rules, struct buf *out)
@@ -176,4 +264,28 @@ int rules_print_alerts_json(struct rules *rules, struct buf *out)
     (void)pthread_mutex_unlock(&rules->state_lock);
     buf_put_text(out, "]}");
     return buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
+int rules_visit_alerts(struct rules *rules,
+                       int (*each)(void *context, const struct rules_alert *alert),
+                       void *context)
+{
+    int stop = 0;
+    (void)pthread_mutex_lock(&rules->state_lock);
+    for (size_t i = 0; stop == 0 && i < rules->generation->set->rule_count; i++) {
+        const struct rule_state *state = &rules->generation->states[i];
+        for (const struct live_alert *at = rule_state_next(state, NULL);
+             stop == 0 && at != NULL; at = rule_state_next(state, at)) {
+            char value[RULES_VALUE_BYTES];
+            const struct rules_alert alert = {.labels = at->labels,
+                                              .annotations = at->annotations,
+                                              .fingerprint = at->fingerprint,
+                                              .state = alert_state_text(at->life.state),
+                                              .active_ms = at->life.active_ms,
+                                              .value = rules_value_text(at->value, value)};
+            stop = each(context, &alert);
+        }
+    }
+    (void)pthread_mutex_unlock(&rules->state_lock);
+    return stop;
 }

@@ -162,6 +162,18 @@ bool matcher_matches_empty(const struct matcher *matcher)
     return matcher_matches(matcher, (struct bytes){NULL, 0}, NULL);
 }
 
+bool matchers_equal(struct matcher *const *a, size_t a_count, struct matcher *const *b,
+                    size_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (a[i]->kind != b[i]->kind || !bytes_equal(a[i]->name, b[i]->name) ||
+            !bytes_equal(a[i]->value, b[i]->value))
+            return false;
+    return true;
+}
+
 bool matchers_match(struct matcher *const *matchers, size_t count, const struct labels *labels)
 {
     for (size_t i = 0; i < count; i++)

@@ -41,6 +41,9 @@ bool matcher_matches(const struct matcher *matcher, struct bytes value, int *ret
 bool matcher_matches_empty(const struct matcher *matcher);
 /* All of them against one set of labels. */
 bool matchers_match(struct matcher *const *matchers, size_t count, const struct labels *labels);
+/* The same matchers in the same order? */
+bool matchers_equal(struct matcher *const *a, size_t a_count, struct matcher *const *b,
+                    size_t b_count);
 
 /* The regular expression alone, for label_replace and log search. */
 int regex_new(struct bytes pattern, bool anchored, struct regex **ret_regex,

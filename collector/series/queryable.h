@@ -42,6 +42,7 @@ struct series_samples {
 struct select_hints {
     int64_t from_ms, until_ms; /* closed interval of sample times wanted */
     bool no_samples;           /* labels only: counts are 0 */
+    bool stored_only;          /* without markers that stand for a silent source */
     size_t series_limit;       /* 0: none */
 };
 

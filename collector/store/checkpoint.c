@@ -15,10 +15,12 @@
 #include "proto/base/must.h"
 
 #define SLICE_SERIES    2048
-#define SLICE_SPANS     8
+#define SLICE_SPANS     8192              /* rows of a slice; two years of spans of two hours */
+#define SLICE_ROWS_KEPT 64                /* more of them give their memory back */
+#define SLICE_BYTES     ((size_t)4 << 20) /* of new chunks, after which it ends early */
 #define ROW_BYTES       ((size_t)32 << 10)
 #define WAL_SLICE_PARTS 1024
-#define ROW_SLICE       256
+#define ROW_SLICE       2048
 #define THROUGH_KEY     9
 
 /* Chunks of one span, gathered for a row. */
@@ -26,6 +28,7 @@ struct span_row {
     int64_t start_ms;
     uint64_t sequence;
     struct buf payload;
+    bool is_used; /* listed in slice.used */
 };
 
 struct slice {
@@ -35,9 +38,12 @@ struct slice {
     struct series *series[SLICE_SERIES];
     bool has_tail[SLICE_SERIES];
     size_t count;
+    size_t first, end; /* what this turn takes of them */
     uint64_t sequence;
-    struct span_row rows[SLICE_SPANS];
-    size_t row_count;
+    struct span_row rows[SLICE_SPANS]; /* the place of a span: its number, modulo */
+    uint16_t used[SLICE_SPANS];        /* places with something in them */
+    size_t used_count;
+    size_t chunk_bytes;
     struct buf tails, chunk;
     MDB_txn *txn;
     int code;
@@ -61,17 +67,16 @@ static void put_row(struct slice *slice, struct span_row *row)
 
 static struct span_row *row_of(struct slice *slice, int64_t start_ms)
 {
-    for (size_t i = 0; i < slice->row_count; i++)
-        if (slice->rows[i].start_ms == start_ms)
-            return &slice->rows[i];
-    if (slice->row_count == SLICE_SPANS) {
-        struct span_row *reused = &slice->rows[(size_t)start_ms % SLICE_SPANS];
-        put_row(slice, reused);
-        reused->start_ms = start_ms;
-        return reused;
+    size_t place = (uint64_t)(start_ms / slice->store->head->span_ms) % SLICE_SPANS;
+    struct span_row *row = &slice->rows[place];
+    if (row->payload.size > 0 && row->start_ms != start_ms)
+        put_row(slice, row);
+    if (row->payload.size == 0 && !row->is_used) {
+        row->is_used = true;
+        slice->used[slice->used_count++] = (uint16_t)place;
     }
-    slice->rows[slice->row_count].start_ms = start_ms;
-    return &slice->rows[slice->row_count++];
+    row->start_ms = start_ms;
+    return row;
 }
 
 static void save_chunks(struct slice *slice, const struct series *series)
@@ -83,6 +88,7 @@ static void save_chunks(struct slice *slice, const struct series *series)
         buf_put_u8(&row->payload, at->late);
         buf_put_varint(&row->payload, at->sequence);
         buf_put_sized(&row->payload, (struct bytes){at->data, at->bytes});
+        slice->chunk_bytes += at->bytes;
         if (at->sequence > row->sequence)
             row->sequence = at->sequence;
         if (row->payload.size >= ROW_BYTES)
@@ -123,16 +129,31 @@ static void save_series(struct slice *slice, size_t i)
         save_tail(slice, series->late);
 }
 
+static void put_rows(struct slice *slice)
+{
+    for (size_t i = 0; i < slice->used_count; i++) {
+        struct span_row *row = &slice->rows[slice->used[i]];
+        put_row(slice, row);
+        row->is_used = false;
+        if (slice->used_count > SLICE_ROWS_KEPT)
+            buf_done(&row->payload);
+    }
+    slice->used_count = 0;
+}
+
 static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct slice *slice = context;
     struct head *head = slice->store->head;
     slice->txn = txn;
     slice->code = MDB_SUCCESS;
-    slice->row_count = 0;
+    slice->chunk_bytes = 0;
     buf_clear(&slice->tails);
     buf_put_varint(&slice->tails, commit);
-    for (size_t i = 0; i < slice->count && slice->code == MDB_SUCCESS; i++) {
+    slice->end = slice->first;
+    while (slice->end < slice->count && slice->code == MDB_SUCCESS &&
+           slice->chunk_bytes < SLICE_BYTES) {
+        size_t i = slice->end++;
         uint32_t shard = head_shard_of(slice->series[i]->id);
         head_lock_shard(head, shard);
         if (head_seal(head, slice->series[i], slice->seal_until_ms) != 0)
@@ -141,14 +162,13 @@ static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
         head_unlock_shard(head, shard);
     }
     slice->sequence = head->sequence;
-    for (size_t i = 0; i < slice->row_count; i++)
-        put_row(slice, &slice->rows[i]);
+    put_rows(slice);
     if (!buf_ok(&slice->tails))
         slice->code = ENOMEM;
-    if (slice->code == MDB_SUCCESS && slice->count > 0) {
+    if (slice->code == MDB_SUCCESS) {
         uint8_t key[12];
         key_put_u64(key, slice->pass);
-        key_put_u32(key + 8, slice->series[0]->id);
+        key_put_u32(key + 8, slice->series[slice->first]->id);
         slice->code = sealed_put(txn, slice->store->live.tables[LIVE_TAILS],
                                  (struct bytes){key, sizeof key}, buf_bytes(&slice->tails), 0);
     }
@@ -162,7 +182,7 @@ static void slice_is_durable(void *context, int error)
     struct head *head = slice->store->head;
     if (error != 0)
         return;
-    for (size_t i = 0; i < slice->count; i++) {
+    for (size_t i = slice->first; i < slice->end; i++) {
         struct series *series = slice->series[i];
         uint32_t shard = head_shard_of(series->id);
         head_lock_shard(head, shard);
@@ -248,9 +268,11 @@ static int run_slices(struct slice *slice)
     int error = 0;
     while (next != 0 && error == 0) {
         slice->count = head_collect(head, &next, SLICE_SERIES, slice->series);
-        struct writer_task task = {run_slice, slice_is_durable, slice, NULL, 0, false};
-        if (slice->count > 0)
+        for (slice->first = 0; slice->first < slice->count && error == 0;
+             slice->first = slice->end) {
+            struct writer_task task = {run_slice, slice_is_durable, slice, NULL, 0, false};
             error = writer_run(slice->store->writer, &task);
+        }
         for (size_t i = 0; i < slice->count; i++)
             head_release(slice->series[i]);
     }
@@ -370,7 +392,7 @@ int checkpoint_logs(struct store *store, bool all)
 
 struct forgetting {
     struct live *live;
-    int64_t start_ms;
+    int64_t start_ms, end_ms, span_ms;
     uint64_t through;
     bool more;
 };
@@ -392,51 +414,64 @@ int checkpoint_put_through(struct live *live, MDB_txn *txn, int64_t start_ms, ui
     return mdb_put(txn, live->tables[LIVE_SPANS], &k, &v, 0);
 }
 
+/* Rows of the spans from start to end, up to the seal number; at most a slice of them. */
+static int delete_rows(struct forgetting *forgetting, MDB_cursor *cursor)
+{
+    size_t left = ROW_SLICE;
+    int64_t at_ms = forgetting->start_ms;
+    for (;;) {
+        uint8_t start[16] = {0};
+        MDB_val key = {sizeof start, start};
+        MDB_val value;
+        key_put_i64(start, at_ms);
+        int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code != MDB_SUCCESS)
+            return code;
+        int64_t row_ms = key.mv_size == sizeof start ? key_get_i64(key.mv_data) : INT64_MAX;
+        if (row_ms >= forgetting->end_ms)
+            return MDB_SUCCESS;
+        if (key_get_u64((const uint8_t *)key.mv_data + 8) > forgetting->through) {
+            at_ms = row_ms + 1; /* the rest of its span is younger still */
+            continue;
+        }
+        if (left-- == 0) {
+            forgetting->more = true;
+            return MDB_SUCCESS;
+        }
+        code = mdb_cursor_del(cursor, 0);
+        if (code != MDB_SUCCESS)
+            return code;
+    }
+}
+
 static int forget_rows(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct forgetting *forgetting = context;
     MDB_cursor *cursor;
-    size_t left = ROW_SLICE;
-    uint8_t start[16] = {0};
     (void)commit;
     forgetting->more = false;
     int code = mdb_cursor_open(txn, forgetting->live->tables[LIVE_CHECKPOINT], &cursor);
     if (code != MDB_SUCCESS)
         return code;
-    key_put_i64(start, forgetting->start_ms);
-    for (;;) {
-        MDB_val key = {sizeof start, start};
-        MDB_val value;
-        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        if (code != MDB_SUCCESS || key.mv_size != sizeof start ||
-            memcmp(key.mv_data, start, 8) != 0 ||
-            key_get_u64((const uint8_t *)key.mv_data + 8) > forgetting->through)
-            break;
-        if (left-- == 0) {
-            forgetting->more = true;
-            break;
-        }
-        code = mdb_cursor_del(cursor, 0);
-        if (code != MDB_SUCCESS)
-            break;
-    }
+    code = delete_rows(forgetting, cursor);
     mdb_cursor_close(cursor);
-    if (code == MDB_NOTFOUND)
-        code = MDB_SUCCESS;
-    if (code == MDB_SUCCESS && !forgetting->more) {
+    for (int64_t start_ms = forgetting->start_ms;
+         start_ms < forgetting->end_ms && !forgetting->more &&
+         (code == MDB_SUCCESS || code == MDB_NOTFOUND);
+         start_ms += forgetting->span_ms) {
         uint8_t key[THROUGH_KEY];
-        through_key(key, forgetting->start_ms);
+        through_key(key, start_ms);
         MDB_val k = {sizeof key, key};
         code = mdb_del(txn, forgetting->live->tables[LIVE_SPANS], &k, NULL);
-        if (code == MDB_NOTFOUND)
-            code = MDB_SUCCESS;
     }
-    return code;
+    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
 }
 
-int checkpoint_forget_span(struct store *store, int64_t start_ms, uint64_t through)
+int checkpoint_forget_spans(struct store *store, int64_t start_ms, int64_t end_ms,
+                            uint64_t through)
 {
-    struct forgetting forgetting = {&store->live, start_ms, through, true};
+    struct forgetting forgetting = {&store->live,         start_ms, end_ms,
+                                    store->head->span_ms, through,  true};
     int error = 0;
     while (error == 0 && forgetting.more) {
         error = run(store, forget_rows, &forgetting);

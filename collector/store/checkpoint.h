@@ -1,7 +1,7 @@
 /*
  * checkpoint.h - writing the head down, so that the WAL can be short.
  *
- * A pass walks all series in slices.  A slice is a task of the writer: it runs between two
+ * A pass walks all series in slices, short ones where much is new.  A slice is a task of the writer: it runs between two
  * commits, so what it writes of a series is exactly commits 1..C; C is written with it.
  *
  *   checkpoint  span start i64 BE, largest seal number u64 BE
@@ -31,8 +31,10 @@ int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_se
 /* Moves full (or all) log lines of the head into blocks of the live environment. */
 int checkpoint_logs(struct store *store, bool all);
 
-/* Deletes the rows of a span whose chunks are in history, and then its 'T' row. */
-int checkpoint_forget_span(struct store *store, int64_t start_ms, uint64_t through);
+/* Deletes the rows of the spans from start to end, whose chunks are in history, and then their
+ * 'T' rows. */
+int checkpoint_forget_spans(struct store *store, int64_t start_ms, int64_t end_ms,
+                            uint64_t through);
 /* The 'T' row; an LMDB code. */
 int checkpoint_put_through(struct live *live, MDB_txn *txn, int64_t start_ms, uint64_t through);
 

@@ -86,7 +86,8 @@ static int load_chunk(void *context, const struct checkpoint_entry *entry)
     return error;
 }
 
-static int load_tail(struct series *series, struct tail *tail, struct bytes chunk)
+static int load_tail(struct head *head, struct series *series, struct tail *tail,
+                     struct bytes chunk)
 {
     int64_t times_ms[CHUNK_SAMPLES_MAX];
     double values[CHUNK_SAMPLES_MAX];
@@ -109,6 +110,10 @@ static int load_tail(struct series *series, struct tail *tail, struct bytes chun
     }
     if (count > 0 && times_ms[count - 1] > series->last_ms)
         series->last_ms = times_ms[count - 1];
+    if (count > 0) {
+        head_widen(head, times_ms[0]);
+        head_widen(head, times_ms[count - 1]);
+    }
     return 0;
 }
 
@@ -123,19 +128,20 @@ static void set_last_value(struct series *series, const struct tail *tail)
 static int load_tails(void *context, const struct tails_entry *entry)
 {
     struct loading *loading = context;
+    struct head *head = loading->recovery->store->head;
     struct series *series;
     int error = recovery_series(loading->recovery, entry->id, &series);
     if (error == 0) {
         series->covered = entry->commit;
         series->in_tail_pass = entry->tail.data != NULL || entry->late.data != NULL;
-        error = load_tail(series, &series->tail, entry->tail);
+        error = load_tail(head, series, &series->tail, entry->tail);
     }
     if (error == 0 && entry->late.data != NULL && series->late == NULL) {
         series->late = calloc(1, sizeof *series->late);
         error = series->late == NULL ? ERR_NOMEM : 0;
     }
     if (error == 0 && series->late != NULL)
-        error = load_tail(series, series->late, entry->late);
+        error = load_tail(head, series, series->late, entry->late);
     if (error == 0) {
         series->last_known = false;
         set_last_value(series, &series->tail);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "collector/store/checkpoint.h"
+#include "collector/store/merge.h"
 #include "collector/store/pieces.h"
 #include "collector/store/span_set.h"
 #include "collector/store/writer.h"
@@ -17,7 +18,7 @@
 #define COLLECT_SERIES 1024
 #define PIECES_ARENA   ((size_t)256 << 20)
 
-/* One span on its way. */
+/* One span, or the spans of a past day, on their way into one file. */
 struct flush {
     struct store *store;
     int64_t start_ms, end_ms;
@@ -59,7 +60,8 @@ static int each_series(struct store *store, int (*each)(void *context, struct se
 }
 
 struct earliest {
-    int64_t span_ms, start_ms, until_ms;
+    int64_t span_ms, now_ms, until_ms;
+    int64_t start_ms, end_ms; /* of what goes into one file */
     uint64_t through;
 };
 
@@ -67,10 +69,16 @@ static int look_for_earliest(void *context, struct series *series)
 {
     struct earliest *earliest = context;
     for (const struct sealed *at = series->chunks; at != NULL; at = at->next) {
-        int64_t start_ms = span_start_of(earliest->span_ms, at->first_ms);
-        if (at->sequence <= earliest->through && start_ms < earliest->start_ms &&
-            start_ms + earliest->span_ms <= earliest->until_ms)
+        int64_t start_ms;
+        int64_t end_ms;
+        if (at->sequence > earliest->through || at->first_ms >= earliest->start_ms)
+            continue;
+        merge_bucket(earliest->span_ms, span_start_of(earliest->span_ms, at->first_ms),
+                     earliest->now_ms, &start_ms, &end_ms);
+        if (end_ms <= earliest->until_ms) {
             earliest->start_ms = start_ms;
+            earliest->end_ms = end_ms;
+        }
     }
     return 0;
 }
@@ -171,9 +179,9 @@ static int register_span(void *context, MDB_txn *txn, uint64_t commit)
     struct flush *flush = context;
     (void)commit;
     int code = span_row_put(&flush->store->live, txn, &flush->info);
-    if (code == MDB_SUCCESS)
-        code =
-            checkpoint_put_through(&flush->store->live, txn, flush->start_ms, flush->through);
+    for (int64_t start_ms = flush->start_ms; start_ms < flush->end_ms && code == MDB_SUCCESS;
+         start_ms += flush->store->head->span_ms)
+        code = checkpoint_put_through(&flush->store->live, txn, start_ms, flush->through);
     return code;
 }
 
@@ -217,12 +225,10 @@ static void remove_from_head(struct flush *flush)
     }
 }
 
-static int flush_span(struct store *store, int64_t start_ms, uint64_t through)
+static int flush_spans(struct store *store, int64_t start_ms, int64_t end_ms, uint64_t through)
 {
-    struct flush flush = {.store = store,
-                          .start_ms = start_ms,
-                          .end_ms = start_ms + store->head->span_ms,
-                          .through = through};
+    struct flush flush = {
+        .store = store, .start_ms = start_ms, .end_ms = end_ms, .through = through};
     int error = each_series(store, take_if_in_span, &flush);
     if (flush.count > 1)
         qsort(flush.series, flush.count, sizeof(struct series *), by_labels);
@@ -233,7 +239,7 @@ static int flush_span(struct store *store, int64_t start_ms, uint64_t through)
     if (error == 0) {
         remove_from_head(&flush);
         store_step(store, "flush.removed");
-        error = checkpoint_forget_span(store, start_ms, through);
+        error = checkpoint_forget_spans(store, start_ms, end_ms, through);
         atomic_fetch_add_explicit(&store->flushes, 1, memory_order_relaxed);
     }
     for (size_t i = 0; i < flush.count; i++)
@@ -247,11 +253,15 @@ int flush_samples(struct store *store, int64_t until_ms)
     uint64_t through = 0;
     int error = checkpoint_pass(store, until_ms, &through);
     while (error == 0) {
-        struct earliest earliest = {store->head->span_ms, INT64_MAX, until_ms, through};
+        struct earliest earliest = {.span_ms = store->head->span_ms,
+                                    .now_ms = clock_unix_ms(store->clock),
+                                    .until_ms = until_ms,
+                                    .start_ms = INT64_MAX,
+                                    .through = through};
         error = each_series(store, look_for_earliest, &earliest);
         if (error != 0 || earliest.start_ms == INT64_MAX)
             break;
-        error = flush_span(store, earliest.start_ms, through);
+        error = flush_spans(store, earliest.start_ms, earliest.end_ms, through);
     }
     return error;
 }

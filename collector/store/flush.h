@@ -14,6 +14,9 @@
  * Log blocks go the same way from live `logs` into a file of the span in which they are
  * flushed; the small blocks of one file are joined.
  *
+ * What is late by days, such as an import of a year, goes by days and not by spans: that is what
+ * merging would make of it.
+ *
  * Keeper thread.
  */
 #pragma once

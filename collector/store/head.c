@@ -69,6 +69,8 @@ static void push_sealed(struct head *head, struct series *series, struct sealed 
     series->chunks = sealed;
     count_add(&head->stats.chunks, 1);
     count_add(&head->stats.bytes, sizeof *sealed + sealed->bytes);
+    if (sealed->first_ms < atomic_load_explicit(&head->flushed_until_ms, memory_order_relaxed))
+        count_add(&head->stats.overdue_bytes, sizeof *sealed + sealed->bytes);
 }
 
 static int seal_tail(struct head *head, struct series *series, struct tail *tail, bool late)
@@ -161,7 +163,7 @@ static int append_late(struct head *head, struct series *series, int64_t ts_ms, 
     return 0;
 }
 
-static void widen(struct head *head, int64_t ts_ms)
+void head_widen(struct head *head, int64_t ts_ms)
 {
     int64_t min = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
     int64_t max = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
@@ -204,7 +206,7 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
             series->last_known = true;
         }
     }
-    widen(head, ts_ms);
+    head_widen(head, ts_ms);
     return 0;
 }
 
@@ -246,8 +248,8 @@ int head_restore_chunk(struct head *head, struct series *series, uint64_t sequen
     }
     if (sequence > head->sequence)
         head->sequence = sequence;
-    widen(head, first_ms);
-    widen(head, last_ms);
+    head_widen(head, first_ms);
+    head_widen(head, last_ms);
     return 0;
 }
 

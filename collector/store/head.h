@@ -30,10 +30,11 @@
 #include "collector/series/labels.h"
 #include "collector/series/queryable.h"
 #include "collector/store/postings.h"
+#include "collector/store/store.h"
 #include "collector/store/tail.h"
 
 #define HEAD_SHARDS      64u
-#define HEAD_TIME_MS_MAX INT64_C(253402300799999) /* the end of year 9999 */
+#define HEAD_TIME_MS_MAX STORE_TIME_MS_MAX
 #define SERIES_ID_MAX    UINT32_MAX
 
 /* A sealed tail. */
@@ -73,7 +74,8 @@ struct series {
 
 struct head_stats {
     _Atomic uint64_t series_active, series_created, stored, duplicate, late, chunks, bytes;
-    _Atomic uint64_t refused; /* time outside what can be kept */
+    _Atomic uint64_t refused;       /* time outside what can be kept */
+    _Atomic uint64_t overdue_bytes; /* sealed since the last flush for spans it had passed */
     _Atomic int64_t min_ms, max_ms;
 };
 
@@ -83,6 +85,8 @@ struct head {
     uint64_t series_limit;
     pthread_rwlock_t shards[HEAD_SHARDS];
     struct head_stats stats;
+    /* any thread: what ends by then has been flushed once; the keeper moves it */
+    _Atomic int64_t flushed_until_ms;
 
     /* under the table lock */
     pthread_rwlock_t table;
@@ -137,6 +141,9 @@ static inline uint32_t head_shard_of(uint64_t id)
 }
 void head_lock_shard(struct head *head, uint32_t shard);
 void head_unlock_shard(struct head *head, uint32_t shard);
+
+/* The head holds a sample of this time: for its stats, and for who asks by time. */
+void head_widen(struct head *head, int64_t ts_ms);
 
 /* One sample, under the series's shard lock.  ERR_NOMEM. */
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,

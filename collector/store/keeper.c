@@ -17,6 +17,7 @@
 
 #define CHECKPOINT_WAL_BYTES ((uint64_t)48 << 20)
 #define CHECKPOINT_EVERY_NS  ((mono_ns)300 * MS_PER_SEC * NS_PER_MS)
+#define OVERDUE_BYTES        ((uint64_t)48 << 20)
 #define MINUTE_NS            ((mono_ns)60 * MS_PER_SEC * NS_PER_MS)
 #define GRACE_MS_MAX         ((int64_t)10 * 60 * MS_PER_SEC)
 #define GENERATIONS_KEPT     4
@@ -118,20 +119,27 @@ static int tidy(struct store *store, size_t least)
     return error != 0 ? error : punched;
 }
 
+/* When a span has ended; and before that, when much has come for spans that ended long ago,
+ * such as an import of a year: the head must not hold it for hours. */
 static void flush_if_due(struct keeper *keeper, mono_ns now)
 {
     struct store *store = keeper->store;
     int64_t until_ms =
         span_start_of(store->head->span_ms, clock_unix_ms(store->clock) - grace_ms(store));
-    if (until_ms <= keeper->flushed_until_ms)
+    uint64_t overdue = atomic_load(&store->head->stats.overdue_bytes);
+    if (until_ms <= keeper->flushed_until_ms && overdue < OVERDUE_BYTES)
         return;
     note_checkpoint(keeper, now);
+    atomic_store(&store->head->flushed_until_ms, until_ms);
+    atomic_fetch_sub(&store->head->stats.overdue_bytes, overdue);
     int error = flush_samples(store, until_ms);
     if (error == 0)
         error = flush_logs(store);
     report("the flush to history", error);
-    if (error != 0)
+    if (error != 0) {
+        atomic_fetch_add(&store->head->stats.overdue_bytes, overdue);
         return;
+    }
     keeper->flushed_until_ms = until_ms;
     report("merging history", tidy(store, GENERATIONS_KEPT));
 }

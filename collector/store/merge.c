@@ -249,17 +249,22 @@ static int64_t floor_to(int64_t ms, int64_t unit)
     return span_start_of(unit, ms);
 }
 
-/* The bucket a file belongs to: its day once that has passed, else its span. */
+void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *ret_start_ms,
+                  int64_t *ret_end_ms)
+{
+    int64_t day_ms = span_ms * SPANS_A_DAY;
+    int64_t day = floor_to(start_ms, day_ms);
+    bool has_passed = day + day_ms + span_ms <= now_ms;
+    *ret_start_ms = has_passed ? day : start_ms;
+    *ret_end_ms = has_passed ? day + day_ms : start_ms + span_ms;
+}
+
+/* The bucket a file belongs to. */
 static void bucket_of(const struct store *store, const struct span_manifest *manifest,
                       int64_t now_ms, int64_t *start_ms, int64_t *end_ms)
 {
-    int64_t span_ms = store->head->span_ms;
-    int64_t day_ms = span_ms * SPANS_A_DAY;
-    int64_t day = floor_to(manifest->start_ms, day_ms);
-    if (manifest->end_ms <= day + day_ms && day + day_ms + span_ms <= now_ms) {
-        *start_ms = day;
-        *end_ms = day + day_ms;
-    } else {
+    merge_bucket(store->head->span_ms, manifest->start_ms, now_ms, start_ms, end_ms);
+    if (manifest->end_ms > *end_ms) { /* a day's file, and the clock has gone back */
         *start_ms = manifest->start_ms;
         *end_ms = manifest->end_ms;
     }

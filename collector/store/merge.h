@@ -11,6 +11,11 @@
 
 #include "collector/store/parts.h"
 
+/* The bucket whose files become one: the day of the span that begins at start_ms, once that day
+ * has passed, else the span. */
+void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *ret_start_ms,
+                  int64_t *ret_end_ms);
+
 /* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
  * can be. */
 int merge_due(struct store *store, size_t least);

@@ -2,7 +2,11 @@
  * pieces.c - merging the chunks of one series.
  *
  * Nearly always the pieces follow each other in time, and decoding one behind the other is all
- * there is to do.  Only overlapping ones are merged, two at a time in ascending rank.
+ * there is to do.  Only those that overlap are merged, run by run, two at a time in ascending
+ * rank: what came twice in one hour costs nothing in the others.
+ *
+ *     |--a--|   |--b--|        |--e--|       runs: a | b c d | e
+ *                  |--c--|--d--|
  */
 #include "collector/store/pieces.h"
 
@@ -20,7 +24,7 @@ void pieces_scratch_init(struct pieces_scratch *scratch)
 
 void pieces_scratch_done(struct pieces_scratch *scratch)
 {
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         free(scratch->times_ms[i]);
         free(scratch->values[i]);
     }
@@ -34,7 +38,7 @@ static int hold(struct pieces_scratch *scratch, size_t count)
     size_t capacity = scratch->capacity == 0 ? 1024 : scratch->capacity;
     while (capacity < count)
         capacity *= 2;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         int64_t *times = realloc(scratch->times_ms[i], capacity * sizeof *times);
         if (times == NULL)
             return ERR_NOMEM;
@@ -64,12 +68,17 @@ static int by_rank(const void *a, const void *b)
     return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-static bool are_disjoint(const struct piece *pieces, size_t count)
+/* How many pieces from the first on overlap, each with some of those before it; by time. */
+static size_t run_length(const struct piece *pieces, size_t count)
 {
-    for (size_t i = 1; i < count; i++)
-        if (pieces[i].first_ms <= pieces[i - 1].last_ms)
-            return false;
-    return true;
+    int64_t last_ms = pieces[0].last_ms;
+    size_t length = 1;
+    while (length < count && pieces[length].first_ms <= last_ms) {
+        if (pieces[length].last_ms > last_ms)
+            last_ms = pieces[length].last_ms;
+        length++;
+    }
+    return length;
 }
 
 /* Decodes one piece to the arrays, which have room for its count. */
@@ -109,27 +118,47 @@ static size_t merge_two(const int64_t *a_ms, const double *a, size_t a_count,
     return n;
 }
 
-static int merge_overlapping(struct piece *pieces, size_t count, struct pieces_scratch *scratch,
-                             size_t *ret_count)
+static void swap_columns(struct pieces_scratch *scratch, size_t a, size_t b)
 {
-    size_t have = 0;
+    int64_t *times = scratch->times_ms[a];
+    double *values = scratch->values[a];
+    scratch->times_ms[a] = scratch->times_ms[b];
+    scratch->values[a] = scratch->values[b];
+    scratch->times_ms[b] = times;
+    scratch->values[b] = values;
+}
+
+/* Columns 0 hold the result so far, 1 what is decoded, 2 and 3 a run before and after a step.
+ */
+static int merge_overlapping(struct piece *pieces, size_t count, struct pieces_scratch *scratch,
+                             size_t *have)
+{
+    size_t merged = 0;
     qsort(pieces, count, sizeof *pieces, by_rank);
     for (size_t i = 0; i < count; i++) {
         int error = decode(&pieces[i], scratch->times_ms[1], scratch->values[1]);
         if (error != 0)
             return error;
-        have = merge_two(scratch->times_ms[0], scratch->values[0], have, scratch->times_ms[1],
-                         scratch->values[1], pieces[i].count, scratch->times_ms[2],
-                         scratch->values[2]);
-        int64_t *times = scratch->times_ms[0];
-        double *values = scratch->values[0];
-        scratch->times_ms[0] = scratch->times_ms[2];
-        scratch->values[0] = scratch->values[2];
-        scratch->times_ms[2] = times;
-        scratch->values[2] = values;
+        merged = merge_two(scratch->times_ms[2], scratch->values[2], merged,
+                           scratch->times_ms[1], scratch->values[1], pieces[i].count,
+                           scratch->times_ms[3], scratch->values[3]);
+        swap_columns(scratch, 2, 3);
     }
-    *ret_count = have;
+    memcpy(scratch->times_ms[0] + *have, scratch->times_ms[2],
+           merged * sizeof *scratch->times_ms[0]);
+    memcpy(scratch->values[0] + *have, scratch->values[2], merged * sizeof *scratch->values[0]);
+    *have += merged;
     return 0;
+}
+
+static int merge_run(struct piece *pieces, size_t count, struct pieces_scratch *scratch,
+                     size_t *have)
+{
+    if (count > 1)
+        return merge_overlapping(pieces, count, scratch, have);
+    int error = decode(pieces, scratch->times_ms[0] + *have, scratch->values[0] + *have);
+    *have += pieces->count;
+    return error;
 }
 
 /* The first index whose time is at or after `ms`. */
@@ -161,13 +190,9 @@ int pieces_merge(struct piece *pieces, size_t count, int64_t from_ms, int64_t un
     size_t have = 0;
     if (count > 1)
         qsort(pieces, count, sizeof *pieces, by_time);
-    if (are_disjoint(pieces, count)) {
-        for (size_t i = 0; i < count && error == 0; i++) {
-            error = decode(&pieces[i], scratch->times_ms[0] + have, scratch->values[0] + have);
-            have += pieces[i].count;
-        }
-    } else {
-        error = merge_overlapping(pieces, count, scratch, &have);
+    for (size_t i = 0, length = 0; i < count && error == 0; i += length) {
+        length = run_length(pieces + i, count - i);
+        error = merge_run(pieces + i, length, scratch, &have);
     }
     if (error != 0)
         return error;

@@ -33,8 +33,8 @@ struct piece {
 
 /* Buffers that are kept from series to series. */
 struct pieces_scratch {
-    int64_t *times_ms[3];
-    double *values[3];
+    int64_t *times_ms[4];
+    double *values[4];
     size_t capacity;
 };
 void pieces_scratch_init(struct pieces_scratch *scratch);

@@ -45,7 +45,7 @@ static int64_t marker_ms(const struct gather *gather, const struct found *found,
                          const int64_t *times_ms, const double *values, size_t count)
 {
     int64_t last_ms = found->last_ms;
-    if (found->absent_since_ms == 0)
+    if (found->absent_since_ms == 0 || gather->hints->stored_only)
         return INT64_MAX;
     if (last_ms == INT64_MIN && count > 0 && gather->hints->until_ms >= found->absent_since_ms)
         last_ms = times_ms[count - 1];

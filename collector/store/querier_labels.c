@@ -96,6 +96,15 @@ static int finish(struct texts *texts, struct bytes **ret_items, size_t *ret_cou
     return 0;
 }
 
+/* Does the interval touch what the head holds?  Not to the series, like spans and Prometheus's
+ * blocks. */
+static bool touches_head(struct head *head, int64_t from_ms, int64_t until_ms)
+{
+    int64_t min_ms = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
+    int64_t max_ms = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
+    return from_ms <= until_ms && from_ms <= max_ms && until_ms >= min_ms;
+}
+
 static int gather_texts(struct querier *querier, struct bytes name,
                         struct matcher *const *matchers, size_t count, struct arena *arena,
                         struct bytes **ret_items, size_t *ret_count)
@@ -105,10 +114,13 @@ static int gather_texts(struct querier *querier, struct bytes name,
     int64_t until_ms;
     struct store *store = querier_store(querier, &from_ms, &until_ms);
 
-    must(pthread_rwlock_rdlock(&store->head->table) == 0);
-    struct postings_source head = postings_source_of(store->head->postings);
-    int error = from_source(&texts, &head, name, matchers, count);
-    must(pthread_rwlock_unlock(&store->head->table) == 0);
+    int error = 0;
+    if (touches_head(store->head, from_ms, until_ms)) {
+        must(pthread_rwlock_rdlock(&store->head->table) == 0);
+        struct postings_source head = postings_source_of(store->head->postings);
+        error = from_source(&texts, &head, name, matchers, count);
+        must(pthread_rwlock_unlock(&store->head->table) == 0);
+    }
 
     struct span **spans = NULL;
     size_t span_count = 0;

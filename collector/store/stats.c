@@ -12,6 +12,11 @@ static uint64_t get(_Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+int64_t store_retention_ms(const struct store *store)
+{
+    return store->options.retention_raw_ms;
+}
+
 void store_get_stats(struct store *store, struct store_stats *ret_stats)
 {
     struct head_stats *head = &store->head->stats;

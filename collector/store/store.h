@@ -39,6 +39,10 @@
 struct store;
 struct series; /* interned; lives as long as the store holds it in the head */
 
+/* Times a sample can have: the years -3966 to 9999. */
+#define STORE_TIME_MS_MAX INT64_C(253402300799999)
+#define STORE_TIME_MS_MIN (-STORE_TIME_MS_MAX)
+
 #define STORE_FULL_PERCENT      85
 #define STORE_EXHAUSTED_PERCENT 95 /* past it not even alerts are written */
 
@@ -116,6 +120,9 @@ struct store_write {
 int store_write_submit(struct store *store, struct store_write *write);
 /* The same, waiting for the result; not on the writer thread nor an event loop. */
 int store_write_wait(struct store *store, struct store_write *write);
+
+/* How old samples may be: what is older is left out of a write (samples_refused).  0: for ever. */
+int64_t store_retention_ms(const struct store *store);
 
 /* ---- key-value state --------------------------------------------------------------------
  * Namespaces by key prefix, listed in collector/store/README.md ("stream/", "key/", "alert/",

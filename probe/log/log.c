@@ -27,7 +27,7 @@
 #define MET_MAX     ((size_t)4096) /* matched files; the rest is counted as excess */
 #define NOTE_PREFIX "log/"
 
-enum { FILES, EXCESS, UNREADABLE, GAUGES };
+enum { FILES, EXCESS, UNREADABLE, REFUSED, GAUGES };
 
 static const struct metric gauges[GAUGES] = {
     {"logwatch_files", METRIC_GAUGE, "Log files that are tailed.", NULL},
@@ -35,16 +35,18 @@ static const struct metric gauges[GAUGES] = {
      NULL},
     {"logwatch_files_unreadable", METRIC_GAUGE, "Matching log files that cannot be read.",
      NULL},
+    {"logwatch_files_refused", METRIC_GAUGE,
+     "Log files a policy names that truly lie outside this host's allow-list, not read.", NULL},
 };
 
 struct log_state {
-    struct log_settings_list settings;
+    struct log_settings_list settings; /* probe.yml's and --log */
+    struct log_settings_list policy;
     struct drain *drain;
     struct watch *watches[LOG_WATCHES_MAX];
     size_t count;
     size_t next_turn; /* whose turn it is to be first */
     uint64_t next_order;
-    bool has_scanned;
     bool has_more;
     int64_t scanned_ms;
     int64_t told_ms;
@@ -69,10 +71,25 @@ int log_source_add(void *state, const char *glob, struct diagnosis *why)
     return log_settings_add(&log->settings, glob, why);
 }
 
+void log_source_take_policy(void *state, struct log_settings_list *list)
+{
+    struct log_state *log = state;
+    log_settings_done(&log->policy);
+    log->policy = *list;
+    *list = (struct log_settings_list){0};
+}
+
 bool log_source_is_idle(const void *state)
 {
     const struct log_state *log = state;
-    return log->settings.count == 0;
+    return log->settings.count == 0 && log->policy.count == 0;
+}
+
+/* Our own entry comes before a policy's. */
+static const struct log_settings *settings_for(const struct log_state *log, const char *path)
+{
+    const struct log_settings *settings = log_settings_for(&log->settings, path);
+    return settings != NULL ? settings : log_settings_for(&log->policy, path);
 }
 
 bool log_source_has_more(const void *state)
@@ -187,8 +204,7 @@ static int resume_one(struct log_state *log, const struct source_env *env,
 {
     size_t root_bytes = root_bytes_of(env);
     char key[TAIL_KEY_BYTES];
-    const struct log_settings *settings =
-        log_settings_for(&log->settings, one->path + root_bytes);
+    const struct log_settings *settings = settings_for(log, one->path + root_bytes);
     if (one->position.order >= log->next_order)
         log->next_order = one->position.order + 1;
     if (settings == NULL) {
@@ -282,7 +298,7 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
         log->excess++;
         return;
     }
-    watch_open(watch, shared, settings->from_end && !log->has_scanned);
+    watch_open(watch, shared, settings->from_end && !settings->has_scanned);
     if (watch_collect(watch, shared) != 0)
         log->has_more = true;
 }
@@ -301,6 +317,15 @@ static void scan_glob(struct log_state *log, const struct source_env *env,
             look_at_path(log, shared, found.gl_pathv[i], root_bytes, settings);
     globfree(&found);
     free(pattern);
+}
+
+static void scan_list(struct log_state *log, const struct source_env *env,
+                      const struct watch_env *shared, struct log_settings_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        scan_glob(log, env, shared, &list->items[i]);
+    for (size_t i = 0; i < list->count; i++)
+        list->items[i].has_scanned = true;
 }
 
 /* Drops watches whose files are all gone or forgotten. */
@@ -327,10 +352,9 @@ static void scan(struct log_state *log, const struct source_env *env,
 {
     log->met_count = 0;
     log->excess = 0;
-    for (size_t i = 0; i < log->settings.count; i++)
-        scan_glob(log, env, shared, &log->settings.items[i]);
+    scan_list(log, env, shared, &log->settings);
+    scan_list(log, env, shared, &log->policy);
     forget(log, shared);
-    log->has_scanned = true;
     log->scanned_ms = env->now_ms;
 }
 
@@ -338,13 +362,16 @@ static void scan(struct log_state *log, const struct source_env *env,
 
 static void emit_gauges(const struct log_state *log, struct emitter *out)
 {
-    size_t unreadable = 0;
-    for (size_t i = 0; i < log->count; i++)
-        unreadable +=
-            log->watches[i]->last_error != 0 && log->watches[i]->last_error != ERR_NOTFOUND;
+    size_t unreadable = 0, refused = 0;
+    for (size_t i = 0; i < log->count; i++) {
+        const struct watch *watch = log->watches[i];
+        refused += watch->is_refused && watch->last_error == ERR_REFUSED;
+        unreadable += watch->last_error != 0 && watch->last_error != ERR_NOTFOUND;
+    }
     emit(out, log->gauges[FILES], (double)(log->count - unreadable));
     emit(out, log->gauges[EXCESS], (double)log->excess);
     emit(out, log->gauges[UNREADABLE], (double)unreadable);
+    emit(out, log->gauges[REFUSED], (double)refused);
 }
 
 /* Clocks may be set back: then it is due, too. */
@@ -386,6 +413,49 @@ static int log_collect(void *state, const struct source_env *env, struct emitter
     return 0;
 }
 
+/* Files found before stay found: "from: end" is for those that are met for the first time. */
+static void keep_scanned(struct log_settings_list *list, const struct log_settings_list *before)
+{
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t k = 0; k < before->count; k++)
+            if (list->items[i].signature == before->items[k].signature)
+                list->items[i].has_scanned = before->items[k].has_scanned;
+}
+
+void log_source_change_policy(void *state, struct log_settings_list *list, struct emitter *out)
+{
+    struct log_state *log = state;
+    struct log_settings_list before = log->policy;
+    struct watch_env shared = {.out = out, .is_known = is_known, .context = log};
+    size_t kept = 0;
+
+    log->policy = *list;
+    *list = (struct log_settings_list){0};
+    keep_scanned(&log->policy, &before);
+    /* While they leave, they are asked which files they know. */
+    for (size_t i = 0; i < log->count; i++)
+        if (settings_for(log, log->watches[i]->label) == NULL)
+            watch_leave(log->watches[i], &shared);
+    for (size_t i = 0; i < log->count; i++) {
+        struct watch *watch = log->watches[i];
+        const struct log_settings *old = watch->account.settings;
+        const struct log_settings *now = settings_for(log, watch->label);
+        if (now == NULL) {
+            watch_free(watch);
+            continue;
+        }
+        if (old->signature == now->signature)
+            watch->account.settings = now;
+        else
+            watch_change(watch, now, out);
+        log->watches[kept++] = watch;
+    }
+    log->count = kept;
+    log->next_turn = 0;
+    log->scanned_ms = 0; /* at the next tick */
+    log_settings_done(&before);
+}
+
 static void log_stop(void *state)
 {
     struct log_state *log = state;
@@ -395,6 +465,7 @@ static void log_stop(void *state)
     drain_free(log->drain);
     free(log->met);
     log_settings_done(&log->settings);
+    log_settings_done(&log->policy);
     *log = (struct log_state){0};
 }
 

@@ -19,12 +19,13 @@
  * logwatch_truncations_total, logwatch_rotations_total, logwatch_lost_files_total,
  * logwatch_read_lag_bytes, logwatch_last_line_timestamp_seconds,
  * logwatch_expected_max_silence_seconds; of all: logwatch_files, logwatch_files_excess,
- * logwatch_files_unreadable.
+ * logwatch_files_unreadable, logwatch_files_refused.
  */
 #pragma once
 
 #include <stdbool.h>
 
+#include "probe/log/settings.h"
 #include "probe/source/source.h"
 #include "proto/base/diagnosis.h"
 
@@ -36,6 +37,14 @@ extern const struct source source_log;
 /* One more glob, with the defaults.  `state` is the source's.  ERR_INVALID, ERR_LIMIT,
  * ERR_NOMEM. */
 int log_source_add(void *state, const char *glob, struct diagnosis *why);
+
+/* What a policy wants tailed beside it; for a path that both name, our own entry holds.  Takes
+ * the list over and leaves it empty.  Between configure() and start(). */
+void log_source_take_policy(void *state, struct log_settings_list *list);
+/* The same while running: files that are not wanted any more are left, and their series end;
+ * new ones are looked for at the next tick; those whose entry says the same go on as they are.
+ * Nothing of a file that stays is lost or read twice. */
+void log_source_change_policy(void *state, struct log_settings_list *list, struct emitter *out);
 
 /* Nothing to tail is configured: the source need not run. */
 bool log_source_is_idle(const void *state);

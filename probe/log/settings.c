@@ -6,6 +6,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "proto/base/config.h"
 #include "proto/base/error.h"
@@ -144,6 +145,19 @@ static struct log_settings *append(struct log_settings_list *list)
     return &grown[list->count++];
 }
 
+/* A hash of what is written. */
+static uint64_t sign(const struct config_node *node, uint64_t seed)
+{
+    uint64_t hash = seed + 1 + (uint64_t)node->kind;
+    if (node->key != NULL)
+        hash = XXH3_64bits_withSeed(node->key, strlen(node->key) + 1, hash);
+    if (node->kind == CONFIG_SCALAR)
+        return XXH3_64bits_withSeed(node->text, strlen(node->text) + 1, hash);
+    for (size_t i = 0; i < node->count; i++)
+        hash = sign(node->children[i], hash);
+    return hash;
+}
+
 static int read_entry(struct log_settings_list *list, struct config *config,
                       const struct config_node *node, struct diagnosis *why)
 {
@@ -158,6 +172,7 @@ static int read_entry(struct log_settings_list *list, struct config *config,
     struct log_settings *settings = append(list);
     if (settings == NULL)
         return ERR_NOMEM;
+    settings->signature = sign(node, 0);
     settings->from_end = strcmp(entry.from, "end") == 0;
     settings->rate_limit = entry.rate_limit;
     settings->max_silence_ms = entry.max_silence_ms;
@@ -203,18 +218,22 @@ int log_settings_add(struct log_settings_list *list, const char *glob, struct di
     return settings->glob == NULL ? ERR_NOMEM : 0;
 }
 
+void log_settings_pop(struct log_settings_list *list)
+{
+    struct log_settings *settings = &list->items[--list->count];
+    for (size_t k = 0; k < settings->pattern_count; k++) {
+        free(settings->patterns[k].name);
+        pattern_free(settings->patterns[k].pattern);
+    }
+    free(settings->patterns);
+    pattern_free(settings->first_line);
+    free(settings->glob);
+}
+
 void log_settings_done(struct log_settings_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        struct log_settings *settings = &list->items[i];
-        for (size_t k = 0; k < settings->pattern_count; k++) {
-            free(settings->patterns[k].name);
-            pattern_free(settings->patterns[k].pattern);
-        }
-        free(settings->patterns);
-        pattern_free(settings->first_line);
-        free(settings->glob);
-    }
+    while (list->count > 0)
+        log_settings_pop(list);
     free(list->items);
     *list = (struct log_settings_list){0};
 }

@@ -22,6 +22,7 @@
 
 struct config;
 struct config_node;
+struct permit;
 
 #define LOG_SETTINGS_MAX 256 /* entries of the list */
 #define LOG_PATTERNS_MAX 64  /* of one entry */
@@ -40,6 +41,9 @@ struct log_settings {
     int64_t max_silence_ms; /* 0: none */
     struct log_pattern *patterns;
     size_t pattern_count;
+    const struct permit *permit; /* what its files must be allowed by; NULL: it is our own */
+    uint64_t signature;          /* equal for entries that say the same; 0: it is our own */
+    bool has_scanned;            /* from: end means files that were there before this */
 };
 
 struct log_settings_list {
@@ -51,6 +55,9 @@ struct log_settings_list {
  * the list then holds what came before. */
 int log_settings_read(struct log_settings_list *list, struct config *config,
                       const struct config_node *node, struct diagnosis *why);
+
+/* The last entry goes. */
+void log_settings_pop(struct log_settings_list *list);
 
 /* An entry with a glob alone.  ERR_INVALID (not an absolute path), ERR_LIMIT, ERR_NOMEM. */
 int log_settings_add(struct log_settings_list *list, const char *glob, struct diagnosis *why);

@@ -28,7 +28,7 @@
 #define FLAG_ROTATED  2u
 #define FLAG_FINISHED 4u
 
-static void settle_encoding(struct tail *tail, enum log_encoding encoding)
+void tail_settle_encoding(struct tail *tail, enum log_encoding encoding)
 {
     uint8_t first[2];
     ssize_t got = pread(tail->fd, first, sizeof first, 0);
@@ -43,7 +43,7 @@ void tail_begin(struct tail *tail, int fd, const struct file_facts *facts,
                           .position = {.identity = facts->identity},
                           .grown_ms = now_ms,
                           .is_changed = true};
-    settle_encoding(tail, encoding);
+    tail_settle_encoding(tail, encoding);
 }
 
 void tail_resume(struct tail *tail, int fd, const struct tail_position *position,
@@ -51,7 +51,7 @@ void tail_resume(struct tail *tail, int fd, const struct tail_position *position
 {
     *tail = (struct tail){.fd = fd, .position = *position, .grown_ms = now_ms};
     tail->position.modified_ns = 0; /* so that the first look is a close one */
-    settle_encoding(tail, encoding);
+    tail_settle_encoding(tail, encoding);
 }
 
 void tail_close(struct tail *tail)
@@ -99,7 +99,7 @@ int tail_look(struct tail *tail, enum log_encoding encoding, int64_t now_ms,
         tail->is_changed |= longer.size != position->fingerprint.size;
         position->fingerprint = longer;
         if (position->offset == 0)
-            settle_encoding(tail, encoding);
+            tail_settle_encoding(tail, encoding);
     }
     tail->size = facts.size;
     position->modified_ns = facts.modified_ns;

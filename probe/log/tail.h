@@ -57,6 +57,9 @@ void tail_begin(struct tail *tail, int fd, const struct file_facts *facts,
 void tail_resume(struct tail *tail, int fd, const struct tail_position *position,
                  enum log_encoding encoding, int64_t now_ms);
 
+/* What the bytes are, by the configured encoding and the file's first bytes. */
+void tail_settle_encoding(struct tail *tail, enum log_encoding encoding);
+
 /* Closes the file; the position stays. */
 void tail_close(struct tail *tail);
 

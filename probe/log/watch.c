@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probe/log/permit.h"
 #include "probe/log/watch_series.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
@@ -50,6 +51,46 @@ void watch_free(struct watch *watch)
     free(watch->path);
     watch_series_free(watch->series);
     free(watch);
+}
+
+/* ---- may it be read --------------------------------------------------------------------- */
+
+/* Only a policy's files are asked for.  A refusal is told once; the descriptor stays the
+ * caller's. */
+static bool may_read(struct watch *watch, int fd, struct emitter *out)
+{
+    const struct permit *permit = watch->account.settings->permit;
+    if (permit == NULL || permit_descriptor(permit, fd, watch->path))
+        return true;
+    if (!watch->is_refused)
+        watch_event(watch, out, "policy_file_refused",
+                    "the policy names a file that truly lies outside this host's allow-list "
+                    "(policy.allow.files in probe.yml); it is not read");
+    watch->is_refused = true;
+    return false;
+}
+
+/* Opens the file at the path, if it may be read. */
+static int open_path(struct watch *watch, struct emitter *out, struct sibling *ret_file)
+{
+    int error = sibling_open_path(watch->path, ret_file);
+    if (error != 0 || may_read(watch, ret_file->fd, out))
+        return error;
+    (void)close(ret_file->fd);
+    return ERR_REFUSED;
+}
+
+/* The same for the file of an identity, wherever it is now. */
+static int open_identity(struct watch *watch, const struct identity *identity,
+                         struct emitter *out, int *ret_fd)
+{
+    bool is_renamed;
+    int error = sibling_open(watch->path, identity, ret_fd, &is_renamed);
+    if (error != 0 || may_read(watch, *ret_fd, out))
+        return error;
+    (void)close(*ret_fd);
+    *ret_fd = -1;
+    return ERR_REFUSED;
 }
 
 /* ---- the row of tails ------------------------------------------------------------------- */
@@ -127,12 +168,10 @@ int watch_resume(struct watch *watch, const struct tail_position *position, int6
                  struct emitter *out)
 {
     int fd = -1;
-    bool is_renamed;
     if (watch->count == WATCH_TAILS_MAX)
         return ERR_LIMIT;
-    int error = position->is_finished
-                    ? ERR_NOTFOUND
-                    : sibling_open(watch->path, &position->identity, &fd, &is_renamed);
+    int error = position->is_finished ? ERR_NOTFOUND
+                                      : open_identity(watch, &position->identity, out, &fd);
     bool is_lost = error == ERR_NOTFOUND && !position->is_finished;
     watch->lost += is_lost;
     struct tail *tail = malloc(sizeof *tail);
@@ -185,7 +224,7 @@ static void start_at_end(struct tail *tail, uint64_t size)
 void watch_open(struct watch *watch, const struct watch_env *env, bool from_end)
 {
     struct sibling file;
-    watch->last_error = sibling_open_path(watch->path, &file);
+    watch->last_error = open_path(watch, env->out, &file);
     if (watch->last_error != 0)
         return;
     if (env->is_known(env->context, &file.facts.identity, file.fd)) {
@@ -217,6 +256,10 @@ static void adopt_between(struct watch *watch, const struct watch_env *env,
     size_t count =
         siblings_between(watch->path, &after, now, env->is_known, env->context, found);
     for (size_t i = 0; i < count; i++) {
+        if (!may_read(watch, found[i].fd, env->out)) {
+            (void)close(found[i].fd);
+            continue;
+        }
         struct tail *tail = add_tail(watch, env, found[i].fd, &found[i].facts);
         if (tail != NULL)
             mark_rotated(watch, tail, env->now_ms);
@@ -261,7 +304,7 @@ static void follow_name(struct watch *watch, const struct watch_env *env)
     if (!is_there || take_back(watch, &facts.identity))
         return;
     struct sibling file;
-    watch->last_error = sibling_open_path(watch->path, &file);
+    watch->last_error = open_path(watch, env->out, &file);
     if (watch->last_error != 0)
         return;
     if (last != NULL)
@@ -279,9 +322,8 @@ static void follow_name(struct watch *watch, const struct watch_env *env)
 static int reopen(struct watch *watch, struct tail *tail, const struct watch_env *env)
 {
     struct tail_position position = tail->position;
-    bool is_renamed;
     int fd;
-    int error = sibling_open(watch->path, &position.identity, &fd, &is_renamed);
+    int error = open_identity(watch, &position.identity, env->out, &fd);
     if (error == ERR_NOTFOUND) {
         watch->lost++;
         mark_lost(tail);
@@ -362,7 +404,8 @@ int watch_collect(struct watch *watch, const struct watch_env *env)
     /* Tails behind a full tick are not read, but their existence must be noted. */
     for (size_t i = 0; i < watch->count; i++)
         note(watch, watch->tails[i], env->out);
-    if (env->tell_none)
+    /* A file that may not be read has no counters, either. */
+    if (env->tell_none || (watch->is_refused && watch->count == 0))
         return result;
     bool is_new = watch->series == NULL;
     if (is_new)
@@ -449,4 +492,22 @@ void watch_end(struct watch *watch, struct emitter *out)
 {
     if (watch->series != NULL)
         watch_series_end(watch->series, watch, out);
+}
+
+void watch_change(struct watch *watch, const struct log_settings *settings, struct emitter *out)
+{
+    watch_end(watch, out);
+    watch_series_free(watch->series);
+    watch->series = NULL;
+    watch->account = (struct log_account){.settings = settings, .path = watch->account.path};
+    for (size_t i = 0; i < watch->count; i++)
+        if (watch->tails[i]->fd >= 0)
+            tail_settle_encoding(watch->tails[i], settings->encoding);
+}
+
+void watch_leave(struct watch *watch, const struct watch_env *env)
+{
+    watch_end(watch, env->out);
+    while (watch->count > 0)
+        drop_tail(watch, watch->count - 1, env);
 }

@@ -40,6 +40,7 @@ struct watch {
     uint64_t lost;      /* files that were gone before they were read */
     uint64_t lost_told; /* of these an event told */
     int last_error;     /* of opening the path; 0: fine */
+    bool is_refused;    /* a file was met that its settings' permit does not allow */
     struct watch_series *series;
 };
 
@@ -98,3 +99,9 @@ bool watch_is_over(const struct watch *watch);
 
 /* Ends the watch's series. */
 void watch_end(struct watch *watch, struct emitter *out);
+
+/* Other settings from now on: the series end, and begin anew with the next tick. */
+void watch_change(struct watch *watch, const struct log_settings *settings,
+                  struct emitter *out);
+/* The files are not wanted any more: ends the series and forgets the notes. */
+void watch_leave(struct watch *watch, const struct watch_env *env);

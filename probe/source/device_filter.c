@@ -23,25 +23,49 @@ int device_filter_compile(struct config *config, const struct config_node *node,
     return config_complain(config, value, why, "%s: %s", key, reason.text);
 }
 
-int device_filter_read(struct config *config, const struct config_node *node, const char *where,
-                       const char *fallback, struct pattern **ret_exclude,
-                       struct diagnosis *why)
+/* A map with one key of its own. */
+static int read_expression(struct config *config, const struct config_node *node,
+                           const char *where, const char *key, const char *help,
+                           const char **expression, struct diagnosis *why)
 {
     struct {
-        const char *exclude;
+        const char *expression;
         struct source_common_options common;
-    } options = {.exclude = fallback};
+    } options = {.expression = *expression};
     const struct config_option table[] = {
-        {"exclude", CONFIG_STRING, 0, .help = "regular expression of devices left out"},
+        {key, CONFIG_STRING, 0, .help = help},
         SOURCE_COMMON_OPTIONS(sizeof(const char *)),
     };
     _Static_assert(sizeof(const char *) % _Alignof(struct source_common_options) == 0,
                    "the common options follow the pointer");
-    if (node != NULL) {
-        int error = config_read(config, node, where, table, sizeof table / sizeof *table,
-                                &options, why);
-        if (error != 0)
-            return error;
-    }
-    return device_filter_compile(config, node, "exclude", options.exclude, ret_exclude, why);
+    if (node == NULL)
+        return 0;
+    int error =
+        config_read(config, node, where, table, sizeof table / sizeof *table, &options, why);
+    if (error == 0)
+        *expression = options.expression;
+    return error;
+}
+
+int device_filter_read(struct config *config, const struct config_node *node, const char *where,
+                       const char *fallback, struct pattern **ret_exclude,
+                       struct diagnosis *why)
+{
+    int error = read_expression(config, node, where, "exclude",
+                                "regular expression of devices left out", &fallback, why);
+    if (error != 0)
+        return error;
+    return device_filter_compile(config, node, "exclude", fallback, ret_exclude, why);
+}
+
+int field_filter_read(struct config *config, const struct config_node *node, const char *where,
+                      const char *fallback, struct pattern **ret_wanted, struct diagnosis *why)
+{
+    int error = read_expression(config, node, where, "fields",
+                                "regular expression of fields sent", &fallback, why);
+    if (error != 0)
+        return error;
+    if (fallback[0] == '\0')
+        fallback = "^";
+    return device_filter_compile(config, node, "fields", fallback, ret_wanted, why);
 }

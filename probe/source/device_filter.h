@@ -1,10 +1,12 @@
 /*
- * device_filter.h - which devices a source leaves out: one regular expression from probe.yml.
+ * device_filter.h - which devices a source leaves out, or which fields of a table it sends: one
+ * regular expression from probe.yml.
  *
  *     sources:
  *       disk: {exclude: '^(ram|loop|sr)\d+$'}
+ *       vmstat: {fields: '^(oom_kill|pgpg|pswp|pg.*fault).*'}
  *
- * Asked once for each device that appears, never again.
+ * Asked once for each device or field that appears, never again.
  */
 #pragma once
 
@@ -16,6 +18,10 @@
 int device_filter_read(struct config *config, const struct config_node *node, const char *where,
                        const char *fallback, struct pattern **ret_exclude,
                        struct diagnosis *why);
+
+/* The same with the key `fields`: what is sent.  Never NULL; an empty expression sends all. */
+int field_filter_read(struct config *config, const struct config_node *node, const char *where,
+                      const char *fallback, struct pattern **ret_wanted, struct diagnosis *why);
 
 /* Compiles `expression`, complaining about the node it came from.  NULL or empty: *ret_pattern
  * is NULL, which never matches. */

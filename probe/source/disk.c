@@ -193,6 +193,8 @@ static void disk_stop(void *state)
     pattern_free(disks->exclude);
 }
 
+static const char *const policy_options[] = {"exclude", NULL};
+
 const struct source source_disk = {
     .name = "disk",
     .summary = "reads, writes, discards, flushes and busy time of block devices",
@@ -201,4 +203,5 @@ const struct source source_disk = {
     .start = disk_start,
     .collect = disk_collect,
     .stop = disk_stop,
+    .policy_options = policy_options,
 };

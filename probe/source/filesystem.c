@@ -256,6 +256,8 @@ static void filesystem_stop(void *state)
     pattern_free(fs->exclude_types);
 }
 
+static const char *const policy_options[] = {"exclude_mount_points", "exclude_types", NULL};
+
 const struct source source_filesystem = {
     .name = "filesystem",
     .summary = "size, free space and inodes of mounted file systems",
@@ -266,4 +268,5 @@ const struct source source_filesystem = {
     .gather = filesystem_gather,
     .collect = filesystem_collect,
     .stop = filesystem_stop,
+    .policy_options = policy_options,
 };

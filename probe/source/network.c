@@ -136,6 +136,8 @@ static void network_stop(void *state)
     pattern_free(network->exclude);
 }
 
+static const char *const policy_options[] = {"exclude", NULL};
+
 const struct source source_network = {
     .name = "network",
     .summary = "bytes, packets, errors and drops of network interfaces",
@@ -144,4 +146,5 @@ const struct source source_network = {
     .start = network_start,
     .collect = network_collect,
     .stop = network_stop,
+    .policy_options = policy_options,
 };

@@ -298,6 +298,8 @@ static void class_stop(void *state)
     pattern_free(class->exclude);
 }
 
+static const char *const policy_options[] = {"exclude", NULL};
+
 const struct source source_network_class = {
     .name = "network_class",
     .summary = "link state, speed, MTU and addresses of network interfaces",
@@ -306,4 +308,5 @@ const struct source source_network_class = {
     .start = class_start,
     .collect = class_collect,
     .stop = class_stop,
+    .policy_options = policy_options,
 };

@@ -17,6 +17,7 @@
 #include "probe/source/process_rules.h"
 #include "probe/source/process_scan.h"
 #include "probe/source/process_top.h"
+#include "probe/source/process_totals.h"
 #include "probe/source/process_users.h"
 #include "probe/source/source.h"
 #include "proto/base/clock.h"
@@ -43,6 +44,7 @@ struct processes_state {
     struct process_scan scan;
     struct process_dear dear;
     struct process_groups groups;
+    struct process_totals totals;
     struct process_top top;
     struct user_names users;
     const struct source_env *env; /* during collect() only */
@@ -120,6 +122,7 @@ static int processes_start(void *state, const struct source_env *env, struct emi
     if (error != 0)
         return error;
     process_groups_start(&ps->groups, boot_seconds);
+    process_totals_start(&ps->totals);
     process_dear_start(&ps->dear, &ps->scan, ps->wants_pss);
     for (size_t i = 0; i < process_rules_count(ps->rules); i++) {
         const char *name = process_rules_fixed_name(ps->rules, i);
@@ -197,6 +200,7 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     ps->last_ms = env->now_ms;
     process_dear_run(&ps->dear, &ps->scan, env->interval_ms, elapsed_ms);
     process_groups_emit(&ps->groups, &ps->scan, env->now_ms, out);
+    process_totals_emit(&ps->totals, &ps->scan, env, out);
     /* The first tick knows no rates. */
     return is_first ? 0 : process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
 }
@@ -206,10 +210,13 @@ static void processes_stop(void *state)
     struct processes_state *ps = state;
     process_scan_close(&ps->scan);
     process_groups_done(&ps->groups);
+    process_totals_done(&ps->totals);
     process_top_done(&ps->top);
     process_rules_free(ps->rules);
     user_names_done(&ps->users);
 }
+
+static const char *const policy_options[] = {"groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
 
 const struct source source_processes = {
     .name = "processes",
@@ -220,4 +227,5 @@ const struct source source_processes = {
     .start = processes_start,
     .collect = processes_collect,
     .stop = processes_stop,
+    .policy_options = policy_options,
 };

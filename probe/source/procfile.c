@@ -45,6 +45,7 @@ int procfile_error(int system_error)
     case ESRCH:
     case ENODEV:
     case ENXIO:
+    case EOPNOTSUPP: /* built in and switched off (psi=0) */
         return ERR_NOTFOUND;
     case EACCES:
     case EPERM:
@@ -101,6 +102,56 @@ int procfile_read(const struct procfile *file, struct readbuf *buf, struct span 
     }
     *ret_text = span_of(buf->data, size);
     return 0;
+}
+
+/* Gives away the whole lines of `size` bytes; returns how many bytes they took. */
+static size_t give_lines(const char *data, size_t size, bool is_last,
+                         void (*each)(void *context, struct span line), void *context)
+{
+    struct span text = span_of(data, size), line;
+    while (is_last ? text.at < text.end : memchr(text.at, '\n', span_size(text)) != NULL)
+        if (scan_line(&text, &line))
+            each(context, line);
+    return (size_t)(text.at - data);
+}
+
+int procfile_lines(const struct procfile *file, struct readbuf *buf,
+                   void (*each)(void *context, struct span line), void *context)
+{
+    if (!file->is_open)
+        return ERR_NOTFOUND;
+    int error = readbuf_reserve(buf, READBUF_FIRST_BYTES);
+    if (error != 0)
+        return error;
+    off_t offset = 0;
+    size_t held = 0; /* of a line that has not ended */
+    bool is_cut = false;
+    for (;;) {
+        ssize_t got = read_at(file->fd, buf->data + held, buf->capacity - held, offset);
+        if (got < 0)
+            return procfile_error(errno);
+        size_t size = held + (size_t)got, taken = 0;
+        offset += got;
+        if (is_cut) { /* the rest of a line that was given */
+            const char *newline = memchr(buf->data, '\n', size);
+            taken = newline != NULL ? (size_t)(newline + 1 - buf->data) : size;
+            is_cut = newline == NULL;
+        }
+        taken += give_lines(buf->data + taken, size - taken, got == 0, each, context);
+        if (got == 0)
+            return 0;
+        if (taken == 0 && size == buf->capacity && size < PROCFILE_LINE_BYTES) {
+            error = readbuf_reserve(buf, size * 2);
+            if (error != 0)
+                return error;
+        } else if (taken == 0 && size == buf->capacity) {
+            each(context, span_of(buf->data, size));
+            taken = size;
+            is_cut = true;
+        }
+        held = size - taken;
+        memmove(buf->data, buf->data + taken, held);
+    }
 }
 
 void procfile_close(struct procfile *file)

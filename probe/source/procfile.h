@@ -41,6 +41,14 @@ int procfile_open(struct procfile *file, const char *root, const char *path);
  * (ESRCH, ENODEV); ERR_REFUSED, ERR_LIMIT, ERR_NOMEM, ERR_IO. */
 int procfile_read(const struct procfile *file, struct readbuf *buf, struct span *ret_text);
 
+/* Calls `each` for every line, with a buffer of a page whatever the file's size: for tables that
+ * grow with the host (sockets, interrupts).  The kernel gives no more at once.  The buffer grows
+ * for a line that does not fit, to PROCFILE_LINE_BYTES; a longer line is given cut, once.
+ * Errors as procfile_read(); lines may have been given before one. */
+#define PROCFILE_LINE_BYTES ((size_t)64 << 10)
+int procfile_lines(const struct procfile *file, struct readbuf *buf,
+                   void (*each)(void *context, struct span line), void *context);
+
 /* NULL or closed is allowed. */
 void procfile_close(struct procfile *file);
 

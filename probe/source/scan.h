@@ -139,6 +139,20 @@ static inline bool scan_text(struct span *span, const char *wanted)
 /* A number with an optional minus sign that fits 64 bits. */
 bool scan_i64(struct span *span, int64_t *ret_value);
 
+/* A whole number of up to 64 bits, with or without sign, as the nearest double. */
+static inline bool scan_number(struct span *span, double *ret_value)
+{
+    uint64_t positive;
+    int64_t number;
+    if (scan_u64(span, &positive))
+        *ret_value = (double)positive;
+    else if (scan_i64(span, &number))
+        *ret_value = (double)number;
+    else
+        return false;
+    return true;
+}
+
 /* A plain decimal fraction such as loadavg's "12.34": digits, at most 15 of them in all, so
  * that the result is the double nearest to what is written. */
 bool scan_decimal(struct span *span, double *ret_value);

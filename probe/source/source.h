@@ -24,6 +24,7 @@
 
 struct config;
 struct config_node;
+struct uv_loop_s;
 
 struct source_env {
     const char *procfs; /* "/proc", or a recorded tree */
@@ -39,9 +40,11 @@ struct source_env {
 struct source {
     const char *name;    /* key in probe.yml under sources:, and the label source="..." */
     const char *summary; /* one line for --help and the manual */
-    size_t state_bytes;  /* zeroed before configure(); 0 if stateless */
+    const char *needs;  /* what a host must have for it, for --check; NULL: every host has it */
+    size_t state_bytes; /* zeroed before configure(); 0 if stateless */
     int64_t interval_ms; /* its own default; 0: the probe's */
     bool blocking;       /* gather() may wait; it runs on a worker thread */
+    bool is_optional;    /* off where probe.yml does not say enabled: true */
 
     /* Reads the source's part of probe.yml (node may be NULL: defaults).  May be NULL: there is
      * nothing to configure but the common options. */
@@ -52,6 +55,16 @@ struct source {
     int (*start)(void *state, const struct source_env *env, struct emitter *out);
     /* Blocking sources only: reads into the state, on a worker; no emitter. */
     int (*gather)(void *state, const struct source_env *env);
+    /* Sources that wait for the network, instead of gather(): begins a look on the loop and
+     * returns; done() is called once, later, from the loop, with what gather() would return.
+     * The scheduler does not touch the state meanwhile.  An error: nothing was begun. */
+    int (*begin)(void *state, const struct source_env *env, struct uv_loop_s *loop,
+                 void (*done)(void *context, int error), void *context);
+    /* Lets the look under way end soon; done() is still called. */
+    void (*cancel)(void *state);
+    /* What tells this instance from others of the source, valid as long as the state.  NULL: the
+     * source's name. */
+    const char *(*title)(const void *state);
     /* Emits one tick.  A negative return drops what it had not emitted yet, is counted in
      * node_scrape_collector_success / fengsui_probe_source_failures_total, and tried again next
      * tick. */
@@ -60,8 +73,19 @@ struct source {
      * then looks again before the next tick, if the batches find a way out as fast.  May be
      * NULL: never. */
     bool (*has_more)(const void *state);
+    /* What a person should mend although collect() succeeds (a file that does not parse), or
+     * NULL.  Called after collect(); the scheduler logs it when it is new.  May be NULL. */
+    const char *(*complaint)(const void *state);
+    /* For --check, of a configured state that was not started: looks once, may wait as long as
+     * gather().  ERR_NOTFOUND: this host has no such thing; anything else: with what to do in
+     * `why`.  May be NULL: nothing to tell. */
+    int (*check)(void *state, const struct source_env *env, struct diagnosis *why);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);
+
+    /* Keys of its map in probe.yml that a policy of the collector may set, too;
+     * NULL-terminated, NULL: none.  Never one that names a file, a command or an address. */
+    const char *const *policy_options;
 };
 
 /* What may stand in every source's map in probe.yml.  The scheduler obeys them; they are rows
@@ -83,6 +107,11 @@ struct source_common_options {
 
 /* Every compiled-in source, in the order they run; ends with NULL. */
 extern const struct source *const sources[];
+
+/* Would it take this map?  Configures a state and throws it away.  ERR_INVALID with the reason.
+ */
+int source_try(const struct source *source, struct config *config,
+               const struct config_node *node, struct diagnosis *why);
 
 /* One of them by name, or NULL. */
 const struct source *source_find(const char *name);

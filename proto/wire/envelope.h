@@ -127,6 +127,7 @@ struct hello {
     uint32_t interval_ms;
     const struct stream_offer *streams;
     size_t stream_count;
+    uint64_t policy_version; /* in force; 0: none */
 };
 
 struct resume {

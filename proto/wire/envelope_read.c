@@ -69,6 +69,7 @@ static int hello_from_wire(const Wire__Envelope *from, struct arena *arena,
         .interval_ms = wire->interval_ms,
         .streams = streams,
         .stream_count = wire->n_streams,
+        .policy_version = wire->policy_version,
     };
     return labels_from_wire(wire->labels, wire->n_labels, arena, &hello->labels);
 }

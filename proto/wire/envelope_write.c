@@ -74,6 +74,7 @@ static int hello_to_wire(const struct envelope *envelope, struct arena *arena,
     wire->token = binary_of(hello->token);
     wire->sent_ms = hello->sent_ms;
     wire->interval_ms = hello->interval_ms;
+    wire->policy_version = hello->policy_version;
     wire->n_labels = hello->label_count;
     out->hello = wire;
     return labels_to_wire(hello->labels, hello->label_count, arena, &wire->labels);

@@ -16,6 +16,27 @@
 
 #define TEXT_BYTES_MAX 2000
 
+/* Series that info() can join: two hosts, and what is said of them, twice about one. */
+static void fill_infos(struct memory_store *store)
+{
+    static const char *const rows[][3] = {{"d", "h1", ""},
+                                          {"d", "h2", ""},
+                                          {"target_info", "h1", "x"},
+                                          {"target_info", "h1", "y"},
+                                          {"e_info", "h2", "x"}};
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        size_t number;
+        struct label pairs[] = {{bytes_of("__name__"), bytes_of(rows[n][0])},
+                                {bytes_of("instance"), bytes_of(rows[n][1])},
+                                {bytes_of("job"), bytes_of("j")},
+                                {bytes_of("os"), bytes_of(rows[n][2])}};
+        must(memory_store_series(store, pairs, rows[n][2][0] == '\0' ? 3 : 4, &number) == 0);
+        for (int64_t i = 0; i < 12; i++)
+            if (i / 6 == (int64_t)n % 2 || n < 2)
+                (void)memory_store_put(store, number, i * 15000 + (int64_t)n, (double)i);
+    }
+}
+
 static void fill(struct memory_store *store)
 {
     static const char *const names[] = {"a", "b_total", "c_bucket"};
@@ -34,6 +55,7 @@ static void fill(struct memory_store *store)
                 (void)memory_store_put(store, number, i * 15000,
                                        i == 7 ? stale : (double)((i * (int64_t)(n + 3)) % 11));
     }
+    fill_infos(store);
 }
 
 static void check_printing(const struct promql_expression *expression)

@@ -197,14 +197,24 @@ def test_series_and_label_limits_refuse_that_series_and_store_the_rest():
 
 def test_a_probe_can_ask_for_an_identity_but_not_assert_one():
     with Lab() as lab:
-        collector = lab.collector().start()
+        collector = lab.collector("ingest: {scrape_jobs: [mysqld]}\n").start()
         with peer(collector, "honest") as probe:
             probe.hello()
-            probe.define(0, [("claim", {"instance": "somebody else", "job": "root"})])
-            probe.send(1, now_ms(), {0: 1.0})
+            probe.define(0, [("claim", {"instance": "somebody else", "job": "root"}),
+                             ("granted", {"instance": "honest:3306", "job": "mysqld"}),
+                             ("up", {"instance": "honest"}), ("below", {"instance": "honestly"})])
+            probe.send(1, now_ms(), {0: 1.0, 1: 2.0, 2: 17.0, 3: 1.0})
             assert probe.wait_ack(1)
             labels = collector.query("claim")[0]["metric"]
-            assert labels == {"__name__": "claim", "instance": "honest", "job": "node"}, labels
+            own = {"instance": "honest", "job": "node"}
+            assert labels == {"__name__": "claim", "exported_job": "root",
+                              "exported_instance": "somebody else", **own}, labels
+            labels = collector.query("granted")[0]["metric"]
+            assert labels == {"__name__": "granted", "instance": "honest:3306",
+                              "job": "mysqld"}, labels
+            labels = collector.query("below")[0]["metric"]
+            assert labels == {"__name__": "below", "exported_instance": "honestly", **own}, labels
+            assert not collector.query("up == 17"), "up is the collector's word on the probe"
 
 
 def test_a_full_disk_stops_acks_says_so_and_recovers_by_itself():

@@ -37,6 +37,9 @@ def test_tables_and_plots():
         done = run(collector, "status", LANG="zh_CN.UTF-8")
         assert done.returncode == 0 and "就绪" in done.stdout, done
         assert "no alerts" in run(collector, "alerts").stdout
+        for words, told in ((["probes"], "none yet"), (["query", "nothing_here"], "no series")):
+            done = run(collector, *words)
+            assert done.returncode == 0 and told in done.stdout, done
         done = run(collector, "query", '"\x1b[2Jred"')
         assert done.returncode == 0 and "\x1b" not in done.stdout and "red" in done.stdout, done
         done = run(collector, "query", 'x{a="\x1b[2J"} + on(b) "c"')
@@ -62,7 +65,7 @@ def test_what_is_mistyped_is_answered_with_what_was_meant():
         done = run(collector, "status")  # nobody listens
         assert done.returncode == 1 and "127.0.0.1" in done.stderr, done
         for command in ("status", "query", "probes", "keys", "alerts", "logs", "check",
-                        "processes", "users"):
+                        "processes", "users", "silence"):
             for lang in ("zh", "en"):
                 done = run(collector, command, "--help", "--lang", lang)
                 assert done.returncode == 0 and f"fengsuictl {command}" in done.stdout, done
@@ -110,6 +113,63 @@ def test_a_token_lets_a_probe_in_and_its_logs_and_processes_show():
         assert run(collector, "probes", "revoke", key).returncode == 0
         wait_for(lambda: "revoked" in run(collector, "keys").stdout, "the revocation")
         probe.kill()
+        collector.stop()
+
+
+def post(collector, path, body):
+    return collector.request("POST", path, json.dumps(body).encode(),
+                             {"Content-Type": "application/json"})
+
+
+def test_alerts_are_acknowledged_and_silenced():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        for host in ("db-01", "db-02"):
+            assert post(collector, "/api/v2/alerts", [{
+                "labels": {"alertname": "磁盘将满", "instance": host},
+                "annotations": {"summary": "只剩\x1b[31m 1%"}}])[0] == 200
+        shown = run(collector, "alerts", "--lang", "zh")
+        assert shown.stdout.count("磁盘将满") == 2 and "\x1b" not in shown.stdout, shown
+        done = run(collector, "alerts", "ack", "磁盘将满")
+        assert done.returncode == 1 and "--all" in done.stderr and "db-02" in done.stdout, done
+        done = run(collector, "alerts", "ack", "磁盘将满", "--instance", "db-02", "--comment",
+                   "硬盘已订", "--by", "值班员甲")
+        assert done.returncode == 0 and "acknowledged" in done.stdout, done
+        shown = run(collector, "alerts", "--lang", "zh").stdout.splitlines()
+        assert ["值班员甲 已确认" in line for line in shown if "磁盘" in line].count(True) == 1, shown
+        fingerprint = [line.split()[-1] for line in shown if "值班员甲" in line][0]
+        assert run(collector, "alerts", "unack", fingerprint).returncode == 0
+        assert "值班员甲" not in run(collector, "alerts").stdout
+        assert run(collector, "alerts", "ack", "0" * 16).returncode == 1
+        done = run(collector, "alerts", "ack", "没有这条")
+        assert done.returncode == 1 and "没有这条" in done.stderr, done
+
+        done = run(collector, "silence", "add", "instance=db-01")
+        assert done.returncode == 2 and "--comment" in done.stderr, done
+        done = run(collector, "silence", "add", "=x", "--comment", "c")
+        assert done.returncode == 2 and "name=value" in done.stderr, done
+        done = run(collector, "silence", "add", "instance=~(", "--comment", "c")
+        assert done.returncode == 1 and "regular expression" in done.stderr, done
+        done = run(collector, "silence", "add", "磁盘将满", "instance=~db-0[1]", "site!=x",
+                   "--duration", "2h", "--comment", "更换硬盘", "--by", "值班员甲")
+        assert done.returncode == 0 and "1 firing" in done.stderr, done
+        name = done.stdout.strip()
+        listed = run(collector, "silence", "list", "--lang", "zh").stdout
+        assert name in listed and "生效中" in listed and 'instance=~"db-0[1]"' in listed, listed
+        assert 'alertname="磁盘将满"' in listed and 'site!="x"' in listed, listed
+        assert [line for line in run(collector, "alerts").stdout.splitlines()
+                if "silenced" in line and "db-01" in line]
+        assert "1 silenced" in run(collector, "status").stdout
+        later = run(collector, "silence", "add", "a=b", "--in", "1h", "--comment", "c")
+        assert "pending" in run(collector, "silence").stdout, later
+        assert run(collector, "silence", "expire", name).returncode == 0
+        assert run(collector, "silence", "expire", "0" * 36).returncode == 1
+        assert run(collector, "silence", "expire", "../x").returncode == 2
+        assert name not in run(collector, "silence").stdout
+        assert name in run(collector, "silence", "list", "--expired").stdout
+        assert json.loads(run(collector, "silence", "--json").stdout)[0]["status"]["state"]
+        done = run(collector, "silence", "ad")
+        assert done.returncode == 2 and 'did you mean "add"?' in done.stderr, done
         collector.stop()
 
 

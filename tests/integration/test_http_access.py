@@ -76,6 +76,47 @@ def test_another_sites_page_cannot_use_the_readers_rights():
         collector.stop()
 
 
+def test_silencing_and_acknowledging_need_an_operator_and_bear_the_name():
+    with Lab() as lab:
+        collector, _ = prepared(lab)
+        token = write_users(collector.folder, li=("viewer", "li's"), wang=("operator", "wang's"))
+        collector.start()
+        li, wang = basic("li", "li's"), basic("wang", "wang's")
+        sender = {"Authorization": f"Bearer {token}"}
+
+        def call(method, path, who, body=None, **headers):
+            data = None if body is None else json.dumps(body).encode()
+            code, text = collector.request(method, path, data, {**who, **headers})
+            return code, json.loads(text) if text[:1] in (b"{", b"[") else text
+        silence = {"matchers": [{"name": "a", "value": "b", "isRegex": False}], "comment": "c",
+                   "createdBy": "d", "startsAt": "2026-01-01T00:00:00Z",
+                   "endsAt": "2999-01-01T00:00:00+08:00"}
+        assert call("POST", "/api/v2/silences", li, silence)[0] == 403
+        code, made = call("POST", "/api/v2/silences", wang, silence)
+        assert code == 200, (code, made)
+        path = "/api/v2/silence/" + made["silenceID"]
+        assert call("GET", path, li)[1]["endsAt"] == "2998-12-31T16:00:00.000Z"
+        assert call("DELETE", path, li)[0] == 403
+        assert call("DELETE", path, wang, Origin="https://evil.example")[0] == 403
+        assert call("DELETE", path, wang)[0] == 200
+        alert = [{"labels": {"alertname": "A"}}]
+        assert call("POST", "/api/v2/alerts", li, alert)[0] == 403
+        assert call("POST", "/api/v2/alerts", sender, alert)[0] == 200
+        fingerprint = call("GET", "/api/v2/alerts", li)[1][0]["fingerprint"]
+        order = {"fingerprint": fingerprint, "by": "somebody else", "comment": "on it"}
+        acknowledge = "/api/fengsui/v1/alerts/acknowledge"
+        assert call("POST", acknowledge, li, order)[0] == 403
+        assert call("POST", acknowledge, wang, order)[0] == 200
+        shown = call("GET", "/api/fengsui/v1/alerts", li)[1]["data"]["alerts"][0]["acknowledged"]
+        assert (shown["by"], shown["comment"]) == ("wang", "on it"), shown
+        assert call("GET", "/api/fengsui/v1/session", li)[1]["data"] == {
+            "user": "li", "role": "viewer", "users": True}
+        log = collector.log.read_text()
+        assert "user=wang did=silence subject=" + made["silenceID"] in log, log
+        assert "user=wang did=expire-silence" in log and "user=wang did=acknowledge" in log, log
+        collector.stop()
+
+
 def test_users_reload_and_a_broken_file_keeps_the_old_ones():
     with Lab() as lab:
         collector, _ = prepared(lab)

@@ -182,6 +182,10 @@ class Numbering(unittest.TestCase):
         time.sleep(1.5)  # it measures, and gives numbers away a second time
         self.collector.open()
         self.settle(20)
+        # The newest comes first; the backlog in as many groups as its bytes make.
+        last = list(self.collector.streams.values())[-1]
+        self.assertTrue(self.collector.serve(
+            20 * PATIENCE, lambda: len(last.batches) == max(last.batches)), "the backlog is there")
         self.probe.stop()
         self.assertEqual(len(self.collector.streams), 2)
         old, new = self.collector.streams.values()

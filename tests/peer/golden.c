@@ -97,6 +97,7 @@ static void put_hello(struct buf *out, const struct hello *hello)
     put_labels(out, hello->labels, hello->label_count);
     buf_printf(out, "sent_ms %" PRId64 "\n", hello->sent_ms);
     buf_printf(out, "interval_ms %" PRIu32 "\n", hello->interval_ms);
+    buf_printf(out, "policy_version %" PRIu64 "\n", hello->policy_version);
     for (size_t i = 0; i < hello->stream_count; i++)
         buf_printf(out, "offer %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
                    hello->streams[i].epoch, hello->streams[i].first_number,

@@ -59,6 +59,7 @@ def lines_of_hello(hello):
     yield from lines_of_labels(hello["labels"])
     yield f"sent_ms {hello['sent_ms']}"
     yield f"interval_ms {hello['interval_ms']}"
+    yield f"policy_version {hello['policy_version']}"
     for offer in hello["streams"]:
         yield (f"offer {offer['epoch']} {offer['first_number']} {offer['next_number']} "
                f"{offer['definition_count']}")

@@ -17,7 +17,7 @@ SCHEMA = {
     "Hello": {1: ("protocol", "uint"), 2: ("software", "bytes"), 3: ("boot_id", "bytes"),
               4: ("job", "bytes"), 5: ("instance", "bytes"), 6: ("labels", ["Label"]),
               7: ("token", "bytes"), 8: ("sent_ms", "sint"), 9: ("interval_ms", "uint"),
-              10: ("streams", ["StreamOffer"])},
+              10: ("streams", ["StreamOffer"]), 11: ("policy_version", "uint")},
     "StreamOffer": {1: ("epoch", "fixed"), 2: ("first_number", "uint"),
                     3: ("next_number", "uint"), 4: ("definition_count", "uint")},
     "Resume": {1: ("standing", "uint"), 2: ("collector_ms", "sint"),

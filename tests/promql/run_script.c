@@ -19,38 +19,17 @@
 #include <string.h>
 
 #include "collector/promql/engine.h"
-#include "collector/ruletest/notation.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+#include "tests/promql/case.h"
 #include "tests/promql/memory_store.h"
+#include "tests/promql/pin.h"
 
-#define EXPECTED_MAX 400
-#define FOREIGN_MAX  64
-#define WHY_BYTES    1024
+#define FOREIGN_MAX 64
+#define WHY_BYTES   1024
 
 struct counts {
     size_t passed, failed, histograms, unsupported;
-};
-
-struct expectation {
-    bool fail, warn, info, no_warn, no_info, ordered;
-    bool is_scalar, is_string;
-    double scalar;
-    char *message; /* of the failure or note, exactly; NULL: any */
-    char *string;
-    struct series_line lines[EXPECTED_MAX];
-    size_t count;
-    bool foreign; /* expects native histograms */
-    bool range_vector;
-    int64_t range_start_ms, range_step_ms;
-};
-
-struct case_of {
-    size_t line;
-    bool range;
-    int64_t start_ms, end_ms, step_ms;
-    const char *query;
-    struct expectation expected;
 };
 
 struct run {
@@ -251,6 +230,32 @@ static bool check_as_range(struct run *run, const struct case_of *test, char *wh
     return good || wrong(why, "as a range query: %s", inner);
 }
 
+/* The same instant query with "@ then" on all its selectors, an hour later: nothing differs. */
+static bool check_pinned(struct run *run, const struct case_of *test, char *why)
+{
+    struct promql_result result;
+    struct promql_error error;
+    struct promql_query query = {.start_ms = test->start_ms + 3600000,
+                                 .end_ms = test->start_ms + 3600000};
+
+    if (test->range || test->expected.is_string || test->expected.range_vector)
+        return true;
+    struct promql_expression *expression = pin_parse(test->query, test->start_ms);
+    if (expression == NULL)
+        return true;
+    char inner[WHY_BYTES] = "";
+    bool good = promql_run_expression(&options, &run->store.queryable, expression, &query,
+                                      &result, &error) == 0;
+    promql_expression_free(expression);
+    if (!good)
+        return wrong(why, "with @: %s", error.why.text);
+    struct case_of plain = *test;
+    plain.expected.message = NULL; /* it may name the evaluation time */
+    good = check_result(&plain, &result, inner);
+    promql_result_done(&result);
+    return good || wrong(why, "with @: %s", inner);
+}
+
 static bool mentions_foreign(const struct run *run, const char *query)
 {
     /* A selector without a name may select them too. */
@@ -286,7 +291,8 @@ static void run_case(struct run *run, const struct case_of *test)
         good =
             test->expected.fail ? wrong(why, "should fail") : check_result(test, &result, why);
         promql_result_done(&result);
-        good = good && check_as_range(run, test, why);
+        good = good && check_as_range(run, test, why) &&
+               (test->expected.fail || check_pinned(run, test, why));
     }
     run->counts.passed += good;
     run->counts.failed += !good;
@@ -325,117 +331,6 @@ static bool load_line(struct run *run, int64_t step_ms, const char *text)
             (void)memory_store_put(&run->store, number, (int64_t)i * step_ms,
                                    line.points[i].value);
     series_line_free(&line);
-    return true;
-}
-
-static char *after(char *text, const char *word)
-{
-    size_t size = strlen(word);
-    if (strncmp(text, word, size) != 0 ||
-        (text[size] != '\0' && !isspace((unsigned char)text[size])))
-        return NULL;
-    text += size;
-    while (isspace((unsigned char)*text))
-        text++;
-    return text;
-}
-
-/* Takes the next word off the front as a duration. */
-static bool take_duration(char **text, int64_t *ret_ms)
-{
-    char word[64];
-    size_t size = strcspn(*text, " \t");
-    if (size >= sizeof word)
-        return false;
-    memcpy(word, *text, size);
-    word[size] = '\0';
-    *text += size;
-    while (isspace((unsigned char)**text))
-        (*text)++;
-    return notation_duration(word, ret_ms);
-}
-
-/* "expect ..." of a case. */
-static bool expect_line(struct expectation *expected, char *text)
-{
-    char *rest;
-    struct {
-        const char *word;
-        bool *flag;
-    } flags[] = {
-        {"fail", &expected->fail},       {"warn", &expected->warn},
-        {"info", &expected->info},       {"no_warn", &expected->no_warn},
-        {"no_info", &expected->no_info}, {"ordered", &expected->ordered},
-    };
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        rest = after(text, flags[i].word);
-        if (rest == NULL)
-            continue;
-        *flags[i].flag = true;
-        if (strncmp(rest, "msg:", 4) == 0)
-            expected->message = rest + 4 + strspn(rest + 4, " \t");
-        return true;
-    }
-    rest = after(text, "string");
-    if (rest != NULL && strlen(rest) >= 2) {
-        expected->is_string = true;
-        expected->string = rest + 1;
-        rest[strlen(rest) - 1] = '\0';
-        return true;
-    }
-    rest = after(text, "range vector from");
-    int64_t end_ms;
-    expected->range_vector = rest != NULL;
-    return rest != NULL && take_duration(&rest, &expected->range_start_ms) &&
-           (rest = after(rest, "to")) != NULL && take_duration(&rest, &end_ms) &&
-           (rest = after(rest, "step")) != NULL &&
-           take_duration(&rest, &expected->range_step_ms);
-}
-
-static bool case_line(struct case_of *test, char *text)
-{
-    struct expectation *expected = &test->expected;
-    char *rest = after(text, "expect");
-    if (rest != NULL)
-        return expect_line(expected, rest);
-    if (notation_number(text, &expected->scalar)) {
-        expected->is_scalar = true;
-        return true;
-    }
-    must(expected->count < EXPECTED_MAX);
-    if (!notation_series(text, &expected->lines[expected->count]))
-        return false;
-    expected->foreign = expected->foreign || expected->lines[expected->count].foreign;
-    expected->count++;
-    return true;
-}
-
-/* "eval instant at 5m QUERY", "eval range from 0 to 5m step 1m QUERY". */
-static bool eval_line(struct case_of *test, char *text, size_t line)
-{
-    *test = (struct case_of){.line = line};
-    test->expected.fail = strncmp(text, "eval_fail", 9) == 0;
-    test->expected.warn = strncmp(text, "eval_warn", 9) == 0;
-    test->expected.info = strncmp(text, "eval_info", 9) == 0;
-    test->expected.ordered = strncmp(text, "eval_ordered", 12) == 0;
-    text += strcspn(text, " \t");
-    text += strspn(text, " \t");
-    char *rest = after(text, "instant");
-    if (rest != NULL) {
-        char *at = after(rest, "at");
-        if (at != NULL && !take_duration(&at, &test->start_ms))
-            return false;
-        test->end_ms = test->start_ms;
-        test->query = at != NULL ? at : rest;
-        return true;
-    }
-    test->range = true;
-    rest = after(text, "range from");
-    if (rest == NULL || !take_duration(&rest, &test->start_ms) ||
-        (rest = after(rest, "to")) == NULL || !take_duration(&rest, &test->end_ms) ||
-        (rest = after(rest, "step")) == NULL || !take_duration(&rest, &test->step_ms))
-        return false;
-    test->query = rest;
     return true;
 }
 
@@ -482,13 +377,13 @@ static bool script_line(struct run *run, struct script *script, char *text, bool
         clear(run);
         return true;
     }
-    if ((rest = after(text, "load")) != NULL ||
-        (rest = after(text, "load_with_nhcb")) != NULL) {
+    if ((rest = script_after(text, "load")) != NULL ||
+        (rest = script_after(text, "load_with_nhcb")) != NULL) {
         script->block = BLOCK_LOAD;
-        return take_duration(&rest, &script->step_ms);
+        return script_take_duration(&rest, &script->step_ms);
     }
     script->block = BLOCK_EVAL;
-    return strncmp(text, "eval", 4) == 0 && eval_line(&script->test, text, number);
+    return strncmp(text, "eval", 4) == 0 && case_begin(&script->test, text, number);
 }
 
 /* Lines are kept until the end, because expectations point into them. */

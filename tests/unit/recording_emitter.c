@@ -150,6 +150,15 @@ void emitter_end(struct emitter *out, series_handle handle)
     out->series[handle].has_value = false;
 }
 
+int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
+               const double *values, size_t count)
+{
+    (void)ts_ms;
+    for (size_t i = 0; i < count; i++)
+        emit(out, handles[i], values[i]);
+    return 0;
+}
+
 int emitter_record(struct emitter *out, uint32_t kind, struct bytes data)
 {
     buf_clear(&out->record);

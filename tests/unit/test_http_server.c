@@ -23,6 +23,7 @@ struct stage {
     atomic_bool slow_saw_hangup;
     atomic_bool release;
     struct http_pending *kept;
+    atomic_int streams_closed;
 };
 
 static void handle_echo(struct http_request *request, struct http_response *response)
@@ -69,7 +70,45 @@ static void handle_later(struct http_request *request, struct http_response *res
     pthread_detach(thread);
 }
 
+/* Three pieces, and then the end or an error. */
+struct counted_stream {
+    struct http_stream stream;
+    struct stage *stage;
+    int next;
+    bool breaks;
+};
+
+static int next_piece(struct http_stream *stream, struct buf *out)
+{
+    struct counted_stream *self = (struct counted_stream *)(void *)stream;
+    if (self->next == 3)
+        return self->breaks ? ERR_IO : 0;
+    buf_printf(out, "<%d>", self->next++);
+    for (size_t i = 0; i < 100000; i++)
+        buf_put_char(out, '.');
+    return 0;
+}
+
+static void close_stream(struct http_stream *stream)
+{
+    struct counted_stream *self = (struct counted_stream *)(void *)stream;
+    self->stage->streams_closed++;
+    free(self);
+}
+
+static void handle_stream(struct http_request *request, struct http_response *response)
+{
+    struct counted_stream *self = calloc(1, sizeof *self);
+    assert_non_null(self);
+    self->stream = (struct http_stream){next_piece, close_stream};
+    self->stage = request->context;
+    self->breaks = http_parameter(request, "breaks") != NULL;
+    response->content_type = "text/plain";
+    response->stream = &self->stream;
+}
+
 static const struct http_route routes[] = {
+    {HTTP_GET, "/stream", ROLE_NONE, .slow = true, .handler = handle_stream},
     {HTTP_GET | HTTP_POST, "/echo", ROLE_VIEWER, .handler = handle_echo, .body_limit = 1000},
     {HTTP_GET, "/below/*", ROLE_VIEWER, .handler = handle_echo},
     {HTTP_GET, "/large", ROLE_NONE, .handler = handle_large},
@@ -173,7 +212,7 @@ static void routes_answer_and_others_are_told(void **state)
     expect(&fixture, "GET /nowhere HTTP/1.1\r\n" END, "404", "\r\n\r\n404 page not found\n");
     expect(&fixture, "PUT /echo HTTP/1.1\r\n" END, "405", "Method Not Allowed");
     expect(&fixture, "HEAD /echo HTTP/1.1\r\n" END, "200", "Content-Length: 18\r\n");
-    expect(&fixture, "OPTIONS /anything HTTP/1.1\r\n" END, "204", "Allow: GET");
+    expect(&fixture, "OPTIONS /api/anything HTTP/1.1\r\n" END, "204", "Allow: GET");
     stop(&fixture);
 }
 
@@ -232,6 +271,34 @@ static void wait_until(const atomic_int *value, int wanted)
     for (int i = 0; i < 5000 && *value != wanted; i++)
         usleep(1000);
     assert_int_equal(*value, wanted);
+}
+
+static void a_stream_arrives_whole_or_is_seen_to_break(void **state)
+{
+    static const struct {
+        const char *query;
+        bool is_whole;
+    } cases[] = {{"", true}, {"?breaks=1", false}};
+    struct fixture fixture;
+    (void)state;
+    start(&fixture, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        char request[128];
+        (void)snprintf(request, sizeof request,
+                       "GET /stream%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                       cases[i].query);
+        char *answer = talk(&fixture, request);
+        size_t size = strlen(answer);
+        assert_non_null(strstr(answer, "HTTP/1.1 200 OK"));
+        assert_non_null(strstr(answer, "Transfer-Encoding: chunked"));
+        assert_non_null(strstr(answer, "<0>"));
+        bool is_ended = size > 5 && strcmp(answer + size - 5, "0\r\n\r\n") == 0;
+        assert_int_equal(is_ended, cases[i].is_whole);
+        assert_int_equal(is_ended, is_ended && strstr(answer, "<2>") != NULL);
+        free(answer);
+    }
+    stop(&fixture);
+    assert_int_equal(fixture.stage.streams_closed, 2);
 }
 
 static void a_slow_route_holds_nobody_up(void **state)
@@ -386,6 +453,7 @@ int main(void)
         cmocka_unit_test(form_parameters_come_before_those_of_the_url),
         cmocka_unit_test(a_body_past_the_limit_is_refused),
         cmocka_unit_test(a_large_answer_is_compressed_for_those_who_can_read_it),
+        cmocka_unit_test(a_stream_arrives_whole_or_is_seen_to_break),
         cmocka_unit_test(a_slow_route_holds_nobody_up),
         cmocka_unit_test(a_client_that_hangs_up_cancels_its_request),
         cmocka_unit_test(closing_cancels_what_runs_and_waits_for_it),

@@ -57,7 +57,8 @@ static void times_are_read_as_prometheus_reads_them(void **state)
     } cases[] = {
         {"1435781430", 1435781430000, "seconds"},
         {"1435781430.781", 1435781430781, "with a fraction"},
-        {"1435781430.0005", 1435781430001, "rounded to milliseconds"},
+        {"1435781430.0006", 1435781430001, "rounded to milliseconds"},
+        {"1.0005", 1000, "as Go rounds: the fraction alone"},
         {"-1.5", -1500, "before 1970"},
         {"1e3", 1000000, "exponents are numbers"},
         {"2015-07-01T20:10:51.781Z", 1435781451781, "RFC 3339"},
@@ -79,9 +80,9 @@ static void times_are_read_as_prometheus_reads_them(void **state)
 static void what_is_no_time_is_named(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",     "x",     "1h", "2015-02-30T00:00:00Z",
-                                        "NaN",  "+Inf",  "0x10", "2015-07-01",
-                                        "1e300", "2015-07-01T20:10:51", " 1"};
+    static const char *const texts[] = {
+        "",     "x",          "1h",    "2015-02-30T00:00:00Z", "NaN", "+Inf",
+        "0x10", "2015-07-01", "1e300", "2015-07-01T20:10:51",  " 1"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         int64_t ms = 7;
         struct diagnosis why = {0};
@@ -106,6 +107,8 @@ static void durations_are_seconds_or_units(void **state)
     assert_int_equal(ms, 500);
     assert_int_equal(param_duration("1h30m", &ms, &why), 0);
     assert_int_equal(ms, 5400000);
+    assert_int_equal(param_duration("1.001", &ms, &why), 0);
+    assert_int_equal(ms, 1000); /* 1000999999 ns in Go, cut */
     assert_int_equal(param_duration("bar", &ms, &why), ERR_INVALID);
     assert_string_equal(why.text, "cannot parse \"bar\" to a valid duration");
     why.text[0] = '\0';
@@ -122,7 +125,9 @@ static void limits_are_counts(void **state)
     assert_int_equal(limit, 0);
     assert_int_equal(param_limit("40000", &limit, NULL), 0);
     assert_int_equal(limit, 40000);
-    assert_int_equal(param_limit("-1", &limit, NULL), ERR_INVALID);
+    struct diagnosis why = {0};
+    assert_int_equal(param_limit("-1", &limit, &why), ERR_INVALID);
+    assert_string_equal(why.text, "limit must be non-negative");
     assert_int_equal(param_limit("1x", &limit, NULL), ERR_INVALID);
 }
 
@@ -176,8 +181,12 @@ static void seconds_have_no_fraction_or_three_digits(void **state)
         int64_t ms;
         const char *text;
     } cases[] = {
-        {1435781430000, "1435781430"}, {1435781451700, "1435781451.700"},
-        {1435781451007, "1435781451.007"}, {0, "0"}, {1, "0.001"}, {-1500, "-1.500"},
+        {1435781430000, "1435781430"},
+        {1435781451700, "1435781451.700"},
+        {1435781451007, "1435781451.007"},
+        {0, "0"},
+        {1, "0.001"},
+        {-1500, "-1.500"},
         {-1000, "-1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -24,29 +24,127 @@ static struct parcel *parcel(const char *id, const char *group)
     return made;
 }
 
+static uint64_t one[] = {1}, two[] = {2}, both[] = {1, 2};
+static const struct fingerprints a = {one, 1}, b = {two, 1}, ab = {both, 2};
+
+struct decision {
+    const char *because;
+    const struct dedup_record *record;
+    struct dedup_sight sight;
+    int64_t repeat_ms;
+    enum dedup_verdict verdict;
+};
+
+static void check_verdicts(const struct decision *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dedup_decide(cases[i].record, &cases[i].sight, true, cases[i].repeat_ms, 2000) !=
+            cases[i].verdict)
+            fail_msg("%s", cases[i].because);
+}
+
 static void dedup_decides_as_alertmanager(void **state)
 {
-    uint64_t one[] = {1}, both[] = {1, 2};
-    const struct fingerprints none = {0}, a = {one, 1}, ab = {both, 2};
-    const struct dedup_record never = {0}, fired = {true, 1000, a, none},
-                              ended = {true, 1000, none, a};
+    const struct dedup_record never = {0}, fired = {.said = true, .said_ms = 1000, .firing = a},
+                              ended = {.said = true, .said_ms = 1000, .resolved = a};
+    const struct decision cases[] = {
+        {"an end of what was never told", &never, {.ended = a}, 100, DEDUP_SILENT},
+        {"a beginning", &never, {.firing = a}, 100, DEDUP_NEWS},
+        {"a new one beside an old one", &fired, {.firing = ab}, 10000, DEDUP_NEWS},
+        {"nothing new", &fired, {.firing = a}, 10000, DEDUP_SILENT},
+        {"nothing new for long", &fired, {.firing = a}, 100, DEDUP_REPEAT},
+        {"the end", &fired, {.ended = a}, 10000, DEDUP_NEWS},
+        {"the end again", &ended, {.ended = a}, 10000, DEDUP_SILENT},
+        {"it fires again", &ended, {.firing = a}, 10000, DEDUP_NEWS},
+    };
     (void)state;
-    assert_int_equal(dedup_decide(&never, &none, &a, true, 100, 2000), DEDUP_SILENT);
-    assert_int_equal(dedup_decide(&never, &a, &none, true, 100, 2000), DEDUP_NEWS);
-    assert_int_equal(dedup_decide(&fired, &ab, &none, true, 10000, 2000), DEDUP_NEWS);
-    assert_int_equal(dedup_decide(&fired, &a, &none, true, 10000, 2000), DEDUP_SILENT);
-    assert_int_equal(dedup_decide(&fired, &a, &none, true, 100, 2000), DEDUP_REPEAT);
-    assert_int_equal(dedup_decide(&fired, &none, &a, true, 10000, 2000), DEDUP_NEWS);
-    assert_int_equal(dedup_decide(&ended, &none, &a, true, 10000, 2000), DEDUP_SILENT);
-    assert_int_equal(dedup_decide(&ended, &a, &none, true, 10000, 2000), DEDUP_NEWS);
+    check_verdicts(cases, sizeof cases / sizeof cases[0]);
+}
+
+static void silences_hide_news_but_owe_the_end(void **state)
+{
+    const struct dedup_record never = {0},
+                              fired = {.said = true, .said_ms = 1000, .firing = ab},
+                              muted = {.said = true, .said_ms = 1000, .firing = b, .muted = a};
+    const struct decision cases[] = {
+        {"it was silenced before it was told", &never, {.muted = a}, 100, DEDUP_SILENT},
+        {"all were silenced after", &fired, {.muted = ab}, 100, DEDUP_SILENT},
+        {"one is silenced, the other is old news",
+         &fired,
+         {.firing = b, .muted = a},
+         10000,
+         DEDUP_SILENT},
+        {"one is silenced, the other is repeated",
+         &fired,
+         {.firing = b, .muted = a},
+         100,
+         DEDUP_REPEAT},
+        {"a told one ended while silenced",
+         &muted,
+         {.firing = b, .ended = a},
+         10000,
+         DEDUP_NEWS},
+        {"both ended, one while silenced", &muted, {.ended = ab}, 10000, DEDUP_NEWS},
+        {"the silence ended first", &muted, {.firing = ab}, 10000, DEDUP_NEWS},
+        {"the silence ended first, and it is acknowledged",
+         &muted,
+         {.firing = ab, .acknowledged = a},
+         10000,
+         DEDUP_SILENT},
+        {"all are acknowledged", &fired, {.firing = ab, .acknowledged = ab}, 100, DEDUP_SILENT},
+        {"one is not", &fired, {.firing = ab, .acknowledged = b}, 100, DEDUP_REPEAT},
+        {"an acknowledged one ended",
+         &fired,
+         {.firing = b, .acknowledged = b, .ended = a},
+         10000,
+         DEDUP_NEWS},
+        {"a new one beside an acknowledged one",
+         &muted,
+         {.firing = ab, .acknowledged = b},
+         10000,
+         DEDUP_NEWS},
+    };
+    (void)state;
+    check_verdicts(cases, sizeof cases / sizeof cases[0]);
+    assert_true(dedup_owes_end(&muted, 1));
+    assert_true(dedup_owes_end(&muted, 2));
+    assert_false(dedup_owes_end(&never, 1));
+}
+
+static void what_is_silenced_leaves_and_comes_back_to_what_was_said(void **state)
+{
+    const struct dedup_record fired = {.said = true, .said_ms = 1000, .firing = ab};
+    const struct dedup_sight silenced = {.firing = b, .muted = a}, same = {.firing = ab},
+                             returned = {.firing = ab, .acknowledged = a};
+    struct dedup_record next, last;
+    bool changed;
+    (void)state;
+    assert_int_equal(dedup_next(&fired, &same, DEDUP_SILENT, 2000, &next, &changed), 0);
+    assert_false(changed);
+    assert_int_equal(dedup_next(&fired, &silenced, DEDUP_SILENT, 2000, &next, &changed), 0);
+    assert_true(changed);
+    assert_int_equal(next.said_ms, 1000);
+    assert_int_equal(next.firing.count, 1);
+    assert_int_equal(next.firing.items[0], 2);
+    assert_int_equal(next.muted.count, 1);
+    assert_int_equal(next.muted.items[0], 1);
+    assert_int_equal(dedup_next(&next, &silenced, DEDUP_REPEAT, 3000, &last, &changed), 0);
+    assert_int_equal(last.said_ms, 3000);
+    assert_int_equal(last.muted.count, 1);
+    dedup_record_done(&last);
+    assert_int_equal(dedup_next(&next, &returned, DEDUP_SILENT, 3000, &last, &changed), 0);
+    assert_true(changed);
+    assert_int_equal(last.firing.count, 2);
+    assert_int_equal(last.muted.count, 0);
+    dedup_record_done(&next);
+    dedup_record_done(&last);
 }
 
 static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **state)
 {
     struct outbox outbox = {0};
     struct parcel *first = parcel("0000000000000001", "a"), *due;
-    const struct channel_verdict refused = {.recoverable = true},
-                                 accepted = {.accepted = true};
+    const struct channel_verdict refused = {.recoverable = true}, accepted = {.accepted = true};
     (void)state;
     outbox_put(&outbox, parcel("0000000000000003", "b"));
     outbox_put(&outbox, parcel("0000000000000002", "a"));
@@ -133,8 +231,10 @@ static void a_row_reads_back_and_a_cut_one_does_not(void **state)
     sent->firing.items[1] = 7;
     sent->firing.count = 2;
     (void)strcpy(sent->reason, "HTTP status 503");
+    sent->tells_end = true;
     parcel_write(sent, &row);
     assert_int_equal(parcel_read(sent->id, buf_bytes(&row), &back), 0);
+    assert_true(back->tells_end);
     assert_string_equal(back->group_key, "{}:{}");
     assert_string_equal(back->reason, "HTTP status 503");
     assert_int_equal(back->lane, sent->lane);
@@ -152,6 +252,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dedup_decides_as_alertmanager),
+        cmocka_unit_test(silences_hide_news_but_owe_the_end),
+        cmocka_unit_test(what_is_silenced_leaves_and_comes_back_to_what_was_said),
         cmocka_unit_test(a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other),
         cmocka_unit_test(what_fires_is_never_given_up_what_is_over_after_a_day),
         cmocka_unit_test(a_target_that_hangs_does_not_take_every_place),

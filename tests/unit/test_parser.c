@@ -93,9 +93,9 @@ static void errors_name_their_place_and_reason(void **state)
         {"# nothing", 1, 1, "no expression found in input"},
         {"1 +", 1, 4, "unexpected end of input"},
         {"a\n+ ?", 2, 3, "unexpected character: '?'"},
-        {"sum(", 1, 5, "unexpected end of input"},
+        {"sum(", 1, 5, "unclosed left parenthesis"},
         {"a b", 1, 3, "unexpected identifier \"b\""},
-        {"a)", 1, 2, "unexpected \")\""},
+        {"a)", 1, 3, "unexpected right parenthesis ')'"},
         {"* 1", 1, 1, "unexpected <op:*>"},
         {"a{b}", 1, 4, "unexpected \"}\" in label matching, expected label matching operator"},
         {"a{b=c}", 1, 5, "unexpected identifier \"c\" in label matching, expected string"},
@@ -103,7 +103,7 @@ static void errors_name_their_place_and_reason(void **state)
         {"a{__name__=\"b\"}", 1, 1, "metric name must not be set twice: \"a\" or \"b\""},
         {"{}", 1, 1, "vector selector must contain at least one non-empty matcher"},
         {"a[0]", 1, 3, "duration must be greater than 0"},
-        {"a[5m", 1, 5, "unexpected end of input in subquery or range selector, expected \"]\""},
+        {"a[5m", 1, 5, "unexpected end of input in duration expression"},
         {"a offset 5m offset 1m", 1, 13, "offset may not be set multiple times"},
         {"a @ 1 @ 2", 1, 7, "@ <timestamp> may not be set multiple times"},
         {"(a)[5m]", 1, 1, "ranges only allowed for vector selectors"},
@@ -158,7 +158,8 @@ static void depth_and_size_are_limited(void **state)
     for (size_t i = 0; i < 100000; i += 2)
         memcpy(text + i, "1+", 2);
     assert_int_equal(promql_parse(text, &expression, &error), ERR_INVALID);
-    /* Parentheses around chains: no parenthesis is deep and no chain is long, but the tree is. */
+    /* Parentheses around chains: no parenthesis is deep and no chain is long, but the tree is.
+     */
     memset(text, 0, sizeof text);
     memset(text, '(', 125);
     size_t at = 125;

@@ -333,6 +333,192 @@ static void a_burst_waits_where_it_is_while_batches_gather(void **state)
     run_end(&run);
 }
 
+/* A run that is changed on its way: each time enough batches of a kind were sealed, between two
+ * ticks. */
+struct changed_run {
+    struct run run;
+    uv_timer_t timer;
+    uv_timer_cb step; /* called when enough was seen */
+    unsigned turn, seen;
+    bool (*is_wanted)(struct changed_run *now, int64_t tick_ms, const struct plain_batch *);
+    size_t ended;
+    unsigned stopped;
+};
+
+#define ENOUGH 4
+
+static struct changed_run *changed; /* the one under test */
+
+static void note_batch(void *context, int64_t tick_ms)
+{
+    struct changed_run *now = context;
+    struct plain_batch batch;
+    if (emitter_is_empty(now->run.emitter))
+        return;
+    assert_int_equal(emitter_seal(now->run.emitter, &batch), 0);
+    assert_true(tick_ms > now->run.last_tick_ms);
+    now->run.last_tick_ms = tick_ms;
+    now->ended += batch.ended_count;
+    now->seen += now->is_wanted(now, tick_ms, &batch);
+    emitter_kept(now->run.emitter);
+    if (now->seen >= ENOUGH && !uv_is_active((uv_handle_t *)&now->timer))
+        assert_int_equal(uv_timer_start(&now->timer, now->step, 0, 0), 0);
+}
+
+static void count_stop(void *state)
+{
+    (void)state;
+    changed->stopped++;
+}
+
+/* Like `slow`, and says when it is stopped. */
+static const struct source source_told = {
+    .name = "told",
+    .summary = "tells when it is stopped",
+    .state_bytes = sizeof(struct slow_state),
+    .blocking = true,
+    .start = slow_start,
+    .gather = slow_gather,
+    .collect = slow_collect,
+    .stop = count_stop,
+};
+
+static void changed_begin(struct changed_run *now, uv_timer_cb step,
+                          bool (*is_wanted)(struct changed_run *, int64_t,
+                                            const struct plain_batch *))
+{
+    struct scheduler_options options = {.sealed = note_batch, .context = now};
+    *now = (struct changed_run){.step = step, .is_wanted = is_wanted};
+    changed = now;
+    assert_int_equal(uv_loop_init(&now->run.loop), 0);
+    assert_int_equal(emitter_open(NULL, &now->run.emitter), 0);
+    tick_clock_init(&now->run.ticks, &clock_system, 42, 0);
+    options.emitter = now->run.emitter;
+    options.ticks = &now->run.ticks;
+    assert_int_equal(scheduler_open(&options, &now->run.scheduler), 0);
+    assert_int_equal(uv_timer_init(&now->run.loop, &now->timer), 0);
+    now->timer.data = now;
+}
+
+static void changed_end(struct changed_run *now)
+{
+    uv_close((uv_handle_t *)&now->timer, NULL);
+    run_end(&now->run);
+}
+
+/* Ticks lie on the grid of the interval in force; after the change also between the old ones.
+ */
+static bool is_on_its_grid(struct changed_run *now, int64_t tick_ms,
+                           const struct plain_batch *batch)
+{
+    int64_t interval_ms = now->turn == 0 ? 300 : 100;
+    (void)batch;
+    assert_int_equal(tick_at_or_before(&now->run.ticks, tick_ms, interval_ms), tick_ms);
+    return now->turn == 0 || tick_at_or_before(&now->run.ticks, tick_ms, 300) != tick_ms;
+}
+
+static void change_pace(uv_timer_t *timer)
+{
+    struct changed_run *now = timer->data;
+    if (now->turn++ > 0) {
+        uv_stop(&now->run.loop);
+        return;
+    }
+    now->seen = 0;
+    assert_int_equal(scheduler_set(now->run.scheduler, 0, true, 100, NULL), 0);
+}
+
+static void an_interval_changes_between_two_ticks_of_its_grid(void **state)
+{
+    struct changed_run now;
+    (void)state;
+    changed_begin(&now, change_pace, is_on_its_grid);
+    assert_int_equal(
+        scheduler_add(now.run.scheduler, &source_quick, NULL, NULL, 300, NULL, NULL), 0);
+    run_to_the_end(&now.run);
+    assert_int_equal(now.turn, 2);
+    assert_int_equal(now.ended, 0);
+    assert_int_equal(scheduler_report(now.run.scheduler, 0).interval_ms, 100);
+    changed_end(&now);
+}
+
+/* On, off, on: with `told` in the batch, without it, with it. */
+static bool is_as_switched(struct changed_run *now, int64_t tick_ms,
+                           const struct plain_batch *batch)
+{
+    bool has_both = batch->samples.count == 2 || batch->late_count > 0;
+    (void)tick_ms;
+    assert_false(now->turn == 1 && has_both);
+    return has_both == (now->turn != 1);
+}
+
+static void switch_source(uv_timer_t *timer)
+{
+    struct changed_run *now = timer->data;
+    now->seen = 0;
+    if (++now->turn == 3) {
+        uv_stop(&now->run.loop);
+        return;
+    }
+    assert_int_equal(scheduler_set(now->run.scheduler, 1, now->turn == 2, 100, NULL), 0);
+    assert_int_equal(scheduler_report(now->run.scheduler, 1).is_on, now->turn == 2);
+    assert_int_equal(scheduler_state(now->run.scheduler, 1) != NULL, now->turn == 2);
+}
+
+static void a_source_that_goes_ends_its_series_and_comes_back_with_a_tick(void **state)
+{
+    struct changed_run now;
+    (void)state;
+    changed_begin(&now, switch_source, is_as_switched);
+    assert_int_equal(
+        scheduler_add(now.run.scheduler, &source_quick, NULL, NULL, 100, NULL, NULL), 0);
+    assert_int_equal(
+        scheduler_add(now.run.scheduler, &source_told, NULL, NULL, 100, NULL, NULL), 0);
+    run_to_the_end(&now.run);
+    assert_int_equal(now.turn, 3);
+    assert_int_equal(now.ended, 1);
+    assert_int_equal(now.stopped, 1);
+    changed_end(&now);
+    assert_int_equal(now.stopped, 2);
+}
+
+static bool is_nothing(struct changed_run *now, int64_t tick_ms,
+                       const struct plain_batch *batch)
+{
+    (void)now;
+    (void)tick_ms;
+    (void)batch;
+    return false;
+}
+
+static void replace_what_hangs(uv_timer_t *timer)
+{
+    struct changed_run *now = timer->data;
+    const struct slow_state *fresh = scheduler_state(now->run.scheduler, 0);
+    if (now->turn == 0 && scheduler_report(now->run.scheduler, 0).is_busy) {
+        assert_int_equal(scheduler_set(now->run.scheduler, 0, false, 100, NULL), 0);
+        assert_int_equal(scheduler_set(now->run.scheduler, 0, true, 100, NULL), 0);
+        assert_int_equal(now->stopped, 0); /* its worker is still out there */
+        now->turn++;
+    } else if (now->turn == 1 && fresh->collected >= 2 && now->stopped == 1) {
+        uv_stop(&now->run.loop);
+    }
+}
+
+static void a_source_that_hangs_is_replaced_and_freed_when_it_comes_back(void **state)
+{
+    struct changed_run now;
+    void *told;
+    (void)state;
+    changed_begin(&now, replace_what_hangs, is_nothing);
+    assert_int_equal(uv_timer_start(&now.timer, replace_what_hangs, 10, 10), 0);
+    assert_int_equal(
+        scheduler_add(now.run.scheduler, &source_told, NULL, NULL, 100, &told, NULL), 0);
+    ((struct slow_state *)told)->hang_ms = 400;
+    run_to_the_end(&now.run);
+    changed_end(&now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +530,9 @@ int main(void)
         cmocka_unit_test(closing_under_a_hanging_worker_frees_it_later),
         cmocka_unit_test(a_burst_is_drained_between_ticks_while_there_is_room),
         cmocka_unit_test(a_burst_waits_where_it_is_while_batches_gather),
+        cmocka_unit_test(an_interval_changes_between_two_ticks_of_its_grid),
+        cmocka_unit_test(a_source_that_goes_ends_its_series_and_comes_back_with_a_tick),
+        cmocka_unit_test(a_source_that_hangs_is_replaced_and_freed_when_it_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -425,6 +425,91 @@ static void bad_settings_name_their_line(void **state)
     }
 }
 
+/* A policy's list with one entry for `name`, and what follows its path. */
+static struct log_settings_list list_of(const struct world *world, const char *name,
+                                        const char *rest)
+{
+    char text[512], path[128];
+    struct config *document;
+    struct log_settings_list list = {0};
+    if (name != NULL) {
+        (void)snprintf(text, sizeof text, "- {path: %s%s}", world_path(world, name, path),
+                       rest);
+        assert_int_equal(config_parse("policy", bytes_of(text), &document, NULL), 0);
+        assert_int_equal(log_settings_read(&list, document, config_root(document), NULL), 0);
+        config_free(document);
+    }
+    return list;
+}
+
+static void change(struct world *world, const char *name, const char *rest)
+{
+    struct log_settings_list list = list_of(world, name, rest);
+    log_source_change_policy(world->state, &list, world->out);
+    assert_int_equal(list.count, 0);
+}
+
+static void files_of_a_policy_come_change_and_go_while_others_are_read_on(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, "b.log");
+    world_append(&world, "b.log", "own 1\n");
+    world_append(&world, "a.log", "old\n");
+    world_start(&world);
+    world_ticks(&world, 2);
+    change(&world, "a.log", ", from: end");
+    world_ticks(&world, 2);
+    world_append(&world, "a.log", "1\n");
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "own 1\n1\n");
+    /* The same words again change nothing, in the middle of a line either. */
+    world_append(&world, "b.log", "own 2\nun");
+    world_ticks(&world, 1);
+    world_append(&world, "a.log", "ha");
+    world_ticks(&world, 1);
+    change(&world, "a.log", ", from: end");
+    world_append(&world, "a.log", "lf\n");
+    world_ticks(&world, 2);
+    assert_true(world_value(&world, "logwatch_lines_total", ",severity=unknown") == 2);
+    /* Other words: counters begin anew, the position stays. */
+    change(&world, "a.log", ", patterns: [{name: x, regex: boom}]");
+    world_append(&world, "a.log", "boom\n");
+    world_ticks(&world, 2);
+    world_append(&world, "b.log", "finished\n");
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "own 1\n1\nown 2\nhalf\nboom\nunfinished\n");
+    assert_true(world_value(&world, "logwatch_pattern_matches_total", ",pattern=x") == 1);
+    assert_true(world_value(&world, "logwatch_lines_total", ",severity=unknown") == 1);
+    /* Gone: its lines are not read, its note is forgotten; ours goes on over a death. */
+    change(&world, NULL, "");
+    world_append(&world, "a.log", "unread\n");
+    world_ticks(&world, 2);
+    world_kill(&world);
+    world_append(&world, "b.log", "own 3\n");
+    world_start(&world);
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "own 1\n1\nown 2\nhalf\nboom\nunfinished\nown 3\n");
+    world_done(&world);
+}
+
+static void our_own_entry_holds_over_a_policys(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, "a.log\n    patterns: [{name: own, regex: boom}]");
+    world_append(&world, "a.log", "boom\n");
+    world_start(&world);
+    world_ticks(&world, 1);
+    change(&world, "*.log", ", patterns: [{name: policy, regex: boom}]");
+    world_append(&world, "a.log", "boom\n");
+    world_append(&world, "b.log", "2\n");
+    world_ticks(&world, 2);
+    world_assert_stored(&world, "boom\nboom\n2\n");
+    assert_true(world_value(&world, "logwatch_pattern_matches_total", ",pattern=own") == 2);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +529,8 @@ int main(void)
         cmocka_unit_test(an_overlong_line_is_cut_and_the_next_is_whole),
         cmocka_unit_test(random_deaths_and_rotations_lose_and_repeat_nothing),
         cmocka_unit_test(bad_settings_name_their_line),
+        cmocka_unit_test(files_of_a_policy_come_change_and_go_while_others_are_read_on),
+        cmocka_unit_test(our_own_entry_holds_over_a_policys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,8 @@ static inline struct envelope sample_message(size_t message, struct arena *arena
                                  .hello = {WIRE_PROTOCOL, TEXT("fengsui-probe 0.1.0"),
                                            TEXT("0123456789\0bcdef"), TEXT("node"),
                                            TEXT("db\0evil"), TEXT("token"), message_labels, 2,
-                                           1700000000001, 5000, message_offers, 2}};
+                                           1700000000001, 5000, message_offers, 2,
+                                           1700000000000}};
     case MESSAGE_RESUME:
         return (struct envelope){.kind = ENVELOPE_RESUME,
                                  .resume = {STANDING_APPROVED, 1700000000002, 1 << 20,

@@ -1,0 +1,168 @@
+/*
+ * alerting_print.c - the configuration in force, as Alertmanager's YAML.
+ *
+ * It is what /api/v2/status shows: amtool parses it to draw and test routes, Grafana lists the
+ * receivers.  So it must be valid for Alertmanager 0.25 on; every text stands in double
+ * quotes.  What could be a secret is not shown: many robots' keys stand in the path
+ * or query of a webhook's URL.
+ */
+#include "collector/notify/alerting_parts.h"
+#include "proto/base/units.h"
+
+#define SECRET "<secret>"
+
+static void indent(struct buf *out, unsigned depth)
+{
+    for (unsigned i = 0; i < depth; i++)
+        buf_put_text(out, "  ");
+}
+
+static void put_text(struct buf *out, unsigned depth, const char *key, const char *text)
+{
+    if (text == NULL || *text == '\0')
+        return;
+    indent(out, depth);
+    buf_printf(out, "%s: ", key);
+    route_put_quoted(out, bytes_of(text));
+    buf_put_char(out, '\n');
+}
+
+static void put_duration(struct buf *out, unsigned depth, const char *key, int64_t ms)
+{
+    char text[DURATION_TEXT_BYTES];
+    indent(out, depth);
+    buf_printf(out, "%s: %s\n", key, duration_format(ms, text));
+}
+
+static void put_matchers(struct buf *out, unsigned depth, const struct route *route)
+{
+    if (route->matcher_count == 0)
+        return;
+    indent(out, depth);
+    buf_put_text(out, "matchers:\n");
+    for (size_t i = 0; i < route->matcher_count; i++) {
+        struct buf text = {0};
+        route_put_matcher(&text, route->matchers[i]);
+        indent(out, depth);
+        buf_put_text(out, "- ");
+        route_put_quoted(out, buf_bytes(&text));
+        buf_put_char(out, '\n');
+        buf_done(&text);
+    }
+}
+
+static void put_group_by(struct buf *out, unsigned depth, const struct route *route)
+{
+    if (!route->group_by_all && route->group_by_count == 0)
+        return;
+    indent(out, depth);
+    buf_put_text(out, "group_by: [");
+    if (route->group_by_all)
+        buf_put_text(out, "\"...\"");
+    for (size_t i = 0; !route->group_by_all && i < route->group_by_count; i++) {
+        buf_put_text(out, i > 0 ? ", " : "");
+        route_put_quoted(out, bytes_of(route->group_by[i]));
+    }
+    buf_put_text(out, "]\n");
+}
+
+/* The keys of a route; the caller has begun the line of the first (the receiver). */
+static void put_route(struct buf *out, unsigned depth, const struct route *route)
+{
+    buf_put_text(out, "receiver: ");
+    route_put_quoted(out, bytes_of(route->receiver->name));
+    buf_put_char(out, '\n');
+    put_group_by(out, depth, route);
+    put_matchers(out, depth, route);
+    indent(out, depth);
+    buf_printf(out, "continue: %s\n", route->goes_on ? "true" : "false");
+    put_duration(out, depth, "group_wait", route->group_wait_ms);
+    put_duration(out, depth, "group_interval", route->group_interval_ms);
+    put_duration(out, depth, "repeat_interval", route->repeat_interval_ms);
+    if (route->child_count == 0)
+        return;
+    indent(out, depth);
+    buf_put_text(out, "routes:\n");
+    for (size_t i = 0; i < route->child_count; i++) { /* at most ROUTE_DEPTH_MAX deep */
+        indent(out, depth);
+        buf_put_text(out, "- ");
+        put_route(out, depth + 1, route->children[i]);
+    }
+}
+
+/* http://user:key@host/path?key=1 becomes http://host/<secret>. */
+static void put_url(struct buf *out, const struct webhook_settings *settings)
+{
+    const char *url = settings->url != NULL ? settings->url : "http://url_file/";
+    const char *host = strstr(url, "://");
+    struct buf shown = {0};
+    if (host != NULL) {
+        host += 3;
+        const size_t size = strcspn(host, "/?#");
+        const char *at = memchr(host, '@', size);
+        const char *start = at != NULL ? at + 1 : host;
+        buf_put(&shown, url, (size_t)(host - url));
+        buf_put(&shown, start, (size_t)(host + size - start));
+    }
+    buf_put_text(&shown, "/" SECRET);
+    put_text(out, 2, "- url", buf_text(&shown));
+    buf_done(&shown);
+}
+
+static void put_webhook(struct buf *out, const struct integration *integration)
+{
+    const struct webhook_settings *settings = integration->settings;
+    put_url(out, settings);
+    indent(out, 3);
+    buf_printf(out, "send_resolved: %s\n", integration->send_resolved ? "true" : "false");
+    indent(out, 3);
+    buf_printf(out, "max_alerts: %lld\n", (long long)settings->max_alerts);
+}
+
+static void put_email(struct buf *out, const struct integration *integration)
+{
+    const struct email_settings *settings = integration->settings;
+    put_text(out, 2, "- to", settings->to);
+    put_text(out, 3, "from", settings->from);
+    put_text(out, 3, "hello", settings->hello);
+    put_text(out, 3, "smarthost", settings->smarthost);
+    put_text(out, 3, "auth_username", settings->username);
+    if (settings->password != NULL || settings->password_file != NULL)
+        put_text(out, 3, "auth_password", SECRET);
+    indent(out, 3);
+    buf_printf(out, "require_tls: %s\n", settings->require_tls ? "true" : "false");
+    indent(out, 3);
+    buf_printf(out, "send_resolved: %s\n", integration->send_resolved ? "true" : "false");
+}
+
+static void put_integrations(struct buf *out, const struct receiver *receiver,
+                             const struct channel *channel, const char *key,
+                             void (*put)(struct buf *out,
+                                         const struct integration *integration))
+{
+    bool first = true;
+    for (size_t i = 0; i < receiver->integration_count; i++) {
+        if (receiver->integrations[i].channel != channel)
+            continue;
+        if (first)
+            buf_printf(out, "  %s:\n", key);
+        first = false;
+        put(out, &receiver->integrations[i]);
+    }
+}
+
+void alerting_print(const struct alerting *alerting, struct buf *out)
+{
+    buf_put_text(out, "global:\n");
+    put_duration(out, 1, "resolve_timeout", alerting->global.resolve_timeout_ms);
+    buf_put_text(out, "route:\n  ");
+    put_route(out, 1, alerting->root);
+    buf_put_text(out, "receivers:\n");
+    for (size_t i = 0; i < alerting->receiver_count; i++) {
+        const struct receiver *receiver = &alerting->receivers[i];
+        put_text(out, 0, "- name", receiver->name);
+        put_integrations(out, receiver, &channel_webhook, "webhook_configs", put_webhook);
+        put_integrations(out, receiver, &channel_email, "email_configs", put_email);
+    }
+    buf_put_text(out, "templates: []\n");
+}

@@ -1,0 +1,234 @@
+/*
+ * view.c - see view.h.
+ */
+#include "collector/notify/view.h"
+
+#include <stdlib.h>
+
+#include "collector/notify/notify_parts.h"
+#include "proto/base/error.h"
+
+void view_begin(struct notify *notify)
+{
+    (void)pthread_mutex_lock(&notify->view_lock);
+}
+
+void view_end(struct notify *notify)
+{
+    (void)pthread_mutex_unlock(&notify->view_lock);
+}
+
+static bool is_shown(const struct tracked *tracked, int64_t now_ms)
+{
+    const struct alert *alert = tracked->alert;
+    return alert->firing && (!alert->external || alert->ends_ms > now_ms);
+}
+
+static int fill(struct notify *notify, struct tracked *tracked, int64_t now_ms,
+                struct view_alert *ret_alert)
+{
+    const struct alert *alert = tracked->alert;
+    int error = muting_refresh(&tracked->muting, &notify->silences, alert->labels, now_ms);
+    if (error != 0)
+        return error;
+    *ret_alert = (struct view_alert){
+        .alert = alert,
+        .ends_ms = alert->external ? alert->ends_ms
+                                   : now_ms + alerting_resolve_timeout_ms(notify->alerting),
+        .muting = &tracked->muting,
+        .acknowledgement = tracked->acknowledgement,
+    };
+    return 0;
+}
+
+bool view_find(struct notify *notify, const struct labels *labels, int64_t now_ms,
+               struct view_alert *ret_alert)
+{
+    struct tracked *tracked = groups_find_alert(&notify->groups, labels);
+    return tracked != NULL && is_shown(tracked, now_ms) &&
+           fill(notify, tracked, now_ms, ret_alert) == 0;
+}
+
+int view_muting(struct notify *notify, const struct labels *labels, int64_t now_ms,
+                struct muting *ret_muting)
+{
+    struct muting muting = {0};
+    int error = muting_refresh(&muting, &notify->silences, labels, now_ms);
+    if (error == 0)
+        *ret_muting = muting;
+    return error;
+}
+
+static int compare_alerts(const void *left, const void *right)
+{
+    const struct view_alert *a = left, *b = right;
+    return a->alert->fingerprint < b->alert->fingerprint
+               ? -1
+               : a->alert->fingerprint > b->alert->fingerprint;
+}
+
+static void sort_alerts(struct view_alert *alerts, size_t count)
+{
+    if (count > 1)
+        qsort(alerts, count, sizeof *alerts, compare_alerts);
+}
+
+int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
+                size_t *ret_count)
+{
+    struct view_alert *alerts = calloc(notify->groups.tracked_count + 1, sizeof *alerts);
+    size_t count = 0;
+    int error = alerts == NULL ? ERR_NOMEM : 0;
+
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL);
+         error == 0 && at != NULL; at = groups_next_alert(&notify->groups, at))
+        if (is_shown(at, now_ms))
+            error = fill(notify, at, now_ms, &alerts[count++]);
+    if (error != 0) {
+        free(alerts);
+        return error;
+    }
+    sort_alerts(alerts, count);
+    *ret_alerts = alerts;
+    *ret_count = count;
+    return 0;
+}
+
+/* ---- groups ------------------------------------------------------------------------------ */
+
+static int fill_group(struct notify *notify, const struct group *group, int64_t now_ms,
+                      struct view_group *view)
+{
+    int error = 0;
+    view->labels = group->labels;
+    view->receiver = group->receiver->name;
+    view->alerts = calloc(group->member_count + 1, sizeof *view->alerts);
+    if (view->alerts == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; error == 0 && i < group->member_count; i++)
+        if (is_shown(group->members[i], now_ms))
+            error = fill(notify, group->members[i], now_ms, &view->alerts[view->alert_count++]);
+    sort_alerts(view->alerts, view->alert_count);
+    return error;
+}
+
+static int compare_groups(const void *left, const void *right)
+{
+    const struct view_group *a = left, *b = right;
+    int order = labels_compare(a->labels, b->labels);
+    return order != 0 ? order : strcmp(a->receiver, b->receiver);
+}
+
+int view_groups(struct notify *notify, int64_t now_ms, struct view_group **ret_groups,
+                size_t *ret_count)
+{
+    struct view_group *groups = calloc(notify->groups.group_count + 1, sizeof *groups);
+    size_t count = 0;
+    int error = groups == NULL ? ERR_NOMEM : 0;
+
+    for (const struct group *at = groups_next(&notify->groups, NULL); error == 0 && at != NULL;
+         at = groups_next(&notify->groups, at))
+        error = fill_group(notify, at, now_ms, &groups[count++]);
+    if (error != 0) {
+        view_groups_free(groups, count);
+        return error;
+    }
+    if (count > 1)
+        qsort(groups, count, sizeof *groups, compare_groups);
+    *ret_groups = groups;
+    *ret_count = count;
+    return 0;
+}
+
+void view_groups_free(struct view_group *groups, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(groups[i].alerts);
+    free(groups);
+}
+
+/* ---- silences ---------------------------------------------------------------------------- */
+
+struct ranked {
+    const struct silence *silence;
+    int state;       /* active, pending, expired */
+    int64_t rank_ms; /* ascending within a state */
+};
+
+static int compare_ranked(const void *left, const void *right)
+{
+    const struct ranked *a = left, *b = right;
+    if (a->state != b->state)
+        return a->state < b->state ? -1 : 1;
+    if (a->rank_ms != b->rank_ms)
+        return a->rank_ms < b->rank_ms ? -1 : 1;
+    return strcmp(a->silence->id, b->silence->id);
+}
+
+static struct ranked rank(const struct silence *silence, int64_t now_ms)
+{
+    switch (silence_state(silence, now_ms)) {
+    case SILENCE_ACTIVE:
+        return (struct ranked){silence, 0, silence->ends_ms};
+    case SILENCE_PENDING:
+        return (struct ranked){silence, 1, silence->starts_ms};
+    case SILENCE_EXPIRED:
+        break;
+    }
+    return (struct ranked){silence, 2, -silence->ends_ms};
+}
+
+int view_silences(struct notify *notify, int64_t now_ms, const struct silence ***ret_silences,
+                  size_t *ret_count)
+{
+    const size_t count = notify->silences.count;
+    struct ranked *ranked = calloc(count + 1, sizeof *ranked);
+    const struct silence **silences = calloc(count + 1, sizeof(struct silence *));
+
+    if (ranked == NULL || silences == NULL) {
+        free(ranked);
+        free(silences);
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++)
+        ranked[i] = rank(notify->silences.items[i], now_ms);
+    if (count > 1)
+        qsort(ranked, count, sizeof *ranked, compare_ranked);
+    for (size_t i = 0; i < count; i++)
+        silences[i] = ranked[i].silence;
+    free(ranked);
+    *ret_silences = silences;
+    *ret_count = count;
+    return 0;
+}
+
+const struct silence *view_silence(struct notify *notify, const char *id)
+{
+    return silences_find(&notify->silences, id);
+}
+
+/* ---- receivers --------------------------------------------------------------------------- */
+
+_Static_assert(VIEW_RECEIVERS_MAX == ROUTE_MATCHES_MAX, "a name for each route taken");
+
+size_t view_receivers_of(struct notify *notify, const struct labels *labels,
+                         const char *ret_names[VIEW_RECEIVERS_MAX])
+{
+    const struct route *routes[ROUTE_MATCHES_MAX];
+    size_t count = route_match(alerting_root(notify->alerting), labels, routes);
+    for (size_t i = 0; i < count; i++)
+        ret_names[i] = routes[i]->receiver->name;
+    return count;
+}
+
+const char *view_receiver(struct notify *notify, size_t n)
+{
+    size_t count;
+    const struct receiver *receivers = alerting_receivers(notify->alerting, &count);
+    return n < count ? receivers[n].name : NULL;
+}
+
+void view_print_config(struct notify *notify, struct buf *out)
+{
+    alerting_print(notify->alerting, out);
+}

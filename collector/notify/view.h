@@ -1,0 +1,70 @@
+/*
+ * view.h - alerts, groups, silences and receivers as the notifier has them, for whoever shows
+ * them.
+ *
+ *     view_begin(notify);
+ *     ... view_find(), view_alerts(), view_groups(), view_silences() ...
+ *     view_end(notify);
+ *
+ * Between begin and end nothing changes and everything returned stays valid; the loop may be
+ * waiting, so print into memory and go.  Lock order: the view before the rules' state lock.
+ *
+ * Thread: any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/notify/acknowledge.h"
+#include "collector/notify/notify.h"
+#include "collector/notify/silence.h"
+#include "proto/base/buf.h"
+
+struct view_alert {
+    const struct alert *alert;
+    int64_t ends_ms; /* while it fires: when it would be over if nobody spoke of it any more */
+    const struct muting *muting; /* holds silences that do not apply yet or any more */
+    const struct acknowledgement *acknowledgement; /* NULL: nobody has */
+};
+
+void view_begin(struct notify *notify);
+void view_end(struct notify *notify);
+
+/* False: not there (yet), or over. */
+bool view_find(struct notify *notify, const struct labels *labels, int64_t now_ms,
+               struct view_alert *ret_alert);
+/* Silences that match labels that are not tracked (a pending alert's); muting_done() is the
+ * caller's.  ERR_NOMEM. */
+int view_muting(struct notify *notify, const struct labels *labels, int64_t now_ms,
+                struct muting *ret_muting);
+/* The firing alerts by fingerprint, from malloc (free()); pointers as above.  ERR_NOMEM. */
+int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
+                size_t *ret_count);
+
+struct view_group {
+    const struct labels *labels;
+    const char *receiver;
+    struct view_alert *alerts; /* by fingerprint; those that fire */
+    size_t alert_count;
+};
+
+/* By labels, then receiver; view_groups_free().  ERR_NOMEM. */
+int view_groups(struct notify *notify, int64_t now_ms, struct view_group **ret_groups,
+                size_t *ret_count);
+void view_groups_free(struct view_group *groups, size_t count);
+
+/* In Alertmanager's order: active by end, pending by start, expired by latest end; free(). */
+int view_silences(struct notify *notify, int64_t now_ms, const struct silence ***ret_silences,
+                  size_t *ret_count);
+const struct silence *view_silence(struct notify *notify, const char *id);
+
+#define VIEW_RECEIVERS_MAX 64 /* one alert may go to */
+/* Who gets an alert with these labels, in order of the routes; the number of names. */
+size_t view_receivers_of(struct notify *notify, const struct labels *labels,
+                         const char *ret_names[VIEW_RECEIVERS_MAX]);
+/* The n-th receiver's name; NULL past the last. */
+const char *view_receiver(struct notify *notify, size_t n);
+/* The configuration as Alertmanager's YAML, secrets left out (alerting_print.c). */
+void view_print_config(struct notify *notify, struct buf *out);

@@ -1,0 +1,58 @@
+/*
+ * scheduler_parts.h - what scheduler.c and scheduler_set.c share; nothing else includes it.
+ */
+#pragma once
+
+#include "probe/scheduler.h"
+
+struct slot {
+    struct scheduler *scheduler; /* NULL: the scheduler was closed under a busy worker */
+    const struct source *source;
+    struct config *config;
+    const struct config_node *node;
+    char *override;     /* its map as YAML, instead of the node; NULL: the node holds */
+    struct config *own; /* the override as the state has it */
+    uint16_t owner;     /* the emitter's name for it: its place + 1 */
+    void *state;        /* NULL: off */
+    int64_t interval_ms;
+    int64_t due_ms;
+    bool is_running;
+    bool is_starting;  /* switched on: its first tick starts it */
+    bool is_busy;      /* gather() is on a worker */
+    bool has_gathered; /* came back after its batch was sealed */
+    bool is_awaited;   /* by the open batch */
+    bool has_succeeded;
+    bool was_failing;
+    uint32_t complaint; /* hash of the last one, 0: none */
+    int gather_error;
+    int64_t tick_ms; /* of the gather under way */
+    int64_t gathered_ms;
+    mono_ns began;
+    double duration_seconds;
+    uint64_t failures, late, skipped;
+    struct source_env env; /* for the worker */
+    uv_work_t work;
+};
+
+struct scheduler {
+    struct scheduler_options options;
+    struct slot **slots;
+    size_t count;
+    uv_loop_t *loop;
+    uv_timer_t timer;    /* the next tick */
+    uv_timer_t deadline; /* the open batch waits no longer */
+    size_t closing;      /* handles not closed yet */
+    bool is_open;        /* a batch waits for blocking sources */
+    int64_t tick_ms;     /* of the open batch */
+};
+
+/* Gives an empty slot its state; on failure it stays empty. */
+int slot_configure(struct slot *slot, struct diagnosis *why);
+void slot_free(struct slot *slot);
+
+/* The open batch waits no longer. */
+void scheduler_seal(struct scheduler *scheduler);
+/* Sets the timer for what is due next. */
+void scheduler_arm(struct scheduler *scheduler);
+/* Runs what is due, and arms. */
+void scheduler_on_tick(uv_timer_t *timer);

@@ -1,0 +1,353 @@
+"""What other programs rely on: Grafana's calls one by one, targets, rule filters, garbage."""
+import json
+import random
+import time
+import urllib.parse
+
+from fengsui import Lab, run_tests, wait_for
+from remote_message import STALE, metadata, series, write
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def put(collector, labels, samples):
+    code, text = write(collector, series(labels, samples))
+    assert code == 204, f"{code} {text!r}"
+
+
+def post(collector, path, **form):
+    """Grafana puts what a user added to the data source into the URL, the rest into a form."""
+    code, body = collector.request("POST", path, urllib.parse.urlencode(form, True).encode(), FORM)
+    answer = json.loads(body)
+    assert code == 200 and answer["status"] == "success", (path, code, body[:300])
+    return answer["data"]
+
+
+def test_grafana_s_calls_are_answered_as_it_expects():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        now = now_ms() // 1000
+        for host in "ab":
+            put(collector, {"__name__": "node_load1", "job": "node", "instance": host},
+                [(float(k), (now - 60 + k * 15) * 1000) for k in range(4)])
+        assert write(collector, metadata("node_load1", 2, "load"))[0] == 204
+        # The health check, by form and by URL, and what a data source is.
+        health = {"resultType": "scalar", "result": [4, "2"]}
+        assert post(collector, "/api/v1/query", query="1+1", time="4") == health
+        assert collector.json("/api/v1/query", query="1+1", time="4.000")["data"] == health
+        build = collector.json("/api/v1/status/buildinfo")["data"]
+        assert build["version"].startswith("3.") and "features" not in build, build
+        for path in ("/rules", "/api/v1/rules/test/test", "/config/v1/rules", "/api/v1/nothing"):
+            assert collector.get(path) == (404, b"404 page not found\n"), path
+        # A panel: form body, custom parameters in the URL, statistics.
+        data = post(collector, "/api/v1/query_range?stats=all&team=x", query="node_load1",
+                    start=now - 60, end=now, step=15, timeout="60s")
+        assert data["resultType"] == "matrix" and len(data["result"]) == 2, data
+        samples = data["stats"]["samples"]
+        assert samples["totalQueryableSamples"] == 10, samples  # two series at five steps
+        assert samples["totalQueryableSamplesPerStep"] == [
+            [now - 60 + k * 15, 2] for k in range(5)], samples
+        data = post(collector, "/api/v1/query", query='node_load1{instance="a"}', time=now)
+        assert data["result"][0]["value"] == [now, "3"], data
+        # At init it asks for exemplars with milliseconds for seconds.
+        assert post(collector, "/api/v1/query_exemplars", query="test",
+                    start=str(now * 1000), end=str(now * 1000 + 1)) == []
+        # Names: metrics, labels, values, by GET and POST, with its limits.
+        span = {"start": now - 3600, "end": now, "limit": "40000"}
+        everything = {"match[]": '{__name__!=""}'}
+        assert collector.json("/api/v1/label/__name__/values", **span,
+                              **everything)["data"] == ["node_load1"]
+        for labels in (post(collector, "/api/v1/labels", **span, **everything),
+                       collector.json("/api/v1/labels", **span)["data"]):
+            assert labels == ["__name__", "instance", "job"], labels
+        assert collector.json("/api/v1/label/instance/values", **span,
+                              **{"match[]": "node_load1"})["data"] == ["a", "b"]
+        found = post(collector, "/api/v1/series", **span, **{"match[]": 'node_load1{job="node"}'})
+        assert [s["instance"] for s in found] == ["a", "b"], found
+        limited = collector.json("/api/v1/series", limit=1, **{"match[]": "node_load1"})
+        assert len(limited["data"]) == 1 and limited["warnings"] == [
+            "results truncated due to limit"], limited
+        assert collector.json("/api/v1/metadata", limit="40000")["data"]["node_load1"] == [
+            {"type": "gauge", "help": "load", "unit": ""}]
+        # Errors it parses: 400, 422, 503.
+        for parameters, code, kind in (({"query": "node_load1{"}, 400, "bad_data"),
+                                       ({"query": "node_load1 + on(job) node_load1"}, 422,
+                                        "execution"),
+                                       ({"query": "node_load1", "timeout": "-1"}, 503, "timeout")):
+            got, body = collector.get("/api/v1/query", **parameters)
+            assert (got, json.loads(body)["errorType"]) == (code, kind), (got, body)
+        # Notes are shown beside the panel, at most ten of a kind.
+        answer = collector.json("/api/v1/query", query="rate(node_load1[5m])", time=now)
+        assert answer["infos"] == [
+            'PromQL info: metric might not be a counter, name does not end in '
+            '_total/_sum/_count/_bucket: "node_load1" (1:6)'], answer
+        query = " or ".join(f"quantile_over_time({n}, node_load1[1m])" for n in range(2, 14))
+        answer = collector.json("/api/v1/query", query=query, time=now)
+        assert len(answer["warnings"]) == 11, answer["warnings"]
+        assert answer["warnings"][10] == "2 more warning annotations omitted", answer["warnings"]
+        assert "node_load1" in collector.ctl("query", "node_load1")
+        collector.stop()
+
+
+def test_probes_are_targets():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        empty = collector.json("/api/v1/targets")["data"]
+        assert empty == {"activeTargets": [], "droppedTargets": [],
+                         "droppedTargetCounts": {}}, empty
+        probe = lab.probe(collector).start()
+
+        def target(health):
+            found = collector.json("/api/v1/targets", state="active")["data"]["activeTargets"]
+            return found[0] if found and found[0]["health"] == health else None
+
+        up = wait_for(lambda: target("up"), "the target to be up")
+        assert up["scrapePool"] == "node" and up["labels"]["job"] == "node", up
+        assert up["scrapeInterval"] == "1s" and up["scrapeTimeout"] == "3s", up
+        assert up["lastError"] == "" and up["lastScrapeDuration"] >= 0, up
+        assert up["discoveredLabels"]["__address__"] and up["scrapeUrl"] == up["globalUrl"], up
+        assert abs(time.time() - time.mktime(time.strptime(up["lastScrape"][:19],
+                   "%Y-%m-%dT%H:%M:%S")) + time.timezone) < 60, up
+        assert collector.json("/api/v1/scrape_pools")["data"] == {"scrapePools": ["node"]}
+        assert collector.json("/api/v1/targets", scrapePool="x")["data"]["activeTargets"] == []
+        told = wait_for(lambda: collector.json("/api/v1/targets/metadata", metric="node_load1",
+                                               match_target='{job="node"}')["data"], "metadata")
+        assert [(t["target"], t["type"]) for t in told] == [(up["labels"], "gauge")], told
+        assert "metric" not in told[0], told
+        told = collector.json("/api/v1/targets/metadata", limit=3)["data"]
+        assert len(told) == 3 and all(t["metric"] for t in told), told
+        assert collector.json("/api/v1/targets/metadata", match_target='{job="x"}')["data"] == []
+        probe.kill()
+        down = wait_for(lambda: target("down"), "the target to be down")
+        assert down["lastError"].startswith("silent: "), down
+        key = collector.probes()[0]["key"]
+        code, body = collector.request("POST", "/api/fengsui/v1/keys/revoke",
+                                       json.dumps({"key": key}).encode())
+        assert code == 200, (code, body)
+        data = collector.json("/api/v1/targets")["data"]
+        assert data["activeTargets"] == [] and len(data["droppedTargets"]) == 1, data
+        assert data["droppedTargetCounts"] == {"node": 1}, data
+        collector.stop()
+
+
+RULES = """
+groups:
+- name: {name}
+  interval: 1h
+  rules:
+  - {{record: "{name}:sum", expr: sum(m), labels: {{level: "{name}"}}}}
+  - {{alert: "{name}High", expr: m > 0, labels: {{severity: page}}}}
+"""
+
+
+def test_rules_are_filtered_and_paged():
+    with Lab() as lab:
+        names = ["a", "b", "c"]
+        for name in names:
+            (lab.folder / f"{name}.yml").write_text(RULES.format(name=name))
+        collector = lab.collector(f'rules: {{files: ["{lab.folder}/[abc].yml"]}}\n').start()
+        put(collector, {"__name__": "m"}, [(1.0, now_ms())])
+
+        def rules(**parameters):
+            groups = collector.json("/api/v1/rules", **parameters)["data"]["groups"]
+            return [(g["name"], [r["name"] for r in g["rules"]]) for g in groups]
+
+        everything = [(n, [f"{n}:sum", f"{n}High"]) for n in names]
+        assert rules() == everything
+        assert rules(**{"rule_name[]": ["aHigh", "b:sum"]}) == [("a", ["aHigh"]), ("b", ["b:sum"])]
+        assert rules(**{"rule_group[]": "c"}) == everything[2:]
+        assert rules(**{"rule_group[]": "x"}) == []
+        assert rules(**{"file[]": f"{lab.folder}/a.yml"}) == everything[:1]
+        assert rules(**{"match[]": '{severity="page"}'}) == [(n, [f"{n}High"]) for n in names]
+        assert rules(**{"match[]": ['{level="a"}', '{level="b"}']}) == [
+            ("a", ["a:sum"]), ("b", ["b:sum"])]
+        assert rules(type="record", **{"rule_group[]": "a"}) == [("a", ["a:sum"])]
+
+        def alerts(**parameters):
+            groups = collector.json("/api/v1/rules", type="alert", **parameters)["data"]["groups"]
+            return sum(len(r["alerts"]) for g in groups for r in g["rules"])
+
+        wait_for(lambda: alerts() == 3, "the alerts to fire")
+        assert alerts(exclude_alerts="true") == 0
+        # Pages: each names the next, whatever filters leave out.
+        page = collector.json("/api/v1/rules", group_limit=2, type="alert")["data"]
+        assert [g["name"] for g in page["groups"]] == ["a", "b"], page
+        page = collector.json("/api/v1/rules", group_limit=2, type="alert",
+                              group_next_token=page["groupNextToken"])["data"]
+        assert [g["name"] for g in page["groups"]] == ["c"] and "groupNextToken" not in page, page
+        for parameters, text in (
+                ({"group_next_token": "x"}, 'invalid parameter "group_next_token": group_limit '
+                 'needs to be present in order to paginate over the groups'),
+                ({"group_limit": "0"}, 'invalid parameter "group_limit": group_limit needs to be '
+                 'greater than 0'),
+                ({"group_limit": "2", "group_next_token": "x"}, 'invalid parameter '
+                 '"group_next_token": invalid group_next_token \'x\'. were rule groups changed?'),
+                ({"match[]": "{}"}, "match[] must contain at least one non-empty matcher")):
+            code, body = collector.get("/api/v1/rules", **parameters)
+            assert (code, json.loads(body)["error"]) == (400, text), (parameters, code, body)
+        collector.stop()
+
+
+def test_a_recorded_series_has_its_labels_and_ends_with_its_input():
+    rule = """
+groups:
+- name: g
+  interval: 200ms
+  rules:
+  - {record: "job:m:sum", expr: "sum by (job, level) (m)", labels: {level: rule, team: duty}}
+"""
+    with Lab() as lab:
+        (lab.folder / "rules.yml").write_text(rule)
+        collector = lab.collector(f'rules: {{files: ["{lab.folder}/rules.yml"]}}\n').start()
+        message = b"".join(series({"__name__": "m", "job": "j", "instance": host,
+                                   "level": "input"}, [(2.0, now_ms())]) for host in "ab")
+        assert write(collector, message)[0] == 204
+        recorded = wait_for(lambda: collector.query("job:m:sum"), "a recorded sample")
+        assert [(r["metric"], r["value"][1]) for r in recorded] == [
+            ({"__name__": "job:m:sum", "job": "j", "level": "rule", "team": "duty"}, "4")], recorded
+        for host in "ab":
+            put(collector, {"__name__": "m", "job": "j", "instance": host, "level": "input"},
+                [(STALE, now_ms())])
+        wait_for(lambda: collector.query("job:m:sum") == [], "the recorded series to end")
+        assert collector.value("count_over_time(job:m:sum[5m])") >= 1
+        collector.stop()
+
+
+def test_expressions_are_given_as_trees():
+    with Lab() as lab:
+        collector = lab.collector().start()
+
+        def parse(query):
+            return collector.json("/api/v1/parse_query", query=query)["data"]
+
+        assert parse("1.5") == {"type": "numberLiteral", "val": "1.5"}
+        assert parse("-(Inf)") == {"type": "unaryExpr", "op": "-", "expr": {
+            "type": "parenExpr", "expr": {"type": "numberLiteral", "val": "+Inf"}}}
+        tree = parse('sum by (job) (rate(m{a!~"b"}[5m] offset 1m @ 2.5))')
+        assert (tree["type"], tree["op"], tree["grouping"], tree["without"], tree["param"]) == (
+            "aggregation", "sum", ["job"], False, None), tree
+        call = tree["expr"]
+        assert call["func"] == {"name": "rate", "argTypes": ["matrix"], "variadic": 0,
+                                "returnType": "vector"}, call
+        selector = call["args"][0]
+        assert selector == {
+            "type": "matrixSelector", "name": "m", "range": 300000, "offset": 60000,
+            "timestamp": 2500, "startOrEnd": None, "anchored": False, "smoothed": False,
+            "matchers": [{"name": "a", "type": "!~", "value": "b"},
+                         {"name": "__name__", "type": "=", "value": "m"}]}, selector
+        tree = parse("a / on(x) group_left(y) b > bool 1")
+        assert (tree["op"], tree["bool"], tree["matching"]) == (">", True, None), tree
+        assert tree["lhs"]["matching"] == {
+            "card": "many-to-one", "on": True, "labels": ["x"], "include": ["y"],
+            "fillValues": {"lhs": None, "rhs": None}}, tree
+        tree = parse("max_over_time(m[1h:5m] @ end())")["args"][0]
+        assert (tree["type"], tree["range"], tree["step"], tree["startOrEnd"]) == (
+            "subquery", 3600000, 300000, "end"), tree
+        assert parse("round(m)")["func"]["variadic"] == 1
+        assert parse('label_join(m, "a", "b", "c", "d")')["func"]["variadic"] == -1
+        parse("(" * 60 + "m" + ")" * 60)
+        code, body = collector.get("/api/v1/parse_query", query="m{")
+        assert (code, json.loads(body)["error"]) == (400, 'invalid parameter "query": 1:3: parse '
+                                                     'error: unexpected end of input inside braces')
+        collector.stop()
+
+
+def test_cardinality_and_features():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        message = b"".join(series({"__name__": f"m{n % 3}", "instance": f"host{n}", "job": "j"},
+                                  [(1.0, now_ms())]) for n in range(30))
+        assert write(collector, message)[0] == 204
+        data = collector.json("/api/v1/status/tsdb", limit=2)["data"]
+        assert data["headStats"]["numSeries"] == 30 and data["headStats"]["numLabelPairs"] == 34
+        assert data["seriesCountByMetricName"] == [{"name": "m0", "value": 10},
+                                                   {"name": "m1", "value": 10}], data
+        assert data["labelValueCountByLabelName"] == [{"name": "instance", "value": 30},
+                                                      {"name": "__name__", "value": 3}], data
+        assert data["seriesCountByLabelValuePair"][0] == {"name": "job=j", "value": 30}, data
+        assert len(collector.json("/api/v1/status/tsdb")["data"]["seriesCountByMetricName"]) == 3
+        features = collector.json("/api/v1/features")["data"]
+        assert features["promql_functions"]["info"] and features["promql_operators"]["limitk"]
+        assert collector.json("/api/v1/notifications")["data"] == []
+        assert collector.get("/api/v1/notifications/live") == (204, b"")
+        assert collector.json("/api/v1/status/tsdb/blocks")["data"] == {"blocks": []}
+        collector.stop()
+
+
+def test_experiments_can_be_switched_off():
+    with Lab() as lab:
+        collector = lab.collector("promql: {experimental_functions: false}\n").start()
+        for query in ("info(m)", "m anchored", "m + fill(0) m", "limitk(1, m)", "step()"):
+            code, body = collector.get("/api/v1/query", query=query)
+            assert code == 400 and b"not enabled" in body, (query, code, body)
+        assert collector.json("/api/v1/features")["data"]["promql_functions"]["info"] is False
+        collector.stop()
+
+
+# Routes with the parameters they know; each parameter gets every piece of garbage.
+ROUTES = {
+    "/api/v1/query": ("query", "time", "timeout", "limit", "lookback_delta", "stats"),
+    "/api/v1/query_range": ("query", "start", "end", "step", "timeout", "limit"),
+    "/api/v1/query_exemplars": ("query", "start", "end"),
+    "/api/v1/format_query": ("query",),
+    "/api/v1/parse_query": ("query",),
+    "/api/v1/labels": ("match[]", "start", "end", "limit"),
+    "/api/v1/label/instance/values": ("match[]", "start", "end", "limit"),
+    "/api/v1/series": ("match[]", "start", "end", "limit"),
+    "/api/v1/metadata": ("metric", "limit", "limit_per_metric"),
+    "/api/v1/targets": ("state", "scrapePool"),
+    "/api/v1/targets/metadata": ("match_target", "metric", "limit"),
+    "/api/v1/rules": ("type", "rule_name[]", "rule_group[]", "file[]", "match[]",
+                      "exclude_alerts", "group_limit", "group_next_token"),
+    "/api/v1/status/tsdb": ("limit",),
+    "/federate": ("match[]",),
+}
+GOOD = {"query": "m", "start": "1", "end": "2", "step": "1", "match[]": "m", "group_limit": "1"}
+GARBAGE = ["", " ", "x", "-1", "0", "1e400", "-1e400", "NaN", "Inf", "9" * 40, "1_000", "0x10", "1.5",
+           "9223372036854775807", "-9223372036854775808", "18446744073709551616", "1;2", "{", "}",
+           "{}", "m{", "m[", "m]", "(((((", "\x00", "a\x00b", "\xff\xfe", "%", "%zz", "\n", "\r\n",
+           "'", '"', "`", "\\", "🔥", "烽燧", "U__", "U__zz_", "../../etc", "<script>", "null",
+           "true", "[]", "a" * 5000, "(" * 2000, "m+" * 900 + "m", "m{a=~\"" + "(a*)*" * 30 + "\"}",
+           "m[99999999999y]", "m @ 1e300", "m offset -99999y", "m[1s:1ms]", "2015-13-45T99:99:99Z",
+           "0000-00-00T00:00:00Z", "9999-12-31T23:59:59.999999999+23:59",
+           "-292273086-05-16T16:47:06Z", "292277025-08-18T07:12:54.999999999Z"]
+
+
+def test_garbage_is_refused_and_harms_nothing():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        put(collector, {"__name__": "m", "instance": "a"}, [(1.0, now_ms())])
+        pick = random.Random(20231122)
+        requests = [(path, {**{k: v for k, v in GOOD.items() if k in known}, name: text})
+                    for path, known in ROUTES.items() for name in known for text in GARBAGE]
+        for path, known in ROUTES.items():  # several at once
+            requests += [(path, {name: pick.choice(GARBAGE) for name in known})
+                         for _ in range(20)]
+        for n, (path, parameters) in enumerate(requests):
+            encoded = urllib.parse.urlencode(parameters)
+            if n % 2 == 0:
+                code, answer = collector.request("GET", f"{path}?{encoded}")
+            else:
+                code, answer = collector.request("POST", path, encoded.encode(), FORM)
+            late = code == 503 and "timeout" in parameters and b'"timeout"' in answer
+            assert code == 200 or 400 <= code < 500 or late, (path, parameters, code, answer)
+            if path.startswith("/api") and (code == 200 or answer.startswith(b"{")):
+                status = json.loads(answer)["status"]
+                assert status == ("success" if code == 200 else "error"), (path, answer)
+        # Not even URL encoding that decodes to nothing, nor a label's name of any kind.
+        for raw in ("/api/v1/query?query=%", "/api/v1/query?%zz=%zz&&&=", "/api/v1/query?query",
+                    "/api/v1/label/%00/values", "/api/v1/label/%ff/values", "/api/v1/label/U__/values",
+                    "/api/v1/label/U__ffffff_/values", "/api/v1/label//values", "/api/v1/label/%2f/values",
+                    "/api/v1/label/" + "a" * 3000 + "/values"):
+            code, _ = collector.request("GET", raw)
+            assert code == 200 or 400 <= code < 500, (raw, code)
+        assert collector.value("m") == 1
+        collector.stop()
+
+
+if __name__ == "__main__":
+    run_tests(globals())
