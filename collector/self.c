@@ -106,6 +106,7 @@ static void put_alerts(struct app *app, struct buf *out)
         {"outbox_depth", "gauge", "Notifications that wait to be sent.",
          (double)n.outbox_depth},
         {"alert_groups", "gauge", "Alert groups.", (double)n.groups},
+        {"alerts_posted", "gauge", "Firing alerts that others posted.", (double)n.alerts_posted},
         {"alerts_silenced", "gauge", "Firing alerts that a silence mutes.",
          (double)n.alerts_silenced},
         {"alerts_acknowledged", "gauge", "Firing alerts somebody has acknowledged.",

@@ -253,8 +253,8 @@ static void refuse_selector(struct http_response *response, enum selector_errors
     }
 }
 
-bool api_selectors_told(const struct http_request *request, struct http_response *response,
-                        enum selector_errors errors, struct selectors *ret_selectors)
+bool api_selectors(const struct http_request *request, struct http_response *response,
+                   enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
     while (http_parameter_at(request, "match[]", selectors.count) != NULL)

@@ -1,7 +1,10 @@
 /*
  * api_about.c - routes of Prometheus that tools ask for, and whose honest answer here is short:
- * features, notifications, WAL replay, block list, the admin API that is off.
+ * features, notifications, WAL replay, the files of history, the admin API that is off.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "collector/http/api_parts.h"
 #include "collector/promql/aggregations.h"
 #include "collector/promql/functions.h"
@@ -124,18 +127,67 @@ void api_wal_replay(struct http_request *request, struct http_response *response
     reply_finish(&reply, NULL, NULL);
 }
 
-/* History is kept in files of another kind than Prometheus's blocks. */
+/* 26 digits as an ULID has them: when the span begins, and the file's number. */
+static void span_name(const struct store_span *span, char text[27])
+{
+    (void)snprintf(text, 27, "%010" PRIx64 "%016" PRIx64,
+                   (uint64_t)span->start_ms & UINT64_C(0xffffffffff), span->generation);
+}
+
+static void write_block(void *context, const struct store_span *span)
+{
+    struct json_writer *json = context;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } stats[] = {{"numSamples", span->samples},
+                 {"numSeries", span->series},
+                 {"numChunks", span->chunks}};
+    char name[27];
+    span_name(span, name);
+    json_write_object(json);
+    json_write_key(json, "ulid");
+    json_write_text(json, name);
+    json_write_key(json, "minTime");
+    json_write_integer(json, span->start_ms);
+    json_write_key(json, "maxTime");
+    json_write_integer(json, span->end_ms);
+    json_write_key(json, "stats");
+    json_write_object(json);
+    for (size_t i = 0; i < sizeof stats / sizeof *stats; i++) {
+        json_write_key(json, stats[i].name);
+        json_write_integer(json, (int64_t)stats[i].value);
+    }
+    json_write_end(json);
+    json_write_key(json, "compaction");
+    json_write_object(json);
+    json_write_key(json, "level");
+    json_write_integer(json, 1);
+    json_write_key(json, "sources");
+    json_write_array(json);
+    json_write_text(json, name);
+    json_write_end(json);
+    json_write_end(json);
+    json_write_key(json, "version");
+    json_write_integer(json, 1);
+    json_write_end(json);
+}
+
+/* The files of history, told as Prometheus tells its blocks. */
 void api_blocks(struct http_request *request, struct http_response *response)
 {
     struct reply reply;
-    (void)request;
     reply_start(&reply, response);
     json_write_object(&reply.json);
     json_write_key(&reply.json, "blocks");
     json_write_array(&reply.json);
+    int error = store_each_span(app_of(request)->store, write_block, &reply.json);
     json_write_end(&reply.json);
     json_write_end(&reply.json);
-    reply_finish(&reply, NULL, NULL);
+    if (error != 0)
+        reply_code(response, error, NULL);
+    else
+        reply_finish(&reply, NULL, NULL);
 }
 
 void api_admin_off(struct http_request *request, struct http_response *response)

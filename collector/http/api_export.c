@@ -402,7 +402,7 @@ void api_export(struct http_request *request, struct http_response *response)
                                 : "at least one selector is needed; {__name__!=\"\"} is all");
         return;
     }
-    if (!api_selectors(request, response, &selectors))
+    if (!api_selectors(request, response, SELECTOR_ERRORS_NAMED, &selectors))
         return;
     struct export *export = export_new(app, request, from_ms, until_ms);
     int error = export == NULL ? ERR_NOMEM : list_series(export, app->store, &selectors, &why);

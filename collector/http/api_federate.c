@@ -88,7 +88,7 @@ void api_federate(struct http_request *request, struct http_response *response)
 {
     const struct app *app = app_of(request);
     struct selectors selectors;
-    if (!api_selectors_told(request, response, SELECTOR_ERRORS_PLAIN, &selectors))
+    if (!api_selectors(request, response, SELECTOR_ERRORS_PLAIN, &selectors))
         return;
     int64_t now_ms = clock_unix_ms(&clock_system);
     struct select_hints hints = {.from_ms = now_ms - app->promql.lookback_ms + 1,

@@ -30,7 +30,7 @@ static bool search_open(struct http_request *request, struct http_response *resp
     if (!api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &search->until_ms) ||
         !api_limit(request, response, &search->limit) ||
-        !api_selectors_told(request, response, errors, &search->selectors))
+        !api_selectors(request, response, errors, &search->selectors))
         return false;
     struct queryable *store = store_queryable(app_of(request)->store);
     struct diagnosis why = {0};

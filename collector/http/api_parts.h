@@ -47,14 +47,8 @@ struct selectors {
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
 enum selector_errors { SELECTOR_ERRORS_NAMED, SELECTOR_ERRORS_BARE, SELECTOR_ERRORS_PLAIN };
 /* False: the error is in the response, nothing is to be freed. */
-bool api_selectors_told(const struct http_request *request, struct http_response *response,
-                        enum selector_errors errors, struct selectors *ret_selectors);
-static inline bool api_selectors(const struct http_request *request,
-                                 struct http_response *response,
-                                 struct selectors *ret_selectors)
-{
-    return api_selectors_told(request, response, SELECTOR_ERRORS_NAMED, ret_selectors);
-}
+bool api_selectors(const struct http_request *request, struct http_response *response,
+                   enum selector_errors errors, struct selectors *ret_selectors);
 void api_selectors_free(struct selectors *selectors);
 
 /* Answers a failed parse or run of PromQL. */

@@ -136,7 +136,7 @@ void api_rules(struct http_request *request, struct http_response *response)
     struct selectors selectors = {NULL, 0};
     if (!read_type(request, response, &filter) || !read_page(request, response, &filter) ||
         !read_exclude(request, response, &filter) ||
-        !api_selectors_told(request, response, SELECTOR_ERRORS_BARE, &selectors))
+        !api_selectors(request, response, SELECTOR_ERRORS_BARE, &selectors))
         return;
     if (selectors.count > 0) {
         filter.by_labels = by_labels;

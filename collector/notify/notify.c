@@ -69,6 +69,7 @@ static void count_alerts(struct notify *notify, int64_t now_ms, struct notify_st
         if (!at->alert->firing)
             continue;
         stats->alerts++;
+        stats->alerts_posted += at->alert->external;
         stats->alerts_acknowledged += at->acknowledgement != NULL;
         if (muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) == 0)
             stats->alerts_silenced += muting_is_active(&at->muting, now_ms);

@@ -101,7 +101,8 @@ void notify_refuse_orders(struct notify *notify);
 struct notify_stats {
     uint64_t notifications_sent, notifications_failed, notifications_retried, outbox_depth,
         groups, template_errors;
-    uint64_t alerts, alerts_silenced, alerts_acknowledged; /* that fire */
+    /* that fire: all, those that others posted, ... */
+    uint64_t alerts, alerts_posted, alerts_silenced, alerts_acknowledged;
     uint64_t silences_active, silences_pending;
 };
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

@@ -16,8 +16,8 @@
  *
  * Rules are taken in order, and each that matches a host's job, instance and labels adds to
  * what the ones before it said: of an interval, a switch, an option of a source, or the entry
- * of a log path the later word holds; {path: ..., enabled: false} takes an entry back.  A rule with `during` counts
- * only within one of those periods, and only ever shortens an interval.
+ * of a log path the later word holds; {path: ..., enabled: false} takes an entry back.  A rule
+ * with `during` counts only within one of those periods, and only ever shortens an interval.
  *
  * What a host gets is a document in the language of probe.yml (probe/policy.h); a host that no
  * rule has a word for gets an empty one.  The same rules, host and set of periods in force

@@ -115,6 +115,13 @@ int evaluate_binary(struct evaluation *ev, const struct node *node, const struct
         error = evaluate(ev, node->second, grid, &right);
     if (error != 0)
         return error;
+    bool trims = node->operation == OP_TRIM_UPPER || node->operation == OP_TRIM_LOWER;
+    if (trims && (left.type == PROMQL_SCALAR || left.count > 0) &&
+        (right.type == PROMQL_SCALAR || right.count > 0))
+        annotate(ev, node, false,
+                 "incompatible sample types encountered for binary operator \"%s\": float %s "
+                 "float",
+                 operator_text(node->operation), operator_text(node->operation));
     if (left.type == PROMQL_SCALAR && right.type == PROMQL_SCALAR) {
         error = between_scalars(node, grid, &left, &right);
         *ret_value = left;

@@ -30,6 +30,12 @@ struct flush {
 
 /* -- which spans, which series ----------------------------------------------------------- */
 
+/* Saved chunks ascend by time (head_sort_saved()). */
+static bool is_past(const struct sealed *sealed, int64_t end_ms)
+{
+    return sealed->saved && sealed->first_ms >= end_ms;
+}
+
 static bool belongs(const struct sealed *sealed, int64_t start_ms, int64_t end_ms,
                     uint64_t through)
 {
@@ -68,9 +74,11 @@ struct earliest {
 static int look_for_earliest(void *context, struct series *series)
 {
     struct earliest *earliest = context;
-    for (const struct sealed *at = series->chunks; at != NULL; at = at->next) {
+    bool was_saved = false; /* the first of those is the earliest of them */
+    for (const struct sealed *at = series->chunks; at != NULL && !was_saved; at = at->next) {
         int64_t start_ms;
         int64_t end_ms;
+        was_saved = at->saved;
         if (at->sequence > earliest->through || at->first_ms >= earliest->start_ms)
             continue;
         merge_bucket(earliest->span_ms, span_start_of(earliest->span_ms, at->first_ms),
@@ -87,9 +95,10 @@ static int take_if_in_span(void *context, struct series *series)
 {
     struct flush *flush = context;
     const struct sealed *at = series->chunks;
-    while (at != NULL && !belongs(at, flush->start_ms, flush->end_ms, flush->through))
+    while (at != NULL && !is_past(at, flush->end_ms) &&
+           !belongs(at, flush->start_ms, flush->end_ms, flush->through))
         at = at->next;
-    if (at == NULL)
+    if (at == NULL || is_past(at, flush->end_ms))
         return 0;
     if (flush->count == flush->capacity) {
         size_t capacity = flush->capacity == 0 ? 1024 : flush->capacity * 2;
@@ -123,11 +132,12 @@ static int copy_pieces(struct flush *flush, const struct series *series, struct 
     size_t count = 0;
     size_t found = 0;
     must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
-    for (const struct sealed *at = series->chunks; at != NULL; at = at->next)
-        count++;
+    for (const struct sealed *at = series->chunks; at != NULL && !is_past(at, flush->end_ms);
+         at = at->next)
+        count += belongs(at, flush->start_ms, flush->end_ms, flush->through);
     struct piece *pieces = arena_alloc(arena, count, sizeof *pieces);
-    for (const struct sealed *at = series->chunks; at != NULL && pieces != NULL;
-         at = at->next) {
+    for (const struct sealed *at = series->chunks;
+         at != NULL && !is_past(at, flush->end_ms) && pieces != NULL; at = at->next) {
         if (!belongs(at, flush->start_ms, flush->end_ms, flush->through))
             continue;
         pieces[found++] = (struct piece){
@@ -139,7 +149,7 @@ static int copy_pieces(struct flush *flush, const struct series *series, struct 
         };
     }
     must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
-    if (pieces == NULL)
+    if (pieces == NULL && count > 0)
         return ERR_NOMEM;
     *ret_pieces = pieces;
     *ret_count = found;
@@ -248,10 +258,31 @@ static int flush_spans(struct store *store, int64_t start_ms, int64_t end_ms, ui
     return error;
 }
 
+/* Chunks become saved by checkpoints only, which are the keeper's like this: until the flush is
+ * over, what is sorted stays so. */
+static void sort_all(struct store *store)
+{
+    struct head *head = store->head;
+    struct series *series[COLLECT_SERIES];
+    uint64_t next = 1;
+    while (next != 0) {
+        size_t count = head_collect(head, &next, COLLECT_SERIES, series);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t shard = head_shard_of(series[i]->id);
+            head_lock_shard(head, shard);
+            head_sort_saved(series[i]);
+            head_unlock_shard(head, shard);
+            head_release(series[i]);
+        }
+    }
+}
+
 int flush_samples(struct store *store, int64_t until_ms)
 {
     uint64_t through = 0;
     int error = checkpoint_pass(store, until_ms, &through);
+    if (error == 0)
+        sort_all(store);
     while (error == 0) {
         struct earliest earliest = {.span_ms = store->head->span_ms,
                                     .now_ms = clock_unix_ms(store->clock),

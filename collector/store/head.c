@@ -253,12 +253,59 @@ int head_restore_chunk(struct head *head, struct series *series, uint64_t sequen
     return 0;
 }
 
+/* Merges two lists that ascend by time. */
+static struct sealed *merge_lists(struct sealed *a, struct sealed *b)
+{
+    struct sealed *first = NULL;
+    struct sealed **last = &first;
+    while (a != NULL && b != NULL) {
+        struct sealed **least = b->first_ms < a->first_ms ? &b : &a;
+        *last = *least;
+        last = &(*least)->next;
+        *least = *last;
+    }
+    *last = a != NULL ? a : b;
+    return first;
+}
+
+/* In place, because it must not fail: runs[i] is a sorted list of 2^i chunks, or none. */
+static struct sealed *sort_list(struct sealed *list)
+{
+    struct sealed *runs[32] = {NULL};
+    while (list != NULL) {
+        struct sealed *run = list;
+        size_t i = 0;
+        list = list->next;
+        run->next = NULL;
+        for (; i < 31 && runs[i] != NULL; i++) {
+            run = merge_lists(runs[i], run);
+            runs[i] = NULL;
+        }
+        runs[i] = run;
+    }
+    struct sealed *sorted = NULL;
+    for (size_t i = 0; i < 32; i++)
+        sorted = merge_lists(runs[i], sorted);
+    return sorted;
+}
+
+void head_sort_saved(struct series *series)
+{
+    struct sealed **link = &series->chunks;
+    while (*link != NULL && !(*link)->saved)
+        link = &(*link)->next;
+    if (*link != NULL && (*link)->next != NULL)
+        *link = sort_list(*link);
+}
+
 void head_remove_chunks(struct head *head, struct series *series, int64_t start_ms,
                         int64_t end_ms, uint64_t through)
 {
     struct sealed **link = &series->chunks;
     while (*link != NULL) {
         struct sealed *sealed = *link;
+        if (sealed->saved && sealed->first_ms >= end_ms)
+            return; /* so are all that follow */
         if (sealed->sequence > through || sealed->first_ms < start_ms ||
             sealed->first_ms >= end_ms) {
             link = &sealed->next;

@@ -153,7 +153,11 @@ int head_seal(struct head *head, struct series *series, int64_t until_ms);
 /* Puts a chunk read from the checkpoint table back; while opening. */
 int head_restore_chunk(struct head *head, struct series *series, uint64_t sequence, bool late,
                        struct bytes chunk);
-/* Removes chunks of the span [start, end) with a sequence up to `through`.  Shard lock. */
+/* Puts the chunks that are saved (they follow those that are not) in the order of their times,
+ * so that a flush of many spans finds each at the front.  Shard lock. */
+void head_sort_saved(struct series *series);
+/* Removes chunks of the span [start, end) with a sequence up to `through`; sorted since the last
+ * checkpoint.  Shard lock. */
 void head_remove_chunks(struct head *head, struct series *series, int64_t start_ms,
                         int64_t end_ms, uint64_t through);
 

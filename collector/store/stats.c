@@ -1,6 +1,7 @@
 /*
  * stats.c - what the store counts.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/store/parts.h"
@@ -46,4 +47,40 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     stats.broken = atomic_load(&store->broken);
     stats.full = full_get(&store->full, stats.full_reason, &stats.disk_bytes);
     *ret_stats = stats;
+}
+
+static int by_start(const void *left, const void *right)
+{
+    const struct span_manifest *a = &span_info_of(*(struct span *const *)left)->manifest;
+    const struct span_manifest *b = &span_info_of(*(struct span *const *)right)->manifest;
+    if (a->start_ms != b->start_ms)
+        return a->start_ms < b->start_ms ? -1 : 1;
+    return (a->generation > b->generation) - (a->generation < b->generation);
+}
+
+int store_each_span(struct store *store,
+                    void (*each)(void *context, const struct store_span *span), void *context)
+{
+    struct span **spans = NULL;
+    size_t count = 0;
+    int error = span_set_acquire(store->spans, INT64_MIN, INT64_MAX, &spans, &count);
+    if (error != 0)
+        return error;
+    if (count > 1)
+        qsort(spans, count, sizeof *spans, by_start);
+    for (size_t i = 0; i < count; i++) {
+        const struct span_info *info = span_info_of(spans[i]);
+        const struct store_span span = {
+            .start_ms = info->manifest.start_ms,
+            .end_ms = info->manifest.end_ms,
+            .generation = info->manifest.generation,
+            .series = info->manifest.series,
+            .chunks = info->manifest.chunks,
+            .samples = info->manifest.samples,
+            .bytes = info->file_bytes,
+        };
+        each(context, &span);
+    }
+    span_set_release(store->spans, spans, count);
+    return 0;
 }

@@ -191,3 +191,13 @@ struct store_stats {
     bool broken;           /* LMDB has given up after a failed write: only reopening helps */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
+
+/* A file of samples in history. */
+struct store_span {
+    int64_t start_ms, end_ms; /* [start, end) it may hold */
+    uint64_t generation;      /* counts files; never reused */
+    uint64_t series, chunks, samples, bytes;
+};
+/* Calls `each` for every one, oldest first.  ERR_NOMEM. */
+int store_each_span(struct store *store,
+                    void (*each)(void *context, const struct store_span *span), void *context);

@@ -3,6 +3,9 @@
  */
 #include "probe/source/device_filter.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "probe/source/source.h"
 #include "proto/base/error.h"
 
@@ -68,4 +71,18 @@ int field_filter_read(struct config *config, const struct config_node *node, con
     if (fallback[0] == '\0')
         fallback = "^";
     return device_filter_compile(config, node, "fields", fallback, ret_wanted, why);
+}
+
+int device_filter_compile_whole(struct config *config, const struct config_node *node,
+                                const char *key, const char *expression,
+                                struct pattern **ret_pattern, struct diagnosis *why)
+{
+    char *whole;
+    if (expression == NULL || expression[0] == '\0')
+        return 0;
+    if (asprintf(&whole, "^(?:%s)$", expression) < 0)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    int error = device_filter_compile(config, node, key, whole, ret_pattern, why);
+    free(whole);
+    return error;
 }

@@ -28,3 +28,9 @@ int field_filter_read(struct config *config, const struct config_node *node, con
 int device_filter_compile(struct config *config, const struct config_node *node,
                           const char *key, const char *expression, struct pattern **ret_pattern,
                           struct diagnosis *why);
+
+/* The same; the expression must match the whole text, as node_exporter and Prometheus have it.
+ */
+int device_filter_compile_whole(struct config *config, const struct config_node *node,
+                                const char *key, const char *expression,
+                                struct pattern **ret_pattern, struct diagnosis *why);

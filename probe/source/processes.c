@@ -216,7 +216,8 @@ static void processes_stop(void *state)
     user_names_done(&ps->users);
 }
 
-static const char *const policy_options[] = {"groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
+static const char *const policy_options[] = {
+    "groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
 
 const struct source source_processes = {
     .name = "processes",

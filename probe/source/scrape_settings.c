@@ -130,20 +130,6 @@ static int read_labels(struct scrape_settings *settings, struct config *config,
     return 0;
 }
 
-static int compile_whole(struct config *config, const struct config_node *node, const char *key,
-                         const char *expression, struct pattern **ret_pattern,
-                         struct diagnosis *why)
-{
-    char *whole;
-    if (expression == NULL || expression[0] == '\0')
-        return 0;
-    if (asprintf(&whole, "^(?:%s)$", expression) < 0)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    int error = device_filter_compile(config, node, key, whole, ret_pattern, why);
-    free(whole);
-    return error;
-}
-
 static int put_token(struct buf *out, const char *path, struct diagnosis *why)
 {
     char *text;
@@ -211,9 +197,11 @@ int scrape_settings_read(struct scrape_settings *settings, struct config *config
     take_rules(&settings->rules, &options);
     error = read_labels(settings, config, node, &options, why);
     if (error == 0)
-        error = compile_whole(config, node, "keep", options.keep, &settings->rules.keep, why);
+        error = device_filter_compile_whole(config, node, "keep", options.keep,
+                                            &settings->rules.keep, why);
     if (error == 0)
-        error = compile_whole(config, node, "drop", options.drop, &settings->rules.drop, why);
+        error = device_filter_compile_whole(config, node, "drop", options.drop,
+                                            &settings->rules.drop, why);
     if (error == 0 && asprintf(&settings->title, "scrape %s", options.url + 7) < 0)
         error = diagnose(why, ERR_NOMEM, "out of memory");
     return error == 0 ? make_request(settings, path, &options, why) : error;

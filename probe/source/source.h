@@ -62,8 +62,8 @@ struct source {
                  void (*done)(void *context, int error), void *context);
     /* Lets the look under way end soon; done() is still called. */
     void (*cancel)(void *state);
-    /* What tells this instance from others of the source, valid as long as the state.  NULL: the
-     * source's name. */
+    /* What tells this instance from others of the source, valid as long as the state.  NULL:
+     * the source's name. */
     const char *(*title)(const void *state);
     /* Emits one tick.  A negative return drops what it had not emitted yet, is counted in
      * node_scrape_collector_success / fengsui_probe_source_failures_total, and tried again next

@@ -114,21 +114,6 @@ static const struct config_option options_table[] = {
     SOURCE_COMMON_OPTIONS(offsetof(struct systemd_options, common)),
 };
 
-/* As node_exporter does, an expression must match the whole name. */
-static int compile_whole(struct config *config, const struct config_node *node, const char *key,
-                         const char *expression, struct pattern **ret_pattern,
-                         struct diagnosis *why)
-{
-    char *whole;
-    if (expression == NULL || expression[0] == '\0')
-        return 0;
-    if (asprintf(&whole, "^(?:%s)$", expression) < 0)
-        return diagnose(why, ERR_NOMEM, "out of memory");
-    int error = device_filter_compile(config, node, key, whole, ret_pattern, why);
-    free(whole);
-    return error;
-}
-
 static int systemd_configure(void *state, struct config *config, const struct config_node *node,
                              struct diagnosis *why)
 {
@@ -140,11 +125,11 @@ static int systemd_configure(void *state, struct config *config, const struct co
         error = config_read(config, node, "sources.systemd", options_table,
                             sizeof options_table / sizeof *options_table, &options, why);
     if (error == 0)
-        error = compile_whole(config, node, "unit_include", options.include, &systemd->include,
-                              why);
+        error = device_filter_compile_whole(config, node, "unit_include", options.include,
+                                            &systemd->include, why);
     if (error == 0)
-        error = compile_whole(config, node, "unit_exclude", options.exclude, &systemd->exclude,
-                              why);
+        error = device_filter_compile_whole(config, node, "unit_exclude", options.exclude,
+                                            &systemd->exclude, why);
     if (error != 0)
         return error;
     systemd->timeout_ms = options.timeout_ms;

@@ -159,7 +159,8 @@ def test_alerts_are_acknowledged_and_silenced():
         assert 'alertname="磁盘将满"' in listed and 'site!="x"' in listed, listed
         assert [line for line in run(collector, "alerts").stdout.splitlines()
                 if "silenced" in line and "db-01" in line]
-        assert "1 silenced" in run(collector, "status").stdout
+        shown = run(collector, "status").stdout
+        assert "2 firing" in shown and "1 silenced" in shown, shown
         later = run(collector, "silence", "add", "a=b", "--in", "1h", "--comment", "c")
         assert "pending" in run(collector, "silence").stdout, later
         assert run(collector, "silence", "expire", name).returncode == 0

@@ -42,7 +42,7 @@ def export(collector, match, **parameters):
 
 
 def settle(collector):
-    assert collector.request("POST", "/api/fengsui/v1/store/settle", b"", timeout=300)[0] == 200
+    assert collector.request("POST", "/api/fengsui/v1/store/settle", b"", timeout=900)[0] == 200
 
 
 def run(collector, *arguments, typed=None):

@@ -13,7 +13,7 @@ import tempfile
 
 import fengsui
 
-EXPOSURE_MOST = 2.0  # the probe's, which may ask for the clock's state and for sockets
+EXPOSURE_MOST = 1.7
 UNITS = ("fengsui-collector.service", "fengsui-probe.service")
 DESTDIR = None
 
@@ -120,6 +120,11 @@ def test_every_key_of_the_examples_is_one_that_is_read():
                 shutil.copy(etc("alerting.yml"), folder)
                 shutil.copy(etc("policy.yml"), folder)
                 shutil.copytree(etc("rules"), pathlib.Path(folder, "rules"))
+            if name == "probe":
+                # A target's token, which an operator makes, too.
+                token = pathlib.Path(folder, "mysqld.token")
+                token.write_text("secret\n")
+                token.chmod(0o600)
             path = pathlib.Path(folder, f"{name}.yml")
             path.write_text(text)
             run(program(f"fengsui-{name}"), "--config", path, "--check")

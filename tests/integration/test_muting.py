@@ -4,6 +4,7 @@
 Nothing waits for a time to show that something is not told: a second alert, which nobody silenced
 or acknowledged, is told in the meantime.
 """
+import concurrent.futures
 import json
 import os
 import sys
@@ -251,6 +252,29 @@ class Muting(unittest.TestCase):
                                                          "instance": "elsewhere"}}])
         self.collector.restart()
         self.wait_told("elsewhere", "firing")
+
+    def test_many_change_and_look_at_the_same_time(self):
+        self.start()
+        self.heat(web=90, db=90)
+        self.wait_told("web", "firing")
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            made = [pool.submit(self.silence, f"host{i}") for i in range(24)]
+            posts = [pool.submit(self.call, "POST", "/api/v2/alerts", [{
+                "labels": {"alertname": "Posted", "instance": f"host{i}"}}]) for i in range(24)]
+            looks = [pool.submit(self.call, "GET", path) for path in
+                     ("/api/v2/alerts", "/api/v2/alerts/groups", "/api/v2/silences",
+                      "/api/fengsui/v1/alerts", "/api/v2/status") * 4]
+            pool.submit(self.acknowledge, "web").result()
+            names = {each.result() for each in made}
+            for each in posts + looks:
+                each.result()
+        self.collector.kill()
+        self.collector.start()
+        self.assertEqual({s["id"] for s in self.call("GET", "/api/v2/silences")}, names)
+        self.assertEqual(len(self.call("GET", "/api/v2/alerts?active=false")), 24)
+        self.assertIsNotNone(self.alerts()["web"]["acknowledged"])
+        self.heat(late=90)
+        self.wait_told("late", "firing")
 
     def test_a_posted_alert_ends_when_nobody_speaks_of_it_any_more(self):
         self.start(timeout="1s")

@@ -11,6 +11,7 @@ What can go wrong, each a case here:
 import gzip
 import json
 import shutil
+import signal
 import socketserver
 import subprocess
 import sys
@@ -210,6 +211,28 @@ def test_pages_become_series_and_bad_ones_take_nothing_with_them():
         wait_for(lambda: not collector.query('{job="changing",__name__!~"up|scrape_.*"}'),
                  "the end of its series")
         agent.stop()
+
+
+def test_a_hanging_target_holds_up_neither_a_reload_nor_the_end():
+    exporter = Exporter()
+    with Lab() as lab:
+        collector = lab.collector().start()
+        rows = [{"url": exporter.url("/hang"), "job": "hang", "timeout": "5m", "interval": "3s"},
+                {"url": exporter.url("/changing"), "job": "changing"}]
+        agent = lab.probe(collector, interval="300ms",
+                          flags=("--config", targets(lab.folder, *rows)))
+        agent.start()
+
+        def hanging():
+            return sum(path == "/hang" for path, _ in exporter.seen)
+        for before in range(2):
+            wait_for(lambda b=before: hanging() > b, "a scrape that hangs")
+            began = time.monotonic()
+            if before == 0:
+                agent.signal(signal.SIGHUP)
+        agent.stop()
+        assert time.monotonic() - began < 2 * PATIENCE
+    exporter.stop()
 
 
 def test_a_probe_can_ask_and_never_assert():

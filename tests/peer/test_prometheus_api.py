@@ -72,6 +72,22 @@ class Peer:
         self.log.close()
 
 
+# The collector keeps its own metrics as series, too, from its first second on: what lists
+# everything holds theirs among ours.
+LISTS = ("/api/v1/labels", "/api/v1/label/instance/values", "/api/v1/label/__name__/values",
+         "/api/v1/metadata")
+
+
+def same_content(path, ours, theirs):
+    if content(ours) == content(theirs):
+        return True
+    if path.split("?")[0] not in LISTS or "match[]" in path:
+        return False
+    ours, theirs = content(ours), content(theirs)
+    return ours["status"] == theirs["status"] == "success" and set(theirs["data"]) <= set(
+        ours["data"])
+
+
 def requests(now):
     """Methods, paths and form bodies that both must answer alike."""
     start = now - 60
@@ -163,7 +179,7 @@ def test_answers_are_prometheus_answers():
                     headers["Content-Type"] = "application/x-www-form-urlencoded"
                 ours, theirs = (ask(port, method, path, body, headers)
                                 for port in (collector.http, peer.port))
-                if ours[0] != theirs[0] or content(ours[2]) != content(theirs[2]) or any(
+                if ours[0] != theirs[0] or not same_content(path, ours[2], theirs[2]) or any(
                         ours[1].get(h) != theirs[1].get(h) for h in HEADERS):
                     different.append((method, path, body, ours, theirs))
             assert len(cases) > 140, len(cases)

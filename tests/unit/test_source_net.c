@@ -210,7 +210,7 @@ static void what_a_host_lacks_is_left_out_and_cut_files_do_no_harm(void **unused
         if (start(&f, c->source, NULL) != ERR_NOTFOUND)
             fail_msg("%s starts without %s", c->source, c->file);
         running_source_stop(&f.running);
-        for (size_t size = 0; size < strlen(c->text); size++) {
+        for (size_t size = 0; size < strlen(c->text); size += size < 64 ? 1 : 7) {
             fake_tree_write_bytes(&f.tree, c->file, c->text, size);
             if (start(&f, c->source, NULL) == 0)
                 (void)tick(&f);

@@ -134,7 +134,8 @@ export function mount(main) {
   function draw_head(alert, is_over) {
     const {instance} = alert.labels;
     morph(head, [
-      h('p', {class: 'crumb', 'data-key': 'crumb'}, h('a', {href: state.query({}), 'data-nav': true}, '‹ ' + t('nav.overview'))),
+      h('p', {class: 'crumb', 'data-key': 'crumb'},
+        h('a', {href: state.query({}), 'data-nav': true}, '‹ ' + t('nav.overview'))),
       h('h1', {'data-key': 'title'}, parts.severity(alert), ' ', alert.labels.alertname),
       h('p', {class: 'lead', 'data-key': 'lead'}, parts.summary(alert)),
       is_over ? h('p', {class: 'over', 'data-key': 'over', role: 'status'}, t('alert.over')) : null,

@@ -126,7 +126,8 @@ export function make_chart(panel, on) {
       axes: [
         axis(2, {space: 64, size: 26, grid: {show: false},
           values: (self, splits, index, space, step) => splits.map((s) => format.axis_time(s, step))}),
-        axis(3, {space: 30, size: 68, ...(panel.is_binary ? {incrs: BINARY_STEPS} : {}), values: (self, splits) => splits.map((v) => panel.unit(v))}),
+        axis(3, {space: 30, size: 68, ...(panel.is_binary ? {incrs: BINARY_STEPS} : {}),
+          values: (self, splits) => splits.map((v) => panel.unit(v))}),
       ],
       series: [{}, ...series.map((one) => ({label: one.name, stroke: colour(one.colour),
         width: panel.stack ? 1 : 1.5, spanGaps: false,

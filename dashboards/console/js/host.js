@@ -202,7 +202,8 @@ export function mount(main) {
       alerts.length > 0 ? h('div', {'data-key': 'alerts'}, alert_list(alerts.slice(0, ALERTS_AT_FIRST)),
         alerts.length > ALERTS_AT_FIRST ? h('details', {class: 'more'},
           h('summary', null, t('host.more', alerts.length - ALERTS_AT_FIRST)),
-          alert_list(alerts.slice(ALERTS_AT_FIRST))) : null) : h('p', {class: 'quiet', 'data-key': 'alerts'}, t('host.noalerts'))]);
+          alert_list(alerts.slice(ALERTS_AT_FIRST))) : null)
+        : h('p', {class: 'quiet', 'data-key': 'alerts'}, t('host.noalerts'))]);
   }
 
   function draw_disks() {

@@ -206,6 +206,9 @@ def rules(b):
          ("每条规则", "a rule"))], every=SLOW)
     b.graph(("告警", "Alerts"), "none", [
         (own("alerts_firing"), ("触发", "firing")), (own("alerts_pending"), ("待定", "pending")),
+        (own("alerts_posted"), ("别处送来", "posted")),
+        (own("alerts_silenced"), ("被静默", "silenced")),
+        (own("alerts_acknowledged"), ("已确认", "acknowledged")),
         (own("alert_groups"), ("分组", "groups"))], every=SLOW)
     b.graph(("通知", "Notifications"), "none", [
         (increase("notifications_sent_total"), ("送达", "sent")),
