@@ -118,6 +118,10 @@ static int keep_batch(struct probe *probe, int64_t tick_ms, uint64_t *ret_number
     error = plain_write(&batch, &probe->plain);
     if (error != 0)
         return error;
+    for (size_t i = 0; i < batch.late_count; i++)
+        log_debug("probe", "late in the batch of tick %lld: %zu samples of %lld",
+                  (long long)tick_ms, batch.late[i].samples.count,
+                  (long long)batch.late[i].ts_ms);
     log_debug("probe", "keeping the batch of tick %lld: %zu samples, %zu groups of late ones",
               (long long)tick_ms, batch.samples.count + batch.ended_count, batch.late_count);
     return spool_append(probe->spool, tick_ms, buf_bytes(&probe->plain),

@@ -36,8 +36,9 @@ struct command {
 };
 
 extern const struct command command_status, command_query, command_probes, command_keys,
-    command_alerts, command_silence, command_logs, command_processes, command_check,
-    command_users, command_import, command_export, command_policy;
+    command_alerts, command_logs, command_processes, command_check, command_users,
+    command_channel, command_test, command_silence, command_import, command_export,
+    command_policy;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 

@@ -146,6 +146,10 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/api/fengsui/v1/keys/revoke", ROLE_OPERATOR, .slow = true,
      .handler = api_revoke},
     {HTTP_POST, "/api/fengsui/v1/keys/token", ROLE_ADMIN, .slow = true, .handler = api_token},
+    {HTTP_POST, "/api/fengsui/v1/channels/test", ROLE_OPERATOR, .slow = true,
+     .handler = api_channel_test},
+    {HTTP_GET, "/api/fengsui/v1/channels/test", ROLE_OPERATOR, .slow = true,
+     .handler = api_channel_test_result},
     {HTTP_POST, "/api/fengsui/v1/store/settle", ROLE_ADMIN, .slow = true,
      .handler = api_settle},
 };

@@ -127,6 +127,10 @@ static const struct operation operations[] = {
     {HTTP_POST, "/api/fengsui/v1/keys/revoke", .summary = "Shut a probe out", .body = JSON},
     {HTTP_POST, "/api/fengsui/v1/keys/token", .summary = "Make an enrolment token",
      .body = JSON},
+    {HTTP_POST, "/api/fengsui/v1/channels/test", .summary = "Send a receiver a test message",
+     .body = JSON},
+    {HTTP_GET, "/api/fengsui/v1/channels/test", .summary = "What came of a test message",
+     .parameters = "number!"},
     {HTTP_POST, "/api/fengsui/v1/store/settle",
      .summary = "Write what is in memory to history"},
 };

@@ -334,6 +334,9 @@ void alerting_free(struct alerting *alerting)
     if (alerting == NULL)
         return;
     route_free(alerting->root);
+    for (size_t i = 0; i < alerting->regex_count; i++)
+        regex_free(alerting->regexes[i]);
+    free(alerting->regexes);
     arena_reset(&alerting->arena);
     config_free(alerting->config);
     free(alerting);
@@ -350,6 +353,19 @@ const struct receiver *alerting_receiver(const struct alerting *alerting, const 
         if (strcmp(alerting->receivers[i].name, name) == 0)
             return &alerting->receivers[i];
     return NULL;
+}
+
+int alerting_keep_regex(struct alerting *alerting, struct regex *regex)
+{
+    struct regex **longer =
+        realloc(alerting->regexes, (alerting->regex_count + 1) * sizeof(struct regex *));
+    if (longer == NULL) {
+        regex_free(regex);
+        return ERR_NOMEM;
+    }
+    alerting->regexes = longer;
+    longer[alerting->regex_count++] = regex;
+    return 0;
 }
 
 int64_t alerting_resolve_timeout_ms(const struct alerting *alerting)

@@ -6,7 +6,8 @@
  *                http_config
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
  *                match_re continue routes
- *     receivers: name webhook_configs email_configs
+ *     receivers: name webhook_configs email_configs dingtalk_configs wecom_configs
+ * feishu_configs
  *
  * What this version does not do yet is an error that names the key, never silently ignored.
  * A loaded configuration never changes; any thread.
@@ -29,6 +30,7 @@ struct integration {
     const struct channel *channel;
     unsigned index; /* among the receiver's, from 0 in file order */
     bool send_resolved;
+    unsigned per_minute;  /* messages the service takes; 0: no limit */
     const void *settings; /* the channel's */
 };
 

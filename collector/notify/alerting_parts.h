@@ -21,6 +21,8 @@ struct alerting {
     struct receiver *receivers;
     size_t receiver_count;
     struct route *root;
+    struct regex **regexes; /* of channels' settings; owned */
+    size_t regex_count;
 };
 
 /* Reads `global` and `receivers` into alerting->global and ->receivers. */
@@ -28,3 +30,22 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
                          struct diagnosis *why);
 int alerting_read_receivers(struct alerting *alerting, const struct config_node *node,
                             struct diagnosis *why);
+
+/* One entry of a receiver's *_configs list; the caller sets the index. */
+typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,
+                                      struct integration *integration, struct diagnosis *why);
+alerting_read_integration alerting_read_dingtalk, alerting_read_wecom, alerting_read_feishu,
+    alerting_read_program, alerting_read_sms;
+
+/* http_config of an integration; NULL: the global one.  A time limit of 0 becomes 10 s. */
+int alerting_read_http(struct alerting *alerting, const struct config_node *node,
+                       struct http_settings *http, struct diagnosis *why);
+/* Exactly one of url and url_file, and the url an http one. */
+int alerting_check_url(struct alerting *alerting, const struct config_node *node,
+                       const char *where, const char *url, const char *url_file,
+                       struct diagnosis *why);
+/* `text` parses as a template; the message names `node`. */
+int alerting_check_template(struct alerting *alerting, const struct config_node *node,
+                            const char *text, struct diagnosis *why);
+/* Takes a regular expression that settings point to; frees it on ERR_NOMEM, too. */
+int alerting_keep_regex(struct alerting *alerting, struct regex *regex);

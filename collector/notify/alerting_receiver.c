@@ -1,5 +1,5 @@
 /*
- * alerting_receiver.c - global settings and receivers of alerting.yml.
+ * alerting_receiver.c - global settings, webhooks and mails of alerting.yml, receivers.
  *
  * A secret may stand in the file or, better, in a file of its own (*_file); it is read when it is
  * needed, so that changing a password needs no reload.
@@ -43,7 +43,7 @@ struct http_keys {
 };
 
 static int read_authorization(struct alerting *alerting, const struct config_node *node,
-                              struct webhook_settings *webhook, struct diagnosis *why)
+                              struct http_settings *http, struct diagnosis *why)
 {
     static const char *const types[] = {"Bearer", NULL};
     static const struct config_option options[] = {
@@ -59,13 +59,13 @@ static int read_authorization(struct alerting *alerting, const struct config_nod
     struct authorization_keys keys = {0};
     int error = config_read(alerting->config, node, "authorization", options, COUNT(options),
                             &keys, why);
-    webhook->bearer = keys.credentials;
-    webhook->bearer_file = keys.credentials_file;
+    http->bearer = keys.credentials;
+    http->bearer_file = keys.credentials_file;
     return error;
 }
 
 static int read_basic(struct alerting *alerting, const struct config_node *node,
-                      struct webhook_settings *webhook, struct diagnosis *why)
+                      struct http_settings *http, struct diagnosis *why)
 {
     static const struct config_option options[] = {
         {.key = "username", .type = CONFIG_STRING,
@@ -76,11 +76,11 @@ static int read_basic(struct alerting *alerting, const struct config_node *node,
          .offset = offsetof(struct basic_keys, password_file), .help = "a file that holds it"},
     };
     struct basic_keys keys = {0};
-    int error = config_read(alerting->config, node, "basic_auth", options, COUNT(options),
-                            &keys, why);
-    webhook->username = keys.username;
-    webhook->password = keys.password;
-    webhook->password_file = keys.password_file;
+    int error =
+        config_read(alerting->config, node, "basic_auth", options, COUNT(options), &keys, why);
+    http->username = keys.username;
+    http->password = keys.password;
+    http->password_file = keys.password_file;
     return error;
 }
 
@@ -100,25 +100,53 @@ static const struct config_option http_options[] = {
 };
 #undef AT
 
-static int read_http(struct alerting *alerting, const struct config_node *node,
-                     struct webhook_settings *webhook, struct diagnosis *why)
+int alerting_read_http(struct alerting *alerting, const struct config_node *node,
+                       struct http_settings *http, struct diagnosis *why)
 {
     struct http_keys keys = {0};
     int error;
 
+    if (http->timeout_ms == 0)
+        http->timeout_ms = 10000;
+    if (node == NULL)
+        node = alerting->global.http_config;
     if (node == NULL)
         return 0;
     error = config_read(alerting->config, node, "http_config", http_options,
                         COUNT(http_options), &keys, why);
-    webhook->bearer = keys.bearer;
-    webhook->bearer_file = keys.bearer_file;
+    http->bearer = keys.bearer;
+    http->bearer_file = keys.bearer_file;
     if (error == 0 && keys.authorization != NULL)
-        error = read_authorization(alerting, keys.authorization, webhook, why);
+        error = read_authorization(alerting, keys.authorization, http, why);
     if (error == 0 && keys.basic != NULL)
-        error = read_basic(alerting, keys.basic, webhook, why);
+        error = read_basic(alerting, keys.basic, http, why);
     if (error == 0)
-        error = read_tls(alerting, keys.tls, &webhook->tls, why);
+        error = read_tls(alerting, keys.tls, &http->tls, why);
     return error;
+}
+
+int alerting_check_url(struct alerting *alerting, const struct config_node *node,
+                       const char *where, const char *url, const char *url_file,
+                       struct diagnosis *why)
+{
+    if ((url != NULL) == (url_file != NULL))
+        return config_complain(alerting->config, node, why, "%s: give either url or url_file",
+                               where);
+    if (url != NULL && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        return config_complain(alerting->config, node, why,
+                               "%s.url: \"%s\" is no http:// or https:// URL", where, url);
+    return 0;
+}
+
+int alerting_check_template(struct alerting *alerting, const struct config_node *node,
+                            const char *text, struct diagnosis *why)
+{
+    struct diagnosis inner = {0};
+    int error = template_check(text, &inner);
+    if (error == 0)
+        return 0;
+    return config_complain(alerting->config, node, why, "%s: %s",
+                           node->key != NULL ? node->key : "template", inner.text);
 }
 
 /* ---- webhook_configs --------------------------------------------------------------------- */
@@ -138,7 +166,7 @@ static const struct config_option webhook_options[] = {
      .fallback = "true", .help = "tell when an alert ends"},
     {.key = "max_alerts", .type = CONFIG_INTEGER, .offset = AT(webhook.max_alerts),
      .fallback = "0", .min = 0, .max = 1000000, .help = "alerts a message; 0: all"},
-    {.key = "timeout", .type = CONFIG_DURATION, .offset = AT(webhook.timeout_ms),
+    {.key = "timeout", .type = CONFIG_DURATION, .offset = AT(webhook.http.timeout_ms),
      .fallback = "10s", .min = 0, .max = HOUR_MS, .help = "for the whole exchange; 0: 10s"},
     {.key = "http_config", .type = CONFIG_NODE, .offset = AT(http), .help = "auth and TLS"},
 };
@@ -156,18 +184,11 @@ static int read_webhook(struct alerting *alerting, const struct config_node *nod
                         COUNT(webhook_options), keys, why);
     if (error != 0)
         return error;
-    if ((keys->webhook.url != NULL) == (keys->webhook.url_file != NULL))
-        return config_complain(alerting->config, node, why,
-                               "webhook_configs: give either url or url_file");
-    if (keys->webhook.url != NULL && strncmp(keys->webhook.url, "http://", 7) != 0 &&
-        strncmp(keys->webhook.url, "https://", 8) != 0)
-        return config_complain(alerting->config, node, why,
-                               "webhook_configs.url: \"%s\" is no http:// or https:// URL",
-                               keys->webhook.url);
-    if (keys->webhook.timeout_ms == 0)
-        keys->webhook.timeout_ms = 10000;
-    error = read_http(alerting, keys->http != NULL ? keys->http : alerting->global.http_config,
-                      &keys->webhook, why);
+    error = alerting_check_url(alerting, node, "webhook_configs", keys->webhook.url,
+                               keys->webhook.url_file, why);
+    if (error != 0)
+        return error;
+    error = alerting_read_http(alerting, keys->http, &keys->webhook.http, why);
     *integration = (struct integration){.channel = &channel_webhook,
                                         .send_resolved = keys->send_resolved,
                                         .settings = &keys->webhook};
@@ -210,17 +231,6 @@ static const struct config_option email_options[] = {
 };
 #undef AT
 
-static int check_template(struct alerting *alerting, const struct config_node *node,
-                          const char *text, struct diagnosis *why)
-{
-    struct diagnosis inner = {0};
-    int error = template_check(text, &inner);
-    if (error == 0)
-        return 0;
-    return config_complain(alerting->config, node, why, "%s: %s",
-                           node->key != NULL ? node->key : "template", inner.text);
-}
-
 static int read_headers(struct alerting *alerting, const struct config_node *node,
                         struct email_settings *email, struct diagnosis *why)
 {
@@ -240,7 +250,7 @@ static int read_headers(struct alerting *alerting, const struct config_node *nod
         if (pair->key[0] == '\0' || strpbrk(pair->key, ": \t\r\n") != NULL)
             return config_complain(alerting->config, pair, why, "\"%s\" is no header name",
                                    pair->key);
-        if (check_template(alerting, pair, pair->text, why) != 0)
+        if (alerting_check_template(alerting, pair, pair->text, why) != 0)
             return ERR_INVALID;
         headers[i] = (struct email_header){pair->key, pair->text};
     }
@@ -264,7 +274,7 @@ static int check_email(struct alerting *alerting, const struct config_node *node
         strpbrk(email->from, "\r\n") != NULL)
         return config_complain(alerting->config, node, why, "email_configs: bad address");
     if (email->text != NULL)
-        return check_template(alerting, config_child(node, "text"), email->text, why);
+        return alerting_check_template(alerting, config_child(node, "text"), email->text, why);
     return 0;
 }
 
@@ -328,14 +338,12 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
 
 struct receiver_keys {
     const char *name;
-    const struct config_node *webhooks, *emails;
+    const struct config_node *webhooks, *emails, *dingtalks, *wecoms, *feishus,
+        *programs, *sms;
 };
 
-typedef int read_integration(struct alerting *alerting, const struct config_node *node,
-                             struct integration *integration, struct diagnosis *why);
-
 static int read_integrations(struct alerting *alerting, const struct config_node *list,
-                             read_integration *read, struct receiver *receiver,
+                             alerting_read_integration *read, struct receiver *receiver,
                              struct diagnosis *why)
 {
     for (size_t i = 0; list != NULL && i < list->count; i++) {
@@ -364,6 +372,16 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
          .offset = offsetof(struct receiver_keys, webhooks), .help = "HTTP POSTs"},
         {.key = "email_configs", .type = CONFIG_NODE,
          .offset = offsetof(struct receiver_keys, emails), .help = "mails"},
+        {.key = "dingtalk_configs", .type = CONFIG_NODE,
+         .offset = offsetof(struct receiver_keys, dingtalks), .help = "DingTalk robots"},
+        {.key = "wecom_configs", .type = CONFIG_NODE,
+         .offset = offsetof(struct receiver_keys, wecoms), .help = "WeCom robots"},
+        {.key = "feishu_configs", .type = CONFIG_NODE,
+         .offset = offsetof(struct receiver_keys, feishus), .help = "Feishu robots"},
+        {.key = "program_configs", .type = CONFIG_NODE,
+         .offset = offsetof(struct receiver_keys, programs), .help = "programs on this host"},
+        {.key = "sms_configs", .type = CONFIG_NODE, .offset = offsetof(struct receiver_keys, sms),
+         .help = "text messages through an HTTP gateway"},
     };
     struct receiver_keys keys = {0};
     int error = config_read(alerting->config, node, "receivers", options, COUNT(options), &keys,
@@ -378,9 +396,18 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
                                          sizeof *receiver->integrations);
     if (receiver->integrations == NULL)
         return ERR_NOMEM;
-    error = read_integrations(alerting, keys.webhooks, read_webhook, receiver, why);
-    if (error == 0)
-        error = read_integrations(alerting, keys.emails, read_email, receiver, why);
+    const struct {
+        const struct config_node *list;
+        alerting_read_integration *read;
+    } kinds[] = {{keys.webhooks, read_webhook},
+                 {keys.emails, read_email},
+                 {keys.dingtalks, alerting_read_dingtalk},
+                 {keys.wecoms, alerting_read_wecom},
+                 {keys.feishus, alerting_read_feishu},
+                 {keys.programs, alerting_read_program},
+                 {keys.sms, alerting_read_sms}};
+    for (size_t i = 0; error == 0 && i < COUNT(kinds); i++)
+        error = read_integrations(alerting, kinds[i].list, kinds[i].read, receiver, why);
     return error;
 }
 

@@ -1,5 +1,5 @@
 /*
- * channel.h - one way out of the house: webhook, mail.
+ * channel.h - one way out of the house: webhook, mail, a robot in a chat, a local program.
  *
  * A channel turns a finished message into bytes once (compose), when the message enters the
  * outbox; what is sent, and sent again after a failure or a kill, are those same bytes under the
@@ -33,6 +33,7 @@ struct message {
     size_t alert_count;
     size_t firing_count;
     int64_t now_ms;
+    bool is_trial; /* not an alert: somebody asks whether the channel works */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
 
@@ -46,6 +47,7 @@ struct channel_request {
     struct curl_slist *recipients;
     char *secret;
     char *text; /* URL or other text that must outlive the call */
+    struct buf sent; /* what goes out, where that is not the body as it was stored */
     struct buf answer; /* the first bytes of it, for a diagnosis */
 };
 void channel_request_done(struct channel_request *request);
@@ -53,6 +55,7 @@ void channel_request_done(struct channel_request *request);
 struct channel_verdict {
     bool accepted;
     bool recoverable; /* try again soon; otherwise at the slowest pace */
+    int64_t pause_ms; /* how long the service wants to hear nothing more; 0: no such wish */
     struct diagnosis why; /* of a failure; of an acceptance: what was not accepted of it */
 };
 
@@ -60,6 +63,13 @@ struct channel {
     const char *name; /* "webhook"; stored in outbox rows, so never renamed */
     /* The body to store and send.  0, ERR_NOMEM. */
     int (*compose)(const void *settings, const struct message *message, struct buf *body);
+    /* For services that bound how often one may speak; NULL: a transfer carries one body as it
+     * is.  How many of the bodies, from the first on, go into one transfer (at least 1) ... */
+    size_t (*fit)(const void *settings, const struct bytes *bodies, size_t count);
+    /* ... and that transfer's body.  0, ERR_CORRUPT, ERR_NOMEM. */
+    int (*join)(const void *settings, const struct bytes *bodies, size_t count,
+                struct buf *out);
+    bool is_program; /* settings are a struct program_settings; no prepare, no judge */
     /* Options of `easy`; 0, or an error with `why` (a secret that cannot be read). */
     int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
                    struct diagnosis *why);
@@ -69,19 +79,34 @@ struct channel {
 
 extern const struct channel channel_webhook;
 extern const struct channel channel_email;
+extern const struct channel channel_dingtalk;
+extern const struct channel channel_wecom;
+extern const struct channel channel_feishu;
+extern const struct channel channel_program;
+extern const struct channel channel_sms;
 
 struct tls_settings {
     const char *ca_file; /* NULL: the system's */
     bool insecure_skip_verify;
 };
 
-struct webhook_settings {
-    const char *url, *url_file; /* exactly one */
-    int64_t max_alerts;         /* 0: all */
-    int64_t timeout_ms;
+struct http_settings {
+    int64_t timeout_ms;                              /* for the whole exchange */
     const char *username, *password, *password_file; /* basic auth; NULL: none */
     const char *bearer, *bearer_file;                /* NULL: none */
     struct tls_settings tls;
+};
+
+struct webhook_settings {
+    const char *url, *url_file; /* exactly one */
+    int64_t max_alerts;         /* 0: all */
+    struct http_settings http;
+};
+
+/* arguments[0] is the program's full path; ends with NULL. */
+struct program_settings {
+    char **arguments;
+    int64_t timeout_ms;
 };
 
 struct email_header {

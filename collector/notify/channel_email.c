@@ -16,41 +16,16 @@
 
 #include "collector/notify/channel.h"
 #include "collector/notify/mail_text.h"
+#include "collector/notify/message_text.h"
 #include "collector/notify/template.h"
-#include "collector/notify/template_data.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 
 #define MAIL_ALERTS_MAX  200 /* written out; the rest are counted */
 #define SECRET_BYTES_MAX ((size_t)4096)
-#define SUBJECT_BYTES    400
 #define REFUSAL_BYTES    ((size_t)200)
 
 /* ---- what the mail says ------------------------------------------------------------------ */
-
-static void put_subject(const struct message *message, struct buf *out)
-{
-    const struct labels *common = message->common_labels;
-    struct bytes name = labels_get_text(common, "alertname");
-    struct bytes where = labels_get_text(common, "instance");
-    struct bytes summary = labels_get_text(message->common_annotations, "summary");
-
-    buf_put_text(out, message->firing_count > 0 ? "【告警】" : "【恢复】");
-    if (name.size > 0)
-        buf_put(out, name.data, name.size);
-    else
-        buf_put_text(out, "多种告警");
-    if (message->alert_count > 1)
-        buf_printf(out, "（%zu 项）", message->alert_count);
-    if (where.size > 0) {
-        buf_put_char(out, ' ');
-        buf_put(out, where.data, where.size);
-    }
-    if (summary.size > 0 && summary.size < SUBJECT_BYTES) {
-        buf_put_text(out, "：");
-        buf_put(out, summary.data, summary.size);
-    }
-}
 
 static void put_pairs(struct buf *out, const char *title, const struct labels *labels)
 {
@@ -114,20 +89,6 @@ static void put_own_text(const struct message *message, struct buf *out)
     buf_printf(out, "分组：%s\n", message->group_key);
 }
 
-/* A user's template; an error in it is shown in its place, for the mail must still go. */
-static void put_template(const struct message *message, const char *text, struct buf *out)
-{
-    struct diagnosis why = {0};
-    size_t before = out->size;
-    int error = template_data_expand(message, text, out, &why);
-    if (error != 0) {
-        out->size = before;
-        if (message->template_errors != NULL)
-            ++*message->template_errors;
-        buf_printf(out, "<error expanding template: %s>", why.text);
-    }
-}
-
 static const char *header_template(const struct email_settings *email, const char *name)
 {
     for (size_t i = 0; i < email->header_count; i++)
@@ -161,9 +122,9 @@ static void put_headers(const struct email_settings *email, const struct message
                         bytes_of(given != NULL ? given : i == 0 ? email->from : email->to));
     }
     if (subject != NULL)
-        put_template(message, subject, &text);
+        message_put_template(message, subject, &text);
     else
-        put_subject(message, &text);
+        message_put_subject(message, &text);
     mail_put_header(body, "Subject", buf_bytes(&text));
     buf_printf(body, "Date: %s\r\n", mail_date(message->now_ms, date));
     buf_printf(body, "Message-ID: <%s@fengsui>\r\n", message->id);
@@ -171,7 +132,7 @@ static void put_headers(const struct email_settings *email, const struct message
         if (is_own_header(email->headers[i].name))
             continue;
         buf_clear(&text);
-        put_template(message, email->headers[i].value, &text);
+        message_put_template(message, email->headers[i].value, &text);
         mail_put_header(body, email->headers[i].name, buf_bytes(&text));
     }
     if (!buf_ok(&text))
@@ -189,7 +150,7 @@ static int email_compose(const void *settings, const struct message *message, st
                        "Content-Type: text/plain; charset=UTF-8\r\n"
                        "Content-Transfer-Encoding: base64\r\n\r\n");
     if (email->text != NULL)
-        put_template(message, email->text, &text);
+        message_put_template(message, email->text, &text);
     else
         put_own_text(message, &text);
     mail_put_base64(body, buf_bytes(&text));

@@ -11,14 +11,11 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "collector/notify/channel.h"
+#include "collector/notify/http_post.h"
 #include "collector/notify/json.h"
 #include "proto/base/error.h"
-#include "proto/base/file.h"
-
-#define SECRET_BYTES_MAX ((size_t)4096)
 
 static void put_alert(const struct alert *alert, struct buf *body)
 {
@@ -65,96 +62,20 @@ static int webhook_compose(const void *settings, const struct message *message,
     return buf_ok(body) ? 0 : ERR_NOMEM;
 }
 
-static size_t keep_answer(char *data, size_t size, size_t count, void *context)
-{
-    struct channel_request *request = context;
-    size_t bytes = size * count, room = 300 - (request->answer.size < 300
-                                                   ? request->answer.size
-                                                   : 300);
-    buf_put(&request->answer, data, bytes < room ? bytes : room);
-    return bytes; /* what does not fit is read and dropped */
-}
-
-/* The secret itself or the content of its file; *ret_text is the caller's to free. */
-static int secret_of(const char *text, const char *file, char **ret_text, struct diagnosis *why)
-{
-    if (text == NULL)
-        return file_read_secret(file, SECRET_BYTES_MAX, ret_text, why);
-    *ret_text = strdup(text);
-    return *ret_text != NULL ? 0 : ERR_NOMEM;
-}
-
-static int set_auth(const struct webhook_settings *webhook, CURL *easy,
-                    struct channel_request *request, struct diagnosis *why)
-{
-    int error;
-    if (webhook->username != NULL) {
-        error = secret_of(webhook->password != NULL || webhook->password_file != NULL
-                              ? webhook->password
-                              : "",
-                          webhook->password_file, &request->secret, why);
-        if (error != 0)
-            return error;
-        (void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        (void)curl_easy_setopt(easy, CURLOPT_USERNAME, webhook->username);
-        (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, request->secret);
-    } else if (webhook->bearer != NULL || webhook->bearer_file != NULL) {
-        error = secret_of(webhook->bearer, webhook->bearer_file, &request->secret, why);
-        if (error != 0)
-            return error;
-        (void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-        (void)curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, request->secret);
-    }
-    return 0;
-}
-
-static int add_header(struct channel_request *request, const char *text)
-{
-    struct curl_slist *longer = curl_slist_append(request->headers, text);
-    if (longer == NULL)
-        return ERR_NOMEM;
-    request->headers = longer;
-    return 0;
-}
-
 static int webhook_prepare(const void *settings, CURL *easy, struct channel_request *request,
                            struct diagnosis *why)
 {
     const struct webhook_settings *webhook = settings;
-    const char *url = webhook->url;
     char key[64];
-    int error;
+    int error = http_post_secret(webhook->url, webhook->url_file, &request->text, why);
 
-    if (url == NULL) {
-        error = file_read_secret(webhook->url_file, SECRET_BYTES_MAX, &request->text, why);
-        if (error != 0)
-            return error;
-        url = request->text;
-    }
     (void)snprintf(key, sizeof key, "Idempotency-Key: %s", request->id);
-    error = add_header(request, "Content-Type: application/json");
     if (error == 0)
-        error = add_header(request, key);
+        error = http_post_header(request, key);
     if (error == 0)
-        error = add_header(request, "Expect:"); /* no waiting for 100-continue */
-    if (error == 0)
-        error = set_auth(webhook, easy, request, why);
-    (void)curl_easy_setopt(easy, CURLOPT_URL, url);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
-    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "fengsui/" FENGSUI_VERSION);
-    (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)request->body.data);
-    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep_answer);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)webhook->timeout_ms);
-    if (webhook->tls.ca_file != NULL)
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, webhook->tls.ca_file);
-    if (webhook->tls.insecure_skip_verify) {
-        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
+        error =
+            http_post_prepare(&webhook->http, easy, request, "application/json", request->text,
+                              request->body, why);
     return error;
 }
 
@@ -162,26 +83,8 @@ static void webhook_judge(const void *settings, CURL *easy, CURLcode result,
                           const struct channel_request *request,
                           struct channel_verdict *ret_verdict)
 {
-    struct channel_verdict verdict = {0};
-    long code = 0;
     (void)settings;
-
-    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
-    if (result != CURLE_OK) {
-        verdict.recoverable = true;
-        (void)diagnose(&verdict.why, ERR_IO, "%s", curl_easy_strerror(result));
-    } else if (code / 100 == 2) {
-        verdict.accepted = true;
-    } else {
-        verdict.recoverable = code / 100 == 5 || code == 408 || code == 429;
-        (void)diagnose(&verdict.why, ERR_IO, "HTTP status %ld: %.*s", code,
-                       (int)strcspn(request->answer.size > 0
-                                        ? (const char *)request->answer.data
-                                        : "",
-                                    "\r\n"),
-                       request->answer.size > 0 ? (const char *)request->answer.data : "");
-    }
-    *ret_verdict = verdict;
+    http_post_judge(easy, result, request, ret_verdict);
 }
 
 const struct channel channel_webhook = {

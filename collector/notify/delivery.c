@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "collector/notify/program.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -27,7 +28,8 @@ struct transfer {
     struct transfer *next, **link;
     const struct channel *channel;
     const void *settings;
-    CURL *easy;
+    CURL *easy;              /* NULL for a program */
+    struct program_run *run; /* NULL for a transfer */
     struct channel_request request;
     char id[MESSAGE_ID_BYTES];
     uint8_t *body;
@@ -48,6 +50,7 @@ void channel_request_done(struct channel_request *request)
     curl_slist_free_all(request->recipients);
     free(request->secret);
     free(request->text);
+    buf_done(&request->sent);
     buf_done(&request->answer);
     *request = (struct channel_request){0};
 }
@@ -63,9 +66,26 @@ static void transfer_free(struct transfer *transfer)
         (void)curl_multi_remove_handle(transfer->delivery->multi, transfer->easy);
         curl_easy_cleanup(transfer->easy);
     }
+    program_abandon(transfer->run);
     channel_request_done(&transfer->request);
     free(transfer->body);
     free(transfer);
+}
+
+/* The transfer is over: out of the list, and told. */
+static void transfer_end(struct transfer *transfer, const struct channel_verdict *verdict)
+{
+    delivery_done *done = transfer->done;
+    void *context = transfer->context;
+    transfer_free(transfer);
+    done(context, verdict);
+}
+
+static void on_program_done(void *context, const struct channel_verdict *verdict)
+{
+    struct transfer *transfer = context;
+    transfer->run = NULL;
+    transfer_end(transfer, verdict);
 }
 
 /* Hands out the verdicts of what has ended. */
@@ -83,10 +103,7 @@ static void reap(struct delivery *delivery)
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
         transfer->channel->judge(transfer->settings, transfer->easy, message->data.result,
                                  &transfer->request, &verdict);
-        delivery_done *done = transfer->done;
-        void *context = transfer->context;
-        transfer_free(transfer);
-        done(context, &verdict);
+        transfer_end(transfer, &verdict);
     }
 }
 
@@ -196,8 +213,16 @@ int delivery_open(uv_loop_t *loop, struct delivery **ret_delivery)
     return 0;
 }
 
-static int prepare(struct transfer *transfer, struct diagnosis *why)
+static int begin_program(struct transfer *transfer, struct diagnosis *why)
 {
+    return program_start(transfer->delivery->loop, transfer->settings, transfer->id,
+                         transfer->request.body, on_program_done, transfer, &transfer->run, why);
+}
+
+static int begin_transfer(struct transfer *transfer, struct diagnosis *why)
+{
+    int error;
+
     transfer->easy = curl_easy_init();
     if (transfer->easy == NULL)
         return ERR_NOMEM;
@@ -209,8 +234,11 @@ static int prepare(struct transfer *transfer, struct diagnosis *why)
      * the thread is left to end by itself. */
     (void)curl_easy_setopt(transfer->easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
-    return transfer->channel->prepare(transfer->settings, transfer->easy, &transfer->request,
-                                      why);
+    error = transfer->channel->prepare(transfer->settings, transfer->easy, &transfer->request,
+                                       why);
+    if (error == 0 && curl_multi_add_handle(transfer->delivery->multi, transfer->easy) != CURLM_OK)
+        error = ERR_NOMEM;
+    return error;
 }
 
 int delivery_start(struct delivery *delivery, const struct channel *channel,
@@ -236,9 +264,7 @@ int delivery_start(struct delivery *delivery, const struct channel *channel,
     memcpy(transfer->body, body.data, body.size);
     transfer->request.id = transfer->id;
     transfer->request.body = (struct bytes){transfer->body, body.size};
-    error = prepare(transfer, why);
-    if (error == 0 && curl_multi_add_handle(delivery->multi, transfer->easy) != CURLM_OK)
-        error = ERR_NOMEM;
+    error = channel->is_program ? begin_program(transfer, why) : begin_transfer(transfer, why);
     if (error != 0) {
         transfer_free(transfer);
         return error;

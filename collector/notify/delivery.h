@@ -1,5 +1,5 @@
 /*
- * delivery.h - transfers under way: libcurl's multi interface on the loop.
+ * delivery.h - transfers under way: libcurl's multi interface on the loop, and local programs.
  *
  *     libcurl says which descriptors to watch and when to call it; uv_poll and a uv_timer obey.
  *

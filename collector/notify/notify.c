@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "collector/notify/notify_parts.h"
+#include "collector/notify/trial.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -111,6 +112,7 @@ static void on_wake(uv_async_t *async)
     (void)pthread_mutex_unlock(&notify->lock);
     if (has_written)
         notify_turn_finish(notify);
+    trials_run(notify);
     notify_turn(notify);
 }
 
@@ -135,6 +137,7 @@ static void notify_free(struct notify *notify)
     groups_free(&notify->groups); /* points into the configuration */
     notify_drop_retired(notify);
     free(notify->retired);
+    trials_close(notify->trials);
     alerting_free(notify->alerting);
     outbox_free(&notify->outbox);
     silences_free(&notify->silences);
@@ -173,7 +176,8 @@ static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
     must(pthread_cond_init(&notify->written, NULL) == 0);
     notify->path = path == NULL ? NULL : strdup(path);
     notify->external_url = strdup(external_url == NULL ? "" : external_url);
-    if (notify->external_url == NULL || (path != NULL && notify->path == NULL)) {
+    if (trials_open(&notify->trials) != 0 || notify->external_url == NULL ||
+        (path != NULL && notify->path == NULL)) {
         notify_free(notify);
         return ERR_NOMEM;
     }
@@ -190,6 +194,8 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
     if (error != 0)
         return error;
     error = alerting_load(path, &notify->alerting, why);
+    if (error == 0)
+        error = notify_set_paces(notify);
     if (error == 0)
         error = notify_load(notify, why);
     if (error == 0)
@@ -246,6 +252,8 @@ int notify_reload(struct notify *notify, struct diagnosis *why)
     notify->retired[notify->retired_count++] = notify->alerting;
     notify->alerting = fresh;
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
+    if (error == 0)
+        error = notify_set_paces(notify);
     (void)pthread_mutex_unlock(&notify->view_lock);
     notify_wake(notify);
     if (error != 0)

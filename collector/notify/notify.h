@@ -61,6 +61,13 @@ int notify_transitions(struct notify *notify, const struct alert *alerts, size_t
 /* Tells notify that a write with transitions was committed: look at the timers.  Any thread. */
 void notify_wake(struct notify *notify);
 
+/* Sends a message that says it is a test to every integration of a receiver, at once and past
+ * routes, pace and outbox.  Any thread.  ERR_AGAIN: too many are under way; ERR_NOMEM. */
+int notify_trial(struct notify *notify, const char *receiver, uint64_t *ret_number);
+/* What has come of it so far: {"number","receiver","known","done","integrations":[{"channel",
+ * "index","state":"sending|accepted|failed","error","seconds"}]}.  Any thread.  ERR_NOTFOUND:
+ * only the last few are kept. */
+int notify_trial_print_json(struct notify *notify, uint64_t number, struct buf *out);
 /* ---- what people and other programs change -----------------------------------------------
  * Each returns when the change is durable and visible, or has failed.  Any thread but the
  * loop's. ERR_CANCELLED: the collector is stopping. */

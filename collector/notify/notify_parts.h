@@ -33,6 +33,8 @@
 
 #define NOTIFY_INBOX_PREFIX "notify/inbox/"
 
+struct trials;
+
 /* The one write under way and what it will make true. */
 struct turn {
     struct store_write write;
@@ -64,6 +66,7 @@ struct notify {
     struct alerting **retired; /* old configurations that transfers may still point into */
     size_t retired_count;
     struct delivery *delivery;
+    struct trials *trials; /* has a lock of its own (trial.h) */
     struct outbox outbox;
     struct turn turn;
     uv_async_t wake;
@@ -92,6 +95,8 @@ void notify_turn(struct notify *notify);
 void notify_turn_finish(struct notify *notify);
 /* Starts what is due; true if rows are waiting to be written. */
 bool notify_send_due(struct notify *notify);
+/* Tells the outbox how often each integration of the configuration may be spoken to. */
+int notify_set_paces(struct notify *notify);
 /* Waits for a write under way: a commit long. */
 void notify_wait_for_turn(struct notify *notify);
 /* Frees the old configurations. */

@@ -1,9 +1,14 @@
 /*
- * notify_send.c - from the outbox into the channels, and what becomes of it.
+ * notify_send.c - from the outbox to the channels: transfers begin, and their verdicts.
  */
+#include <stdlib.h>
+
 #include "collector/notify/notify_parts.h"
+#include "collector/notify/trial.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
+
+#define TOGETHER_MAX 512 /* messages one transfer may tell of */
 
 static bool is_live(const struct notify *notify, const struct parcel *parcel)
 {
@@ -37,7 +42,7 @@ static void settle(struct notify *notify, struct parcel *parcel,
                    const struct channel_verdict *verdict)
 {
     bool live = !verdict->accepted && is_live(notify, parcel);
-    outbox_settle(&notify->outbox, parcel, verdict, live, clock_unix_ms(notify->clock),
+    outbox_settle(parcel, verdict, live, clock_unix_ms(notify->clock),
                   clock_mono(notify->clock));
     log_verdict(parcel, verdict);
     (void)pthread_mutex_lock(&notify->lock);
@@ -50,11 +55,23 @@ static void settle(struct notify *notify, struct parcel *parcel,
     (void)pthread_mutex_unlock(&notify->lock);
 }
 
+/* The whole chain of parcels that one transfer carried. */
+static void settle_all(struct notify *notify, struct parcel *head,
+                       const struct channel_verdict *verdict)
+{
+    outbox_finish(&notify->outbox, head, verdict->pause_ms, clock_mono(notify->clock));
+    for (struct parcel *at = head, *next; at != NULL; at = next) {
+        next = at->together;
+        at->together = NULL;
+        settle(notify, at, verdict);
+    }
+}
+
 static void on_delivered(void *context, const struct channel_verdict *verdict)
 {
-    struct parcel *parcel = context; /* stays in the outbox while it is under way */
-    struct notify *notify = parcel->owner;
-    settle(notify, parcel, verdict);
+    struct parcel *head = context; /* stays in the outbox while it is under way */
+    struct notify *notify = head->owner;
+    settle_all(notify, head, verdict);
     notify_turn(notify);
 }
 
@@ -69,31 +86,68 @@ static const struct integration *find_integration(const struct notify *notify,
     return NULL;
 }
 
-static void send_parcel(struct notify *notify, struct parcel *parcel)
+/* Nobody to try it on: it is over at once, whatever its age. */
+static void give_up(struct notify *notify, struct parcel *parcel)
 {
-    const struct integration *integration = find_integration(notify, parcel);
     struct channel_verdict verdict = {0};
+
+    (void)diagnose(&verdict.why, ERR_NOTFOUND, "its receiver is no longer configured");
+    outbox_begin(&notify->outbox, &parcel, 1, clock_mono(notify->clock));
+    outbox_finish(&notify->outbox, parcel, 0, 0);
+    parcel->created_ms = INT64_MIN / 2;
+    outbox_settle(parcel, &verdict, false, clock_unix_ms(notify->clock),
+                  clock_mono(notify->clock));
+    log_verdict(parcel, &verdict);
+}
+
+/* One transfer of the first parcels, as many as its channel takes together. */
+static int start(struct notify *notify, const struct integration *integration,
+                 struct parcel *const *parcels, size_t count, struct diagnosis *why)
+{
+    const struct channel *channel = integration->channel;
+    struct bytes body = {parcels[0]->body, parcels[0]->body_size};
+    struct bytes bodies[TOGETHER_MAX];
+    struct buf joined = {0};
+    int error = 0;
+
+    if (channel->join != NULL) {
+        for (size_t i = 0; i < count; i++)
+            bodies[i] = (struct bytes){parcels[i]->body, parcels[i]->body_size};
+        count = channel->fit(integration->settings, bodies, count);
+        error = channel->join(integration->settings, bodies, count, &joined);
+        body = buf_bytes(&joined);
+    } else {
+        count = 1;
+    }
+    outbox_begin(&notify->outbox, parcels, count, clock_mono(notify->clock));
+    parcels[0]->owner = notify;
+    if (error == 0)
+        error = delivery_start(notify->delivery, channel, integration->settings, parcels[0]->id,
+                               body, on_delivered, parcels[0], why);
+    buf_done(&joined);
+    return error;
+}
+
+static void send_parcel(struct notify *notify, struct parcel *head)
+{
+    const struct integration *integration = find_integration(notify, head);
+    struct channel_verdict verdict = {.recoverable = true};
+    struct parcel *parcels[TOGETHER_MAX];
+    size_t count;
     int error;
 
-    parcel->owner = notify;
-    parcel->sending = true;
-    notify->outbox.sending++;
     if (integration == NULL) {
-        (void)diagnose(&verdict.why, ERR_NOTFOUND, "its receiver is no longer configured");
-        parcel->created_ms = INT64_MIN / 2; /* nobody to try it on: past any age */
-        outbox_settle(&notify->outbox, parcel, &verdict, false, clock_unix_ms(notify->clock),
-                      clock_mono(notify->clock));
-        log_verdict(parcel, &verdict);
+        give_up(notify, head);
         return;
     }
-    error = delivery_start(notify->delivery, integration->channel, integration->settings,
-                           parcel->id, (struct bytes){parcel->body, parcel->body_size},
-                           on_delivered, parcel, &verdict.why);
+    count = outbox_together(&notify->outbox, head, clock_mono(notify->clock), parcels,
+                            TOGETHER_MAX);
+    error = start(notify, integration, parcels, count, &verdict.why);
     if (error == 0)
         return;
-    (void)diagnose(&verdict.why, error, "%s", error_text(error));
-    verdict.recoverable = true;
-    settle(notify, parcel, &verdict);
+    if (verdict.why.text[0] == '\0')
+        (void)diagnose(&verdict.why, error, "%s", error_text(error));
+    settle_all(notify, head, &verdict);
 }
 
 /* Everything it says is silenced by now, and it tells no end.  A receiver that was down must not
@@ -141,7 +195,24 @@ bool notify_send_due(struct notify *notify)
             send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;
-    if (notify->outbox.sending == 0)
+    if (notify->outbox.sending == 0 && !trials_are_under_way(notify))
         notify_drop_retired(notify);
     return dirty;
+}
+
+int notify_set_paces(struct notify *notify)
+{
+    mono_ns now = clock_mono(notify->clock);
+    int error = 0;
+    size_t count;
+    const struct receiver *receivers = alerting_receivers(notify->alerting, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct receiver *receiver = &receivers[i];
+        for (size_t j = 0; error == 0 && j < receiver->integration_count; j++) {
+            const struct integration *integration = &receiver->integrations[j];
+            error = outbox_limit(&notify->outbox, receiver->name, integration->channel->name,
+                                 integration->index, integration->per_minute, now);
+        }
+    }
+    return error;
 }

@@ -208,6 +208,7 @@ void outbox_put(struct outbox *outbox, struct parcel *parcel)
         at = &(*at)->next;
     parcel->next = *at;
     *at = parcel;
+    parcel->target = outbox_find_target(outbox, parcel);
     outbox->count++;
 }
 
@@ -249,13 +250,18 @@ static bool same_target(const struct parcel *a, const struct parcel *b)
            strcmp(a->channel, b->channel) == 0;
 }
 
+static bool may_be_spoken_to(const struct parcel *parcel, mono_ns now)
+{
+    return parcel->target == NULL || pace_next(&parcel->target->pace) <= now;
+}
+
 static bool target_has_room(const struct outbox *outbox, const struct parcel *parcel)
 {
     size_t sending = 0;
     for (const struct parcel *at = outbox->first;
          at != NULL && sending < OUTBOX_TARGET_MAX && outbox->sending >= OUTBOX_TARGET_MAX;
          at = at->next)
-        sending += at->sending && same_target(at, parcel);
+        sending += at->sending && at->heads && same_target(at, parcel);
     return sending < OUTBOX_TARGET_MAX;
 }
 
@@ -265,9 +271,17 @@ struct parcel *outbox_due(struct outbox *outbox, mono_ns now)
         return NULL;
     for (struct parcel *at = outbox->first; at != NULL; at = at->next)
         if (at->state == PARCEL_QUEUED && !at->sending && at->next_try <= now &&
-            target_has_room(outbox, at) && is_head_of_lane(outbox, at))
+            may_be_spoken_to(at, now) && target_has_room(outbox, at) &&
+            is_head_of_lane(outbox, at))
             return at;
     return NULL;
+}
+
+/* When the parcel may go, for all it knows itself. */
+static mono_ns when(const struct parcel *parcel)
+{
+    mono_ns next = parcel->target == NULL ? 0 : pace_next(&parcel->target->pace);
+    return next > parcel->next_try ? next : parcel->next_try;
 }
 
 mono_ns outbox_next_due(const struct outbox *outbox)
@@ -276,21 +290,20 @@ mono_ns outbox_next_due(const struct outbox *outbox)
     if (outbox->sending >= OUTBOX_SENDING_MAX)
         return next;
     for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
-        if (at->state == PARCEL_QUEUED && !at->sending && at->next_try < next &&
+        if (at->state == PARCEL_QUEUED && !at->sending && when(at) < next &&
             target_has_room(outbox, at) && is_head_of_lane(outbox, at))
-            next = at->next_try;
+            next = when(at);
     return next;
 }
 
-void outbox_settle(struct outbox *outbox, struct parcel *parcel,
-                   const struct channel_verdict *verdict, bool is_live, int64_t now_ms,
-                   mono_ns now)
+void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
+                   int64_t now_ms, mono_ns now)
 {
     double chance = (double)(clock_mono(&clock_system) / 1000 % 1000) / 1000;
 
-    must(parcel->sending && outbox->sending > 0);
-    outbox->sending--;
+    must(parcel->sending);
     parcel->sending = false;
+    parcel->heads = false;
     parcel->attempts++;
     parcel->dirty = true;
     if (verdict->accepted) {
@@ -327,4 +340,5 @@ void outbox_free(struct outbox *outbox)
         outbox->first = next;
     }
     outbox->count = 0;
+    outbox_forget_targets(outbox);
 }

@@ -17,6 +17,10 @@
  * Order: parcels of one lane (group and integration) go one after the other, so that an end is
  * never told before its beginning.
  *
+ * Pace: where a service bounds how often it may be spoken to, parcels wait for their turn, and
+ * those that wait for the same integration go together in one transfer (channel.h, join): late,
+ * short, but none dropped.
+ *
  * Retries: after 0.5 s, then 1.5 times as long each time up to a minute, with a quarter of
  * jitter; a refusal that another try will hardly change waits OUTBOX_SLOW_MS at once.
  *
@@ -34,6 +38,7 @@
 
 #include "collector/notify/channel.h"
 #include "collector/notify/dedup.h"
+#include "collector/notify/pace.h"
 #include "proto/base/buf.h"
 #include "proto/base/clock.h"
 
@@ -62,12 +67,23 @@ struct parcel {
     size_t body_size;
     /* memory only */
     bool sending;
+    bool heads;  /* the first of its transfer */
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
     mono_ns next_try;
     uint64_t silences_version; /* when it was last held against the silences */
     uint64_t lane;
+    struct outbox_target *target; /* NULL: one without a pace */
+    struct parcel *together;      /* the next of the same transfer, while sending */
     struct parcel *next;
+};
+
+/* An integration that may not be spoken to as often as one likes. */
+struct outbox_target {
+    char *receiver, *channel;
+    unsigned index;
+    struct pace pace;
+    struct outbox_target *next;
 };
 
 /* Copies the names; body and fingerprints are filled by the caller (owned by the parcel). */
@@ -86,9 +102,15 @@ uint64_t parcel_lane(const char *receiver, const char *channel, unsigned index,
 int64_t outbox_delay_ms(unsigned attempts, bool recoverable, double chance);
 
 struct outbox {
-    struct parcel *first; /* ascending by id; QUEUED, or settled but not yet written */
-    size_t count, sending;
+    struct parcel *first;  /* ascending by id; QUEUED, or settled but not yet written */
+    size_t count, sending; /* parcels; transfers */
+    struct outbox_target *targets;
 };
+
+/* Says how often an integration may be spoken to; 0: as often as one likes.  For every
+ * integration after each reading of the configuration.  ERR_NOMEM. */
+int outbox_limit(struct outbox *outbox, const char *receiver, const char *channel,
+                 unsigned index, unsigned per_minute, mono_ns now);
 
 /* Takes the parcel.  A newer id goes to the end. */
 void outbox_put(struct outbox *outbox, struct parcel *parcel);
@@ -99,12 +121,26 @@ bool outbox_owes(const struct outbox *outbox, uint64_t lane);
 /* The next parcel to send: oldest of its lane, due, not under way; NULL if there is none, or
  * OUTBOX_SENDING_MAX are under way, or OUTBOX_TARGET_MAX where it would go. */
 struct parcel *outbox_due(struct outbox *outbox, mono_ns now);
+/* What may go together with `head`, which outbox_due() gave: itself and, if the pace would make
+ * them wait, the parcels due for the same integration, oldest first.  Returns how many. */
+size_t outbox_together(struct outbox *outbox, struct parcel *head, mono_ns now,
+                       struct parcel **ret_parcels, size_t most);
+/* A transfer of these parcels begins; they are chained by `together`, the first is its head. */
+void outbox_begin(struct outbox *outbox, struct parcel *const *parcels, size_t count,
+                  mono_ns now);
+/* The transfer of `head` is over; its parcels are to be settled one by one. */
+void outbox_finish(struct outbox *outbox, const struct parcel *head, int64_t pause_ms,
+                   mono_ns now);
 /* When outbox_due() will next have one; UINT64_MAX: not by itself. */
 mono_ns outbox_next_due(const struct outbox *outbox);
 /* The verdict of a try.  `is_live`: something it tells of still fires.  Marks the row dirty. */
-void outbox_settle(struct outbox *outbox, struct parcel *parcel,
-                   const struct channel_verdict *verdict, bool is_live, int64_t now_ms,
-                   mono_ns now);
+void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
+                   int64_t now_ms, mono_ns now);
 /* It is not to be sent after all; marks the row dirty.  Not while it is sending. */
 void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms);
 void outbox_free(struct outbox *outbox);
+
+/* Between outbox.c and outbox_target.c. */
+struct outbox_target *outbox_find_target(const struct outbox *outbox,
+                                         const struct parcel *parcel);
+void outbox_forget_targets(struct outbox *outbox);

@@ -83,6 +83,40 @@ int round_generator_url(const struct round *round, const struct rule *rule,
     return 0;
 }
 
+/* ---- what is not committed yet ------------------------------------------------------------ */
+
+struct reads {
+    const struct round *round;
+    bool yes;
+};
+
+static int look_at_selector(void *context, struct matcher *const *matchers, size_t count)
+{
+    struct reads *reads = context;
+    for (size_t i = 0; i < reads->round->writer_count; i++) {
+        const struct rule *writer = reads->round->writers[i]->rule;
+        bool excluded = false;
+        for (size_t j = 0; j < count && !excluded; j++)
+            excluded = bytes_equal(matchers[j]->name, bytes_of(LABEL_NAME)) &&
+                       !matcher_matches(matchers[j],
+                                        bytes_of(writer->is_alert ? "ALERTS" : writer->name),
+                                        NULL) &&
+                       !(writer->is_alert &&
+                         matcher_matches(matchers[j], bytes_of("ALERTS_FOR_STATE"), NULL));
+        if (!excluded)
+            reads->yes = true;
+    }
+    return reads->yes ? 1 : 0;
+}
+
+bool round_is_read_by(const struct round *round, const struct rule *rule)
+{
+    struct reads reads = {round, false};
+    if (round->samples.count > 0)
+        (void)promql_expression_selectors(rule->expression, look_at_selector, &reads);
+    return reads.yes;
+}
+
 /* ---- the write --------------------------------------------------------------------------- */
 
 static const struct labels *labels_of(const struct round_change *change)

@@ -52,6 +52,8 @@ int round_add_writer(struct round *round, struct rule_state *state);
 /* Takes back what was added for this rule (its evaluation failed half-way); it must be the last
  * one added. */
 void round_drop_last(struct round *round, const struct rule_state *state);
+/* Does the rule read something that rules of this round have written, but not yet committed? */
+bool round_is_read_by(const struct round *round, const struct rule *rule);
 /* Writes and applies.  The round is empty afterwards and goes on, whatever is returned. */
 int round_commit(struct round *round);
 void round_done(struct round *round);

@@ -210,39 +210,6 @@ static void run_arrivals(struct rules *rules)
 
 /* ---- timed turns ------------------------------------------------------------------------- */
 
-/* Does the rule read something that rules of this turn have written, but not yet committed? */
-struct reads {
-    const struct round *round;
-    bool yes;
-};
-
-static int look_at_selector(void *context, struct matcher *const *matchers, size_t count)
-{
-    struct reads *reads = context;
-    for (size_t i = 0; i < reads->round->writer_count; i++) {
-        const struct rule *writer = reads->round->writers[i]->rule;
-        bool excluded = false;
-        for (size_t j = 0; j < count && !excluded; j++)
-            excluded = bytes_equal(matchers[j]->name, bytes_of(LABEL_NAME)) &&
-                       !matcher_matches(matchers[j],
-                                        bytes_of(writer->is_alert ? "ALERTS" : writer->name),
-                                        NULL) &&
-                       !(writer->is_alert &&
-                         matcher_matches(matchers[j], bytes_of("ALERTS_FOR_STATE"), NULL));
-        if (!excluded)
-            reads->yes = true;
-    }
-    return reads->yes ? 1 : 0;
-}
-
-static bool reads_uncommitted(const struct rule *rule, const struct round *round)
-{
-    struct reads reads = {round, false};
-    if (round->samples.count > 0)
-        (void)promql_expression_selectors(rule->expression, look_at_selector, &reads);
-    return reads.yes;
-}
-
 /* Commits, and tells the interest of what was written (alerts on recorded series). */
 static void commit_turn(struct rules *rules, struct round *round)
 {
@@ -268,7 +235,7 @@ static void run_group(struct rules *rules, struct group_state *group)
     begin(rules, &round, arrival_time_ms(rules));
     for (size_t i = 0; i < group->group->rule_count && !is_cancelled(rules); i++) {
         struct rule_state *state = &group->rules[i];
-        if (reads_uncommitted(state->rule, &round))
+        if (round_is_read_by(&round, state->rule))
             commit_turn(rules, &round);
         evaluate_into(rules, state, EVALUATE_TIMED, &round);
     }

@@ -116,6 +116,45 @@ class Hook:
         self.server.server_close()
 
 
+class Robot:
+    """A chat robot: answers HTTP 200 and says in a code whether it took the message.  `code` may
+    be changed; past `per_minute` it throttles, as the real ones do."""
+
+    def __init__(self, code_name="errcode", throttled=45009, per_minute=10**9):
+        self.code, self.paths, self.bodies, self.times, self.refused = 0, [], [], [], 0
+        robot = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                now, code = time.time(), robot.code
+                if sum(now - t < 60 for t in robot.times) >= per_minute:
+                    code = throttled
+                if code == 0:
+                    robot.times.append(now)
+                    robot.paths.append(self.path)
+                    robot.bodies.append(body)
+                else:
+                    robot.refused += 1
+                answer = json.dumps({code_name: code, "errmsg": "said the robot"}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/robot?token=t0ken"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Mail:
     """A real SMTP server (aiosmtpd)."""
 

@@ -4,6 +4,7 @@ Every test makes a Lab, which gives each process a folder and free ports, and en
 programs come from FENGSUI_BUILD (a CMake build folder).  Waiting is always for a condition with a
 deadline, never for a time.
 """
+import collections
 import contextlib
 import json
 import os
@@ -183,6 +184,17 @@ def kept_ticks(probe):
         if found:
             lives[-1][int(found[1])] = int(found[2])
     return lives
+
+
+def kept_late(probe):
+    """Samples with a time of their own, by that time, as the probe's own log tells: a source that
+    was late may have read its values in the very millisecond of another tick."""
+    late = collections.Counter()
+    for line in probe.log.read_text(errors="replace").splitlines():
+        found = re.search(r"late in the batch of tick \d+: (\d+) samples of (\d+)", line)
+        if found:
+            late[int(found[2])] += int(found[1])
+    return late
 
 
 class Lab(contextlib.AbstractContextManager):

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Every way a message may leave the house, and every way a receiver may fail it."""
+import json
 import os
 import socket
 import ssl
@@ -288,6 +289,60 @@ class Channels(unittest.TestCase):
         self.assertIn("error expanding template", mail.parsed()[0].get_content())
         kit.wait_for(lambda: self.metric(
             collector, "fengsui_collector_template_errors_total") >= 1, 5, "the count")
+
+    def program(self, script, head=""):
+        """A collector whose receiver is a script of ours; returns it and the script's folder."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "page")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\ncd $(dirname $0)\n" + script)
+        os.chmod(path, 0o755)
+        return self.collector(f"  program_configs: [{{command: ['{path}', 'a b', '$HOME'], "
+                              f"{head}}}]\n"), folder.name
+
+    @staticmethod
+    def lines(*path):
+        try:
+            with open(os.path.join(*path), encoding="utf-8") as file:
+                return file.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def test_a_program_gets_the_message_and_its_arguments_as_they_are(self):
+        collector, folder = self.program(
+            'printf "%s\\n" "$FENGSUI_MESSAGE_ID" "$1" "$2" > seen; cat > body.new\n'
+            'mv body.new body\n')
+        self.heat(collector)
+        kit.wait_for(lambda: self.lines(folder, "body"), 5, "the message")
+        body = json.loads(self.lines(folder, "body")[0])
+        self.assertEqual((body["version"], body["status"]), ("4", "firing"))
+        self.assertEqual(body["alerts"][0]["labels"]["instance"], "web01")
+        self.assertEqual(self.lines(folder, "seen")[1:], ["a b", "$HOME"])
+        kit.wait_for(lambda: self.metric(
+            collector, "fengsui_collector_notifications_sent_total") == 1, 5, "accepted")
+
+    def test_a_program_that_asks_for_time_runs_again_with_the_same_id(self):
+        collector, folder = self.program(
+            'echo $FENGSUI_MESSAGE_ID >> ids; [ $(wc -l < ids) -gt 1 ] || '
+            '{ echo line busy; exit 75; }\n')
+        self.heat(collector)
+        kit.wait_for(lambda: len(self.lines(folder, "ids")) == 2, 8, "the second run")
+        self.assertEqual(len(set(self.lines(folder, "ids"))), 1)
+        self.assertIn("exit code 75: line busy", collector.own_log())
+
+    def test_a_program_that_hangs_is_killed_with_its_children(self):
+        collector, folder = self.program("sleep 1000 & echo $! > child; wait\n", "timeout: 1s")
+        self.heat(collector)
+        kit.wait_for(lambda: "killed, its time was up" in collector.own_log(), 8, "the reason")
+        child = self.lines(folder, "child")[0]
+        kit.wait_for(lambda: not os.path.exists(f"/proc/{child}") or
+                     " Z " in self.lines(f"/proc/{child}/stat")[0], 5, "no child left")
+
+    def test_a_program_that_is_missing_is_told(self):
+        collector = self.collector("  program_configs: [{command: [/no/such/program]}]\n")
+        self.heat(collector)
+        kit.wait_for(lambda: "cannot run /no/such/program" in collector.own_log(), 5, "the reason")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ bool script_take_duration(char **text, int64_t *ret_ms)
     *text += size;
     while (isspace((unsigned char)**text))
         (*text)++;
-    return script_duration(word, ret_ms);
+    return notation_duration(word, ret_ms);
 }
 
 /* "expect ..." of a case. */
@@ -77,12 +77,12 @@ bool case_line(struct case_of *test, char *text)
     char *rest = script_after(text, "expect");
     if (rest != NULL)
         return expect_line(expected, rest);
-    if (script_number(text, &expected->scalar)) {
+    if (notation_number(text, &expected->scalar)) {
         expected->is_scalar = true;
         return true;
     }
     must(expected->count < EXPECTED_MAX);
-    if (!script_series(text, &expected->lines[expected->count]))
+    if (!notation_series(text, &expected->lines[expected->count]))
         return false;
     expected->foreign = expected->foreign || expected->lines[expected->count].foreign;
     expected->count++;

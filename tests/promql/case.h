@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "tests/promql/script.h"
+#include "collector/ruletest/notation.h"
 
 #define EXPECTED_MAX 400
 

@@ -319,7 +319,7 @@ static bool load_line(struct run *run, int64_t step_ms, const char *text)
 {
     struct series_line line;
     size_t number;
-    if (!script_series(text, &line))
+    if (!notation_series(text, &line))
         return false;
     if (line.foreign)
         remember_foreign(run, line.labels);

@@ -151,18 +151,18 @@ static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **sta
     outbox_put(&outbox, first);
     due = outbox_due(&outbox, 10);
     assert_ptr_equal(due, first);
-    due->sending = true;
-    outbox.sending++;
+    outbox_begin(&outbox, &due, 1, 10);
     due = outbox_due(&outbox, 10);
     assert_string_equal(due->id, "0000000000000003");
-    outbox_settle(&outbox, first, &refused, true, 2000, 10);
+    outbox_finish(&outbox, first, 0, 10);
+    outbox_settle(first, &refused, true, 2000, 10);
     assert_int_equal(first->state, PARCEL_QUEUED);
     assert_true(first->next_try > 10);
     due->next_try = 1u << 30;
     assert_true(outbox_due(&outbox, 10) == NULL);
-    first->sending = true;
-    outbox.sending++;
-    outbox_settle(&outbox, first, &accepted, true, 2000, 10);
+    outbox_begin(&outbox, &first, 1, 10);
+    outbox_finish(&outbox, first, 0, 10);
+    outbox_settle(first, &accepted, true, 2000, 10);
     assert_int_equal(first->state, PARCEL_ACCEPTED);
     first->dirty = false;
     outbox_sweep(&outbox);
@@ -179,9 +179,9 @@ static void what_fires_is_never_given_up_what_is_over_after_a_day(void **state)
     (void)state;
     outbox_put(&outbox, old);
     for (int live = 1; live >= 0; live--) {
-        old->sending = true;
-        outbox.sending++;
-        outbox_settle(&outbox, old, &refused, live == 1, 1001 + OUTBOX_AGE_MAX_MS, 0);
+        outbox_begin(&outbox, &old, 1, 10);
+        outbox_finish(&outbox, old, 0, 10);
+        outbox_settle(old, &refused, live == 1, 1001 + OUTBOX_AGE_MAX_MS, 0);
         assert_int_equal(old->state, live == 1 ? PARCEL_QUEUED : PARCEL_FAILED);
     }
     outbox_free(&outbox);
@@ -204,12 +204,10 @@ static void a_target_that_hangs_does_not_take_every_place(void **state)
     for (int i = 0; i < OUTBOX_TARGET_MAX; i++) {
         due = outbox_due(&outbox, 10);
         assert_string_equal(due->channel, "webhook");
-        due->sending = true;
-        outbox.sending++;
+        outbox_begin(&outbox, &due, 1, 10);
     }
     assert_ptr_equal(outbox_due(&outbox, 10), mail);
-    mail->sending = true;
-    outbox.sending++;
+    outbox_begin(&outbox, &mail, 1, 10);
     assert_null(outbox_due(&outbox, 10));
     assert_true(outbox_next_due(&outbox) == UINT64_MAX);
     outbox_free(&outbox);

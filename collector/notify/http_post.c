@@ -1,0 +1,121 @@
+/*
+ * http_post.c - see http_post.h.
+ */
+#include "collector/notify/http_post.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/error.h"
+#include "proto/base/file.h"
+
+#define SECRET_BYTES_MAX ((size_t)4096)
+#define ANSWER_BYTES_MAX ((size_t)4096)
+
+static size_t keep_answer(char *data, size_t size, size_t count, void *context)
+{
+    struct channel_request *request = context;
+    size_t bytes = size * count, kept = request->answer.size;
+    size_t room = kept < ANSWER_BYTES_MAX ? ANSWER_BYTES_MAX - kept : 0;
+    buf_put(&request->answer, data, bytes < room ? bytes : room);
+    return bytes; /* what does not fit is read and dropped */
+}
+
+int http_post_secret(const char *text, const char *file, char **ret_text, struct diagnosis *why)
+{
+    if (text == NULL)
+        return file_read_secret(file, SECRET_BYTES_MAX, ret_text, why);
+    *ret_text = strdup(text);
+    return *ret_text != NULL ? 0 : ERR_NOMEM;
+}
+
+int http_post_header(struct channel_request *request, const char *text)
+{
+    struct curl_slist *longer = curl_slist_append(request->headers, text);
+    if (longer == NULL)
+        return ERR_NOMEM;
+    request->headers = longer;
+    return 0;
+}
+
+static int set_auth(const struct http_settings *settings, CURL *easy,
+                    struct channel_request *request, struct diagnosis *why)
+{
+    int error;
+    if (settings->username != NULL) {
+        bool has_password = settings->password != NULL || settings->password_file != NULL;
+        error = http_post_secret(has_password ? settings->password : "",
+                                 settings->password_file, &request->secret, why);
+        if (error != 0)
+            return error;
+        (void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        (void)curl_easy_setopt(easy, CURLOPT_USERNAME, settings->username);
+        (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, request->secret);
+    } else if (settings->bearer != NULL || settings->bearer_file != NULL) {
+        error =
+            http_post_secret(settings->bearer, settings->bearer_file, &request->secret, why);
+        if (error != 0)
+            return error;
+        (void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        (void)curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, request->secret);
+    }
+    return 0;
+}
+
+int http_post_prepare(const struct http_settings *settings, CURL *easy,
+                      struct channel_request *request, const char *content_type,
+                      const char *url, struct bytes body, struct diagnosis *why)
+{
+    struct buf line = {0};
+    int error;
+
+    buf_printf(&line, "Content-Type: %s", content_type);
+    error = buf_ok(&line) ? http_post_header(request, buf_text(&line)) : ERR_NOMEM;
+    buf_done(&line);
+    if (error == 0)
+        error = http_post_header(request, "Expect:"); /* no waiting for 100-continue */
+    if (error == 0)
+        error = set_auth(settings, easy, request, why);
+    (void)curl_easy_setopt(easy, CURLOPT_URL, url);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "fengsui/" FENGSUI_VERSION);
+    (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)body.data);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep_answer);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
+    if (settings->tls.ca_file != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, settings->tls.ca_file);
+    if (settings->tls.insecure_skip_verify) {
+        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    return error;
+}
+
+void http_post_judge(CURL *easy, CURLcode result, const struct channel_request *request,
+                     struct channel_verdict *ret_verdict)
+{
+    struct channel_verdict verdict = {0};
+    long code = 0;
+
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
+    if (result != CURLE_OK) {
+        verdict.recoverable = true;
+        (void)diagnose(&verdict.why, ERR_IO, "%s", curl_easy_strerror(result));
+    } else if (code / 100 == 2) {
+        verdict.accepted = true;
+    } else {
+        struct bytes answer = buf_bytes(&request->answer);
+        size_t line = 0;
+        while (line < answer.size && line < 300 && answer.data[line] != '\r' &&
+               answer.data[line] != '\n')
+            line++;
+        verdict.recoverable = code / 100 == 5 || code == 408 || code == 429;
+        (void)diagnose(&verdict.why, ERR_IO, "HTTP status %ld: %.*s", code, (int)line,
+                       answer.size > 0 ? (const char *)answer.data : "");
+    }
+    *ret_verdict = verdict;
+}

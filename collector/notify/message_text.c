@@ -1,0 +1,96 @@
+/*
+ * message_text.c - see message_text.h.
+ */
+#include "collector/notify/message_text.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "collector/notify/template_data.h"
+
+#define BEIJING_SECONDS   (8 * 3600)
+#define SUBJECT_BYTES_MAX 400
+
+void message_put_subject(const struct message *message, struct buf *out)
+{
+    const struct labels *common = message->common_labels;
+    struct bytes name = labels_get_text(common, "alertname");
+    struct bytes where = labels_get_text(common, "instance");
+    struct bytes summary = labels_get_text(message->common_annotations, "summary");
+
+    buf_put_text(out, message_mark(message));
+    if (name.size > 0)
+        buf_put(out, name.data, name.size);
+    else
+        buf_put_text(out, "多种告警");
+    if (message->alert_count > 1)
+        buf_printf(out, "（%zu 项）", message->alert_count);
+    if (where.size > 0) {
+        buf_put_char(out, ' ');
+        buf_put(out, where.data, where.size);
+    }
+    if (summary.size > 0 && summary.size < SUBJECT_BYTES_MAX) {
+        buf_put_text(out, "：");
+        buf_put(out, summary.data, summary.size);
+    }
+}
+
+const char *message_mark(const struct message *message)
+{
+    if (message->is_trial)
+        return "【测试】";
+    return message->firing_count > 0 ? "【告警】" : "【恢复】";
+}
+
+void message_put_severity(struct bytes severity, struct buf *out)
+{
+    static const struct {
+        const char *name, *chinese;
+    } words[] = {{"critical", "严重"}, {"warning", "警告"}, {"info", "提示"}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (bytes_equal(severity, bytes_of(words[i].name))) {
+            buf_put_text(out, words[i].chinese);
+            return;
+        }
+    }
+    if (severity.size == 0)
+        buf_put_text(out, "未分级");
+    else
+        message_put_line(severity, 64, out);
+}
+
+void message_put_line(struct bytes text, size_t limit, struct buf *out)
+{
+    size_t end = text.size < limit ? text.size : limit;
+    while (end > 0 && end < text.size && (text.data[end] & 0xC0) == 0x80)
+        end--;
+    for (size_t i = 0; i < end; i++) {
+        uint8_t c = text.data[i];
+        buf_put_u8(out, c < 0x20 || c == 0x7f ? ' ' : c);
+    }
+    if (end < text.size)
+        buf_put_text(out, "…");
+}
+
+void message_put_template(const struct message *message, const char *text, struct buf *out)
+{
+    struct diagnosis why = {0};
+    size_t before = out->size;
+    if (template_data_expand(message, text, out, &why) == 0)
+        return;
+    out->size = before;
+    if (message->template_errors != NULL)
+        ++*message->template_errors;
+    buf_printf(out, "<error expanding template: %s>", why.text);
+}
+
+const char *message_short_time(int64_t ts_ms, char text[MESSAGE_TIME_BYTES])
+{
+    time_t when = (time_t)(ts_ms / 1000 + BEIJING_SECONDS);
+    struct tm local = {0};
+    (void)gmtime_r(&when, &local);
+    text[0] = '\0';
+    (void)strftime(text, MESSAGE_TIME_BYTES, "%m-%d %H:%M:%S", &local);
+    return text;
+}

@@ -1,0 +1,30 @@
+/*
+ * message_text.h - the Chinese words that mails and chats share.
+ *
+ * Any thread.
+ */
+#pragma once
+
+#include "collector/notify/channel.h"
+
+/* "【告警】", "【恢复】" or "【测试】". */
+const char *message_mark(const struct message *message);
+
+/* One line that says what it is about: "【告警】HostCpuHigh（2 项）web01：CPU 使用率 97%". */
+void message_put_subject(const struct message *message, struct buf *out);
+
+/* "严重" for critical, "警告" for warning, "提示" for info; another word as it is; "未分级" if
+ * there is none. */
+void message_put_severity(struct bytes severity, struct buf *out);
+
+/* `text` as one line: control characters become blanks; past `limit` bytes cut between
+ * characters, with "…". */
+void message_put_line(struct bytes text, size_t limit, struct buf *out);
+
+/* A user's template over the message; an error in it is counted and stands in its place, for
+ * the message must still go. */
+void message_put_template(const struct message *message, const char *text, struct buf *out);
+
+/* "11-28 23:12:01", Beijing time (UTC+8). */
+#define MESSAGE_TIME_BYTES 32
+const char *message_short_time(int64_t ts_ms, char text[MESSAGE_TIME_BYTES]);
