@@ -127,7 +127,7 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
     }
 }
 
-/* Plans every due group.  A group that cannot be planned is tried again by the next turn. */
+/* Plans every due group.  A group that cannot be planned is tried again a little later. */
 static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
 {
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
@@ -141,7 +141,7 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
                            now, &flush);
         (void)pthread_mutex_unlock(&notify->view_lock);
         if (error != 0) {
-            notify->wanted = true;
+            at->due = now + (mono_ns)RETRY_MS * NS_PER_MS;
             continue;
         }
         if (flush->template_errors > 0) {
