@@ -100,6 +100,25 @@ static struct group *find_group(const struct groups *groups, const char *key,
     return NULL;
 }
 
+struct dedup_record *groups_find_record(const struct groups *groups, const char *key,
+                                        const char *receiver, const char *channel,
+                                        unsigned index, struct group **ret_group)
+{
+    uint64_t hash = group_hash(key, receiver);
+    struct group *at = groups->groups[hash % GROUP_BUCKETS];
+    while (at != NULL && (at->hash != hash || strcmp(at->receiver->name, receiver) != 0 ||
+                          strcmp(at->key, key) != 0))
+        at = at->next;
+    for (size_t i = 0; at != NULL && i < at->receiver->integration_count; i++) {
+        const struct integration *integration = &at->receiver->integrations[i];
+        if (integration->index == index && strcmp(integration->channel->name, channel) == 0) {
+            *ret_group = at;
+            return &at->records[i];
+        }
+    }
+    return NULL;
+}
+
 /* A new group's first flush, or the one that was planned before a restart. */
 static void plan_first_flush(struct groups *groups, struct group *group,
                              const struct alert *alert, int64_t now_ms, mono_ns now)

@@ -80,6 +80,10 @@ struct tracked *groups_next_alert(const struct groups *groups, const struct trac
 struct group *groups_next(const struct groups *groups, const struct group *after);
 
 uint64_t group_hash(const char *key, const char *receiver);
+/* What one integration of a group was told; NULL if there is no such group any more. */
+struct dedup_record *groups_find_record(const struct groups *groups, const char *key,
+                                        const char *receiver, const char *channel,
+                                        unsigned index, struct group **ret_group);
 
 struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint);

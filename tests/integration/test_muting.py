@@ -33,7 +33,7 @@ route:
   receiver: desk
   group_by: [{group_by}]
   group_wait: 0s
-  group_interval: 200ms
+  group_interval: {interval}
   repeat_interval: {repeat}
 receivers:
 - name: desk
@@ -47,10 +47,12 @@ def instant(seconds):
 
 
 class Muting(unittest.TestCase):
-    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail=""):
+    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail="",
+              interval="200ms"):
         self.hook = kit.Hook()
         self.collector = kit.Collector(RULES, ALERTING.format(
-            hook=self.hook.port, repeat=repeat, group_by=group_by, timeout=timeout, mail=mail))
+            hook=self.hook.port, repeat=repeat, group_by=group_by, timeout=timeout, mail=mail,
+            interval=interval))
 
     def tearDown(self):
         self.collector.close()
@@ -179,6 +181,16 @@ class Muting(unittest.TestCase):
         self.assertEqual(self.told("web", "firing"), [])
         self.heat(web=90)
         self.call("DELETE", f"/api/v2/silence/{name}")
+        self.wait_told("web", "firing")
+
+    def test_what_was_taken_back_is_told_although_the_silence_was_short(self):
+        self.start(interval="2s")
+        self.hook.answer = 503
+        self.heat(web=90)
+        kit.wait_for(lambda: self.hook.bodies, 10, "a first try")
+        name = self.silence("web")
+        self.call("DELETE", f"/api/v2/silence/{name}")  # long before the group's next flush
+        self.hook.answer = 200
         self.wait_told("web", "firing")
 
     def test_acknowledged_alerts_are_not_repeated_but_ended(self):
