@@ -176,7 +176,7 @@ static void messages_of_one_millisecond_have_ids_of_their_own(void **state)
         steps_back += strcmp(id, before) < 0;
         memcpy(before, id, sizeof before);
     }
-    assert_true(steps_back <= 1); /* ascending but for one turn of the count: all are different */
+    assert_true(steps_back <= 1); /* the count's own turn: all are different */
 }
 
 static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **state)
