@@ -13,6 +13,7 @@
 #define SWEEP_MS        ((int64_t)3600 * 1000)
 #define INBOX_MAX       ((size_t)4096) /* rows of one turn; what is left goes in the next */
 #define LEDGER_MAX      ((size_t)4096) /* rows one turn cuts */
+#define MESSAGES_MAX    ((size_t)16 << 20) /* bytes of one turn's; a write has its bounds */
 #define ALERT_ARENA_MAX ((size_t)4 << 20)
 
 /* ---- inbox ------------------------------------------------------------------------------- */
@@ -127,15 +128,20 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
     }
 }
 
-/* Plans every due group.  A group that cannot be planned is tried again a little later. */
+/* Plans the due groups, as many as go into one write.  A group that cannot be planned is tried again a little later. */
 static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
 {
+    size_t bytes = 0;
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at)) {
         struct flush *flush;
         int error;
         if (at->due > now)
             continue;
+        if (bytes >= MESSAGES_MAX) {
+            notify->wanted = true; /* the next turn goes on */
+            return;
+        }
         (void)pthread_mutex_lock(&notify->view_lock); /* what is muted is noted there */
         error = flush_plan(at, &notify->silences, &notify->outbox, notify->external_url, now_ms,
                            now, &flush);
@@ -149,6 +155,7 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
             notify->stats.template_errors += flush->template_errors;
             (void)pthread_mutex_unlock(&notify->lock);
         }
+        bytes += flush_bytes(flush);
         flush->next = notify->turn.flushes;
         notify->turn.flushes = flush;
     }

@@ -193,6 +193,20 @@ class Muting(unittest.TestCase):
         self.hook.answer = 200
         self.wait_told("web", "firing")
 
+    def test_more_at_once_than_one_write_holds_is_told_all_the_same(self):
+        self.hook = kit.Hook()
+        hooks = [f"{{url: 'http://127.0.0.1:{port}/hook'}}"
+                 for port in (self.hook.port, 1, 1, 1, 1)]
+        self.collector = kit.Collector(RULES, (
+            "route: {receiver: desk, group_by: [instance], group_wait: 1s}\n"
+            f"receivers: [{{name: desk, webhook_configs: [{', '.join(hooks)}]}}]\n"))
+        story = {f"part{i}": "长" * 1000 for i in range(10)}
+        self.call("POST", "/api/v2/alerts", [
+            {"labels": {"alertname": "Posted", "instance": f"host{i}"}, "annotations": story}
+            for i in range(250)])
+        kit.wait_for(lambda: len(self.hook.bodies) >= 250, 30, "all are told")
+        self.assertEqual(len(self.hook.accepted()), 250)
+
     def test_acknowledged_alerts_are_not_repeated_but_ended(self):
         self.start(repeat="400ms")
         self.heat(web=90, db=90)
