@@ -9,6 +9,7 @@
 #include "proto/base/error.h"
 
 #define GROUP_ARENA_BYTES ((size_t)1 << 20)
+#define GROUPS_END_MAX    4096 /* at once: their rows are one write */
 
 uint64_t group_hash(const char *key, const char *receiver)
 {
@@ -311,17 +312,19 @@ int groups_take_alert(struct groups *groups, const struct route *root,
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
+    size_t ended = 0;
     for (struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
          at = groups_next_alert(groups, at)) {
         struct alert *alert = at->alert;
         if (!alert->external || !alert->firing)
             continue;
-        if (alert->ends_ms > now_ms) {
+        if (alert->ends_ms > now_ms || ended == GROUPS_END_MAX) {
             next_ms = alert->ends_ms < next_ms ? alert->ends_ms : next_ms;
             continue;
         }
         alert->firing = false;
         at->dirty = true;
+        ended++;
         end_acknowledgement(at);
     }
     return next_ms;
