@@ -9,7 +9,7 @@
 #include "proto/base/error.h"
 
 #define GROUP_ARENA_BYTES ((size_t)1 << 20)
-#define GROUPS_END_MAX    4096 /* at once: their rows are one write */
+#define GROUPS_END_MAX    512 /* at once: their rows are one write */
 
 uint64_t group_hash(const char *key, const char *receiver)
 {

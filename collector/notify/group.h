@@ -92,7 +92,7 @@ struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fi
  * alert that a rule of ours says is firing. */
 int groups_take_alert(struct groups *groups, const struct route *root,
                       const struct alert *alert, int64_t now_ms, mono_ns now);
-/* External alerts whose time is over have ended; a few thousand of them, if it is over for all
+/* External alerts whose time is over have ended; some hundreds of them, if it is over for all
  * of a storm.  Returns when the next one will have (maybe in the past); INT64_MAX: none. */
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms);
 /* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
