@@ -376,7 +376,17 @@ void api_alertmanagers(struct http_request *request, struct http_response *respo
 
 /* ---- metadata of targets --------------------------------------------------------------- */
 
+/* One metric, copied out of the table's lock: looking for its series takes too long to hold up
+ * the commits that wait for that lock. */
+struct known_metric {
+    struct bytes name;
+    struct metadata metadata;
+};
+
 struct target_metadata {
+    struct arena arena; /* of what follows */
+    struct known_metric *metrics;
+    size_t metric_count, metric_capacity;
     const struct targets *targets;
     const struct selector *match; /* of the target's labels; or NULL */
     const char *metric;           /* or NULL */
@@ -421,10 +431,46 @@ static void write_entry(struct target_metadata *scan, const struct target *targe
     scan->count++;
 }
 
-/* The targets that have series of the metric. */
-static int scan_metric(void *context, struct bytes name, const struct metadata *metadata)
+static struct bytes copy_bytes(struct arena *arena, struct bytes bytes)
+{
+    uint8_t *copy = arena_alloc(arena, bytes.size + 1, 1);
+    if (copy == NULL)
+        return (struct bytes){NULL, 0};
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    return (struct bytes){copy, bytes.size};
+}
+
+static int take_metric(void *context, struct bytes name, const struct metadata *metadata)
 {
     struct target_metadata *scan = context;
+    if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
+        return 0;
+    if (scan->metric_count == scan->metric_capacity) {
+        size_t capacity = scan->metric_capacity * 2 + 64;
+        struct known_metric *grown = arena_alloc(&scan->arena, capacity, sizeof *grown);
+        if (grown == NULL)
+            return ERR_NOMEM;
+        if (scan->metric_count > 0)
+            memcpy(grown, scan->metrics, scan->metric_count * sizeof *grown);
+        scan->metrics = grown;
+        scan->metric_capacity = capacity;
+    }
+    struct known_metric *metric = &scan->metrics[scan->metric_count++];
+    *metric = (struct known_metric){copy_bytes(&scan->arena, name),
+                                    {.type = metadata->type,
+                                     .unit = copy_bytes(&scan->arena, metadata->unit),
+                                     .help = copy_bytes(&scan->arena, metadata->help)}};
+    return metric->name.data != NULL && metric->metadata.unit.data != NULL &&
+                   metric->metadata.help.data != NULL
+               ? 0
+               : ERR_NOMEM;
+}
+
+/* The targets that have series of the metric; false when no more is to be looked for. */
+static bool scan_metric(struct target_metadata *scan, struct bytes name,
+                        const struct metadata *metadata)
+{
     struct select_hints hints = {
         .from_ms = TIME_FIRST_MS, .until_ms = TIME_LAST_MS, .no_samples = true};
     struct series_samples *series = NULL;
@@ -434,8 +480,6 @@ static int scan_metric(void *context, struct bytes name, const struct metadata *
     struct arena arena;
     size_t count = 0;
 
-    if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
-        return 0;
     arena_init(&arena, NAMES_ARENA_BYTES);
     scan->error = matcher_new(MATCH_EQUAL, bytes_of(LABEL_NAME), name, &matcher, &why);
     if (scan->error == 0)
@@ -458,7 +502,7 @@ static int scan_metric(void *context, struct bytes name, const struct metadata *
     }
     matcher_free(matcher);
     arena_reset(&arena);
-    return scan->error != 0 || (scan->limit >= 0 && scan->count >= scan->limit);
+    return scan->error == 0 && (scan->limit < 0 || scan->count < scan->limit);
 }
 
 static void answer_metadata(struct http_request *request, struct http_response *response,
@@ -481,10 +525,13 @@ static void answer_metadata(struct http_request *request, struct http_response *
     reply_start(&reply, response);
     scan->json = &reply.json;
     json_write_array(&reply.json);
-    error = scan->limit == 0 ? 0 : store_metadata_scan(store, scan_metric, scan);
+    scan->error = scan->limit == 0 ? 0 : store_metadata_scan(store, take_metric, scan);
+    for (size_t i = 0; scan->error == 0 && i < scan->metric_count; i++)
+        if (!scan_metric(scan, scan->metrics[i].name, &scan->metrics[i].metadata))
+            break;
     scan->calls->close(scan->querier);
-    if (error < 0 || scan->error != 0) {
-        reply_code(response, scan->error != 0 ? scan->error : error, NULL);
+    if (scan->error != 0) {
+        reply_code(response, scan->error, NULL);
         return;
     }
     json_write_end(&reply.json);
@@ -513,7 +560,9 @@ void api_target_metadata(struct http_request *request, struct http_response *res
     }
     if (targets_open(app_of(request), response, &targets)) {
         scan.targets = &targets;
+        arena_init(&scan.arena, NAMES_ARENA_BYTES);
         answer_metadata(request, response, &scan);
+        arena_reset(&scan.arena);
     }
     targets_close(&targets);
     promql_matchers_free(match.matchers, match.count);
