@@ -50,7 +50,8 @@ struct scrape_series {
     size_t count, capacity;
     uint32_t *table; /* hash -> entry + 1, a power of two, at most half full */
     size_t table_size;
-    struct buf fresh; /* entry, definition; for those new in this page */
+    struct buf fresh;                 /* entry, definition; for those new in this page */
+    const struct scrape_entry **late; /* those with times of their own, sorted */
     series_handle *late_handles;
     double *late_values;
     size_t late_capacity;
