@@ -191,18 +191,23 @@ static int put_fresh(struct scrape_series *series, const struct exposition_sampl
     return out->failed ? ERR_LIMIT : 0;
 }
 
+static bool is_unwanted(const struct scrape_rules *rules,
+                        const struct exposition_sample *sample)
+{
+    return (rules->keep != NULL && !pattern_matches(rules->keep, sample->name)) ||
+           pattern_matches(rules->drop, sample->name);
+}
+
 static int add(struct scrape_series *series, const struct exposition_sample *sample,
                uint64_t hash, struct scrape_entry **ret_entry, struct diagnosis *why)
 {
-    const struct scrape_rules *rules = series->rules;
     if (series->count == series->capacity) {
         int error = grow(series);
         if (error != 0)
             return diagnose(why, error, "out of memory");
     }
     struct scrape_entry entry = {.hash = hash, .handle = SERIES_NONE};
-    entry.is_dropped = (rules->keep != NULL && !pattern_matches(rules->keep, sample->name)) ||
-                       pattern_matches(rules->drop, sample->name);
+    entry.is_dropped = is_unwanted(series->rules, sample);
     entry.is_fresh = !entry.is_dropped;
     if (entry.is_fresh && put_fresh(series, sample) != 0)
         return diagnose(why, ERR_LIMIT, "too many new series with too long texts");
@@ -221,6 +226,9 @@ int scrape_series_take(struct scrape_series *series, const struct exposition_sam
 
     series->scraped++;
     int error = check_limits(rules, sample, why);
+    if (error == 0 && entry == NULL && series->count >= SCRAPE_DROPPED_MAX &&
+        is_unwanted(rules, sample))
+        return 0; /* asked again each time: a page must not fill the memory with what it lost */
     if (error == 0 && entry == NULL)
         error = add(series, sample, hash, &entry, why);
     if (error != 0)
@@ -380,7 +388,7 @@ int scrape_series_emit(struct scrape_series *series, struct emitter *out)
 void scrape_series_end(struct scrape_series *series, struct emitter *out)
 {
     for (size_t i = 0; out != NULL && i < series->count; i++)
-        if (series->entries[i].handle != SERIES_NONE)
+        if (series->entries[i].handle != SERIES_NONE && series->entries[i].time_ms == 0)
             emitter_end(out, series->entries[i].handle);
     series->count = 0;
     if (series->table_size > 0)
