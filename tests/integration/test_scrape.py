@@ -303,6 +303,10 @@ def test_no_page_brings_the_probe_down():
         peak = int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1))
         # Had it remembered them all, 20 MiB more.
         assert os.environ.get("FENGSUI_SANITIZE") or peak < 16 << 10, f"{peak} KiB at the peak"
+        # A marker would lie behind what the series says next: only the others end.
+        exporter.pages["/twins"] = "no page at all\n"
+        wait_for(lambda: not collector.query('plain{job="twins"}'), "the end of the page")
+        assert collector.value('twin{exported_job="x"}') == 1
         agent.stop()
     exporter.stop()
 
