@@ -12,7 +12,7 @@ import shutil
 import time
 
 import fengsui
-import test_scrape
+from test_scrape import Exporter
 
 COLLECTOR = "policy: policy.yml\n"
 
@@ -145,7 +145,7 @@ TARGETS = ["one", "two", "hang"]
 
 
 def test_every_target_goes_and_comes_back_and_one_hangs():
-    exporter = test_scrape.Exporter()
+    exporter = Exporter()
     exporter.pages.update({f"/{name}": "warm 1\n" for name in TARGETS[:2]})
     rows = [{"url": exporter.url(f"/{name}"), "job": name, "timeout": "20s"} for name in TARGETS]
     with PolicyLab(probe_yml="sources: " + json.dumps(
