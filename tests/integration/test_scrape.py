@@ -10,6 +10,9 @@ What can go wrong, each a case here:
 """
 import gzip
 import json
+import os
+import pathlib
+import re
 import shutil
 import signal
 import socketserver
@@ -280,6 +283,38 @@ def test_a_probe_can_ask_and_never_assert():
         agent.stop()
         other.stop()
         nearer.stop()
+    exporter.stop()
+
+
+def test_no_page_brings_the_probe_down():
+    exporter = Exporter()
+    at = int(time.time() * 1000) - 60000
+    # Two samples that are one series once the target's labels are added, at one time.
+    exporter.pages["/twins"] = (f'twin{{job="x"}} 1 {at}\ntwin{{exported_job="x"}} 2 {at}\n'
+                                f"far 3 {2 ** 63 - 1}\npast 4 {-2 ** 63}\nplain 5\n")
+    exporter.pages["/dropped"] = "".join(f"d{i} 1\n" for i in range(400_000)) + "kept 6\n"
+    with Lab() as lab:
+        collector = lab.collector().start()
+        rows = [{"url": exporter.url("/twins"), "job": "twins"},
+                {"url": exporter.url("/dropped"), "job": "dropped", "keep": "kept",
+                 "interval": "3s"}]
+        agent = lab.probe(collector, interval="300ms",
+                          flags=("--config", targets(lab.folder, *rows)))
+        agent.start()
+        wait_for(lambda: collector.value('plain{job="twins"}') == 5, "the page with times")
+        assert collector.value('twin{exported_job="x"}') == 1
+        wait_for(lambda: collector.value('kept{job="dropped"}') == 6, "the page of dropped ones", 60)
+        assert collector.value('scrape_samples_scraped{job="dropped"}') == 400_001
+        assert agent.alive()
+        status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1))
+        # Had it remembered them all, 20 MiB more.
+        assert os.environ.get("FENGSUI_SANITIZE") or peak < 16 << 10, f"{peak} KiB at the peak"
+        # A marker would lie behind what the series says next: only the others end.
+        exporter.pages["/twins"] = "no page at all\n"
+        wait_for(lambda: not collector.query('plain{job="twins"}'), "the end of the page")
+        assert collector.value('twin{exported_job="x"}') == 1
+        agent.stop()
     exporter.stop()
 
 
