@@ -2,8 +2,7 @@
  * api_alertmanager.c - /api/v2: Alertmanager's API, for amtool, Karma, Grafana and Prometheus.
  *
  * Source: Alertmanager api/v2/openapi.yaml and api.go.  Answers are its own, member for member;
- * errors are a JSON string, or {"code", "message"} where its framework refuses.  What it has
- * and we have not yet (inhibition, mute times) is shown as empty lists.
+ * errors are a JSON string, or {"code", "message"} where its framework refuses.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +78,7 @@ struct filter {
     struct matcher **matchers;
     size_t matcher_count;
     struct regex *receiver; /* NULL: any */
-    bool active, silenced;
+    bool active, silenced, inhibited;
 };
 
 static void filter_done(struct filter *filter)
@@ -105,7 +104,8 @@ static bool filter_read(const struct http_request *request, struct http_response
     int error = 0;
 
     *filter = (struct filter){.active = flag(request, "active"),
-                              .silenced = flag(request, "silenced")};
+                              .silenced = flag(request, "silenced"),
+                              .inhibited = flag(request, "inhibited")};
     for (size_t i = 0; error == 0 && (text = http_parameter_at(request, "filter", i)) != NULL;
          i++)
         error = route_matchers_parse(text, &filter->matchers, &filter->matcher_count, &why);
@@ -154,12 +154,14 @@ static void write_status(struct json_writer *json, const struct view_alert *aler
 {
     json_write_key(json, "status");
     json_write_object(json);
-    empty_list(json, "inhibitedBy");
+    json_write_key(json, "inhibitedBy");
+    api_write_inhibited_by(json, alert);
     empty_list(json, "mutedBy");
     json_write_key(json, "silencedBy");
     api_write_silenced_by(json, alert->muting, now_ms);
     text_member(json, "state",
-                muting_is_active(alert->muting, now_ms) ? "suppressed" : "active");
+                muting_is_active(alert->muting, now_ms) || alert->is_inhibited ? "suppressed"
+                                                                               : "active");
     json_write_end(json);
 }
 
@@ -196,7 +198,8 @@ static bool is_wanted(const struct filter *filter, const struct view_alert *aler
                       int64_t now_ms)
 {
     const bool silenced = muting_is_active(alert->muting, now_ms);
-    return (silenced ? filter->silenced : filter->active) &&
+    return (!silenced || filter->silenced) && (!alert->is_inhibited || filter->inhibited) &&
+           (silenced || alert->is_inhibited || filter->active) &&
            matchers_match(filter->matchers, filter->matcher_count, alert->alert->labels);
 }
 

@@ -36,6 +36,15 @@ void api_write_silenced_by(struct json_writer *json, const struct muting *muting
     json_write_end(json);
 }
 
+void api_write_inhibited_by(struct json_writer *json, const struct view_alert *alert)
+{
+    char text[API_FINGERPRINT_BYTES];
+    json_write_array(json);
+    if (alert->is_inhibited)
+        json_write_text(json, api_fingerprint_text(alert->inhibited_by, text));
+    json_write_end(json);
+}
+
 /* ---- reading --------------------------------------------------------------------------- */
 
 struct printing {
@@ -45,18 +54,18 @@ struct printing {
 };
 
 static void write_standing(struct json_writer *json, const char *state,
-                           const struct muting *muting, int64_t now_ms,
-                           const struct acknowledgement *acknowledgement)
+                           const struct view_alert *view, int64_t now_ms)
 {
+    const struct acknowledgement *acknowledgement = view->acknowledgement;
+    const bool muted = muting_is_active(view->muting, now_ms) || view->is_inhibited;
     json_write_key(json, "status");
     json_write_object(json);
     json_write_key(json, "state");
-    json_write_text(json, muting_is_active(muting, now_ms) ? "suppressed" : state);
+    json_write_text(json, muted ? "suppressed" : state);
     json_write_key(json, "silencedBy");
-    api_write_silenced_by(json, muting, now_ms);
+    api_write_silenced_by(json, view->muting, now_ms);
     json_write_key(json, "inhibitedBy");
-    json_write_array(json);
-    json_write_end(json);
+    api_write_inhibited_by(json, view);
     json_write_end(json);
     json_write_key(json, "acknowledged");
     if (acknowledgement == NULL) {
@@ -108,8 +117,9 @@ static int print_rules_alert(void *context, const struct rules_alert *alert)
     json_write_object(printing->json);
     write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                alert->state, alert->active_ms, alert->value);
-    write_standing(printing->json, known ? "active" : "unprocessed", known ? view.muting : &own,
-                   printing->now_ms, view.acknowledgement);
+    if (!known)
+        view = (struct view_alert){.muting = &own};
+    write_standing(printing->json, known ? "active" : "unprocessed", &view, printing->now_ms);
     json_write_end(printing->json);
     muting_done(&own);
     return 0;
@@ -129,8 +139,7 @@ static int print_posted_alerts(struct printing *printing)
         json_write_object(printing->json);
         write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                    "firing", alert->starts_ms, "");
-        write_standing(printing->json, "active", alerts[i].muting, printing->now_ms,
-                       alerts[i].acknowledgement);
+        write_standing(printing->json, "active", &alerts[i], printing->now_ms);
         json_write_end(printing->json);
     }
     if (error == 0)

@@ -21,6 +21,8 @@ struct alerting {
     struct receiver *receivers;
     size_t receiver_count;
     struct route *root;
+    struct inhibit_rule *inhibit_rules;
+    size_t inhibit_rule_count;
     struct regex **regexes; /* of channels' settings; owned */
     size_t regex_count;
 };
@@ -30,6 +32,15 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
                          struct diagnosis *why);
 int alerting_read_receivers(struct alerting *alerting, const struct config_node *node,
                             struct diagnosis *why);
+
+/* Reads `inhibit_rules` into alerting->inhibit_rules. */
+int alerting_read_inhibit_rules(struct alerting *alerting, const struct config_node *node,
+                                struct diagnosis *why);
+/* Appends matchers: a list of texts (or one), and the old maps of label to value and to
+ * pattern; each may be NULL. */
+int alerting_read_matchers(struct alerting *alerting, const struct config_node *texts,
+                           const struct config_node *match, const struct config_node *match_re,
+                           struct matcher ***matchers, size_t *count, struct diagnosis *why);
 
 /* One entry of a receiver's *_configs list; the caller sets the index. */
 typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,

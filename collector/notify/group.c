@@ -32,9 +32,9 @@ struct tracked *groups_find_alert(const struct groups *groups, const struct labe
 
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint)
 {
-    struct tracked *at = groups_next_alert(groups, NULL);
+    struct tracked *at = groups->fingerprints[fingerprint % GROUP_BUCKETS];
     while (at != NULL && at->alert->fingerprint != fingerprint)
-        at = groups_next_alert(groups, at);
+        at = at->next_fingerprint;
     return at;
 }
 
@@ -227,7 +227,8 @@ static struct alert merged(const struct alert *old, struct alert fresh, int64_t 
     return fresh;
 }
 
-/* An acknowledgement is one firing's; of a posted alert the start may turn out to be earlier. */
+/* An acknowledgement is one firing's; of a posted alert the start may turn out to be earlier.
+ */
 static void end_acknowledgement(struct tracked *tracked)
 {
     const struct alert *alert = tracked->alert;
@@ -242,6 +243,7 @@ static void end_acknowledgement(struct tracked *tracked)
 static int track(struct groups *groups, const struct alert *alert, struct tracked **ret_tracked)
 {
     struct tracked **bucket = &groups->tracked[alert->labels->hash % GROUP_BUCKETS];
+    struct tracked **other = &groups->fingerprints[alert->fingerprint % GROUP_BUCKETS];
     struct tracked *tracked = calloc(1, sizeof *tracked);
     int error;
 
@@ -254,7 +256,10 @@ static int track(struct groups *groups, const struct alert *alert, struct tracke
     }
     tracked->next = *bucket;
     *bucket = tracked;
+    tracked->next_fingerprint = *other;
+    *other = tracked;
     groups->tracked_count++;
+    groups->version++;
     *ret_tracked = tracked;
     return 0;
 }
@@ -281,6 +286,7 @@ int groups_take_alert(struct groups *groups, const struct route *root,
         error = alert_copy(&fresh, &copy);
         if (error != 0)
             return error;
+        groups->version += tracked->alert->firing != copy->firing;
         alert_free(tracked->alert);
         tracked->alert = copy;
     }
@@ -302,6 +308,7 @@ int64_t groups_end_overdue(struct groups *groups, int64_t now_ms)
             continue;
         }
         alert->firing = false;
+        groups->version++;
         at->dirty = true;
         end_acknowledgement(at);
     }
@@ -314,10 +321,16 @@ static void drop_tracked(struct groups *groups, struct tracked *tracked)
     while (*at != tracked)
         at = &(*at)->next;
     *at = tracked->next;
+    at = &groups->fingerprints[tracked->alert->fingerprint % GROUP_BUCKETS];
+    while (*at != tracked)
+        at = &(*at)->next_fingerprint;
+    *at = tracked->next_fingerprint;
     groups->tracked_count--;
+    groups->version++;
     alert_free(tracked->alert);
     acknowledgement_free(tracked->acknowledgement);
     muting_done(&tracked->muting);
+    inhibited_done(&tracked->inhibited);
     free(tracked);
 }
 

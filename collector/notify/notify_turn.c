@@ -130,6 +130,7 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
 /* Plans every due group.  A group that cannot be planned is tried again by the next turn. */
 static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
 {
+    const struct mutes mutes = {&notify->silences, &notify->inhibition};
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at)) {
         struct flush *flush;
@@ -137,8 +138,10 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
         if (at->due > now)
             continue;
         (void)pthread_mutex_lock(&notify->view_lock); /* what is muted is noted there */
-        error = flush_plan(at, &notify->silences, &notify->outbox, notify->external_url, now_ms,
-                           now, &flush);
+        error = inhibition_refresh(&notify->inhibition, &notify->groups);
+        if (error == 0)
+            error = flush_plan(at, &mutes, &notify->outbox, notify->external_url, now_ms, now,
+                               &flush);
         (void)pthread_mutex_unlock(&notify->view_lock);
         if (error != 0) {
             notify->wanted = true;

@@ -29,6 +29,8 @@ static int fill(struct notify *notify, struct tracked *tracked, int64_t now_ms,
 {
     const struct alert *alert = tracked->alert;
     int error = muting_refresh(&tracked->muting, &notify->silences, alert->labels, now_ms);
+    if (error == 0)
+        error = inhibition_refresh(&notify->inhibition, &notify->groups);
     if (error != 0)
         return error;
     *ret_alert = (struct view_alert){
@@ -38,6 +40,8 @@ static int fill(struct notify *notify, struct tracked *tracked, int64_t now_ms,
         .muting = &tracked->muting,
         .acknowledgement = tracked->acknowledgement,
     };
+    ret_alert->is_inhibited = inhibition_holds(&notify->inhibition, alert->labels,
+                                               &tracked->inhibited, &ret_alert->inhibited_by);
     return 0;
 }
 

@@ -26,6 +26,8 @@ struct view_alert {
     const struct alert *alert;
     int64_t ends_ms; /* while it fires: when it would be over if nobody spoke of it any more */
     const struct muting *muting; /* holds silences that do not apply yet or any more */
+    bool is_inhibited;
+    uint64_t inhibited_by; /* fingerprint of the alert that fires instead */
     const struct acknowledgement *acknowledgement; /* NULL: nobody has */
 };
 
