@@ -17,7 +17,7 @@
 
 struct route_keys {
     const char *receiver;
-    struct config_strings group_by;
+    struct config_strings group_by, mute_intervals, active_intervals;
     int64_t group_wait_ms, group_interval_ms, repeat_interval_ms;
     bool goes_on;
     const struct config_node *matchers, *match, *match_re, *routes;
@@ -65,6 +65,14 @@ static const struct config_option route_options[] = {
      .type = CONFIG_NODE,
      .offset = AT(match_re),
      .help = "map of labels and regular expressions"},
+    {.key = "mute_time_intervals",
+     .type = CONFIG_STRINGS,
+     .offset = AT(mute_intervals),
+     .help = "names of time intervals in which it is not told; not inherited"},
+    {.key = "active_time_intervals",
+     .type = CONFIG_STRINGS,
+     .offset = AT(active_intervals),
+     .help = "names of the only time intervals in which it is told; not inherited"},
     {.key = "routes", .type = CONFIG_NODE, .offset = AT(routes), .help = "child routes"},
 };
 
@@ -229,6 +237,25 @@ static int read_children(struct alerting *alerting, const struct config_node *li
     return 0;
 }
 
+static int set_intervals(struct alerting *alerting, const struct config_node *node,
+                         const struct route_keys *keys, struct route *route,
+                         struct diagnosis *why)
+{
+    int error;
+    if (route->parent == NULL && keys->mute_intervals.count + keys->active_intervals.count > 0)
+        return config_complain(alerting->config, node, why,
+                               "the root route must not have mute_time_intervals or "
+                               "active_time_intervals; give them to a route below it");
+    route->mute_interval_count = keys->mute_intervals.count;
+    route->active_interval_count = keys->active_intervals.count;
+    error = alerting_find_intervals(alerting, node, "mute_time_intervals",
+                                    &keys->mute_intervals, &route->mute_intervals, why);
+    if (error == 0)
+        error = alerting_find_intervals(alerting, node, "active_time_intervals",
+                                        &keys->active_intervals, &route->active_intervals, why);
+    return error;
+}
+
 /* Fills a route from its keys and goes on below it. */
 static int fill_route(struct alerting *alerting, const struct config_node *node,
                       const struct route *parent, unsigned depth, struct route *route,
@@ -245,6 +272,8 @@ static int fill_route(struct alerting *alerting, const struct config_node *node,
                             sizeof route_options / sizeof route_options[0], &keys, why);
     if (error == 0)
         error = set_receiver(alerting, node, keys.receiver, route, why);
+    if (error == 0)
+        error = set_intervals(alerting, node, &keys, route, why);
     if (error == 0 && config_child(node, "group_by") != NULL) {
         free((void *)(uintptr_t)route->group_by);
         route->group_by = NULL;
@@ -288,6 +317,7 @@ static int read_route(struct alerting *alerting, const struct config_node *node,
 
 struct root_keys {
     const struct config_node *global, *route, *receivers, *inhibit_rules;
+    const struct config_node *intervals, *mute_intervals;
 };
 
 static int read_all(struct alerting *alerting, struct diagnosis *why)
@@ -311,6 +341,14 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
          .type = CONFIG_NODE,
          .offset = offsetof(struct root_keys, inhibit_rules),
          .help = "alerts that make others needless"},
+        {.key = "time_intervals",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, intervals),
+         .help = "times that routes name"},
+        {.key = "mute_time_intervals",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, mute_intervals),
+         .help = "the older name of time_intervals"},
     };
     struct root_keys keys = {0};
     int error = config_read(alerting->config, config_root(alerting->config), "", options,
@@ -321,6 +359,8 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
         error = alerting_read_receivers(alerting, keys.receivers, why);
     if (error == 0)
         error = alerting_read_inhibit_rules(alerting, keys.inhibit_rules, why);
+    if (error == 0)
+        error = alerting_read_intervals(alerting, keys.intervals, keys.mute_intervals, why);
     if (error == 0)
         error = read_route(alerting, keys.route, NULL, 0, &alerting->root, why);
     return error;

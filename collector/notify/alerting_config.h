@@ -5,7 +5,8 @@
  *                smtp_auth_password_file smtp_require_tls smtp_tls_config resolve_timeout
  *                http_config
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
- *                match_re continue routes
+ *                match_re continue routes mute_time_intervals active_time_intervals
+ *     time_intervals, mute_time_intervals: name time_intervals (interval.h)
  *     inhibit_rules: source_matchers target_matchers equal, and the older source_match
  *                source_match_re target_match target_match_re
  *     receivers: name webhook_configs email_configs dingtalk_configs wecom_configs

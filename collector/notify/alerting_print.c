@@ -74,6 +74,21 @@ static void put_group_by(struct buf *out, unsigned depth, const struct route *ro
         put_names(out, route->group_by, route->group_by_count);
 }
 
+static void put_intervals(struct buf *out, unsigned depth, const char *key,
+                          const struct interval *const *intervals, size_t count)
+{
+    if (count == 0)
+        return;
+    indent(out, depth);
+    buf_printf(out, "%s:\n", key);
+    for (size_t i = 0; i < count; i++) {
+        indent(out, depth);
+        buf_put_text(out, "- ");
+        route_put_quoted(out, bytes_of(intervals[i]->name));
+        buf_put_char(out, '\n');
+    }
+}
+
 /* The keys of a route; the caller has begun the line of the first (the receiver). */
 static void put_route(struct buf *out, unsigned depth, const struct route *route)
 {
@@ -87,6 +102,10 @@ static void put_route(struct buf *out, unsigned depth, const struct route *route
     put_duration(out, depth, "group_wait", route->group_wait_ms);
     put_duration(out, depth, "group_interval", route->group_interval_ms);
     put_duration(out, depth, "repeat_interval", route->repeat_interval_ms);
+    put_intervals(out, depth, "mute_time_intervals", route->mute_intervals,
+                  route->mute_interval_count);
+    put_intervals(out, depth, "active_time_intervals", route->active_intervals,
+                  route->active_interval_count);
     if (route->child_count == 0)
         return;
     indent(out, depth);
@@ -179,6 +198,10 @@ void alerting_print(const struct alerting *alerting, struct buf *out)
     buf_put_text(out, "route:\n  ");
     put_route(out, 1, alerting->root);
     put_inhibit_rules(out, alerting);
+    if (alerting->interval_count > 0)
+        buf_put_text(out, "time_intervals:\n");
+    for (size_t i = 0; i < alerting->interval_count; i++)
+        interval_print(&alerting->intervals[i], out);
     buf_put_text(out, "receivers:\n");
     for (size_t i = 0; i < alerting->receiver_count; i++) {
         const struct receiver *receiver = &alerting->receivers[i];

@@ -60,7 +60,7 @@ static void add(struct fingerprints *set, const struct alert *alert)
 
 /* One member into the sets and, if it is to be told, among the alerts.  What fires and is
  * muted is not; what has ended and is muted is told to those who were told it fires. */
-static int gather_member(struct tracked *member, const struct mutes *mutes,
+static int gather_member(struct tracked *member, const struct mutes *mutes, bool out_of_time,
                          const struct dedup_record *record, int64_t now_ms,
                          struct gathered *all)
 {
@@ -70,6 +70,7 @@ static int gather_member(struct tracked *member, const struct mutes *mutes,
 
     if (error != 0)
         return error;
+    muted = muted || out_of_time;
     if (alert->firing && muted) {
         add(&all->sight.muted, alert);
         return 0;
@@ -90,6 +91,8 @@ static int gather(const struct group *group, const struct mutes *mutes,
                   const struct dedup_record *record, int64_t now_ms, struct arena *arena,
                   struct gathered *ret_all)
 {
+    const char *names[ROUTE_INTERVALS_MAX];
+    const bool out_of_time = mute_by_time(group->route, now_ms, names) > 0;
     struct gathered all = {0};
     int error = 0;
 
@@ -102,7 +105,7 @@ static int gather(const struct group *group, const struct mutes *mutes,
         all.sight.ended.items == NULL || all.sight.acknowledged.items == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; error == 0 && i < group->member_count; i++)
-        error = gather_member(group->members[i], mutes, record, now_ms, &all);
+        error = gather_member(group->members[i], mutes, out_of_time, record, now_ms, &all);
     if (error != 0)
         return error;
     all.firing_count = all.sight.firing.count;

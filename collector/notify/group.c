@@ -89,13 +89,13 @@ void groups_remove(struct groups *groups, struct group *group)
     group_free(group);
 }
 
-static struct group *find_group(const struct groups *groups, const char *key,
-                                const struct receiver *receiver)
+struct group *groups_find(const struct groups *groups, const char *key, const char *receiver)
 {
-    uint64_t hash = group_hash(key, receiver->name);
+    uint64_t hash = group_hash(key, receiver);
     struct group *at = groups->groups[hash % GROUP_BUCKETS];
     for (; at != NULL; at = at->next)
-        if (at->hash == hash && at->receiver == receiver && strcmp(at->key, key) == 0)
+        if (at->hash == hash && strcmp(at->receiver->name, receiver) == 0 &&
+            strcmp(at->key, key) == 0)
             return at;
     return NULL;
 }
@@ -182,7 +182,7 @@ static int enter_group(struct groups *groups, const struct route *route,
         error = buf_ok(&key) ? 0 : ERR_NOMEM;
     }
     if (error == 0)
-        group = find_group(groups, buf_text(&key), route->receiver);
+        group = groups_find(groups, buf_text(&key), route->receiver->name);
     if (error == 0 && group == NULL) {
         error = make_group(groups, route, buf_text(&key), labels, &group);
         if (error == 0)

@@ -86,6 +86,8 @@ struct group *groups_next(const struct groups *groups, const struct group *after
 
 uint64_t group_hash(const char *key, const char *receiver);
 
+/* NULL: there is none. */
+struct group *groups_find(const struct groups *groups, const char *key, const char *receiver);
 struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint);
 /* Puts an alert in the place of what was known (copied), and into the groups of its routes.  An

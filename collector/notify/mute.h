@@ -24,3 +24,8 @@ bool mutes_exist(const struct mutes *mutes);
 /* Is this one?  ERR_NOMEM: not known. */
 int mutes_look(const struct mutes *mutes, struct tracked *tracked, int64_t now_ms,
                bool *ret_muted);
+
+/* The names of the intervals because of which groups of this route are not told now: the active
+ * ones if none holds, else the mute ones that hold.  0: they are told. */
+size_t mute_by_time(const struct route *route, int64_t now_ms,
+                    const char *ret_names[ROUTE_INTERVALS_MAX]);

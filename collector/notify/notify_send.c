@@ -150,15 +150,22 @@ static void send_parcel(struct notify *notify, struct parcel *head)
     settle_all(notify, head, &verdict);
 }
 
-/* Everything it says is silenced or inhibited by now, and it tells no end.  A receiver that was
- * down must not hear hours into a silence what the silence was set for. */
+/* Everything it says is silenced, inhibited or out of time by now, and it tells no end.  A
+ * receiver that was down must not hear hours into a silence what the silence was set for. */
 static bool is_muted(struct notify *notify, const struct parcel *parcel)
 {
     const int64_t now_ms = clock_unix_ms(notify->clock);
     const struct mutes mutes = {&notify->silences, &notify->inhibition};
+    const struct group *group;
+    const char *names[ROUTE_INTERVALS_MAX];
     bool all;
 
-    if (parcel->tells_end || parcel->firing.count == 0 || !mutes_exist(&mutes))
+    if (parcel->tells_end || parcel->firing.count == 0)
+        return false;
+    group = groups_find(&notify->groups, parcel->group_key, parcel->receiver);
+    if (group != NULL && mute_by_time(group->route, now_ms, names) > 0)
+        return true;
+    if (!mutes_exist(&mutes))
         return false;
     (void)pthread_mutex_lock(&notify->view_lock);
     all = inhibition_refresh(&notify->inhibition, &notify->groups) == 0;
@@ -177,7 +184,7 @@ static bool withdraw_muted(struct notify *notify, struct parcel *parcel)
     parcel->silences_version = notify->silences.version;
     if (!is_muted(notify, parcel))
         return false;
-    outbox_withdraw(parcel, "silenced or inhibited before it was accepted",
+    outbox_withdraw(parcel, "silenced, inhibited or out of time before it was accepted",
                     clock_unix_ms(notify->clock));
     return true;
 }

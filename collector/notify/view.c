@@ -106,6 +106,7 @@ static int fill_group(struct notify *notify, const struct group *group, int64_t 
     int error = 0;
     view->labels = group->labels;
     view->receiver = group->receiver->name;
+    view->muted_count = mute_by_time(group->route, now_ms, view->muted_by);
     view->alerts = calloc(group->member_count + 1, sizeof *view->alerts);
     if (view->alerts == NULL)
         return ERR_NOMEM;
@@ -213,6 +214,7 @@ const struct silence *view_silence(struct notify *notify, const char *id)
 
 /* ---- receivers --------------------------------------------------------------------------- */
 
+_Static_assert(VIEW_INTERVALS_MAX == ROUTE_INTERVALS_MAX, "a name for each interval");
 _Static_assert(VIEW_RECEIVERS_MAX == ROUTE_MATCHES_MAX, "a name for each route taken");
 
 size_t view_receivers_of(struct notify *notify, const struct labels *labels,

@@ -45,11 +45,15 @@ int view_muting(struct notify *notify, const struct labels *labels, int64_t now_
 int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
                 size_t *ret_count);
 
+#define VIEW_INTERVALS_MAX 64 /* that may keep a group from being told */
+
 struct view_group {
     const struct labels *labels;
     const char *receiver;
     struct view_alert *alerts; /* by fingerprint; those that fire */
     size_t alert_count;
+    const char *muted_by[VIEW_INTERVALS_MAX]; /* time intervals: it is not told now */
+    size_t muted_count;
 };
 
 /* By labels, then receiver; view_groups_free().  ERR_NOMEM. */
