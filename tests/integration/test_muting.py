@@ -50,16 +50,34 @@ inhibit_rules:
   equal: [datacenter]
 """
 
+MUTE_TIMES = """
+  routes:
+  - {{matchers: ['instance=~"web.*"'], {kind}: [it]}}
+time_intervals:
+- name: it
+  time_intervals: [{{years: ['{years}']}}]
+"""
+MUTED = MUTE_TIMES.format(kind="mute_time_intervals", years="1970:9999")
+TOLD = MUTE_TIMES.format(kind="mute_time_intervals", years="1970:1971")
+NOT_ACTIVE = MUTE_TIMES.format(kind="active_time_intervals", years="1970:1971")
+ACTIVE = MUTE_TIMES.format(kind="active_time_intervals", years="1970:9999")
+
 
 def instant(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + seconds)) + ".000Z"
 
 
 class Muting(unittest.TestCase):
+    def configure(self, routes):
+        """Other routes, from now on."""
+        self.collector.put("alerting.yml", ALERTING.format(**self.settings, routes=routes))
+        self.assertEqual(self.collector.reload(), 200)
+
     def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail="", routes=""):
         self.hook = kit.Hook()
-        self.collector = kit.Collector(RULES, ALERTING.format(
-            hook=self.hook.port, repeat=repeat, group_by=group_by, timeout=timeout, mail=mail, routes=routes))
+        self.settings = {"hook": self.hook.port, "repeat": repeat, "group_by": group_by,
+                         "timeout": timeout, "mail": mail}
+        self.collector = kit.Collector(RULES, ALERTING.format(**self.settings, routes=routes))
 
     def tearDown(self):
         self.collector.close()
@@ -253,6 +271,52 @@ class Muting(unittest.TestCase):
         self.assertEqual(self.told("web", "firing"), [])
         self.post("rack", -1)
         self.wait_told("web", "firing")
+
+    def test_what_is_muted_by_time_is_told_when_its_time_has_come(self):
+        for muted, told in ((MUTED, TOLD), (NOT_ACTIVE, ACTIVE)):
+            self.start(routes=muted)
+            self.heat(web=90, db=90)
+            self.wait_told("db", "firing")
+            self.wait_firing("web")
+            groups = {g["labels"]["instance"]: g["alerts"][0]["status"]
+                      for g in self.call("GET", "/api/v2/alerts/groups")}
+            nothing = {"silencedBy": [], "inhibitedBy": []}
+            self.assertEqual(groups, {"web": {"state": "suppressed", "mutedBy": ["it"], **nothing},
+                                      "db": {"state": "active", "mutedBy": [], **nothing}})
+            self.assertEqual([g["labels"]["instance"] for g in
+                              self.call("GET", "/api/v2/alerts/groups?muted=false")], ["db"])
+            self.heat(late=90)
+            self.wait_told("late", "firing")
+            self.assertEqual(self.told("web", "firing"), [])
+            self.configure(told)
+            self.wait_told("web", "firing")
+            if told == TOLD:
+                self.tearDown()
+
+    def test_an_end_is_told_also_at_a_time_at_which_no_beginning_is(self):
+        self.start(repeat="400ms", routes=TOLD)
+        self.heat(web=90, web2=90, db=90)
+        self.wait_told("web", "firing")
+        self.wait_told("web2", "firing")
+        self.configure(MUTED)
+        before = len(self.told("web2", "firing"))
+        self.heat(web=20, web2=90, db=90, web3=90)
+        self.wait_told("web", "resolved")
+        self.wait_told("db", "firing", len(self.told("db", "firing")) + 3)
+        self.assertLessEqual(len(self.told("web2", "firing")), before + 1)  # one was under way
+        self.assertEqual(self.told("web3", "firing"), [])
+
+    def test_a_receiver_that_was_down_does_not_hear_what_is_muted_by_time_by_now(self):
+        self.start(routes=TOLD)
+        self.hook.answer = 503
+        self.heat(web=90, db=90)
+        kit.wait_for(lambda: len(self.hook.bodies) >= 2, 10, "first tries")
+        self.configure(MUTED)
+        self.hook.answer = 200
+        self.wait_told("db", "firing")
+        self.heat(late=90)
+        self.wait_told("late", "firing")
+        self.assertEqual(self.told("web", "firing"), [])
 
     def test_acknowledged_alerts_are_not_repeated_but_ended(self):
         self.start(repeat="400ms")

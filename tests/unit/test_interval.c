@@ -209,6 +209,12 @@ static void mistakes_are_named_with_their_line(void **state)
     }
 }
 
+/* Alertmanager's key for files of templates, which we do not read. */
+static void cut_templates(struct buf *text)
+{
+    text->size = (size_t)(strstr(buf_text(text), "templates:") - buf_text(text));
+}
+
 /* Both names of the list at once, and what is printed means the same when it is read. */
 static void what_is_printed_is_the_same_again(void **state)
 {
@@ -232,11 +238,11 @@ static void what_is_printed_is_the_same_again(void **state)
     (void)state;
     assert_int_equal(alerting_parse("a.yml", bytes_of(text), &alerting, &why), 0);
     alerting_print(alerting, &first);
-    first.size = (size_t)(strstr(buf_text(&first), "templates:") - buf_text(&first));
+    cut_templates(&first);
     if (alerting_parse("a.yml", buf_bytes(&first), &again, &why) != 0)
         fail_msg("%s\n%s", why.text, buf_text(&first));
     alerting_print(again, &second);
-    second.size = first.size;
+    cut_templates(&second);
     assert_string_equal(buf_text(&first), buf_text(&second));
     assert_non_null(
         strstr(buf_text(&first), "weekdays: [\"saturday\", \"sunday\", \"monday\"]"));
