@@ -15,8 +15,8 @@ struct alerts_options {
     bool all;
 };
 
-/* "silenced" or "inhibited", "acknowledged by NAME", or both; the text is the caller's to free.
- */
+/* "silenced" (or why else nobody is told), "acknowledged by NAME", or both; the text is the
+ * caller's to free. */
 static char *handling(const struct ctl *ctl, const json_t *alert)
 {
     const json_t *acknowledged = json_object_get(alert, "acknowledged");
@@ -29,6 +29,8 @@ static char *handling(const struct ctl *ctl, const json_t *alert)
         quiet = SAY(ctl, "silenced", "已静默");
     else if (json_array_size(json_object_get(status, "inhibitedBy")) > 0)
         quiet = SAY(ctl, "inhibited", "被抑制");
+    else if (json_array_size(json_object_get(status, "mutedBy")) > 0)
+        quiet = SAY(ctl, "muted at this time", "此时段不通知");
     gap = *quiet != '\0' && by != NULL ? SAY(ctl, ", ", "，") : "";
     if (by == NULL)
         return strdup(quiet);

@@ -53,11 +53,16 @@ struct printing {
     int64_t now_ms;
 };
 
-static void write_standing(struct json_writer *json, const char *state,
-                           const struct view_alert *view, int64_t now_ms)
+static void write_standing(const struct printing *printing, const char *state,
+                           const struct labels *labels, const struct view_alert *view)
 {
+    struct json_writer *json = printing->json;
+    const int64_t now_ms = printing->now_ms;
     const struct acknowledgement *acknowledgement = view->acknowledgement;
-    const bool muted = muting_is_active(view->muting, now_ms) || view->is_inhibited;
+    const char *intervals[VIEW_INTERVALS_MAX];
+    const size_t interval_count = view_muted_by(printing->notify, labels, now_ms, intervals);
+    const bool muted =
+        muting_is_active(view->muting, now_ms) || view->is_inhibited || interval_count > 0;
     json_write_key(json, "status");
     json_write_object(json);
     json_write_key(json, "state");
@@ -66,6 +71,11 @@ static void write_standing(struct json_writer *json, const char *state,
     api_write_silenced_by(json, view->muting, now_ms);
     json_write_key(json, "inhibitedBy");
     api_write_inhibited_by(json, view);
+    json_write_key(json, "mutedBy");
+    json_write_array(json);
+    for (size_t i = 0; i < interval_count; i++)
+        json_write_text(json, intervals[i]);
+    json_write_end(json);
     json_write_end(json);
     json_write_key(json, "acknowledged");
     if (acknowledgement == NULL) {
@@ -119,7 +129,7 @@ static int print_rules_alert(void *context, const struct rules_alert *alert)
                alert->state, alert->active_ms, alert->value);
     if (!known)
         view = (struct view_alert){.muting = &own};
-    write_standing(printing->json, known ? "active" : "unprocessed", &view, printing->now_ms);
+    write_standing(printing, known ? "active" : "unprocessed", alert->labels, &view);
     json_write_end(printing->json);
     muting_done(&own);
     return 0;
@@ -139,7 +149,7 @@ static int print_posted_alerts(struct printing *printing)
         json_write_object(printing->json);
         write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                    "firing", alert->starts_ms, "");
-        write_standing(printing->json, "active", &alerts[i], printing->now_ms);
+        write_standing(printing, "active", alert->labels, &alerts[i]);
         json_write_end(printing->json);
     }
     if (error == 0)

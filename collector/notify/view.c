@@ -227,6 +227,19 @@ size_t view_receivers_of(struct notify *notify, const struct labels *labels,
     return count;
 }
 
+size_t view_muted_by(struct notify *notify, const struct labels *labels, int64_t now_ms,
+                     const char *ret_names[VIEW_INTERVALS_MAX])
+{
+    const struct route *routes[ROUTE_MATCHES_MAX];
+    size_t count = route_match(alerting_root(notify->alerting), labels, routes), muted = 0;
+    for (size_t i = 0; i < count; i++) {
+        muted = mute_by_time(routes[i], now_ms, ret_names);
+        if (muted == 0)
+            return 0;
+    }
+    return muted; /* by the last route's: one reason is enough */
+}
+
 const char *view_receiver(struct notify *notify, size_t n)
 {
     size_t count;

@@ -70,6 +70,10 @@ const struct silence *view_silence(struct notify *notify, const char *id);
 /* Who gets an alert with these labels, in order of the routes; the number of names. */
 size_t view_receivers_of(struct notify *notify, const struct labels *labels,
                          const char *ret_names[VIEW_RECEIVERS_MAX]);
+/* The time intervals because of which an alert with these labels is told to nobody now; 0 if
+ * somebody is told. */
+size_t view_muted_by(struct notify *notify, const struct labels *labels, int64_t now_ms,
+                     const char *ret_names[VIEW_INTERVALS_MAX]);
 /* The n-th receiver's name; NULL past the last. */
 const char *view_receiver(struct notify *notify, size_t n);
 /* The configuration as Alertmanager's YAML, secrets left out (alerting_print.c). */

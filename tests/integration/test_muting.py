@@ -131,7 +131,7 @@ class Muting(unittest.TestCase):
         self.wait_firing("web")
         web = self.alerts()["web"]
         self.assertEqual(web["status"], {"state": "suppressed", "silencedBy": [name],
-                                         "inhibitedBy": []})
+                                         "inhibitedBy": [], "mutedBy": []})
         self.assertEqual(self.alerts()["db"]["status"]["state"], "active")
         self.heat(db=20, late=90)
         self.wait_told("db", "resolved")
@@ -222,7 +222,8 @@ class Muting(unittest.TestCase):
         self.wait_firing("web")
         source, = (a["fingerprint"] for a in self.call("GET", "/api/v2/alerts")
                    if a["labels"]["alertname"] == "RackDown")
-        suppressed = {"state": "suppressed", "silencedBy": [], "inhibitedBy": [source]}
+        suppressed = {"state": "suppressed", "silencedBy": [], "inhibitedBy": [source],
+                      "mutedBy": []}
         self.assertEqual(self.alerts()["web"]["status"], suppressed)
         self.assertEqual(self.alerts()["db"]["status"]["state"], "active")
         for path in ("/api/v2/alerts", "/api/v2/alerts/groups"):
@@ -232,7 +233,7 @@ class Muting(unittest.TestCase):
                     shown = [a for group in shown for a in group["alerts"]]
                 self.assertEqual({a["labels"]["instance"] for a in shown}, names)
                 for alert in shown if names == {"web"} else []:
-                    self.assertEqual(alert["status"], {**suppressed, "mutedBy": []})
+                    self.assertEqual(alert["status"], suppressed)
         self.heat(db=20, late=90)
         self.wait_told("db", "resolved")
         self.wait_told("late", "firing")
@@ -283,6 +284,8 @@ class Muting(unittest.TestCase):
             nothing = {"silencedBy": [], "inhibitedBy": []}
             self.assertEqual(groups, {"web": {"state": "suppressed", "mutedBy": ["it"], **nothing},
                                       "db": {"state": "active", "mutedBy": [], **nothing}})
+            self.assertEqual({k: v["status"]["mutedBy"] for k, v in self.alerts().items()},
+                             {"web": ["it"], "db": []})
             self.assertEqual([g["labels"]["instance"] for g in
                               self.call("GET", "/api/v2/alerts/groups?muted=false")], ["db"])
             self.heat(late=90)
