@@ -11,10 +11,9 @@
  *     nothing new                  say it again after repeat_interval
  *
  * Alerts that are silenced (here and below: or muted otherwise, mute.h) count neither as firing
- * nor as news, but one that was told as firing
- * before it was silenced moves to `muted`: its end is still owed, and it is news again should
- * the silence end first.  (Alertmanager forgets it, and never tells its end.)  Acknowledged
- * alerts alone are no reason to say anything again.
+ * nor as news, but one that was told as firing before it was silenced moves to `muted`: its end
+ * is still owed, and it is news again should the silence end first.  (Alertmanager forgets it,
+ * and never tells its end.)  Acknowledged alerts alone are no reason to say anything again.
  *
  * Pure; any thread.
  */
