@@ -10,10 +10,10 @@
  *     something new has ended      say it, if ends are told
  *     nothing new                  say it again after repeat_interval
  *
- * Alerts that are silenced count neither as firing nor as news, but one that was told as firing
- * before it was silenced moves to `muted`: its end is still owed, and it is news again should
- * the silence end first.  (Alertmanager forgets it, and never tells its end.)  Acknowledged
- * alerts alone are no reason to say anything again.
+ * Alerts that are silenced (here and below: or muted otherwise, mute.h) count neither as firing
+ * nor as news, but one that was told as firing before it was silenced moves to `muted`: its end
+ * is still owed, and it is news again should the silence end first.  (Alertmanager forgets it,
+ * and never tells its end.)  Acknowledged alerts alone are no reason to say anything again.
  *
  * Pure; any thread.
  */

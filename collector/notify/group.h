@@ -25,6 +25,7 @@
 #include "collector/notify/alert.h"
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/dedup.h"
+#include "collector/notify/inhibit.h"
 #include "collector/notify/silence.h"
 #include "proto/base/clock.h"
 
@@ -39,7 +40,9 @@ struct tracked {
     struct acknowledgement *acknowledgement; /* owned; NULL: nobody has */
     bool acknowledgement_over;               /* its row is to be deleted */
     struct muting muting;
-    struct tracked *next; /* of its bucket */
+    struct inhibited inhibited;
+    struct tracked *next;             /* of its bucket */
+    struct tracked *next_fingerprint; /* of its other bucket */
 };
 
 struct group {
@@ -69,10 +72,12 @@ struct group_memory {
 #define GROUP_BUCKETS 4096u /* ten thousand alerts make chains of two or three */
 
 struct groups {
-    struct tracked *tracked[GROUP_BUCKETS]; /* by hash of the labels */
-    struct group *groups[GROUP_BUCKETS];    /* by hash */
+    struct tracked *tracked[GROUP_BUCKETS];      /* by hash of the labels */
+    struct tracked *fingerprints[GROUP_BUCKETS]; /* the same by fingerprint */
+    struct group *groups[GROUP_BUCKETS];         /* by hash */
     struct group_memory *memories;
     size_t tracked_count, group_count;
+    uint64_t version; /* goes up when other alerts fire than before */
 };
 
 /* Iteration: the first after `after` (NULL: the first of all), NULL at the end. */
@@ -85,6 +90,8 @@ struct dedup_record *groups_find_record(const struct groups *groups, const char 
                                         const char *receiver, const char *channel,
                                         unsigned index, struct group **ret_group);
 
+/* NULL: there is none. */
+struct group *groups_find(const struct groups *groups, const char *key, const char *receiver);
 struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint);
 /* Puts an alert in the place of what was known (copied), and into the groups of its routes.  An

@@ -135,6 +135,7 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
  * again a little later. */
 static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
 {
+    const struct mutes mutes = {&notify->silences, &notify->inhibition};
     size_t bytes = 0;
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at)) {
@@ -147,8 +148,10 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
             return;
         }
         (void)pthread_mutex_lock(&notify->view_lock); /* what is muted is noted there */
-        error = flush_plan(at, &notify->silences, &notify->outbox, notify->external_url, now_ms,
-                           now, &flush);
+        error = inhibition_refresh(&notify->inhibition, &notify->groups);
+        if (error == 0)
+            error = flush_plan(at, &mutes, &notify->outbox, notify->external_url, now_ms, now,
+                               &flush);
         (void)pthread_mutex_unlock(&notify->view_lock);
         if (error != 0) {
             at->due = now + (mono_ns)RETRY_MS * NS_PER_MS;
