@@ -136,6 +136,15 @@ def test_every_alert_says_how_bad_it_is_and_what_to_look_at_first():
             assert len(rule["annotations"]["description"]) > 20, name
 
 
+def test_every_command_a_text_names_exists():
+    told = subprocess.run([BUILD / "fengsuictl", "--help"], text=True, capture_output=True,
+                          check=True).stdout
+    commands = set(re.findall(r"^  ([a-z]+) ", told, re.M))
+    for path in ACTIVE + OPTIONAL:
+        named = set(re.findall(r"fengsuictl ([a-z]+)", path.read_text()))
+        assert named <= commands, f"{path.name}: {named - commands}"
+
+
 def test_every_threshold_has_its_reason_beside_it():
     for path in ACTIVE + OPTIONAL:
         lines = path.read_text().splitlines()
