@@ -76,6 +76,8 @@ static void put_store(struct app *app, struct buf *out)
         {"head_chunks", "gauge", "Sealed chunks in memory.", (double)s.head_chunks},
         {"head_bytes", "gauge", "Bytes of samples in memory.", (double)s.head_bytes},
         {"disk_bytes", "gauge", "Bytes on disk.", (double)s.disk_bytes},
+        {"used_ratio", "gauge", "Used of the disk or of the quota, whichever is more.",
+         (double)s.used_percent / 100},
         {"full", "gauge", "1 while writes are refused for want of space.", s.full},
     };
     put_rows(out, "fengsui_collector_store_", rows, sizeof rows / sizeof rows[0]);

@@ -54,7 +54,7 @@ static uint64_t folder_bytes(const char *directory, const char *name)
 
 /* What the disk says. */
 struct view {
-    uint64_t disk_bytes;
+    uint64_t disk_bytes, percent;
     bool is_full, is_exhausted;
     char reason[160];
 };
@@ -73,6 +73,7 @@ static void look(const struct full *full, struct view *ret_view)
         disk_percent = usable == 0 ? 0 : used * 100 / usable;
     }
     uint64_t percent = quota_percent > disk_percent ? quota_percent : disk_percent;
+    view.percent = percent;
     view.is_full = percent >= STORE_FULL_PERCENT;
     view.is_exhausted = percent >= STORE_EXHAUSTED_PERCENT;
     if (view.is_full && quota_percent >= STORE_FULL_PERCENT)
@@ -112,6 +113,7 @@ enum full_level full_level(struct full *full)
     full->is_full = view.is_full;
     full->is_exhausted = view.is_exhausted;
     full->disk_bytes = view.disk_bytes;
+    full->percent = view.percent;
     memcpy(full->reason, view.reason, sizeof full->reason);
     level = level_now(full, now);
     must(pthread_mutex_unlock(&full->lock) == 0);
@@ -141,13 +143,15 @@ void full_look_soon(struct full *full)
     must(pthread_mutex_unlock(&full->lock) == 0);
 }
 
-bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes)
+bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes,
+              uint64_t *ret_percent)
 {
     must(pthread_mutex_lock(&full->lock) == 0);
     bool is_full = full->is_full || full->fails;
     memcpy(reason, full->is_full || !full->fails ? full->reason : full->failure,
            sizeof full->reason);
     *ret_disk_bytes = full->disk_bytes;
+    *ret_percent = full->percent;
     must(pthread_mutex_unlock(&full->lock) == 0);
     return is_full;
 }

@@ -3,9 +3,9 @@
  *
  * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df
  * counts it for an unprivileged user) or of the quota it takes essential writes only (alerts,
- * the outbox, own metrics), past STORE_EXHAUSTED_PERCENT none, and all again as soon as there is
- * room.  A commit that fails, for whatever reason, closes the gate too:
- * every second one more is tried, and the first that succeeds opens it.
+ * the outbox, own metrics), past STORE_EXHAUSTED_PERCENT none, and all again as soon as there
+ * is room.  A commit that fails, for whatever reason, closes the gate too: every second one
+ * more is tried, and the first that succeeds opens it.
  */
 #pragma once
 
@@ -24,10 +24,11 @@ struct full {
     pthread_mutex_t lock;
     bool is_full;      /* past STORE_FULL_PERCENT */
     bool is_exhausted; /* past STORE_EXHAUSTED_PERCENT */
-    bool fails; /* the last commit failed */
+    bool fails;        /* the last commit failed */
     char reason[160], failure[160];
     mono_ns next_look, next_try;
     uint64_t disk_bytes; /* allocated to our files, at the last look */
+    uint64_t percent;    /* used of the quota or of the disk, whichever is more, then */
 };
 
 void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
@@ -46,4 +47,5 @@ void full_note_success(struct full *full);
 /* Makes the next full_is() look. */
 void full_look_soon(struct full *full);
 /* Copies the state. */
-bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes);
+bool full_get(struct full *full, char reason[160], uint64_t *ret_disk_bytes,
+              uint64_t *ret_percent);

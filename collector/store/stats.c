@@ -45,7 +45,8 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
         .head_max_ms = atomic_load_explicit(&head->max_ms, memory_order_relaxed),
     };
     stats.broken = atomic_load(&store->broken);
-    stats.full = full_get(&store->full, stats.full_reason, &stats.disk_bytes);
+    stats.full =
+        full_get(&store->full, stats.full_reason, &stats.disk_bytes, &stats.used_percent);
     *ret_stats = stats;
 }
 

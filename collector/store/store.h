@@ -121,7 +121,8 @@ int store_write_submit(struct store *store, struct store_write *write);
 /* The same, waiting for the result; not on the writer thread nor an event loop. */
 int store_write_wait(struct store *store, struct store_write *write);
 
-/* How old samples may be: what is older is left out of a write (samples_refused).  0: for ever. */
+/* How old samples may be: what is older is left out of a write (samples_refused).  0: for ever.
+ */
 int64_t store_retention_ms(const struct store *store);
 
 /* ---- key-value state --------------------------------------------------------------------
@@ -184,6 +185,8 @@ struct store_stats {
     uint64_t samples_refused; /* older than retention, or a time no calendar has */
     uint64_t flushes, checkpoints, spans, quarantined;
     uint64_t head_chunks, head_bytes, disk_bytes;
+    uint64_t used_percent; /* of the quota or of the disk, whichever is more; full at
+                              STORE_FULL_PERCENT */
     double commit_seconds_sum;
     int64_t head_min_ms, head_max_ms;
     bool full;             /* not accepting */

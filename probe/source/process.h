@@ -81,6 +81,7 @@ enum group_series {
     GROUP_NONVOLUNTARY,
     GROUP_MAJOR,
     GROUP_MINOR,
+    GROUP_EXPECTED, /* only of a fixed name */
     GROUP_SERIES
 };
 #define GROUP_STATES (GROUP_OTHER - GROUP_RUNNING + 1)

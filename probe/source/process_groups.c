@@ -61,6 +61,10 @@ static const struct {
     {SWITCHES, "ctxswitchtype", "nonvoluntary"},
     {METRIC("major_page_faults_total", METRIC_COUNTER, "Major page faults"), NULL, NULL},
     {METRIC("minor_page_faults_total", METRIC_COUNTER, "Minor page faults"), NULL, NULL},
+    {{"fengsui_probe_process_group_expected", METRIC_GAUGE,
+      "Always 1, for each group whose name is fixed: it should have processes.", NULL},
+     NULL,
+     NULL},
 };
 
 void process_groups_start(struct process_groups *groups, double boot_seconds)
@@ -184,6 +188,8 @@ static void emit_gauges(const struct process_groups *groups, struct process_grou
                         struct emitter *out)
 {
     put(group, GROUP_PROCS, group->procs, out);
+    if (group->is_fixed) /* what others come and go without anything being wrong */
+        put(group, GROUP_EXPECTED, 1, out);
     put(group, GROUP_THREADS, (double)group->threads, out);
     put(group, GROUP_RESIDENT, (double)group->resident_pages * groups->page_bytes, out);
     put(group, GROUP_VIRTUAL, (double)group->virtual_bytes, out);

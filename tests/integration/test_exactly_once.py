@@ -174,7 +174,7 @@ def test_nothing_is_lost_or_doubled_under_kill_9():
 
 
 def test_a_restored_state_folder_starts_a_new_epoch_alerts_and_loses_nothing():
-    rules = pathlib.Path(__file__).resolve().parents[2] / "deploy/config/rules/fengsui.yml"
+    rules = pathlib.Path(__file__).resolve().parents[2] / "deploy/rules/fengsui.yml"
     with Lab() as lab:
         collector = lab.collector(f"rules: {{files: [{rules}]}}\n").start()
         probe = lab.probe(collector, interval="100ms", flags=["--log-level", "debug"]).start()

@@ -18,14 +18,16 @@ UNITS = ("fengsui-collector.service", "fengsui-probe.service")
 DESTDIR = None
 
 PROGRAMS = ["fengsui-collector", "fengsui-probe", "fengsuictl"]
-CONFIGURATION = ["alerting.yml", "collector.yml", "policy.yml", "probe.yml", "rules/fengsui.yml",
-                 "rules/host.yml"]
+CONFIGURATION = ["alerting.yml", "collector.yml", "policy.yml", "probe.yml"] + [
+    f"rules/{name}.yml" for name in ("fengsui", "host", "log-patterns", "logs", "processes", "scrape", "services")]
+OPTIONAL_RULES = ["blackbox", "jvm", "memcached", "nginx", "oracle", "redis", "squid", "watchdog"]
 FILES = sorted(
     [f"usr/bin/{name}" for name in PROGRAMS]
     + [f"etc/fengsui/{name}" for name in CONFIGURATION]
     + [f"usr/share/fengsui/examples/{name}" for name in CONFIGURATION]
     + [f"usr/share/fengsui/examples/{name}"
        for name in ("users.yml", "probe-privileges.conf", "fengsui-probe-el7.service")]
+    + [f"usr/share/fengsui/examples/rules/optional/{name}.yml" for name in OPTIONAL_RULES]
     + [f"usr/lib/systemd/system/{name}" for name in UNITS]
     + ["usr/lib/sysusers.d/fengsui.conf"]
     + [f"usr/share/bash-completion/completions/{name}" for name in PROGRAMS]
@@ -93,7 +95,9 @@ def test_the_configuration_is_good_as_installed():
     # What the operator still has to copy is named, with its place.
     assert "configuration: good" in told, told
     assert f"{etc('collector.pub')}: missing" in told and f"{etc('enrol.token')}: missing" in told
-    run(program("fengsuictl"), "check", "rules", etc("rules/host.yml"))
+    examples = DESTDIR / "usr/share/fengsui/examples/rules/optional"
+    run(program("fengsuictl"), "check", "rules", *etc("rules").glob("*.yml"),
+        *examples.glob("*.yml"))
     run(program("fengsuictl"), "policy", "check", etc("policy.yml"))
 
 

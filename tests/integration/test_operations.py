@@ -52,7 +52,7 @@ class Installation:
         self.etc = self.root / "etc/fengsui"
         self.etc.mkdir(parents=True)
         (self.root / "var/lib").mkdir(parents=True)
-        shutil.copytree(ROOT / "deploy/config/rules", self.etc / "rules")
+        shutil.copytree(ROOT / "deploy/rules", self.etc / "rules")
         shutil.copy(ROOT / "deploy/config/alerting.yml", self.etc)
         self.collector = lab.collector()
         self.collector.data = self.root / "var/lib/fengsui"

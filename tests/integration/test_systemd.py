@@ -22,7 +22,7 @@ import sys
 from fengsui import BUILD, PATIENCE, SKIPPED, Lab, free_port, run_tests, wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
-RULES = HERE.parent.parent / "deploy/config/rules/host.yml"
+RULES = HERE.parent.parent / "deploy/rules/services.yml"
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
@@ -211,9 +211,9 @@ def test_an_old_systemd_lacks_some_properties_and_nothing_else_is_lost():
 def test_states_follow_the_host_and_end_with_the_bus():
     state = 'node_systemd_unit_state{state="%s"} == 1'
     with World() as world:
-        shutil.copy(RULES, world.folder / "host.yml")
+        shutil.copy(RULES, world.folder / "services.yml")
         collector = world.collector(
-            "rules: {evaluation_interval: 200ms, files: [%s/host.yml]}\n" % world.folder)
+            "rules: {evaluation_interval: 200ms, files: [%s/services.yml]}\n" % world.folder)
         agent = world.probe(collector, interval="200ms", flags=(
             "--config", world.config("interval: 200ms, timeout: 300ms")))
         collector.start()

@@ -32,7 +32,7 @@ export const texts = {
   'alerts.pending': 'Pending (true, but not for long enough): {0}', 'alerts.silenced': 'Silenced: {0}',
   'alerts.count': '{0}', 'hosts.count': '{0} host|{0} hosts', 'taken.of': '{0} of {1} acknowledged',
   'rules.none': 'There are no alerting rules: nothing will ever fire. Rule files are as in Prometheus; name them in collector.yml:',
-  'rules.none.then': 'Then reload: systemctl reload fengsui-collector. Examples are in deploy/config/rules/.',
+  'rules.none.then': 'Then reload: systemctl reload fengsui-collector. Examples are in deploy/rules/.',
   'severity.critical': 'critical', 'severity.error': 'error', 'severity.warning': 'warning',
   'severity.info': 'info', 'severity.none': 'unrated',
   'column.severity': 'Severity', 'column.alert': 'Alert', 'column.host': 'Host', 'column.since': 'Since',

@@ -32,7 +32,7 @@ export const texts = {
   'alerts.pending': '待定（条件成立，时间未到）{0} 条', 'alerts.silenced': '已静默 {0} 条',
   'alerts.count': '{0} 条', 'hosts.count': '{0} 台', 'taken.of': '{0}/{1} 已确认',
   'rules.none': '还没有告警规则：现在不会有任何告警。规则文件与 Prometheus 相同，写进 collector.yml：',
-  'rules.none.then': '然后重新加载：systemctl reload fengsui-collector。样例在 deploy/config/rules/。',
+  'rules.none.then': '然后重新加载：systemctl reload fengsui-collector。样例在 deploy/rules/。',
   'severity.critical': '严重', 'severity.error': '错误', 'severity.warning': '警告',
   'severity.info': '提示', 'severity.none': '未分级',
   'column.severity': '级别', 'column.alert': '告警', 'column.host': '主机', 'column.since': '开始',
