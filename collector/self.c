@@ -1,8 +1,9 @@
 /*
  * self.c - one text, two readers: whoever scrapes /metrics, and our own store.
  *
- * The store's copy is made from the very text that /metrics serves, so the two can never differ.
- * The parser below reads only what this file, ingest and http print: "name{a="b"} 1" lines.
+ * The store's copy is made from the very text that /metrics serves, so the two can never
+ * differ. The parser below reads only what this file, ingest and http print: "name{a="b"} 1"
+ * lines.
  */
 #include "collector/self.h"
 
@@ -20,7 +21,8 @@
 #define LABELS_MAX 16
 #define ARENA_MAX  ((size_t)16 << 20)
 
-/* -- printing ------------------------------------------------------------------------------- */
+/* -- printing -------------------------------------------------------------------------------
+ */
 
 static void put(struct buf *out, const char *name, const char *type, const char *help,
                 double value)
@@ -95,7 +97,8 @@ static void put_alerts(struct app *app, struct buf *out)
         {"alerts_pending", "gauge", "Alerts whose condition has not held long enough.",
          (double)r.alerts_pending},
         {"alerts_firing", "gauge", "Alerts that fire.", (double)r.alerts_firing},
-        {"template_errors_total", "counter", "Texts of alerts and messages that failed to expand.",
+        {"template_errors_total", "counter",
+         "Texts of alerts and messages that failed to expand.",
          (double)(r.template_errors + n.template_errors)},
         {"notifications_sent_total", "counter", "Notifications a channel accepted.",
          (double)n.notifications_sent},
@@ -106,9 +109,12 @@ static void put_alerts(struct app *app, struct buf *out)
         {"outbox_depth", "gauge", "Notifications that wait to be sent.",
          (double)n.outbox_depth},
         {"alert_groups", "gauge", "Alert groups.", (double)n.groups},
-        {"alerts_posted", "gauge", "Firing alerts that others posted.", (double)n.alerts_posted},
+        {"alerts_posted", "gauge", "Firing alerts that others posted.",
+         (double)n.alerts_posted},
         {"alerts_silenced", "gauge", "Firing alerts that a silence mutes.",
          (double)n.alerts_silenced},
+        {"alerts_inhibited", "gauge", "Firing alerts that another firing alert inhibits.",
+         (double)n.alerts_inhibited},
         {"alerts_acknowledged", "gauge", "Firing alerts somebody has acknowledged.",
          (double)n.alerts_acknowledged},
         {"silences_active", "gauge", "Silences in force.", (double)n.silences_active},
@@ -156,7 +162,8 @@ void self_print_metrics(struct app *app, struct buf *out)
     ingest_print_metrics(app->ingest, out);
 }
 
-/* -- into the store ------------------------------------------------------------------------- */
+/* -- into the store -------------------------------------------------------------------------
+ */
 
 struct self {
     uv_timer_t timer;
@@ -217,15 +224,13 @@ static void add_sample(struct self *self, const struct label *pairs, size_t coun
     self->samples[self->count++] = (struct store_sample){series, self->now_ms, value};
 }
 
-static void read_line(struct self *self, char *line, enum metric_type type,
-                      struct arena *arena)
+static void read_line(struct self *self, char *line, enum metric_type type, struct arena *arena)
 {
     struct label pairs[LABELS_MAX + 3];
     size_t count = 0;
     size_t name_size = strcspn(line, "{ ");
     char *at = line + name_size;
-    pairs[count++] =
-        (struct label){bytes_of(LABEL_NAME), {(uint8_t *)line, name_size}};
+    pairs[count++] = (struct label){bytes_of(LABEL_NAME), {(uint8_t *)line, name_size}};
     pairs[count++] = (struct label){bytes_of("job"), bytes_of("fengsui-collector")};
     pairs[count++] = (struct label){bytes_of("instance"), bytes_of(self->instance)};
     if (*at == '{')
@@ -287,9 +292,11 @@ static void on_timer(uv_timer_t *timer)
         }
     buf_done(&text);
     arena_reset(&arena);
-    self->write = (struct store_write){.samples = self->samples, .sample_count = self->count,
+    self->write = (struct store_write){.samples = self->samples,
+                                       .sample_count = self->count,
                                        .is_essential = true,
-                                       .done = written, .context = self};
+                                       .done = written,
+                                       .context = self};
     self->writing = true;
     if (store_write_submit(self->app->store, &self->write) != 0)
         self->writing = false;

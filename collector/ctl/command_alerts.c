@@ -15,17 +15,23 @@ struct alerts_options {
     bool all;
 };
 
-/* "silenced", "acknowledged by NAME", or both; the text is the caller's to free. */
+/* "silenced" (or why else nobody is told), "acknowledged by NAME", or both; the text is the
+ * caller's to free. */
 static char *handling(const struct ctl *ctl, const json_t *alert)
 {
     const json_t *acknowledged = json_object_get(alert, "acknowledged");
     const char *by = json_string_value(json_object_get(acknowledged, "by"));
-    const bool silenced =
-        json_array_size(json_object_get(json_object_get(alert, "status"), "silencedBy")) > 0;
-    const char *quiet = silenced ? SAY(ctl, "silenced", "已静默") : "";
-    const char *gap = silenced && by != NULL ? SAY(ctl, ", ", "，") : "";
+    const json_t *status = json_object_get(alert, "status");
+    const char *quiet = "", *gap;
     char *text = NULL;
 
+    if (json_array_size(json_object_get(status, "silencedBy")) > 0)
+        quiet = SAY(ctl, "silenced", "已静默");
+    else if (json_array_size(json_object_get(status, "inhibitedBy")) > 0)
+        quiet = SAY(ctl, "inhibited", "被抑制");
+    else if (json_array_size(json_object_get(status, "mutedBy")) > 0)
+        quiet = SAY(ctl, "muted at this time", "此时段不通知");
+    gap = *quiet != '\0' && by != NULL ? SAY(ctl, ", ", "，") : "";
     if (by == NULL)
         return strdup(quiet);
     if (*by == '\0')

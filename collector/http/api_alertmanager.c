@@ -2,8 +2,7 @@
  * api_alertmanager.c - /api/v2: Alertmanager's API, for amtool, Karma, Grafana and Prometheus.
  *
  * Source: Alertmanager api/v2/openapi.yaml and api.go.  Answers are its own, member for member;
- * errors are a JSON string, or {"code", "message"} where its framework refuses.  What it has
- * and we have not yet (inhibition, mute times) is shown as empty lists.
+ * errors are a JSON string, or {"code", "message"} where its framework refuses.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +78,7 @@ struct filter {
     struct matcher **matchers;
     size_t matcher_count;
     struct regex *receiver; /* NULL: any */
-    bool active, silenced;
+    bool active, silenced, inhibited, muted;
 };
 
 static void filter_done(struct filter *filter)
@@ -105,7 +104,9 @@ static bool filter_read(const struct http_request *request, struct http_response
     int error = 0;
 
     *filter = (struct filter){.active = flag(request, "active"),
-                              .silenced = flag(request, "silenced")};
+                              .silenced = flag(request, "silenced"),
+                              .inhibited = flag(request, "inhibited"),
+                              .muted = flag(request, "muted")};
     for (size_t i = 0; error == 0 && (text = http_parameter_at(request, "filter", i)) != NULL;
          i++)
         error = route_matchers_parse(text, &filter->matchers, &filter->matcher_count, &why);
@@ -149,22 +150,36 @@ static void empty_list(struct json_writer *json, const char *key)
     json_write_end(json);
 }
 
+static bool is_suppressed(const struct view_alert *alert, int64_t now_ms)
+{
+    return muting_is_active(alert->muting, now_ms) || alert->is_inhibited;
+}
+
+/* `group` NULL: of the alert alone. */
 static void write_status(struct json_writer *json, const struct view_alert *alert,
-                         int64_t now_ms)
+                         const struct view_group *group, int64_t now_ms)
 {
     json_write_key(json, "status");
     json_write_object(json);
-    empty_list(json, "inhibitedBy");
-    empty_list(json, "mutedBy");
+    json_write_key(json, "inhibitedBy");
+    api_write_inhibited_by(json, alert);
+    json_write_key(json, "mutedBy");
+    json_write_array(json);
+    for (size_t i = 0; group != NULL && i < group->muted_count; i++)
+        json_write_text(json, group->muted_by[i]);
+    json_write_end(json);
     json_write_key(json, "silencedBy");
     api_write_silenced_by(json, alert->muting, now_ms);
     text_member(json, "state",
-                muting_is_active(alert->muting, now_ms) ? "suppressed" : "active");
+                (group != NULL && group->muted_count > 0) || is_suppressed(alert, now_ms)
+                    ? "suppressed"
+                    : "active");
     json_write_end(json);
 }
 
 static void write_alert(struct json_writer *json, const struct view_alert *view,
-                        const char *const *receivers, size_t receiver_count, int64_t now_ms)
+                        const struct view_group *group, const char *const *receivers,
+                        size_t receiver_count, int64_t now_ms)
 {
     const struct alert *alert = view->alert;
     char fingerprint[API_FINGERPRINT_BYTES];
@@ -182,7 +197,7 @@ static void write_alert(struct json_writer *json, const struct view_alert *view,
     }
     json_write_end(json);
     time_member(json, "startsAt", alert->starts_ms);
-    write_status(json, view, now_ms);
+    write_status(json, view, group, now_ms);
     time_member(json, "updatedAt", alert->updated_ms);
     if (alert->generator_url != NULL && *alert->generator_url != '\0')
         text_member(json, "generatorURL", alert->generator_url);
@@ -196,7 +211,8 @@ static bool is_wanted(const struct filter *filter, const struct view_alert *aler
                       int64_t now_ms)
 {
     const bool silenced = muting_is_active(alert->muting, now_ms);
-    return (silenced ? filter->silenced : filter->active) &&
+    return (!silenced || filter->silenced) && (!alert->is_inhibited || filter->inhibited) &&
+           (is_suppressed(alert, now_ms) || filter->active) &&
            matchers_match(filter->matchers, filter->matcher_count, alert->alert->labels);
 }
 
@@ -217,7 +233,7 @@ static int print_alerts(struct notify *notify, const struct filter *filter,
         for (size_t j = 0; !wanted && j < receiver_count; j++)
             wanted = wants_receiver(filter, receivers[j]);
         if (wanted && is_wanted(filter, &alerts[i], now_ms))
-            write_alert(json, &alerts[i], receivers, receiver_count, now_ms);
+            write_alert(json, &alerts[i], NULL, receivers, receiver_count, now_ms);
     }
     json_write_end(json);
     free(alerts);
@@ -259,7 +275,7 @@ static void write_group(struct json_writer *json, struct notify *notify,
         }
         begun = true;
         count = view_receivers_of(notify, group->alerts[i].alert->labels, receivers);
-        write_alert(json, &group->alerts[i], receivers, count, now_ms);
+        write_alert(json, &group->alerts[i], group, receivers, count, now_ms);
     }
     if (!begun)
         return;
@@ -290,7 +306,8 @@ void api_am_groups(struct http_request *request, struct http_response *response)
     error = view_groups(notify, now_ms, &groups, &count);
     json_write_array(&json);
     for (size_t i = 0; i < count; i++)
-        if (wants_receiver(&filter, groups[i].receiver))
+        if (wants_receiver(&filter, groups[i].receiver) &&
+            (filter.muted || groups[i].muted_count == 0))
             write_group(&json, notify, &groups[i], &filter, now_ms);
     json_write_end(&json);
     view_groups_free(groups, count);

@@ -36,6 +36,15 @@ void api_write_silenced_by(struct json_writer *json, const struct muting *muting
     json_write_end(json);
 }
 
+void api_write_inhibited_by(struct json_writer *json, const struct view_alert *alert)
+{
+    char text[API_FINGERPRINT_BYTES];
+    json_write_array(json);
+    if (alert->is_inhibited)
+        json_write_text(json, api_fingerprint_text(alert->inhibited_by, text));
+    json_write_end(json);
+}
+
 /* ---- reading --------------------------------------------------------------------------- */
 
 struct printing {
@@ -44,18 +53,28 @@ struct printing {
     int64_t now_ms;
 };
 
-static void write_standing(struct json_writer *json, const char *state,
-                           const struct muting *muting, int64_t now_ms,
-                           const struct acknowledgement *acknowledgement)
+static void write_standing(const struct printing *printing, const char *state,
+                           const struct labels *labels, const struct view_alert *view)
 {
+    struct json_writer *json = printing->json;
+    const int64_t now_ms = printing->now_ms;
+    const struct acknowledgement *acknowledgement = view->acknowledgement;
+    const char *intervals[VIEW_INTERVALS_MAX];
+    const size_t interval_count = view_muted_by(printing->notify, labels, now_ms, intervals);
+    const bool muted =
+        muting_is_active(view->muting, now_ms) || view->is_inhibited || interval_count > 0;
     json_write_key(json, "status");
     json_write_object(json);
     json_write_key(json, "state");
-    json_write_text(json, muting_is_active(muting, now_ms) ? "suppressed" : state);
+    json_write_text(json, muted ? "suppressed" : state);
     json_write_key(json, "silencedBy");
-    api_write_silenced_by(json, muting, now_ms);
+    api_write_silenced_by(json, view->muting, now_ms);
     json_write_key(json, "inhibitedBy");
+    api_write_inhibited_by(json, view);
+    json_write_key(json, "mutedBy");
     json_write_array(json);
+    for (size_t i = 0; i < interval_count; i++)
+        json_write_text(json, intervals[i]);
     json_write_end(json);
     json_write_end(json);
     json_write_key(json, "acknowledged");
@@ -108,8 +127,9 @@ static int print_rules_alert(void *context, const struct rules_alert *alert)
     json_write_object(printing->json);
     write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                alert->state, alert->active_ms, alert->value);
-    write_standing(printing->json, known ? "active" : "unprocessed", known ? view.muting : &own,
-                   printing->now_ms, view.acknowledgement);
+    if (!known)
+        view = (struct view_alert){.muting = &own};
+    write_standing(printing, known ? "active" : "unprocessed", alert->labels, &view);
     json_write_end(printing->json);
     muting_done(&own);
     return 0;
@@ -129,8 +149,7 @@ static int print_posted_alerts(struct printing *printing)
         json_write_object(printing->json);
         write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                    "firing", alert->starts_ms, "");
-        write_standing(printing->json, "active", alerts[i].muting, printing->now_ms,
-                       alerts[i].acknowledgement);
+        write_standing(printing, "active", alert->labels, &alerts[i]);
         json_write_end(printing->json);
     }
     if (error == 0)

@@ -2,9 +2,9 @@
  * api_fengsui.c - /api/fengsui/v1: probes, keys, process tables, policy, care of the store.
  *
  * Bodies of changes are JSON objects:
- *     keys/approve  {"key": "...", "job": "node", "instance": "web-01", "labels": {"site": "unicom"}}
- *     keys/revoke   {"key": "..."}
- *     keys/token    {"expires": "24h", "uses": 10, "labels": {"zone": "gov"}}
+ *     keys/approve  {"key": "...", "job": "node", "instance": "web-01", "labels": {"site":
+ * "unicom"}} keys/revoke   {"key": "..."} keys/token    {"expires": "24h", "uses": 10,
+ * "labels": {"zone": "gov"}}
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -41,12 +41,11 @@ void api_processes(struct http_request *request, struct http_response *response)
     if (!api_time(request, response, "time", clock_unix_ms(&clock_system), &at_ms))
         return;
     struct buf printed = {0};
-    int error =
-        ingest_print_processes_json(app_of(request)->ingest, instance, at_ms, &printed);
+    int error = ingest_print_processes_json(app_of(request)->ingest, instance, at_ms, &printed);
     if (error == ERR_NOTFOUND) {
         buf_done(&printed);
-        reply_error(response, API_NOT_FOUND, "no process table of \"%s\" at or before that time",
-                    instance);
+        reply_error(response, API_NOT_FOUND,
+                    "no process table of \"%s\" at or before that time", instance);
         return;
     }
     api_answer_printed(response, error, &printed);
@@ -161,6 +160,7 @@ void api_summary(struct http_request *request, struct http_response *response)
     integer(json, "pending", rules.alerts_pending);
     integer(json, "rules", rules.rules);
     integer(json, "silenced", notify.alerts_silenced);
+    integer(json, "inhibited", notify.alerts_inhibited);
     integer(json, "acknowledged", notify.alerts_acknowledged);
     integer(json, "silences", notify.silences_active);
     json_write_end(json);
@@ -196,8 +196,8 @@ static int read_labels(struct change *change, struct diagnosis *why)
         if (!json_is_string(value))
             return diagnose(why, ERR_INVALID, "label \"%s\" must be a text", name);
         change->labels[change->label_count++] = (struct label){
-            bytes_of(name), {(const uint8_t *)json_string_value(value),
-                             json_string_length(value)}};
+            bytes_of(name),
+            {(const uint8_t *)json_string_value(value), json_string_length(value)}};
     }
     return 0;
 }

@@ -17,7 +17,7 @@
 
 struct route_keys {
     const char *receiver;
-    struct config_strings group_by;
+    struct config_strings group_by, mute_intervals, active_intervals;
     int64_t group_wait_ms, group_interval_ms, repeat_interval_ms;
     bool goes_on;
     const struct config_node *matchers, *match, *match_re, *routes;
@@ -25,23 +25,54 @@ struct route_keys {
 
 #define AT(field) offsetof(struct route_keys, field)
 static const struct config_option route_options[] = {
-    {.key = "receiver", .type = CONFIG_STRING, .offset = AT(receiver),
+    {.key = "receiver",
+     .type = CONFIG_STRING,
+     .offset = AT(receiver),
      .help = "name of a receiver; inherited"},
-    {.key = "group_by", .type = CONFIG_STRINGS, .offset = AT(group_by),
+    {.key = "group_by",
+     .type = CONFIG_STRINGS,
+     .offset = AT(group_by),
      .help = "labels that make a group; '...' for all; inherited"},
-    {.key = "group_wait", .type = CONFIG_DURATION, .offset = AT(group_wait_ms), .min = 0,
-     .max = YEAR_MS, .help = "how long a new group collects before its first message"},
-    {.key = "group_interval", .type = CONFIG_DURATION, .offset = AT(group_interval_ms),
-     .min = 1, .max = YEAR_MS, .help = "shortest time between two messages of a group"},
-    {.key = "repeat_interval", .type = CONFIG_DURATION, .offset = AT(repeat_interval_ms),
-     .min = 1, .max = YEAR_MS, .help = "when an unchanged group is told again"},
-    {.key = "continue", .type = CONFIG_BOOL, .offset = AT(goes_on), .fallback = "false",
+    {.key = "group_wait",
+     .type = CONFIG_DURATION,
+     .offset = AT(group_wait_ms),
+     .min = 0,
+     .max = YEAR_MS,
+     .help = "how long a new group collects before its first message"},
+    {.key = "group_interval",
+     .type = CONFIG_DURATION,
+     .offset = AT(group_interval_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .help = "shortest time between two messages of a group"},
+    {.key = "repeat_interval",
+     .type = CONFIG_DURATION,
+     .offset = AT(repeat_interval_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .help = "when an unchanged group is told again"},
+    {.key = "continue",
+     .type = CONFIG_BOOL,
+     .offset = AT(goes_on),
+     .fallback = "false",
      .help = "also ask the routes after this one"},
-    {.key = "matchers", .type = CONFIG_NODE, .offset = AT(matchers),
+    {.key = "matchers",
+     .type = CONFIG_NODE,
+     .offset = AT(matchers),
      .help = "which alerts: name=\"value\", != =~ !~"},
     {.key = "match", .type = CONFIG_NODE, .offset = AT(match), .help = "map of equal labels"},
-    {.key = "match_re", .type = CONFIG_NODE, .offset = AT(match_re),
+    {.key = "match_re",
+     .type = CONFIG_NODE,
+     .offset = AT(match_re),
      .help = "map of labels and regular expressions"},
+    {.key = "mute_time_intervals",
+     .type = CONFIG_STRINGS,
+     .offset = AT(mute_intervals),
+     .help = "names of time intervals in which it is not told; not inherited"},
+    {.key = "active_time_intervals",
+     .type = CONFIG_STRINGS,
+     .offset = AT(active_intervals),
+     .help = "names of the only time intervals in which it is told; not inherited"},
     {.key = "routes", .type = CONFIG_NODE, .offset = AT(routes), .help = "child routes"},
 };
 
@@ -51,8 +82,13 @@ static int read_route(struct alerting *alerting, const struct config_node *node,
 
 /* The old forms: match and match_re, maps of label to value. */
 static int read_match_map(struct alerting *alerting, const struct config_node *node,
-                          bool is_regex, struct route *route, struct diagnosis *why)
+                          bool is_regex, struct matcher ***matchers, size_t *count,
+                          struct diagnosis *why)
 {
+    if (node != NULL && node->kind != CONFIG_MAP &&
+        (node->kind == CONFIG_LIST || node->text[0] != '\0'))
+        return config_complain(alerting->config, node, why, "%s is a map of label to value",
+                               node->key);
     for (size_t i = 0; node != NULL && i < node->count; i++) {
         const struct config_node *pair = node->children[i];
         struct diagnosis inner = {0};
@@ -65,8 +101,7 @@ static int read_match_map(struct alerting *alerting, const struct config_node *n
         error = !buf_ok(&pattern) ? ERR_NOMEM
                                   : route_matcher_add(is_regex ? MATCH_REGEX : MATCH_EQUAL,
                                                       bytes_of(pair->key), buf_bytes(&pattern),
-                                                      &route->matchers, &route->matcher_count,
-                                                      &inner);
+                                                      matchers, count, &inner);
         buf_done(&pattern);
         if (error != 0)
             return config_complain(alerting->config, pair, why, "%s", inner.text);
@@ -74,26 +109,26 @@ static int read_match_map(struct alerting *alerting, const struct config_node *n
     return 0;
 }
 
-static int read_matchers(struct alerting *alerting, const struct route_keys *keys,
-                         struct route *route, struct diagnosis *why)
+int alerting_read_matchers(struct alerting *alerting, const struct config_node *list,
+                           const struct config_node *match, const struct config_node *match_re,
+                           struct matcher ***matchers, size_t *count, struct diagnosis *why)
 {
-    const struct config_node *list = keys->matchers;
     int error = 0;
 
-    for (size_t i = 0; list != NULL && error == 0 &&
-                       i < (list->kind == CONFIG_SCALAR ? 1 : list->count);
+    for (size_t i = 0;
+         list != NULL && error == 0 && i < (list->kind == CONFIG_SCALAR ? 1 : list->count);
          i++) {
         const struct config_node *item = list->kind == CONFIG_SCALAR ? list : list->children[i];
         struct diagnosis inner = {0};
         if (item->kind != CONFIG_SCALAR)
             return config_complain(alerting->config, item, why, "a matcher is a text");
-        if (route_matchers_parse(item->text, &route->matchers, &route->matcher_count, &inner))
+        if (route_matchers_parse(item->text, matchers, count, &inner))
             error = config_complain(alerting->config, item, why, "%s", inner.text);
     }
     if (error == 0)
-        error = read_match_map(alerting, keys->match, false, route, why);
+        error = read_match_map(alerting, match, false, matchers, count, why);
     if (error == 0)
-        error = read_match_map(alerting, keys->match_re, true, route, why);
+        error = read_match_map(alerting, match_re, true, matchers, count, why);
     return error;
 }
 
@@ -193,13 +228,32 @@ static int read_children(struct alerting *alerting, const struct config_node *li
     if (route->children == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < list->count; i++) {
-        int error = read_route(alerting, list->children[i], route, depth + 1,
-                               &route->children[i], why);
+        int error =
+            read_route(alerting, list->children[i], route, depth + 1, &route->children[i], why);
         if (error != 0)
             return error;
         route->child_count++;
     }
     return 0;
+}
+
+static int set_intervals(struct alerting *alerting, const struct config_node *node,
+                         const struct route_keys *keys, struct route *route,
+                         struct diagnosis *why)
+{
+    int error;
+    if (route->parent == NULL && keys->mute_intervals.count + keys->active_intervals.count > 0)
+        return config_complain(alerting->config, node, why,
+                               "the root route must not have mute_time_intervals or "
+                               "active_time_intervals; give them to a route below it");
+    route->mute_interval_count = keys->mute_intervals.count;
+    route->active_interval_count = keys->active_intervals.count;
+    error = alerting_find_intervals(alerting, node, "mute_time_intervals",
+                                    &keys->mute_intervals, &route->mute_intervals, why);
+    if (error == 0)
+        error = alerting_find_intervals(alerting, node, "active_time_intervals",
+                                        &keys->active_intervals, &route->active_intervals, why);
+    return error;
 }
 
 /* Fills a route from its keys and goes on below it. */
@@ -218,20 +272,22 @@ static int fill_route(struct alerting *alerting, const struct config_node *node,
                             sizeof route_options / sizeof route_options[0], &keys, why);
     if (error == 0)
         error = set_receiver(alerting, node, keys.receiver, route, why);
+    if (error == 0)
+        error = set_intervals(alerting, node, &keys, route, why);
     if (error == 0 && config_child(node, "group_by") != NULL) {
         free((void *)(uintptr_t)route->group_by);
         route->group_by = NULL;
-        error = read_group_by(alerting, config_child(node, "group_by"), &keys.group_by, route,
-                              why);
+        error =
+            read_group_by(alerting, config_child(node, "group_by"), &keys.group_by, route, why);
     }
     if (error == 0)
-        error = read_matchers(alerting, &keys, route, why);
+        error = alerting_read_matchers(alerting, keys.matchers, keys.match, keys.match_re,
+                                       &route->matchers, &route->matcher_count, why);
     if (error == 0 && parent == NULL && route->matcher_count > 0)
         error = config_complain(alerting->config, node, why,
                                 "the root route takes every alert and has no matchers");
     if (error == 0 && parent == NULL && keys.goes_on)
-        error = config_complain(alerting->config, node, why,
-                                "the root route cannot continue");
+        error = config_complain(alerting->config, node, why, "the root route cannot continue");
     route->goes_on = keys.goes_on;
     route->group_wait_ms = keys.group_wait_ms;
     route->group_interval_ms = keys.group_interval_ms;
@@ -260,19 +316,39 @@ static int read_route(struct alerting *alerting, const struct config_node *node,
 }
 
 struct root_keys {
-    const struct config_node *global, *route, *receivers;
+    const struct config_node *global, *route, *receivers, *inhibit_rules;
+    const struct config_node *intervals, *mute_intervals;
 };
 
 static int read_all(struct alerting *alerting, struct diagnosis *why)
 {
     static const struct config_option options[] = {
-        {.key = "global", .type = CONFIG_NODE, .offset = offsetof(struct root_keys, global),
+        {.key = "global",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, global),
          .help = "what receivers start from"},
-        {.key = "route", .type = CONFIG_NODE, .offset = offsetof(struct root_keys, route),
-         .required = true, .help = "the route tree"},
-        {.key = "receivers", .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, receivers), .required = true,
+        {.key = "route",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, route),
+         .required = true,
+         .help = "the route tree"},
+        {.key = "receivers",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, receivers),
+         .required = true,
          .help = "where messages go"},
+        {.key = "inhibit_rules",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, inhibit_rules),
+         .help = "alerts that make others needless"},
+        {.key = "time_intervals",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, intervals),
+         .help = "times that routes name"},
+        {.key = "mute_time_intervals",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, mute_intervals),
+         .help = "the older name of time_intervals"},
     };
     struct root_keys keys = {0};
     int error = config_read(alerting->config, config_root(alerting->config), "", options,
@@ -281,6 +357,10 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
         error = alerting_read_global(alerting, keys.global, why);
     if (error == 0)
         error = alerting_read_receivers(alerting, keys.receivers, why);
+    if (error == 0)
+        error = alerting_read_inhibit_rules(alerting, keys.inhibit_rules, why);
+    if (error == 0)
+        error = alerting_read_intervals(alerting, keys.intervals, keys.mute_intervals, why);
     if (error == 0)
         error = read_route(alerting, keys.route, NULL, 0, &alerting->root, why);
     return error;
@@ -334,6 +414,8 @@ void alerting_free(struct alerting *alerting)
     if (alerting == NULL)
         return;
     route_free(alerting->root);
+    for (size_t i = 0; i < alerting->inhibit_rule_count; i++)
+        inhibit_rule_done(&alerting->inhibit_rules[i]);
     for (size_t i = 0; i < alerting->regex_count; i++)
         regex_free(alerting->regexes[i]);
     free(alerting->regexes);
@@ -371,6 +453,13 @@ int alerting_keep_regex(struct alerting *alerting, struct regex *regex)
 int64_t alerting_resolve_timeout_ms(const struct alerting *alerting)
 {
     return alerting->global.resolve_timeout_ms;
+}
+
+const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,
+                                                  size_t *ret_count)
+{
+    *ret_count = alerting->inhibit_rule_count;
+    return alerting->inhibit_rules;
 }
 
 const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count)

@@ -5,7 +5,10 @@
  *                smtp_auth_password_file smtp_require_tls smtp_tls_config resolve_timeout
  *                http_config
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
- *                match_re continue routes
+ *                match_re continue routes mute_time_intervals active_time_intervals
+ *     time_intervals, mute_time_intervals: name time_intervals (interval.h)
+ *     inhibit_rules: source_matchers target_matchers equal, and the older source_match
+ *                source_match_re target_match target_match_re
  *     receivers: name webhook_configs email_configs dingtalk_configs wecom_configs
  * feishu_configs
  *
@@ -19,6 +22,7 @@
 #include <stdint.h>
 
 #include "collector/notify/channel.h"
+#include "collector/notify/inhibit.h"
 #include "collector/notify/route.h"
 #include "proto/base/bytes.h"
 #include "proto/base/diagnosis.h"
@@ -54,6 +58,9 @@ const struct route *alerting_root(const struct alerting *alerting);
 const struct receiver *alerting_receiver(const struct alerting *alerting, const char *name);
 /* When an external alert nobody speaks of any more has ended. */
 int64_t alerting_resolve_timeout_ms(const struct alerting *alerting);
+/* All inhibit_rules in file order. */
+const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,
+                                                  size_t *ret_count);
 /* All receivers in file order. */
 const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count);
 /* Appends the routes and receivers as YAML that Alertmanager's own tools read (amtool,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "collector/notify/alerting_config.h"
+#include "collector/notify/interval.h"
 #include "proto/base/arena.h"
 #include "proto/base/config.h"
 
@@ -21,6 +22,10 @@ struct alerting {
     struct receiver *receivers;
     size_t receiver_count;
     struct route *root;
+    struct inhibit_rule *inhibit_rules;
+    size_t inhibit_rule_count;
+    struct interval *intervals;
+    size_t interval_count;
     struct regex **regexes; /* of channels' settings; owned */
     size_t regex_count;
 };
@@ -30,6 +35,22 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
                          struct diagnosis *why);
 int alerting_read_receivers(struct alerting *alerting, const struct config_node *node,
                             struct diagnosis *why);
+
+/* Reads `inhibit_rules` into alerting->inhibit_rules. */
+int alerting_read_inhibit_rules(struct alerting *alerting, const struct config_node *node,
+                                struct diagnosis *why);
+/* Reads `time_intervals` and `mute_time_intervals` (the older name) into ->intervals. */
+int alerting_read_intervals(struct alerting *alerting, const struct config_node *intervals,
+                            const struct config_node *mute_intervals, struct diagnosis *why);
+/* The intervals a route names under `key`; they live as long as the configuration. */
+int alerting_find_intervals(struct alerting *alerting, const struct config_node *route,
+                            const char *key, const struct config_strings *names,
+                            const struct interval *const **ret_found, struct diagnosis *why);
+/* Appends matchers: a list of texts (or one), and the old maps of label to value and to
+ * pattern; each may be NULL. */
+int alerting_read_matchers(struct alerting *alerting, const struct config_node *texts,
+                           const struct config_node *match, const struct config_node *match_re,
+                           struct matcher ***matchers, size_t *count, struct diagnosis *why);
 
 /* One entry of a receiver's *_configs list; the caller sets the index. */
 typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,

@@ -34,15 +34,16 @@ static void put_duration(struct buf *out, unsigned depth, const char *key, int64
     buf_printf(out, "%s: %s\n", key, duration_format(ms, text));
 }
 
-static void put_matchers(struct buf *out, unsigned depth, const struct route *route)
+static void put_matchers(struct buf *out, unsigned depth, const char *key,
+                         struct matcher *const *matchers, size_t count)
 {
-    if (route->matcher_count == 0)
+    if (count == 0)
         return;
     indent(out, depth);
-    buf_put_text(out, "matchers:\n");
-    for (size_t i = 0; i < route->matcher_count; i++) {
+    buf_printf(out, "%s:\n", key);
+    for (size_t i = 0; i < count; i++) {
         struct buf text = {0};
-        route_put_matcher(&text, route->matchers[i]);
+        route_put_matcher(&text, matchers[i]);
         indent(out, depth);
         buf_put_text(out, "- ");
         route_put_quoted(out, buf_bytes(&text));
@@ -51,19 +52,41 @@ static void put_matchers(struct buf *out, unsigned depth, const struct route *ro
     }
 }
 
+static void put_names(struct buf *out, const char *const *names, size_t count)
+{
+    buf_put_char(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        buf_put_text(out, i > 0 ? ", " : "");
+        route_put_quoted(out, bytes_of(names[i]));
+    }
+    buf_put_text(out, "]\n");
+}
+
 static void put_group_by(struct buf *out, unsigned depth, const struct route *route)
 {
     if (!route->group_by_all && route->group_by_count == 0)
         return;
     indent(out, depth);
-    buf_put_text(out, "group_by: [");
+    buf_put_text(out, "group_by: ");
     if (route->group_by_all)
-        buf_put_text(out, "\"...\"");
-    for (size_t i = 0; !route->group_by_all && i < route->group_by_count; i++) {
-        buf_put_text(out, i > 0 ? ", " : "");
-        route_put_quoted(out, bytes_of(route->group_by[i]));
+        buf_put_text(out, "[\"...\"]\n");
+    else
+        put_names(out, route->group_by, route->group_by_count);
+}
+
+static void put_intervals(struct buf *out, unsigned depth, const char *key,
+                          const struct interval *const *intervals, size_t count)
+{
+    if (count == 0)
+        return;
+    indent(out, depth);
+    buf_printf(out, "%s:\n", key);
+    for (size_t i = 0; i < count; i++) {
+        indent(out, depth);
+        buf_put_text(out, "- ");
+        route_put_quoted(out, bytes_of(intervals[i]->name));
+        buf_put_char(out, '\n');
     }
-    buf_put_text(out, "]\n");
 }
 
 /* The keys of a route; the caller has begun the line of the first (the receiver). */
@@ -73,12 +96,16 @@ static void put_route(struct buf *out, unsigned depth, const struct route *route
     route_put_quoted(out, bytes_of(route->receiver->name));
     buf_put_char(out, '\n');
     put_group_by(out, depth, route);
-    put_matchers(out, depth, route);
+    put_matchers(out, depth, "matchers", route->matchers, route->matcher_count);
     indent(out, depth);
     buf_printf(out, "continue: %s\n", route->goes_on ? "true" : "false");
     put_duration(out, depth, "group_wait", route->group_wait_ms);
     put_duration(out, depth, "group_interval", route->group_interval_ms);
     put_duration(out, depth, "repeat_interval", route->repeat_interval_ms);
+    put_intervals(out, depth, "mute_time_intervals", route->mute_intervals,
+                  route->mute_interval_count);
+    put_intervals(out, depth, "active_time_intervals", route->active_intervals,
+                  route->active_interval_count);
     if (route->child_count == 0)
         return;
     indent(out, depth);
@@ -151,12 +178,30 @@ static void put_integrations(struct buf *out, const struct receiver *receiver,
     }
 }
 
+static void put_inhibit_rules(struct buf *out, const struct alerting *alerting)
+{
+    if (alerting->inhibit_rule_count > 0)
+        buf_put_text(out, "inhibit_rules:\n");
+    for (size_t i = 0; i < alerting->inhibit_rule_count; i++) {
+        const struct inhibit_rule *rule = &alerting->inhibit_rules[i];
+        buf_put_text(out, "- equal: ");
+        put_names(out, rule->equal, rule->equal_count);
+        put_matchers(out, 1, "source_matchers", rule->sources, rule->source_count);
+        put_matchers(out, 1, "target_matchers", rule->targets, rule->target_count);
+    }
+}
+
 void alerting_print(const struct alerting *alerting, struct buf *out)
 {
     buf_put_text(out, "global:\n");
     put_duration(out, 1, "resolve_timeout", alerting->global.resolve_timeout_ms);
     buf_put_text(out, "route:\n  ");
     put_route(out, 1, alerting->root);
+    put_inhibit_rules(out, alerting);
+    if (alerting->interval_count > 0)
+        buf_put_text(out, "time_intervals:\n");
+    for (size_t i = 0; i < alerting->interval_count; i++)
+        interval_print(&alerting->intervals[i], out);
     buf_put_text(out, "receivers:\n");
     for (size_t i = 0; i < alerting->receiver_count; i++) {
         const struct receiver *receiver = &alerting->receivers[i];

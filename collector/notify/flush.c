@@ -59,22 +59,23 @@ static void add(struct fingerprints *set, const struct alert *alert)
 }
 
 /* One member into the sets and, if it is to be told, among the alerts.  What fires and is
- * silenced is not; what has ended and is silenced is told to those who were told it fires. */
-static int gather_member(struct tracked *member, const struct silences *silences,
+ * muted is not; what has ended and is muted is told to those who were told it fires. */
+static int gather_member(struct tracked *member, const struct mutes *mutes, bool out_of_time,
                          const struct dedup_record *record, int64_t now_ms,
                          struct gathered *all)
 {
     const struct alert *alert = member->alert;
-    int error = muting_refresh(&member->muting, silences, alert->labels, now_ms);
-    const bool silenced = error == 0 && muting_is_active(&member->muting, now_ms);
+    bool muted = false;
+    int error = mutes_look(mutes, member, now_ms, &muted);
 
     if (error != 0)
         return error;
-    if (alert->firing && silenced) {
+    muted = muted || out_of_time;
+    if (alert->firing && muted) {
         add(&all->sight.muted, alert);
         return 0;
     }
-    if (!alert->firing && silenced && !dedup_owes_end(record, alert->fingerprint))
+    if (!alert->firing && muted && !dedup_owes_end(record, alert->fingerprint))
         return 0;
     add(alert->firing ? &all->sight.firing : &all->sight.ended, alert);
     if (alert->firing && member->acknowledgement != NULL)
@@ -86,10 +87,12 @@ static int gather_member(struct tracked *member, const struct silences *silences
     return 0;
 }
 
-static int gather(const struct group *group, const struct silences *silences,
+static int gather(const struct group *group, const struct mutes *mutes,
                   const struct dedup_record *record, int64_t now_ms, struct arena *arena,
                   struct gathered *ret_all)
 {
+    const char *names[ROUTE_INTERVALS_MAX];
+    const bool out_of_time = mute_by_time(group->route, now_ms, names) > 0;
     struct gathered all = {0};
     int error = 0;
 
@@ -102,7 +105,7 @@ static int gather(const struct group *group, const struct silences *silences,
         all.sight.ended.items == NULL || all.sight.acknowledged.items == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; error == 0 && i < group->member_count; i++)
-        error = gather_member(group->members[i], silences, record, now_ms, &all);
+        error = gather_member(group->members[i], mutes, out_of_time, record, now_ms, &all);
     if (error != 0)
         return error;
     all.firing_count = all.sight.firing.count;
@@ -203,9 +206,8 @@ static int plan_integration(const struct group *group, size_t index,
     return error;
 }
 
-int flush_plan(struct group *group, const struct silences *silences,
-               const struct outbox *outbox, const char *external_url, int64_t now_ms,
-               mono_ns now, struct flush **ret_flush)
+int flush_plan(struct group *group, const struct mutes *mutes, const struct outbox *outbox,
+               const char *external_url, int64_t now_ms, mono_ns now, struct flush **ret_flush)
 {
     struct flush *flush = calloc(1, sizeof *flush);
     struct arena arena;
@@ -219,7 +221,7 @@ int flush_plan(struct group *group, const struct silences *silences,
     error = flush->records == NULL ? ERR_NOMEM : 0;
     for (size_t i = 0; error == 0 && i < group->receiver->integration_count; i++) {
         struct gathered all;
-        error = gather(group, silences, &group->records[i], now_ms, &arena, &all);
+        error = gather(group, mutes, &group->records[i], now_ms, &arena, &all);
         if (error == 0)
             error = plan_integration(group, i, outbox, &all, external_url, now_ms, now, &arena,
                                      flush);
@@ -234,6 +236,15 @@ int flush_plan(struct group *group, const struct silences *silences,
     }
     *ret_flush = flush;
     return 0;
+}
+
+size_t flush_bytes(const struct flush *flush)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < flush->group->receiver->integration_count; i++)
+        if (flush->records[i].parcel != NULL)
+            bytes += flush->records[i].parcel->body_size;
+    return bytes;
 }
 
 /* Puts the planned records in the group's place, or back. */

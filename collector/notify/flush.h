@@ -9,6 +9,7 @@
 #pragma once
 
 #include "collector/notify/group.h"
+#include "collector/notify/mute.h"
 #include "collector/notify/outbox.h"
 
 struct flush_record {
@@ -26,10 +27,11 @@ struct flush {
     struct flush *next;
 };
 
-/* What is silenced by now is not told (silence.h); what is acknowledged is not repeated. */
-int flush_plan(struct group *group, const struct silences *silences,
-               const struct outbox *outbox, const char *external_url, int64_t now_ms,
-               mono_ns now, struct flush **ret_flush);
+/* What is muted by now is not told (mute.h); what is acknowledged is not repeated. */
+int flush_plan(struct group *group, const struct mutes *mutes, const struct outbox *outbox,
+               const char *external_url, int64_t now_ms, mono_ns now, struct flush **ret_flush);
+/* How much of a write its messages are. */
+size_t flush_bytes(const struct flush *flush);
 /* The group's row as it will be after the flush; empty if the group will be gone. */
 void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out);
 /* After the commit: records, parcels (given to the outbox) and members become so. */

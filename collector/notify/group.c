@@ -9,6 +9,7 @@
 #include "proto/base/error.h"
 
 #define GROUP_ARENA_BYTES ((size_t)1 << 20)
+#define GROUPS_END_MAX    512 /* at once: their rows are one write */
 
 uint64_t group_hash(const char *key, const char *receiver)
 {
@@ -32,9 +33,9 @@ struct tracked *groups_find_alert(const struct groups *groups, const struct labe
 
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint)
 {
-    struct tracked *at = groups_next_alert(groups, NULL);
+    struct tracked *at = groups->fingerprints[fingerprint % GROUP_BUCKETS];
     while (at != NULL && at->alert->fingerprint != fingerprint)
-        at = groups_next_alert(groups, at);
+        at = at->next_fingerprint;
     return at;
 }
 
@@ -89,14 +90,33 @@ void groups_remove(struct groups *groups, struct group *group)
     group_free(group);
 }
 
-static struct group *find_group(const struct groups *groups, const char *key,
-                                const struct receiver *receiver)
+struct group *groups_find(const struct groups *groups, const char *key, const char *receiver)
 {
-    uint64_t hash = group_hash(key, receiver->name);
+    uint64_t hash = group_hash(key, receiver);
     struct group *at = groups->groups[hash % GROUP_BUCKETS];
     for (; at != NULL; at = at->next)
-        if (at->hash == hash && at->receiver == receiver && strcmp(at->key, key) == 0)
+        if (at->hash == hash && strcmp(at->receiver->name, receiver) == 0 &&
+            strcmp(at->key, key) == 0)
             return at;
+    return NULL;
+}
+
+struct dedup_record *groups_find_record(const struct groups *groups, const char *key,
+                                        const char *receiver, const char *channel,
+                                        unsigned index, struct group **ret_group)
+{
+    uint64_t hash = group_hash(key, receiver);
+    struct group *at = groups->groups[hash % GROUP_BUCKETS];
+    while (at != NULL && (at->hash != hash || strcmp(at->receiver->name, receiver) != 0 ||
+                          strcmp(at->key, key) != 0))
+        at = at->next;
+    for (size_t i = 0; at != NULL && i < at->receiver->integration_count; i++) {
+        const struct integration *integration = &at->receiver->integrations[i];
+        if (integration->index == index && strcmp(integration->channel->name, channel) == 0) {
+            *ret_group = at;
+            return &at->records[i];
+        }
+    }
     return NULL;
 }
 
@@ -182,7 +202,7 @@ static int enter_group(struct groups *groups, const struct route *route,
         error = buf_ok(&key) ? 0 : ERR_NOMEM;
     }
     if (error == 0)
-        group = find_group(groups, buf_text(&key), route->receiver);
+        group = groups_find(groups, buf_text(&key), route->receiver->name);
     if (error == 0 && group == NULL) {
         error = make_group(groups, route, buf_text(&key), labels, &group);
         if (error == 0)
@@ -227,7 +247,8 @@ static struct alert merged(const struct alert *old, struct alert fresh, int64_t 
     return fresh;
 }
 
-/* An acknowledgement is one firing's; of a posted alert the start may turn out to be earlier. */
+/* An acknowledgement is one firing's; of a posted alert the start may turn out to be earlier.
+ */
 static void end_acknowledgement(struct tracked *tracked)
 {
     const struct alert *alert = tracked->alert;
@@ -242,6 +263,7 @@ static void end_acknowledgement(struct tracked *tracked)
 static int track(struct groups *groups, const struct alert *alert, struct tracked **ret_tracked)
 {
     struct tracked **bucket = &groups->tracked[alert->labels->hash % GROUP_BUCKETS];
+    struct tracked **other = &groups->fingerprints[alert->fingerprint % GROUP_BUCKETS];
     struct tracked *tracked = calloc(1, sizeof *tracked);
     int error;
 
@@ -254,7 +276,10 @@ static int track(struct groups *groups, const struct alert *alert, struct tracke
     }
     tracked->next = *bucket;
     *bucket = tracked;
+    tracked->next_fingerprint = *other;
+    *other = tracked;
     groups->tracked_count++;
+    groups->version++;
     *ret_tracked = tracked;
     return 0;
 }
@@ -281,6 +306,7 @@ int groups_take_alert(struct groups *groups, const struct route *root,
         error = alert_copy(&fresh, &copy);
         if (error != 0)
             return error;
+        groups->version += tracked->alert->firing != copy->firing;
         alert_free(tracked->alert);
         tracked->alert = copy;
     }
@@ -292,17 +318,20 @@ int groups_take_alert(struct groups *groups, const struct route *root,
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
+    size_t ended = 0;
     for (struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
          at = groups_next_alert(groups, at)) {
         struct alert *alert = at->alert;
         if (!alert->external || !alert->firing)
             continue;
-        if (alert->ends_ms > now_ms) {
+        if (alert->ends_ms > now_ms || ended == GROUPS_END_MAX) {
             next_ms = alert->ends_ms < next_ms ? alert->ends_ms : next_ms;
             continue;
         }
         alert->firing = false;
+        groups->version++;
         at->dirty = true;
+        ended++;
         end_acknowledgement(at);
     }
     return next_ms;
@@ -314,10 +343,16 @@ static void drop_tracked(struct groups *groups, struct tracked *tracked)
     while (*at != tracked)
         at = &(*at)->next;
     *at = tracked->next;
+    at = &groups->fingerprints[tracked->alert->fingerprint % GROUP_BUCKETS];
+    while (*at != tracked)
+        at = &(*at)->next_fingerprint;
+    *at = tracked->next_fingerprint;
     groups->tracked_count--;
+    groups->version++;
     alert_free(tracked->alert);
     acknowledgement_free(tracked->acknowledgement);
     muting_done(&tracked->muting);
+    inhibited_done(&tracked->inhibited);
     free(tracked);
 }
 

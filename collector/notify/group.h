@@ -25,6 +25,7 @@
 #include "collector/notify/alert.h"
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/dedup.h"
+#include "collector/notify/inhibit.h"
 #include "collector/notify/silence.h"
 #include "proto/base/clock.h"
 
@@ -39,7 +40,9 @@ struct tracked {
     struct acknowledgement *acknowledgement; /* owned; NULL: nobody has */
     bool acknowledgement_over;               /* its row is to be deleted */
     struct muting muting;
-    struct tracked *next; /* of its bucket */
+    struct inhibited inhibited;
+    struct tracked *next;             /* of its bucket */
+    struct tracked *next_fingerprint; /* of its other bucket */
 };
 
 struct group {
@@ -69,10 +72,12 @@ struct group_memory {
 #define GROUP_BUCKETS 4096u /* ten thousand alerts make chains of two or three */
 
 struct groups {
-    struct tracked *tracked[GROUP_BUCKETS]; /* by hash of the labels */
-    struct group *groups[GROUP_BUCKETS];    /* by hash */
+    struct tracked *tracked[GROUP_BUCKETS];      /* by hash of the labels */
+    struct tracked *fingerprints[GROUP_BUCKETS]; /* the same by fingerprint */
+    struct group *groups[GROUP_BUCKETS];         /* by hash */
     struct group_memory *memories;
     size_t tracked_count, group_count;
+    uint64_t version; /* goes up when other alerts fire than before */
 };
 
 /* Iteration: the first after `after` (NULL: the first of all), NULL at the end. */
@@ -80,7 +85,13 @@ struct tracked *groups_next_alert(const struct groups *groups, const struct trac
 struct group *groups_next(const struct groups *groups, const struct group *after);
 
 uint64_t group_hash(const char *key, const char *receiver);
+/* What one integration of a group was told; NULL if there is no such group any more. */
+struct dedup_record *groups_find_record(const struct groups *groups, const char *key,
+                                        const char *receiver, const char *channel,
+                                        unsigned index, struct group **ret_group);
 
+/* NULL: there is none. */
+struct group *groups_find(const struct groups *groups, const char *key, const char *receiver);
 struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint);
 /* Puts an alert in the place of what was known (copied), and into the groups of its routes.  An
@@ -88,8 +99,8 @@ struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fi
  * alert that a rule of ours says is firing. */
 int groups_take_alert(struct groups *groups, const struct route *root,
                       const struct alert *alert, int64_t now_ms, mono_ns now);
-/* External alerts whose time is over have ended.  Returns when the next one will have;
- * INT64_MAX: none. */
+/* External alerts whose time is over have ended; some hundreds of them, if it is over for all
+ * of a storm.  Returns when the next one will have (maybe in the past); INT64_MAX: none. */
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms);
 /* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
 size_t group_drop_ended(struct groups *groups, struct group *group);

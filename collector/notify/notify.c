@@ -61,9 +61,12 @@ void notify_wake(struct notify *notify)
 
 /* ---- stats ------------------------------------------------------------------------------- */
 
-/* Counts what fires: all, silenced, acknowledged. */
+/* Counts what fires: all, silenced, inhibited, acknowledged. */
 static void count_alerts(struct notify *notify, int64_t now_ms, struct notify_stats *stats)
 {
+    uint64_t by;
+    if (inhibition_refresh(&notify->inhibition, &notify->groups) != 0)
+        return; /* no memory, no counts */
     for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
          at = groups_next_alert(&notify->groups, at)) {
         if (!at->alert->firing)
@@ -71,6 +74,8 @@ static void count_alerts(struct notify *notify, int64_t now_ms, struct notify_st
         stats->alerts++;
         stats->alerts_posted += at->alert->external;
         stats->alerts_acknowledged += at->acknowledgement != NULL;
+        stats->alerts_inhibited +=
+            inhibition_holds(&notify->inhibition, at->alert->labels, &at->inhibited, &by);
         if (muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) == 0)
             stats->alerts_silenced += muting_is_active(&at->muting, now_ms);
     }
@@ -141,6 +146,7 @@ static void notify_free(struct notify *notify)
     alerting_free(notify->alerting);
     outbox_free(&notify->outbox);
     silences_free(&notify->silences);
+    inhibition_done(&notify->inhibition);
     arena_reset(&notify->turn.arena);
     (void)pthread_mutex_destroy(&notify->lock);
     (void)pthread_mutex_destroy(&notify->view_lock);
@@ -185,6 +191,13 @@ static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
     return 0;
 }
 
+static void set_rules(struct notify *notify)
+{
+    size_t count;
+    const struct inhibit_rule *rules = alerting_inhibit_rules(notify->alerting, &count);
+    inhibition_set_rules(&notify->inhibition, rules, count);
+}
+
 int notify_open(uv_loop_t *loop, struct store *store, const char *path,
                 const char *external_url, struct notify **ret_notify, struct diagnosis *why)
 {
@@ -194,6 +207,8 @@ int notify_open(uv_loop_t *loop, struct store *store, const char *path,
     if (error != 0)
         return error;
     error = alerting_load(path, &notify->alerting, why);
+    if (error == 0)
+        set_rules(notify);
     if (error == 0)
         error = notify_set_paces(notify);
     if (error == 0)
@@ -251,6 +266,7 @@ int notify_reload(struct notify *notify, struct diagnosis *why)
     }
     notify->retired[notify->retired_count++] = notify->alerting;
     notify->alerting = fresh;
+    set_rules(notify);
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
     if (error == 0)
         error = notify_set_paces(notify);

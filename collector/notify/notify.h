@@ -102,7 +102,7 @@ struct notify_stats {
     uint64_t notifications_sent, notifications_failed, notifications_retried, outbox_depth,
         groups, template_errors;
     /* that fire: all, those that others posted, ... */
-    uint64_t alerts, alerts_posted, alerts_silenced, alerts_acknowledged;
+    uint64_t alerts, alerts_posted, alerts_silenced, alerts_inhibited, alerts_acknowledged;
     uint64_t silences_active, silences_pending;
 };
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

@@ -52,6 +52,7 @@ static int load_alert(void *context, struct bytes key, struct bytes value)
         tracked = error == 0 ? groups_find_alert(&notify->groups, alert.labels) : NULL;
         if (tracked != NULL) {
             tracked->alert->firing = firing;
+            notify->groups.version++;
             tracked->dirty = false;
         }
     }

@@ -24,6 +24,7 @@
 #include "collector/notify/delivery.h"
 #include "collector/notify/flush.h"
 #include "collector/notify/group.h"
+#include "collector/notify/inhibit.h"
 #include "collector/notify/notify.h"
 #include "collector/notify/order.h"
 #include "collector/notify/outbox.h"
@@ -61,6 +62,7 @@ struct notify {
     struct alerting *alerting;
     struct groups groups; /* alerts, acknowledgements, members of groups */
     struct silences silences;
+    struct inhibition inhibition; /* refreshed by whoever looks, under the lock */
 
     /* owned by the loop */
     struct alerting **retired; /* old configurations that transfers may still point into */

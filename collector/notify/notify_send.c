@@ -150,33 +150,61 @@ static void send_parcel(struct notify *notify, struct parcel *head)
     settle_all(notify, head, &verdict);
 }
 
-/* Everything it says is silenced by now, and it tells no end.  A receiver that was down must not
- * hear hours into a silence what the silence was set for. */
-static bool is_silenced(struct notify *notify, const struct parcel *parcel)
+/* Everything it says is silenced, inhibited or out of time by now, and it tells no end.  A
+ * receiver that was down must not hear hours into a silence what the silence was set for. */
+static bool is_muted(struct notify *notify, const struct parcel *parcel)
 {
     const int64_t now_ms = clock_unix_ms(notify->clock);
-    size_t silenced = 0;
+    const struct mutes mutes = {&notify->silences, &notify->inhibition};
+    const struct group *group;
+    const char *names[ROUTE_INTERVALS_MAX];
+    bool all;
 
-    if (parcel->tells_end || parcel->firing.count == 0 || notify->silences.count == 0)
+    if (parcel->tells_end || parcel->firing.count == 0)
+        return false;
+    group = groups_find(&notify->groups, parcel->group_key, parcel->receiver);
+    if (group != NULL && mute_by_time(group->route, now_ms, names) > 0)
+        return true;
+    if (!mutes_exist(&mutes))
         return false;
     (void)pthread_mutex_lock(&notify->view_lock);
-    for (struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
-         at = groups_next_alert(&notify->groups, at))
-        silenced +=
-            fingerprints_contain(&parcel->firing, at->alert->fingerprint) &&
-            muting_refresh(&at->muting, &notify->silences, at->alert->labels, now_ms) == 0 &&
-            muting_is_active(&at->muting, now_ms);
+    all = inhibition_refresh(&notify->inhibition, &notify->groups) == 0;
+    for (size_t i = 0; all && i < parcel->firing.count; i++) {
+        bool muted = false;
+        struct tracked *at = groups_find_fingerprint(&notify->groups, parcel->firing.items[i]);
+        all = at != NULL && mutes_look(&mutes, at, now_ms, &muted) == 0 && muted;
+    }
     (void)pthread_mutex_unlock(&notify->view_lock);
-    return silenced == parcel->firing.count;
+    return all;
 }
 
-/* Takes it back if it is silenced; returns whether it did. */
-static bool withdraw_silenced(struct notify *notify, struct parcel *parcel)
+/* What it was to tell counts as muted, not as told: else it would never be said if the muting is
+ * over before its group is looked at again. */
+static int forget_telling(struct notify *notify, const struct parcel *parcel)
+{
+    struct group *group = NULL;
+    struct dedup_record *record;
+    int error = 0;
+
+    (void)pthread_mutex_lock(&notify->view_lock);
+    record = groups_find_record(&notify->groups, parcel->group_key, parcel->receiver,
+                                parcel->channel, parcel->index, &group);
+    if (record != NULL)
+        error = dedup_take_back(record, &parcel->firing);
+    if (record != NULL && error == 0)
+        group->dirty = true; /* its row is in the same write as the parcel's */
+    (void)pthread_mutex_unlock(&notify->view_lock);
+    return error;
+}
+
+/* Takes it back if it is muted; returns whether it did. */
+static bool withdraw_muted(struct notify *notify, struct parcel *parcel)
 {
     parcel->silences_version = notify->silences.version;
-    if (!is_silenced(notify, parcel))
+    if (!is_muted(notify, parcel) || forget_telling(notify, parcel) != 0)
         return false;
-    outbox_withdraw(parcel, "silenced before it was accepted", clock_unix_ms(notify->clock));
+    outbox_withdraw(parcel, "silenced, inhibited or out of time before it was accepted",
+                    clock_unix_ms(notify->clock));
     return true;
 }
 
@@ -189,9 +217,9 @@ bool notify_send_due(struct notify *notify)
     for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         if (at->state == PARCEL_QUEUED && !at->sending &&
             at->silences_version != notify->silences.version)
-            (void)withdraw_silenced(notify, at);
+            (void)withdraw_muted(notify, at);
     while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
-        if (!withdraw_silenced(notify, parcel))
+        if (!withdraw_muted(notify, parcel))
             send_parcel(notify, parcel);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         dirty = dirty || at->dirty;

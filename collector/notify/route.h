@@ -22,9 +22,11 @@
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 
-#define ROUTE_DEPTH_MAX   16
-#define ROUTE_MATCHES_MAX 64 /* routes one alert may take */
+#define ROUTE_DEPTH_MAX     16
+#define ROUTE_INTERVALS_MAX 64 /* of each kind */
+#define ROUTE_MATCHES_MAX   64 /* routes one alert may take */
 
+struct interval;
 struct receiver;
 
 struct route {
@@ -37,6 +39,10 @@ struct route {
     const char *const *group_by;
     size_t group_by_count;
     int64_t group_wait_ms, group_interval_ms, repeat_interval_ms;
+    const struct interval *const *mute_intervals; /* not told while one of them holds */
+    size_t mute_interval_count;
+    const struct interval *const *active_intervals; /* told only while one holds; 0: always */
+    size_t active_interval_count;
     struct route **children; /* owned */
     size_t child_count;
     char *key; /* owned */

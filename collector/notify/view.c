@@ -29,6 +29,8 @@ static int fill(struct notify *notify, struct tracked *tracked, int64_t now_ms,
 {
     const struct alert *alert = tracked->alert;
     int error = muting_refresh(&tracked->muting, &notify->silences, alert->labels, now_ms);
+    if (error == 0)
+        error = inhibition_refresh(&notify->inhibition, &notify->groups);
     if (error != 0)
         return error;
     *ret_alert = (struct view_alert){
@@ -38,6 +40,8 @@ static int fill(struct notify *notify, struct tracked *tracked, int64_t now_ms,
         .muting = &tracked->muting,
         .acknowledgement = tracked->acknowledgement,
     };
+    ret_alert->is_inhibited = inhibition_holds(&notify->inhibition, alert->labels,
+                                               &tracked->inhibited, &ret_alert->inhibited_by);
     return 0;
 }
 
@@ -102,6 +106,7 @@ static int fill_group(struct notify *notify, const struct group *group, int64_t 
     int error = 0;
     view->labels = group->labels;
     view->receiver = group->receiver->name;
+    view->muted_count = mute_by_time(group->route, now_ms, view->muted_by);
     view->alerts = calloc(group->member_count + 1, sizeof *view->alerts);
     if (view->alerts == NULL)
         return ERR_NOMEM;
@@ -209,6 +214,7 @@ const struct silence *view_silence(struct notify *notify, const char *id)
 
 /* ---- receivers --------------------------------------------------------------------------- */
 
+_Static_assert(VIEW_INTERVALS_MAX == ROUTE_INTERVALS_MAX, "a name for each interval");
 _Static_assert(VIEW_RECEIVERS_MAX == ROUTE_MATCHES_MAX, "a name for each route taken");
 
 size_t view_receivers_of(struct notify *notify, const struct labels *labels,
@@ -219,6 +225,19 @@ size_t view_receivers_of(struct notify *notify, const struct labels *labels,
     for (size_t i = 0; i < count; i++)
         ret_names[i] = routes[i]->receiver->name;
     return count;
+}
+
+size_t view_muted_by(struct notify *notify, const struct labels *labels, int64_t now_ms,
+                     const char *ret_names[VIEW_INTERVALS_MAX])
+{
+    const struct route *routes[ROUTE_MATCHES_MAX];
+    size_t count = route_match(alerting_root(notify->alerting), labels, routes), muted = 0;
+    for (size_t i = 0; i < count; i++) {
+        muted = mute_by_time(routes[i], now_ms, ret_names);
+        if (muted == 0)
+            return 0;
+    }
+    return muted; /* by the last route's: one reason is enough */
 }
 
 const char *view_receiver(struct notify *notify, size_t n)

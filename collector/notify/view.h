@@ -26,6 +26,8 @@ struct view_alert {
     const struct alert *alert;
     int64_t ends_ms; /* while it fires: when it would be over if nobody spoke of it any more */
     const struct muting *muting; /* holds silences that do not apply yet or any more */
+    bool is_inhibited;
+    uint64_t inhibited_by; /* fingerprint of the alert that fires instead */
     const struct acknowledgement *acknowledgement; /* NULL: nobody has */
 };
 
@@ -43,11 +45,15 @@ int view_muting(struct notify *notify, const struct labels *labels, int64_t now_
 int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
                 size_t *ret_count);
 
+#define VIEW_INTERVALS_MAX 64 /* that may keep a group from being told */
+
 struct view_group {
     const struct labels *labels;
     const char *receiver;
     struct view_alert *alerts; /* by fingerprint; those that fire */
     size_t alert_count;
+    const char *muted_by[VIEW_INTERVALS_MAX]; /* time intervals: it is not told now */
+    size_t muted_count;
 };
 
 /* By labels, then receiver; view_groups_free().  ERR_NOMEM. */
@@ -64,6 +70,10 @@ const struct silence *view_silence(struct notify *notify, const char *id);
 /* Who gets an alert with these labels, in order of the routes; the number of names. */
 size_t view_receivers_of(struct notify *notify, const struct labels *labels,
                          const char *ret_names[VIEW_RECEIVERS_MAX]);
+/* The time intervals because of which an alert with these labels is told to nobody now; 0 if
+ * somebody is told. */
+size_t view_muted_by(struct notify *notify, const struct labels *labels, int64_t now_ms,
+                     const char *ret_names[VIEW_INTERVALS_MAX]);
 /* The n-th receiver's name; NULL past the last. */
 const char *view_receiver(struct notify *notify, size_t n);
 /* The configuration as Alertmanager's YAML, secrets left out (alerting_print.c). */

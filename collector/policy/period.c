@@ -8,134 +8,47 @@
 
 #include "proto/base/error.h"
 
-#define DAY_MS     (INT64_C(24) * 3600 * 1000)
-#define MINUTE_MS  (INT64_C(60) * 1000)
-#define DAY_MINUTE 1440
-
-/* ---- the calendar ------------------------------------------------------------------------ */
-
-/* Days since 1970-01-01 of a date in the proleptic Gregorian calendar (H. Hinnant,
- * "chrono-Compatible Low-Level Date Algorithms", days_from_civil). */
-static int64_t days_of(int64_t year, int month, int day)
-{
-    year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-/* The day of the month (civil_from_days, the same source). */
-static int day_of_month(int64_t days)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t of_era = days - era * 146097;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    int64_t month = (5 * of_year + 2) / 153;
-    return (int)(of_year - (153 * month + 2) / 5 + 1);
-}
-
-static int days_in_month(int year, int month)
-{
-    return (int)(days_of(month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, 1) -
-                 days_of(year, month, 1));
-}
-
-static int64_t floor_day(int64_t local_ms)
-{
-    return (local_ms >= 0 ? local_ms : local_ms - DAY_MS + 1) / DAY_MS;
-}
-
 /* ---- reading ----------------------------------------------------------------------------- */
 
-/* Exactly `count` digits. */
-static bool digits(const char **at, int count, int *ret_value)
-{
-    int value = 0;
-    for (int i = 0; i < count; i++, (*at)++) {
-        if (**at < '0' || **at > '9')
-            return false;
-        value = value * 10 + (**at - '0');
-    }
-    *ret_value = value;
-    return true;
-}
-
-/* "08:30", up to "24:00". */
-static bool read_minute(const char **at, int *ret_minute)
-{
-    int hour, minute;
-    if (!digits(at, 2, &hour) || *(*at)++ != ':' || !digits(at, 2, &minute) || minute > 59 ||
-        hour > 24 || (hour == 24 && minute != 0))
-        return false;
-    *ret_minute = hour * 60 + minute;
-    return true;
-}
-
 int policy_zone_read(struct config *config, const struct config_node *node,
-                     struct policy_zone *ret_zone, struct diagnosis *why)
+                     struct civil_zone *ret_zone, struct diagnosis *why)
 {
-    const char *text = node == NULL || node->kind != CONFIG_SCALAR ? NULL : node->text;
-    if (node == NULL ||
-        (text != NULL && (strcmp(text, "Asia/Shanghai") == 0 || strcmp(text, "PRC") == 0))) {
-        *ret_zone = (struct policy_zone){"Asia/Shanghai", 8 * 60 * MINUTE_MS};
+    const char *text = node == NULL ? "Asia/Shanghai" : node->text;
+    if ((node == NULL || node->kind == CONFIG_SCALAR) && civil_zone_parse(text, ret_zone) &&
+        !ret_zone->is_local)
         return 0;
-    }
-    if (text != NULL && strcmp(text, "UTC") == 0) {
-        *ret_zone = (struct policy_zone){"UTC", 0};
-        return 0;
-    }
-    int minute;
-    const char *at = text == NULL ? "" : text + 1;
-    if (text == NULL || (text[0] != '+' && text[0] != '-') || !read_minute(&at, &minute) ||
-        *at != '\0' || minute > 14 * 60)
-        return config_complain(config, node, why,
-                               "time_zone: expected Asia/Shanghai, UTC, or an offset such as "
-                               "\"+08:00\"");
-    *ret_zone =
-        (struct policy_zone){text, (text[0] == '-' ? -1 : 1) * (int64_t)minute * MINUTE_MS};
-    return 0;
+    return config_complain(config, node, why,
+                           "time_zone: expected Asia/Shanghai, UTC, or an offset such as "
+                           "\"+08:00\"");
 }
 
 /* A date, or a date and a time; Unix time.  `is_end`: a date alone means its day's end. */
-static bool read_moment(const char *text, const struct policy_zone *zone, bool is_end,
+static bool read_moment(const char *text, const struct civil_zone *zone, bool is_end,
                         int64_t *ret_ms)
 {
-    int year, month, day, minute = is_end ? DAY_MINUTE : 0;
+    int year, month, day, minute = is_end ? CIVIL_DAY_MINUTE : 0;
     const char *at = text;
-    if (!digits(&at, 4, &year) || *at++ != '-' || !digits(&at, 2, &month) || *at++ != '-' ||
-        !digits(&at, 2, &day) || month < 1 || month > 12 || day < 1 ||
-        day > days_in_month(year, month))
+    if (!civil_parse_digits(&at, 4, &year) || *at++ != '-' ||
+        !civil_parse_digits(&at, 2, &month) || *at++ != '-' ||
+        !civil_parse_digits(&at, 2, &day) || month < 1 || month > 12 || day < 1 ||
+        day > civil_days_in_month(year, month))
         return false;
     if (*at == ' ' || *at == 'T') {
         at++;
-        if (!read_minute(&at, &minute))
+        if (!civil_parse_minute(&at, &minute))
             return false;
     }
-    *ret_ms = days_of(year, month, day) * DAY_MS + minute * MINUTE_MS - zone->offset_ms;
+    *ret_ms = civil_days(year, month, day) * CIVIL_DAY_MS + minute * CIVIL_MINUTE_MS -
+              zone->offset_ms;
     return *at == '\0';
-}
-
-static int weekday_of(const char *text, size_t size)
-{
-    static const char *const names[][2] = {{"mon", "周一"}, {"tue", "周二"}, {"wed", "周三"},
-                                           {"thu", "周四"}, {"fri", "周五"}, {"sat", "周六"},
-                                           {"sun", "周日"}};
-    for (int i = 0; i < 7; i++)
-        for (int k = 0; k < 2; k++)
-            if (strlen(names[i][k]) == size && memcmp(names[i][k], text, size) == 0)
-                return i;
-    return -1;
 }
 
 /* "mon", "mon-fri", "sat-mon". */
 static bool read_weekdays(struct policy_period *period, const char *text)
 {
     const char *dash = strchr(text, '-');
-    int first = weekday_of(text, dash == NULL ? strlen(text) : (size_t)(dash - text));
-    int last = dash == NULL ? first : weekday_of(dash + 1, strlen(dash + 1));
+    int first = civil_parse_weekday(text, dash == NULL ? strlen(text) : (size_t)(dash - text));
+    int last = dash == NULL ? first : civil_parse_weekday(dash + 1, strlen(dash + 1));
     if (first < 0 || last < 0)
         return false;
     for (int day = first;; day = (day + 1) % 7) {
@@ -170,8 +83,9 @@ static bool read_hours(struct policy_period *period, const char *text)
 {
     const char *at = text;
     int from, to;
-    if (period->hour_count == POLICY_SPANS_MAX || !read_minute(&at, &from) || *at++ != '-' ||
-        !read_minute(&at, &to) || *at != '\0' || from == to || from == DAY_MINUTE)
+    if (period->hour_count == POLICY_SPANS_MAX || !civil_parse_minute(&at, &from) ||
+        *at++ != '-' || !civil_parse_minute(&at, &to) || *at != '\0' || from == to ||
+        from == CIVIL_DAY_MINUTE)
         return false;
     period->hours[period->hour_count].from_minute = from;
     period->hours[period->hour_count++].to_minute = to;
@@ -205,7 +119,7 @@ static int read_each(struct config *config, const struct config_node *node, cons
 }
 
 static int read_bound(struct config *config, const struct config_node *node, const char *key,
-                      const char *text, const struct policy_zone *zone, int64_t *ret_ms,
+                      const char *text, const struct civil_zone *zone, int64_t *ret_ms,
                       struct diagnosis *why)
 {
     if (text == NULL || read_moment(text, zone, strcmp(key, "to") == 0, ret_ms))
@@ -217,7 +131,7 @@ static int read_bound(struct config *config, const struct config_node *node, con
 }
 
 int policy_period_read(struct config *config, const struct config_node *node,
-                       const struct policy_zone *zone, struct policy_period *ret_period,
+                       const struct civil_zone *zone, struct policy_period *ret_period,
                        struct diagnosis *why)
 {
     struct written written = {0};
@@ -263,18 +177,16 @@ static bool hours_hold(const struct policy_period *period, int minute)
     return period->hour_count == 0;
 }
 
-bool policy_period_holds(const struct policy_period *period, const struct policy_zone *zone,
+bool policy_period_holds(const struct policy_period *period, const struct civil_zone *zone,
                          int64_t at_ms)
 {
     if (at_ms < period->from_ms || at_ms >= period->to_ms)
         return false;
-    int64_t local_ms = at_ms + zone->offset_ms;
-    int64_t day = floor_day(local_ms);
-    int minute = (int)((local_ms - day * DAY_MS) / MINUTE_MS);
-    int weekday = (int)(((day + 3) % 7 + 7) % 7); /* 1970-01-01 was a Thursday */
-    return (period->weekdays == 0 || (period->weekdays >> weekday & 1) != 0) &&
-           (period->days == 0 || (period->days >> day_of_month(day) & 1) != 0) &&
-           hours_hold(period, minute);
+    struct civil at;
+    civil_read(civil_local_ms(zone, at_ms), &at);
+    return (period->weekdays == 0 || (period->weekdays >> at.weekday & 1) != 0) &&
+           (period->days == 0 || (period->days >> at.day & 1) != 0) &&
+           hours_hold(period, at.minute);
 }
 
 static void sooner(int64_t candidate_ms, int64_t after_ms, int64_t *next_ms)
@@ -283,7 +195,7 @@ static void sooner(int64_t candidate_ms, int64_t after_ms, int64_t *next_ms)
         *next_ms = candidate_ms;
 }
 
-int64_t policy_period_next(const struct policy_period *period, const struct policy_zone *zone,
+int64_t policy_period_next(const struct policy_period *period, const struct civil_zone *zone,
                            int64_t after_ms)
 {
     int64_t next_ms = INT64_MAX;
@@ -291,14 +203,16 @@ int64_t policy_period_next(const struct policy_period *period, const struct poli
     sooner(period->to_ms, after_ms, &next_ms);
     if (after_ms >= period->to_ms)
         return next_ms;
-    int64_t day = floor_day(after_ms + zone->offset_ms);
+    int64_t day = civil_day_of(after_ms + zone->offset_ms);
     for (int64_t later = 0; later < 2; later++) {
-        int64_t midnight_ms = (day + later) * DAY_MS - zone->offset_ms;
+        int64_t midnight_ms = (day + later) * CIVIL_DAY_MS - zone->offset_ms;
         if (period->weekdays != 0 || period->days != 0)
             sooner(midnight_ms, after_ms, &next_ms);
         for (size_t i = 0; i < period->hour_count; i++) {
-            sooner(midnight_ms + period->hours[i].from_minute * MINUTE_MS, after_ms, &next_ms);
-            sooner(midnight_ms + period->hours[i].to_minute * MINUTE_MS, after_ms, &next_ms);
+            sooner(midnight_ms + period->hours[i].from_minute * CIVIL_MINUTE_MS, after_ms,
+                   &next_ms);
+            sooner(midnight_ms + period->hours[i].to_minute * CIVIL_MINUTE_MS, after_ms,
+                   &next_ms);
         }
     }
     return next_ms;

@@ -10,7 +10,7 @@
  * midnight.  `hours` may cross midnight ("22:00-06:00"); weekdays and days then are those of
  * the moment itself.  Days are of the month.
  *
- * Times are local in a zone of fixed offset; Asia/Shanghai has had none but +08:00 since 1991.
+ * Times are local in a zone of fixed offset (proto/base/civil.h).
  */
 #pragma once
 
@@ -18,13 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/base/civil.h"
 #include "proto/base/config.h"
 #include "proto/base/diagnosis.h"
-
-struct policy_zone {
-    const char *name;
-    int64_t offset_ms; /* local minus UTC */
-};
 
 #define POLICY_SPANS_MAX 16
 
@@ -42,16 +38,16 @@ struct policy_period {
 
 /* "Asia/Shanghai" (also for NULL), "UTC", "+08:00".  ERR_INVALID. */
 int policy_zone_read(struct config *config, const struct config_node *node,
-                     struct policy_zone *ret_zone, struct diagnosis *why);
+                     struct civil_zone *ret_zone, struct diagnosis *why);
 
 /* One entry of the map `periods`; its key is the name.  ERR_INVALID. */
 int policy_period_read(struct config *config, const struct config_node *node,
-                       const struct policy_zone *zone, struct policy_period *ret_period,
+                       const struct civil_zone *zone, struct policy_period *ret_period,
                        struct diagnosis *why);
 
-bool policy_period_holds(const struct policy_period *period, const struct policy_zone *zone,
+bool policy_period_holds(const struct policy_period *period, const struct civil_zone *zone,
                          int64_t at_ms);
 
 /* The first time after `after_ms` at which it may begin or end; INT64_MAX: never. */
-int64_t policy_period_next(const struct policy_period *period, const struct policy_zone *zone,
+int64_t policy_period_next(const struct policy_period *period, const struct civil_zone *zone,
                            int64_t after_ms);

@@ -50,7 +50,7 @@ struct policy_rule {
 struct policy {
     atomic_uint references;
     struct config *config; /* texts and nodes are its own */
-    struct policy_zone zone;
+    struct civil_zone zone;
     struct policy_period *periods;
     size_t period_count;
     struct policy_rule *rules;

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Silences, acknowledgements and posted alerts, by what a webhook receiver gets to hear.
+"""Silences, inhibition, mute times, acknowledgements and posted alerts, by what a webhook receiver gets to hear.
 
 Nothing waits for a time to show that something is not told: a second alert, which nobody silenced
 or acknowledged, is told in the meantime.
@@ -33,8 +33,9 @@ route:
   receiver: desk
   group_by: [{group_by}]
   group_wait: 0s
-  group_interval: 200ms
+  group_interval: {interval}
   repeat_interval: {repeat}
+{routes}
 receivers:
 - name: desk
   webhook_configs: [{{url: 'http://127.0.0.1:{hook}/hook', send_resolved: true, timeout: 2s}}]
@@ -42,15 +43,42 @@ receivers:
 """
 
 
+INHIBIT = """
+inhibit_rules:
+- source_matchers: ['alertname="RackDown"']
+  target_matchers: ['alertname="TooHot"', 'instance=~"web.*"']
+  equal: [datacenter]
+"""
+
+MUTE_TIMES = """
+  routes:
+  - {{matchers: ['instance=~"web.*"'], {kind}: [it]}}
+time_intervals:
+- name: it
+  time_intervals: [{{years: ['{years}']}}]
+"""
+MUTED = MUTE_TIMES.format(kind="mute_time_intervals", years="1970:9999")
+TOLD = MUTE_TIMES.format(kind="mute_time_intervals", years="1970:1971")
+NOT_ACTIVE = MUTE_TIMES.format(kind="active_time_intervals", years="1970:1971")
+ACTIVE = MUTE_TIMES.format(kind="active_time_intervals", years="1970:9999")
+
+
 def instant(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + seconds)) + ".000Z"
 
 
 class Muting(unittest.TestCase):
-    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail=""):
+    def configure(self, routes):
+        """Other routes, from now on."""
+        self.collector.put("alerting.yml", ALERTING.format(**self.settings, routes=routes))
+        self.assertEqual(self.collector.reload(), 200)
+
+    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail="",
+              interval="200ms", routes=""):
         self.hook = kit.Hook()
-        self.collector = kit.Collector(RULES, ALERTING.format(
-            hook=self.hook.port, repeat=repeat, group_by=group_by, timeout=timeout, mail=mail))
+        self.settings = {"hook": self.hook.port, "repeat": repeat, "group_by": group_by,
+                         "timeout": timeout, "mail": mail, "interval": interval}
+        self.collector = kit.Collector(RULES, ALERTING.format(**self.settings, routes=routes))
 
     def tearDown(self):
         self.collector.close()
@@ -104,7 +132,7 @@ class Muting(unittest.TestCase):
         self.wait_firing("web")
         web = self.alerts()["web"]
         self.assertEqual(web["status"], {"state": "suppressed", "silencedBy": [name],
-                                         "inhibitedBy": []})
+                                         "inhibitedBy": [], "mutedBy": []})
         self.assertEqual(self.alerts()["db"]["status"]["state"], "active")
         self.heat(db=20, late=90)
         self.wait_told("db", "resolved")
@@ -180,6 +208,142 @@ class Muting(unittest.TestCase):
         self.heat(web=90)
         self.call("DELETE", f"/api/v2/silence/{name}")
         self.wait_told("web", "firing")
+
+    def test_what_was_taken_back_is_told_although_the_silence_was_short(self):
+        self.start(interval="2s")
+        self.hook.answer = 503
+        self.heat(web=90)
+        kit.wait_for(lambda: self.hook.bodies, 10, "a first try")
+        name = self.silence("web")
+        self.call("DELETE", f"/api/v2/silence/{name}")  # long before the group's next flush
+        self.hook.answer = 200
+        self.wait_told("web", "firing")
+
+    def test_more_at_once_than_one_write_holds_is_told_all_the_same(self):
+        self.hook = kit.Hook()
+        hooks = [f"{{url: 'http://127.0.0.1:{port}/hook'}}"
+                 for port in (self.hook.port, 1, 1, 1, 1)]
+        self.collector = kit.Collector(RULES, (
+            "route: {receiver: desk, group_by: [instance], group_wait: 1s}\n"
+            f"receivers: [{{name: desk, webhook_configs: [{', '.join(hooks)}]}}]\n"))
+        story = {f"part{i}": "长" * 1000 for i in range(10)}
+        self.call("POST", "/api/v2/alerts", [
+            {"labels": {"alertname": "Posted", "instance": f"host{i}"}, "annotations": story}
+            for i in range(250)])
+        kit.wait_for(lambda: len(self.hook.bodies) >= 250, 30, "all are told")
+        self.assertEqual(len(self.hook.accepted()), 250)
+    def post(self, instance, seconds=3600):
+        """A source of INHIBIT, from outside; it ends `seconds` from now."""
+        self.call("POST", "/api/v2/alerts", [{"labels": {
+            "alertname": "RackDown", "rack": "7", "instance": instance}, "endsAt": instant(seconds)}])
+
+    def test_what_is_inhibited_is_told_when_its_source_ends_and_it_does_not(self):
+        self.start(routes=INHIBIT)
+        self.post("rack")
+        self.wait_told("rack", "firing")
+        self.heat(web=90, db=90)
+        self.wait_told("db", "firing")
+        self.wait_firing("web")
+        source, = (a["fingerprint"] for a in self.call("GET", "/api/v2/alerts")
+                   if a["labels"]["alertname"] == "RackDown")
+        suppressed = {"state": "suppressed", "silencedBy": [], "inhibitedBy": [source],
+                      "mutedBy": []}
+        self.assertEqual(self.alerts()["web"]["status"], suppressed)
+        self.assertEqual(self.alerts()["db"]["status"]["state"], "active")
+        for path in ("/api/v2/alerts", "/api/v2/alerts/groups"):
+            for flags, names in (("active=false", {"web"}), ("inhibited=false", {"db", "rack"})):
+                shown = self.call("GET", f"{path}?{flags}")
+                if "groups" in path:
+                    shown = [a for group in shown for a in group["alerts"]]
+                self.assertEqual({a["labels"]["instance"] for a in shown}, names)
+                for alert in shown if names == {"web"} else []:
+                    self.assertEqual(alert["status"], suppressed)
+        self.heat(db=20, late=90)
+        self.wait_told("db", "resolved")
+        self.wait_told("late", "firing")
+        self.assertEqual(self.told("web", "firing"), [])
+        self.post("rack", -1)
+        self.wait_told("web", "firing")
+
+    def test_a_told_alert_that_ends_while_inhibited_still_gets_its_end(self):
+        self.start(repeat="400ms", routes=INHIBIT)
+        self.heat(web=90, db=90)
+        self.wait_told("web", "firing")
+        self.post("rack")
+        self.wait_told("rack", "firing")
+        before = len(self.told("web", "firing"))
+        self.collector.restart()  # the source is known again before the first flush
+        self.heat(web=90, db=90)
+        self.wait_told("db", "firing", len(self.told("db", "firing")) + 3)
+        self.assertLessEqual(len(self.told("web", "firing")), before + 1)  # one was under way
+        self.heat(web=20, db=90)
+        self.wait_told("web", "resolved")
+        self.wait_told("db", "firing", len(self.told("db", "firing")) + 2)
+        self.assertEqual(len(self.told("web", "resolved")), 1)
+
+    def test_a_receiver_that_was_down_does_not_hear_what_is_inhibited_by_now(self):
+        self.start(routes=INHIBIT)
+        self.hook.answer = 503
+        self.heat(web=90, db=90)
+        kit.wait_for(lambda: len(self.hook.bodies) >= 2, 10, "first tries")
+        self.post("rack")
+        kit.wait_for(lambda: self.alerts()["web"]["status"]["inhibitedBy"], 10, "inhibited")
+        self.hook.answer = 200
+        self.wait_told("db", "firing")
+        self.wait_told("rack", "firing")
+        self.heat(late=90)
+        self.wait_told("late", "firing")
+        self.assertEqual(self.told("web", "firing"), [])
+        self.post("rack", -1)
+        self.wait_told("web", "firing")
+
+    def test_what_is_muted_by_time_is_told_when_its_time_has_come(self):
+        for muted, told in ((MUTED, TOLD), (NOT_ACTIVE, ACTIVE)):
+            self.start(routes=muted)
+            self.heat(web=90, db=90)
+            self.wait_told("db", "firing")
+            self.wait_firing("web")
+            groups = {g["labels"]["instance"]: g["alerts"][0]["status"]
+                      for g in self.call("GET", "/api/v2/alerts/groups")}
+            nothing = {"silencedBy": [], "inhibitedBy": []}
+            self.assertEqual(groups, {"web": {"state": "suppressed", "mutedBy": ["it"], **nothing},
+                                      "db": {"state": "active", "mutedBy": [], **nothing}})
+            self.assertEqual({k: v["status"]["mutedBy"] for k, v in self.alerts().items()},
+                             {"web": ["it"], "db": []})
+            self.assertEqual([g["labels"]["instance"] for g in
+                              self.call("GET", "/api/v2/alerts/groups?muted=false")], ["db"])
+            self.heat(late=90)
+            self.wait_told("late", "firing")
+            self.assertEqual(self.told("web", "firing"), [])
+            self.configure(told)
+            self.wait_told("web", "firing")
+            if told == TOLD:
+                self.tearDown()
+
+    def test_an_end_is_told_also_at_a_time_at_which_no_beginning_is(self):
+        self.start(repeat="400ms", routes=TOLD)
+        self.heat(web=90, web2=90, db=90)
+        self.wait_told("web", "firing")
+        self.wait_told("web2", "firing")
+        self.configure(MUTED)
+        before = len(self.told("web2", "firing"))
+        self.heat(web=20, web2=90, db=90, web3=90)
+        self.wait_told("web", "resolved")
+        self.wait_told("db", "firing", len(self.told("db", "firing")) + 3)
+        self.assertLessEqual(len(self.told("web2", "firing")), before + 1)  # one was under way
+        self.assertEqual(self.told("web3", "firing"), [])
+
+    def test_a_receiver_that_was_down_does_not_hear_what_is_muted_by_time_by_now(self):
+        self.start(routes=TOLD)
+        self.hook.answer = 503
+        self.heat(web=90, db=90)
+        kit.wait_for(lambda: len(self.hook.bodies) >= 2, 10, "first tries")
+        self.configure(MUTED)
+        self.hook.answer = 200
+        self.wait_told("db", "firing")
+        self.heat(late=90)
+        self.wait_told("late", "firing")
+        self.assertEqual(self.told("web", "firing"), [])
 
     def test_acknowledged_alerts_are_not_repeated_but_ended(self):
         self.start(repeat="400ms")

@@ -250,32 +250,39 @@ def test_a_probe_can_ask_and_never_assert():
         rows = [{"url": page, "job": "asked", "instance": "me:3307"},
                 {"url": page, "job": "node", "instance": "other"},      # another's identity
                 {"url": page, "job": "stolen", "instance": "other"},    # another's name
+                {"url": page, "job": "below", "instance": "me:9100"},   # a name of its own
+                {"url": page, "job": "deeper", "instance": "me:9100:1"},  # and below that
                 {"url": page, "job": "honored", "honor_labels": True},
                 {"url": page, "job": "mine", "instance": "me2:1"}]      # not below "me"
+        nearer = lab.probe(collector, name="nearer", interval="300ms",
+                           flags=("--instance", "me:9100"))
         agent = lab.probe(collector, name="me", interval="300ms", flags=(
             "--config", targets(lab.folder, *rows, head='"labels": {"site": "zhongta"}'),
             "--instance", "me"))
         other.start()
+        nearer.start()
+        wait_for(lambda: len(collector.query('up{job="node"}')) == 2, "whose names are taken")
         agent.start()
         wait_for(lambda: collector.query('up{job="stolen"} == 1'), "the scrapes")
-        wait_for(lambda: len(collector.query('up{job="node"}')) == 2, "both probes")
+        wait_for(lambda: len(collector.query('up{job="node"}')) == 3, "all probes")
         instances = labels_of(collector.query("group by (job, instance) (up)"))
         names = {(dict(l)["job"], dict(l)["instance"]) for l in instances}
         assert names == {("asked", "me:3307"), ("stolen", "me"), ("honored", "me"),
-                         ("mine", "me"), ("node", "me"), ("node", "other")}, names
+                         ("mine", "me"), ("node", "me"), ("node", "other"), ("node", "me:9100")}, names
         assert collector.value('up{job="node",instance="me",site="zhongta"}') == 1
         assert collector.value('up{job="node",instance="other"}') == 1
         # The page's own up is nobody's identity where Prometheus keeps it, too; else it is gone.
         assert {r["metric"]["exported_job"] for r in collector.query("up == 17")} == {"node"}
-        assert len(collector.query('up{job="node"}')) == 2, collector.query('up{job="node"}')
+        assert len(collector.query('up{job="node"}')) == 3, collector.query('up{job="node"}')
         found = labels_of(collector.query('heat{job="asked"}'), "__name__")
         assert found == {frozenset({("job", "asked"), ("instance", "me:3307"), ("site", "zhongta"),
                                     ("exported_job", "node"), ("exported_instance", "other"),
                                     ("exported_site", site)}) for site in "xy"}, found
         assert collector.query('heat{instance="me",job="node",exported_instance="other"}')
-        assert not collector.query('heat{instance="other"}')
+        assert not collector.query('heat{instance=~"other|me:9100.*"}')
         agent.stop()
         other.stop()
+        nearer.stop()
     exporter.stop()
 
 

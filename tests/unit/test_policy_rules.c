@@ -92,7 +92,7 @@ static void a_mistake_is_named_with_its_line(void **state)
         {"periods: {a: {from: 2026-10-02, to: 2026-10-01}}", "ends before it begins"},
         {"periods: {a: {hours: ['25:00-26:00']}}", "is not a range such as"},
         {"periods: {a: {hours: ['8:00-9:00']}}", "is not a range such as"},
-        {"periods: {a: {weekdays: monday}}", "is not mon, tue"},
+        {"periods: {a: {weekdays: mond}}", "is not mon, tue"},
         {"periods: {a: {days: 0-5}}", "is not a day of the month"},
         {"periods: {a: {days: 5-40}}", "is not a day of the month"},
     };
@@ -259,6 +259,7 @@ static void periods_hold_when_their_words_say(void **state)
         {"{weekdays: [tue-sun]}", MONDAY_0900, false},
         {"{weekdays: sat-mon}", MONDAY_0900, true},
         {"{weekdays: mon}", MONDAY_0900 - 9 * HOUR - 1, false},
+        {"{weekdays: Monday-friday}", MONDAY_0900, true},
         {"{days: 12}", MONDAY_0900, true},
         {"{days: [1-11, 13-31]}", MONDAY_0900, false},
         {"{days: 1-15, weekdays: [tue]}", MONDAY_0900, false},
@@ -272,7 +273,7 @@ static void periods_hold_when_their_words_say(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct config *config;
-        struct policy_zone zone;
+        struct civil_zone zone;
         struct policy_period period;
         struct buf text = {0};
         buf_printf(&text, "p: %s", cases[i].period);

@@ -74,10 +74,9 @@ static void alerts_take_the_routes_that_amtool_says(void **state)
     assert_string_equal(route_of(alerting, "alertname=A"), "root {}:{alertname=\"A\"}");
     assert_string_equal(route_of(alerting, "alertname=A team=db"),
                         "db {}/{team=\"db\"}:{alertname=\"A\"}");
-    assert_string_equal(
-        route_of(alerting, "alertname=A severity=critical team=db"),
-        "pager {}/{team=\"db\"}/{severity=\"critical\"}:{alertname=\"A\", "
-        "severity=\"critical\", team=\"db\"}");
+    assert_string_equal(route_of(alerting, "alertname=A severity=critical team=db"),
+                        "pager {}/{team=\"db\"}/{severity=\"critical\"}:{alertname=\"A\", "
+                        "severity=\"critical\", team=\"db\"}");
     assert_string_equal(route_of(alerting, "alertname=A team=db host=web1"),
                         "db {}/{team=\"db\"}:{alertname=\"A\"}; "
                         "web {}/{host=~\"^(?:web.*)$\"}:{alertname=\"A\"}");
@@ -107,9 +106,15 @@ static void mistakes_are_named_with_their_line(void **state)
          "a.yml:4: webhook_configs: give either url or url_file"},
         {"route: {receiver: a}\nreceivers: [{name: a, webhook_configs: [{url: 'ftp://x'}]}]",
          "http:// or https://"},
-        {"route: {receiver: a}\nreceivers: [{name: a, email_configs: [{to: x@y}]}]",
-         "no from"},
-        {"route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules: []", "inhibit_rules"},
+        {"route: {receiver: a}\nreceivers: [{name: a, email_configs: [{to: x@y}]}]", "no from"},
+        {"route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules: {}", "is a list"},
+        {"route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules:\n- {source_match: x}",
+         "a.yml:4:"},
+        {"route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules:\n- {equals: [x]}",
+         "a.yml:4: unknown key \"equals\" in inhibit_rules (did you mean \"equal\"?)"},
+        {"route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules:\n"
+         "- {target_matchers: ['x=~\"(\"']}",
+         "a.yml:4:"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -73,6 +73,8 @@ export function standing(alert, silences) {
   }
   if (alert.status && (alert.status.inhibitedBy || []).length > 0)
     parts.push(h('span', {class: 'silenced'}, t('inhibited')));
+  for (const name of (alert.status && alert.status.mutedBy) || [])
+    parts.push(h('span', {class: 'silenced'}, t('muted.by', name)));
   if (parts.length === 0 && alert.state === 'firing' && alert.status)
     parts.push(h('span', {class: 'open'}, t('open')));
   return parts;

@@ -1,0 +1,52 @@
+/*
+ * civil.h - dates, weekdays and times of day as people write and mean them.
+ *
+ * The calendar is the proleptic Gregorian one; a day is 86400 s.  A zone is a fixed offset or
+ * the host's own: without a zone database there is no other, and Asia/Shanghai has had none but
+ * +08:00 since 1991.
+ *
+ * Thread: any (the host's own zone by localtime_r()).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CIVIL_DAY_MS     (INT64_C(24) * 3600 * 1000)
+#define CIVIL_MINUTE_MS  (INT64_C(60) * 1000)
+#define CIVIL_DAY_MINUTE 1440
+
+struct civil {
+    int64_t year;
+    int month, day; /* from 1 */
+    int weekday;    /* 0: Monday */
+    int minute;     /* of the day */
+    int days_in_month;
+};
+
+struct civil_zone {
+    const char *name;  /* as written */
+    int64_t offset_ms; /* local minus UTC */
+    bool is_local;     /* the host's own zone; offset_ms means nothing */
+};
+
+/* Days since 1970-01-01. */
+int64_t civil_days(int64_t year, int month, int day);
+int civil_days_in_month(int64_t year, int month);
+/* The day (since 1970-01-01) a moment of local time lies in. */
+int64_t civil_day_of(int64_t local_ms);
+void civil_read(int64_t local_ms, struct civil *ret_civil);
+int64_t civil_local_ms(const struct civil_zone *zone, int64_t unix_ms);
+
+/* "Asia/Shanghai" or "PRC", "UTC", "Local", or an offset such as "+08:00" (at most 14 hours).
+ * The name is not copied. */
+bool civil_zone_parse(const char *text, struct civil_zone *ret_zone);
+/* "08:30", up to "24:00"; moves *at past it. */
+bool civil_parse_minute(const char **at, int *ret_minute);
+/* "mon", "monday" or "周一", letters of any case; 0: Monday; -1: none. */
+int civil_parse_weekday(const char *text, size_t size);
+/* "monday"; 0..6. */
+const char *civil_weekday_name(int weekday);
+/* Exactly `count` digits; moves *at. */
+bool civil_parse_digits(const char **at, int count, int *ret_value);
