@@ -379,7 +379,7 @@ int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
                const double *values, size_t count)
 {
     struct late_group group = {.ts_ms = ts_ms, .first = out->late_used};
-    if (out->late_count == BATCH_LATE_MAX)
+    if (out->late_count >= BATCH_LATE_MAX / 2)
         return ERR_LIMIT;
     if (!make_late_room(out, count))
         return ERR_NOMEM;

@@ -45,7 +45,8 @@ series_handle emitter_series(struct emitter *out, const struct metric *metric,
 void emit(struct emitter *out, series_handle handle, double value);
 
 /* Values of this tick with a time of their own; handles ascending, each once (SERIES_NONE is
- * passed over).  A batch has room for BATCH_LATE_MAX times: ERR_LIMIT; ERR_NOMEM. */
+ * passed over).  Half of a batch's BATCH_LATE_MAX times may go so, the others are for sources
+ * that come late: ERR_LIMIT; ERR_NOMEM. */
 int emitter_at(struct emitter *out, int64_t ts_ms, const series_handle *handles,
                const double *values, size_t count);
 

@@ -303,7 +303,7 @@ def test_no_page_brings_the_probe_down():
         agent.start()
         wait_for(lambda: collector.value('plain{job="twins"}') == 5, "the page with times")
         assert collector.value('twin{exported_job="x"}') == 1
-        wait_for(lambda: collector.value('kept{job="dropped"}') == 6, "the page of dropped ones", 60)
+        wait_for(lambda: collector.value('kept{job="dropped"}') == 6, "a page of many", 60)
         assert collector.value('scrape_samples_scraped{job="dropped"}') == 400_001
         assert agent.alive()
         status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()

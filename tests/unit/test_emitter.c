@@ -152,6 +152,27 @@ static void a_late_source_gets_its_own_time_and_the_others_keep_theirs(void **st
     emitter_close(out);
 }
 
+static void times_of_their_own_leave_room_for_sources_that_are_late(void **state)
+{
+    struct emitter *out = open_emitter();
+    struct label one = label_of("i", "1");
+    series_handle a = emitter_series(out, &load, NULL, 0);
+    series_handle b = emitter_series(out, &load, &one, 1);
+    double value = 7;
+    int64_t ts_ms = 1;
+    (void)state;
+    while (emitter_at(out, ts_ms, &a, &value, 1) == 0)
+        ts_ms++;
+    size_t mark = emitter_mark(out);
+    emit(out, b, 2);
+    assert_int_equal(emitter_stamp_late(out, mark, 1700), 0);
+    struct plain_batch batch = seal(out);
+    assert_int_equal(batch.late_count, ts_ms);
+    assert_int_equal(batch.late[ts_ms - 1].ts_ms, 1700);
+    assert_int_equal(batch.late[ts_ms - 1].samples.refs[0], b);
+    emitter_close(out);
+}
+
 static void lines_records_notes_and_endings_wait_when_the_spool_is_full(void **state)
 {
     struct emitter *out = open_emitter();
@@ -307,6 +328,7 @@ int main(void)
         cmocka_unit_test(refs_come_out_ascending_and_the_last_value_stands),
         cmocka_unit_test(an_ended_series_is_told_once_and_a_value_revives_it),
         cmocka_unit_test(a_late_source_gets_its_own_time_and_the_others_keep_theirs),
+        cmocka_unit_test(times_of_their_own_leave_room_for_sources_that_are_late),
         cmocka_unit_test(lines_records_notes_and_endings_wait_when_the_spool_is_full),
         cmocka_unit_test(lines_that_find_no_room_are_told_to_wait),
         cmocka_unit_test(restored_definitions_keep_their_refs),
