@@ -23,10 +23,15 @@ struct app {
     struct notify *notify;
     struct promql_options promql;
     int64_t query_timeout_ms;
+    int64_t retention_ms; /* of samples; 0: for ever */
     const char *external_url;
     int64_t started_ms;
     /* Asks main to re-read the configuration; any thread.  0 or an error with `why`. */
     int (*reload)(struct app *app, struct diagnosis *why);
+    /* Appends the configuration in force (options_print()); any thread. */
+    void (*print_config)(struct app *app, struct buf *out);
+    _Atomic int64_t configured_ms; /* when the configuration in force was read */
+    _Atomic bool config_refused;   /* the last attempt to read it again */
     /* Appends the own metrics of the HTTP side; NULL while there is none.  Loop thread. */
     void (*print_http_metrics)(struct app *app, struct buf *out);
     _Atomic bool ready; /* set by main once everything runs */

@@ -55,6 +55,8 @@ struct collector {
         bool waiting;
     } order;
     bool stopping; /* under reload_lock: nobody will answer an order any more */
+    uv_mutex_t config_lock;
+    struct buf config_text; /* under config_lock: the configuration in force */
 };
 
 /* -- options of the parts ------------------------------------------------------------------- */
@@ -113,22 +115,61 @@ static int check_parts(const struct options *options, struct diagnosis *why)
 
 /* -- reload --------------------------------------------------------------------------------- */
 
-static bool differs(const char *a, const char *b)
+static void show_config(struct collector *collector, struct buf *text)
 {
-    return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) != 0;
+    uv_mutex_lock(&collector->config_lock);
+    struct buf before = collector->config_text;
+    collector->config_text = *text;
+    uv_mutex_unlock(&collector->config_lock);
+    buf_done(&before);
+    collector->app.configured_ms = clock_unix_ms(&clock_system);
 }
 
-static int reload_now(struct collector *collector, struct diagnosis *why)
+static void print_config(struct app *app, struct buf *out)
 {
-    struct options fresh = {0};
+    struct collector *collector = app->main;
+    uv_mutex_lock(&collector->config_lock);
+    buf_put(out, collector->config_text.data, collector->config_text.size);
+    uv_mutex_unlock(&collector->config_lock);
+}
+
+/* What is in force after a reload: what the parts take anew, and for the rest what we began
+ * with.  `*ret_text` is the caller's. */
+static int print_reloaded(const struct collector *collector, const struct options *fresh,
+                          struct buf *ret_text, bool *ret_differs)
+{
+    struct options in_force = collector->options;
+    struct buf wanted = {0};
+    in_force.rule_files = fresh->rule_files;
+    in_force.evaluation_interval_ms = fresh->evaluation_interval_ms;
+    in_force.policy = fresh->policy;
+    options_print(&in_force, ret_text);
+    options_print(fresh, &wanted);
+    int error = buf_ok(ret_text) && buf_ok(&wanted) ? 0 : ERR_NOMEM;
+    *ret_differs = error == 0 && !bytes_equal(buf_bytes(ret_text), buf_bytes(&wanted));
+    buf_done(&wanted);
+    return error;
+}
+
+/* The rules speak the PromQL that queries speak, which stays until a restart. */
+static struct rules_options reloaded_rules_of(const struct collector *collector,
+                                              const struct options *fresh)
+{
+    struct rules_options rules = rules_options_of(fresh);
+    rules.promql = collector->app.promql;
+    rules.promql.default_step_ms = fresh->evaluation_interval_ms;
+    rules.external_url = collector->app.external_url;
+    return rules;
+}
+
+static int reload_parts(struct collector *collector, const struct options *fresh,
+                        struct diagnosis *why)
+{
     struct policy *policy = NULL;
-    int error = options_load(&collector->flags, &fresh, why);
-    if (error != 0)
-        return error;
-    const struct rules_options rules = rules_options_of(&fresh);
-    error = check_parts(&fresh, why);
+    const struct rules_options rules = reloaded_rules_of(collector, fresh);
+    int error = check_parts(fresh, why);
     if (error == 0)
-        error = load_policy(&fresh, &policy, why);
+        error = load_policy(fresh, &policy, why);
     if (error == 0) /* first the one that check_parts() cannot foresee */
         error = http_server_reload(collector->http, why);
     if (error == 0)
@@ -138,17 +179,30 @@ static int reload_now(struct collector *collector, struct diagnosis *why)
     if (error == 0) /* last, because it cannot fail */
         ingest_set_policy(collector->app.ingest, policy);
     policy_unref(policy);
+    return error;
+}
+
+static int reload_now(struct collector *collector, struct diagnosis *why)
+{
+    struct options fresh = {0};
+    struct buf text = {0};
+    bool needs_restart = false;
+    int error = options_load(&collector->flags, &fresh, why);
+    if (error == 0)
+        error = print_reloaded(collector, &fresh, &text, &needs_restart);
+    if (error == 0)
+        error = reload_parts(collector, &fresh, why);
+    options_free(&fresh); /* the parts have copied what they keep */
+    collector->app.config_refused = error != 0;
     if (error != 0) {
-        options_free(&fresh);
+        buf_done(&text);
         return error;
     }
-    if (differs(fresh.data, collector->options.data) ||
-        differs(fresh.http_listen, collector->options.http_listen) ||
-        differs(fresh.ingest_listen, collector->options.ingest_listen) ||
-        differs(fresh.alerting, collector->options.alerting))
-        log_warn("main", "data, listen addresses and the alerting file's name change only at a "
-                         "restart");
-    options_free(&fresh); /* the parts have copied what they keep */
+    show_config(collector, &text);
+    if (needs_restart)
+        log_warn("main", "rules and policy are taken anew, and what the users, alerting and "
+                         "certificate files say; the rest of what has changed waits for a "
+                         "restart; GET /api/v1/status/config shows what is in force");
     log_info("main", "configuration re-read");
     return 0;
 }
@@ -286,6 +340,7 @@ static int start(struct collector *collector, struct diagnosis *why)
     const struct options *options = &collector->options;
     const struct rules_options rules = rules_options_of(options);
     char host[256] = "localhost";
+    struct buf text = {0};
 
     (void)gethostname(host, sizeof host - 1);
     app->promql = rules.promql;
@@ -294,7 +349,11 @@ static int start(struct collector *collector, struct diagnosis *why)
     app->started_ms = clock_unix_ms(&clock_system);
     app->reload = reload_from_anywhere;
     app->main = collector;
-    int error = open_store(collector, why);
+    app->print_config = print_config;
+    app->retention_ms = options->retention_raw_ms;
+    options_print(options, &text);
+    show_config(collector, &text);
+    int error = buf_ok(&collector->config_text) ? open_store(collector, why) : ERR_NOMEM;
     if (error == 0)
         error = notify_open(&collector->loop, app->store, options->alerting, app->external_url,
                             &app->notify, why);
@@ -363,6 +422,8 @@ static void stop(struct collector *collector)
     (void)uv_loop_close(&collector->loop);
     uv_mutex_destroy(&collector->reload_lock);
     uv_cond_destroy(&collector->reload_finished);
+    uv_mutex_destroy(&collector->config_lock);
+    buf_done(&collector->config_text);
 }
 
 /* Clients, probes and history files all need descriptors; a shell's usual 1024 are soon gone. */
@@ -386,6 +447,7 @@ static int run(struct collector *collector)
     must(uv_loop_init(&collector->loop) == 0);
     must(uv_mutex_init(&collector->reload_lock) == 0);
     must(uv_cond_init(&collector->reload_finished) == 0);
+    must(uv_mutex_init(&collector->config_lock) == 0);
     must(uv_async_init(&collector->loop, &collector->reload_async, on_reload) == 0);
     collector->reload_async.data = collector;
     must(uv_timer_init(&collector->loop, &collector->health) == 0);

@@ -3,8 +3,10 @@
  */
 #include "collector/options.h"
 
+#include <assert.h>
 #include <string.h>
 
+#include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 
@@ -27,6 +29,7 @@ struct root {
     const char *retention_raw, *retention_5m, *retention_1h, *retention_logs;
 };
 
+/* The options come first, so that tables whose rows are all AT() read them alone, too. */
 #define AT(field)      offsetof(struct root, options.field)
 #define SECTION(field) offsetof(struct root, sections.field)
 
@@ -245,4 +248,39 @@ void options_free(struct options *options)
 {
     config_free(options->config);
     *options = (struct options){0};
+}
+
+static void print_age(struct buf *out, const char *key, int64_t age_ms)
+{
+    char text[DURATION_TEXT_BYTES];
+    buf_printf(out, "  %s: \"%s\"\n", key,
+               age_ms == 0 ? "forever" : duration_format(age_ms, text));
+}
+
+void options_print(const struct options *options, struct buf *out)
+{
+    const struct {
+        const char *name;
+        const struct config_option *rows;
+        size_t count;
+    } sections[] = {
+        {"http", http_options, COUNT(http_options)},
+        {"ingest", ingest_options, COUNT(ingest_options)},
+        {"rules", rules_options, COUNT(rules_options)},
+        {"promql", promql_options, COUNT(promql_options)},
+    };
+    const struct tls tls = {options->tls_certificate, options->tls_key};
+    static_assert(offsetof(struct root, options) == 0, "AT() is an offset into struct options");
+    config_print_values(root_options, COUNT(root_options), options, 0, out);
+    for (size_t i = 0; i < COUNT(sections); i++) {
+        buf_printf(out, "%s:\n", sections[i].name);
+        config_print_values(sections[i].rows, sections[i].count, options, 2, out);
+        if (sections[i].rows == http_options && tls.certificate != NULL) {
+            buf_put_text(out, "  tls:\n");
+            config_print_values(tls_options, COUNT(tls_options), &tls, 4, out);
+        }
+    }
+    buf_put_text(out, "retention:\n");
+    print_age(out, "raw", options->retention_raw_ms);
+    print_age(out, "logs", options->retention_logs_ms);
 }

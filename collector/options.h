@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/base/buf.h"
 #include "proto/base/config.h"
 #include "proto/base/diagnosis.h"
 #include "proto/base/log.h"
@@ -43,3 +44,8 @@ extern const char flags_help[];
 /* Loads the file (if any), applies flags and defaults. */
 int options_load(const struct flags *flags, struct options *ret_options, struct diagnosis *why);
 void options_free(struct options *options);
+
+/* Appends the options as a collector.yml that says all of them, defaults and flags included:
+ * read again it gives the same (file names are as they were resolved).  Of users.yml, keys and
+ * the other files it has the names, never what is in them. */
+void options_print(const struct options *options, struct buf *out);

@@ -142,21 +142,34 @@ static void end_whole(char *text)
         text[--size] = '\0';
 }
 
+/* Every target that is scraped is a source, and one part of the policy is for them all. */
+static bool is_refused(const struct policy *policy, const struct policy_refusal *refusal)
+{
+    for (size_t i = 0; i < policy_refusals_kept(policy); i++)
+        if (strcmp(policy->refusals[i].part, refusal->part) == 0 &&
+            strcmp(policy->refusals[i].reason, refusal->reason) == 0)
+            return true;
+    return false;
+}
+
 static void __attribute__((format(printf, 4, 5)))
 refuse(struct policy *policy, const char *section, const char *name, const char *format, ...)
 {
     va_list arguments;
-    policy->refusal_changes++;
-    if (policy->refusal_count++ >= POLICY_REFUSALS_MAX)
-        return;
-    struct policy_refusal *refusal = &policy->refusals[policy->refusal_count - 1];
-    (void)snprintf(refusal->part, sizeof refusal->part, "%s%s%.140s", section,
+    struct policy_refusal refusal;
+    (void)snprintf(refusal.part, sizeof refusal.part, "%s%s%.140s", section,
                    name[0] == '\0' ? "" : ".", name);
     va_start(arguments, format);
-    (void)vsnprintf(refusal->reason, sizeof refusal->reason, format, arguments);
+    (void)vsnprintf(refusal.reason, sizeof refusal.reason, format, arguments);
     va_end(arguments);
-    end_whole(refusal->part);
-    end_whole(refusal->reason);
+    end_whole(refusal.part);
+    end_whole(refusal.reason);
+    if (is_refused(policy, &refusal))
+        return;
+    policy->refusal_changes++;
+    if (policy->refusal_count < POLICY_REFUSALS_MAX)
+        policy->refusals[policy->refusal_count] = refusal;
+    policy->refusal_count++;
 }
 
 void policy_refuse(struct policy *policy, const char *section, const char *name,
@@ -316,6 +329,10 @@ static void obey_wish(struct policy *policy, struct options *options,
     struct wish wish;
     const char *name = node->key;
 
+    if (!has_source(options, name) && options_source_exists(name)) {
+        refuse(policy, "sources", name, "probe.yml names no target for it");
+        return;
+    }
     if (!has_source(options, name)) {
         const char *nearest = options_nearest_source(name);
         refuse(policy, "sources", name, "this probe has no such source%s%s%s",

@@ -122,8 +122,8 @@ static int keep_batch(struct probe *probe, int64_t tick_ms, uint64_t *ret_number
         log_debug("probe", "late in the batch of tick %lld: %zu samples of %lld",
                   (long long)tick_ms, batch.late[i].samples.count,
                   (long long)batch.late[i].ts_ms);
-    log_debug("probe", "keeping the batch of tick %lld: %zu samples, %zu groups of late ones",
-              (long long)tick_ms, batch.samples.count + batch.ended_count, batch.late_count);
+    log_debug("probe", "keeping the batch of tick %lld: %zu samples, %zu series ended",
+              (long long)tick_ms, batch.samples.count, batch.ended_count);
     return spool_append(probe->spool, tick_ms, buf_bytes(&probe->plain),
                         emitter_changed_notes(probe->emitter), clock_unix_ms(&clock_system),
                         ret_number);

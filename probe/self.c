@@ -154,15 +154,6 @@ static int self_start(void *state, const struct source_env *env, struct emitter 
     for (size_t i = 0; i < ROWS; i++)
         self->handles[i] = emitter_series(out, &rows[i].metric, NULL, 0);
     self->build = emitter_series(out, &build_metric, &version, 1);
-    for (size_t i = 0; i < self->source_count; i++) {
-        struct source_report report = scheduler_report(self->scheduler, i);
-        for (size_t k = 0; k < SOURCE_METRICS; k++) {
-            bool is_node = strncmp(source_metrics[k].name, "node_", 5) == 0;
-            struct label label = {bytes_of(is_node ? "collector" : "source"),
-                                  bytes_of(report.name)};
-            self->sources[i].handles[k] = emitter_series(out, &source_metrics[k], &label, 1);
-        }
-    }
     return 0;
 }
 
@@ -204,6 +195,16 @@ static double read_field(const struct view *view, const struct row *row)
     return (double)integer;
 }
 
+/* When it begins to be told: only one that is on has a name of its own. */
+static void register_source(struct self_sources *source, const char *name, struct emitter *out)
+{
+    for (size_t k = 0; k < SOURCE_METRICS; k++) {
+        bool is_node = strncmp(source_metrics[k].name, "node_", 5) == 0;
+        struct label label = {bytes_of(is_node ? "collector" : "source"), bytes_of(name)};
+        source->handles[k] = emitter_series(out, &source_metrics[k], &label, 1);
+    }
+}
+
 static void emit_sources(struct self_state *self, struct emitter *out)
 {
     for (size_t i = 0; i < self->source_count; i++) {
@@ -215,6 +216,8 @@ static void emit_sources(struct self_state *self, struct emitter *out)
         struct self_sources *source = &self->sources[i];
         /* Else this host has no such thing, or it was switched off. */
         bool is_told = report.is_running || (report.is_on && report.failures > 0);
+        if (is_told && !source->was_told)
+            register_source(source, report.name, out);
         for (size_t k = 0; k < SOURCE_METRICS && is_told; k++)
             emit(out, source->handles[k], values[k]);
         for (size_t k = 0; k < SOURCE_METRICS && source->was_told && !is_told; k++)

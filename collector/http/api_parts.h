@@ -41,7 +41,7 @@ struct selectors {
     struct selector {
         struct matcher **matchers;
         size_t count;
-    } * items;
+    } *items;
     size_t count;
 };
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
@@ -59,6 +59,8 @@ bool api_expression(const struct http_request *request, struct http_response *re
                     struct promql_expression **ret_expression);
 /* Answers with what another part printed as the data's value, or with its error; frees it. */
 void api_answer_printed(struct http_response *response, int error, struct buf *printed);
+/* Answers {"yaml": TEXT}; frees the text. */
+void api_answer_yaml(struct http_response *response, struct buf *yaml);
 void api_write_metric(struct json_writer *json, const struct labels *labels);
 const char *api_metric_type(enum metric_type type);
 
@@ -75,27 +77,28 @@ void api_write_inhibited_by(struct json_writer *json, const struct view_alert *a
 #define API_ALERTMANAGER_VERSION "0.27.0"
 
 /* Handlers, by file. */
-http_handler api_query, api_query_range, api_format_query,
-    api_query_exemplars;                               /* api_query.c */
-http_handler api_labels, api_label_values, api_series; /* api_names.c */
-http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata, api_metrics,
-    api_healthy, api_ready, api_reload; /* api_status.c */
-http_handler api_export;                /* api_export.c */
-http_handler api_rules, api_alerts;     /* api_rules.c */
-http_handler api_targets, api_target_metadata, api_scrape_pools,
-    api_alertmanagers;        /* api_targets.c */
-http_handler api_tsdb;        /* api_tsdb.c */
-http_handler api_parse_query; /* api_parse.c */
+http_handler api_query, api_query_range, api_format_query, api_query_exemplars;     /* api_query.c */
+http_handler api_labels, api_label_values, api_series;                              /* api_names.c */
+http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata,
+    api_metrics, api_healthy, api_ready,
+    api_reload;                                                                     /* api_status.c */
+http_handler api_export;                                                            /* api_export.c */
+http_handler api_rules, api_alerts;                                                 /* api_rules.c */
+http_handler api_targets, api_target_metadata, api_relabel_steps, api_scrape_pools,
+    api_scrape_pool_config, api_alertmanagers;                                      /* api_targets.c */
+http_handler api_openapi;                                                           /* api_openapi.c */
+http_handler api_self_metrics;                                                      /* api_self_metrics.c */
+http_handler api_tsdb;                                                              /* api_tsdb.c */
+http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
-    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post; /* api_about.c */
-http_handler api_federate;                                                  /* api_federate.c */
+    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
+http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
-    api_processes, api_policy, api_settle;              /* api_fengsui.c */
-http_handler api_channel_test, api_channel_test_result; /* api_channels.c */
-http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge,
-    api_session; /* api_alerts.c */
-http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences, api_am_silence,
-    api_am_post_silence, api_am_delete_silence, api_am_receivers,
-    api_am_status;                                /* api_alertmanager.c */
-http_handler api_logs;                            /* api_logs.c */
-http_handler api_console_page, api_console_asset; /* api_console.c */
+    api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
+http_handler api_channel_test, api_channel_test_result;                             /* api_channels.c */
+http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge, api_session;    /* api_alerts.c */
+http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
+    api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
+    api_am_status;                                                                  /* api_alertmanager.c */
+http_handler api_logs;                                                              /* api_logs.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */

@@ -43,6 +43,7 @@ void api_runtimeinfo(struct http_request *request, struct http_response *respons
     struct store_stats stats;
     store_get_stats(app->store, &stats);
     char folder[4096] = "";
+    char retention[DURATION_TEXT_BYTES];
     if (getcwd(folder, sizeof folder) == NULL)
         folder[0] = '\0';
     struct reply reply;
@@ -55,9 +56,9 @@ void api_runtimeinfo(struct http_request *request, struct http_response *respons
     json_write_key(json, "serverTime");
     json_write_instant(json, clock_unix_ms(&clock_system));
     json_write_key(json, "reloadConfigSuccess");
-    json_write_boolean(json, true);
+    json_write_boolean(json, !app->config_refused);
     json_write_key(json, "lastConfigTime");
-    json_write_instant(json, app->started_ms);
+    json_write_instant(json, app->configured_ms);
     json_write_key(json, "timeSeriesCount");
     json_write_integer(json, (int64_t)stats.series_active);
     json_write_key(json, "corruptionCount");
@@ -70,21 +71,36 @@ void api_runtimeinfo(struct http_request *request, struct http_response *respons
     json_write_integer(json, 0);
     pair(json, "GOGC", "");
     pair(json, "GODEBUG", "");
-    pair(json, "storageRetention", "");
+    pair(json, "storageRetention",
+         app->retention_ms == 0 ? "forever" : duration_format(app->retention_ms, retention));
     json_write_end(json);
     reply_finish(&reply, NULL, NULL);
 }
 
-/* Secrets come from files, but a configuration may name hosts and people: it is not shown. */
-void api_config(struct http_request *request, struct http_response *response)
+void api_answer_yaml(struct http_response *response, struct buf *yaml)
 {
-    (void)request;
     struct reply reply;
+    if (!buf_ok(yaml)) {
+        buf_done(yaml);
+        reply_code(response, ERR_NOMEM, NULL);
+        return;
+    }
     reply_start(&reply, response);
     json_write_object(&reply.json);
-    pair(&reply.json, "yaml", "");
+    json_write_key(&reply.json, "yaml");
+    json_write_string(&reply.json, buf_bytes(yaml));
     json_write_end(&reply.json);
     reply_finish(&reply, NULL, NULL);
+    buf_done(yaml);
+}
+
+/* Secrets are in files of their own, of which this has the names. */
+void api_config(struct http_request *request, struct http_response *response)
+{
+    struct app *app = app_of(request);
+    struct buf yaml = {0};
+    app->print_config(app, &yaml);
+    api_answer_yaml(response, &yaml);
 }
 
 void api_flags(struct http_request *request, struct http_response *response)

@@ -1,17 +1,19 @@
 /*
  * api_targets.c - probes as Prometheus's targets: /api/v1/targets, targets/metadata,
- * scrape_pools, alertmanagers.
+ * targets/relabel_steps, scrape_pools, scrape_pools/config, alertmanagers.
  *
  * A probe pushes, so its "last scrape" is the newest tick stored, its pool is its job, and it
  * is "down" when it has fallen silent.  Keys that wait for approval or were revoked are the
  * dropped targets.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "collector/http/api_parts.h"
 #include "collector/ingest/ingest.h"
+#include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 
@@ -263,6 +265,88 @@ void api_scrape_pools(struct http_request *request, struct http_response *respon
     targets_close(&targets);
 }
 
+/* A parameter that must be there; NULL: the error is in the response. */
+static const char *needed(const struct http_request *request, struct http_response *response,
+                          const char *name)
+{
+    const char *text = http_parameter(request, name);
+    if (text != NULL && *text != '\0')
+        return text;
+    reply_error(response, API_BAD_DATA, "no %s parameter provided", name);
+    return NULL;
+}
+
+/* A job is the pool of its probes; false: the error is in the response. */
+static bool is_pool(struct http_request *request, struct http_response *response,
+                    const char *pool)
+{
+    struct targets targets;
+    bool is_found = false;
+    bool is_open = targets_open(app_of(request), response, &targets);
+    for (size_t i = 0; is_open && !is_found && i < targets.count; i++)
+        is_found = strcmp(targets.items[i].job, pool) == 0;
+    targets_close(&targets);
+    if (is_open && !is_found)
+        reply_error(response, API_BAD_DATA,
+                    "error retrieving scrape config: scrape pool \"%s\" not found", pool);
+    return is_found;
+}
+
+/* A pool has nothing but its name: intervals and sources are each probe's, and it pushes. */
+void api_scrape_pool_config(struct http_request *request, struct http_response *response)
+{
+    const char *pool = needed(request, response, "scrapePool");
+    if (pool == NULL || !is_pool(request, response, pool))
+        return;
+    struct buf yaml = {0};
+    const struct config_node name = {
+        .kind = CONFIG_SCALAR, .key = "job_name", .text = pool, .quoted = true};
+    buf_put_text(&yaml, "job_name: ");
+    config_print(&name, &yaml);
+    buf_put_char(&yaml, '\n');
+    api_answer_yaml(response, &yaml);
+}
+
+static bool are_labels(const char *text)
+{
+    json_error_t where;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    bool are = json_is_object(root);
+    const char *name;
+    json_t *value;
+    json_object_foreach(root, name, value)
+    {
+        are = are && json_is_string(value);
+    }
+    json_decref(root);
+    return are;
+}
+
+/* Labels are given by probe.yml and policy, not rewritten by steps on their way: of those there
+ * are none. */
+void api_relabel_steps(struct http_request *request, struct http_response *response)
+{
+    const char *pool = needed(request, response, "scrapePool");
+    const char *labels = pool == NULL ? NULL : needed(request, response, "labels");
+    if (labels == NULL)
+        return;
+    if (!are_labels(labels)) {
+        reply_error(response, API_BAD_DATA,
+                    "error parsing labels: not a JSON object of texts: {\"job\":\"node\"}");
+        return;
+    }
+    if (!is_pool(request, response, pool))
+        return;
+    struct reply reply;
+    reply_start(&reply, response);
+    json_write_object(&reply.json);
+    json_write_key(&reply.json, "steps");
+    json_write_array(&reply.json);
+    json_write_end(&reply.json);
+    json_write_end(&reply.json);
+    reply_finish(&reply, NULL, NULL);
+}
+
 /* Alerts go out by our own routes; who wants Alertmanager's API finds it here. */
 void api_alertmanagers(struct http_request *request, struct http_response *response)
 {
@@ -292,7 +376,17 @@ void api_alertmanagers(struct http_request *request, struct http_response *respo
 
 /* ---- metadata of targets --------------------------------------------------------------- */
 
+/* One metric, copied out of the table's lock: looking for its series takes too long to hold up
+ * the commits that wait for that lock. */
+struct known_metric {
+    struct bytes name;
+    struct metadata metadata;
+};
+
 struct target_metadata {
+    struct arena arena; /* of what follows */
+    struct known_metric *metrics;
+    size_t metric_count, metric_capacity;
     const struct targets *targets;
     const struct selector *match; /* of the target's labels; or NULL */
     const char *metric;           /* or NULL */
@@ -337,10 +431,46 @@ static void write_entry(struct target_metadata *scan, const struct target *targe
     scan->count++;
 }
 
-/* The targets that have series of the metric. */
-static int scan_metric(void *context, struct bytes name, const struct metadata *metadata)
+static struct bytes copy_bytes(struct arena *arena, struct bytes bytes)
+{
+    uint8_t *copy = arena_alloc(arena, bytes.size + 1, 1);
+    if (copy == NULL)
+        return (struct bytes){NULL, 0};
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    return (struct bytes){copy, bytes.size};
+}
+
+static int take_metric(void *context, struct bytes name, const struct metadata *metadata)
 {
     struct target_metadata *scan = context;
+    if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
+        return 0;
+    if (scan->metric_count == scan->metric_capacity) {
+        size_t capacity = scan->metric_capacity * 2 + 64;
+        struct known_metric *grown = arena_alloc(&scan->arena, capacity, sizeof *grown);
+        if (grown == NULL)
+            return ERR_NOMEM;
+        if (scan->metric_count > 0)
+            memcpy(grown, scan->metrics, scan->metric_count * sizeof *grown);
+        scan->metrics = grown;
+        scan->metric_capacity = capacity;
+    }
+    struct known_metric *metric = &scan->metrics[scan->metric_count++];
+    *metric = (struct known_metric){copy_bytes(&scan->arena, name),
+                                    {.type = metadata->type,
+                                     .unit = copy_bytes(&scan->arena, metadata->unit),
+                                     .help = copy_bytes(&scan->arena, metadata->help)}};
+    return metric->name.data != NULL && metric->metadata.unit.data != NULL &&
+                   metric->metadata.help.data != NULL
+               ? 0
+               : ERR_NOMEM;
+}
+
+/* The targets that have series of the metric; false when no more is to be looked for. */
+static bool scan_metric(struct target_metadata *scan, struct bytes name,
+                        const struct metadata *metadata)
+{
     struct select_hints hints = {
         .from_ms = TIME_FIRST_MS, .until_ms = TIME_LAST_MS, .no_samples = true};
     struct series_samples *series = NULL;
@@ -350,8 +480,6 @@ static int scan_metric(void *context, struct bytes name, const struct metadata *
     struct arena arena;
     size_t count = 0;
 
-    if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
-        return 0;
     arena_init(&arena, NAMES_ARENA_BYTES);
     scan->error = matcher_new(MATCH_EQUAL, bytes_of(LABEL_NAME), name, &matcher, &why);
     if (scan->error == 0)
@@ -374,7 +502,7 @@ static int scan_metric(void *context, struct bytes name, const struct metadata *
     }
     matcher_free(matcher);
     arena_reset(&arena);
-    return scan->error != 0 || (scan->limit >= 0 && scan->count >= scan->limit);
+    return scan->error == 0 && (scan->limit < 0 || scan->count < scan->limit);
 }
 
 static void answer_metadata(struct http_request *request, struct http_response *response,
@@ -397,10 +525,13 @@ static void answer_metadata(struct http_request *request, struct http_response *
     reply_start(&reply, response);
     scan->json = &reply.json;
     json_write_array(&reply.json);
-    error = scan->limit == 0 ? 0 : store_metadata_scan(store, scan_metric, scan);
+    scan->error = scan->limit == 0 ? 0 : store_metadata_scan(store, take_metric, scan);
+    for (size_t i = 0; scan->error == 0 && i < scan->metric_count; i++)
+        if (!scan_metric(scan, scan->metrics[i].name, &scan->metrics[i].metadata))
+            break;
     scan->calls->close(scan->querier);
-    if (error < 0 || scan->error != 0) {
-        reply_code(response, scan->error != 0 ? scan->error : error, NULL);
+    if (scan->error != 0) {
+        reply_code(response, scan->error, NULL);
         return;
     }
     json_write_end(&reply.json);
@@ -429,7 +560,9 @@ void api_target_metadata(struct http_request *request, struct http_response *res
     }
     if (targets_open(app_of(request), response, &targets)) {
         scan.targets = &targets;
+        arena_init(&scan.arena, NAMES_ARENA_BYTES);
         answer_metadata(request, response, &scan);
+        arena_reset(&scan.arena);
     }
     targets_close(&targets);
     promql_matchers_free(match.matchers, match.count);

@@ -231,6 +231,13 @@ static bool is_from_elsewhere(const struct exchange *exchange)
            strcasecmp(host + 3, header(exchange->connection, MHD_HTTP_HEADER_HOST)) != 0;
 }
 
+static bool may_ask(const struct exchange *exchange)
+{
+    enum http_role role = exchange->request.role;
+    return role_allows(role, exchange->route->least_role) ||
+           (exchange->route->writers_too && role == ROLE_WRITER);
+}
+
 static enum MHD_Result admit(struct exchange *exchange)
 {
     if (exchange->users != NULL && exchange->route->least_role != ROLE_NONE) {
@@ -239,8 +246,7 @@ static enum MHD_Result admit(struct exchange *exchange)
         exchange->request.user = exchange->identity.name;
         exchange->request.role = exchange->identity.role;
     }
-    if (!role_allows(exchange->request.role, exchange->route->least_role) ||
-        is_from_elsewhere(exchange)) {
+    if (!may_ask(exchange) || is_from_elsewhere(exchange)) {
         log_warn("http", "forbidden user=%s role=%s path=%s", exchange->request.user,
                  role_name(exchange->request.role), exchange->request.path);
         return answer_text(exchange, MHD_HTTP_FORBIDDEN, "Forbidden");
@@ -281,12 +287,26 @@ static bool is_ambiguous(struct exchange *exchange)
     return count > 1;
 }
 
+/* Load balancers and Grafana know the header. */
+static enum MHD_Result refuse_while_stopping(struct exchange *exchange)
+{
+    struct http_response *response = &exchange->response;
+    http_add_header(response, "X-Prometheus-Stopping", "true");
+    http_add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    response->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    response->content_type = "text/plain; charset=utf-8";
+    buf_put_text(&response->body, "Service Unavailable"); /* without newline, as Prometheus */
+    return answer_send(exchange);
+}
+
 /* The first call for a request: its header has been read. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method)
 {
     int status = MHD_HTTP_OK;
     if (is_ambiguous(exchange))
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "more than one length of body");
+    if (exchange->server->closing && strcmp(exchange->request.path, "/-/healthy") != 0)
+        return refuse_while_stopping(exchange);
     if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0 &&
         strncmp(exchange->request.path, "/api/", 5) == 0) {
         exchange->response.status = MHD_HTTP_NO_CONTENT;
@@ -362,6 +382,8 @@ static enum MHD_Result run(struct exchange *exchange)
         return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
     if (error != 0)
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "the body cannot be read");
+    if (exchange->server->closing && (exchange->route->later != NULL || exchange->route->slow))
+        return refuse_while_stopping(exchange); /* its body was still coming */
     if (exchange->route->later != NULL)
         return hand_over(exchange, exchange->server->writes, run_later, EXCHANGE_WORKING);
     if (exchange->route->slow)

@@ -25,8 +25,9 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define TLS_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
-#define WRITE_THREADS  2
+#define TLS_PRIORITIES  "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
+#define WRITE_THREADS   2
+#define CLOSING_TURN_NS 20000000
 
 static void on_timer(uv_timer_t *timer);
 
@@ -313,19 +314,21 @@ static void on_handle_closed(uv_handle_t *handle)
     free(server);
 }
 
-/* Nobody may be at work on a connection when the daemon stops. */
+/* Nobody may be at work on a connection when the daemon stops.  Who asks meanwhile is refused
+ * at once (exchange.c), not left without an answer until we are gone. */
 static void wait_for_handlers(struct http_server *server)
 {
     for (struct exchange *each = server->suspended; each != NULL; each = each->next)
         __atomic_store_n(&each->request.cancelled, true, __ATOMIC_RELAXED);
-    while (server->suspended_count > 0) {
-        uv_mutex_lock(&server->lock);
-        while (server->done == NULL)
-            uv_cond_wait(&server->done_came, &server->lock);
-        uv_mutex_unlock(&server->lock);
+    for (;;) {
         resume_done(server);
-        /* May start the next request of a connection; it is waited for like the others. */
         MHD_run(server->daemon);
+        if (server->suspended_count == 0)
+            return;
+        uv_mutex_lock(&server->lock);
+        if (server->done == NULL)
+            (void)uv_cond_timedwait(&server->done_came, &server->lock, CLOSING_TURN_NS);
+        uv_mutex_unlock(&server->lock);
     }
 }
 
@@ -335,10 +338,10 @@ void http_server_close(struct http_server *server)
         return;
     server->closing = true;
     if (server->daemon != NULL) {
+        wait_for_handlers(server);
         MHD_socket listening = MHD_quiesce_daemon(server->daemon);
         if (listening != MHD_INVALID_SOCKET)
             close(listening);
-        wait_for_handlers(server);
         if (server->open_handles > 1) {
             uv_poll_stop(&server->daemon_poll);
             uv_poll_stop(&server->hangup_poll);

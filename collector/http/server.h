@@ -11,6 +11,9 @@
  * Without users (loopback, or behind a proxy that has them) every request is an admin's.  A change
  * (any method but GET on a route that needs an operator) is refused when the browser says that
  * another site's page sent it.
+ *
+ * While it closes it still answers: "Service Unavailable" with X-Prometheus-Stopping: true, as
+ * Prometheus does, to all that comes now but /-/healthy.
  */
 #pragma once
 
@@ -88,6 +91,7 @@ struct http_route {
     unsigned methods; /* or of enum http_method */
     const char *path; /* "/api/v1/query"; ending in a slash and star: prefix */
     enum http_role least_role;
+    bool writers_too; /* beside least_role and above: the role that is outside their order */
     bool slow;        /* run on the query pool */
     http_handler *handler;
     http_later_handler *later; /* instead of handler */
@@ -110,9 +114,9 @@ int http_server_open(uv_loop_t *loop, const struct http_options *options,
                      struct http_server **ret_server, struct diagnosis *why);
 /* Re-reads users and certificate. */
 int http_server_reload(struct http_server *server, struct diagnosis *why);
-/* Stops listening, tells running handlers that their clients are gone and waits for them (the
- * store must still be writing), then closes; the last memory is freed when the loop runs its
- * close callbacks.  NULL is allowed. */
+/* Tells running handlers that their clients are gone and waits for them (the store must still
+ * be writing), refusing what comes meanwhile; then stops listening and closes; the last memory
+ * is freed when the loop runs its close callbacks.  NULL is allowed. */
 void http_server_close(struct http_server *server);
 /* The port it listens on (for port 0, the one that was given). */
 unsigned http_server_port(const struct http_server *server);

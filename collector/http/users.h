@@ -12,7 +12,7 @@
  * costs tens of milliseconds and 64 MiB by design, so one that was right is remembered for
  * USERS_REMEMBER_MS under a keyed hash of the header; a token is checked at once.
  *
- * Roles: viewer < operator < admin; writer may only write samples.
+ * Roles: viewer < operator < admin; writer may only write samples and post alerts.
  *
  * Threads: any; users are immutable but for the memory of right passwords (own lock), and counted
  * references, because a request may outlive a reload.

@@ -27,17 +27,34 @@ static struct bytes label_value(const struct definition *definition, const char 
 }
 
 /* The host's own name, or that and a colon before whatever tells its targets apart. */
-static bool is_own_instance(const struct key_entry *entry, struct bytes instance)
+static bool is_below(const struct key_entry *entry, struct bytes instance)
 {
     size_t size = strlen(entry->instance);
     return instance.size >= size && memcmp(instance.data, entry->instance, size) == 0 &&
            (instance.size == size || instance.data[size] == ':');
 }
 
-/* Is this identity bound to another key? */
+struct nearer {
+    const struct key_entry *entry;
+    struct bytes instance;
+    bool is_found;
+};
+
+/* "db" asks for "db:2", and there is a key of that name: what is below it is the nearer's. */
+static void look_nearer(void *context, struct key_entry *other)
+{
+    struct nearer *nearer = context;
+    if (other != nearer->entry && other->standing == KEY_APPROVED &&
+        strlen(other->instance) > strlen(nearer->entry->instance) &&
+        is_below(other, nearer->instance))
+        nearer->is_found = true;
+}
+
+/* Is this identity bound to another key, or one of its targets'? */
 static bool is_taken(struct ingest *ingest, const struct key_entry *entry, struct bytes job,
                      struct bytes instance)
 {
+    struct nearer nearer = {entry, instance, false};
     char job_text[LABEL_VALUE_BYTES_MAX + 1], instance_text[LABEL_VALUE_BYTES_MAX + 1];
     if (job.size > LABEL_VALUE_BYTES_MAX || instance.size > LABEL_VALUE_BYTES_MAX)
         return true;
@@ -45,7 +62,10 @@ static bool is_taken(struct ingest *ingest, const struct key_entry *entry, struc
     memcpy(instance_text, instance.data, instance.size);
     job_text[job.size] = instance_text[instance.size] = '\0';
     const struct key_entry *holder = keys_find_instance(&ingest->keys, job_text, instance_text);
-    return holder != NULL && holder != entry;
+    if (holder != NULL && holder != entry)
+        return true;
+    keys_each(&ingest->keys, look_nearer, &nearer);
+    return nearer.is_found;
 }
 
 static bool is_job_allowed(const struct ingest *ingest, struct bytes job)
@@ -74,7 +94,7 @@ static void decide(struct ingest *ingest, const struct key_entry *entry,
     if (job.size == 0 && instance.size == 0)
         return;
     struct bytes asked_job = job.size > 0 ? job : grant->job;
-    struct bytes asked_instance = is_own_instance(entry, instance) ? instance : grant->instance;
+    struct bytes asked_instance = is_below(entry, instance) ? instance : grant->instance;
     if ((job.size > 0 && !is_job_allowed(ingest, job)) ||
         is_taken(ingest, entry, asked_job, asked_instance))
         return;

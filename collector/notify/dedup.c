@@ -164,6 +164,31 @@ int dedup_next(const struct dedup_record *record, const struct dedup_sight *sigh
     return 0;
 }
 
+int dedup_take_back(struct dedup_record *record, const struct fingerprints *silenced)
+{
+    struct fingerprints *muted = &record->muted;
+    struct dedup_sight sight = {0};
+    struct dedup_record next;
+    bool changed = false;
+    int error;
+
+    sight.muted.items = calloc(muted->count + silenced->count + 1, sizeof(uint64_t));
+    if (sight.muted.items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < muted->count; i++)
+        sight.muted.items[sight.muted.count++] = muted->items[i];
+    for (size_t i = 0; i < silenced->count; i++)
+        sight.muted.items[sight.muted.count++] = silenced->items[i];
+    fingerprints_sort(&sight.muted);
+    error = dedup_next(record, &sight, DEDUP_SILENT, 0, &next, &changed);
+    if (error == 0 && changed) {
+        dedup_record_done(record);
+        *record = next;
+    }
+    free(sight.muted.items);
+    return error;
+}
+
 void dedup_record_done(struct dedup_record *record)
 {
     free(record->firing.items);

@@ -55,6 +55,9 @@ bool dedup_owes_end(const struct dedup_record *record, uint64_t fingerprint);
 int dedup_next(const struct dedup_record *record, const struct dedup_sight *sight,
                enum dedup_verdict verdict, int64_t now_ms, struct dedup_record *ret_record,
                bool *ret_changed);
+/* A message that was to tell of these as firing was taken back, because they are silenced: they
+ * move to `muted`, as if a flush had found them so.  ERR_NOMEM: nothing has changed. */
+int dedup_take_back(struct dedup_record *record, const struct fingerprints *silenced);
 
 /* Sorts and removes doubles in place. */
 void fingerprints_sort(struct fingerprints *set);

@@ -238,6 +238,15 @@ int flush_plan(struct group *group, const struct mutes *mutes, const struct outb
     return 0;
 }
 
+size_t flush_bytes(const struct flush *flush)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < flush->group->receiver->integration_count; i++)
+        if (flush->records[i].parcel != NULL)
+            bytes += flush->records[i].parcel->body_size;
+    return bytes;
+}
+
 /* Puts the planned records in the group's place, or back. */
 static void exchange_records(struct flush *flush)
 {

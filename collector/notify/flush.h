@@ -30,6 +30,8 @@ struct flush {
 /* What is muted by now is not told (mute.h); what is acknowledged is not repeated. */
 int flush_plan(struct group *group, const struct mutes *mutes, const struct outbox *outbox,
                const char *external_url, int64_t now_ms, mono_ns now, struct flush **ret_flush);
+/* How much of a write its messages are. */
+size_t flush_bytes(const struct flush *flush);
 /* The group's row as it will be after the flush; empty if the group will be gone. */
 void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out);
 /* After the commit: records, parcels (given to the outbox) and members become so. */

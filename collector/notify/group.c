@@ -9,6 +9,7 @@
 #include "proto/base/error.h"
 
 #define GROUP_ARENA_BYTES ((size_t)1 << 20)
+#define GROUPS_END_MAX    512 /* at once: their rows are one write */
 
 uint64_t group_hash(const char *key, const char *receiver)
 {
@@ -97,6 +98,21 @@ struct group *groups_find(const struct groups *groups, const char *key, const ch
         if (at->hash == hash && strcmp(at->receiver->name, receiver) == 0 &&
             strcmp(at->key, key) == 0)
             return at;
+    return NULL;
+}
+
+struct dedup_record *groups_find_record(const struct groups *groups, const char *key,
+                                        const char *receiver, const char *channel,
+                                        unsigned index, struct group **ret_group)
+{
+    struct group *at = groups_find(groups, key, receiver);
+    for (size_t i = 0; at != NULL && i < at->receiver->integration_count; i++) {
+        const struct integration *integration = &at->receiver->integrations[i];
+        if (integration->index == index && strcmp(integration->channel->name, channel) == 0) {
+            *ret_group = at;
+            return &at->records[i];
+        }
+    }
     return NULL;
 }
 
@@ -298,18 +314,20 @@ int groups_take_alert(struct groups *groups, const struct route *root,
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
+    size_t ended = 0;
     for (struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
          at = groups_next_alert(groups, at)) {
         struct alert *alert = at->alert;
         if (!alert->external || !alert->firing)
             continue;
-        if (alert->ends_ms > now_ms) {
+        if (alert->ends_ms > now_ms || ended == GROUPS_END_MAX) {
             next_ms = alert->ends_ms < next_ms ? alert->ends_ms : next_ms;
             continue;
         }
         alert->firing = false;
         groups->version++;
         at->dirty = true;
+        ended++;
         end_acknowledgement(at);
     }
     return next_ms;

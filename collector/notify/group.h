@@ -85,6 +85,10 @@ struct tracked *groups_next_alert(const struct groups *groups, const struct trac
 struct group *groups_next(const struct groups *groups, const struct group *after);
 
 uint64_t group_hash(const char *key, const char *receiver);
+/* What one integration of a group was told; NULL if there is no such group any more. */
+struct dedup_record *groups_find_record(const struct groups *groups, const char *key,
+                                        const char *receiver, const char *channel,
+                                        unsigned index, struct group **ret_group);
 
 /* NULL: there is none. */
 struct group *groups_find(const struct groups *groups, const char *key, const char *receiver);
@@ -95,8 +99,8 @@ struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fi
  * alert that a rule of ours says is firing. */
 int groups_take_alert(struct groups *groups, const struct route *root,
                       const struct alert *alert, int64_t now_ms, mono_ns now);
-/* External alerts whose time is over have ended.  Returns when the next one will have;
- * INT64_MAX: none. */
+/* External alerts whose time is over have ended; some hundreds of them, if it is over for all
+ * of a storm.  Returns when the next one will have (maybe in the past); INT64_MAX: none. */
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms);
 /* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
 size_t group_drop_ended(struct groups *groups, struct group *group);

@@ -178,11 +178,30 @@ static bool is_muted(struct notify *notify, const struct parcel *parcel)
     return all;
 }
 
+/* What it was to tell counts as muted, not as told: else it would never be said if the
+ * reason is over before its group is looked at again. */
+static int forget_telling(struct notify *notify, const struct parcel *parcel)
+{
+    struct group *group = NULL;
+    struct dedup_record *record;
+    int error = 0;
+
+    (void)pthread_mutex_lock(&notify->view_lock);
+    record = groups_find_record(&notify->groups, parcel->group_key, parcel->receiver,
+                                parcel->channel, parcel->index, &group);
+    if (record != NULL)
+        error = dedup_take_back(record, &parcel->firing);
+    if (record != NULL && error == 0)
+        group->dirty = true; /* its row is in the same write as the parcel's */
+    (void)pthread_mutex_unlock(&notify->view_lock);
+    return error;
+}
+
 /* Takes it back if it is muted; returns whether it did. */
 static bool withdraw_muted(struct notify *notify, struct parcel *parcel)
 {
     parcel->silences_version = notify->silences.version;
-    if (!is_muted(notify, parcel))
+    if (!is_muted(notify, parcel) || forget_telling(notify, parcel) != 0)
         return false;
     outbox_withdraw(parcel, "silenced, inhibited or out of time before it was accepted",
                     clock_unix_ms(notify->clock));

@@ -12,7 +12,9 @@
 #define RETRY_MS        1000
 #define SWEEP_MS        ((int64_t)3600 * 1000)
 #define INBOX_MAX       ((size_t)4096) /* rows of one turn; what is left goes in the next */
-#define LEDGER_MAX      ((size_t)4096) /* rows one turn cuts */
+#define INBOX_BYTES_MAX ((size_t)16 << 20)
+#define LEDGER_MAX      ((size_t)4096)     /* rows one turn cuts */
+#define MESSAGES_MAX    ((size_t)16 << 20) /* bytes of one turn's; a write has its bounds */
 #define ALERT_ARENA_MAX ((size_t)4 << 20)
 
 /* ---- inbox ------------------------------------------------------------------------------- */
@@ -23,6 +25,7 @@ struct inbox_scan {
     int64_t now_ms;
     mono_ns now;
     int error;
+    size_t bytes;
 };
 
 static int take_inbox_row(void *context, struct bytes key, struct bytes value)
@@ -32,8 +35,9 @@ static int take_inbox_row(void *context, struct bytes key, struct bytes value)
     struct alert alert;
     int error;
 
-    if (scan->puts->count >= INBOX_MAX)
+    if (scan->puts->count >= INBOX_MAX || scan->bytes >= INBOX_BYTES_MAX)
         return ERR_AGAIN; /* enough for one write; the next turn reads on */
+    scan->bytes += value.size;
     arena_init(&arena, ALERT_ARENA_MAX);
     error = alert_read(value, &arena, &alert);
     if (error == 0) {
@@ -60,7 +64,7 @@ static int take_inbox_row(void *context, struct bytes key, struct bytes value)
 
 static int read_inbox(struct notify *notify, struct puts *puts, int64_t now_ms, mono_ns now)
 {
-    struct inbox_scan scan = {notify, puts, now_ms, now, 0};
+    struct inbox_scan scan = {notify, puts, now_ms, now, 0, 0};
     int error =
         store_state_scan(notify->store, bytes_of(NOTIFY_INBOX_PREFIX), take_inbox_row, &scan);
     if (error == ERR_AGAIN) {
@@ -127,16 +131,22 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
     }
 }
 
-/* Plans every due group.  A group that cannot be planned is tried again by the next turn. */
+/* Plans the due groups, as many as go into one write.  A group that cannot be planned is tried
+ * again a little later. */
 static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
 {
     const struct mutes mutes = {&notify->silences, &notify->inhibition};
+    size_t bytes = 0;
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at)) {
         struct flush *flush;
         int error;
         if (at->due > now)
             continue;
+        if (bytes >= MESSAGES_MAX) {
+            notify->wanted = true; /* the next turn goes on */
+            return;
+        }
         (void)pthread_mutex_lock(&notify->view_lock); /* what is muted is noted there */
         error = inhibition_refresh(&notify->inhibition, &notify->groups);
         if (error == 0)
@@ -144,7 +154,7 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
                                &flush);
         (void)pthread_mutex_unlock(&notify->view_lock);
         if (error != 0) {
-            notify->wanted = true;
+            at->due = now + (mono_ns)RETRY_MS * NS_PER_MS;
             continue;
         }
         if (flush->template_errors > 0) {
@@ -152,6 +162,7 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
             notify->stats.template_errors += flush->template_errors;
             (void)pthread_mutex_unlock(&notify->lock);
         }
+        bytes += flush_bytes(flush);
         flush->next = notify->turn.flushes;
         notify->turn.flushes = flush;
     }

@@ -4,6 +4,7 @@
 #include "collector/notify/outbox.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -53,11 +54,18 @@ void parcel_free(struct parcel *parcel)
 
 void parcel_make_id(int64_t now_ms, char id[MESSAGE_ID_BYTES])
 {
+    /* Counted from where chance began: a storm makes thousands in one millisecond, and two that
+     * were the same would be one row, and one message to whoever goes by the id. */
+    static _Atomic uint32_t next;
+    static atomic_bool has_begun;
     uint32_t chance = 0;
-    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
-        chance = (uint32_t)clock_mono(&clock_system);
+    if (!atomic_exchange(&has_begun, true)) {
+        if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
+            chance = (uint32_t)clock_mono(&clock_system);
+        atomic_fetch_add(&next, chance);
+    }
     (void)snprintf(id, MESSAGE_ID_BYTES, "%016" PRIx64,
-                   (uint64_t)now_ms << 20 | (chance & 0xFFFFFu));
+                   (uint64_t)now_ms << 20 | (atomic_fetch_add(&next, 1) & 0xFFFFFu));
 }
 
 static uint64_t hash_text(uint64_t hash, const char *text)

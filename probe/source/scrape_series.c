@@ -191,18 +191,23 @@ static int put_fresh(struct scrape_series *series, const struct exposition_sampl
     return out->failed ? ERR_LIMIT : 0;
 }
 
+static bool is_unwanted(const struct scrape_rules *rules,
+                        const struct exposition_sample *sample)
+{
+    return (rules->keep != NULL && !pattern_matches(rules->keep, sample->name)) ||
+           pattern_matches(rules->drop, sample->name);
+}
+
 static int add(struct scrape_series *series, const struct exposition_sample *sample,
                uint64_t hash, struct scrape_entry **ret_entry, struct diagnosis *why)
 {
-    const struct scrape_rules *rules = series->rules;
     if (series->count == series->capacity) {
         int error = grow(series);
         if (error != 0)
             return diagnose(why, error, "out of memory");
     }
     struct scrape_entry entry = {.hash = hash, .handle = SERIES_NONE};
-    entry.is_dropped = (rules->keep != NULL && !pattern_matches(rules->keep, sample->name)) ||
-                       pattern_matches(rules->drop, sample->name);
+    entry.is_dropped = is_unwanted(series->rules, sample);
     entry.is_fresh = !entry.is_dropped;
     if (entry.is_fresh && put_fresh(series, sample) != 0)
         return diagnose(why, ERR_LIMIT, "too many new series with too long texts");
@@ -221,6 +226,9 @@ int scrape_series_take(struct scrape_series *series, const struct exposition_sam
 
     series->scraped++;
     int error = check_limits(rules, sample, why);
+    if (error == 0 && entry == NULL && series->count >= SCRAPE_DROPPED_MAX &&
+        is_unwanted(rules, sample))
+        return 0; /* asked again each time: a page must not fill the memory with what it lost */
     if (error == 0 && entry == NULL)
         error = add(series, sample, hash, &entry, why);
     if (error != 0)
@@ -289,59 +297,75 @@ static void sweep(struct scrape_series *series, struct emitter *out)
     fill_table(series);
 }
 
+/* By time, by series, and as they stand on the page. */
 static int compare_late(const void *a, const void *b)
 {
     const struct scrape_entry *left = *(const struct scrape_entry *const *)a;
     const struct scrape_entry *right = *(const struct scrape_entry *const *)b;
     if (left->time_ms != right->time_ms)
         return left->time_ms < right->time_ms ? -1 : 1;
-    return left->handle < right->handle ? -1 : left->handle > right->handle;
+    if (left->handle != right->handle)
+        return left->handle < right->handle ? -1 : 1;
+    return left < right ? -1 : left > right;
 }
 
 static int make_late_room(struct scrape_series *series, size_t count)
 {
     if (count <= series->late_capacity)
         return 0;
+    const struct scrape_entry **late = reallocarray(series->late, count, sizeof *late);
+    if (late != NULL)
+        series->late = late;
     series_handle *handles = reallocarray(series->late_handles, count, sizeof *handles);
     if (handles != NULL)
         series->late_handles = handles;
     double *values = reallocarray(series->late_values, count, sizeof *values);
     if (values != NULL)
         series->late_values = values;
-    if (handles == NULL || values == NULL)
+    if (late == NULL || handles == NULL || values == NULL)
         return ERR_NOMEM;
     series->late_capacity = count;
     return 0;
 }
 
+/* The samples of one time, from `first` on, as columns; returns their number, and in *ret_next
+ * where the next time begins.  Two samples of a page may be one series in the end (a label that
+ * is renamed, a target's label that the page has, too): then the first counts. */
+static size_t fill_columns(struct scrape_series *series, size_t first, size_t count,
+                           size_t *ret_next)
+{
+    const struct scrape_entry *const *late = series->late;
+    size_t size = 0, at = first;
+    for (; at < count && late[at]->time_ms == late[first]->time_ms; at++) {
+        if (size > 0 && series->late_handles[size - 1] == late[at]->handle)
+            continue;
+        series->late_handles[size] = late[at]->handle;
+        series->late_values[size++] = late[at]->value;
+    }
+    *ret_next = at;
+    return size;
+}
+
 /* Samples with times of their own, a group for each time. */
 static int emit_late(struct scrape_series *series, struct emitter *out, size_t count)
 {
-    const struct scrape_entry **late = calloc(count, sizeof *late);
-    size_t filled = 0, times = 0;
+    size_t filled = 0, times = 0, next;
 
-    int error = late == NULL ? ERR_NOMEM : make_late_room(series, count);
-    for (size_t i = 0; error == 0 && i < series->count; i++)
+    if (make_late_room(series, count) != 0)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < series->count; i++)
         if (series->entries[i].time_ms != 0 && series->entries[i].handle != SERIES_NONE)
-            late[filled++] = &series->entries[i];
-    if (error == 0)
-        qsort(late, filled, sizeof(const struct scrape_entry *), compare_late);
-    for (size_t first = 0; error == 0 && first < filled;) {
-        size_t size = 0;
-        for (; first + size < filled && late[first + size]->time_ms == late[first]->time_ms;
-             size++) {
-            series->late_handles[size] = late[first + size]->handle;
-            series->late_values[size] = late[first + size]->value;
-        }
+            series->late[filled++] = &series->entries[i];
+    qsort(series->late, filled, sizeof *series->late, compare_late);
+    for (size_t first = 0; first < filled; first = next) {
+        size_t size = fill_columns(series, first, filled, &next);
         if (++times > SCRAPE_TIMES_MAX ||
-            emitter_at(out, late[first]->time_ms, series->late_handles, series->late_values,
-                       size) != 0)
+            emitter_at(out, series->late[first]->time_ms, series->late_handles,
+                       series->late_values, size) != 0)
             for (size_t i = 0; i < size; i++)
                 emit(out, series->late_handles[i], series->late_values[i]);
-        first += size;
     }
-    free(late);
-    return error;
+    return 0;
 }
 
 int scrape_series_emit(struct scrape_series *series, struct emitter *out)
@@ -364,7 +388,7 @@ int scrape_series_emit(struct scrape_series *series, struct emitter *out)
 void scrape_series_end(struct scrape_series *series, struct emitter *out)
 {
     for (size_t i = 0; out != NULL && i < series->count; i++)
-        if (series->entries[i].handle != SERIES_NONE)
+        if (series->entries[i].handle != SERIES_NONE && series->entries[i].time_ms == 0)
             emitter_end(out, series->entries[i].handle);
     series->count = 0;
     if (series->table_size > 0)
@@ -376,11 +400,13 @@ void scrape_series_done(struct scrape_series *series)
 {
     free(series->entries);
     free(series->table);
+    free(series->late);
     free(series->late_handles);
     free(series->late_values);
     buf_done(&series->fresh);
     series->entries = NULL;
     series->table = NULL;
+    series->late = NULL;
     series->late_handles = NULL;
     series->late_values = NULL;
 }

@@ -23,6 +23,8 @@
 
 /* Texts of series met for the first time, a page: ERR_LIMIT. */
 #define SCRAPE_FRESH_BYTES_MAX ((size_t)8 << 20)
+/* Series that `keep` and `drop` leave out are remembered, too, up to so many in all. */
+#define SCRAPE_DROPPED_MAX ((size_t)8192)
 /* Different times of their own a page may have; samples past that get the page's time. */
 #define SCRAPE_TIMES_MAX 64
 
@@ -50,7 +52,8 @@ struct scrape_series {
     size_t count, capacity;
     uint32_t *table; /* hash -> entry + 1, a power of two, at most half full */
     size_t table_size;
-    struct buf fresh; /* entry, definition; for those new in this page */
+    struct buf fresh;                 /* entry, definition; for those new in this page */
+    const struct scrape_entry **late; /* those with times of their own, sorted */
     series_handle *late_handles;
     double *late_values;
     size_t late_capacity;
@@ -65,7 +68,8 @@ int scrape_series_take(struct scrape_series *series, const struct exposition_sam
 /* The page was good.  ERR_NOMEM: some of it is missing. */
 int scrape_series_emit(struct scrape_series *series, struct emitter *out);
 
-/* Ends and forgets every series.  `out` NULL: only forgets. */
+/* Ends and forgets every series; as with Prometheus, one that had a time of its own gets no
+ * marker, which would lie behind what it says next.  `out` NULL: only forgets. */
 void scrape_series_end(struct scrape_series *series, struct emitter *out);
 
 /* Frees the memory. */

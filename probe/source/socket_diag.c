@@ -51,6 +51,9 @@ static int diag_ask(int fd)
         sent = sendto(fd, &message, sizeof message, 0, (const struct sockaddr *)&kernel,
                       sizeof kernel);
     while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno == ECONNREFUSED)
+        return ERR_NOTFOUND; /* a network namespace of a kernel that answers in its first only
+                              */
     return sent == (ssize_t)sizeof message ? 0 : procfile_error(errno);
 }
 

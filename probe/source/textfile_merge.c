@@ -93,6 +93,13 @@ static int parse_piece(struct textfile_merge *merge, struct desk *desk, struct b
     }
 }
 
+/* More text than a list of readings holds, or no memory for it. */
+static int too_much(struct textfile_merge *merge, const char *path)
+{
+    return diagnose(&merge->why, ERR_LIMIT,
+                    "%s: no room for its names, labels and help texts; left out", path);
+}
+
 /* The whole of `fd` into merge->file. */
 static int parse_file(struct textfile_merge *merge, struct desk *desk, int fd, const char *path)
 {
@@ -120,7 +127,7 @@ static int parse_file(struct textfile_merge *merge, struct desk *desk, int fd, c
     if (last != '\n')
         return diagnose(&merge->why, ERR_MALFORMED,
                         "%s: ends within a line; write to another name and rename", path);
-    return buf_ok(&merge->file.rows) ? 0 : diagnose(&merge->why, ERR_NOMEM, "out of memory");
+    return buf_ok(&merge->file.rows) ? 0 : too_much(merge, path);
 }
 
 /* The family of a name, made if there is none.  NULL: memory. */
@@ -177,10 +184,13 @@ static bool agrees(struct textfile_merge *merge, struct textfile_family *family,
     return false;
 }
 
-static void merge_rows(struct textfile_merge *merge, const char *path)
+/* Adds the file's rows to the others'; all of them or none. */
+static int merge_rows(struct textfile_merge *merge, const char *path)
 {
     struct readings_cursor cursor = {0};
     struct reading row;
+    struct readings *all = &merge->samples;
+    size_t size = all->rows.size, count = all->count;
     for (size_t i = 0; i < merge->family_count; i++)
         merge->families[i].is_left_out = false;
     while (readings_next(&merge->file, &cursor, &row)) {
@@ -188,8 +198,14 @@ static void merge_rows(struct textfile_merge *merge, const char *path)
         if (family == NULL || !agrees(merge, family, &row, path))
             continue;
         note_file(family, path);
-        readings_add(&merge->samples, &row.metric, row.value, row.labels, row.label_count);
+        readings_add(all, &row.metric, row.value, row.labels, row.label_count);
     }
+    if (buf_ok(&all->rows))
+        return 0;
+    all->rows.failed = false;
+    all->rows.size = size;
+    all->count = count;
+    return too_much(merge, path);
 }
 
 static void leave_out(struct textfile_merge *merge, const char *path)
@@ -217,11 +233,12 @@ static bool read_open(struct textfile_merge *merge, struct desk *desk, int fd, c
     int error = parse_file(merge, desk, fd, path);
     if (fstat(fd, &after) != 0 || !is_same(&before, &after))
         return false;
+    if (error == 0)
+        error = merge_rows(merge, path);
     if (error != 0) {
         leave_out(merge, path);
         return true;
     }
-    merge_rows(merge, path);
     /* Whole seconds, as node_exporter has them. */
     readings_add_one(&merge->times, &file_time, (double)after.st_mtim.tv_sec, "file",
                      bytes_of(path));

@@ -3,7 +3,10 @@
  */
 #include "proto/base/config_print.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+#include "proto/base/units.h"
 
 /* Bytes at `at` that YAML does not take as they are (C1 controls, U+FEFF, U+FFFE, U+FFFF), and
  * their escape; 0: it takes them. */
@@ -78,4 +81,82 @@ void config_print(const struct config_node *node, struct buf *out)
             config_print(child, out);
     }
     buf_put_char(out, node->kind == CONFIG_MAP ? '}' : ']');
+}
+
+static void put_list(struct buf *out, const struct config_strings *list)
+{
+    buf_put_char(out, '[');
+    for (size_t i = 0; i < list->count; i++) {
+        buf_put_text(out, i > 0 ? ", " : "");
+        put_text(out, list->items[i]);
+    }
+    buf_put_char(out, ']');
+}
+
+static bool is_absent(const struct config_option *option, const void *field)
+{
+    switch (option->type) {
+    case CONFIG_STRING:
+    case CONFIG_FILE:
+        return *(const char *const *)field == NULL;
+    case CONFIG_STRINGS:
+    case CONFIG_FILES:
+        return ((const struct config_strings *)field)->items == NULL;
+    case CONFIG_NODE:
+        return true;
+    case CONFIG_BOOL:
+    case CONFIG_INTEGER:
+    case CONFIG_NUMBER:
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+        break;
+    }
+    return false;
+}
+
+static void put_value(struct buf *out, const struct config_option *option, const void *field)
+{
+    char duration[DURATION_TEXT_BYTES];
+    char size[SIZE_TEXT_BYTES];
+    switch (option->type) {
+    case CONFIG_STRING:
+    case CONFIG_FILE:
+        put_text(out, *(const char *const *)field);
+        break;
+    case CONFIG_BOOL:
+        buf_put_text(out, *(const bool *)field ? "true" : "false");
+        break;
+    case CONFIG_INTEGER:
+        buf_printf(out, "%" PRId64, *(const int64_t *)field);
+        break;
+    case CONFIG_NUMBER:
+        buf_printf(out, "%.17g", *(const double *)field);
+        break;
+    case CONFIG_DURATION:
+        buf_put_text(out, duration_format(*(const int64_t *)field, duration));
+        break;
+    case CONFIG_SIZE:
+        buf_put_text(out, size_format(*(const uint64_t *)field, size));
+        break;
+    case CONFIG_STRINGS:
+    case CONFIG_FILES:
+        put_list(out, field);
+        break;
+    case CONFIG_NODE:
+        break;
+    }
+}
+
+void config_print_values(const struct config_option *options, size_t count, const void *source,
+                         unsigned indent, struct buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const void *field = (const char *)source + options[i].offset;
+        if (is_absent(&options[i], field))
+            continue;
+        buf_printf(out, "%*s", (int)indent, "");
+        put_key(out, options[i].key);
+        put_value(out, &options[i], field);
+        buf_put_char(out, '\n');
+    }
 }

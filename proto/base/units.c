@@ -94,9 +94,11 @@ const char *duration_format(int64_t ms, char text[DURATION_TEXT_BYTES])
     return text;
 }
 
+static const char *const suffixes[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+#define SUFFIXES (sizeof suffixes / sizeof suffixes[0])
+
 int size_parse(const char *text, uint64_t *ret_bytes)
 {
-    static const char *const suffixes[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     int64_t number;
 
     if (strcmp(text, "0") == 0) {
@@ -106,7 +108,7 @@ int size_parse(const char *text, uint64_t *ret_bytes)
     text = parse_digits(text, &number);
     if (text == NULL)
         return ERR_MALFORMED;
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+    for (size_t i = 0; i < SUFFIXES; i++) {
         if (strcmp(text, suffixes[i]) != 0)
             continue;
         if (number > INT64_MAX >> (10 * i))
@@ -115,4 +117,15 @@ int size_parse(const char *text, uint64_t *ret_bytes)
         return 0;
     }
     return ERR_MALFORMED;
+}
+
+const char *size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES])
+{
+    size_t unit = 0;
+    if (bytes == 0)
+        return strcpy(text, "0");
+    for (; unit + 1 < SUFFIXES && bytes % 1024 == 0; unit++)
+        bytes /= 1024;
+    (void)snprintf(text, SIZE_TEXT_BYTES, "%" PRIu64 "%s", bytes, suffixes[unit]);
+    return text;
 }

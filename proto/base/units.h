@@ -18,3 +18,7 @@ int duration_parse(const char *text, int64_t *ret_ms);
 const char *duration_format(int64_t ms, char text[DURATION_TEXT_BYTES]);
 
 int size_parse(const char *text, uint64_t *ret_bytes);
+
+#define SIZE_TEXT_BYTES 32
+/* The exact form in the largest unit that divides it: "64MiB", "1536KiB", "1000B", "0". */
+const char *size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES]);

@@ -54,13 +54,16 @@ static void tick(void *context, const char *point)
         _exit(99);
 }
 
+/* How far apart the samples of a write can be, at least. */
+static int64_t step_ms = 60000;
+
 /* A write is a function of its seed, so that both sides know it. */
 static void write_of(unsigned seed, struct model_sample samples[WRITE])
 {
     for (int i = 0; i < WRITE; i++) {
         unsigned state = seed * 7919u + (unsigned)i;
         samples[i].series = (unsigned)rand_r(&state) % SERIES;
-        samples[i].ts_ms = KIT_START_MS + rand_r(&state) % 400 * 60000;
+        samples[i].ts_ms = KIT_START_MS + rand_r(&state) % 400 * step_ms;
         samples[i].value = (double)seed;
         for (int j = 0; j < i; j++) /* one write says one thing about one time */
             if (samples[j].series == samples[i].series && samples[j].ts_ms == samples[i].ts_ms)
@@ -344,6 +347,32 @@ static void a_second_death_loses_nothing_either(void **state)
     kit_stop_closed(&kit);
 }
 
+/* What is late by days is flushed by the day: many spans of the checkpoint into one file. */
+static void dying_while_days_are_written_loses_nothing(void **state)
+{
+    (void)state;
+    static const char *const points[] = {"checkpoint.slice", "flush.written",
+                                         "flush.registered", "flush.removed",
+                                         "flush.forgetting", "merge.registered"};
+    struct kit kit;
+    struct history history = {0};
+    unsigned seed = 1;
+    step_ms = 15 * 60000; /* five days */
+    kit_start(&kit);
+    kit_close(&kit);
+    kit.now_ms = KIT_START_MS + 6 * 12 * SPAN_MS;
+    for (size_t p = 0; p < sizeof points / sizeof points[0]; p++)
+        for (int left = 1; left <= 4; left += 3) {
+            if (!run_child(&kit, (struct bomb){points[p], left}, &history, seed))
+                fail_msg("the child has not passed %s %d times", points[p], left);
+            check(&kit, &history, points[p]);
+            seed += 100;
+        }
+    step_ms = 60000;
+    free(history.seeds);
+    kit_stop_closed(&kit);
+}
+
 static void a_kill_at_any_moment_loses_nothing_acknowledged(void **state)
 {
     (void)state;
@@ -392,6 +421,7 @@ int main(void)
         cmocka_unit_test(dying_at_any_step_loses_nothing_acknowledged),
         cmocka_unit_test(dying_at_the_nth_step_whatever_it_is_loses_nothing),
         cmocka_unit_test(a_second_death_loses_nothing_either),
+        cmocka_unit_test(dying_while_days_are_written_loses_nothing),
         cmocka_unit_test(a_kill_at_any_moment_loses_nothing_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,7 +175,8 @@ class Probe(Process):
 def kept_ticks(probe):
     """What the probe's own log says it was about to keep: a list of {tick: samples}, one for each
     life of the process.  A tick is logged just before it is kept, so only the last of a life may
-    be missing."""
+    be missing.  Series that ended (a file system was unmounted) are no samples: a query over a
+    range passes over their markers."""
     lives = []
     for line in probe.log.read_text(errors="replace").splitlines():
         if line == "--- start":

@@ -102,6 +102,9 @@ def test_silencing_and_acknowledging_need_an_operator_and_bear_the_name():
         alert = [{"labels": {"alertname": "A"}}]
         assert call("POST", "/api/v2/alerts", li, alert)[0] == 403
         assert call("POST", "/api/v2/alerts", sender, alert)[0] == 200
+        assert call("POST", "/api/v2/alerts", wang, alert)[0] == 200
+        assert call("POST", "/api/v2/alerts", wang, alert, Origin="https://evil.example")[0] == 403
+        assert call("POST", "/api/v2/silences", sender, silence)[0] == 403
         fingerprint = call("GET", "/api/v2/alerts", li)[1][0]["fingerprint"]
         order = {"fingerprint": fingerprint, "by": "somebody else", "comment": "on it"}
         acknowledge = "/api/fengsui/v1/alerts/acknowledge"

@@ -1,8 +1,13 @@
 """What other programs rely on: Grafana's calls one by one, targets, rule filters, garbage."""
+import hashlib
 import json
+import pathlib
 import random
+import re
 import time
 import urllib.parse
+
+import yaml
 
 from fengsui import Lab, run_tests, wait_for
 from remote_message import STALE, metadata, series, write
@@ -114,6 +119,23 @@ def test_probes_are_targets():
         assert abs(time.time() - time.mktime(time.strptime(up["lastScrape"][:19],
                    "%Y-%m-%dT%H:%M:%S")) + time.timezone) < 60, up
         assert collector.json("/api/v1/scrape_pools")["data"] == {"scrapePools": ["node"]}
+        assert collector.json("/api/v1/scrape_pools/config", scrapePool="node")["data"] \
+            == {"yaml": 'job_name: "node"\n'}
+        steps = "/api/v1/targets/relabel_steps"
+        assert collector.json(steps, scrapePool="node", labels='{"a":"b"}')["data"] == {"steps": []}
+        for path, given, want in (
+                ("/api/v1/scrape_pools/config", {}, "no scrapePool parameter provided"),
+                ("/api/v1/scrape_pools/config", {"scrapePool": "x"},
+                 'error retrieving scrape config: scrape pool "x" not found'),
+                (steps, {}, "no scrapePool parameter provided"),
+                (steps, {"scrapePool": "node"}, "no labels parameter provided"),
+                (steps, {"scrapePool": "node", "labels": '{"a":1}'}, "error parsing labels"),
+                (steps, {"scrapePool": "x", "labels": "{}"},
+                 'error retrieving scrape config: scrape pool "x" not found')):
+            code, body = collector.get(path, **given)
+            answer = json.loads(body)
+            assert code == 400 and answer["errorType"] == "bad_data", (path, given, answer)
+            assert answer["error"].startswith(want), (path, given, answer)
         assert collector.json("/api/v1/targets", scrapePool="x")["data"]["activeTargets"] == []
         told = wait_for(lambda: collector.json("/api/v1/targets/metadata", metric="node_load1",
                                                match_target='{job="node"}')["data"], "metadata")
@@ -285,6 +307,141 @@ def test_cardinality_and_features():
         collector.stop()
 
 
+HASH = "$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo"
+CONFIG = """\
+external_url: 'http://watch.example:9470/"烽燧"'
+http: {query_threads: 3, users: users.yml}
+ingest: {window: 1536KiB, scrape_jobs: [redis, "a: b"]}
+rules: {files: "rules/*.yml"}
+retention: {raw: forever}
+promql: {lookback: 90s}
+"""
+
+
+def test_the_configuration_in_force_is_shown():
+    with Lab() as lab:
+        collector = lab.collector(CONFIG, flags=["--retention", "400d"])
+        folder, file = collector.folder, collector.folder / "collector.yml"
+        token = "t" * 43
+        digest = hashlib.blake2b(token.encode(), digest_size=32).hexdigest()
+        (folder / "users.yml").write_text(
+            f'users:\n- {{name: li, role: viewer, password_hash: "{HASH}"}}\n'
+            f'tokens:\n- {{name: root, role: admin, token_hash: "blake2b:{digest}"}}\n')
+        root = {"Authorization": f"Bearer {token}"}
+
+        def ask(path, method="GET"):
+            code, body = collector.request(method, path, b"" if method == "POST" else None, root)
+            return code, json.loads(body)["data"] if body[:1] == b"{" else body
+
+        def shown():
+            code, data = ask("/api/v1/status/config")
+            assert code == 200 and list(data) == ["yaml"], (code, data)
+            return data["yaml"]
+
+        def runtime():
+            return ask("/api/v1/status/runtimeinfo")[1]
+        collector.start()
+        first = shown()
+        for line in (f'data: "{collector.data}"', f'  listen: "127.0.0.1:{collector.http}"',
+                     f'  listen: "tcp://127.0.0.1:{collector.ingest}"', '  window: 1536KiB',
+                     f'  users: "{folder}/users.yml"', f'  files: ["{folder}/rules/*.yml"]',
+                     '  scrape_jobs: ["redis", "a: b"]', '  query_threads: 3',
+                     '  raw: "400d"', '  logs: "180d"', '  lookback: 1m30s', '  timeout: 2m',
+                     'external_url: "http://watch.example:9470/\\"烽燧\\""',
+                     '  evaluation_interval: 15s', 'quota: 0'):
+            assert line in first.splitlines(), (line, first)
+        assert "argon2" not in first and digest not in first and token not in first, first
+        began = runtime()
+        assert began["reloadConfigSuccess"] is True and began["storageRetention"] == "400d", began
+        # A reload takes rules and policy, and says that the rest waits; what is shown is in force.
+        (folder / "policy.yml").write_text("rules: []\n")
+        file.write_text(CONFIG.replace("90s", "7m").replace("{files", "{evaluation_interval: 7s, files")
+                        + "policy: policy.yml\n")
+        assert ask("/-/reload", "POST")[0] == 200
+        want = first.replace("evaluation_interval: 15s", "evaluation_interval: 7s").replace(
+            "quota: 0\n", f'policy: "{folder}/policy.yml"\nquota: 0\n')
+        assert shown() == want, shown()
+        assert ask("/api/v1/status/flags")[1]["query.lookback-delta"] == "1m30s"
+        assert "waits for a restart" in collector.log.read_text()
+        again = runtime()
+        assert again["lastConfigTime"] > began["lastConfigTime"], (began, again)
+        # One that is refused changes nothing of it.
+        file.write_text("nonsense: 1\n")
+        assert ask("/-/reload", "POST")[0] == 500
+        assert shown() == want and runtime()["reloadConfigSuccess"] is False
+        assert runtime()["lastConfigTime"] == again["lastConfigTime"]
+        # What is shown is a configuration: started with it and no flags, it is the same.
+        collector.stop()
+        file.write_text(want)
+        collector.arguments = ["--config", file]
+        collector.start()
+        assert shown() == want, shown()
+        collector.stop()
+
+
+def test_own_metrics_are_there_as_json():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        text = collector.get("/metrics")[1].decode()
+        types = dict(line.split()[2:] for line in text.splitlines() if line.startswith("# TYPE"))
+        names = [re.split("[{ ]", line)[0] for line in text.splitlines() if line[:1] != "#"]
+        families = collector.json("/api/v1/status/self_metrics")["data"]
+        # The same families and series as the text has, in order; those without a series are not.
+        assert [f["name"] for f in families] == sorted(set(names))
+        for family in families:
+            name, kind = family["name"], family["type"].lower()
+            assert kind == types[name] and family["help"] and "unit" not in family, family
+            assert len(family["metric"]) == names.count(name), family
+            assert all(isinstance(m[kind]["value"], (int, float)) for m in family["metric"]), family
+        name = "fengsui_collector_http_requests_total"
+        family, = collector.json("/api/v1/status/self_metrics",
+                                 metric_name_pattern="fengsui_.*_http_requests_t.tal")["data"]
+        first = family["metric"][0]
+        assert family["name"] == name and family["type"] == "COUNTER", family
+        assert first["label"] == [{"name": "code", "value": "2xx"}], first
+        assert first["counter"]["value"] >= 2, first
+        # A part of a name is none; what is no expression is told.
+        assert collector.json("/api/v1/status/self_metrics",
+                              metric_name_pattern="http_requests")["data"] == []
+        code, body = collector.get("/api/v1/status/self_metrics", metric_name_pattern="(")
+        assert code == 400 and b'invalid parameter \\"metric_name_pattern\\"' in body, body
+        collector.stop()
+
+
+def test_what_is_served_is_described():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        code, text = collector.get("/api/v1/openapi.yaml")
+        described = yaml.safe_load(text)
+        assert code == 200 and described["openapi"] == "3.1.0", text[:200]
+        # The route table as it is written, against what is said of it.
+        source = (pathlib.Path(__file__).parents[2] / "collector/http/api.c").read_text()
+        macros = {"BOTH": "HTTP_GET | HTTP_POST", "CHANGE": "HTTP_POST | HTTP_PUT"}
+        table = {(m.strip()[len("HTTP_"):].lower(), path.replace("*", ""))
+                 for methods, path in re.findall(r'^    \{([A-Z_ |]+), "(/[^"]*)",', source, re.M)
+                 for m in macros.get(methods, methods).split("|")}
+        said, ids = set(), []
+        for path, methods in described["paths"].items():
+            for method, operation in methods.items():
+                said.add((method, path.split("{")[0]))
+                ids.append(operation["operationId"])
+                assert operation["summary"] and "200" in operation["responses"], (method, path)
+                in_path = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"]
+                assert in_path == re.findall(r"{(\w+)}", path), (method, path)
+        assert said == table and len(table) > 60, said ^ table
+        assert len(ids) == len(set(ids)), ids
+        # The parameters are those that the garbage below is tried on.
+        for path, known in ROUTES.items():
+            if "/label/" not in path:
+                names = [p["name"] for p in described["paths"][path]["get"]["parameters"]]
+                assert set(known) <= set(names), (path, names)
+        post = described["paths"]["/api/v2/alerts"]["post"]
+        assert post["description"] == "Least role: operator, or writer.", post
+        assert described["paths"]["/api/v1/query"]["post"]["parameters"][0] == {
+            "name": "query", "in": "query", "required": True, "schema": {"type": "string"}}
+        collector.stop()
+
+
 def test_experiments_can_be_switched_off():
     with Lab() as lab:
         collector = lab.collector("promql: {experimental_functions: false}\n").start()
@@ -311,6 +468,9 @@ ROUTES = {
     "/api/v1/rules": ("type", "rule_name[]", "rule_group[]", "file[]", "match[]",
                       "exclude_alerts", "group_limit", "group_next_token"),
     "/api/v1/status/tsdb": ("limit",),
+    "/api/v1/status/self_metrics": ("metric_name_pattern",),
+    "/api/v1/scrape_pools/config": ("scrapePool",),
+    "/api/v1/targets/relabel_steps": ("scrapePool", "labels"),
     "/federate": ("match[]",),
 }
 GOOD = {"query": "m", "start": "1", "end": "2", "step": "1", "match[]": "m", "group_limit": "1"}

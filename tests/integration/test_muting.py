@@ -33,7 +33,7 @@ route:
   receiver: desk
   group_by: [{group_by}]
   group_wait: 0s
-  group_interval: 200ms
+  group_interval: {interval}
   repeat_interval: {repeat}
 {routes}
 receivers:
@@ -73,10 +73,11 @@ class Muting(unittest.TestCase):
         self.collector.put("alerting.yml", ALERTING.format(**self.settings, routes=routes))
         self.assertEqual(self.collector.reload(), 200)
 
-    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail="", routes=""):
+    def start(self, repeat="1h", group_by="alertname, instance", timeout="5m", mail="",
+              interval="200ms", routes=""):
         self.hook = kit.Hook()
         self.settings = {"hook": self.hook.port, "repeat": repeat, "group_by": group_by,
-                         "timeout": timeout, "mail": mail}
+                         "timeout": timeout, "mail": mail, "interval": interval}
         self.collector = kit.Collector(RULES, ALERTING.format(**self.settings, routes=routes))
 
     def tearDown(self):
@@ -207,6 +208,30 @@ class Muting(unittest.TestCase):
         self.heat(web=90)
         self.call("DELETE", f"/api/v2/silence/{name}")
         self.wait_told("web", "firing")
+
+    def test_what_was_taken_back_is_told_although_the_silence_was_short(self):
+        self.start(interval="2s")
+        self.hook.answer = 503
+        self.heat(web=90)
+        kit.wait_for(lambda: self.hook.bodies, 10, "a first try")
+        name = self.silence("web")
+        self.call("DELETE", f"/api/v2/silence/{name}")  # long before the group's next flush
+        self.hook.answer = 200
+        self.wait_told("web", "firing")
+
+    def test_more_at_once_than_one_write_holds_is_told_all_the_same(self):
+        self.hook = kit.Hook()
+        hooks = [f"{{url: 'http://127.0.0.1:{port}/hook'}}"
+                 for port in (self.hook.port, 1, 1, 1, 1)]
+        self.collector = kit.Collector(RULES, (
+            "route: {receiver: desk, group_by: [instance], group_wait: 1s}\n"
+            f"receivers: [{{name: desk, webhook_configs: [{', '.join(hooks)}]}}]\n"))
+        story = {f"part{i}": "长" * 1000 for i in range(10)}
+        self.call("POST", "/api/v2/alerts", [
+            {"labels": {"alertname": "Posted", "instance": f"host{i}"}, "annotations": story}
+            for i in range(250)])
+        kit.wait_for(lambda: len(self.hook.bodies) >= 250, 30, "all are told")
+        self.assertEqual(len(self.hook.accepted()), 250)
 
     def post(self, instance, seconds=3600):
         """A source of INHIBIT, from outside; it ends `seconds` from now."""

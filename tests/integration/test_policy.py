@@ -12,6 +12,7 @@ import shutil
 import time
 
 import fengsui
+from test_scrape import Exporter
 
 COLLECTOR = "policy: policy.yml\n"
 
@@ -40,7 +41,8 @@ class PolicyLab(fengsui.Lab):
         probe = self.probe(self.c, name, interval=interval, flags=["--config", config])
         probe.arguments[probe.arguments.index("--token") + 1] = token
         probe.start()
-        fengsui.wait_for(lambda: self.c.value(f'up{{instance="{name}"}}') == 1, f"{name} up", 40)
+        fengsui.wait_for(lambda: self.c.value(f'up{{instance="{name}",job="node"}}') == 1,
+                         f"{name} up", 40)
         return probe
 
     def push(self, rules):
@@ -137,6 +139,54 @@ def test_a_source_goes_with_a_stale_marker_and_comes_back():
         memory = lab.stamps('node_memory_MemTotal_bytes', pushed - 5)
         assert len(memory) >= 5, memory
         assert_steady(lab, "a", "memory", memory, 1)
+
+
+TARGETS = ["one", "two", "hang"]
+
+
+def test_every_target_goes_and_comes_back_and_one_hangs():
+    exporter = Exporter()
+    exporter.pages.update({f"/{name}": "warm 1\n" for name in TARGETS[:2]})
+    rows = [{"url": exporter.url(f"/{name}"), "job": name, "timeout": "20s"} for name in TARGETS]
+    with PolicyLab(probe_yml="sources: " + json.dumps(
+            {"scrape": {"interval": "1s", "targets": rows}}) + "\n") as lab:
+        probe = lab.add_probe("a", interval="1s")
+
+        def states():
+            return {r["metric"]["job"]: r["value"][1] for r in lab.c.query('up{job!="node"}')}
+
+        def collectors():
+            return {r["metric"]["collector"] for r in lab.c.query(
+                'node_scrape_collector_success{collector=~"scrape.*"}')}
+
+        def hanging():
+            return sum(path == "/hang" for path, _ in exporter.seen)
+        all_up = {"one": "1", "two": "1", "hang": "0"}
+        titles = {"scrape " + row["url"][7:] for row in rows}
+
+        def push(text):
+            lab.push("rules: [{sources: {scrape: %s}}]\n" % text)
+            lab.wait_in_force("a")
+            assert not lab.c.query("fengsui_probe_policy_refused")
+        fengsui.wait_for(lambda: states() == all_up and collectors() == titles, "every target")
+        seen = hanging()
+        fengsui.wait_for(lambda: hanging() > seen, "a look that hangs")
+        push("{enabled: false}")
+        fengsui.wait_for(lambda: not lab.c.query('{job!="node",instance="a"}') and
+                         not collectors(), "all targets to end", 5)
+        push("{enabled: true, interval: 1s}")
+        fengsui.wait_for(lambda: states() == all_up, "all targets again", 10)
+        assert probe.alive() and len(fengsui.kept_ticks(probe)) == 1
+        # One that starts with all of them off knows them by name when they come.
+        push("{enabled: false}")
+        probe.stop()
+        probe.start()
+        fengsui.wait_for(lambda: lab.c.value('up{job="node"}') == 1, "the probe again")
+        push("{enabled: true, interval: 1s}")
+        fengsui.wait_for(lambda: states() == all_up, "all targets after a restart", 10)
+        fengsui.wait_for(lambda: collectors() == titles, "each under its own name", 5)
+        probe.stop()
+    exporter.stop()
 
 
 def test_an_option_of_a_source_changes_while_it_runs():

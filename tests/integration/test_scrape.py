@@ -10,6 +10,9 @@ What can go wrong, each a case here:
 """
 import gzip
 import json
+import os
+import pathlib
+import re
 import shutil
 import signal
 import socketserver
@@ -247,32 +250,71 @@ def test_a_probe_can_ask_and_never_assert():
         rows = [{"url": page, "job": "asked", "instance": "me:3307"},
                 {"url": page, "job": "node", "instance": "other"},      # another's identity
                 {"url": page, "job": "stolen", "instance": "other"},    # another's name
+                {"url": page, "job": "below", "instance": "me:9100"},   # a name of its own
+                {"url": page, "job": "deeper", "instance": "me:9100:1"},  # and below that
                 {"url": page, "job": "honored", "honor_labels": True},
                 {"url": page, "job": "mine", "instance": "me2:1"}]      # not below "me"
+        nearer = lab.probe(collector, name="nearer", interval="300ms",
+                           flags=("--instance", "me:9100"))
         agent = lab.probe(collector, name="me", interval="300ms", flags=(
             "--config", targets(lab.folder, *rows, head='"labels": {"site": "zhongta"}'),
             "--instance", "me"))
         other.start()
+        nearer.start()
+        wait_for(lambda: len(collector.query('up{job="node"}')) == 2, "whose names are taken")
         agent.start()
         wait_for(lambda: collector.query('up{job="stolen"} == 1'), "the scrapes")
-        wait_for(lambda: len(collector.query('up{job="node"}')) == 2, "both probes")
+        wait_for(lambda: len(collector.query('up{job="node"}')) == 3, "all probes")
         instances = labels_of(collector.query("group by (job, instance) (up)"))
         names = {(dict(l)["job"], dict(l)["instance"]) for l in instances}
         assert names == {("asked", "me:3307"), ("stolen", "me"), ("honored", "me"),
-                         ("mine", "me"), ("node", "me"), ("node", "other")}, names
+                         ("mine", "me"), ("node", "me"), ("node", "other"), ("node", "me:9100")}, names
         assert collector.value('up{job="node",instance="me",site="zhongta"}') == 1
         assert collector.value('up{job="node",instance="other"}') == 1
         # The page's own up is nobody's identity where Prometheus keeps it, too; else it is gone.
         assert {r["metric"]["exported_job"] for r in collector.query("up == 17")} == {"node"}
-        assert len(collector.query('up{job="node"}')) == 2, collector.query('up{job="node"}')
+        assert len(collector.query('up{job="node"}')) == 3, collector.query('up{job="node"}')
         found = labels_of(collector.query('heat{job="asked"}'), "__name__")
         assert found == {frozenset({("job", "asked"), ("instance", "me:3307"), ("site", "zhongta"),
                                     ("exported_job", "node"), ("exported_instance", "other"),
                                     ("exported_site", site)}) for site in "xy"}, found
         assert collector.query('heat{instance="me",job="node",exported_instance="other"}')
-        assert not collector.query('heat{instance="other"}')
+        assert not collector.query('heat{instance=~"other|me:9100.*"}')
         agent.stop()
         other.stop()
+        nearer.stop()
+    exporter.stop()
+
+
+def test_no_page_brings_the_probe_down():
+    exporter = Exporter()
+    at = int(time.time() * 1000) - 60000
+    # Two samples that are one series once the target's labels are added, at one time.
+    exporter.pages["/twins"] = (f'twin{{job="x"}} 1 {at}\ntwin{{exported_job="x"}} 2 {at}\n'
+                                f"far 3 {2 ** 63 - 1}\npast 4 {-2 ** 63}\nplain 5\n")
+    exporter.pages["/dropped"] = "".join(f"d{i} 1\n" for i in range(400_000)) + "kept 6\n"
+    with Lab() as lab:
+        collector = lab.collector().start()
+        rows = [{"url": exporter.url("/twins"), "job": "twins"},
+                {"url": exporter.url("/dropped"), "job": "dropped", "keep": "kept",
+                 "interval": "3s"}]
+        agent = lab.probe(collector, interval="300ms",
+                          flags=("--config", targets(lab.folder, *rows)))
+        agent.start()
+        wait_for(lambda: collector.value('plain{job="twins"}') == 5, "the page with times")
+        assert collector.value('twin{exported_job="x"}') == 1
+        wait_for(lambda: collector.value('kept{job="dropped"}') == 6, "the page of dropped ones", 60)
+        assert collector.value('scrape_samples_scraped{job="dropped"}') == 400_001
+        assert agent.alive()
+        status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1))
+        # Had it remembered them all, 20 MiB more.
+        assert os.environ.get("FENGSUI_SANITIZE") or peak < 16 << 10, f"{peak} KiB at the peak"
+        # A marker would lie behind what the series says next: only the others end.
+        exporter.pages["/twins"] = "no page at all\n"
+        wait_for(lambda: not collector.query('plain{job="twins"}'), "the end of the page")
+        assert collector.value('twin{exported_job="x"}') == 1
+        agent.stop()
     exporter.stop()
 
 

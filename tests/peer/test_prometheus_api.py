@@ -209,6 +209,7 @@ def test_answers_about_the_server_have_prometheus_s_shape():
         with Peer(lab) as peer:
             for path in ("/api/v1/rules", "/api/v1/rules?type=alert", "/api/v1/rules?type=record",
                          "/api/v1/status/buildinfo", "/api/v1/status/runtimeinfo",
+                         "/api/v1/status/config",
                          "/api/v1/targets", "/api/v1/status/tsdb",
                          "/api/v1/query?query=1&stats=all"):
                 ours, theirs = (shape(content(ask(port, "GET", path)[2]))["data"]

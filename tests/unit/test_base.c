@@ -113,6 +113,12 @@ static void sizes_need_a_binary_unit(void **state)
     (void)state;
     assert_int_equal(size_parse("64MiB", &bytes), 0);
     assert_int_equal(bytes, 64 << 20);
+    char text[SIZE_TEXT_BYTES];
+    assert_string_equal(size_format(bytes, text), "64MiB");
+    assert_string_equal(size_format(1536 * 1024, text), "1536KiB");
+    assert_string_equal(size_format(1001, text), "1001B");
+    assert_string_equal(size_format(UINT64_C(5000) << 40, text), "5000TiB");
+    assert_string_equal(size_format(0, text), "0");
     assert_int_equal(size_parse("64MB", &bytes), ERR_MALFORMED);
     assert_int_equal(size_parse("64", &bytes), ERR_MALFORMED);
     assert_int_equal(size_parse("9000000000TiB", &bytes), ERR_LIMIT);

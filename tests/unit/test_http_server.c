@@ -55,6 +55,16 @@ static void handle_slow(struct http_request *request, struct http_response *resp
     stage->slow_running--;
 }
 
+/* Does not look whether anybody still waits. */
+static void handle_stubborn(struct http_request *request, struct http_response *response)
+{
+    struct stage *stage = request->context;
+    stage->slow_running++;
+    while (!stage->release)
+        usleep(1000);
+    buf_put_text(&response->body, "stubborn");
+}
+
 static void *finish_later(void *pending)
 {
     http_finish(pending);
@@ -113,6 +123,9 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/below/*", ROLE_VIEWER, .handler = handle_echo},
     {HTTP_GET, "/large", ROLE_NONE, .handler = handle_large},
     {HTTP_GET, "/slow", ROLE_NONE, .slow = true, .handler = handle_slow},
+    {HTTP_GET, "/stubborn", ROLE_NONE, .slow = true, .handler = handle_stubborn},
+    {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = handle_echo},
+    {HTTP_POST, "/alert", ROLE_OPERATOR, .writers_too = true, .handler = handle_echo},
     {HTTP_POST, "/later", ROLE_WRITER, .later = handle_later},
     {HTTP_POST, "/change", ROLE_OPERATOR, .handler = handle_echo},
 };
@@ -360,6 +373,52 @@ static void a_later_route_answers_from_another_thread(void **state)
     stop(&fixture);
 }
 
+/* The first 503 on a connection that is kept alive; malloc'd. */
+static char *ask_until_refused(int fd)
+{
+    static const char request[] = "GET /echo HTTP/1.1\r\nHost: here\r\n\r\n";
+    static char answer[4096];
+    for (int i = 0; i < 10000; i++, usleep(1000)) {
+        assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
+        ssize_t size = read(fd, answer, sizeof answer - 1);
+        assert_true(size > 0);
+        answer[size] = '\0';
+        if (strncmp(answer, "HTTP/1.1 200", 12) != 0)
+            return strdup(answer);
+    }
+    fail_msg("it never began to stop");
+    return NULL;
+}
+
+static void who_asks_while_it_stops_is_refused_at_once(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    static const char slow[] = "GET /stubborn HTTP/1.1\r\n" END;
+    char answer[512] = "";
+    int busy = dial(&fixture);
+    int kept = dial(&fixture);
+    assert_int_equal(write(busy, slow, sizeof slow - 1), sizeof slow - 1);
+    wait_until(&fixture.stage.slow_running, 1);
+    uv_async_send(&fixture.stop);
+    char *refused = ask_until_refused(kept);
+    assert_int_equal(strncmp(refused, "HTTP/1.1 503", 12), 0);
+    assert_non_null(strstr(refused, "\r\nX-Prometheus-Stopping: true\r\n"));
+    assert_string_equal(strstr(refused, "\r\n\r\n"), "\r\n\r\nService Unavailable");
+    free(refused);
+    /* Who comes anew is told, too; and that the process lives. */
+    expect(&fixture, "GET /nowhere HTTP/1.1\r\n" END, "503", "X-Prometheus-Stopping: true");
+    expect(&fixture, "GET /-/healthy HTTP/1.1\r\n" END, "200", "rest=");
+    fixture.stage.release = true;
+    pthread_join(fixture.thread, NULL);
+    assert_true(read(busy, answer, sizeof answer - 1) > 0); /* what had begun is answered */
+    assert_non_null(strstr(answer, "stubborn"));
+    assert_int_equal(uv_loop_close(&fixture.loop), 0);
+    close(busy);
+    close(kept);
+}
+
 static void another_sites_page_changes_nothing(void **state)
 {
     (void)state;
@@ -417,6 +476,13 @@ static void roles_decide_who_may_do_what(void **state)
            "POST /later HTTP/1.1\r\nContent-Length: 1\r\nAuthorization: Bearer tttttt\r\n" END
            "x",
            "200", "stored 1");
+    expect(&fixture,
+           "POST /alert HTTP/1.1\r\nContent-Length: 0\r\nAuthorization: Bearer tttttt\r\n" END,
+           "200", "user=sender");
+    expect(&fixture,
+           "POST /alert HTTP/1.1\r\nContent-Length: 0\r\n"
+           "Authorization: Basic bGk6c2VjcmV0\r\n" END,
+           "403", "Forbidden");
     expect(&fixture, "GET /echo HTTP/1.1\r\nAuthorization: Bearer tttttt\r\n" END, "403",
            "Forbidden");
     stop(&fixture);
@@ -457,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_slow_route_holds_nobody_up),
         cmocka_unit_test(a_client_that_hangs_up_cancels_its_request),
         cmocka_unit_test(closing_cancels_what_runs_and_waits_for_it),
+        cmocka_unit_test(who_asks_while_it_stops_is_refused_at_once),
         cmocka_unit_test(a_later_route_answers_from_another_thread),
         cmocka_unit_test(another_sites_page_changes_nothing),
         cmocka_unit_test(roles_decide_who_may_do_what),

@@ -140,6 +140,45 @@ static void what_is_silenced_leaves_and_comes_back_to_what_was_said(void **state
     dedup_record_done(&last);
 }
 
+static void what_was_taken_back_is_news_when_the_silence_ends(void **state)
+{
+    struct dedup_record record = {.said = true, .said_ms = 1000};
+    const struct dedup_sight back = {.firing = ab}, ended = {.ended = a};
+    (void)state;
+    assert_int_equal(fingerprints_copy(&ab, &record.firing), 0);
+    assert_int_equal(dedup_decide(&record, &back, true, 10000, 2000), DEDUP_SILENT);
+    assert_int_equal(dedup_take_back(&record, &a), 0);
+    assert_int_equal(record.firing.count, 1);
+    assert_int_equal(record.firing.items[0], 2);
+    assert_int_equal(record.said_ms, 1000);
+    assert_int_equal(dedup_decide(&record, &back, true, 10000, 2000), DEDUP_NEWS);
+    assert_int_equal(dedup_take_back(&record, &b), 0);
+    assert_int_equal(record.firing.count, 0);
+    assert_int_equal(record.muted.count, 2);
+    assert_int_equal(dedup_take_back(&record, &b), 0);
+    assert_int_equal(record.muted.count, 2);
+    assert_true(dedup_owes_end(&record, 1));
+    assert_int_equal(dedup_decide(&record, &ended, true, 10000, 2000), DEDUP_NEWS);
+    dedup_record_done(&record);
+}
+
+static void messages_of_one_millisecond_have_ids_of_their_own(void **state)
+{
+    enum { MESSAGES = 20000 };
+    char before[MESSAGE_ID_BYTES], id[MESSAGE_ID_BYTES];
+    size_t steps_back = 0;
+    (void)state;
+    parcel_make_id(1700000000000, before);
+    for (int i = 0; i < MESSAGES; i++) {
+        parcel_make_id(1700000000000, id);
+        assert_string_not_equal(id, before);
+        assert_memory_equal(id, before, 11); /* the time */
+        steps_back += strcmp(id, before) < 0;
+        memcpy(before, id, sizeof before);
+    }
+    assert_true(steps_back <= 1); /* the count's own turn: all are different */
+}
+
 static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **state)
 {
     struct outbox outbox = {0};
@@ -254,6 +293,8 @@ int main(void)
         cmocka_unit_test(dedup_decides_as_alertmanager),
         cmocka_unit_test(silences_hide_news_but_owe_the_end),
         cmocka_unit_test(what_is_silenced_leaves_and_comes_back_to_what_was_said),
+        cmocka_unit_test(what_was_taken_back_is_news_when_the_silence_ends),
+        cmocka_unit_test(messages_of_one_millisecond_have_ids_of_their_own),
         cmocka_unit_test(a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other),
         cmocka_unit_test(what_fires_is_never_given_up_what_is_over_after_a_day),
         cmocka_unit_test(a_target_that_hangs_does_not_take_every_place),

@@ -127,6 +127,8 @@ static void what_the_host_does_not_allow_is_refused_part_by_part(void **state)
         {"for the default too", "interval: 500ms", "interval", "intervals.min"},
         {"an unknown source", "sources: {cpuu: {interval: 5s}}", "sources.cpuu",
          "did you mean \"cpu\"?"},
+        {"nothing to scrape", "sources: {scrape: {interval: 5s}}", "sources.scrape",
+         "no target"},
         {"who tells stays", "sources: {self: {enabled: false}}", "sources.self",
          "cannot be switched off"},
         {"files are not switched off", "sources: {log: {enabled: false}}", "sources.log",
@@ -146,6 +148,25 @@ static void what_the_host_does_not_allow_is_refused_part_by_part(void **state)
             assert_true(which[k].is_on);
         policy_free(policy);
     }
+}
+
+static void all_targets_obey_and_a_refusal_is_told_once(void **state)
+{
+    struct options_source which[4];
+    struct options options = options_with(which, no_files, 0);
+    struct policy *policy =
+        parse("sources: {scrape: {enabled: false, interval: 200ms, timeout: 3s}}");
+    (void)state;
+    which[0].source = which[1].source = source_find("scrape");
+    policy_obey(policy, &options);
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(which[i].is_on);
+        assert_int_equal(which[i].interval_ms, 1000);
+    }
+    assert_int_equal(policy->refusal_count, 2);
+    assert_string_equal(policy->refusals[0].part, "sources.scrape.timeout");
+    assert_string_equal(policy->refusals[1].part, "sources.scrape");
+    policy_free(policy);
 }
 
 static void sources_that_are_not_on_the_list_stay_as_they_are(void **state)
@@ -335,6 +356,7 @@ int main(void)
         cmocka_unit_test(what_is_no_policy_is_refused_whole),
         cmocka_unit_test(a_policy_holds_over_probe_yml_and_leaves_no_trace),
         cmocka_unit_test(what_the_host_does_not_allow_is_refused_part_by_part),
+        cmocka_unit_test(all_targets_obey_and_a_refusal_is_told_once),
         cmocka_unit_test(sources_that_are_not_on_the_list_stay_as_they_are),
         cmocka_unit_test(options_that_may_be_set_come_before_probe_ymls),
         cmocka_unit_test(files_hold_only_within_the_allow_list),

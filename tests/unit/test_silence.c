@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +267,41 @@ static void posted_alerts_are_merged_as_alertmanager_does(void **state)
     labels_free(host);
 }
 
+static void a_storm_that_ends_at_once_ends_bit_by_bit(void **state)
+{
+    enum { ALERTS = 5000, NOW = 1000 };
+    struct receiver desk = {.name = "desk"};
+    struct route root = {
+        .receiver = &desk, .key = (char *)(uintptr_t) "{}", .group_interval_ms = 1000};
+    struct groups *groups = calloc(1, sizeof *groups);
+    (void)state;
+    for (int i = 0; i < ALERTS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "host%d", i);
+        const struct labels *host = labels("instance", name);
+        const struct alert alert = {.labels = host,
+                                    .annotations = host,
+                                    .external = true,
+                                    .starts_ms = 1,
+                                    .ends_ms = NOW,
+                                    .firing = true,
+                                    .fingerprint = labels_fingerprint(host)};
+        assert_int_equal(groups_take_alert(groups, &root, &alert, 1, 0), 0);
+        labels_free(host);
+    }
+    for (size_t want = ALERTS, left; want > 0; want = left) {
+        const int64_t next_ms = groups_end_overdue(groups, NOW);
+        left = 0;
+        for (const struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
+             at = groups_next_alert(groups, at))
+            left += at->alert->firing;
+        assert_true(left < want && want - left < ALERTS);
+        assert_int_equal(next_ms, left > 0 ? NOW : INT64_MAX);
+    }
+    groups_free(groups);
+    free(groups);
+}
+
 static void an_acknowledgement_goes_with_its_firing(void **state)
 {
     struct receiver desk = {.name = "desk"};
@@ -311,6 +347,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_and_damage_is_seen),
         cmocka_unit_test(what_mutes_an_alert_is_looked_up_again_when_silences_change),
         cmocka_unit_test(posted_alerts_are_merged_as_alertmanager_does),
+        cmocka_unit_test(a_storm_that_ends_at_once_ends_bit_by_bit),
         cmocka_unit_test(an_acknowledgement_goes_with_its_firing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,29 @@ static void there_is_a_limit_to_what_files_may_say(void **unused)
     close_fixture(&f);
 }
 
+/* The same for the room that all texts take. */
+static void texts_that_take_too_much_room_leave_their_file_out(void **unused)
+{
+    (void)unused;
+    enum { LINES = 800, VALUE_BYTES = 3000 };
+    struct fixture f;
+    char *text = malloc(LINES * (VALUE_BYTES + 24)), *at = text;
+    open_fixture(&f);
+    for (int i = 0; i < LINES; i++)
+        at += sprintf(at, "%c{i=\"%0*d\"} 1\n", 'm', VALUE_BYTES, i);
+    put(&f, "a/1.prom", text);
+    for (at = text; (at = strchr(at, 'm')) != NULL;)
+        *at = 'n';
+    put(&f, "b/2.prom", text);
+    put(&f, "b/3.prom", "o 1\n");
+    tick(&f);
+    expect(&f, "o", 1);
+    expect(&f, "node_textfile_scrape_error", 1);
+    assert_int_equal(recorder_count(f.out), LINES + 4);
+    free(text);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +282,7 @@ int main(void)
         cmocka_unit_test(what_is_no_file_does_not_hang_the_probe),
         cmocka_unit_test(histograms_keep_their_parts_and_escapes_are_undone),
         cmocka_unit_test(there_is_a_limit_to_what_files_may_say),
+        cmocka_unit_test(texts_that_take_too_much_room_leave_their_file_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
