@@ -41,7 +41,7 @@ struct selectors {
     struct selector {
         struct matcher **matchers;
         size_t count;
-    } * items;
+    } *items;
     size_t count;
 };
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
@@ -91,15 +91,14 @@ http_handler api_self_metrics;                                                  
 http_handler api_tsdb;                                                              /* api_tsdb.c */
 http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
-    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post; /* api_about.c */
-http_handler api_federate;                                                  /* api_federate.c */
+    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
+http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
-    api_processes, api_policy, api_settle;              /* api_fengsui.c */
-http_handler api_channel_test, api_channel_test_result; /* api_channels.c */
-http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge,
-    api_session; /* api_alerts.c */
-http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences, api_am_silence,
-    api_am_post_silence, api_am_delete_silence, api_am_receivers,
-    api_am_status;                                /* api_alertmanager.c */
-http_handler api_logs;                            /* api_logs.c */
-http_handler api_console_page, api_console_asset; /* api_console.c */
+    api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
+http_handler api_channel_test, api_channel_test_result;                             /* api_channels.c */
+http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge, api_session;    /* api_alerts.c */
+http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
+    api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
+    api_am_status;                                                                  /* api_alertmanager.c */
+http_handler api_logs;                                                              /* api_logs.c */
+http_handler api_console_page, api_console_asset;                                   /* api_console.c */

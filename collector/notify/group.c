@@ -105,11 +105,7 @@ struct dedup_record *groups_find_record(const struct groups *groups, const char 
                                         const char *receiver, const char *channel,
                                         unsigned index, struct group **ret_group)
 {
-    uint64_t hash = group_hash(key, receiver);
-    struct group *at = groups->groups[hash % GROUP_BUCKETS];
-    while (at != NULL && (at->hash != hash || strcmp(at->receiver->name, receiver) != 0 ||
-                          strcmp(at->key, key) != 0))
-        at = at->next;
+    struct group *at = groups_find(groups, key, receiver);
     for (size_t i = 0; at != NULL && i < at->receiver->integration_count; i++) {
         const struct integration *integration = &at->receiver->integrations[i];
         if (integration->index == index && strcmp(integration->channel->name, channel) == 0) {

@@ -178,8 +178,8 @@ static bool is_muted(struct notify *notify, const struct parcel *parcel)
     return all;
 }
 
-/* What it was to tell counts as muted, not as told: else it would never be said if the muting is
- * over before its group is looked at again. */
+/* What it was to tell counts as muted, not as told: else it would never be said if the
+ * reason is over before its group is looked at again. */
 static int forget_telling(struct notify *notify, const struct parcel *parcel)
 {
     struct group *group = NULL;

@@ -232,6 +232,7 @@ class Muting(unittest.TestCase):
             for i in range(250)])
         kit.wait_for(lambda: len(self.hook.bodies) >= 250, 30, "all are told")
         self.assertEqual(len(self.hook.accepted()), 250)
+
     def post(self, instance, seconds=3600):
         """A source of INHIBIT, from outside; it ends `seconds` from now."""
         self.call("POST", "/api/v2/alerts", [{"labels": {
