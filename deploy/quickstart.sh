@@ -100,7 +100,10 @@ require_free_port $http
 require_free_port $ingest
 rm -rf "$state"
 mkdir -p "$state"
-start_one fengsui-collector --data "$state/data" --http $http --ingest tcp://$ingest
+# The rules that are installed watch here, too; nobody is notified.
+printf 'rules: {files: ["%s/deploy/rules/*.yml"]}\n' "$PWD" >"$state/collector.yml"
+start_one fengsui-collector --config "$state/collector.yml" --data "$state/data" --http $http \
+  --ingest tcp://$ingest
 wait_until "the collector's start" fengsui-collector curl -sf "http://$http/-/ready"
 start_one fengsui-probe --state "$state/probe" --collector tcp://$ingest \
   --collector-key "$state/data/keys/collector.pub" --token "$state/data/keys/enrol.token"
