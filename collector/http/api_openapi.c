@@ -17,7 +17,7 @@
 #define JSON   "application/json"
 #define TEXT   "text/plain"
 #define SPAN   "match[] start end limit"
-#define ALERTS "active silenced filter* receiver"
+#define ALERTS "active silenced inhibited filter* receiver"
 
 struct operation {
     unsigned methods;
@@ -101,7 +101,8 @@ static const struct operation operations[] = {
     {HTTP_GET, "/api/v2/status", .summary = "Alertmanager's status"},
     {HTTP_GET, "/api/v2/receivers", .summary = "Receivers"},
     {HTTP_GET, "/api/v2/alerts", .summary = "Alerts", .parameters = ALERTS},
-    {HTTP_GET, "/api/v2/alerts/groups", .summary = "Alerts by group", .parameters = ALERTS},
+    {HTTP_GET, "/api/v2/alerts/groups", .summary = "Alerts by group",
+     .parameters = ALERTS " muted"},
     {HTTP_POST, "/api/v2/alerts", .summary = "Post alerts", .body = JSON},
     {HTTP_GET, "/api/v2/silences", .summary = "Silences", .parameters = "filter*"},
     {HTTP_POST, "/api/v2/silences", .summary = "Make or change a silence", .body = JSON},
