@@ -109,85 +109,86 @@ static const char *inhibitor(struct world *world, const char *text)
 #define PAIR "[{source_matchers: ['s=1'], target_matchers: ['t=1'], equal: [e]}]"
 #define OLD  "[{source_match: {s: 1}, target_match_re: {t: '1|2'}, equal: [e, f]}]"
 
+static const struct {
+    const char *because, *rules, *firing[4], *target, *by;
+} inhibitions[] = {
+    {"the plain case", PAIR, {"alertname=S s=1 e=x"}, "alertname=T t=1 e=x", "S"},
+    {"another value", PAIR, {"alertname=S s=1 e=x"}, "alertname=T t=1 e=y", ""},
+    {"the source has no such label", PAIR, {"alertname=S s=1"}, "alertname=T t=1 e=y", ""},
+    {"neither has the label", PAIR, {"alertname=S s=1"}, "alertname=T t=1", "S"},
+    {"it is no target", PAIR, {"alertname=S s=1 e=x"}, "alertname=T t=2 e=x", ""},
+    {"it is no source", PAIR, {"alertname=S s=2 e=x"}, "alertname=T t=1 e=x", ""},
+    {"nothing inhibits itself",
+     PAIR,
+     {"alertname=B s=1 t=1 e=x"},
+     "alertname=B s=1 t=1 e=x",
+     ""},
+    {"two that are both do not inhibit each other",
+     PAIR,
+     {"alertname=B s=1 t=1 e=x", "alertname=C s=1 t=1 e=x"},
+     "alertname=B s=1 t=1 e=x",
+     ""},
+    {"one that is both inhibits a plain target",
+     PAIR,
+     {"alertname=B s=1 t=1 e=x"},
+     "alertname=T t=1 e=x",
+     "B"},
+    {"a plain source inhibits one that is both",
+     PAIR,
+     {"alertname=B s=1 t=1 e=x", "alertname=S s=1 e=x"},
+     "alertname=B s=1 t=1 e=x",
+     "S"},
+    {"values are not run together",
+     OLD,
+     {"alertname=S s=1 e=xy f=z"},
+     "alertname=T t=1 e=x f=yz",
+     ""},
+    {"the older keys", OLD, {"alertname=S s=1 e=x f=y"}, "alertname=T t=2 e=x f=y", "S"},
+    {"an old pattern is anchored", OLD, {"alertname=S s=1"}, "alertname=T t=12", ""},
+    {"one label of two differs",
+     OLD,
+     {"alertname=S s=1 e=x f=y"},
+     "alertname=T t=1 e=x f=z",
+     ""},
+    {"without equal anything will do",
+     "[{source_matchers: ['s=1'], target_matchers: [t=1]}]",
+     {"alertname=S s=1 e=x"},
+     "alertname=T t=1 e=y",
+     "S"},
+    {"an empty rule inhibits nothing", "[{}]", {"alertname=S s=1"}, "alertname=T t=1", ""},
+    {"the second rule",
+     "[{source_matchers: ['s=9'], target_matchers: ['t=1']}, "
+     "{source_matchers: ['s=1'], target_matchers: ['t=1']}]",
+     {"alertname=S s=1"},
+     "alertname=T t=1",
+     "S"},
+    {"a source may be inhibited itself",
+     "[{source_matchers: ['s=1'], target_matchers: ['s=2']}, "
+     "{source_matchers: ['s=2'], target_matchers: ['s=3']}]",
+     {"alertname=A s=1", "alertname=B s=2"},
+     "alertname=C s=3",
+     "B"},
+    {"negative matchers",
+     "[{source_matchers: ['s!=1'], target_matchers: ['t!~\"1|2\"', "
+     "'s=\"1\"'], equal: [e]}]",
+     {"alertname=S e=x"},
+     "alertname=T s=1 t=3 e=x",
+     "S"},
+};
+
 static void a_target_is_inhibited_by_a_source_with_the_same_values(void **state)
 {
-    static const struct {
-        const char *because, *rules, *firing[4], *target, *by;
-    } cases[] = {
-        {"the plain case", PAIR, {"alertname=S s=1 e=x"}, "alertname=T t=1 e=x", "S"},
-        {"another value", PAIR, {"alertname=S s=1 e=x"}, "alertname=T t=1 e=y", ""},
-        {"the source has no such label", PAIR, {"alertname=S s=1"}, "alertname=T t=1 e=y", ""},
-        {"neither has the label", PAIR, {"alertname=S s=1"}, "alertname=T t=1", "S"},
-        {"it is no target", PAIR, {"alertname=S s=1 e=x"}, "alertname=T t=2 e=x", ""},
-        {"it is no source", PAIR, {"alertname=S s=2 e=x"}, "alertname=T t=1 e=x", ""},
-        {"nothing inhibits itself",
-         PAIR,
-         {"alertname=B s=1 t=1 e=x"},
-         "alertname=B s=1 t=1 e=x",
-         ""},
-        {"two that are both do not inhibit each other",
-         PAIR,
-         {"alertname=B s=1 t=1 e=x", "alertname=C s=1 t=1 e=x"},
-         "alertname=B s=1 t=1 e=x",
-         ""},
-        {"one that is both inhibits a plain target",
-         PAIR,
-         {"alertname=B s=1 t=1 e=x"},
-         "alertname=T t=1 e=x",
-         "B"},
-        {"a plain source inhibits one that is both",
-         PAIR,
-         {"alertname=B s=1 t=1 e=x", "alertname=S s=1 e=x"},
-         "alertname=B s=1 t=1 e=x",
-         "S"},
-        {"values are not run together",
-         OLD,
-         {"alertname=S s=1 e=xy f=z"},
-         "alertname=T t=1 e=x f=yz",
-         ""},
-        {"the older keys", OLD, {"alertname=S s=1 e=x f=y"}, "alertname=T t=2 e=x f=y", "S"},
-        {"an old pattern is anchored", OLD, {"alertname=S s=1"}, "alertname=T t=12", ""},
-        {"one label of two differs",
-         OLD,
-         {"alertname=S s=1 e=x f=y"},
-         "alertname=T t=1 e=x f=z",
-         ""},
-        {"without equal anything will do",
-         "[{source_matchers: ['s=1'], target_matchers: [t=1]}]",
-         {"alertname=S s=1 e=x"},
-         "alertname=T t=1 e=y",
-         "S"},
-        {"an empty rule inhibits nothing", "[{}]", {"alertname=S s=1"}, "alertname=T t=1", ""},
-        {"the second rule",
-         "[{source_matchers: ['s=9'], target_matchers: ['t=1']}, "
-         "{source_matchers: ['s=1'], target_matchers: ['t=1']}]",
-         {"alertname=S s=1"},
-         "alertname=T t=1",
-         "S"},
-        {"a source may be inhibited itself",
-         "[{source_matchers: ['s=1'], target_matchers: ['s=2']}, "
-         "{source_matchers: ['s=2'], target_matchers: ['s=3']}]",
-         {"alertname=A s=1", "alertname=B s=2"},
-         "alertname=C s=3",
-         "B"},
-        {"negative matchers",
-         "[{source_matchers: ['s!=1'], target_matchers: ['t!~\"1|2\"', "
-         "'s=\"1\"'], equal: [e]}]",
-         {"alertname=S e=x"},
-         "alertname=T s=1 t=3 e=x",
-         "S"},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (size_t i = 0; i < sizeof inhibitions / sizeof inhibitions[0]; i++)
         for (int tracked = 0; tracked < 2; tracked++) {
-            struct world *world = open_world(cases[i].rules);
-            for (size_t j = 0; j < 4 && cases[i].firing[j] != NULL; j++)
-                tell(world, cases[i].firing[j], true);
+            struct world *world = open_world(inhibitions[i].rules);
+            for (size_t j = 0; j < 4 && inhibitions[i].firing[j] != NULL; j++)
+                tell(world, inhibitions[i].firing[j], true);
             if (tracked == 1)
-                tell(world, cases[i].target, true);
-            if (strcmp(inhibitor(world, cases[i].target), cases[i].by) != 0)
-                fail_msg("%s (tracked: %d): %s", cases[i].because, tracked,
-                         inhibitor(world, cases[i].target));
+                tell(world, inhibitions[i].target, true);
+            if (strcmp(inhibitor(world, inhibitions[i].target), inhibitions[i].by) != 0)
+                fail_msg("%s (tracked: %d): %s", inhibitions[i].because, tracked,
+                         inhibitor(world, inhibitions[i].target));
             close_world(world);
         }
 }

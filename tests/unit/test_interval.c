@@ -51,84 +51,85 @@ static size_t muted_by(const struct alerting *alerting, int64_t at_ms)
     return mute_by_time(alerting_root(alerting)->children[0], at_ms, names);
 }
 
+static const struct {
+    const char *list, *at;
+    bool holds;
+} borders[] = {
+    {"[{}]", "2026-10-12 09:00", true},
+    {"[]", "2026-10-12 09:00", false},
+    {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 08:59:59.999",
+     false},
+    {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 09:00", true},
+    {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 16:59:59.999",
+     true},
+    {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 17:00", false},
+    {"[{times: [{start_time: '17:30', end_time: '24:00'}]}]", "2026-10-12 23:59:59.999",
+     true},
+    {"[{times: [{start_time: '17:30', end_time: '24:00'}]}]", "2026-10-13 00:00", false},
+    {"[{times: [{start_time: '00:00', end_time: '01:00'}, {start_time: '23:00', end_time: "
+     "'24:00'}]}]",
+     "2026-10-12 23:30", true},
+    /* 2026-10-12 is a Monday */
+    {"[{weekdays: ['monday:friday']}]", "2026-10-12 00:00", true},
+    {"[{weekdays: ['monday:friday']}]", "2026-10-11 23:59:59.999", false},
+    {"[{weekdays: ['monday:friday']}]", "2026-10-16 23:59:59.999", true},
+    {"[{weekdays: ['monday:friday']}]", "2026-10-17 00:00", false},
+    {"[{weekdays: ['Saturday', sunday]}]", "2026-10-11 12:00", true},
+    {"[{weekdays: ['sunday:monday']}]", "2026-10-12 12:00", true},
+    {"[{weekdays: ['sunday:monday']}]", "2026-10-13 12:00", false},
+    {"[{weekdays: ['saturday:monday']}]", "2026-10-10 12:00", true},
+    {"[{weekdays: ['sunday:saturday']}]", "2026-10-14 12:00", true},
+    {"[{weekdays: ['周一:周三']}]", "2026-10-14 12:00", true},
+    {"[{days_of_month: ['1:15']}]", "2026-10-15 23:59", true},
+    {"[{days_of_month: ['1:15']}]", "2026-10-16 00:00", false},
+    {"[{days_of_month: [5]}]", "2026-10-05 00:00", true},
+    {"[{days_of_month: ['-1']}]", "2026-02-28 12:00", true},
+    {"[{days_of_month: ['-1']}]", "2028-02-28 12:00", false},
+    {"[{days_of_month: ['-1']}]", "2028-02-29 12:00", true},
+    {"[{days_of_month: ['-3:-1']}]", "2026-04-28 00:00", true},
+    {"[{days_of_month: ['-3:-1']}]", "2026-04-27 23:59", false},
+    {"[{days_of_month: ['29:31']}]", "2026-02-28 12:00", false}, /* begins past the end */
+    {"[{days_of_month: ['25:31']}]", "2026-02-28 12:00", true},  /* cut off */
+    {"[{days_of_month: ['25:31']}]", "2026-03-01 12:00", false},
+    {"[{days_of_month: ['-31:-20']}]", "2026-02-01 12:00", true},
+    {"[{days_of_month: ['20:-5']}]", "2026-02-24 12:00", true},
+    {"[{days_of_month: ['20:-5']}]", "2026-02-25 12:00", false},
+    {"[{months: ['january:march']}]", "2026-03-31 23:59", true},
+    {"[{months: ['january:march']}]", "2026-04-01 00:00", false},
+    {"[{months: ['1:3', december]}]", "2026-12-01 00:00", true},
+    {"[{months: ['May:8']}]", "2026-08-01 00:00", true},
+    {"[{months: [10]}]", "2026-10-31 00:00", true},
+    {"[{years: ['2026:2027']}]", "2027-12-31 23:59", true},
+    {"[{years: ['2026:2027']}]", "2028-01-01 00:00", false},
+    {"[{years: [2026]}]", "2025-12-31 23:59:59.999", false},
+    /* fields are joined by and, entries by or */
+    {"[{weekdays: [monday], months: [october], days_of_month: [12], years: [2026]}]",
+     "2026-10-12 12:00", true},
+    {"[{weekdays: [monday], months: [october], days_of_month: [13], years: [2026]}]",
+     "2026-10-12 12:00", false},
+    {"[{weekdays: [tuesday]}, {weekdays: [monday]}]", "2026-10-12 12:00", true},
+    /* where it is that late */
+    {"[{times: [{start_time: '01:00', end_time: '02:00'}], location: UTC}]",
+     "2026-10-12 09:30", true},
+    {"[{times: [{start_time: '09:00', end_time: '10:00'}], location: UTC}]",
+     "2026-10-12 09:30", false},
+    {"[{times: [{start_time: '10:00', end_time: '11:00'}], location: '+09:00'}]",
+     "2026-10-12 09:30", true},
+    {"[{weekdays: [sunday], location: '-05:00'}]", "2026-10-12 12:59:59.999", true},
+    {"[{weekdays: [sunday], location: '-05:00'}]", "2026-10-12 13:00", false},
+    {"[{weekdays: [monday], location: PRC}]", "2026-10-12 00:00", true},
+};
+
 static void an_interval_holds_from_border_to_border(void **state)
 {
-    static const struct {
-        const char *list, *at;
-        bool holds;
-    } cases[] = {
-        {"[{}]", "2026-10-12 09:00", true},
-        {"[]", "2026-10-12 09:00", false},
-        {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 08:59:59.999",
-         false},
-        {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 09:00", true},
-        {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 16:59:59.999",
-         true},
-        {"[{times: [{start_time: '09:00', end_time: '17:00'}]}]", "2026-10-12 17:00", false},
-        {"[{times: [{start_time: '17:30', end_time: '24:00'}]}]", "2026-10-12 23:59:59.999",
-         true},
-        {"[{times: [{start_time: '17:30', end_time: '24:00'}]}]", "2026-10-13 00:00", false},
-        {"[{times: [{start_time: '00:00', end_time: '01:00'}, {start_time: '23:00', end_time: "
-         "'24:00'}]}]",
-         "2026-10-12 23:30", true},
-        /* 2026-10-12 is a Monday */
-        {"[{weekdays: ['monday:friday']}]", "2026-10-12 00:00", true},
-        {"[{weekdays: ['monday:friday']}]", "2026-10-11 23:59:59.999", false},
-        {"[{weekdays: ['monday:friday']}]", "2026-10-16 23:59:59.999", true},
-        {"[{weekdays: ['monday:friday']}]", "2026-10-17 00:00", false},
-        {"[{weekdays: ['Saturday', sunday]}]", "2026-10-11 12:00", true},
-        {"[{weekdays: ['sunday:monday']}]", "2026-10-12 12:00", true},
-        {"[{weekdays: ['sunday:monday']}]", "2026-10-13 12:00", false},
-        {"[{weekdays: ['saturday:monday']}]", "2026-10-10 12:00", true},
-        {"[{weekdays: ['sunday:saturday']}]", "2026-10-14 12:00", true},
-        {"[{weekdays: ['周一:周三']}]", "2026-10-14 12:00", true},
-        {"[{days_of_month: ['1:15']}]", "2026-10-15 23:59", true},
-        {"[{days_of_month: ['1:15']}]", "2026-10-16 00:00", false},
-        {"[{days_of_month: [5]}]", "2026-10-05 00:00", true},
-        {"[{days_of_month: ['-1']}]", "2026-02-28 12:00", true},
-        {"[{days_of_month: ['-1']}]", "2028-02-28 12:00", false},
-        {"[{days_of_month: ['-1']}]", "2028-02-29 12:00", true},
-        {"[{days_of_month: ['-3:-1']}]", "2026-04-28 00:00", true},
-        {"[{days_of_month: ['-3:-1']}]", "2026-04-27 23:59", false},
-        {"[{days_of_month: ['29:31']}]", "2026-02-28 12:00", false}, /* begins past the end */
-        {"[{days_of_month: ['25:31']}]", "2026-02-28 12:00", true},  /* cut off */
-        {"[{days_of_month: ['25:31']}]", "2026-03-01 12:00", false},
-        {"[{days_of_month: ['-31:-20']}]", "2026-02-01 12:00", true},
-        {"[{days_of_month: ['20:-5']}]", "2026-02-24 12:00", true},
-        {"[{days_of_month: ['20:-5']}]", "2026-02-25 12:00", false},
-        {"[{months: ['january:march']}]", "2026-03-31 23:59", true},
-        {"[{months: ['january:march']}]", "2026-04-01 00:00", false},
-        {"[{months: ['1:3', december]}]", "2026-12-01 00:00", true},
-        {"[{months: ['May:8']}]", "2026-08-01 00:00", true},
-        {"[{months: [10]}]", "2026-10-31 00:00", true},
-        {"[{years: ['2026:2027']}]", "2027-12-31 23:59", true},
-        {"[{years: ['2026:2027']}]", "2028-01-01 00:00", false},
-        {"[{years: [2026]}]", "2025-12-31 23:59:59.999", false},
-        /* fields are joined by and, entries by or */
-        {"[{weekdays: [monday], months: [october], days_of_month: [12], years: [2026]}]",
-         "2026-10-12 12:00", true},
-        {"[{weekdays: [monday], months: [october], days_of_month: [13], years: [2026]}]",
-         "2026-10-12 12:00", false},
-        {"[{weekdays: [tuesday]}, {weekdays: [monday]}]", "2026-10-12 12:00", true},
-        /* where it is that late */
-        {"[{times: [{start_time: '01:00', end_time: '02:00'}], location: UTC}]",
-         "2026-10-12 09:30", true},
-        {"[{times: [{start_time: '09:00', end_time: '10:00'}], location: UTC}]",
-         "2026-10-12 09:30", false},
-        {"[{times: [{start_time: '10:00', end_time: '11:00'}], location: '+09:00'}]",
-         "2026-10-12 09:30", true},
-        {"[{weekdays: [sunday], location: '-05:00'}]", "2026-10-12 12:59:59.999", true},
-        {"[{weekdays: [sunday], location: '-05:00'}]", "2026-10-12 13:00", false},
-        {"[{weekdays: [monday], location: PRC}]", "2026-10-12 00:00", true},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct alerting *mute = parse(cases[i].list, "mute_time_intervals");
-        struct alerting *active = parse(cases[i].list, "active_time_intervals");
-        if ((muted_by(mute, moment(cases[i].at)) > 0) != cases[i].holds)
-            fail_msg("%s at %s", cases[i].list, cases[i].at);
-        if ((muted_by(active, moment(cases[i].at)) == 0) != cases[i].holds)
-            fail_msg("active in %s at %s", cases[i].list, cases[i].at);
+    for (size_t i = 0; i < sizeof borders / sizeof borders[0]; i++) {
+        struct alerting *mute = parse(borders[i].list, "mute_time_intervals");
+        struct alerting *active = parse(borders[i].list, "active_time_intervals");
+        if ((muted_by(mute, moment(borders[i].at)) > 0) != borders[i].holds)
+            fail_msg("%s at %s", borders[i].list, borders[i].at);
+        if ((muted_by(active, moment(borders[i].at)) == 0) != borders[i].holds)
+            fail_msg("active in %s at %s", borders[i].list, borders[i].at);
         alerting_free(mute);
         alerting_free(active);
     }
