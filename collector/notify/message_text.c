@@ -3,12 +3,12 @@
  */
 #include "collector/notify/message_text.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "collector/notify/mail_text.h"
 #include "collector/notify/template_data.h"
 
-#define BEIJING_SECONDS   (8 * 3600)
 #define SUBJECT_BYTES_MAX 400
 
 void message_put_subject(const struct message *message, struct buf *out)
@@ -87,10 +87,8 @@ void message_put_template(const struct message *message, const char *text, struc
 
 const char *message_short_time(int64_t ts_ms, char text[MESSAGE_TIME_BYTES])
 {
-    time_t when = (time_t)(ts_ms / 1000 + BEIJING_SECONDS);
-    struct tm local = {0};
-    (void)gmtime_r(&when, &local);
-    text[0] = '\0';
-    (void)strftime(text, MESSAGE_TIME_BYTES, "%m-%d %H:%M:%S", &local);
+    char whole[MAIL_DATE_BYTES];
+    const char *after_year = strchr(mail_local_time(ts_ms, whole), '-');
+    (void)snprintf(text, MESSAGE_TIME_BYTES, "%.31s", after_year != NULL ? after_year + 1 : "");
     return text;
 }

@@ -128,28 +128,6 @@ static int start(struct notify *notify, const struct integration *integration,
     return error;
 }
 
-static void send_parcel(struct notify *notify, struct parcel *head)
-{
-    const struct integration *integration = find_integration(notify, head);
-    struct channel_verdict verdict = {.recoverable = true};
-    struct parcel *parcels[TOGETHER_MAX];
-    size_t count;
-    int error;
-
-    if (integration == NULL) {
-        give_up(notify, head);
-        return;
-    }
-    count = outbox_together(&notify->outbox, head, clock_mono(notify->clock), parcels,
-                            TOGETHER_MAX);
-    error = start(notify, integration, parcels, count, &verdict.why);
-    if (error == 0)
-        return;
-    if (verdict.why.text[0] == '\0')
-        (void)diagnose(&verdict.why, error, "%s", error_text(error));
-    settle_all(notify, head, &verdict);
-}
-
 /* Everything it says is silenced, inhibited or out of time by now, and it tells no end.  A
  * receiver that was down must not hear hours into a silence what the silence was set for. */
 static bool is_muted(struct notify *notify, const struct parcel *parcel)
@@ -206,6 +184,31 @@ static bool withdraw_muted(struct notify *notify, struct parcel *parcel)
     outbox_withdraw(parcel, "silenced, inhibited or out of time before it was accepted",
                     clock_unix_ms(notify->clock));
     return true;
+}
+
+static void send_parcel(struct notify *notify, struct parcel *head)
+{
+    const struct integration *integration = find_integration(notify, head);
+    struct channel_verdict verdict = {.recoverable = true};
+    struct parcel *parcels[TOGETHER_MAX];
+    size_t count, kept = 1;
+    int error;
+
+    if (integration == NULL) {
+        give_up(notify, head);
+        return;
+    }
+    count = outbox_together(&notify->outbox, head, clock_mono(notify->clock), parcels,
+                            TOGETHER_MAX);
+    for (size_t i = 1; i < count; i++) /* the head has been looked at */
+        if (!withdraw_muted(notify, parcels[i]))
+            parcels[kept++] = parcels[i];
+    error = start(notify, integration, parcels, kept, &verdict.why);
+    if (error == 0)
+        return;
+    if (verdict.why.text[0] == '\0')
+        (void)diagnose(&verdict.why, error, "%s", error_text(error));
+    settle_all(notify, head, &verdict);
 }
 
 bool notify_send_due(struct notify *notify)

@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 import urllib.parse
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -165,6 +166,29 @@ class Robots(unittest.TestCase):
         kit.wait_for(lambda: len(mail.mails) == len(names), 20, "a mail of each")
         print(f"{len(names)} alerts in {len(robot.bodies)} messages, "
               f"{time.monotonic() - start:.1f} s", file=sys.stderr)
+
+    def test_what_waits_for_its_turn_is_held_against_what_mutes_it_by_then(self):
+        robot = self.robot()
+        collector = self.collector(
+            f"  wecom_configs: [{{url: '{robot.url}', disclose: full}}]\n"
+            "inhibit_rules: [{source_matchers: [alertname=RackDown],"
+            " target_matchers: [instance=~\"web03|web04\"]}]\n")
+        self.heat(collector, instances=("web01",))
+        kit.wait_for(lambda: robot.bodies, 5, "the first message, at once")
+        self.heat(collector, instances=("web02", "web03", "web04", "web05"))  # they wait together
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{collector.http}/api/v2/alerts", json.dumps(
+                [{"labels": {"alertname": "RackDown", "instance": "rack"}}]).encode(),
+            {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            self.assertEqual(answer.status, 200)
+
+        def told():
+            return "\n".join(b["text"]["content"] for b in robot.bodies)
+        kit.wait_for(lambda: "web05" in told() and "RackDown" in told(), 20, "those not inhibited")
+        self.assertIn("web02", told())
+        self.assertNotIn("web03", told())
+        self.assertNotIn("web04", told())
 
     def test_what_would_tell_too_much_is_refused(self):
         for config, reason in [
