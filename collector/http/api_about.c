@@ -190,12 +190,14 @@ void api_blocks(struct http_request *request, struct http_response *response)
         reply_finish(&reply, NULL, NULL);
 }
 
+/* What Prometheus answers when started without --web.enable-admin-api. */
 void api_admin_off(struct http_request *request, struct http_response *response)
 {
     (void)request;
     reply_error(response, API_DISABLED, "admin APIs disabled");
 }
 
+/* Prometheus keeps this path of its first API and answers it so; so do we. */
 void api_delete_series(struct http_request *request, struct http_response *response)
 {
     (void)request;
