@@ -141,7 +141,12 @@ groups:
   promql_expr_test: [{expr: b, eval_time: 0s, exp_samples: [{labels: b, value: 2}]}]
 """
         self.assertEqual(self.both("group_eval_order: [first, second]\n" + tests, rules).returncode, 0)
-        self.assertEqual(self.both(tests, rules).returncode, 1)
+        # The other way round by name too: without an order promtool takes the groups by chance.
+        self.assertEqual(self.both("group_eval_order: [second, first]\n" + tests, rules).returncode, 1)
+        in_file_order = subprocess.run([CTL, "test", "rules", self.put("test.yml",
+                                        "rule_files: [rules.yml]\nevaluation_interval: 1m\n" + tests)],
+                                       capture_output=True, text=True, check=False)
+        self.assertEqual(in_file_order.returncode, 1, in_file_order.stdout)
 
     def test_bad_files_are_named_with_line_and_reason(self):
         for text, reason in [
