@@ -73,6 +73,14 @@ static struct promql_options promql_options_of(const struct options *options)
     };
 }
 
+static int open_notify(struct collector *collector, struct diagnosis *why)
+{
+    const struct notify_options options = {.path = collector->options.alerting,
+                                           .external_url = collector->app.external_url};
+    return notify_open(&collector->loop, collector->app.store, &options, &collector->app.notify,
+                       why);
+}
+
 static struct rules_options rules_options_of(const struct options *options)
 {
     return (struct rules_options){
@@ -100,7 +108,7 @@ static int check_parts(const struct options *options, struct diagnosis *why)
     struct policy *policy = NULL;
     int error = rules_check(&rules, &groups, &count, why);
     if (error == 0 && options->alerting != NULL)
-        error = notify_check(options->alerting, why);
+        error = notify_check(options->alerting, NULL, why);
     if (error == 0)
         error = load_policy(options, &policy, why);
     policy_unref(policy);
@@ -173,7 +181,7 @@ static int reload_parts(struct collector *collector, const struct options *fresh
     if (error == 0) /* first the one that check_parts() cannot foresee */
         error = http_server_reload(collector->http, why);
     if (error == 0)
-        error = notify_reload(collector->app.notify, why);
+        error = notify_reload(collector->app.notify, NULL, why);
     if (error == 0)
         error = rules_reload(collector->app.rules, &rules, why);
     if (error == 0) /* last, because it cannot fail */
@@ -355,8 +363,7 @@ static int start(struct collector *collector, struct diagnosis *why)
     show_config(collector, &text);
     int error = buf_ok(&collector->config_text) ? open_store(collector, why) : ERR_NOMEM;
     if (error == 0)
-        error = notify_open(&collector->loop, app->store, options->alerting, app->external_url,
-                            &app->notify, why);
+        error = open_notify(collector, why);
     if (error == 0)
         error = rules_open(&rules, app->store, app->notify, &app->rules, why);
     if (error == 0)

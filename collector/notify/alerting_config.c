@@ -317,7 +317,7 @@ static int read_route(struct alerting *alerting, const struct config_node *node,
 
 struct root_keys {
     const struct config_node *global, *route, *receivers, *inhibit_rules;
-    const struct config_node *intervals, *mute_intervals;
+    const struct config_node *intervals, *mute_intervals, *contacts;
 };
 
 static int read_all(struct alerting *alerting, struct diagnosis *why)
@@ -349,6 +349,10 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
          .type = CONFIG_NODE,
          .offset = offsetof(struct root_keys, mute_intervals),
          .help = "the older name of time_intervals"},
+        {.key = "contact_channels",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, contacts),
+         .help = "how the persons of duty.yml are reached"},
     };
     struct root_keys keys = {0};
     int error = config_read(alerting->config, config_root(alerting->config), "", options,
@@ -358,6 +362,8 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
     if (error == 0)
         error = alerting_read_receivers(alerting, keys.receivers, why);
     if (error == 0)
+        error = alerting_read_contacts(alerting, keys.contacts, why);
+    if (error == 0)
         error = alerting_read_inhibit_rules(alerting, keys.inhibit_rules, why);
     if (error == 0)
         error = alerting_read_intervals(alerting, keys.intervals, keys.mute_intervals, why);
@@ -366,18 +372,21 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
     return error;
 }
 
-int alerting_parse(const char *name, struct bytes text, struct alerting **ret_alerting,
-                   struct diagnosis *why)
+/* Takes the configuration it was made from. */
+static int build(const char *name, struct config *config, struct duty *duty,
+                 struct alerting **ret_alerting, struct diagnosis *why)
 {
     struct alerting *alerting = calloc(1, sizeof *alerting);
     int error;
 
-    if (alerting == NULL)
+    if (alerting == NULL) {
+        config_free(config);
         return ERR_NOMEM;
+    }
     arena_init(&alerting->arena, ALERTING_ARENA_BYTES);
-    error = config_parse(name, text, &alerting->config, why);
-    if (error == 0)
-        error = read_all(alerting, why);
+    alerting->config = config;
+    alerting->duty = duty == NULL ? NULL : duty_ref(duty);
+    error = read_all(alerting, why);
     if (error != 0) {
         alerting_free(alerting);
         return diagnose(why, error, "%s: %s", name, error_text(error));
@@ -386,27 +395,25 @@ int alerting_parse(const char *name, struct bytes text, struct alerting **ret_al
     return 0;
 }
 
-int alerting_load(const char *path, struct alerting **ret_alerting, struct diagnosis *why)
+int alerting_parse(const char *name, struct bytes text, struct duty *duty,
+                   struct alerting **ret_alerting, struct diagnosis *why)
+{
+    struct config *config;
+    int error = config_parse(name, text, &config, why);
+    return error != 0 ? error : build(name, config, duty, ret_alerting, why);
+}
+
+int alerting_load(const char *path, struct duty *duty, struct alerting **ret_alerting,
+                  struct diagnosis *why)
 {
     static const char nowhere[] = "route: {receiver: nowhere}\nreceivers: [{name: nowhere}]\n";
-    struct alerting *alerting;
+    struct config *config;
     int error;
 
     if (path == NULL)
-        return alerting_parse("(no alerting file)", bytes_of(nowhere), ret_alerting, why);
-    alerting = calloc(1, sizeof *alerting);
-    if (alerting == NULL)
-        return ERR_NOMEM;
-    arena_init(&alerting->arena, ALERTING_ARENA_BYTES);
-    error = config_load(path, &alerting->config, why);
-    if (error == 0)
-        error = read_all(alerting, why);
-    if (error != 0) {
-        alerting_free(alerting);
-        return diagnose(why, error, "%s: %s", path, error_text(error));
-    }
-    *ret_alerting = alerting;
-    return 0;
+        return alerting_parse("(no alerting file)", bytes_of(nowhere), NULL, ret_alerting, why);
+    error = config_load(path, &config, why);
+    return error != 0 ? error : build(path, config, duty, ret_alerting, why);
 }
 
 void alerting_free(struct alerting *alerting)
@@ -421,6 +428,7 @@ void alerting_free(struct alerting *alerting)
     free(alerting->regexes);
     arena_reset(&alerting->arena);
     config_free(alerting->config);
+    duty_unref(alerting->duty);
     free(alerting);
 }
 
@@ -434,7 +442,21 @@ const struct receiver *alerting_receiver(const struct alerting *alerting, const 
     for (size_t i = 0; i < alerting->receiver_count; i++)
         if (strcmp(alerting->receivers[i].name, name) == 0)
             return &alerting->receivers[i];
+    for (size_t i = 0; i < alerting->person_count; i++)
+        if (strcmp(alerting->persons[i].name, name) == 0)
+            return &alerting->persons[i];
     return NULL;
+}
+
+struct duty *alerting_duty(const struct alerting *alerting)
+{
+    return alerting->duty;
+}
+
+const struct receiver *alerting_persons(const struct alerting *alerting, size_t *ret_count)
+{
+    *ret_count = alerting->person_count;
+    return alerting->persons;
 }
 
 int alerting_keep_regex(struct alerting *alerting, struct regex *regex)

@@ -9,8 +9,9 @@
  *     time_intervals, mute_time_intervals: name time_intervals (interval.h)
  *     inhibit_rules: source_matchers target_matchers equal, and the older source_match
  *                source_match_re target_match target_match_re
- *     receivers: name webhook_configs email_configs dingtalk_configs wecom_configs
- * feishu_configs
+ *     receivers: name escalation webhook_configs email_configs dingtalk_configs wecom_configs
+ *                feishu_configs program_configs sms_configs
+ *     contact_channels: name and one *_configs: how the persons of duty.yml are reached
  *
  * What this version does not do yet is an error that names the key, never silently ignored.
  * A loaded configuration never changes; any thread.
@@ -21,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/duty/duty.h"
 #include "collector/notify/channel.h"
 #include "collector/notify/inhibit.h"
 #include "collector/notify/route.h"
@@ -29,6 +31,9 @@
 
 #define RECEIVERS_MAX    ((size_t)1024)
 #define INTEGRATIONS_MAX ((size_t)64) /* of one receiver */
+
+#define CONTACT_RECEIVER_PREFIX "person/" /* and the person's id */
+#define CONTACT_ADDRESS_MAX     ((size_t)200)
 
 struct integration {
     const struct channel *channel;
@@ -42,26 +47,35 @@ struct receiver {
     const char *name;
     struct integration *integrations;
     size_t integration_count;
+    const struct duty_escalation *escalation; /* NULL: no incidents; else the last integration
+                                                 is channel_escalation */
+    const struct duty_person *person;         /* of a "person/<id>": integrations are the ways */
 };
 
 struct alerting;
 
-/* path NULL: one root route to a receiver without integrations. */
-int alerting_load(const char *path, struct alerting **ret_alerting, struct diagnosis *why);
+/* path NULL: one root route to a receiver without integrations.  `duty` (NULL: nobody is known)
+ * is shared, for as long as the configuration lives. */
+int alerting_load(const char *path, struct duty *duty, struct alerting **ret_alerting,
+                  struct diagnosis *why);
 /* The same from memory; `name` stands for the path in messages. */
-int alerting_parse(const char *name, struct bytes text, struct alerting **ret_alerting,
-                   struct diagnosis *why);
+int alerting_parse(const char *name, struct bytes text, struct duty *duty,
+                   struct alerting **ret_alerting, struct diagnosis *why);
 void alerting_free(struct alerting *alerting);
 
 const struct route *alerting_root(const struct alerting *alerting);
-/* NULL if there is none. */
+/* One of the file's, or "person/<id>"; NULL if there is none. */
 const struct receiver *alerting_receiver(const struct alerting *alerting, const char *name);
 /* When an external alert nobody speaks of any more has ended. */
 int64_t alerting_resolve_timeout_ms(const struct alerting *alerting);
 /* All inhibit_rules in file order. */
 const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,
                                                   size_t *ret_count);
-/* All receivers in file order. */
+/* NULL: no duty.yml. */
+struct duty *alerting_duty(const struct alerting *alerting);
+/* The receivers "person/<id>" in duty.yml's order. */
+const struct receiver *alerting_persons(const struct alerting *alerting, size_t *ret_count);
+/* All receivers in file order; persons are not among them. */
 const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count);
 /* Appends the routes and receivers as YAML that Alertmanager's own tools read (amtool,
  * Grafana). Passwords, tokens, and of URLs all that follows the host, are "<secret>". */

@@ -19,8 +19,11 @@ struct alerting {
     struct config *config;
     struct arena arena; /* receivers, integrations, settings */
     struct global_settings global;
+    struct duty *duty; /* a reference; NULL: no duty.yml */
     struct receiver *receivers;
     size_t receiver_count;
+    struct receiver *persons;
+    size_t person_count;
     struct route *root;
     struct inhibit_rule *inhibit_rules;
     size_t inhibit_rule_count;
@@ -35,6 +38,19 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
                          struct diagnosis *why);
 int alerting_read_receivers(struct alerting *alerting, const struct config_node *node,
                             struct diagnosis *why);
+
+/* Reads what a receiver, or a contact channel, has of *_configs, and its name; `may_escalate`:
+ * it may name an escalation. */
+int alerting_read_integrations(struct alerting *alerting, const struct config_node *node,
+                               bool may_escalate, struct receiver *receiver,
+                               struct diagnosis *why);
+/* Reads `contact_channels` (NULL: there are none) and makes ->persons. */
+int alerting_read_contacts(struct alerting *alerting, const struct config_node *list,
+                           struct diagnosis *why);
+/* The escalation a receiver names; NULL: none. */
+int alerting_read_escalation(struct alerting *alerting, const struct config_node *node,
+                             const char *name, struct receiver *receiver,
+                             struct diagnosis *why);
 
 /* Reads `inhibit_rules` into alerting->inhibit_rules. */
 int alerting_read_inhibit_rules(struct alerting *alerting, const struct config_node *node,

@@ -337,7 +337,7 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
 }
 
 struct receiver_keys {
-    const char *name;
+    const char *name, *escalation;
     const struct config_node *webhooks, *emails, *dingtalks, *wecoms, *feishus,
         *programs, *sms;
 };
@@ -362,8 +362,9 @@ static int read_integrations(struct alerting *alerting, const struct config_node
     return 0;
 }
 
-static int read_receiver(struct alerting *alerting, const struct config_node *node,
-                         struct receiver *receiver, struct diagnosis *why)
+int alerting_read_integrations(struct alerting *alerting, const struct config_node *node,
+                               bool may_escalate, struct receiver *receiver,
+                               struct diagnosis *why)
 {
     static const struct config_option options[] = {
         {.key = "name", .type = CONFIG_STRING, .offset = offsetof(struct receiver_keys, name),
@@ -382,15 +383,17 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
          .offset = offsetof(struct receiver_keys, programs), .help = "programs on this host"},
         {.key = "sms_configs", .type = CONFIG_NODE, .offset = offsetof(struct receiver_keys, sms),
          .help = "text messages through an HTTP gateway"},
+        {.key = "escalation", .type = CONFIG_STRING,
+         .offset = offsetof(struct receiver_keys, escalation),
+         .help = "who is told after whom, in duty.yml"},
     };
     struct receiver_keys keys = {0};
-    int error = config_read(alerting->config, node, "receivers", options, COUNT(options), &keys,
-                            why);
+    const size_t count = may_escalate ? COUNT(options) : COUNT(options) - 1;
+    int error = config_read(alerting->config, node,
+                            may_escalate ? "receivers" : "contact_channels", options, count,
+                            &keys, why);
     if (error != 0)
         return error;
-    if (alerting_receiver(alerting, keys.name) != NULL)
-        return config_complain(alerting->config, node, why, "receiver \"%s\" is there twice",
-                               keys.name);
     receiver->name = keys.name;
     receiver->integrations = arena_alloc(&alerting->arena, INTEGRATIONS_MAX,
                                          sizeof *receiver->integrations);
@@ -408,7 +411,25 @@ static int read_receiver(struct alerting *alerting, const struct config_node *no
                  {keys.sms, alerting_read_sms}};
     for (size_t i = 0; error == 0 && i < COUNT(kinds); i++)
         error = read_integrations(alerting, kinds[i].list, kinds[i].read, receiver, why);
-    return error;
+    return error != 0
+               ? error
+               : alerting_read_escalation(alerting, node, keys.escalation, receiver, why);
+}
+
+static int read_receiver(struct alerting *alerting, const struct config_node *node,
+                         struct receiver *receiver, struct diagnosis *why)
+{
+    int error = alerting_read_integrations(alerting, node, true, receiver, why);
+    if (error != 0)
+        return error;
+    if (strncmp(receiver->name, CONTACT_RECEIVER_PREFIX, strlen(CONTACT_RECEIVER_PREFIX)) == 0)
+        return config_complain(alerting->config, node, why,
+                               "receivers are not called " CONTACT_RECEIVER_PREFIX
+                               "...: those are the persons of duty.yml");
+    if (alerting_receiver(alerting, receiver->name) != NULL)
+        return config_complain(alerting->config, node, why, "receiver \"%s\" is there twice",
+                               receiver->name);
+    return 0;
 }
 
 int alerting_read_receivers(struct alerting *alerting, const struct config_node *list,

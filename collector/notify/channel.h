@@ -33,6 +33,8 @@ struct message {
     size_t alert_count;
     size_t firing_count;
     int64_t now_ms;
+    uint64_t incident;           /* its number; 0: not told as one */
+    const char *acknowledge_url; /* where whoever reads this can say "I am on it"; or NULL */
     bool is_trial; /* not an alert: somebody asks whether the channel works */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
@@ -84,6 +86,7 @@ extern const struct channel channel_wecom;
 extern const struct channel channel_feishu;
 extern const struct channel channel_program;
 extern const struct channel channel_sms;
+extern const struct channel channel_escalation; /* people, by an incident */
 
 struct tls_settings {
     const char *ca_file; /* NULL: the system's */

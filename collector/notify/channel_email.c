@@ -80,6 +80,8 @@ static void put_own_text(const struct message *message, struct buf *out)
                                                           : MAIL_ALERTS_MAX;
     buf_printf(out, "烽燧监控：%zu 项告警中，%zu 项已恢复。\n\n", message->firing_count,
                message->alert_count - message->firing_count);
+    if (message->acknowledge_url != NULL)
+        buf_printf(out, "认领此事件（打开后再点一次确认）：%s\n\n", message->acknowledge_url);
     for (size_t i = 0; i < shown; i++)
         put_alert(out, &message->alerts[i], i + 1);
     if (shown < message->alert_count)

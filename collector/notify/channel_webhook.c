@@ -4,6 +4,7 @@
  *     POST url   {"receiver","status","alerts":[{"status","labels","annotations","startsAt",
  *                "endsAt","generatorURL","fingerprint"}],"groupLabels","commonLabels",
  *                "commonAnnotations","externalURL","version":"4","groupKey","truncatedAlerts"}\n
+ *                and, to a person of an incident, "incident" and "acknowledgeURL"
  *
  * Field order and escaping are Alertmanager's.  The message id travels as Idempotency-Key, so a
  * receiver that cares can drop what a retry sends twice.  2xx accepts; 5xx, 408, 429 and what
@@ -58,7 +59,13 @@ static int webhook_compose(const void *settings, const struct message *message,
     json_put_text(body, message->external_url);
     buf_put_text(body, ",\"version\":\"4\",\"groupKey\":");
     json_put_text(body, message->group_key);
-    buf_printf(body, ",\"truncatedAlerts\":%zu}\n", message->alert_count - shown);
+    buf_printf(body, ",\"truncatedAlerts\":%zu", message->alert_count - shown);
+    if (message->incident != 0) {
+        buf_printf(body, ",\"incident\":\"%" PRIu64 "\",\"acknowledgeURL\":",
+                   message->incident);
+        json_put_text(body, message->acknowledge_url == NULL ? "" : message->acknowledge_url);
+    }
+    buf_put_text(body, "}\n");
     return buf_ok(body) ? 0 : ERR_NOMEM;
 }
 

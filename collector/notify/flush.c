@@ -120,7 +120,7 @@ static int gather(const struct group *group, const struct mutes *mutes,
 }
 
 static int compose(const struct group *group, const struct integration *integration,
-                   const struct gathered *all, size_t shown, const char *external_url,
+                   const struct gathered *all, size_t shown, const struct flush_frame *frame,
                    int64_t now_ms, struct arena *arena, uint64_t *template_errors,
                    struct parcel *parcel)
 {
@@ -129,7 +129,9 @@ static int compose(const struct group *group, const struct integration *integrat
                               .receiver = group->receiver->name,
                               .group_key = group->key,
                               .group_labels = group->labels,
-                              .external_url = external_url,
+                              .external_url = frame->external_url,
+                              .incident = frame->incident,
+                              .acknowledge_url = frame->acknowledge_url,
                               .alerts = all->alerts,
                               .alert_count = shown,
                               .firing_count = all->firing_count,
@@ -149,18 +151,19 @@ static int compose(const struct group *group, const struct integration *integrat
     return 0;
 }
 
-static int make_parcel(const struct group *group, const struct integration *integration,
-                       const struct gathered *all, const char *external_url, int64_t now_ms,
-                       mono_ns now, struct arena *arena, uint64_t *template_errors,
+static int make_parcel(const struct group *group, const struct receiver *receiver,
+                       const struct integration *integration, const struct gathered *all,
+                       const struct flush_frame *frame, int64_t now_ms, mono_ns now,
+                       struct arena *arena, uint64_t *template_errors,
                        struct parcel **ret_parcel)
 {
-    size_t shown = integration->send_resolved ? all->count : all->firing_count;
+    size_t shown = frame->tells_ended ? all->count : all->firing_count;
     struct parcel *parcel = NULL;
     int error;
 
     if (shown == 0) /* an end that is not to be told counts as said */
         return 0;
-    error = parcel_new(group->receiver->name, integration->channel->name, integration->index,
+    error = parcel_new(receiver->name, integration->channel->name, integration->index,
                        group->key, now_ms, &parcel);
     if (error != 0)
         return error;
@@ -169,8 +172,8 @@ static int make_parcel(const struct group *group, const struct integration *inte
     parcel->tells_end = shown > all->firing_count;
     error = fingerprints_copy(&all->sight.firing, &parcel->firing);
     if (error == 0)
-        error = compose(group, integration, all, shown, external_url, now_ms, arena,
-                        template_errors, parcel);
+        error = compose(group, integration, all, shown, frame, now_ms, arena, template_errors,
+                        parcel);
     if (error != 0) {
         parcel_free(parcel);
         return error;
@@ -189,20 +192,46 @@ static int plan_integration(const struct group *group, size_t index,
     enum dedup_verdict verdict =
         dedup_decide(&group->records[index], &all->sight, integration->send_resolved,
                      group->route->repeat_interval_ms, now_ms);
+    const struct flush_frame frame = {.external_url = external_url,
+                                      .tells_ended = integration->send_resolved};
+    const bool escalates = integration->channel == &channel_escalation;
     int error = 0;
 
+    /* An incident has its own way to insist. */
+    if (verdict == DEDUP_REPEAT && escalates)
+        verdict = DEDUP_SILENT;
+    planned->verdict = verdict;
     /* A reminder adds nothing while what it would repeat has not even arrived. */
     if (verdict == DEDUP_REPEAT &&
         outbox_owes(outbox, parcel_lane(group->receiver->name, integration->channel->name,
                                         integration->index, group->key)))
         verdict = DEDUP_SILENT;
-    if (verdict != DEDUP_SILENT)
-        error = make_parcel(group, integration, all, external_url, now_ms, now, arena,
-                            &flush->template_errors, &planned->parcel);
+    if (verdict != DEDUP_SILENT && !escalates)
+        error = make_parcel(group, group->receiver, integration, all, &frame, now_ms, now,
+                            arena, &flush->template_errors, &planned->parcel);
     if (error == 0)
         error = dedup_next(&group->records[index], &all->sight, verdict, now_ms,
                            &planned->record, &planned->replaces);
     flush->changes = flush->changes || planned->replaces;
+    return error;
+}
+
+int flush_compose(const struct group *group, const struct mutes *mutes,
+                  const struct dedup_record *record, const struct receiver *receiver,
+                  const struct integration *integration, const struct flush_frame *frame,
+                  int64_t now_ms, mono_ns now, struct parcel **ret_parcel)
+{
+    struct gathered all;
+    struct arena arena;
+    int error;
+
+    *ret_parcel = NULL;
+    arena_init(&arena, FLUSH_ARENA_BYTES);
+    error = gather(group, mutes, record, now_ms, &arena, &all);
+    if (error == 0)
+        error = make_parcel(group, receiver, integration, &all, frame, now_ms, now, &arena, NULL,
+                            ret_parcel);
+    arena_reset(&arena);
     return error;
 }
 

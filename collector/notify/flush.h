@@ -13,6 +13,7 @@
 #include "collector/notify/outbox.h"
 
 struct flush_record {
+    enum dedup_verdict verdict; /* of an escalation: nothing else says so */
     bool replaces; /* `record` takes the place of the group's */
     struct dedup_record record;
     struct parcel *parcel; /* NULL: nothing to send */
@@ -26,6 +27,21 @@ struct flush {
     uint64_t template_errors;     /* of the messages composed */
     struct flush *next;
 };
+
+/* What a message to one person says besides its alerts. */
+struct flush_frame {
+    uint64_t incident;
+    const char *acknowledge_url; /* or NULL */
+    const char *external_url;
+    bool tells_ended; /* also what has ended, if it was told as firing */
+};
+
+/* A parcel of what the group has to say through one integration of `receiver`, held against
+ * what `record` remembers; NULL: nothing.  Under the view lock.  ERR_NOMEM. */
+int flush_compose(const struct group *group, const struct mutes *mutes,
+                  const struct dedup_record *record, const struct receiver *receiver,
+                  const struct integration *integration, const struct flush_frame *frame,
+                  int64_t now_ms, mono_ns now, struct parcel **ret_parcel);
 
 /* What is muted by now is not told (mute.h); what is acknowledged is not repeated. */
 int flush_plan(struct group *group, const struct mutes *mutes, const struct outbox *outbox,

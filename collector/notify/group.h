@@ -32,6 +32,8 @@
 #define NOTIFY_ALERT_PREFIX "notify/alert/"
 #define NOTIFY_GROUP_PREFIX "notify/group/"
 
+struct flush;
+
 struct tracked {
     struct alert *alert; /* owned */
     size_t group_count;
@@ -57,7 +59,8 @@ struct group {
     bool flushed;
     mono_ns due;
     bool dirty;
-    struct group *next; /* of its bucket */
+    const struct flush *flushing; /* while a turn plans incidents */
+    struct group *next;           /* of its bucket */
 };
 
 /* What a stored row said of a group that has not been met again yet. */

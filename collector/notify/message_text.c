@@ -19,6 +19,7 @@ void message_put_subject(const struct message *message, struct buf *out)
     struct bytes summary = labels_get_text(message->common_annotations, "summary");
 
     buf_put_text(out, message_mark(message));
+    message_put_incident(message, out);
     if (name.size > 0)
         buf_put(out, name.data, name.size);
     else
@@ -40,6 +41,12 @@ const char *message_mark(const struct message *message)
     if (message->is_trial)
         return "【测试】";
     return message->firing_count > 0 ? "【告警】" : "【恢复】";
+}
+
+void message_put_incident(const struct message *message, struct buf *out)
+{
+    if (message->incident != 0)
+        buf_printf(out, "事件%llu ", (unsigned long long)message->incident);
 }
 
 void message_put_severity(struct bytes severity, struct buf *out)

@@ -13,6 +13,8 @@ const char *message_mark(const struct message *message);
 /* One line that says what it is about: "【告警】HostCpuHigh（2 项）web01：CPU 使用率 97%". */
 void message_put_subject(const struct message *message, struct buf *out);
 
+/* "事件17 "; nothing where there is none. */
+void message_put_incident(const struct message *message, struct buf *out);
 /* "严重" for critical, "警告" for warning, "提示" for info; another word as it is; "未分级" if
  * there is none. */
 void message_put_severity(struct bytes severity, struct buf *out);

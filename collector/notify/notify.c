@@ -13,6 +13,8 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
+#define LINK_KEY_ROW "incident-key"
+
 /* ---- hand-over (any thread) -------------------------------------------------------------- */
 
 static struct bytes copy_bytes(struct arena *arena, struct bytes bytes)
@@ -102,6 +104,11 @@ void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats)
         ret_stats->silences_active += state == SILENCE_ACTIVE;
         ret_stats->silences_pending += state == SILENCE_PENDING;
     }
+    for (const struct incident_entry *at = incidents_next(&notify->incidents, NULL); at != NULL;
+         at = incidents_next(&notify->incidents, at)) {
+        ret_stats->incidents_open += at->incident->state == INCIDENT_OPEN;
+        ret_stats->incidents_acknowledged += at->incident->state == INCIDENT_ACKNOWLEDGED;
+    }
     (void)pthread_mutex_unlock(&notify->view_lock);
 }
 
@@ -121,10 +128,10 @@ static void on_wake(uv_async_t *async)
     notify_turn(notify);
 }
 
-int notify_check(const char *path, struct diagnosis *why)
+int notify_check(const char *path, struct duty *duty, struct diagnosis *why)
 {
     struct alerting *alerting;
-    int error = alerting_load(path, &alerting, why);
+    int error = alerting_load(path, duty, &alerting, why);
     if (error == 0)
         alerting_free(alerting);
     return error;
@@ -147,6 +154,7 @@ static void notify_free(struct notify *notify)
     outbox_free(&notify->outbox);
     silences_free(&notify->silences);
     inhibition_done(&notify->inhibition);
+    incidents_free(&notify->incidents);
     arena_reset(&notify->turn.arena);
     (void)pthread_mutex_destroy(&notify->lock);
     (void)pthread_mutex_destroy(&notify->view_lock);
@@ -164,9 +172,10 @@ static void on_closed(uv_handle_t *handle)
         notify_free(notify);
 }
 
-static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
-                      const char *external_url, struct notify **ret_notify)
+static int notify_new(uv_loop_t *loop, struct store *store,
+                      const struct notify_options *options, struct notify **ret_notify)
 {
+    const char *path = options->path, *external_url = options->external_url;
     struct notify *notify = calloc(1, sizeof *notify);
     if (notify == NULL)
         return ERR_NOMEM;
@@ -182,6 +191,9 @@ static int notify_new(uv_loop_t *loop, struct store *store, const char *path,
     must(pthread_cond_init(&notify->written, NULL) == 0);
     notify->path = path == NULL ? NULL : strdup(path);
     notify->external_url = strdup(external_url == NULL ? "" : external_url);
+    notify->overrides = options->overrides;
+    notify->overrides_context = options->overrides_context;
+    notify->incidents.next_number = 1;
     if (trials_open(&notify->trials) != 0 || notify->external_url == NULL ||
         (path != NULL && notify->path == NULL)) {
         notify_free(notify);
@@ -198,19 +210,42 @@ static void set_rules(struct notify *notify)
     inhibition_set_rules(&notify->inhibition, rules, count);
 }
 
-int notify_open(uv_loop_t *loop, struct store *store, const char *path,
-                const char *external_url, struct notify **ret_notify, struct diagnosis *why)
+/* Made once, so that a link in a message of yesterday is good after a restart. */
+static int load_link_key(struct notify *notify, struct diagnosis *why)
+{
+    struct store_put put = {.key = bytes_of(LINK_KEY_ROW)};
+    struct store_write write = {.puts = &put, .put_count = 1, .is_essential = true};
+    struct buf row = {0};
+    int error = store_state_get(notify->store, put.key, &row);
+
+    if (error == 0 && row.size == sizeof notify->link_key) {
+        memcpy(notify->link_key.bytes, row.data, row.size);
+    } else if (error == 0 || error == ERR_NOTFOUND) {
+        signed_link_make_key(&notify->link_key);
+        put.value = (struct bytes){notify->link_key.bytes, sizeof notify->link_key};
+        error = store_write_wait(notify->store, &write);
+    }
+    buf_done(&row);
+    return error == 0 ? 0
+                      : diagnose(why, error, "cannot read or store the key of links: %s",
+                                 error_text(error));
+}
+
+int notify_open(uv_loop_t *loop, struct store *store, const struct notify_options *options,
+                struct notify **ret_notify, struct diagnosis *why)
 {
     struct notify *notify;
-    int error = notify_new(loop, store, path, external_url, &notify);
+    int error = notify_new(loop, store, options, &notify);
 
     if (error != 0)
         return error;
-    error = alerting_load(path, &notify->alerting, why);
+    error = alerting_load(options->path, options->duty, &notify->alerting, why);
     if (error == 0)
         set_rules(notify);
     if (error == 0)
         error = notify_set_paces(notify);
+    if (error == 0)
+        error = load_link_key(notify, why);
     if (error == 0)
         error = notify_load(notify, why);
     if (error == 0)
@@ -244,12 +279,12 @@ void notify_wait_for_turn(struct notify *notify)
         notify_turn_finish(notify);
 }
 
-int notify_reload(struct notify *notify, struct diagnosis *why)
+int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *why)
 {
     struct alerting *fresh, **retired;
     int64_t now_ms = clock_unix_ms(notify->clock);
     mono_ns now = clock_mono(notify->clock);
-    int error = alerting_load(notify->path, &fresh, why);
+    int error = alerting_load(notify->path, duty, &fresh, why);
 
     if (error != 0)
         return error;

@@ -39,15 +39,29 @@ struct alert {
 
 struct notify;
 
-/* Loads alerting.yml (Alertmanager's format: route, receivers with webhook_configs and
- * email_configs, global smtp_*).  `path` NULL: no receiver, alerts are shown but sent nowhere.
- */
-int notify_open(uv_loop_t *loop, struct store *store, const char *path,
-                const char *external_url, struct notify **ret_notify, struct diagnosis *why);
+struct duty;
+struct duty_overrides;
+/* Who stands in for whom now (duty.h); what it gives lives in `arena`.  ERR_NOMEM.  Any
+ * thread, under the notifier's view lock: it must not call the notifier. */
+typedef int notify_overrides(void *context, struct arena *arena,
+                             struct duty_overrides *ret_overrides);
+
+struct notify_options {
+    const char *path;         /* alerting.yml; NULL: alerts are shown but sent nowhere */
+    const char *external_url; /* of the console; NULL or "": messages have no links */
+    struct duty *duty;        /* shared; NULL: no duty.yml */
+    notify_overrides *overrides; /* NULL: nobody stands in */
+    void *overrides_context;
+};
+
+/* Loads alerting.yml (Alertmanager's format, and what it lacks) and goes on with what the store
+ * remembers.  The options are copied. */
+int notify_open(uv_loop_t *loop, struct store *store, const struct notify_options *options,
+                struct notify **ret_notify, struct diagnosis *why);
 /* Only checks the file. */
-int notify_check(const char *path, struct diagnosis *why);
-/* Re-reads; the old configuration stays on error. */
-int notify_reload(struct notify *notify, struct diagnosis *why);
+int notify_check(const char *path, struct duty *duty, struct diagnosis *why);
+/* Re-reads, with another duty.yml; the old configuration stays on error. */
+int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *why);
 /* After rules_close() and before store_close().  Waits for a write under way; memory is freed
  * by the loop, which must run once more.  What is still owed is in the store and goes on at the
  * next start. */
@@ -88,6 +102,15 @@ int notify_silence_expire(struct notify *notify, const char *id, struct diagnosi
 int notify_acknowledge(struct notify *notify, uint64_t fingerprint, const char *by,
                        const char *comment, struct diagnosis *why);
 int notify_unacknowledge(struct notify *notify, uint64_t fingerprint, struct diagnosis *why);
+/* All that fires of an incident (incident.h), at once; takes it back.  ERR_NOTFOUND: it is closed,
+ * or never was. */
+int notify_acknowledge_incident(struct notify *notify, uint64_t incident, const char *by,
+                                const char *comment, struct diagnosis *why);
+int notify_unacknowledge_incident(struct notify *notify, uint64_t incident,
+                                  struct diagnosis *why);
+/* Is this what the link in a message to this person says? */
+bool notify_link_is_good(const struct notify *notify, uint64_t incident, const char *person,
+                         const char *token);
 
 #define NOTIFY_ALERTS_MAX ((size_t)200000) /* tracked, before posted ones are refused */
 /* Alerts somebody else's rules made (external; updated_ms set).  ERR_LIMIT, ERR_FULL. */
@@ -104,5 +127,6 @@ struct notify_stats {
     /* that fire: all, those that others posted, ... */
     uint64_t alerts, alerts_posted, alerts_silenced, alerts_inhibited, alerts_acknowledged;
     uint64_t silences_active, silences_pending;
+    uint64_t incidents_open, incidents_acknowledged;
 };
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

@@ -125,6 +125,27 @@ static int load_acknowledgement(void *context, struct bytes key, struct bytes va
     return 0;
 }
 
+/* What is not over goes on; of the others only the number counts. */
+static int load_incident(void *context, struct bytes key, struct bytes value)
+{
+    struct notify *notify = context;
+    const size_t prefix = strlen(INCIDENT_PREFIX);
+    char digits[17] = "";
+    struct incident *incident;
+    int error;
+
+    if (key.size == prefix + 16)
+        memcpy(digits, key.data + prefix, 16);
+    error = incident_read(strtoull(digits, NULL, 16), value, &incident);
+    if (error != 0)
+        return skip_unreadable(error, key);
+    error = incidents_put(&notify->incidents, incident, clock_unix_ms(notify->clock),
+                          clock_mono(notify->clock));
+    if (error != 0)
+        incident_free(incident);
+    return error;
+}
+
 /* Numbers of inbox rows go on after the highest that is still there. */
 static int note_inbox(void *context, struct bytes key, struct bytes value)
 {
@@ -152,6 +173,7 @@ int notify_load(struct notify *notify, struct diagnosis *why)
                   {NOTIFY_ALERT_PREFIX, load_alert},
                   {ACKNOWLEDGE_PREFIX, load_acknowledgement}, /* after their alerts */
                   {SILENCE_PREFIX, load_silence},
+                  {INCIDENT_PREFIX, load_incident},
                   {OUTBOX_PREFIX, load_parcel},
                   {NOTIFY_INBOX_PREFIX, note_inbox}};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {

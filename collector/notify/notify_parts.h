@@ -23,7 +23,9 @@
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/delivery.h"
 #include "collector/notify/flush.h"
+#include "collector/incident/signed_link.h"
 #include "collector/notify/group.h"
+#include "collector/notify/incidents.h"
 #include "collector/notify/inhibit.h"
 #include "collector/notify/notify.h"
 #include "collector/notify/order.h"
@@ -35,6 +37,7 @@
 #define NOTIFY_INBOX_PREFIX "notify/inbox/"
 
 struct trials;
+struct incident_change;
 
 /* The one write under way and what it will make true. */
 struct turn {
@@ -42,6 +45,7 @@ struct turn {
     struct arena arena; /* keys and rows */
     struct store_put *puts;
     struct flush *flushes;
+    struct incident_change *incidents;
     struct order *order;       /* NULL: none in this one */
     int64_t silences_until_ms; /* those that ended before it go */
     bool running;
@@ -56,12 +60,16 @@ struct notify {
     const struct clock *clock;
     char *path; /* NULL: no alerting file */
     char *external_url;
+    notify_overrides *overrides; /* who stands in for whom; NULL: nobody does */
+    void *overrides_context;
+    struct signed_link_key link_key;
     _Atomic uint64_t inbox_next; /* number of the next inbox row; any thread */
 
     /* changed by the loop under view_lock, read under it by any thread (view.h) */
     struct alerting *alerting;
     struct groups groups; /* alerts, acknowledgements, members of groups */
     struct silences silences;
+    struct incidents incidents;
     struct inhibition inhibition; /* refreshed by whoever looks, under the lock */
 
     /* owned by the loop */

@@ -128,6 +128,29 @@ static int start(struct notify *notify, const struct integration *integration,
     return error;
 }
 
+/* The group it speaks of: that of the incident, where it goes to a person. */
+static const struct group *group_of(const struct notify *notify, const struct parcel *parcel)
+{
+    const struct incident_entry *entry =
+        parcel->incident == 0 ? NULL : incidents_find(&notify->incidents, parcel->incident);
+    return groups_find(&notify->groups, parcel->group_key,
+                       entry == NULL ? parcel->receiver : entry->incident->receiver);
+}
+
+/* Somebody has said of all of it "I am on it": whoever was to be told next need not be. */
+static bool is_acknowledged(const struct notify *notify, const struct parcel *parcel)
+{
+    if (parcel->incident == 0 || parcel->tells_end || parcel->firing.count == 0)
+        return false;
+    for (size_t i = 0; i < parcel->firing.count; i++) {
+        const struct tracked *at =
+            groups_find_fingerprint(&notify->groups, parcel->firing.items[i]);
+        if (at != NULL && at->alert->firing && at->acknowledgement == NULL)
+            return false;
+    }
+    return true;
+}
+
 /* Everything it says is silenced, inhibited or out of time by now, and it tells no end.  A
  * receiver that was down must not hear hours into a silence what the silence was set for. */
 static bool is_muted(struct notify *notify, const struct parcel *parcel)
@@ -140,7 +163,7 @@ static bool is_muted(struct notify *notify, const struct parcel *parcel)
 
     if (parcel->tells_end || parcel->firing.count == 0)
         return false;
-    group = groups_find(&notify->groups, parcel->group_key, parcel->receiver);
+    group = group_of(notify, parcel);
     if (group != NULL && mute_by_time(group->route, now_ms, names) > 0)
         return true;
     if (!mutes_exist(&mutes))
@@ -175,10 +198,15 @@ static int forget_telling(struct notify *notify, const struct parcel *parcel)
     return error;
 }
 
-/* Takes it back if it is muted; returns whether it did. */
+/* Takes it back if it is muted or needless; returns whether it did. */
 static bool withdraw_muted(struct notify *notify, struct parcel *parcel)
 {
     parcel->silences_version = notify->silences.version;
+    if (is_acknowledged(notify, parcel)) {
+        outbox_withdraw(parcel, "acknowledged before it was accepted",
+                        clock_unix_ms(notify->clock));
+        return true;
+    }
     if (!is_muted(notify, parcel) || forget_telling(notify, parcel) != 0)
         return false;
     outbox_withdraw(parcel, "silenced, inhibited or out of time before it was accepted",
@@ -231,12 +259,10 @@ bool notify_send_due(struct notify *notify)
     return dirty;
 }
 
-int notify_set_paces(struct notify *notify)
+static int set_paces(struct notify *notify, const struct receiver *receivers, size_t count,
+                     mono_ns now)
 {
-    mono_ns now = clock_mono(notify->clock);
     int error = 0;
-    size_t count;
-    const struct receiver *receivers = alerting_receivers(notify->alerting, &count);
     for (size_t i = 0; i < count; i++) {
         const struct receiver *receiver = &receivers[i];
         for (size_t j = 0; error == 0 && j < receiver->integration_count; j++) {
@@ -246,4 +272,16 @@ int notify_set_paces(struct notify *notify)
         }
     }
     return error;
+}
+
+int notify_set_paces(struct notify *notify)
+{
+    const mono_ns now = clock_mono(notify->clock);
+    size_t count;
+    const struct receiver *receivers = alerting_receivers(notify->alerting, &count);
+    int error = set_paces(notify, receivers, count, now);
+    if (error != 0)
+        return error;
+    receivers = alerting_persons(notify->alerting, &count);
+    return set_paces(notify, receivers, count, now);
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "collector/notify/incident_plan.h"
 #include "collector/notify/notify_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -209,6 +210,8 @@ static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mo
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         if (at->dirty)
             put_parcel(puts, at, &row);
+    if (notify->turn.order == NULL) /* after it, for it may change the rows of parcels */
+        incident_plan(notify, puts, now_ms, now);
     buf_done(&row);
 }
 
@@ -237,6 +240,7 @@ static void forget_plan(struct notify *notify, int error)
         flush_free(notify->turn.flushes);
         notify->turn.flushes = next;
     }
+    incident_plan_forget(notify);
     free(notify->turn.puts);
     notify->turn.puts = NULL;
     arena_reset(&notify->turn.arena);
@@ -313,6 +317,8 @@ static void arm_for_next(struct notify *notify)
          at = groups_next(&notify->groups, at))
         if (at->due < next)
             next = at->due;
+    const mono_ns incident = incident_plan_next(notify, clock_unix_ms(notify->clock), now);
+    next = incident < next ? incident : next;
     if (notify->next_end_ms != INT64_MAX && next > now) {
         int64_t left_ms = notify->next_end_ms - clock_unix_ms(notify->clock);
         mono_ns end = now + (mono_ns)(left_ms < 0 ? 0 : left_ms) * NS_PER_MS;
@@ -352,6 +358,7 @@ static void apply(struct notify *notify, mono_ns now)
         flush_apply(&notify->groups, &notify->outbox, flush);
         flush_free(flush);
     }
+    incident_plan_apply(notify, clock_unix_ms(notify->clock), now);
     forget_old_silences(notify);
     if (notify->turn.order != NULL)
         order_apply(notify, notify->turn.order);

@@ -61,8 +61,11 @@ void order_finish(struct notify *notify, struct order *order, int error)
         (void)diagnose(order->why, order->result, "%s", error_text(order->result));
     silence_free(order->silence);
     order->silence = NULL;
-    acknowledgement_free(order->acknowledgement);
-    order->acknowledgement = NULL;
+    for (size_t i = 0; i < order->answer_count; i++)
+        acknowledgement_free(order->answers[i].acknowledgement);
+    free(order->answers);
+    order->answers = NULL;
+    order->answer_count = 0;
     (void)pthread_mutex_lock(&notify->lock);
     order->done = true; /* from here on it may be gone */
     (void)pthread_cond_signal(&order->finished);
@@ -156,29 +159,71 @@ static int plan_expire(struct notify *notify, struct order *order, struct puts *
 
 /* ---- acknowledgements -------------------------------------------------------------------- */
 
+/* The row of one alert's answer; `tracked` fires. */
+static int plan_answer(struct order *order, struct puts *puts, const struct tracked *tracked,
+                       bool acknowledges, int64_t now_ms)
+{
+    const uint64_t fingerprint = tracked->alert->fingerprint;
+    struct order_answer *answer = &order->answers[order->answer_count];
+    struct buf row = {0};
+    int error;
+
+    answer->fingerprint = fingerprint;
+    if (!acknowledges) {
+        puts_add_numbered(puts, ACKNOWLEDGE_PREFIX, fingerprint, NULL);
+        order->answer_count++;
+        return 0;
+    }
+    error = acknowledgement_new(order->by, order->comment, now_ms, tracked->alert->starts_ms,
+                                &answer->acknowledgement);
+    if (error != 0)
+        return error;
+    order->answer_count++;
+    acknowledgement_write(answer->acknowledgement, &row);
+    puts_add_numbered(puts, ACKNOWLEDGE_PREFIX, fingerprint, &row);
+    buf_done(&row);
+    return 0;
+}
+
 static int plan_acknowledge(struct notify *notify, struct order *order, struct puts *puts,
                             int64_t now_ms)
 {
     const struct tracked *tracked =
         groups_find_fingerprint(&notify->groups, order->fingerprint);
-    struct buf row = {0};
-    int error;
 
     if (tracked == NULL || !tracked->alert->firing)
         return diagnose(order->why, ERR_NOTFOUND,
                         "no firing alert has the fingerprint %016" PRIx64, order->fingerprint);
-    if (order->kind == ORDER_UNACKNOWLEDGE) {
-        puts_add_numbered(puts, ACKNOWLEDGE_PREFIX, order->fingerprint, NULL);
-        return 0;
+    order->answers = calloc(1, sizeof *order->answers);
+    if (order->answers == NULL)
+        return ERR_NOMEM;
+    return plan_answer(order, puts, tracked, order->kind == ORDER_ACKNOWLEDGE, now_ms);
+}
+
+/* Who has answered for one alert before keeps it: the order is for those nobody sees to. */
+static int plan_incident(struct notify *notify, struct order *order, struct puts *puts,
+                         int64_t now_ms)
+{
+    const bool acknowledges = order->kind == ORDER_ACKNOWLEDGE_INCIDENT;
+    const struct incident_entry *entry = incidents_find(&notify->incidents, order->incident);
+    const struct group *group =
+        entry == NULL ? NULL
+                      : groups_find(&notify->groups, entry->incident->group_key,
+                                    entry->incident->receiver);
+    int error = 0;
+
+    if (group == NULL)
+        return diagnose(order->why, ERR_NOTFOUND, "no open incident has the number %" PRIu64,
+                        order->incident);
+    order->answers = calloc(group->member_count + 1, sizeof *order->answers);
+    if (order->answers == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; error == 0 && i < group->member_count; i++) {
+        const struct tracked *member = group->members[i];
+        if (member->alert->firing && (member->acknowledgement == NULL) == acknowledges)
+            error = plan_answer(order, puts, member, acknowledges, now_ms);
     }
-    error = acknowledgement_new(order->by, order->comment, now_ms, tracked->alert->starts_ms,
-                                &order->acknowledgement);
-    if (error != 0)
-        return error;
-    acknowledgement_write(order->acknowledgement, &row);
-    puts_add_numbered(puts, ACKNOWLEDGE_PREFIX, order->fingerprint, &row);
-    buf_done(&row);
-    return 0;
+    return error;
 }
 
 /* ---- all of them ------------------------------------------------------------------------- */
@@ -200,13 +245,16 @@ void order_plan(struct notify *notify, struct order *order, struct puts *puts, i
     case ORDER_UNACKNOWLEDGE:
         order->result = plan_acknowledge(notify, order, puts, now_ms);
         return;
+    case ORDER_ACKNOWLEDGE_INCIDENT:
+    case ORDER_UNACKNOWLEDGE_INCIDENT:
+        order->result = plan_incident(notify, order, puts, now_ms);
+        return;
     }
 }
 
 void order_apply(struct notify *notify, struct order *order)
 {
     struct silence *old = silences_find(&notify->silences, order->replaced_id);
-    struct tracked *tracked;
 
     if (order->result != 0)
         return;
@@ -219,14 +267,16 @@ void order_apply(struct notify *notify, struct order *order)
     if (order->silence != NULL)
         silences_put(&notify->silences, order->silence);
     order->silence = NULL;
-    if (order->kind != ORDER_ACKNOWLEDGE && order->kind != ORDER_UNACKNOWLEDGE)
-        return;
-    tracked = groups_find_fingerprint(&notify->groups, order->fingerprint);
-    if (tracked == NULL) /* this very write let it go */
-        return;
-    acknowledgement_free(tracked->acknowledgement);
-    tracked->acknowledgement = order->acknowledgement;
-    order->acknowledgement = NULL;
+    for (size_t i = 0; i < order->answer_count; i++) {
+        struct order_answer *answer = &order->answers[i];
+        struct tracked *tracked =
+            groups_find_fingerprint(&notify->groups, answer->fingerprint);
+        if (tracked == NULL) /* this very write let it go */
+            continue;
+        acknowledgement_free(tracked->acknowledgement);
+        tracked->acknowledgement = answer->acknowledgement;
+        answer->acknowledgement = NULL;
+    }
 }
 
 /* ---- notify.h's -------------------------------------------------------------------------- */
@@ -250,6 +300,15 @@ int notify_silence_expire(struct notify *notify, const char *id, struct diagnosi
     return order_run(notify, &order);
 }
 
+static int run_acknowledgement(struct notify *notify, struct order *order)
+{
+    if (strlen(order->by) > ACKNOWLEDGE_TEXT_MAX ||
+        strlen(order->comment) > ACKNOWLEDGE_TEXT_MAX)
+        return diagnose(order->why, ERR_INVALID, "name and comment may have %zu bytes each",
+                        ACKNOWLEDGE_TEXT_MAX);
+    return order_run(notify, order);
+}
+
 int notify_acknowledge(struct notify *notify, uint64_t fingerprint, const char *by,
                        const char *comment, struct diagnosis *why)
 {
@@ -258,10 +317,32 @@ int notify_acknowledge(struct notify *notify, uint64_t fingerprint, const char *
                           .by = by,
                           .comment = comment,
                           .why = why};
-    if (strlen(by) > ACKNOWLEDGE_TEXT_MAX || strlen(comment) > ACKNOWLEDGE_TEXT_MAX)
-        return diagnose(why, ERR_INVALID, "name and comment may have %zu bytes each",
-                        ACKNOWLEDGE_TEXT_MAX);
+    return run_acknowledgement(notify, &order);
+}
+
+int notify_acknowledge_incident(struct notify *notify, uint64_t incident, const char *by,
+                                const char *comment, struct diagnosis *why)
+{
+    struct order order = {.kind = ORDER_ACKNOWLEDGE_INCIDENT,
+                          .incident = incident,
+                          .by = by,
+                          .comment = comment,
+                          .why = why};
+    return run_acknowledgement(notify, &order);
+}
+
+int notify_unacknowledge_incident(struct notify *notify, uint64_t incident,
+                                  struct diagnosis *why)
+{
+    struct order order = {
+        .kind = ORDER_UNACKNOWLEDGE_INCIDENT, .incident = incident, .why = why};
     return order_run(notify, &order);
+}
+
+bool notify_link_is_good(const struct notify *notify, uint64_t incident, const char *person,
+                         const char *token)
+{
+    return signed_link_is_good(&notify->link_key, incident, person, token);
 }
 
 int notify_unacknowledge(struct notify *notify, uint64_t fingerprint, struct diagnosis *why)

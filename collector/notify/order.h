@@ -23,6 +23,14 @@ enum order_kind {
     ORDER_SILENCE_EXPIRE,
     ORDER_ACKNOWLEDGE,
     ORDER_UNACKNOWLEDGE,
+    ORDER_ACKNOWLEDGE_INCIDENT,
+    ORDER_UNACKNOWLEDGE_INCIDENT,
+};
+
+/* One alert that an order acknowledges, or not any more (NULL). */
+struct order_answer {
+    uint64_t fingerprint;
+    struct acknowledgement *acknowledgement; /* owned until applied */
 };
 
 struct order {
@@ -31,11 +39,13 @@ struct order {
     struct silence *silence; /* owned until it is applied */
     const char *id;          /* of a silence */
     uint64_t fingerprint;
+    uint64_t incident; /* its number */
     const char *by, *comment;
     /* planned, owned until applied */
     int64_t replaced_ends_ms, replaced_starts_ms; /* of the silence that ends */
     char replaced_id[SILENCE_ID_BYTES];           /* "": none */
-    struct acknowledgement *acknowledgement;
+    struct order_answer *answers;
+    size_t answer_count;
     /* the outcome */
     char made_id[SILENCE_ID_BYTES];
     struct diagnosis *why;

@@ -12,7 +12,7 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define PARCEL_ROW_VERSION 2
+#define PARCEL_ROW_VERSION 3
 #define PARCEL_ROW_OLDEST  1
 #define PARCEL_FIRING_MAX  1000000u
 
@@ -103,6 +103,11 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_u8(out, parcel->tells_end);
     buf_put_sized(out,
                   owed ? (struct bytes){parcel->body, parcel->body_size} : (struct bytes){0});
+    buf_put_varint(out, parcel->incident);
+    buf_put_varint(out, parcel->serial);
+    buf_put_varint(out, parcel->fallbacks);
+    buf_put_zigzag(out, parcel->fallback_ms);
+    buf_put_u8(out, parcel->fell_back);
 }
 
 static char *text_of(struct bytes bytes)
@@ -138,6 +143,13 @@ static int read_rest(struct reader *reader, uint8_t version, struct parcel *parc
         parcel->firing.items[i] = reader_u64(reader);
     parcel->tells_end = version == PARCEL_ROW_OLDEST || reader_u8(reader) != 0;
     body = reader_sized(reader);
+    if (version > 2) {
+        parcel->incident = reader_varint(reader);
+        parcel->serial = (uint32_t)reader_varint(reader);
+        parcel->fallbacks = (uint32_t)reader_varint(reader);
+        parcel->fallback_ms = reader_zigzag(reader);
+        parcel->fell_back = reader_u8(reader) != 0;
+    }
     if (reader->failed || reader_left(reader) != 0)
         return ERR_CORRUPT;
     parcel->body = (uint8_t *)text_of(body);
@@ -175,7 +187,7 @@ int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel)
     if (version < PARCEL_ROW_OLDEST || version > PARCEL_ROW_VERSION || strlen(id) != MESSAGE_ID_BYTES - 1)
         return ERR_CORRUPT;
     state = reader_u8(&reader);
-    if (state < PARCEL_QUEUED || state > PARCEL_FAILED)
+    if (state < PARCEL_QUEUED || state > PARCEL_FALLBACK)
         return ERR_CORRUPT;
     parcel = calloc(1, sizeof *parcel);
     if (parcel == NULL)
@@ -337,6 +349,7 @@ void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms)
     parcel->state = PARCEL_FAILED;
     parcel->settled_ms = now_ms;
     parcel->dirty = true;
+    parcel->withdrawn = true;
     (void)snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
 }
 

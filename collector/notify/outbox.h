@@ -24,10 +24,16 @@
  * Retries: after 0.5 s, then 1.5 times as long each time up to a minute, with a quarter of
  * jitter; a refusal that another try will hardly change waits OUTBOX_SLOW_MS at once.
  *
- *     row   u8 version (2) | u8 state | sized receiver, channel | varint index
+ *     row   u8 version (3) | u8 state | sized receiver, channel | varint index
  *           | sized group key | zigzag created, settled | varint attempts | sized reason
  *           | varint n, n * u64 fingerprints of what fires | u8 tells an end | sized body
- *           (version 1 had no "tells an end"; such a one is taken to)
+ *           | varint incident, serial, fallbacks | zigzag fallback due | u8 fell back
+ *           (version 1 had no "tells an end", such a one is taken to; up to 2 there were no
+ *           incidents)
+ *
+ * What people are told of an incident is a parcel, too: (incident, serial, receiver "person/ID",
+ * channel and index) is said once.  If its way fails, or has not worked after a while, it FALLS
+ * BACK: the row is settled so, and in the same write the person's next way gets a parcel.
  *
  * Thread: the notify loop's.
  */
@@ -51,7 +57,12 @@
 #define OUTBOX_SENDING_MAX  32 /* transfers at once, */
 #define OUTBOX_TARGET_MAX   8  /* and to one integration: one that hangs must not stop others */
 
-enum parcel_state { PARCEL_QUEUED = 1, PARCEL_ACCEPTED = 2, PARCEL_FAILED = 3 };
+enum parcel_state {
+    PARCEL_QUEUED = 1,
+    PARCEL_ACCEPTED = 2,
+    PARCEL_FAILED = 3,
+    PARCEL_FALLBACK = 5, /* another way was taken instead */
+};
 
 struct parcel {
     char id[MESSAGE_ID_BYTES];
@@ -63,6 +74,11 @@ struct parcel {
     char reason[200];           /* of the last failure; empty after none */
     struct fingerprints firing; /* owned */
     bool tells_end;             /* of some alert: it is sent whatever is silenced */
+    uint64_t incident;          /* its number; 0: not of one */
+    uint32_t serial;            /* which of the incident's messages */
+    uint32_t fallbacks;         /* ways tried before this one */
+    int64_t fallback_ms;        /* when another way is tried if this has not worked; Unix */
+    bool fell_back;             /* it was, or there is none */
     uint8_t *body;              /* owned */
     size_t body_size;
     /* memory only */
@@ -70,6 +86,9 @@ struct parcel {
     bool heads;  /* the first of its transfer */
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
+    bool withdrawn; /* settled because it is needless */
+    bool takes_other_way;   /* once `falling` is committed (incident_fallback.c) */
+    struct parcel *falling; /* the next of the same incident that falls back */
     mono_ns next_try;
     uint64_t silences_version; /* when it was last held against the silences */
     uint64_t lane;

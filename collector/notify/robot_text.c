@@ -84,6 +84,7 @@ static void put_head(const struct robot_words *words, const struct message *mess
         message_put_subject(message, out);
     } else {
         buf_put_text(out, message_mark(message));
+        message_put_incident(message, out);
         buf_printf(out, "%zu 项", message->alert_count);
     }
     buf_put_char(out, '\n');
@@ -95,6 +96,8 @@ static void put_text(const struct robot_words *words, const struct message *mess
     put_head(words, message, out);
     for (size_t i = 0; i < message->alert_count; i++)
         put_alert(words, &message->alerts[i], i + 1, out);
+    if (words->tells_all && message->acknowledge_url != NULL)
+        buf_printf(out, "认领：%s\n", message->acknowledge_url);
     if (words->tells_all && message->external_url[0] != '\0')
         buf_printf(out, "控制台：%s\n", message->external_url);
 }
@@ -104,6 +107,7 @@ static void put_digest(const struct robot_words *words, const struct message *me
 {
     for (size_t i = 0; i < message->alert_count; i++) {
         const struct alert *alert = &message->alerts[i];
+        message_put_incident(message, out);
         if (!words->tells_all) {
             put_outside(words, alert, out);
             continue;

@@ -204,7 +204,7 @@ static void send_all(struct notify *notify, const struct receiver *receiver,
                                         .firing_count = 1,
                                         .is_trial = true,
                                         .now_ms = now_ms};
-        for (size_t i = 0; i < receiver->integration_count; i++)
+        for (size_t i = 0; i < trial->count; i++)
             send_one(notify, &receiver->integrations[i], &message, &trial->results[i]);
     }
     arena_reset(&arena);
@@ -222,7 +222,9 @@ static const struct receiver *begin(struct notify *notify, struct trial *trial)
     trial->results = calloc(receiver->integration_count + 1, sizeof *trial->results);
     if (trial->results == NULL)
         return NULL;
-    trial->count = trial->left = receiver->integration_count;
+    /* An escalation is no way out: its persons are receivers that can be tried. */
+    trial->count = trial->left =
+        receiver->integration_count - (receiver->escalation != NULL ? 1 : 0);
     notify->trials->under_way += trial->count;
     for (size_t i = 0; i < trial->count; i++)
         trial->results[i] =

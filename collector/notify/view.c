@@ -251,3 +251,41 @@ void view_print_config(struct notify *notify, struct buf *out)
 {
     alerting_print(notify->alerting, out);
 }
+
+size_t view_routes_of(struct notify *notify, const struct labels *labels,
+                      const struct route *ret_routes[VIEW_RECEIVERS_MAX])
+{
+    return route_match(alerting_root(notify->alerting), labels, ret_routes);
+}
+
+const struct duty *view_duty(struct notify *notify)
+{
+    return alerting_duty(notify->alerting);
+}
+
+int view_overrides(struct notify *notify, struct arena *arena,
+                   struct duty_overrides *ret_overrides)
+{
+    *ret_overrides = (struct duty_overrides){0};
+    return notify->overrides == NULL
+               ? 0
+               : notify->overrides(notify->overrides_context, arena, ret_overrides);
+}
+
+int view_group_firing(struct notify *notify, const char *key, const char *receiver,
+                      struct arena *arena, uint64_t **ret_fingerprints, size_t *ret_count)
+{
+    const struct group *group = groups_find(&notify->groups, key, receiver);
+    const size_t most = group == NULL ? 0 : group->member_count;
+    uint64_t *fingerprints = arena_alloc(arena, most + 1, sizeof *fingerprints);
+    size_t count = 0;
+
+    if (fingerprints == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < most; i++)
+        if (group->members[i]->alert->firing)
+            fingerprints[count++] = group->members[i]->alert->fingerprint;
+    *ret_fingerprints = fingerprints;
+    *ret_count = count;
+    return 0;
+}

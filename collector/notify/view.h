@@ -74,6 +74,20 @@ size_t view_receivers_of(struct notify *notify, const struct labels *labels,
  * somebody is told. */
 size_t view_muted_by(struct notify *notify, const struct labels *labels, int64_t now_ms,
                      const char *ret_names[VIEW_INTERVALS_MAX]);
+struct route;
+struct duty;
+struct duty_overrides;
+/* The routes an alert with these labels takes; at most VIEW_RECEIVERS_MAX. */
+size_t view_routes_of(struct notify *notify, const struct labels *labels,
+                      const struct route *ret_routes[VIEW_RECEIVERS_MAX]);
+/* Who the people are (NULL: no duty.yml), and who stands in for whom (in `arena`). */
+const struct duty *view_duty(struct notify *notify);
+int view_overrides(struct notify *notify, struct arena *arena,
+                   struct duty_overrides *ret_overrides);
+/* The fingerprints of what fires of a group, by key and receiver, in `arena`; 0 if there is no
+ * such group.  ERR_NOMEM. */
+int view_group_firing(struct notify *notify, const char *key, const char *receiver,
+                      struct arena *arena, uint64_t **ret_fingerprints, size_t *ret_count);
 /* The n-th receiver's name; NULL past the last. */
 const char *view_receiver(struct notify *notify, size_t n);
 /* The configuration as Alertmanager's YAML, secrets left out (alerting_print.c). */

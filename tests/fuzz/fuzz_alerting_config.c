@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct alerting *alerting = NULL;
     struct diagnosis why = {0};
-    int error = alerting_parse("a.yml", (struct bytes){data, size}, &alerting, &why);
+    int error = alerting_parse("a.yml", (struct bytes){data, size}, NULL, &alerting, &why);
 
     must((error == 0) == (alerting != NULL));
     must(error == 0 || why.text[0] != '\0');

@@ -33,7 +33,7 @@ static struct world *open_world(const char *rules)
 
     buf_printf(&text, "route: {receiver: a}\nreceivers: [{name: a}]\ninhibit_rules: %s\n",
                rules);
-    if (alerting_parse("a.yml", buf_bytes(&text), &world->alerting, &why) != 0)
+    if (alerting_parse("a.yml", buf_bytes(&text), NULL, &world->alerting, &why) != 0)
         fail_msg("%s: %s", rules, why.text);
     buf_done(&text);
     read = alerting_inhibit_rules(world->alerting, &count);

@@ -29,7 +29,7 @@ static struct alerting *parse(const char *list, const char *kind)
                "route: {receiver: a, routes: [{%s: [it]}]}\nreceivers: [{name: a}]\n"
                "time_intervals: [{name: it, time_intervals: %s}]\n",
                kind, list);
-    if (alerting_parse("a.yml", buf_bytes(&text), &alerting, &why) != 0)
+    if (alerting_parse("a.yml", buf_bytes(&text), NULL, &alerting, &why) != 0)
         fail_msg("%s: %s", list, why.text);
     buf_done(&text);
     return alerting;
@@ -204,7 +204,7 @@ static void mistakes_are_named_with_their_line(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct alerting *alerting = NULL;
         struct diagnosis why = {0};
-        int error = alerting_parse("a.yml", bytes_of(cases[i].text), &alerting, &why);
+        int error = alerting_parse("a.yml", bytes_of(cases[i].text), NULL, &alerting, &why);
         if (error == 0 || strstr(why.text, cases[i].message) == NULL)
             fail_msg("case %zu: %d %s", i, error, why.text);
     }
@@ -237,10 +237,10 @@ static void what_is_printed_is_the_same_again(void **state)
     struct diagnosis why = {0};
     struct buf first = {0}, second = {0};
     (void)state;
-    assert_int_equal(alerting_parse("a.yml", bytes_of(text), &alerting, &why), 0);
+    assert_int_equal(alerting_parse("a.yml", bytes_of(text), NULL, &alerting, &why), 0);
     alerting_print(alerting, &first);
     cut_templates(&first);
-    if (alerting_parse("a.yml", buf_bytes(&first), &again, &why) != 0)
+    if (alerting_parse("a.yml", buf_bytes(&first), NULL, &again, &why) != 0)
         fail_msg("%s\n%s", why.text, buf_text(&first));
     alerting_print(again, &second);
     cut_templates(&second);

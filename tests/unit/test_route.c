@@ -30,7 +30,7 @@ static struct alerting *parse(const char *text)
 {
     struct alerting *alerting = NULL;
     struct diagnosis why = {0};
-    if (alerting_parse("a.yml", bytes_of(text), &alerting, &why) != 0)
+    if (alerting_parse("a.yml", bytes_of(text), NULL, &alerting, &why) != 0)
         fail_msg("%s", why.text);
     return alerting;
 }
@@ -120,7 +120,7 @@ static void mistakes_are_named_with_their_line(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct alerting *alerting = NULL;
         struct diagnosis why = {0};
-        int error = alerting_parse("a.yml", bytes_of(cases[i].text), &alerting, &why);
+        int error = alerting_parse("a.yml", bytes_of(cases[i].text), NULL, &alerting, &why);
         if (error == 0 || strstr(why.text, cases[i].message) == NULL)
             fail_msg("case %zu: %d %s", i, error, why.text);
     }

@@ -1,0 +1,108 @@
+/*
+ * incident_fallback.c - a way to a person that does not work, and the next one.
+ *
+ *     refused for good ----------------.
+ *     not accepted within its patience +--> another way: the first is settled as FALLBACK
+ *                                      '--> no other: it is tried on, and the next step runs now
+ */
+#include <string.h>
+
+#include "collector/notify/incident_plan.h"
+#include "proto/base/error.h"
+
+static bool is_stuck(const struct parcel *parcel, int64_t now_ms)
+{
+    if (parcel->incident == 0 || parcel->fell_back || parcel->withdrawn)
+        return false;
+    if (parcel->state == PARCEL_FAILED)
+        return true;
+    return parcel->state == PARCEL_QUEUED && (parcel->attempts > 0 || parcel->sending) &&
+           parcel->fallback_ms <= now_ms;
+}
+
+bool incident_wants_fallback(const struct incident_planning *planning, uint64_t number)
+{
+    for (const struct parcel *at = planning->notify->outbox.first; at != NULL; at = at->next)
+        if (at->incident == number && is_stuck(at, planning->now_ms))
+            return true;
+    return false;
+}
+
+static const struct duty_person *person_of(const struct incident_planning *planning,
+                                           const struct parcel *parcel)
+{
+    const struct receiver *receiver =
+        alerting_receiver(planning->notify->alerting, parcel->receiver);
+    return receiver == NULL ? NULL : receiver->person;
+}
+
+/* The row as it will be; memory follows after the commit, for a write that fails is planned
+ * again from the start. */
+static void put_row(struct puts *puts, struct parcel *parcel, bool settles, int64_t now_ms)
+{
+    const enum parcel_state state = parcel->state;
+    const int64_t settled_ms = parcel->settled_ms;
+    struct buf row = {0};
+
+    parcel->fell_back = true;
+    if (settles) {
+        parcel->state = PARCEL_FALLBACK;
+        parcel->settled_ms = now_ms;
+    }
+    parcel_write(parcel, &row);
+    puts_add_named(puts, OUTBOX_PREFIX, parcel->id, &row);
+    parcel->fell_back = false;
+    parcel->state = state;
+    parcel->settled_ms = settled_ms;
+    buf_done(&row);
+}
+
+static int take_next_way(struct incident_planning *planning, struct parcel *parcel)
+{
+    const struct duty_person *person = person_of(planning, parcel);
+    const uint32_t tried = parcel->fallbacks + 1;
+    const bool has_next = person != NULL && tried < person->way_count;
+    int error = 0;
+
+    incident_note(planning, INCIDENT_FALLBACK, person == NULL ? NULL : person->id,
+                  parcel->channel, parcel->id, parcel->reason);
+    if (has_next)
+        error = incident_tell_way(planning, person, (parcel->index + 1) % person->way_count,
+                                  parcel->tells_end, tried);
+    else if (planning->fresh->state == INCIDENT_OPEN && planning->fresh->due_ms != 0)
+        planning->fresh->due_ms = planning->now_ms;
+    if (error != 0)
+        return error;
+    put_row(planning->puts, parcel, has_next && !parcel->sending, planning->now_ms);
+    parcel->takes_other_way = has_next;
+    parcel->falling = planning->change->falling;
+    planning->change->falling = parcel;
+    return 0;
+}
+
+void incident_fallen(struct incident_change *change, int64_t now_ms)
+{
+    while (change->falling != NULL) {
+        struct parcel *parcel = change->falling;
+        change->falling = parcel->falling;
+        parcel->falling = NULL;
+        if (parcel->state == PARCEL_ACCEPTED) /* meanwhile: then both were told */
+            continue;
+        parcel->fell_back = true;
+        parcel->dirty = true;
+        if (!parcel->takes_other_way || parcel->sending)
+            continue;
+        parcel->state = PARCEL_FALLBACK;
+        parcel->settled_ms = now_ms;
+    }
+}
+
+int incident_fall_back(struct incident_planning *planning)
+{
+    int error = 0;
+    for (struct parcel *at = planning->notify->outbox.first; error == 0 && at != NULL;
+         at = at->next)
+        if (at->incident == planning->fresh->number && is_stuck(at, planning->now_ms))
+            error = take_next_way(planning, at);
+    return error;
+}
