@@ -26,36 +26,15 @@ int policy_zone_read(struct config *config, const struct config_node *node,
 static bool read_moment(const char *text, const struct civil_zone *zone, bool is_end,
                         int64_t *ret_ms)
 {
-    int year, month, day, minute = is_end ? CIVIL_DAY_MINUTE : 0;
-    const char *at = text;
-    if (!civil_parse_digits(&at, 4, &year) || *at++ != '-' ||
-        !civil_parse_digits(&at, 2, &month) || *at++ != '-' ||
-        !civil_parse_digits(&at, 2, &day) || month < 1 || month > 12 || day < 1 ||
-        day > civil_days_in_month(year, month))
+    if (!civil_parse_moment(text, is_end, ret_ms))
         return false;
-    if (*at == ' ' || *at == 'T') {
-        at++;
-        if (!civil_parse_minute(&at, &minute))
-            return false;
-    }
-    *ret_ms = civil_days(year, month, day) * CIVIL_DAY_MS + minute * CIVIL_MINUTE_MS -
-              zone->offset_ms;
-    return *at == '\0';
+    *ret_ms -= zone->offset_ms;
+    return true;
 }
 
-/* "mon", "mon-fri", "sat-mon". */
 static bool read_weekdays(struct policy_period *period, const char *text)
 {
-    const char *dash = strchr(text, '-');
-    int first = civil_parse_weekday(text, dash == NULL ? strlen(text) : (size_t)(dash - text));
-    int last = dash == NULL ? first : civil_parse_weekday(dash + 1, strlen(dash + 1));
-    if (first < 0 || last < 0)
-        return false;
-    for (int day = first;; day = (day + 1) % 7) {
-        period->weekdays |= 1u << day;
-        if (day == last)
-            return true;
-    }
+    return civil_parse_weekdays(text, &period->weekdays);
 }
 
 /* "3", "1-15". */
@@ -78,18 +57,11 @@ static bool read_days(struct policy_period *period, const char *text)
     return true;
 }
 
-/* "08:30-17:30". */
 static bool read_hours(struct policy_period *period, const char *text)
 {
-    const char *at = text;
-    int from, to;
-    if (period->hour_count == POLICY_SPANS_MAX || !civil_parse_minute(&at, &from) ||
-        *at++ != '-' || !civil_parse_minute(&at, &to) || *at != '\0' || from == to ||
-        from == CIVIL_DAY_MINUTE)
-        return false;
-    period->hours[period->hour_count].from_minute = from;
-    period->hours[period->hour_count++].to_minute = to;
-    return true;
+    return period->hour_count < POLICY_SPANS_MAX &&
+           civil_parse_hours(text, &period->hours[period->hour_count]) &&
+           ++period->hour_count > 0;
 }
 
 struct written {

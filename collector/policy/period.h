@@ -30,9 +30,7 @@ struct policy_period {
     int64_t from_ms, to_ms; /* Unix time, to_ms exclusive; INT64_MIN, INT64_MAX: no bound */
     unsigned weekdays;      /* bit 0: Monday; 0: any */
     uint32_t days;          /* bit 1: the first of a month; 0: any */
-    struct {
-        int from_minute, to_minute; /* of the day, to exclusive, 0..1440 */
-    } hours[POLICY_SPANS_MAX];
+    struct civil_hours hours[POLICY_SPANS_MAX];
     size_t hour_count; /* 0: any */
 };
 

@@ -3,6 +3,8 @@
  */
 #include "proto/base/civil.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -123,4 +125,68 @@ int civil_parse_weekday(const char *text, size_t size)
 const char *civil_weekday_name(int weekday)
 {
     return weekdays[weekday][0];
+}
+
+bool civil_parse_hours(const char *text, struct civil_hours *ret_hours)
+{
+    const char *at = text;
+    int from, to;
+    if (!civil_parse_minute(&at, &from) || *at++ != '-' || !civil_parse_minute(&at, &to) ||
+        *at != '\0' || from == to || from == CIVIL_DAY_MINUTE)
+        return false;
+    *ret_hours = (struct civil_hours){from, to};
+    return true;
+}
+
+bool civil_parse_weekdays(const char *text, unsigned *ret_mask)
+{
+    const char *dash = strchr(text, '-');
+    int first = civil_parse_weekday(text, dash == NULL ? strlen(text) : (size_t)(dash - text));
+    int last = dash == NULL ? first : civil_parse_weekday(dash + 1, strlen(dash + 1));
+    if (first < 0 || last < 0)
+        return false;
+    for (int day = first;; day = (day + 1) % 7) {
+        *ret_mask |= 1u << day;
+        if (day == last)
+            return true;
+    }
+}
+
+bool civil_parse_date(const char **at, int64_t *ret_day)
+{
+    int year, month, day;
+    if (!civil_parse_digits(at, 4, &year) || *(*at)++ != '-' ||
+        !civil_parse_digits(at, 2, &month) || *(*at)++ != '-' ||
+        !civil_parse_digits(at, 2, &day) || month < 1 || month > 12 || day < 1 ||
+        day > civil_days_in_month(year, month))
+        return false;
+    *ret_day = civil_days(year, month, day);
+    return true;
+}
+
+bool civil_parse_moment(const char *text, bool is_end, int64_t *ret_local_ms)
+{
+    const char *at = text;
+    int64_t day;
+    int minute = is_end ? CIVIL_DAY_MINUTE : 0;
+    if (!civil_parse_date(&at, &day))
+        return false;
+    if (*at == ' ' || *at == 'T') {
+        at++;
+        if (!civil_parse_minute(&at, &minute))
+            return false;
+    }
+    if (*at != '\0')
+        return false;
+    *ret_local_ms = day * CIVIL_DAY_MS + minute * CIVIL_MINUTE_MS;
+    return true;
+}
+
+const char *civil_print_moment(int64_t local_ms, char text[CIVIL_TEXT_BYTES])
+{
+    struct civil at;
+    civil_read(local_ms, &at);
+    (void)snprintf(text, CIVIL_TEXT_BYTES, "%04" PRId64 "-%02d-%02d %02d:%02d", at.year,
+                   at.month, at.day, at.minute / 60, at.minute % 60);
+    return text;
 }

@@ -48,5 +48,20 @@ bool civil_parse_minute(const char **at, int *ret_minute);
 int civil_parse_weekday(const char *text, size_t size);
 /* "monday"; 0..6. */
 const char *civil_weekday_name(int weekday);
+/* Hours of a day as "08:30-17:30"; what crosses midnight ends on the day after. */
+struct civil_hours {
+    int from_minute, to_minute; /* never equal; to < from: over midnight */
+};
+bool civil_parse_hours(const char *text, struct civil_hours *ret_hours);
+/* "mon", "mon-fri", "sat-mon": adds bits to *ret_mask, bit 0 is Monday. */
+bool civil_parse_weekdays(const char *text, unsigned *ret_mask);
+/* "2026-10-01": the day since 1970-01-01; moves *at past it. */
+bool civil_parse_date(const char **at, int64_t *ret_day);
+/* A date, or a date and a time ("2026-10-01 08:30"): local time.  `is_end`: a date alone means
+ * its day's end. */
+bool civil_parse_moment(const char *text, bool is_end, int64_t *ret_local_ms);
+/* "2026-10-01 08:30" with its NUL. */
+#define CIVIL_TEXT_BYTES 32
+const char *civil_print_moment(int64_t local_ms, char text[CIVIL_TEXT_BYTES]);
 /* Exactly `count` digits; moves *at. */
 bool civil_parse_digits(const char **at, int count, int *ret_value);
