@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "collector/app.h"
+#include "collector/duty/duty.h"
 #include "collector/http/api.h"
 #include "collector/http/server.h"
 #include "collector/http/users.h"
@@ -73,14 +74,6 @@ static struct promql_options promql_options_of(const struct options *options)
     };
 }
 
-static int open_notify(struct collector *collector, struct diagnosis *why)
-{
-    const struct notify_options options = {.path = collector->options.alerting,
-                                           .external_url = collector->app.external_url};
-    return notify_open(&collector->loop, collector->app.store, &options, &collector->app.notify,
-                       why);
-}
-
 static struct rules_options rules_options_of(const struct options *options)
 {
     return (struct rules_options){
@@ -92,6 +85,14 @@ static struct rules_options rules_options_of(const struct options *options)
     };
 }
 
+/* *ret_duty stays NULL where there is none. */
+static int load_duty(const struct options *options, struct duty **ret_duty,
+                     struct diagnosis *why)
+{
+    *ret_duty = NULL;
+    return options->duty == NULL ? 0 : duty_load(options->duty, ret_duty, why);
+}
+
 /* *ret_policy stays NULL where there is none. */
 static int load_policy(const struct options *options, struct policy **ret_policy,
                        struct diagnosis *why)
@@ -100,15 +101,31 @@ static int load_policy(const struct options *options, struct policy **ret_policy
     return options->policy == NULL ? 0 : policy_load(options->policy, ret_policy, why);
 }
 
+static int open_notify(struct collector *collector, struct diagnosis *why)
+{
+    struct notify_options options = {.path = collector->options.alerting,
+                                     .external_url = collector->app.external_url};
+    int error = load_duty(&collector->options, &options.duty, why);
+    if (error == 0)
+        error = notify_open(&collector->loop, collector->app.store, &options,
+                            &collector->app.notify, why);
+    duty_unref(options.duty);
+    return error;
+}
+
 /* Everything that can be known without starting anything. */
 static int check_parts(const struct options *options, struct diagnosis *why)
 {
     const struct rules_options rules = rules_options_of(options);
     size_t groups = 0, count = 0;
     struct policy *policy = NULL;
+    struct duty *duty = NULL;
     int error = rules_check(&rules, &groups, &count, why);
+    if (error == 0)
+        error = load_duty(options, &duty, why);
     if (error == 0 && options->alerting != NULL)
-        error = notify_check(options->alerting, NULL, why);
+        error = notify_check(options->alerting, duty, why);
+    duty_unref(duty);
     if (error == 0)
         error = load_policy(options, &policy, why);
     policy_unref(policy);
@@ -174,18 +191,22 @@ static int reload_parts(struct collector *collector, const struct options *fresh
                         struct diagnosis *why)
 {
     struct policy *policy = NULL;
+    struct duty *duty = NULL;
     const struct rules_options rules = reloaded_rules_of(collector, fresh);
     int error = check_parts(fresh, why);
+    if (error == 0)
+        error = load_duty(fresh, &duty, why);
     if (error == 0)
         error = load_policy(fresh, &policy, why);
     if (error == 0) /* first the one that check_parts() cannot foresee */
         error = http_server_reload(collector->http, why);
     if (error == 0)
-        error = notify_reload(collector->app.notify, NULL, why);
+        error = notify_reload(collector->app.notify, duty, why);
     if (error == 0)
         error = rules_reload(collector->app.rules, &rules, why);
     if (error == 0) /* last, because it cannot fail */
         ingest_set_policy(collector->app.ingest, policy);
+    duty_unref(duty);
     policy_unref(policy);
     return error;
 }

@@ -15,7 +15,7 @@
 
 /* The root's maps, each read by its own table below. */
 struct sections {
-    const struct config_node *http, *ingest, *rules, *promql, *retention, *duty, *remote_write;
+    const struct config_node *http, *ingest, *rules, *promql, *retention, *remote_write;
 };
 
 struct tls {
@@ -47,7 +47,8 @@ static const struct config_option root_options[] = {
     {.key = "retention", .type = CONFIG_NODE, .offset = SECTION(retention)},
     {.key = "alerting", .type = CONFIG_FILE, .offset = AT(alerting),
      .help = "alerting.yml: routes and receivers"},
-    {.key = "duty", .type = CONFIG_NODE, .offset = SECTION(duty)},
+    {.key = "duty", .type = CONFIG_FILE, .offset = AT(duty),
+     .help = "duty.yml: persons, rosters, escalations"},
     {.key = "policy", .type = CONFIG_FILE, .offset = AT(policy),
      .help = "policy.yml: what probes are asked to do"},
     {.key = "remote_write", .type = CONFIG_NODE, .offset = SECTION(remote_write)},
@@ -196,8 +197,6 @@ static int read_sections(struct config *config, struct root *root, struct diagno
     if (error == 0)
         error = read_age(config, in->retention, "logs", root->retention_logs,
                          &root->options.retention_logs_ms, why);
-    if (error == 0)
-        error = not_yet(config, in->duty, "duty", why);
     if (error == 0)
         error = not_yet(config, in->remote_write, "remote_write", why);
     return error;

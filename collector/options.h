@@ -23,7 +23,7 @@ struct flags {
 struct options {
     struct config *config; /* NULL without --config */
     const char *data, *http_listen, *ingest_listen, *external_url;
-    const char *tls_certificate, *tls_key, *users, *alerting, *policy;
+    const char *tls_certificate, *tls_key, *users, *alerting, *duty, *policy;
     bool behind_proxy;
     int64_t query_threads;
     struct config_strings rule_files;

@@ -1,7 +1,7 @@
 /*
  * incident_fallback.c - a way to a person that does not work, and the next one.
  *
- *     refused for good ----------------.
+ *     refused -------------------------.
  *     not accepted within its patience +--> another way: the first is settled as FALLBACK
  *                                      '--> no other: it is tried on, and the next step runs now
  */
@@ -16,8 +16,10 @@ static bool is_stuck(const struct parcel *parcel, int64_t now_ms)
         return false;
     if (parcel->state == PARCEL_FAILED)
         return true;
-    return parcel->state == PARCEL_QUEUED && (parcel->attempts > 0 || parcel->sending) &&
-           parcel->fallback_ms <= now_ms;
+    if (parcel->state != PARCEL_QUEUED)
+        return false;
+    return parcel->refused ||
+           ((parcel->attempts > 0 || parcel->sending) && parcel->fallback_ms <= now_ms);
 }
 
 bool incident_wants_fallback(const struct incident_planning *planning, uint64_t number)

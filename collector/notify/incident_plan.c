@@ -247,13 +247,6 @@ static int plan_one(struct incident_planning *planning, const struct flush *flus
 
 /* ---- all of them ------------------------------------------------------------------------- */
 
-static const struct flush *flush_of(const struct notify *notify, const struct group *group)
-{
-    const struct flush *at = group->flushing;
-    (void)notify;
-    return at;
-}
-
 static struct group *group_of(const struct notify *notify, const struct incident *incident)
 {
     struct group *group =
@@ -277,7 +270,11 @@ void incident_plan(struct notify *notify, struct puts *puts, int64_t now_ms, mon
                                          .mutes = {&notify->silences, &notify->inhibition},
                                          .now_ms = now_ms,
                                          .now = now};
+    const bool answers =
+        notify->turn.order != NULL && order_acknowledges(notify->turn.order);
     (void)pthread_mutex_lock(&notify->view_lock);
+    if (answers)
+        order_exchange(notify, notify->turn.order);
     fail(&planning, inhibition_refresh(&notify->inhibition, &notify->groups));
     for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
         at->group->flushing = at;
@@ -292,11 +289,12 @@ void incident_plan(struct notify *notify, struct puts *puts, int64_t now_ms, mon
          at != NULL && !puts->failed; at = incidents_next(&notify->incidents, at)) {
         planning.group = group_of(notify, at->incident);
         fail(&planning,
-             plan_one(&planning,
-                      planning.group == NULL ? NULL : flush_of(notify, planning.group), at));
+             plan_one(&planning, planning.group == NULL ? NULL : planning.group->flushing, at));
     }
     for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
         at->group->flushing = NULL;
+    if (answers)
+        order_exchange(notify, notify->turn.order);
     (void)pthread_mutex_unlock(&notify->view_lock);
 }
 

@@ -210,7 +210,8 @@ static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mo
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         if (at->dirty)
             put_parcel(puts, at, &row);
-    if (notify->turn.order == NULL) /* after it, for it may change the rows of parcels */
+    /* After those, for it may change the rows of parcels. */
+    if (notify->turn.order == NULL || order_acknowledges(notify->turn.order))
         incident_plan(notify, puts, now_ms, now);
     buf_done(&row);
 }

@@ -252,6 +252,26 @@ void order_plan(struct notify *notify, struct order *order, struct puts *puts, i
     }
 }
 
+bool order_acknowledges(const struct order *order)
+{
+    return order->result == 0 && order->answer_count > 0;
+}
+
+void order_exchange(struct notify *notify, struct order *order)
+{
+    for (size_t i = 0; i < order->answer_count; i++) {
+        struct order_answer *answer = &order->answers[i];
+        struct tracked *tracked =
+            groups_find_fingerprint(&notify->groups, answer->fingerprint);
+        struct acknowledgement *other;
+        if (tracked == NULL)
+            continue;
+        other = tracked->acknowledgement;
+        tracked->acknowledgement = answer->acknowledgement;
+        answer->acknowledgement = other; /* after the commit: freed with the order */
+    }
+}
+
 void order_apply(struct notify *notify, struct order *order)
 {
     struct silence *old = silences_find(&notify->silences, order->replaced_id);
@@ -267,16 +287,7 @@ void order_apply(struct notify *notify, struct order *order)
     if (order->silence != NULL)
         silences_put(&notify->silences, order->silence);
     order->silence = NULL;
-    for (size_t i = 0; i < order->answer_count; i++) {
-        struct order_answer *answer = &order->answers[i];
-        struct tracked *tracked =
-            groups_find_fingerprint(&notify->groups, answer->fingerprint);
-        if (tracked == NULL) /* this very write let it go */
-            continue;
-        acknowledgement_free(tracked->acknowledgement);
-        tracked->acknowledgement = answer->acknowledgement;
-        answer->acknowledgement = NULL;
-    }
+    order_exchange(notify, order);
 }
 
 /* ---- notify.h's -------------------------------------------------------------------------- */

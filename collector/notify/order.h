@@ -64,6 +64,11 @@ int order_run(struct notify *notify, struct order *order);
 struct order *order_take(struct notify *notify); /* NULL if none waits */
 /* Adds the rows; a refusal is in order->result. */
 void order_plan(struct notify *notify, struct order *order, struct puts *puts, int64_t now_ms);
+/* Is it one of those that say, or take back, "I am on it"? */
+bool order_acknowledges(const struct order *order);
+/* Puts what it acknowledges in the place of what is so, and the other way round: what an incident
+ * becomes by it is in the same write.  Under the view lock; twice is never. */
+void order_exchange(struct notify *notify, struct order *order);
 /* After the commit, under the view lock. */
 void order_apply(struct notify *notify, struct order *order);
 /* Lets the caller go on; `error` counts if the order itself had none. */

@@ -333,6 +333,7 @@ void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict,
         return;
     }
     (void)snprintf(parcel->reason, sizeof parcel->reason, "%.199s", verdict->why.text);
+    parcel->refused = !verdict->recoverable;
     if (!is_live && now_ms - parcel->created_ms > OUTBOX_AGE_MAX_MS) {
         parcel->state = PARCEL_FAILED;
         parcel->settled_ms = now_ms;

@@ -86,6 +86,7 @@ struct parcel {
     bool heads;  /* the first of its transfer */
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
+    bool refused;   /* the last try, in a way that another will hardly change */
     bool withdrawn; /* settled because it is needless */
     bool takes_other_way;   /* once `falling` is committed (incident_fallback.c) */
     struct parcel *falling; /* the next of the same incident that falls back */

@@ -80,13 +80,15 @@ class Hook:
 
     def __init__(self, port=0):
         self.bodies, self.keys, self.times, self.authorizations = [], [], [], []
+        self.paths, self.answers = [], {}  # by path, where one differs from
         self.answer = 200
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = hook.answer
+                status = hook.answers.get(self.path, hook.answer)
+                hook.paths.append(self.path)
                 hook.times.append(time.time())
                 hook.keys.append(self.headers["Idempotency-Key"])
                 hook.authorizations.append(self.headers["Authorization"])
@@ -180,14 +182,18 @@ class Mail:
 
 
 class Collector:
-    def __init__(self, rules, alerting, interval="1s"):
+    def __init__(self, rules, alerting, interval="1s", duty=None, more=""):
         self.folder = tempfile.mkdtemp(prefix="fengsui-alert-")
         os.makedirs(os.path.join(self.folder, "rules"))
         self.put("rules/test.yml", rules)
         self.put("alerting.yml", alerting)
-        self.put("collector.yml", f"rules: {{evaluation_interval: {interval}, "
-                                  "files: [rules/*.yml]}\nalerting: alerting.yml\n")
         self.http, self.ingest = free_port(), free_port()
+        if duty is not None:
+            self.put("duty.yml", duty)
+            more += "duty: duty.yml\n"
+        self.put("collector.yml", f"rules: {{evaluation_interval: {interval}, "
+                                  "files: [rules/*.yml]}\nalerting: alerting.yml\n"
+                                  f"external_url: 'http://127.0.0.1:{self.http}'\n" + more)
         self.process = None
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.start()
