@@ -102,6 +102,16 @@ const char *value_time(struct values *values, int64_t ts_ms)
     return text;
 }
 
+const char *value_instant(struct values *values, const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    struct tm tm = {0};
+    const char *rest = text == NULL ? NULL : strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest == NULL)
+        return text == NULL ? "-" : text;
+    return value_time(values, (int64_t)timegm(&tm) * 1000);
+}
+
 const char *value_bytes(struct values *values, double bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -25,5 +25,7 @@ const char *value_labels(struct values *values, const json_t *object);
 const char *value_metric(struct values *values, const json_t *metric);
 /* Local time; "-" for 0. */
 const char *value_time(struct values *values, int64_t ts_ms);
+/* An instant of the API ("2026-11-28T03:00:00.000Z") in local time; "-" for null. */
+const char *value_instant(struct values *values, const json_t *object, const char *key);
 /* 1.5 MiB */
 const char *value_bytes(struct values *values, double bytes);
