@@ -26,7 +26,23 @@ groups:
     labels: {severity: critical, team: %s}
     annotations: {summary: %s}
 """ % (json.dumps(HOSTILE), json.dumps("{{ $labels.instance }} 负载 " + HOSTILE))
-PAGES = {"overview": "", "host": "?host=web-01&range=15m", "silences": "?view=silences"}
+DUTY = """
+persons:
+- {id: '0017', name: 值班员甲, post: 一线, ways: [{channel: hook, to: a}]}
+- {id: '0001', name: 值班主管, ways: [{channel: hook, to: m}]}
+escalations:
+- name: 值班
+  steps:
+  - {notify: [{person: '0017'}]}
+  - {wait: 1h, notify: [{person: '0001'}]}
+"""
+ALERTING = """
+route: {receiver: 值班, group_by: [alertname, instance], group_wait: 0s, group_interval: 1s}
+receivers: [{name: 值班, escalation: 值班}]
+contact_channels: [{name: hook, program_configs: [{command: [/bin/true, '{to}']}]}]
+"""
+PAGES = {"overview": "", "host": "?host=web-01&range=15m", "silences": "?view=silences",
+         "incidents": "?view=incidents"}
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "dashboards/console/js"
 
 
@@ -38,8 +54,10 @@ class Night:
         self.folder = lab.folder
         (lab.folder / "collector").mkdir()
         (lab.folder / "collector/night.yml").write_text(RULES)
-        self.collector = lab.collector(
-            "rules: {evaluation_interval: 1s, files: [night.yml]}\n").start()
+        (lab.folder / "collector/duty.yml").write_text(DUTY)
+        (lab.folder / "collector/alerting.yml").write_text(ALERTING)
+        self.collector = lab.collector("rules: {evaluation_interval: 1s, files: [night.yml]}\n"
+                                       "alerting: alerting.yml\nduty: duty.yml\n").start()
         self.origin = f"http://127.0.0.1:{self.collector.http}/"
         self.log = lab.folder / "app.log"
         self.log.write_text("")
@@ -57,6 +75,9 @@ class Night:
 
     def alerts(self):
         return self.collector.json("/api/fengsui/v1/alerts")["data"]["alerts"]
+
+    def incident(self):
+        return self.collector.json("/api/fengsui/v1/incidents/1")["data"]
 
     def last_tick(self):
         return self.collector.probes()[0]["lastTickMs"] / 1000
@@ -125,6 +146,29 @@ def an_alert_is_acknowledged_by_clicking(night):
     browser.click('[data-do="unacknowledge"]')
     browser.click('dialog button[type="submit"]')
     wait_for(lambda: night.alerts()[0]["acknowledged"] is None, "the acknowledgement to be gone")
+
+
+def an_incident_is_taken_by_clicking(night):
+    browser = night.browser
+    night.open("?view=incidents")
+    browser.says("值班员甲（一线，0017）", "tr.incident")
+    browser.says("无人认领", "tr.incident")
+    browser.picture("incidents-zh")
+    browser.click("tr.incident a")
+    browser.says("时间线", "main")
+    browser.says("已接受", "table.timeline")
+    browser.says("值班主管（0001）", "main")  # who would be next, in an hour
+    browser.picture("incident-zh")
+    browser.click('[data-do="take"]')
+    browser.one("dialog textarea").send_keys("在路上")
+    browser.click('dialog button[type="submit"]')
+    browser.says("已认领", "h1")
+    assert night.incident()["state"] == "acknowledged"
+    assert night.incident()["nextStepAt"] is None
+    browser.click('[data-do="untake"]')
+    browser.click('dialog button[type="submit"]')
+    wait_for(lambda: night.incident()["state"] == "open", "the incident to be nobody's again")
+    night.open()
 
 
 def an_alert_is_silenced_by_clicking(night):
@@ -334,6 +378,7 @@ def test_a_night_on_duty():
         for step in (nothing_there_teaches, the_language_is_one_switch_away,
                      a_probe_is_approved_by_clicking, a_host_and_its_alert_appear,
                      an_alert_is_acknowledged_by_clicking,
+                     an_incident_is_taken_by_clicking,
                      an_alert_is_silenced_by_clicking, a_host_has_its_charts,
                      processes_are_those_of_the_cursors_second,
                      expressions_are_cut_where_they_compare, the_log_tail_is_live_and_inert,

@@ -89,6 +89,13 @@ export const acknowledge = (body) =>
   request('POST', 'api/fengsui/v1/alerts/acknowledge', {body});
 export const unacknowledge = (body) =>
   request('POST', 'api/fengsui/v1/alerts/unacknowledge', {body});
+export async function incidents() {
+  return (await data('api/fengsui/v1/incidents', {state: 'active'})).incidents;
+}
+
+export const incident = (number) => data('api/fengsui/v1/incidents/' + encodeURIComponent(number));
+export const take = (body) => request('POST', 'api/fengsui/v1/incidents/acknowledge', {body});
+export const untake = (body) => request('POST', 'api/fengsui/v1/incidents/unacknowledge', {body});
 export const keys = () => data('api/fengsui/v1/keys');
 export const approve = (body) => request('POST', 'api/fengsui/v1/keys/approve', {body});
 export const silences = () => request('GET', 'api/v2/silences');

@@ -184,6 +184,19 @@ export function approve(probe) {
     send: () => api.approve({key: probe.key, instance: name.value.trim()})});
 }
 
+/* "I am on it", for all of an incident; or not any more. */
+export function take(number, takes) {
+  const comment = h('textarea', {rows: '2', maxlength: '1000', placeholder: t('ack.comment.hint')});
+  const who = name_field();
+  const name = takes ? 'incident.take' : 'incident.untake';
+  open(t(name) + ' · ' + t('incident', number), [h('p', null, t(name + '.what')),
+    takes ? [field(t('comment'), comment), who.node] : null], {
+    button: t(name), first: takes ? comment : null,
+    send: () => (takes ? api.take({incident: number, comment: comment.value.trim(),
+      ...(who.value() ? {by: who.value()} : {})}) : api.untake({incident: number})),
+  });
+}
+
 export function expire(one) {
   if (!one) return;
   open(t('expire.title'), [h('p', null, one.comment), h('p', null, t('expire.what'))],

@@ -13,6 +13,7 @@ import * as model_of from './model.js';
 import * as overview from './overview.js';
 import * as hosts from './hosts.js';
 import * as silences from './silences.js';
+import * as incidents from './incidents.js';
 import * as alert_page from './alert.js';
 import * as dialogs from './dialogs.js';
 import * as host_page from './host.js';
@@ -43,7 +44,7 @@ function bar() {
       h('span', {class: 'beacon ' + (is_old ? 'lost' : model_of.is_troubled() ? 'lit' : 'calm'),
         'aria-hidden': 'true'}), t('title')),
     h('nav', {'aria-label': t('nav'), 'data-key': 'nav'}, nav_link('overview', t('nav.overview')),
-      nav_link('silences', t('nav.silences'))),
+      nav_link('incidents', t('nav.incidents')), nav_link('silences', t('nav.silences'))),
     h('span', {class: 'as-of' + (is_old ? ' old' : ''), 'data-key': 'asof'},
       model.as_of_ms > 0 ? [t('as.of'), ' ', h('b', null, format.when(model.as_of_ms, api.now_ms()))] : ''),
     h('span', {class: 'switches', 'data-key': 'switches'},
@@ -109,6 +110,7 @@ function show_frame() {
 const pages = {
   overview: {tree: overview.overview, title: overview.title},
   silences: {tree: silences.page, title: () => t('nav.silences')},
+  incidents: {tree: incidents.page, title: () => t('nav.incidents')},
   alert: {mount: alert_page.mount, title: alert_page.title},
   host: {mount: host_page.mount, title: () => state.get('host')},
 };
@@ -179,6 +181,8 @@ const actions = {
   silence: (target) => dialogs.silence(alerts_of(target)),
   'silence-host': (target) => dialogs.silence_host(target.dataset.host),
   approve: (target) => dialogs.approve(model.pending.find((one) => one.key === target.dataset.probe)),
+  take: (target) => dialogs.take(Number(target.dataset.incident), true),
+  untake: (target) => dialogs.take(Number(target.dataset.incident), false),
   expire: (target) => dialogs.expire(model.silences.find((one) => one.id === target.dataset.id)),
   help: () => dialogs.help(),
 };

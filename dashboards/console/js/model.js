@@ -6,6 +6,7 @@
  * not ask (403) are absent, and so are the buttons that need them.
  */
 import * as api from './api.js';
+import * as state from './state.js';
 
 const FAST_MS = 5000;
 const MANY_HOSTS = 500; /* their list is long: it is asked for less often */
@@ -13,6 +14,7 @@ const AGAIN_MS = 2000; /* after a failure */
 
 export const model = {
   probes: null, status: null, alerts: null, rules: null, silences: null, session: null, pending: [],
+  incidents: null, incident: null, /* those that are not over; the one that is looked at */
   usage: new Map(),  /* instance -> {cpu, memory, disk, mount} */
   sparks: new Map(), /* instance -> the last half hour of CPU, one value a minute */
   as_of_ms: 0, failure: null, failures: 0, since_ms: 0,
@@ -61,6 +63,11 @@ const kinds = [
   {every: 12, read: read_sparks},
   {every: 12, read: async () => { model.rules = (await api.rules()).groups; }},
   {every: 2, read: async () => { model.silences = await api.silences(); }},
+  {every: 1, read: async () => { model.incidents = await api.incidents(); }},
+  {every: 1, read: async () => {
+    const chosen = state.get('incident');
+    model.incident = chosen === null ? null : await api.incident(chosen);
+  }},
   {every: 12, read: async () => { model.session = await api.session(); }},
   {every: 2, read: async () => {
     const is_needed = model.status !== null && model.status.probes.pending > 0 && has_role();
@@ -111,6 +118,13 @@ export function on_change(listener) {
   listeners.push(listener);
 }
 
+let looked_at = state.get('incident');
+state.on_change(() => {
+  if (state.get('incident') === looked_at) return;
+  looked_at = state.get('incident');
+  refresh_all(); /* it is not shown before it was asked for */
+});
+
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) refresh();
   else clearTimeout(timer);
@@ -121,6 +135,11 @@ document.addEventListener('visibilitychange', () => {
 function has_role() {
   const session = model.session;
   return session !== null && (!session.users || ['operator', 'admin'].includes(session.role));
+}
+
+/* Acts on incidents. */
+export function may_handle() {
+  return has_role();
 }
 
 export function may_acknowledge() {

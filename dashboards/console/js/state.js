@@ -50,7 +50,7 @@ export function theme() {
 export function view() {
   if (params.get('host')) return 'host';
   if (params.get('alert')) return 'alert';
-  return params.get('view') === 'silences' ? 'silences' : 'overview';
+  return ['silences', 'incidents'].includes(params.get('view')) ? params.get('view') : 'overview';
 }
 
 /* Names that stay while one walks from page to page. */
