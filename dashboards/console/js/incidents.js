@@ -19,7 +19,7 @@ function standing_name(incident) {
 
 function standing(incident) {
   const name = standing_name(incident);
-  return h('span', {class: 'incident-state ' + name}, t('incident.state.' + name));
+  return h('span', {class: 'incident-state is-' + name}, t('incident.state.' + name));
 }
 
 /* Each person once, with the time of the first message. */
@@ -43,7 +43,7 @@ function link(incident) {
 
 function row(incident) {
   const next_ms = Date.parse(incident.nextStepAt || '');
-  return h('tr', {'data-key': incident.number, class: 'incident ' + standing_name(incident)},
+  return h('tr', {'data-key': incident.number, class: 'incident'},
     h('td', {class: 'c-what'}, link(incident), h('div', {class: 'summary'}, incident.title)),
     h('td', {class: 'c-standing'}, standing(incident)),
     h('td', {class: 'c-since'}, parts.since(Date.parse(incident.openedAt))),
