@@ -121,6 +121,10 @@ static void put_alerts(struct app *app, struct buf *out)
          (double)n.alerts_acknowledged},
         {"silences_active", "gauge", "Silences in force.", (double)n.silences_active},
         {"silences_pending", "gauge", "Silences that begin later.", (double)n.silences_pending},
+        {"incidents_open", "gauge", "Incidents that nobody has acknowledged.",
+         (double)n.incidents_open},
+        {"incidents_acknowledged", "gauge", "Incidents that somebody is on.",
+         (double)n.incidents_acknowledged},
     };
     put_rows(out, "fengsui_collector_", rows, sizeof rows / sizeof rows[0]);
 }

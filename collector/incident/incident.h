@@ -34,6 +34,7 @@
 
 #define INCIDENT_PREFIX       "incident/"
 #define INCIDENT_EVENT_PREFIX "incident-event/"
+#define INCIDENT_KEPT_MS      (INT64_C(400) * 24 * 3600 * 1000) /* after its end: a year's report */
 #define INCIDENT_TOLD_MAX     ((size_t)4096)
 /* How late a step may be and still count its successor from when it was due, not from now. */
 #define INCIDENT_LATE_MS ((int64_t)5000)

@@ -22,12 +22,19 @@ static bool is_stuck(const struct parcel *parcel, int64_t now_ms)
            ((parcel->attempts > 0 || parcel->sending) && parcel->fallback_ms <= now_ms);
 }
 
-bool incident_wants_fallback(const struct incident_planning *planning, uint64_t number)
+void incident_find_stuck(struct notify *notify, int64_t now_ms)
 {
-    for (const struct parcel *at = planning->notify->outbox.first; at != NULL; at = at->next)
-        if (at->incident == number && is_stuck(at, planning->now_ms))
-            return true;
-    return false;
+    for (struct incident_entry *at = incidents_next(&notify->incidents, NULL); at != NULL;
+         at = incidents_next(&notify->incidents, at))
+        at->stuck = NULL;
+    for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next) {
+        struct incident_entry *entry =
+            is_stuck(at, now_ms) ? incidents_find(&notify->incidents, at->incident) : NULL;
+        if (entry == NULL) /* of a closed one nobody is to be woken */
+            continue;
+        at->falling = entry->stuck;
+        entry->stuck = at;
+    }
 }
 
 static const struct duty_person *person_of(const struct incident_planning *planning,
@@ -99,12 +106,13 @@ void incident_fallen(struct incident_change *change, int64_t now_ms)
     }
 }
 
-int incident_fall_back(struct incident_planning *planning)
+int incident_fall_back(struct incident_planning *planning, struct parcel *stuck)
 {
     int error = 0;
-    for (struct parcel *at = planning->notify->outbox.first; error == 0 && at != NULL;
-         at = at->next)
-        if (at->incident == planning->fresh->number && is_stuck(at, planning->now_ms))
-            error = take_next_way(planning, at);
+    while (error == 0 && stuck != NULL) {
+        struct parcel *next = stuck->falling;
+        error = take_next_way(planning, stuck);
+        stuck = next;
+    }
     return error;
 }

@@ -13,7 +13,8 @@
 
 /* What happens to an incident in this turn. */
 struct happening {
-    bool opens, closes, acknowledged, reopened, mutes, unmutes, news, step, fallback;
+    bool opens, closes, acknowledged, reopened, mutes, unmutes, news, step;
+    struct parcel *stuck;
 };
 
 static size_t escalation_index(const struct group *group)
@@ -123,7 +124,7 @@ static struct happening what_happens(const struct incident_planning *planning,
     what.unmutes = incident->muted && !all_muted;
     what.step = incident->state == INCIDENT_OPEN && sight->open > 0 &&
                 entry->due <= planning->now;
-    what.fallback = incident_wants_fallback(planning, incident->number);
+    what.stuck = entry->stuck;
     return what;
 }
 
@@ -180,8 +181,8 @@ static int do_it(struct incident_planning *planning, const struct happening *wha
         (what->step || ((what->opens || what->reopened) && fresh->due_ms != 0 &&
                         fresh->due_ms <= planning->now_ms)))
         error = incident_run_step(planning, escalation);
-    if (error == 0 && what->fallback)
-        error = incident_fall_back(planning);
+    if (error == 0)
+        error = incident_fall_back(planning, what->stuck);
     return error;
 }
 
@@ -225,7 +226,7 @@ static int plan_one(struct incident_planning *planning, const struct flush *flus
     planning->record = group == NULL ? NULL : &group->records[escalation_index(group)];
     what = what_happens(planning, flush, entry, &sight);
     if (!what.opens && !what.closes && !what.acknowledged && !what.reopened && !what.mutes &&
-        !what.unmutes && !what.news && !what.step && !what.fallback)
+        !what.unmutes && !what.news && !what.step && what.stuck == NULL)
         return 0;
     change = calloc(1, sizeof *change);
     if (change == NULL)
@@ -276,6 +277,7 @@ void incident_plan(struct notify *notify, struct puts *puts, int64_t now_ms, mon
     if (answers)
         order_exchange(notify, notify->turn.order);
     fail(&planning, inhibition_refresh(&notify->inhibition, &notify->groups));
+    incident_find_stuck(notify, now_ms);
     for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
         at->group->flushing = at;
     for (struct flush *at = notify->turn.flushes; at != NULL && !puts->failed; at = at->next) {
@@ -340,7 +342,8 @@ mono_ns incident_plan_next(const struct notify *notify, int64_t now_ms, mono_ns 
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next) {
         const int64_t left_ms = at->fallback_ms - now_ms;
         mono_ns due;
-        if (at->incident == 0 || at->fell_back || at->state != PARCEL_QUEUED)
+        if (at->incident == 0 || at->fell_back || at->state != PARCEL_QUEUED ||
+            incidents_find(&notify->incidents, at->incident) == NULL)
             continue;
         due = now + (mono_ns)(left_ms < MUTED_LOOK_MS ? MUTED_LOOK_MS : left_ms) * NS_PER_MS;
         next = due < next ? due : next;

@@ -30,6 +30,8 @@ void incident_plan(struct notify *notify, struct puts *puts, int64_t now_ms, mon
 void incident_plan_apply(struct notify *notify, int64_t now_ms, mono_ns now);
 /* Frees what was not applied. */
 void incident_plan_forget(struct notify *notify);
+/* Deletes the rows of incidents that closed INCIDENT_KEPT_MS ago, some thousands at a time. */
+void incident_cut(struct notify *notify, struct puts *puts, int64_t now_ms);
 /* When the next turn is to look again; UINT64_MAX: not because of incidents. */
 mono_ns incident_plan_next(const struct notify *notify, int64_t now_ms, mono_ns now);
 
@@ -61,8 +63,9 @@ int incident_run_step(struct incident_planning *planning,
                       const struct duty_escalation *escalation);
 /* The same news to everybody who was told before. */
 int incident_tell_again(struct incident_planning *planning, bool ends);
-/* Has some message of the incident not found its way?  Then other ways are taken ... */
-bool incident_wants_fallback(const struct incident_planning *planning, uint64_t number);
-int incident_fall_back(struct incident_planning *planning);
+/* Which messages have not found their way: entry->stuck of each incident.  Before all are planned. */
+void incident_find_stuck(struct notify *notify, int64_t now_ms);
+/* Other ways are taken for these ... */
+int incident_fall_back(struct incident_planning *planning, struct parcel *stuck);
 /* ... and after the commit the old ones are over. */
 void incident_fallen(struct incident_change *change, int64_t now_ms);

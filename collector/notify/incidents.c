@@ -36,9 +36,9 @@ struct incident_entry *incidents_find_group(const struct incidents *incidents,
 
 struct incident_entry *incidents_find(const struct incidents *incidents, uint64_t number)
 {
-    struct incident_entry *at = incidents_next(incidents, NULL);
+    struct incident_entry *at = incidents->numbers[number % INCIDENT_BUCKETS];
     while (at != NULL && at->incident->number != number)
-        at = incidents_next(incidents, at);
+        at = at->next_number;
     return at;
 }
 
@@ -50,12 +50,22 @@ static mono_ns due_of(const struct incident *incident, int64_t now_ms, mono_ns n
     return left_ms <= 0 ? now : now + (mono_ns)left_ms * NS_PER_MS;
 }
 
+static void forget_number(struct incidents *incidents, const struct incident_entry *entry)
+{
+    struct incident_entry **at =
+        &incidents->numbers[entry->incident->number % INCIDENT_BUCKETS];
+    while (*at != entry)
+        at = &(*at)->next_number;
+    *at = entry->next_number;
+}
+
 static void unlink_entry(struct incidents *incidents, struct incident_entry *entry)
 {
     struct incident_entry **at = &incidents->buckets[bucket_of(entry->group_hash)];
     while (*at != entry)
         at = &(*at)->next;
     *at = entry->next;
+    forget_number(incidents, entry);
     incident_free(entry->incident);
     free(entry);
     incidents->count--;
@@ -83,9 +93,13 @@ int incidents_put(struct incidents *incidents, struct incident *incident, int64_
         entry->next = incidents->buckets[bucket_of(hash)];
         incidents->buckets[bucket_of(hash)] = entry;
         incidents->count++;
+    } else {
+        forget_number(incidents, entry);
+        incident_free(entry->incident);
     }
-    incident_free(entry->incident);
     entry->incident = incident;
+    entry->next_number = incidents->numbers[incident->number % INCIDENT_BUCKETS];
+    incidents->numbers[incident->number % INCIDENT_BUCKETS] = entry;
     entry->due = due_of(incident, now_ms, now);
     return 0;
 }

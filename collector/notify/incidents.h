@@ -11,15 +11,20 @@
 
 #define INCIDENT_BUCKETS 1024u
 
+struct parcel;
+
 struct incident_entry {
     struct incident *incident; /* owned */
     uint64_t group_hash;       /* of group key and receiver */
     mono_ns due;               /* when the next step runs; UINT64_MAX: none waits */
-    struct incident_entry *next; /* of its bucket */
+    struct parcel *stuck;      /* its messages that want another way; while a turn is planned */
+    struct incident_entry *next;        /* of its bucket */
+    struct incident_entry *next_number; /* of its other bucket */
 };
 
 struct incidents {
     struct incident_entry *buckets[INCIDENT_BUCKETS]; /* by group hash */
+    struct incident_entry *numbers[INCIDENT_BUCKETS]; /* the same by number */
     size_t count;
     uint64_t next_number;
 };

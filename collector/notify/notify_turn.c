@@ -295,6 +295,7 @@ static void cut_ledger(struct notify *notify, struct puts *puts, int64_t now_ms)
         return;
     notify->swept_ms = now_ms;
     cut_silences(notify, puts, now_ms);
+    incident_cut(notify, puts, now_ms);
     (void)store_state_scan(notify->store, bytes_of(OUTBOX_PREFIX), cut_ledger_row, &scan);
 }
 
