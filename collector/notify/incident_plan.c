@@ -109,7 +109,9 @@ static struct happening what_happens(const struct incident_planning *planning,
     bool all_muted;
 
     if (entry == NULL) {
-        what.opens = news && sight->open > 0;
+        /* Also if somebody was quicker than the group's wait: they may give it back. */
+        what.opens = news && sight->open + sight->acknowledged > 0;
+        what.acknowledged = what.opens && sight->open == 0;
         return what;
     }
     what.closes = group == NULL || (flush != NULL && sight->firing == 0);
@@ -171,7 +173,7 @@ static int do_it(struct incident_planning *planning, const struct happening *wha
         fresh->state = INCIDENT_OPEN;
         incident_note(planning, INCIDENT_UNACK, NULL, NULL, NULL, NULL);
     }
-    if ((what->opens || what->reopened) && escalation != NULL)
+    if ((what->opens || what->reopened) && !what->acknowledged && escalation != NULL)
         incident_begin_steps(fresh, escalation, planning->now_ms);
     if (what->news) {
         incident_note(planning, INCIDENT_NEWS, NULL, NULL, NULL, NULL);

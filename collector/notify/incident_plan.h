@@ -48,14 +48,15 @@ struct incident_planning {
     const struct dedup_record *record;  /* what the group's people were told; NULL: nothing */
     struct incident *fresh;
     struct incident_change *change;
+    size_t told; /* messages made for it */
 };
 
 /* Adds the row of an event of `fresh`; `person`, `channel`, `message`, `text`: NULL is "". */
 void incident_note(struct incident_planning *planning, enum incident_event_kind kind,
                    const char *person, const char *channel, const char *message,
                    const char *text);
-/* A message to one person by one way; `ends`: what has ended is told, too.  Nothing to say, or a
- * way that is no longer configured: 0.  ERR_NOMEM. */
+/* A message to one person by one way; `ends`: what has ended is told, too.  Nothing to say, a way
+ * that is no longer configured, or one that has just got one: 0.  ERR_NOMEM. */
 int incident_tell_way(struct incident_planning *planning, const struct duty_person *person,
                       size_t way, bool ends, uint32_t fallbacks);
 /* The step that is due: whom it means now, and a message to each. */

@@ -36,6 +36,16 @@ static int64_t patience_ms(const struct group *group)
     return FALLBACK_MS;
 }
 
+/* News and a step may come together: one message is enough. */
+static bool has_one(const struct incident_planning *planning, const struct receiver *receiver,
+                    size_t way)
+{
+    for (const struct parcel *at = planning->change->parcels; at != NULL; at = at->next)
+        if (at->index == way && strcmp(at->receiver, receiver->name) == 0)
+            return true;
+    return false;
+}
+
 int incident_tell_way(struct incident_planning *planning, const struct duty_person *person,
                       size_t way, bool ends, uint32_t fallbacks)
 {
@@ -51,6 +61,10 @@ int incident_tell_way(struct incident_planning *planning, const struct duty_pers
 
     if (receiver == NULL || way >= receiver->integration_count || planning->group == NULL)
         return 0;
+    if (has_one(planning, receiver, way)) {
+        planning->told++;
+        return 0;
+    }
     if (!ends || fresh->state == INCIDENT_OPEN)
         signed_link_put(&notify->link_key, notify->external_url, fresh->number, person->id,
                         &link);
@@ -62,6 +76,7 @@ int incident_tell_way(struct incident_planning *planning, const struct duty_pers
     buf_done(&link);
     if (error != 0 || parcel == NULL)
         return error;
+    planning->told++;
     parcel->incident = fresh->number;
     parcel->serial = fresh->serial;
     parcel->fallbacks = fallbacks;
@@ -176,13 +191,17 @@ int incident_run_step(struct incident_planning *planning,
         return 0;
     error = reach(planning, step, &reached, &what);
     planning->fresh->serial++;
+    planning->told = 0;
     if (error == 0)
-        incident_note(planning, reached.count == 0 ? INCIDENT_NOBODY : INCIDENT_STEP, NULL, NULL,
-                      NULL, buf_ok(&what) ? buf_text(&what) : "");
+        incident_note(planning, INCIDENT_STEP, NULL, NULL, NULL,
+                      buf_ok(&what) ? buf_text(&what) : "");
     for (size_t i = 0; error == 0 && i < reached.count; i++)
         error = tell_person(planning, step, reached.persons[i]);
+    if (error == 0 && planning->told == 0) /* not on duty, or without a way */
+        incident_note(planning, INCIDENT_NOBODY, NULL, NULL, NULL,
+                      buf_ok(&what) ? buf_text(&what) : "");
     buf_done(&what);
     if (error == 0)
-        incident_next_step(planning->fresh, escalation, planning->now_ms, reached.count == 0);
+        incident_next_step(planning->fresh, escalation, planning->now_ms, planning->told == 0);
     return error;
 }

@@ -183,13 +183,20 @@ static bool is_muted(struct notify *notify, const struct parcel *parcel)
  * reason is over before its group is looked at again. */
 static int forget_telling(struct notify *notify, const struct parcel *parcel)
 {
+    const struct incident_entry *entry =
+        parcel->incident == 0 ? NULL : incidents_find(&notify->incidents, parcel->incident);
     struct group *group = NULL;
     struct dedup_record *record;
     int error = 0;
 
     (void)pthread_mutex_lock(&notify->view_lock);
-    record = groups_find_record(&notify->groups, parcel->group_key, parcel->receiver,
-                                parcel->channel, parcel->index, &group);
+    if (entry != NULL) /* all its people hear of it again when the reason is over */
+        record = groups_find_record(&notify->groups, parcel->group_key,
+                                    entry->incident->receiver, channel_escalation.name, 0,
+                                    &group);
+    else
+        record = groups_find_record(&notify->groups, parcel->group_key, parcel->receiver,
+                                    parcel->channel, parcel->index, &group);
     if (record != NULL)
         error = dedup_take_back(record, &parcel->firing);
     if (record != NULL && error == 0)

@@ -31,6 +31,7 @@ persons:
 - {id: a, name: 值班员甲, ways: [{channel: hook, to: a}, {channel: spare, to: a-spare}], manager: m}
 - {id: b, name: 值班员乙, ways: [{channel: hook, to: b}], manager: m}
 - {id: m, name: 值班主管, ways: [{channel: hook, to: m}]}
+- {id: n, name: 没有电话的人, ways: []}
 rosters:
 - name: primary
   layers:
@@ -48,6 +49,10 @@ escalations:
   - {notify: [{person: a}]}
   - {wait: 2s, notify: [{person: b}]}
   - {wait: 1h, notify: [{person: m}]}
+- name: lonely
+  steps:
+  - {notify: [{person: n}]}
+  - {wait: 1h, notify: [{person: m}]}
 - name: rostered
   steps:
   - {notify: [{roster: primary}]}
@@ -56,12 +61,12 @@ escalations:
 
 
 class Escalation(unittest.TestCase):
-    def collector(self, escalation="page", group_by="[alertname, instance]"):
+    def collector(self, escalation="page", group_by="[alertname, instance]", wait="0s"):
         self.hook = kit.Hook()
         self.addCleanup(self.hook.close)
         url = f"http://127.0.0.1:{self.hook.port}"
         collector = kit.Collector(RULES, f"""
-route: {{receiver: duty, group_by: {group_by}, group_wait: 0s, group_interval: 1s}}
+route: {{receiver: duty, group_by: {group_by}, group_wait: {wait}, group_interval: 1s}}
 receivers:
 - {{name: duty, escalation: {escalation}}}
 contact_channels:
@@ -176,6 +181,28 @@ contact_channels:
         kit.wait_for(lambda: self.told("web2")[-1:] == ["b"], 10, "the second step again")
         self.assertEqual(set(self.told("web2")), {"a", "b"})
         self.assertIn("reopened", self.kinds(collector))
+
+    def test_who_is_quicker_than_the_groups_wait_is_not_forgotten(self):
+        collector = self.collector("slow", wait="2s")
+        self.heat(collector, "web1", 90)
+
+        def alerts():
+            return [a for a in json.loads(collector.get("/api/fengsui/v1/alerts"))["data"]
+                    ["alerts"] if a["status"]["state"] == "active"]
+        fingerprint = kit.wait_for(alerts, 10, "the alert")[0]["fingerprint"]
+        self.post(collector, "/api/fengsui/v1/alerts/acknowledge",
+                  {"fingerprint": fingerprint, "by": "值班员乙"})
+        kit.wait_for(lambda: self.incidents(collector), 10, "the incident")
+        self.assertEqual(self.incident(collector)["state"], "acknowledged")
+        self.assertEqual(self.told(), [])
+        self.post(collector, "/api/fengsui/v1/incidents/unacknowledge", {"incident": 1})
+        kit.wait_for(lambda: self.told() == ["a"], 10, "the first step after all")
+
+    def test_nobody_does_not_keep_anybody_waiting(self):
+        collector = self.collector("lonely")
+        self.heat(collector, "web1", 90)
+        kit.wait_for(lambda: self.told() == ["m"], 10, "the second step, an hour early")
+        self.assertIn("nobody", self.kinds(collector))
 
     def test_a_silence_makes_steps_wait(self):
         collector = self.collector("slow")
