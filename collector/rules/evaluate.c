@@ -79,12 +79,14 @@ static int add_holding(struct rule_state *state, enum evaluation_kind kind,
     const struct labels *labels = NULL, *annotations = NULL;
     struct live_alert *alert;
     struct round_change *change;
-    int error = expand_labels(rule, labels_of(element), value, round->external_url, &round->arena,
-                              &round->template_errors, &labels, why);
+    int error = expand_labels(rule, labels_of(element), value, round->external_labels,
+                              round->external_url, &round->arena, &round->template_errors,
+                              &labels, why);
 
     if (error == 0)
-        error = expand_annotations(rule, labels_of(element), value, round->external_url,
-                                   &round->arena, &round->template_errors, &annotations);
+        error = expand_annotations(rule, labels_of(element), value, round->external_labels,
+                                   round->external_url, &round->arena,
+                                   &round->template_errors, &annotations);
     if (error != 0)
         return error;
     alert = rule_state_find(state, labels);

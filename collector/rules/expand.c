@@ -29,12 +29,12 @@ static int keep(struct arena *arena, struct bytes text, struct bytes *ret_text)
 }
 
 static int expand_text(const struct rule_text *text, const struct labels *element, double value,
-                       const char *external_url, struct arena *arena, size_t *template_errors,
-                       struct bytes *ret_text)
+                       const struct labels *external_labels, const char *external_url,
+                       struct arena *arena, size_t *template_errors, struct bytes *ret_text)
 {
     const struct value_field fields[] = {
         {"labels", value_of_labels(element)},
-        {"externalLabels", value_of_labels(NULL)},
+        {"externalLabels", value_of_labels(external_labels)},
         {"externalURL", value_of_text(external_url)},
         {"value", value_of_number(value)},
     };
@@ -89,7 +89,8 @@ static struct label *start_pairs(const struct labels *element, size_t more,
 }
 
 int expand_labels(const struct rule *rule, const struct labels *element, double value,
-                  const char *external_url, struct arena *arena, size_t *template_errors,
+                  const struct labels *external_labels, const char *external_url,
+                  struct arena *arena, size_t *template_errors,
                   const struct labels **ret_labels, struct diagnosis *why)
 {
     size_t count;
@@ -98,8 +99,8 @@ int expand_labels(const struct rule *rule, const struct labels *element, double 
 
     for (size_t i = 0; error == 0 && i < rule->label_count; i++) {
         struct bytes text;
-        error = expand_text(&rule->labels[i], element, value, external_url, arena,
-                            template_errors, &text);
+        error = expand_text(&rule->labels[i], element, value, external_labels,
+                            external_url, arena, template_errors, &text);
         if (error == 0)
             set_pair(pairs, &count, bytes_of(rule->labels[i].name), text);
     }
@@ -111,7 +112,8 @@ int expand_labels(const struct rule *rule, const struct labels *element, double 
 }
 
 int expand_annotations(const struct rule *rule, const struct labels *element, double value,
-                       const char *external_url, struct arena *arena, size_t *template_errors,
+                       const struct labels *external_labels, const char *external_url,
+                       struct arena *arena, size_t *template_errors,
                        const struct labels **ret_annotations)
 {
     struct label *pairs = arena_alloc(arena, rule->annotation_count + 1, sizeof *pairs);
@@ -119,8 +121,8 @@ int expand_annotations(const struct rule *rule, const struct labels *element, do
 
     for (size_t i = 0; error == 0 && i < rule->annotation_count; i++) {
         pairs[i].name = bytes_of(rule->annotations[i].name);
-        error = expand_text(&rule->annotations[i], element, value, external_url, arena,
-                            template_errors, &pairs[i].value);
+        error = expand_text(&rule->annotations[i], element, value, external_labels,
+                            external_url, arena, template_errors, &pairs[i].value);
     }
     return error != 0 ? error
                       : labels_build(pairs, rule->annotation_count, arena, ret_annotations);

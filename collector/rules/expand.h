@@ -11,14 +11,17 @@
 #include "collector/rules/outputs.h"
 #include "collector/rules/rule_file.h"
 
-/* A template that fails leaves its error in its place, and is added to *template_errors. */
+/* A template that fails leaves its error in its place, and is added to *template_errors.
+ * `external_labels` NULL: $externalLabels is empty. */
 
 /* The element's labels without the name, the rule's labels over them, and alertname. */
 int expand_labels(const struct rule *rule, const struct labels *element, double value,
-                  const char *external_url, struct arena *arena, size_t *template_errors,
+                  const struct labels *external_labels, const char *external_url,
+                  struct arena *arena, size_t *template_errors,
                   const struct labels **ret_labels, struct diagnosis *why);
 int expand_annotations(const struct rule *rule, const struct labels *element, double value,
-                       const char *external_url, struct arena *arena, size_t *template_errors,
+                       const struct labels *external_labels, const char *external_url,
+                       struct arena *arena, size_t *template_errors,
                        const struct labels **ret_annotations);
 /* The element's labels with the rule's name and labels. */
 int expand_record_labels(const struct rule *rule, const struct labels *element,

@@ -31,6 +31,7 @@ struct round {
     struct notify *notify;
     pthread_mutex_t *state_lock; /* held while live alerts change */
     const char *external_url;
+    const struct labels *external_labels; /* for templates; NULL: none */
     int64_t ts_ms;
     struct arena arena;
     struct round_change *first, **last;

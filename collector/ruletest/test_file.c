@@ -241,7 +241,7 @@ static const struct config_option test_options[] = {
     {.key = "promql_expr_test", .type = CONFIG_NODE, .offset = AT(expressions),
      .help = "what expressions yield"},
     {.key = "external_labels", .type = CONFIG_NODE, .offset = AT(external_labels),
-     .help = "accepted; our templates have none"},
+     .help = "for {{ $externalLabels }}"},
     {.key = "external_url", .type = CONFIG_STRING, .offset = AT(external_url), .fallback = "",
      .help = "for {{ externalURL }}"},
 };
@@ -295,7 +295,9 @@ static int read_test(const struct reading *reading, const struct config_node *no
     *test = (struct rule_test){.node = node, .name = keys.name, .interval_ms = keys.interval_ms,
                                .start_ms = (int64_t)(start * 1000),
                                .external_url = keys.external_url};
-    error = read_series_list(reading, keys.series, test);
+    error = read_label_map(reading, keys.external_labels, NULL, &test->external_labels);
+    if (error == 0)
+        error = read_series_list(reading, keys.series, test);
     if (error == 0)
         error = read_alert_list(reading, keys.alerts, test);
     if (error == 0)
@@ -382,6 +384,7 @@ static void free_test(struct rule_test *test)
     free(test->series);
     free(test->alerts);
     free(test->expressions);
+    labels_free(test->external_labels);
 }
 
 void test_file_free(struct test_file *file)

@@ -59,6 +59,7 @@ struct rule_test {
     size_t alert_count;
     struct expression_test *expressions;
     size_t expression_count;
+    const struct labels *external_labels; /* of templates' $externalLabels */
     const char *external_url;
 };
 

@@ -166,6 +166,7 @@ static int evaluate_group(struct test_world *world, const struct rule_group *gro
 
     round_begin(&round, world->store, NULL, &world->lock, world->test->external_url,
                 atomic_load(&world->now_ms));
+    round.external_labels = world->test->external_labels;
     for (size_t i = 0; error == 0 && i < group->rule_count; i++) {
         struct rule_state *state = &world->states[group->rules[i].number];
         struct diagnosis reason = {0};
