@@ -317,7 +317,7 @@ static int read_route(struct alerting *alerting, const struct config_node *node,
 
 struct root_keys {
     const struct config_node *global, *route, *receivers, *inhibit_rules;
-    const struct config_node *intervals, *mute_intervals, *contacts;
+    const struct config_node *intervals, *mute_intervals, *contacts, *templates;
 };
 
 static int read_all(struct alerting *alerting, struct diagnosis *why)
@@ -353,10 +353,17 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
          .type = CONFIG_NODE,
          .offset = offsetof(struct root_keys, contacts),
          .help = "how the persons of duty.yml are reached"},
+        {.key = "templates",
+         .type = CONFIG_NODE,
+         .offset = offsetof(struct root_keys, templates),
+         .help = "files of templates: none but an empty list, as our own print has it"},
     };
     struct root_keys keys = {0};
     int error = config_read(alerting->config, config_root(alerting->config), "", options,
                             sizeof options / sizeof options[0], &keys, why);
+    if (error == 0 && keys.templates != NULL && keys.templates->count > 0)
+        error = config_complain(alerting->config, keys.templates, why,
+                                "templates: this version reads no files of templates");
     if (error == 0)
         error = alerting_read_global(alerting, keys.global, why);
     if (error == 0)

@@ -171,6 +171,8 @@ static int make_parcel(const struct group *group, const struct receiver *receive
     parcel->next_try = now;
     parcel->tells_end = shown > all->firing_count;
     error = fingerprints_copy(&all->sight.firing, &parcel->firing);
+    if (error == 0 && frame->tells_ended)
+        error = fingerprints_copy(&all->sight.ended, &parcel->ended);
     if (error == 0)
         error = compose(group, integration, all, shown, frame, now_ms, arena, template_errors,
                         parcel);

@@ -85,8 +85,8 @@ static void put_parcel(struct puts *puts, const struct parcel *parcel, struct bu
 }
 
 /* What a flush makes true: its parcels, its group's row, the rows of alerts that go. */
-static void put_flush(struct puts *puts, struct flush *flush, int64_t now_ms, mono_ns now,
-                      struct buf *row)
+static void put_flush(struct notify *notify, struct puts *puts, struct flush *flush,
+                      int64_t now_ms, mono_ns now, struct buf *row)
 {
     struct group *group = flush->group;
     for (size_t i = 0; i < group->receiver->integration_count; i++)
@@ -100,7 +100,9 @@ static void put_flush(struct puts *puts, struct flush *flush, int64_t now_ms, mo
     if (!flush->changes)
         return;
     buf_clear(row);
+    (void)pthread_mutex_lock(&notify->view_lock); /* for a moment the group is as it will be */
     flush_write_row(flush, now_ms, now, row);
+    (void)pthread_mutex_unlock(&notify->view_lock);
     puts_add_numbered(puts, NOTIFY_GROUP_PREFIX, group->hash, row->size == 0 ? NULL : row);
 }
 
@@ -153,11 +155,11 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
         if (error == 0)
             error = flush_plan(at, &mutes, &notify->outbox, notify->external_url, now_ms, now,
                                &flush);
-        (void)pthread_mutex_unlock(&notify->view_lock);
-        if (error != 0) {
+        if (error != 0)
             at->due = now + (mono_ns)RETRY_MS * NS_PER_MS;
+        (void)pthread_mutex_unlock(&notify->view_lock);
+        if (error != 0)
             continue;
-        }
         if (flush->template_errors > 0) {
             (void)pthread_mutex_lock(&notify->lock);
             notify->stats.template_errors += flush->template_errors;
@@ -206,7 +208,7 @@ static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mo
     put_groups(notify, puts, now_ms, now, &row);
     plan(notify, puts, now_ms, now);
     for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
-        put_flush(puts, at, now_ms, now, &row);
+        put_flush(notify, puts, at, now_ms, now, &row);
     for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
         if (at->dirty)
             put_parcel(puts, at, &row);

@@ -12,9 +12,10 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define PARCEL_ROW_VERSION 3
+#define PARCEL_ROW_VERSION 4
 #define PARCEL_ROW_OLDEST  1
-#define PARCEL_FIRING_MAX  1000000u
+#define PARCEL_ROW_ENDED   4 /* from here on it says whose end it tells */
+#define PARCEL_ALERTS_MAX  1000000u
 
 /* ---- parcels ----------------------------------------------------------------------------- */
 
@@ -48,6 +49,7 @@ void parcel_free(struct parcel *parcel)
     free(parcel->channel);
     free(parcel->group_key);
     free(parcel->firing.items);
+    free(parcel->ended.items);
     free(parcel->body);
     free(parcel);
 }
@@ -84,6 +86,13 @@ uint64_t parcel_lane(const char *receiver, const char *channel, unsigned index,
     return (hash ^ index) * UINT64_C(1099511628211);
 }
 
+static void put_fingerprints(const struct fingerprints *set, struct buf *out)
+{
+    buf_put_varint(out, set->count);
+    for (size_t i = 0; i < set->count; i++)
+        buf_put_u64(out, set->items[i]);
+}
+
 void parcel_write(const struct parcel *parcel, struct buf *out)
 {
     bool owed = parcel->state == PARCEL_QUEUED;
@@ -97,9 +106,7 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_zigzag(out, parcel->settled_ms);
     buf_put_varint(out, parcel->attempts);
     buf_put_sized(out, bytes_of(parcel->reason));
-    buf_put_varint(out, parcel->firing.count);
-    for (size_t i = 0; i < parcel->firing.count; i++)
-        buf_put_u64(out, parcel->firing.items[i]);
+    put_fingerprints(&parcel->firing, out);
     buf_put_u8(out, parcel->tells_end);
     buf_put_sized(out,
                   owed ? (struct bytes){parcel->body, parcel->body_size} : (struct bytes){0});
@@ -108,6 +115,7 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_varint(out, parcel->fallbacks);
     buf_put_zigzag(out, parcel->fallback_ms);
     buf_put_u8(out, parcel->fell_back);
+    put_fingerprints(&parcel->ended, out);
 }
 
 static char *text_of(struct bytes bytes)
@@ -121,10 +129,24 @@ static char *text_of(struct bytes bytes)
     return text;
 }
 
+static int read_fingerprints(struct reader *reader, struct fingerprints *set)
+{
+    const uint64_t count = reader_varint(reader);
+    if (reader->failed || count > PARCEL_ALERTS_MAX || count * 8 > reader_left(reader))
+        return ERR_CORRUPT;
+    set->items = calloc(count + 1, sizeof(uint64_t));
+    if (set->items == NULL)
+        return ERR_NOMEM;
+    set->count = count;
+    for (size_t i = 0; i < count; i++)
+        set->items[i] = reader_u64(reader);
+    return 0;
+}
+
 static int read_rest(struct reader *reader, uint8_t version, struct parcel *parcel)
 {
     struct bytes reason, body;
-    uint64_t count;
+    int error;
 
     parcel->created_ms = reader_zigzag(reader);
     parcel->settled_ms = reader_zigzag(reader);
@@ -132,15 +154,9 @@ static int read_rest(struct reader *reader, uint8_t version, struct parcel *parc
     reason = reader_sized(reader);
     (void)snprintf(parcel->reason, sizeof parcel->reason, "%.*s", (int)reason.size,
                    reason.size > 0 ? (const char *)reason.data : "");
-    count = reader_varint(reader);
-    if (reader->failed || count > PARCEL_FIRING_MAX || count * 8 > reader_left(reader))
-        return ERR_CORRUPT;
-    parcel->firing.items = calloc(count + 1, sizeof(uint64_t));
-    if (parcel->firing.items == NULL)
-        return ERR_NOMEM;
-    parcel->firing.count = count;
-    for (size_t i = 0; i < count; i++)
-        parcel->firing.items[i] = reader_u64(reader);
+    error = read_fingerprints(reader, &parcel->firing);
+    if (error != 0)
+        return error;
     parcel->tells_end = version == PARCEL_ROW_OLDEST || reader_u8(reader) != 0;
     body = reader_sized(reader);
     if (version > 2) {
@@ -150,6 +166,10 @@ static int read_rest(struct reader *reader, uint8_t version, struct parcel *parc
         parcel->fallback_ms = reader_zigzag(reader);
         parcel->fell_back = reader_u8(reader) != 0;
     }
+    if (version >= PARCEL_ROW_ENDED)
+        error = read_fingerprints(reader, &parcel->ended);
+    if (error != 0)
+        return error;
     if (reader->failed || reader_left(reader) != 0)
         return ERR_CORRUPT;
     parcel->body = (uint8_t *)text_of(body);

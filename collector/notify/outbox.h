@@ -24,12 +24,13 @@
  * Retries: after 0.5 s, then 1.5 times as long each time up to a minute, with a quarter of
  * jitter; a refusal that another try will hardly change waits OUTBOX_SLOW_MS at once.
  *
- *     row   u8 version (3) | u8 state | sized receiver, channel | varint index
+ *     row   u8 version (4) | u8 state | sized receiver, channel | varint index
  *           | sized group key | zigzag created, settled | varint attempts | sized reason
  *           | varint n, n * u64 fingerprints of what fires | u8 tells an end | sized body
  *           | varint incident, serial, fallbacks | zigzag fallback due | u8 fell back
+ *           | varint m, m * u64 fingerprints of what has ended
  *           (version 1 had no "tells an end", such a one is taken to; up to 2 there were no
- *           incidents)
+ *           incidents; up to 3 nobody wrote down whose end it tells)
  *
  * What people are told of an incident is a parcel, too: (incident, serial, receiver "person/ID",
  * channel and index) is said once.  If its way fails, or has not worked after a while, it FALLS
@@ -73,6 +74,7 @@ struct parcel {
     unsigned attempts;
     char reason[200];           /* of the last failure; empty after none */
     struct fingerprints firing; /* owned */
+    struct fingerprints ended;  /* owned; told as over */
     bool tells_end;             /* of some alert: it is sent whatever is silenced */
     uint64_t incident;          /* its number; 0: not of one */
     uint32_t serial;            /* which of the incident's messages */

@@ -77,6 +77,18 @@ struct rules_alert {
 int rules_visit_alerts(struct rules *rules,
                        int (*each)(void *context, const struct rules_alert *alert),
                        void *context);
+/* One alert that is pending or fires, copied into the caller's arena. */
+struct rules_explained {
+    const struct labels *labels, *annotations;
+    bool is_pending;
+    int64_t active_ms;
+};
+/* Appends the alert's rule and what it has of the alert, as an object: name group file line query
+ * for keepFiringFor interval (ms) state value activeAt firedAt firesAt (of a pending one)
+ * keepFiringSince keptUntil waitsForSamples (loaded at a start, and not seen since) health
+ * lastError lastEvaluation nextEvaluation onArrival.  ERR_NOTFOUND: no rule has it.  Any thread. */
+int rules_explain(struct rules *rules, uint64_t fingerprint, int64_t now_ms,
+                  struct arena *arena, struct rules_explained *ret_explained, struct buf *out);
 /* Go's FormatFloat(v, 'e', -1, 64). */
 #define RULES_VALUE_BYTES 40
 const char *rules_value_text(double value, char text[RULES_VALUE_BYTES]);

@@ -23,7 +23,7 @@
 struct group_state {
     const struct rule_group *group;
     struct rule_state *rules; /* one a rule, in order */
-    mono_ns due;
+    mono_ns due;    /* changed under state_lock */
     double seconds; /* under state_lock: the last turn took */
     int64_t evaluated_ms;
 };

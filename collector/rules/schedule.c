@@ -241,10 +241,10 @@ static void run_group(struct rules *rules, struct group_state *group)
     }
     commit_turn(rules, &round);
     round_done(&round);
+    (void)pthread_mutex_lock(&rules->state_lock);
     group->due += interval;
     if (group->due <= mono_now()) /* turns that were missed are not made up for */
         group->due += (mono_now() - group->due) / interval * interval + interval;
-    (void)pthread_mutex_lock(&rules->state_lock);
     group->seconds = (double)(mono_now() - start) / 1e9;
     group->evaluated_ms = clock_unix_ms(&clock_system);
     (void)pthread_mutex_unlock(&rules->state_lock);

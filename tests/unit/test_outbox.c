@@ -269,6 +269,9 @@ static void a_row_reads_back_and_a_cut_one_does_not(void **state)
     sent->firing.items = calloc(2, sizeof(uint64_t));
     sent->firing.items[1] = 7;
     sent->firing.count = 2;
+    sent->ended.items = calloc(1, sizeof(uint64_t));
+    sent->ended.items[0] = 9;
+    sent->ended.count = 1;
     (void)strcpy(sent->reason, "HTTP status 503");
     sent->tells_end = true;
     parcel_write(sent, &row);
@@ -278,11 +281,18 @@ static void a_row_reads_back_and_a_cut_one_does_not(void **state)
     assert_string_equal(back->reason, "HTTP status 503");
     assert_int_equal(back->lane, sent->lane);
     assert_int_equal(back->firing.items[1], 7);
+    assert_int_equal(back->ended.count, 1);
+    assert_int_equal(back->ended.items[0], 9);
     assert_memory_equal(back->body, "body", 4);
     parcel_free(back);
     for (size_t size = 0; size < row.size; size++)
         assert_int_equal(parcel_read(sent->id, (struct bytes){row.data, size}, &back),
                          ERR_CORRUPT);
+    row.data[0] = 2; /* an earlier version did not say whose end it tells */
+    assert_int_equal(parcel_read(sent->id, (struct bytes){row.data, row.size - 9}, &back), 0);
+    assert_true(back->tells_end);
+    assert_int_equal(back->ended.count, 0);
+    parcel_free(back);
     buf_done(&row);
     parcel_free(sent);
 }

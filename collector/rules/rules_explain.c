@@ -1,0 +1,117 @@
+/*
+ * rules_explain.c - one alert as its rule has it: since when, why it waits, when it is looked
+ * at.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "collector/notify/json.h"
+#include "collector/rules/rules_parts.h"
+#include "proto/base/error.h"
+
+struct found {
+    const struct group_state *group;
+    const struct rule_state *state;
+    const struct live_alert *alert;
+};
+
+static bool find_in(const struct group_state *group, uint64_t fingerprint, struct found *found)
+{
+    for (size_t i = 0; i < group->group->rule_count; i++) {
+        const struct rule_state *state = &group->rules[i];
+        for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
+             at = rule_state_next(state, at)) {
+            if (at->fingerprint != fingerprint)
+                continue;
+            *found = (struct found){group, state, at};
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_instant(const char *key, int64_t ts_ms, struct buf *out)
+{
+    char text[JSON_TIME_BYTES];
+    if (ts_ms == 0)
+        buf_printf(out, ",\"%s\":null", key);
+    else
+        buf_printf(out, ",\"%s\":\"%s\"", key, json_time(ts_ms, text));
+}
+
+static void put_text(const char *key, const char *text, struct buf *out)
+{
+    buf_printf(out, ",\"%s\":", key);
+    json_put_text(out, text);
+}
+
+/* What the alert is, and what it waits for. */
+static void put_life(const struct found *found, struct buf *out)
+{
+    const struct rule *rule = found->state->rule;
+    const struct alert_life *life = &found->alert->life;
+    const bool is_pending = life->state == ALERT_PENDING;
+    char value[RULES_VALUE_BYTES];
+
+    put_text("state", alert_state_text(life->state), out);
+    put_text("value", rules_value_text(found->alert->value, value), out);
+    put_instant("activeAt", life->active_ms, out);
+    put_instant("firedAt", life->fired_ms, out);
+    put_instant("firesAt", is_pending ? life->active_ms + rule->for_ms : 0, out);
+    put_instant("keepFiringSince", life->keep_since_ms, out);
+    put_instant("keptUntil",
+                life->keep_since_ms != 0 ? life->keep_since_ms + rule->keep_firing_for_ms : 0,
+                out);
+    buf_printf(out, ",\"waitsForSamples\":%s", found->alert->unknown ? "true" : "false");
+}
+
+static void put_rule(const struct found *found, int64_t now_ms, mono_ns now, struct buf *out)
+{
+    const struct rule *rule = found->state->rule;
+    const struct rule_state *state = found->state;
+    const int64_t due_in_ms = ((int64_t)found->group->due - (int64_t)now) / (int64_t)NS_PER_MS;
+
+    buf_put_text(out, "{\"name\":");
+    json_put_text(out, rule->name);
+    put_text("group", rule->group->name, out);
+    put_text("file", rule->group->file, out);
+    buf_printf(out, ",\"line\":%u", rule->line);
+    put_text("query", rule->expression_text, out);
+    buf_printf(out, ",\"for\":%" PRId64 ",\"keepFiringFor\":%" PRId64 ",\"interval\":%" PRId64,
+               rule->for_ms, rule->keep_firing_for_ms, rule->group->interval_ms);
+    put_life(found, out);
+    put_text("health", !state->evaluated ? "unknown" : state->healthy ? "ok" : "err", out);
+    put_text("lastError", state->error, out);
+    put_instant("lastEvaluation", state->evaluated_ms, out);
+    put_instant("nextEvaluation", now_ms + (due_in_ms > 0 ? due_in_ms : 0), out);
+    put_text("onArrival", rule_goes_by_instance(rule) ? "at once" : "once a second", out);
+    buf_put_char(out, '}');
+}
+
+int rules_explain(struct rules *rules, uint64_t fingerprint, int64_t now_ms,
+                  struct arena *arena, struct rules_explained *ret_explained, struct buf *out)
+{
+    struct rules_explained explained = {0};
+    struct found found = {0};
+    int error = ERR_NOTFOUND;
+
+    (void)pthread_mutex_lock(&rules->state_lock);
+    for (size_t i = 0; error == ERR_NOTFOUND && i < rules->generation->set->group_count; i++)
+        if (find_in(&rules->generation->groups[i], fingerprint, &found))
+            error = 0;
+    if (error == 0) {
+        put_rule(&found, now_ms, clock_mono(&clock_system), out);
+        explained.is_pending = found.alert->life.state == ALERT_PENDING;
+        explained.active_ms = found.alert->life.active_ms;
+        error = labels_build(found.alert->labels->pairs, found.alert->labels->count, arena,
+                             &explained.labels);
+    }
+    if (error == 0)
+        error = labels_build(found.alert->annotations->pairs, found.alert->annotations->count,
+                             arena, &explained.annotations);
+    (void)pthread_mutex_unlock(&rules->state_lock);
+    if (error != 0)
+        return error;
+    *ret_explained = explained;
+    return buf_ok(out) ? 0 : ERR_NOMEM;
+}
