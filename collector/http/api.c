@@ -145,6 +145,8 @@ static const struct http_route routes[] = {
      .handler = api_incident_unacknowledge},
     {HTTP_GET, "/api/fengsui/v1/duty/simulate", READS, .handler = api_simulate},
     {BOTH, "/acknowledge", ROLE_NONE, .slow = true, .handler = api_link},
+    {HTTP_GET, "/api/fengsui/v1/alerts/*", READS, .handler = api_explain},
+    {HTTP_GET, "/api/fengsui/v1/receivers", READS, .handler = api_receivers},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
     {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
     {HTTP_GET, "/api/fengsui/v1/policy", READS, .handler = api_policy},
