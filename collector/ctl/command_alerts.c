@@ -3,15 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/ctl/alerts.h"
 #include "collector/ctl/ctl.h"
 #include "collector/ctl/table.h"
 #include "collector/ctl/values.h"
 
-#define ALERTS_PATH       "/api/fengsui/v1/alerts"
 #define FINGERPRINT_CHARS 16
 
 struct alerts_options {
-    const char *comment, *by, *instance;
+    const char *comment, *by, *instance, *config, *duty, *expect;
     bool all;
 };
 
@@ -42,7 +42,7 @@ static char *handling(const struct ctl *ctl, const json_t *alert)
     return text;
 }
 
-static void print_alerts(const struct ctl *ctl, const json_t *alerts)
+void alerts_print(const struct ctl *ctl, const json_t *alerts)
 {
     struct table table;
     struct values values = {.next = 0};
@@ -82,7 +82,7 @@ static int list(const struct ctl *ctl)
     json_t *data = NULL;
     int code = client_get(ctl, ALERTS_PATH, NULL, 0, &data);
     if (data != NULL)
-        print_alerts(ctl, json_object_get(data, "alerts"));
+        alerts_print(ctl, json_object_get(data, "alerts"));
     json_decref(data);
     return code;
 }
@@ -153,7 +153,7 @@ static int complain_of_choice(const struct ctl *ctl, const char *name, const jso
                         "fengsuictl: several alerts have this name; give a fingerprint, "
                         "--instance or --all:\n",
                         "fengsuictl：有多条同名告警；请给出指纹、--instance 或 --all：\n"));
-    print_alerts(ctl, chosen);
+    alerts_print(ctl, chosen);
     return EXIT_FAILED;
 }
 
@@ -183,61 +183,92 @@ static int change(const struct ctl *ctl, const char *what, const struct alerts_o
 
 static int run_alerts(struct ctl *ctl, int count, char **arguments)
 {
-    static const char *const verbs[] = {"list", "ack", "unack"};
+    static const char *const verbs[] = {"list", "explain", "route", "ack", "unack"};
     struct alerts_options options = {0};
     int left = 0;
     const struct flag flags[] = {{"--comment", FLAG_TEXT, &options.comment},
                                  {"--by", FLAG_TEXT, &options.by},
                                  {"--instance", FLAG_TEXT, &options.instance},
+                                 {"--config", FLAG_TEXT, &options.config},
+                                 {"--duty", FLAG_TEXT, &options.duty},
+                                 {"--expect", FLAG_TEXT, &options.expect},
                                  {"--all", FLAG_BOOL, &options.all}};
-    int code = args_parse(ctl, &command_alerts, count, arguments, flags, 4, &left);
+    int code = args_parse(ctl, &command_alerts, count, arguments, flags, 7, &left);
     if (code != EXIT_FINE)
         return code < 0 ? EXIT_FINE : code;
     const char *verb = left > 0 ? arguments[0] : "list";
     if (strcmp(verb, "list") == 0 && left <= 1)
         return list(ctl);
+    if (strcmp(verb, "route") == 0)
+        return alerts_route(ctl, arguments + 1, left - 1, options.config, options.duty,
+                            options.expect);
+    if (left >= 2 && strcmp(verb, "explain") == 0)
+        return alerts_explain(ctl, arguments + 1, left - 1, options.instance);
     if (left == 2 && strcmp(verb, "ack") == 0)
         return change(ctl, arguments[1], &options, false);
     if (left == 2 && strcmp(verb, "unack") == 0)
         return change(ctl, arguments[1], &options, true);
-    if (strcmp(verb, "ack") == 0 || strcmp(verb, "unack") == 0) {
+    if (strcmp(verb, "explain") == 0 || strcmp(verb, "ack") == 0 ||
+        strcmp(verb, "unack") == 0) {
         fprintf(stderr,
                 SAY(ctl, "fengsuictl: alerts %s takes one fingerprint or name\n",
                     "fengsuictl：alerts %s 需要一个指纹或告警名\n"),
                 verb);
         return EXIT_USAGE;
     }
-    return args_unknown(ctl, SAY(ctl, "action", "操作"), verb, verbs, 3);
+    return args_unknown(ctl, SAY(ctl, "action", "操作"), verb, verbs, 5);
 }
 
 const struct command command_alerts = {
     .name = "alerts",
     .run = run_alerts,
-    .summary_english = "alerts that fire or are about to; acknowledge them",
-    .summary_chinese = "正在触发和待定的告警；确认告警",
+    .summary_english = "alerts that fire or are about to; why they were told; acknowledge",
+    .summary_chinese = "正在触发和待定的告警；为什么（没）通知；确认",
     .help_english =
         "fengsuictl alerts: every alert that fires or waits for its \"for\", and who has it in "
         "hand.\n\n"
         "  fengsuictl alerts\n"
+        "  fengsuictl alerts explain 6cdb57\n"
+        "  fengsuictl alerts explain DiskFull 'instance=~\"db.*\"' mount=/data\n"
+        "  fengsuictl alerts route alertname=DiskFull severity=critical --config alerting.yml\n"
         "  fengsuictl alerts ack 6cdb577f6a5f0a23 --comment 'disk ordered'\n"
         "  fengsuictl alerts ack DiskFull --instance db-01\n"
         "  fengsuictl alerts unack 6cdb577f6a5f0a23\n"
         "  fengsuictl alerts --json | jq '.data.alerts[].labels'\n\n"
+        "explain says in its first line who was told and when, or why nobody was; then what was\n"
+        "sent, what mutes it, its groups and their timers, the routes tried, its rule.  An alert is\n"
+        "named by its fingerprint or the beginning of it, by name, by matchers.  One that is over is\n"
+        "explained for 7 days, by its whole fingerprint.\n"
+        "route shows who would be told of an alert with these labels, and the way through the\n"
+        "routes, in the collector's configuration or in a file.\n"
         "An acknowledged alert is not repeated; its end is told.  It ends with the alert.\n"
         "  --comment TEXT   what is being done\n"
         "  --by NAME        who (where the collector has users, the user)\n"
         "  --instance HOST  of several alerts of one name, this host's\n"
-        "  --all            all alerts of the name",
+        "  --all            all alerts of the name\n"
+        "  --config FILE    route: this alerting.yml instead of the collector's\n"
+        "  --duty FILE      route: the duty.yml of that file's escalations\n"
+        "  --expect NAMES   route: fail unless these receivers are told (a,b)",
     .help_chinese =
         "fengsuictl alerts：所有触发中的、以及等待 for 时长的告警，以及谁在处理。\n\n"
         "  fengsuictl alerts\n"
+        "  fengsuictl alerts explain 6cdb57\n"
+        "  fengsuictl alerts explain 磁盘将满 'instance=~\"db.*\"' mount=/data\n"
+        "  fengsuictl alerts route alertname=磁盘将满 severity=critical --config alerting.yml\n"
         "  fengsuictl alerts ack 6cdb577f6a5f0a23 --comment '硬盘已订'\n"
         "  fengsuictl alerts ack 磁盘将满 --instance db-01\n"
         "  fengsuictl alerts unack 6cdb577f6a5f0a23\n"
         "  fengsuictl alerts --json | jq '.data.alerts[].labels'\n\n"
+        "explain 第一行说明何时通知了谁，或为什么没有通知；其后是发出的通知、静默与抑制、分组与\n"
+        "定时、试过的路由、规则。告警可用指纹或其开头、告警名、匹配条件指定；已结束的告警 7 天内可用\n"
+        "完整指纹查询。\n"
+        "route 显示带这些标签的告警会通知谁、经过哪些路由；用采集器的配置，或 --config 的文件。\n"
         "已确认的告警不再重复通知，恢复时照常通知；告警结束后确认随之失效。\n"
         "  --comment 文字   正在做什么\n"
         "  --by 姓名        谁确认（采集器有用户时为登录用户）\n"
         "  --instance 主机  同名告警中指定主机的那一条\n"
-        "  --all            该名称的所有告警",
+        "  --all            该名称的所有告警\n"
+        "  --config 文件    route：用这个 alerting.yml，而不是采集器的配置\n"
+        "  --duty 文件      route：该文件所用升级方案的 duty.yml\n"
+        "  --expect 名单    route：接收人不是这些（a,b）则失败",
 };

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collector/ctl/check.h"
 #include "collector/ctl/ctl.h"
 #include "proto/base/buf.h"
 
@@ -29,13 +30,15 @@ static void collector_path(char path[PATH_MAX])
         strcpy(path, COLLECTOR);
 }
 
-static int run_collector(const char *config)
+int check_config(const char *config, bool quiet)
 {
     char path[PATH_MAX];
     collector_path(path);
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
+        if (quiet && freopen("/dev/null", "w", stdout) == NULL)
+            _exit(EXIT_FAILED);
         execlp(path, COLLECTOR, "--check", "--config", config, (char *)NULL);
         fprintf(stderr, "fengsuictl: %s: %s\n", path, strerror(errno));
         _exit(EXIT_FAILED);
@@ -89,7 +92,7 @@ static int check_files(const struct ctl *ctl, const char *kind, char *const *fil
     if (code == EXIT_FINE && write(fd, text.data, text.size) != (ssize_t)text.size)
         code = EXIT_FAILED;
     if (code == EXIT_FINE)
-        code = run_collector(path);
+        code = check_config(path, false);
     if (fd >= 0) {
         close(fd);
         unlink(path);
@@ -112,18 +115,21 @@ int check_policy(const struct ctl *ctl, char *file)
 
 static int run_check(struct ctl *ctl, int count, char **arguments)
 {
-    static const char *const kinds[] = {"config", "rules", "alerting", "policy"};
+    static const char *const kinds[] = {"config", "rules", "alerting", "policy",
+                                        "consequences"};
+    bool exit_code = false;
+    const struct flag flags[] = {{"--exit-code", FLAG_BOOL, &exit_code}};
     int left = 0;
-    int code = args_parse(ctl, &command_check, count, arguments, NULL, 0, &left);
+    int code = args_parse(ctl, &command_check, count, arguments, flags, 1, &left);
     if (code != EXIT_FINE)
         return code < 0 ? EXIT_FINE : code;
     const char *kind = left > 0 ? arguments[0] : "";
     bool is_rules = strcmp(kind, "rules") == 0;
     bool is_known = false;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         is_known |= strcmp(kind, kinds[i]) == 0;
     if (!is_known)
-        return args_unknown(ctl, SAY(ctl, "kind of file", "文件种类"), kind, kinds, 4);
+        return args_unknown(ctl, SAY(ctl, "kind of file", "文件种类"), kind, kinds, 5);
     if (left < 2 || (!is_rules && left > 2)) {
         fprintf(stderr, SAY(ctl, "fengsuictl: check %s: name %s\n", "fengsuictl：check %s 需要%s\n"),
                 kind,
@@ -131,8 +137,10 @@ static int run_check(struct ctl *ctl, int count, char **arguments)
                          : SAY(ctl, "one file", "一个文件"));
         return EXIT_USAGE;
     }
+    if (strcmp(kind, "consequences") == 0)
+        return check_consequences(ctl, arguments[1], exit_code);
     if (strcmp(kind, "config") == 0)
-        code = run_collector(arguments[1]);
+        code = check_config(arguments[1], false);
     else
         code = check_files(ctl, kind, arguments + 1, left - 1);
     return say_fine(ctl, code);
@@ -141,17 +149,28 @@ static int run_check(struct ctl *ctl, int count, char **arguments)
 const struct command command_check = {
     .name = "check",
     .run = run_check,
-    .summary_english = "are config, rule, alerting or policy files fit",
-    .summary_chinese = "检查配置、规则、告警路由、策略文件",
+    .summary_english = "are files fit, and what would they change",
+    .summary_chinese = "检查配置、规则、告警路由、策略文件，及其后果",
     .help_english = "fengsuictl check config|alerting|policy FILE, check rules FILE...: reads the "
                     "files as the\ncollector would, and names file, line and reason of the first error.  "
                     "Exit code 2\nif one is unfit.  Nothing is sent anywhere.\n\n"
                     "  fengsuictl check config /etc/fengsui/collector.yml\n"
                     "  fengsuictl check rules /etc/fengsui/rules/*.yml\n"
-                    "  fengsuictl check alerting alerting.yml",
+                    "  fengsuictl check alerting alerting.yml\n"
+                    "  fengsuictl check consequences /etc/fengsui/collector.yml\n\n"
+                    "consequences compares a collector.yml and the files it names with what the collector\n"
+                    "has in force: rules that come, go or change and the alerts that would end or begin\n"
+                    "anew; alerts that would be told to others, or again; channels that go, and messages\n"
+                    "still owed to them; silences that no rule could meet.  Nothing is changed.\n"
+                    "  --exit-code      exit code 1 if there are any",
     .help_chinese = "fengsuictl check config|alerting|policy 文件，check rules 文件…：按采集器的规则读取文件，\n"
                     "指出第一个错误的文件、行、原因；有错时退出码为 2。\n\n"
                     "  fengsuictl check config /etc/fengsui/collector.yml\n"
                     "  fengsuictl check rules /etc/fengsui/rules/*.yml\n"
-                    "  fengsuictl check alerting alerting.yml",
+                    "  fengsuictl check alerting alerting.yml\n"
+                    "  fengsuictl check consequences /etc/fengsui/collector.yml\n\n"
+                    "consequences 把 collector.yml 及其引用的文件与采集器正在使用的配置比较：增加、删除、修改的\n"
+                    "规则，会结束或重新计时的告警；改为通知别人、或再次通知的告警；取消的渠道及其尚未送达的通知；\n"
+                    "不会再匹配任何规则的静默。不做任何改动。\n"
+                    "  --exit-code      有影响时退出码为 1",
 };

@@ -5,15 +5,18 @@ on purpose it says so: DELETE of an unknown silence is 404 (as in later Alertman
 have any UTF-8 name, and a body that does not parse is refused in our parser's words.
 """
 import json
+import os
+import random
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 
-from fengsui import Lab, PATIENCE, SKIPPED, free_port, run_tests, wait_for
+from fengsui import BUILD, Lab, PATIENCE, SKIPPED, free_port, run_tests, wait_for
 
 ALERTING = """
 route:
@@ -157,6 +160,44 @@ def test_amtool_hears_the_same_from_us_and_from_an_alertmanager():
                 assert ours == theirs, (arguments, ours, theirs)
             assert "receiver" in amtool(collector, "config", "show")
         collector.stop()
+
+
+def random_routes(chance, depth):
+    signs = ("=", "!=", "=~", "!~")
+    routes = []
+    for _ in range(chance.randint(1, 3)):
+        matchers = [f'{chance.choice("abc")}{chance.choice(signs)}"{chance.choice(("1", "2", ""))}"'
+                    for _ in range(chance.randint(1, 2))]
+        route = {"receiver": chance.choice(("r0", "r1", "r2")), "matchers": matchers,
+                 "continue": chance.random() < 0.5}
+        if depth > 0:
+            route["routes"] = random_routes(chance, depth - 1)
+        routes.append(route)
+    return routes
+
+
+def test_routes_are_taken_as_amtool_says():
+    """The first line of `fengsuictl alerts route`, and of its tree what was taken."""
+    chance = random.Random(20)
+    with tempfile.TemporaryDirectory(prefix="fengsui-test-") as folder:
+        path = os.path.join(folder, "alerting.yml")
+        for number in range(12):
+            tree = {"route": {"receiver": "r0", "routes": random_routes(chance, 2)},
+                    "receivers": [{"name": name} for name in ("r0", "r1", "r2")]}
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(tree, file)
+            for _ in range(3):
+                labels = [f"{name}={chance.choice('12')}" for name in "abc" if chance.random() < 0.7]
+                theirs = subprocess.run(
+                    ["amtool", "config", "routes", "test", f"--config.file={path}", *labels],
+                    text=True, capture_output=True, timeout=60, check=True).stdout.strip()
+                ours = subprocess.run(
+                    [str(BUILD / "fengsuictl"), "alerts", "route", "--config", path, *labels],
+                    text=True, capture_output=True, timeout=60, check=True).stdout
+                assert ours.splitlines()[0] == theirs, (number, tree, labels, ours, theirs)
+                taken = [line.split(" → ")[1].split()[0] for line in ours.splitlines()
+                         if line.strip().startswith("●")]
+                assert ",".join(taken) == theirs, (ours, theirs)
 
 
 SILENCE = {"matchers": [{"name": "a", "value": "b", "isRegex": False}], "comment": "c",
