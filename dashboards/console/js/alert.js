@@ -14,6 +14,7 @@ import {make_chart} from './chart.js';
 import {step_for} from './panels.js';
 import {split_comparison} from './expression.js';
 import {runs, severity_colour} from './events.js';
+import {why_panel} from './why.js';
 
 const RELOAD_MS = 15000;
 const HISTORY_S = 7 * 86400;
@@ -68,6 +69,8 @@ export function mount(main) {
   let chart = null;
   let last = null; /* the alert as it was seen last: it may end while it is looked at */
   let history = null;
+  let why = null; /* the collector's explanation */
+  let why_of = ''; /* what it was asked for */
   let timer = null;
   let started = false;
   const stop = new AbortController();
@@ -119,8 +122,28 @@ export function mount(main) {
     chart.show(series, grid, active, null);
   }
 
+  /* Asked again when something was done about the alert; of one that is gone, too. */
+  async function read_why() {
+    const alert = find();
+    const fingerprint = alert ? alert.fingerprint : state.get('alert');
+    why_of = JSON.stringify(alert && [alert.state, alert.status, alert.acknowledged]);
+    if (!/^[0-9a-f]{16}$/.test(fingerprint || '')) return;
+    try {
+      why = await api.explain(fingerprint, stop.signal);
+      draw();
+    } catch (error) {
+      if (error.status === 404) why = null; /* nobody remembers it; else what was known stays */
+    }
+  }
+
+  function is_why_old() {
+    const alert = find();
+    return why_of !== JSON.stringify(alert && [alert.state, alert.status, alert.acknowledged]);
+  }
+
   async function load() {
     clearTimeout(timer);
+    if (!document.hidden) read_why();
     const alert = find();
     if (alert !== null && !document.hidden) {
       await Promise.all([read_chart(alert), read_history(alert)].map((work) => work.catch((error) => {
@@ -162,6 +185,7 @@ export function mount(main) {
     const found = rule_of(alert);
     const said = Object.entries(alert.annotations || {}).filter(([name]) => name !== 'summary');
     morph(detail, [
+      why_panel(why),
       h('section', {'data-key': 'rule'}, h('h2', null, t('rule')),
         found ? [h('pre', {class: 'expression'}, found.rule.query),
           h('p', {class: 'quiet'}, t('rule.where', found.group.name, found.group.file),
@@ -179,6 +203,7 @@ export function mount(main) {
     if (alert === null) {
       morph(head, [h('p', {class: model.alerts ? 'empty' : 'loading', 'data-key': 'none'},
         model.alerts ? t('alert.gone') : t('loading'))]);
+      morph(detail, [why_panel(why)].filter(Boolean));
       return;
     }
     draw_head(alert, find() === null);
@@ -192,6 +217,8 @@ export function mount(main) {
       if (!started && last !== null && model.rules !== null) {
         started = true;
         load();
+      } else if (model.alerts !== null && is_why_old()) {
+        read_why();
       }
     },
     restyle() {

@@ -85,6 +85,8 @@ export async function alerts() {
   return (await data('api/fengsui/v1/alerts')).alerts;
 }
 
+export const explain = (fingerprint, signal) =>
+  data(`api/fengsui/v1/alerts/${encodeURIComponent(fingerprint)}/explain`, undefined, signal);
 export const acknowledge = (body) =>
   request('POST', 'api/fengsui/v1/alerts/acknowledge', {body});
 export const unacknowledge = (body) =>
