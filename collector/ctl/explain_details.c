@@ -194,7 +194,8 @@ static void put_lane(const struct ctl *ctl, const json_t *lane, int64_t now_ms, 
     else if (strcmp(next, "end") == 0)
         buf_put_text(out, SAY(ctl, "; its end will be told at ", "；恢复将通知于 "));
     else if (strcmp(next, "step") == 0)
-        buf_put_text(out, SAY(ctl, "; if nobody acknowledges, next step at ", "；若无人确认，下一步于 "));
+        buf_put_text(out, SAY(ctl, "; if nobody acknowledges, next step at ",
+                              "；若无人确认，下一步于 "));
     else if (strcmp(next, "muted") == 0)
         buf_put_text(out, SAY(ctl, "; muted, nobody knows how long", "；不通知，何时结束未知"));
     else if (strcmp(next, "acknowledged") == 0)
@@ -356,7 +357,8 @@ static void put_person(const struct ctl *ctl, const json_t *one, int64_t now_ms,
     buf_put_text(out, "  ");
     put_member(one, "channel", out);
     if (step > 0)
-        buf_printf(out, SAY(ctl, "  step %d, unless acknowledged\n", "  第 %d 步，若无人确认\n"),
+        buf_printf(out,
+                   SAY(ctl, "  step %d, unless acknowledged\n", "  第 %d 步，若无人确认\n"),
                    (int)step);
     else
         buf_printf(out, "  %s  %s\n",
@@ -377,7 +379,7 @@ static void put_incidents(const struct ctl *ctl, const json_t *alert, int64_t no
             put_heading(ctl, "Incidents", "事件", out);
         buf_printf(out, SAY(ctl, "  incident %d  ", "  事件 %d  "),
                    (int)json_integer_value(json_object_get(incident, "number")));
-        buf_put_text(out, strcmp(state, "open") == 0     ? SAY(ctl, "nobody on it", "无人认领")
+        buf_put_text(out, strcmp(state, "open") == 0 ? SAY(ctl, "nobody on it", "无人认领")
                           : strcmp(state, "closed") == 0 ? SAY(ctl, "closed", "已结束")
                                                          : SAY(ctl, "acknowledged", "已认领"));
         if (json_is_true(json_object_get(incident, "muted")))
@@ -398,8 +400,12 @@ void explain_put_details(const struct ctl *ctl, const json_t *alert, int64_t now
                          struct buf *out)
 {
     const json_t *annotations = json_object_get(alert, "annotations");
+    const json_t *labels = json_object_get(alert, "labels");
     buf_put_char(out, '\n');
-    explain_put_labels(json_object_get(alert, "labels"), out);
+    if (json_object_size(labels) > 0)
+        explain_put_labels(labels, out);
+    else /* nobody remembers them; the group of its messages tells enough */
+        put_member(json_array_get(json_object_get(alert, "messages"), 0), "group", out);
     buf_put_text(out, "  ");
     put_member(alert, "fingerprint", out);
     buf_put_char(out, '\n');

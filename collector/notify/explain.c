@@ -14,9 +14,9 @@
 #include "proto/base/error.h"
 
 #define EXPLAIN_ARENA_BYTES ((size_t)16 << 20)
-#define MINUTE_MS     ((int64_t)60000)
-#define LOOK_AHEAD_MS ((int64_t)48 * 3600 * 1000) /* for the end of a time interval */
-#define NS_PER_MS_I64 ((int64_t)NS_PER_MS)
+#define MINUTE_MS           ((int64_t)60000)
+#define LOOK_AHEAD_MS       ((int64_t)48 * 3600 * 1000) /* for the end of a time interval */
+#define NS_PER_MS_I64       ((int64_t)NS_PER_MS)
 
 /* ---- times ------------------------------------------------------------------------------- */
 
@@ -281,8 +281,8 @@ static void put_told(const struct explaining *all, bool of_end, struct buf *out)
         if (!only_the_group_knows(all, lane))
             continue;
         explain_next_item(out);
-        explain_put_way(all->notify, lane->group->receiver->name, lane->integration->channel->name,
-                        lane->integration->index, out);
+        explain_put_way(all->notify, lane->group->receiver->name,
+                        lane->integration->channel->name, lane->integration->index, out);
         explain_put_instant("at", lane->facts.said_ms, out);
         explain_put_instant("lastAt", lane->facts.said_ms, out);
         buf_put_text(out, ",\"times\":1}");

@@ -1,9 +1,9 @@
 /*
  * explain_incident.c - people: who was told of an alert by an incident, and who would be next.
  *
- * Who was told is the ledger's (messages to "person/<id>"), so it holds for this alert, and also
- * after the incident is over; who would be is a forecast from the incident's next step on, if
- * nobody acknowledges.
+ * Who was told is the ledger's (messages to "person/<id>"), so it holds for this alert, and
+ * also after the incident is over; who would be is a forecast from the incident's next step on,
+ * if nobody acknowledges.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -61,11 +61,11 @@ static int forecast(const struct explaining *all, const struct incident *inciden
     *ret_count = 0;
     if (error != 0 || escalation == NULL || incident->due_ms == 0)
         return error;
-    const struct forecast_start start = {
-        .step = incident->step,
-        .at_ms = incident->due_ms,
-        .told = told,
-        .told_count = incident_told_persons(incident, duty, told)};
+    const struct forecast_start start = {.step = incident->step,
+                                         .at_ms = incident->due_ms,
+                                         .told = told,
+                                         .told_count =
+                                             incident_told_persons(incident, duty, told)};
     return forecast_make(duty, &overrides, escalation, &start, FORECAST_STEPS, all->arena,
                          ret_steps, ret_count);
 }
