@@ -8,6 +8,7 @@
 
 #include "collector/ctl/alerts.h"
 #include "collector/ctl/consequences.h"
+#include "collector/notify/dedup.h"
 #include "proto/base/error.h"
 
 #define LABELS_BYTES_MAX ((size_t)16 << 20)
@@ -145,38 +146,68 @@ static int compare_one(json_t *rows, const json_t *alert, const struct alerting 
     return error;
 }
 
-static bool is_ending(const json_t *alert, const json_t *ending)
+/* Adds the fingerprints of a rule's alerts. */
+static int add_ending(const json_t *rule, struct fingerprints *ending)
 {
-    const json_t *labels = json_object_get(alert, "labels");
-    size_t i, j;
-    json_t *rule, *one;
-    json_array_foreach(ending, i, rule)
+    const json_t *alerts = json_object_get(rule, "alerts");
+    uint64_t *longer = realloc(ending->items, (ending->count + json_array_size(alerts) + 1) *
+                                                  sizeof(uint64_t));
+    struct arena arena;
+    size_t i;
+    json_t *alert;
+    int error = 0;
+
+    if (longer == NULL)
+        return ERR_NOMEM;
+    ending->items = longer;
+    arena_init(&arena, LABELS_BYTES_MAX);
+    json_array_foreach(alerts, i, alert)
     {
-        json_array_foreach(json_object_get(rule, "alerts"), j, one)
-        {
-            if (json_equal(json_object_get(one, "labels"), labels) != 0)
-                return true;
-        }
+        const struct labels *labels;
+        error = alerts_labels(json_object_get(alert, "labels"), &arena, &labels);
+        if (error != 0)
+            break;
+        longer[ending->count++] = labels_fingerprint(labels);
+        arena_reset(&arena);
     }
-    return false;
+    arena_reset(&arena);
+    return error;
+}
+
+/* The alerts of rules that go, by fingerprint: there may be ten thousand of them. */
+static int read_ending(const json_t *removed, struct fingerprints *ret_ending)
+{
+    size_t i;
+    json_t *rule;
+    json_array_foreach(removed, i, rule)
+    {
+        int error = add_ending(rule, ret_ending);
+        if (error != 0)
+            return error;
+    }
+    fingerprints_sort(ret_ending);
+    return 0;
 }
 
 json_t *consequences_of_routes(const json_t *alerts, const json_t *ending,
                                const struct alerting *before, const struct alerting *after)
 {
+    struct fingerprints gone = {0};
     json_t *rows = json_array(), *alert;
+    int error = read_ending(ending, &gone);
     size_t i;
 
     json_array_foreach(alerts, i, alert)
     {
-        if (is_ending(alert, ending))
-            continue;
-        if (compare_one(rows, alert, before, after) != 0) {
-            json_decref(rows);
-            return NULL;
-        }
+        if (error == 0 &&
+            !fingerprints_contain(&gone, strtoull(member(alert, "fingerprint"), NULL, 16)))
+            error = compare_one(rows, alert, before, after);
     }
-    return rows;
+    free(gone.items);
+    if (error == 0)
+        return rows;
+    json_decref(rows);
+    return NULL;
 }
 
 /* ---- receivers --------------------------------------------------------------------------- */

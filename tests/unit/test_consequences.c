@@ -162,10 +162,11 @@ static void a_silence_is_idle_if_no_rule_left_can_meet_it(void **state)
 
 /* ---- routes and receivers ---------------------------------------------------------------- */
 
-static const char alerts[] = "[{\"fingerprint\":\"1\",\"labels\":{\"alertname\":\"A\",\"host\":"
-                             "\"a\"},\"state\":\"firing\"},"
-                             "{\"fingerprint\":\"2\",\"labels\":{\"alertname\":\"A\",\"host\":"
-                             "\"b\"},\"state\":\"firing\"}]";
+static const char alerts[] =
+    "[{\"fingerprint\":\"1\",\"labels\":{\"alertname\":\"A\",\"host\":"
+    "\"a\"},\"state\":\"firing\"},"
+    "{\"fingerprint\":\"3b236f15eb72f585\",\"labels\":{\"alertname\":\"A\",\"host\":"
+    "\"b\"},\"state\":\"firing\"}]";
 
 #define TREE(more) "route: {receiver: x, group_by: [alertname]" more "}\n"
 #define NAMES      "receivers: [{name: x}, {name: y}]\n"
@@ -179,11 +180,13 @@ static void alerts_change_hands_or_groups(void **state)
         {"one of them goes to another",
          TREE(", routes: [{receiver: y, matchers: ['host=\"b\"']}]"),
          "[{\"before\":[\"x\"],\"after\":[\"y\"],\"regrouped\":[],\"alerts\":[{\"fingerprint\":"
-         "\"2\",\"labels\":{\"alertname\":\"A\",\"host\":\"b\"},\"state\":\"firing\"}]}]"},
+         "\"3b236f15eb72f585\",\"labels\":{\"alertname\":\"A\",\"host\":\"b\"},\"state\":"
+         "\"firing\"}]}]"},
         {"a new route to the same receiver is a new group, which tells anew",
          TREE(", routes: [{receiver: x, matchers: ['host=\"b\"']}]"),
          "[{\"before\":[\"x\"],\"after\":[\"x\"],\"regrouped\":[\"x\"],\"alerts\":[{"
-         "\"fingerprint\":\"2\",\"labels\":{\"alertname\":\"A\",\"host\":\"b\"},\"state\":"
+         "\"fingerprint\":\"3b236f15eb72f585\",\"labels\":{\"alertname\":\"A\",\"host\":\"b\"},"
+         "\"state\":"
          "\"firing\"}]}]"},
     };
     json_t *all = json_of(alerts), *none = json_array();
