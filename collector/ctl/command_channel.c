@@ -1,4 +1,4 @@
-/* command_channel.c - does a receiver of alerting.yml hear us? */
+/* command_channel.c - does a receiver of alerting.yml hear us, and what became of what it was sent? */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "collector/ctl/values.h"
 
 #define PATH      "/api/fengsui/v1/channels/test"
+#define LOG_PATH  "/api/fengsui/v1/notifications"
 #define PAUSE_NS  200000000L
 #define TURNS_MAX 450 /* a minute and a half: longer than any channel's own limit by default   \
                        */
@@ -107,15 +108,77 @@ static int test(const struct ctl *ctl, const char *receiver)
     return code;
 }
 
+/* ---- what was sent ----------------------------------------------------------------------- */
+
+static const char *ledger_state(const struct ctl *ctl, const json_t *row)
+{
+    static const struct {
+        const char *state, *chinese;
+    } words[] = {{"queued", "待发"}, {"accepted", "已接受"}, {"delivered", "已送达"},
+                 {"failed", "失败"}, {"fallback", "已换途径"}};
+    const char *state = json_string_value(json_object_get(row, "state"));
+    if (state == NULL)
+        return "";
+    for (size_t i = 0; ctl->chinese && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i].state, state) == 0)
+            return words[i].chinese;
+    return state;
+}
+
+static void print_log(const struct ctl *ctl, const json_t *rows)
+{
+    struct table table;
+    struct values values = {.next = 0};
+    size_t index;
+    json_t *row;
+
+    if (json_array_size(rows) == 0) {
+        printf("%s\n", SAY(ctl, "nothing was sent", "没有发送过消息"));
+        return;
+    }
+    table_init(&table, 7);
+    table_row(&table,
+              (const char *[]){SAY(ctl, "MADE", "产生"), SAY(ctl, "RECEIVER", "接收者"),
+                               SAY(ctl, "CHANNEL", "通道"), SAY(ctl, "STATE", "状态"),
+                               SAY(ctl, "TRIES", "次数"), SAY(ctl, "SETTLED", "了结"),
+                               SAY(ctl, "REASON", "原因")});
+    json_array_foreach(rows, index, row)
+    {
+        char name[64];
+        (void)snprintf(name, sizeof name, "%.40s %" PRId64, value_text(&values, row, "channel"),
+                       value_integer(row, "index"));
+        table_row(&table, (const char *[]){value_time(&values, value_integer(row, "createdMs")),
+                                           value_text(&values, row, "receiver"), name,
+                                           ledger_state(ctl, row),
+                                           value_text(&values, row, "attempts"),
+                                           value_time(&values, value_integer(row, "settledMs")),
+                                           value_text(&values, row, "reason")});
+    }
+    table_print(&table);
+}
+
+static int show_log(const struct ctl *ctl, const char *receiver)
+{
+    const struct parameter parameters[] = {{"receiver", receiver}};
+    json_t *data = NULL;
+    int code = client_get(ctl, LOG_PATH, parameters, receiver != NULL ? 1 : 0, &data);
+    if (data != NULL)
+        print_log(ctl, json_object_get(data, "notifications"));
+    json_decref(data);
+    return code;
+}
+
 static int run(struct ctl *ctl, int count, char **arguments)
 {
-    static const char *const verbs[] = {"test"};
+    static const char *const verbs[] = {"test", "log"};
     int left = 0, code = args_parse(ctl, &command_channel, count, arguments, NULL, 0, &left);
     if (code != 0)
         return code < 0 ? EXIT_FINE : code;
+    if (left >= 1 && left <= 2 && strcmp(arguments[0], "log") == 0)
+        return show_log(ctl, left == 2 ? arguments[1] : NULL);
     if (left < 1 || strcmp(arguments[0], "test") != 0)
         return args_unknown(ctl, SAY(ctl, "verb", "动词"), left < 1 ? "" : arguments[0], verbs,
-                            1);
+                            2);
     if (left != 2) {
         fprintf(stderr, "fengsuictl channel test: %s\n",
                 SAY(ctl, "name one receiver", "请给出一个接收者的名字"));
@@ -127,18 +190,27 @@ static int run(struct ctl *ctl, int count, char **arguments)
 const struct command command_channel = {
     .name = "channel",
     .run = run,
-    .summary_english = "send a test message to a receiver and see what comes of it",
-    .summary_chinese = "向接收者发送测试消息并查看结果",
+    .summary_english = "try a receiver's channels, see what became of messages",
+    .summary_chinese = "测试接收者的通道，查看消息的去向",
     .help_english =
-        "fengsuictl channel test RECEIVER: does it hear us?\n\n"
-        "Sends a message that says it is a test to every channel of a receiver of\n"
+        "fengsuictl channel test RECEIVER: does it hear us?\n"
+        "fengsuictl channel log [RECEIVER]: what became of what was sent?\n\n"
+        "test sends a message that says it is a test to every channel of a receiver of\n"
         "alerting.yml, at once and past all routes and silences, and waits for each\n"
         "channel's answer.  Exit code 1 if any of them failed.\n\n"
+        "log shows the last hundred messages, the newest first: queued (owed), accepted\n"
+        "by the service, delivered (its receipt says so), failed, or fallback: told another\n"
+        "way; and why.\n\n"
         "  fengsuictl channel test duty\n"
-        "  fengsuictl channel test duty --json",
-    .help_chinese = "fengsuictl channel test 接收者：通道是否畅通？\n\n"
-                    "向 alerting.yml 中某个接收者的每个通道立即发送一条标明“测试”的消息，\n"
+        "  fengsuictl channel test duty --json\n"
+        "  fengsuictl channel log duty",
+    .help_chinese = "fengsuictl channel test 接收者：通道是否畅通？\n"
+                    "fengsuictl channel log [接收者]：发出的消息怎么样了？\n\n"
+                    "test 向 alerting.yml 中某个接收者的每个通道立即发送一条标明“测试”的消息，\n"
                     "不经过路由和静默，并等待每个通道的应答。任何一个失败则退出码为 1。\n\n"
+                    "log 列出最近一百条消息，新的在前：待发、已接受（服务方收下）、已送达\n"
+                    "（回执为证）、失败或已换途径，以及原因。\n\n"
                     "  fengsuictl channel test duty\n"
-                    "  fengsuictl channel test duty --json",
+                    "  fengsuictl channel test duty --json\n"
+                    "  fengsuictl channel log duty",
 };

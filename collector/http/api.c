@@ -160,6 +160,7 @@ static const struct http_route routes[] = {
      .handler = api_channel_test},
     {HTTP_GET, "/api/fengsui/v1/channels/test", ROLE_OPERATOR, .slow = true,
      .handler = api_channel_test_result},
+    {HTTP_GET, "/api/fengsui/v1/notifications", READS, .handler = api_ledger},
     {HTTP_POST, "/api/fengsui/v1/store/settle", ROLE_ADMIN, .slow = true,
      .handler = api_settle},
 };

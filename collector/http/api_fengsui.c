@@ -167,6 +167,7 @@ void api_summary(struct http_request *request, struct http_response *response)
     json_write_key(json, "notifications");
     json_write_object(json);
     integer(json, "sent", notify.notifications_sent);
+    integer(json, "delivered", notify.notifications_delivered);
     integer(json, "failed", notify.notifications_failed);
     integer(json, "waiting", notify.outbox_depth);
     json_write_end(json);

@@ -148,6 +148,9 @@ static const struct operation operations[] = {
      .body = JSON},
     {HTTP_GET, "/api/fengsui/v1/channels/test", .summary = "What came of a test message",
      .parameters = "number!"},
+    {HTTP_GET, "/api/fengsui/v1/notifications",
+     .summary = "Messages of the last days, and what became of each",
+     .parameters = "receiver state limit"},
     {HTTP_POST, "/api/fengsui/v1/store/settle",
      .summary = "Write what is in memory to history"},
 };

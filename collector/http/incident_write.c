@@ -101,21 +101,6 @@ struct events {
     struct arena *arena;
 };
 
-static const char *parcel_state_text(enum parcel_state state)
-{
-    switch (state) {
-    case PARCEL_QUEUED:
-        return "queued";
-    case PARCEL_ACCEPTED:
-        return "accepted";
-    case PARCEL_FAILED:
-        return "failed";
-    case PARCEL_FALLBACK:
-        return "fallback";
-    }
-    return "unknown";
-}
-
 /* What has become of a message; nothing once the ledger has let it go. */
 static void write_message(const struct events *events, const char *id)
 {
@@ -131,7 +116,7 @@ static void write_message(const struct events *events, const char *id)
     buf_done(&row);
     if (error != 0)
         return;
-    write_text(events->json, "messageState", parcel_state_text(parcel->state));
+    write_text(events->json, "messageState", parcel_state_name(parcel->state));
     write_time(events->json, "settledAt", parcel->settled_ms);
     write_number(events->json, "tries", parcel->attempts);
     write_text(events->json, "reason", parcel->reason);

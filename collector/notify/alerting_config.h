@@ -3,14 +3,16 @@
  *
  *     global:    smtp_smarthost smtp_from smtp_hello smtp_auth_username smtp_auth_password
  *                smtp_auth_password_file smtp_require_tls smtp_tls_config resolve_timeout
- *                http_config
+ *                http_config wechat_api_url wechat_api_secret wechat_api_secret_file
+ *                wechat_api_corp_id
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
  *                match_re continue routes mute_time_intervals active_time_intervals
  *     time_intervals, mute_time_intervals: name time_intervals (interval.h)
  *     inhibit_rules: source_matchers target_matchers equal, and the older source_match
  *                source_match_re target_match target_match_re
- *     receivers: name escalation webhook_configs email_configs dingtalk_configs wecom_configs
- *                feishu_configs program_configs sms_configs
+ *     receivers: name escalation webhook_configs email_configs wechat_configs, and our own
+ *                dingtalk_configs wecom_configs feishu_configs sms_configs smpp_configs
+ *                program_configs
  *     contact_channels: name and one *_configs: how the persons of duty.yml are reached
  *
  * What this version does not do yet is an error that names the key, never silently ignored.

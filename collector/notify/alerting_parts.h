@@ -5,6 +5,7 @@
 
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/interval.h"
+#include "collector/notify/robot_text.h"
 #include "proto/base/arena.h"
 #include "proto/base/config.h"
 
@@ -12,6 +13,8 @@ struct global_settings {
     struct email_settings email; /* what email_configs start from */
     const struct config_node *email_tls;
     const struct config_node *http_config; /* what webhook_configs start from */
+    const char *wechat_api_url, *wechat_api_secret, *wechat_api_secret_file,
+        *wechat_api_corp_id; /* what wechat_configs start from */
     int64_t resolve_timeout_ms; /* of posted alerts; those of our rules end when they end */
 };
 
@@ -72,11 +75,35 @@ int alerting_read_matchers(struct alerting *alerting, const struct config_node *
 typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,
                                       struct integration *integration, struct diagnosis *why);
 alerting_read_integration alerting_read_dingtalk, alerting_read_wecom, alerting_read_feishu,
-    alerting_read_program, alerting_read_sms;
+    alerting_read_program, alerting_read_sms, alerting_read_smpp, alerting_read_wechat;
+
+/* What the channels to outside services share (alerting_words.c). */
+struct disclosure {
+    const char *disclose, *consent;
+};
+extern const char *const alerting_disclosures[];
+#define DISCLOSURE_OPTIONS(at_disclosure, at_words)                                            \
+    {.key = "disclose", .type = CONFIG_STRING,                                                 \
+     .offset = (at_disclosure) + offsetof(struct disclosure, disclose), .fallback = "number",  \
+     .choices = alerting_disclosures,                                                          \
+     .help = "number: severity, alias and number only; full: all"},                            \
+        {.key = "consent", .type = CONFIG_STRING,                                              \
+         .offset = (at_disclosure) + offsetof(struct disclosure, consent),                     \
+         .help = "number of the written consent; needed with disclose: full"},                 \
+        {.key = "alias_label", .type = CONFIG_STRING,                                          \
+         .offset = (at_words) + offsetof(struct robot_words, alias_label),                     \
+         .fallback = "alias", .help = "label with a name of the system that outsiders may read"}
+/* Checks them, and words->text, which the caller has read. */
+int alerting_read_words(struct alerting *alerting, const struct config_node *node,
+                        const char *where, const struct disclosure *disclosure,
+                        struct robot_words *words, struct diagnosis *why);
 
 /* http_config of an integration; NULL: the global one.  A time limit of 0 becomes 10 s. */
 int alerting_read_http(struct alerting *alerting, const struct config_node *node,
                        struct http_settings *http, struct diagnosis *why);
+/* tls_config of an integration; NULL: none. */
+int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
+                      struct tls_settings *tls, struct diagnosis *why);
 /* Exactly one of url and url_file, and the url an http one. */
 int alerting_check_url(struct alerting *alerting, const struct config_node *node,
                        const char *where, const char *url, const char *url_file,

@@ -7,6 +7,7 @@
  * or query of a webhook's URL.
  */
 #include "collector/notify/alerting_parts.h"
+#include "collector/notify/wechat.h"
 #include "proto/base/units.h"
 
 #define SECRET "<secret>"
@@ -162,6 +163,22 @@ static void put_email(struct buf *out, const struct integration *integration)
     buf_printf(out, "send_resolved: %s\n", integration->send_resolved ? "true" : "false");
 }
 
+static void put_wechat(struct buf *out, const struct integration *integration)
+{
+    const struct wechat_settings *settings = integration->settings;
+    indent(out, 2);
+    buf_printf(out, "- send_resolved: %s\n", integration->send_resolved ? "true" : "false");
+    put_text(out, 3, "api_secret", SECRET);
+    put_text(out, 3, "corp_id", settings->corp_id);
+    put_text(out, 3, "api_url", settings->api_url);
+    put_text(out, 3, "message", settings->words.text);
+    put_text(out, 3, "to_user", settings->to_user);
+    put_text(out, 3, "to_party", settings->to_party);
+    put_text(out, 3, "to_tag", settings->to_tag);
+    put_text(out, 3, "agent_id", settings->agent_id);
+    put_text(out, 3, "message_type", settings->message_type);
+}
+
 static void put_integrations(struct buf *out, const struct receiver *receiver,
                              const struct channel *channel, const char *key,
                              void (*put)(struct buf *out,
@@ -208,6 +225,7 @@ void alerting_print(const struct alerting *alerting, struct buf *out)
         put_text(out, 0, "- name", receiver->name);
         put_integrations(out, receiver, &channel_webhook, "webhook_configs", put_webhook);
         put_integrations(out, receiver, &channel_email, "email_configs", put_email);
+        put_integrations(out, receiver, &channel_wechat, "wechat_configs", put_wechat);
     }
     buf_put_text(out, "templates: []\n");
 }

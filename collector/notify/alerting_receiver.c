@@ -15,8 +15,8 @@
 
 /* ---- pieces that several maps share ------------------------------------------------------ */
 
-static int read_tls(struct alerting *alerting, const struct config_node *node,
-                    struct tls_settings *tls, struct diagnosis *why)
+int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
+                      struct tls_settings *tls, struct diagnosis *why)
 {
     static const struct config_option options[] = {
         {.key = "ca_file", .type = CONFIG_FILE, .offset = offsetof(struct tls_settings, ca_file),
@@ -121,7 +121,7 @@ int alerting_read_http(struct alerting *alerting, const struct config_node *node
     if (error == 0 && keys.basic != NULL)
         error = read_basic(alerting, keys.basic, http, why);
     if (error == 0)
-        error = read_tls(alerting, keys.tls, &http->tls, why);
+        error = alerting_read_tls(alerting, keys.tls, &http->tls, why);
     return error;
 }
 
@@ -291,7 +291,7 @@ static int read_email(struct alerting *alerting, const struct config_node *node,
     error = config_read(alerting->config, node, "email_configs", email_options,
                         COUNT(email_options), keys, why);
     if (error == 0)
-        error = read_tls(alerting, keys->tls, &keys->email.tls, why);
+        error = alerting_read_tls(alerting, keys->tls, &keys->email.tls, why);
     if (error == 0)
         error = read_headers(alerting, keys->headers, &keys->email, why);
     if (error == 0)
@@ -325,6 +325,14 @@ static const struct config_option global_options[] = {
      .fallback = "5m", .help = "accepted; our alerts end when their condition does"},
     {.key = "http_config", .type = CONFIG_NODE, .offset = AT(http_config),
      .help = "auth and TLS of webhooks that have none of their own"},
+    {.key = "wechat_api_url", .type = CONFIG_STRING, .offset = AT(wechat_api_url),
+     .fallback = "https://qyapi.weixin.qq.com/cgi-bin/", .help = "of WeCom's applications"},
+    {.key = "wechat_api_secret", .type = CONFIG_STRING, .offset = AT(wechat_api_secret),
+     .help = "the application's secret"},
+    {.key = "wechat_api_secret_file", .type = CONFIG_FILE, .offset = AT(wechat_api_secret_file),
+     .help = "a file that holds it"},
+    {.key = "wechat_api_corp_id", .type = CONFIG_STRING, .offset = AT(wechat_api_corp_id),
+     .help = "the company's id"},
 };
 #undef AT
 
@@ -339,7 +347,7 @@ int alerting_read_global(struct alerting *alerting, const struct config_node *no
 struct receiver_keys {
     const char *name, *escalation;
     const struct config_node *webhooks, *emails, *dingtalks, *wecoms, *feishus,
-        *programs, *sms;
+        *programs, *sms, *smpps, *wechats;
 };
 
 static int read_integrations(struct alerting *alerting, const struct config_node *list,
@@ -362,36 +370,42 @@ static int read_integrations(struct alerting *alerting, const struct config_node
     return 0;
 }
 
+#define AT(field) offsetof(struct receiver_keys, field)
+static const struct config_option receiver_options[] = {
+    {.key = "name", .type = CONFIG_STRING, .offset = AT(name),
+     .required = true, .help = "what routes call it"},
+    {.key = "webhook_configs", .type = CONFIG_NODE, .offset = AT(webhooks),
+     .help = "HTTP POSTs"},
+    {.key = "email_configs", .type = CONFIG_NODE, .offset = AT(emails),
+     .help = "mails"},
+    {.key = "dingtalk_configs", .type = CONFIG_NODE, .offset = AT(dingtalks),
+     .help = "DingTalk robots"},
+    {.key = "wecom_configs", .type = CONFIG_NODE, .offset = AT(wecoms),
+     .help = "WeCom robots"},
+    {.key = "feishu_configs", .type = CONFIG_NODE, .offset = AT(feishus),
+     .help = "Feishu robots"},
+    {.key = "program_configs", .type = CONFIG_NODE, .offset = AT(programs),
+     .help = "programs on this host"},
+    {.key = "sms_configs", .type = CONFIG_NODE, .offset = AT(sms),
+     .help = "text messages through an HTTP gateway"},
+    {.key = "smpp_configs", .type = CONFIG_NODE, .offset = AT(smpps),
+     .help = "text messages through a carrier's SMPP server"},
+    {.key = "wechat_configs", .type = CONFIG_NODE, .offset = AT(wechats),
+     .help = "applications of WeCom"},
+    {.key = "escalation", .type = CONFIG_STRING, .offset = AT(escalation),
+     .help = "who is told after whom, in duty.yml"},
+};
+#undef AT
+
 int alerting_read_integrations(struct alerting *alerting, const struct config_node *node,
                                bool may_escalate, struct receiver *receiver,
                                struct diagnosis *why)
 {
-    static const struct config_option options[] = {
-        {.key = "name", .type = CONFIG_STRING, .offset = offsetof(struct receiver_keys, name),
-         .required = true, .help = "what routes call it"},
-        {.key = "webhook_configs", .type = CONFIG_NODE,
-         .offset = offsetof(struct receiver_keys, webhooks), .help = "HTTP POSTs"},
-        {.key = "email_configs", .type = CONFIG_NODE,
-         .offset = offsetof(struct receiver_keys, emails), .help = "mails"},
-        {.key = "dingtalk_configs", .type = CONFIG_NODE,
-         .offset = offsetof(struct receiver_keys, dingtalks), .help = "DingTalk robots"},
-        {.key = "wecom_configs", .type = CONFIG_NODE,
-         .offset = offsetof(struct receiver_keys, wecoms), .help = "WeCom robots"},
-        {.key = "feishu_configs", .type = CONFIG_NODE,
-         .offset = offsetof(struct receiver_keys, feishus), .help = "Feishu robots"},
-        {.key = "program_configs", .type = CONFIG_NODE,
-         .offset = offsetof(struct receiver_keys, programs), .help = "programs on this host"},
-        {.key = "sms_configs", .type = CONFIG_NODE, .offset = offsetof(struct receiver_keys, sms),
-         .help = "text messages through an HTTP gateway"},
-        {.key = "escalation", .type = CONFIG_STRING,
-         .offset = offsetof(struct receiver_keys, escalation),
-         .help = "who is told after whom, in duty.yml"},
-    };
     struct receiver_keys keys = {0};
-    const size_t count = may_escalate ? COUNT(options) : COUNT(options) - 1;
+    const size_t count = COUNT(receiver_options) - (may_escalate ? 0 : 1);
     int error = config_read(alerting->config, node,
-                            may_escalate ? "receivers" : "contact_channels", options, count,
-                            &keys, why);
+                            may_escalate ? "receivers" : "contact_channels", receiver_options,
+                            count, &keys, why);
     if (error != 0)
         return error;
     receiver->name = keys.name;
@@ -408,7 +422,9 @@ int alerting_read_integrations(struct alerting *alerting, const struct config_no
                  {keys.wecoms, alerting_read_wecom},
                  {keys.feishus, alerting_read_feishu},
                  {keys.programs, alerting_read_program},
-                 {keys.sms, alerting_read_sms}};
+                 {keys.sms, alerting_read_sms},
+                 {keys.smpps, alerting_read_smpp},
+                 {keys.wechats, alerting_read_wechat}};
     for (size_t i = 0; error == 0 && i < COUNT(kinds); i++)
         error = read_integrations(alerting, kinds[i].list, kinds[i].read, receiver, why);
     return error != 0

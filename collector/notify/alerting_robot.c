@@ -4,7 +4,7 @@
  *     dingtalk_configs:
  *     - url_file: dingtalk.url          # the URL holds the robot's token: a file of mode 0600
  *       secret_file: dingtalk.secret    # signed, if the robot wants it
- *       disclose: number                # or full: names, summaries and links leave the house
+ *       disclose: number                # or full, with consent: (alerting_words.c)
  *       alias_label: alias              # which system, in words meant for outsiders
  *       per_minute: 20                  # what the service allows; more is told as a digest
  *       at_mobiles: ["13800001111"]     # whom to call; at_users, at_all
@@ -26,12 +26,10 @@ struct robot_kind {
 struct robot_keys {
     struct robot_settings robot;
     const struct config_node *http;
-    const char *disclose;
+    struct disclosure disclosure;
     int64_t per_minute;
     bool send_resolved;
 };
-
-static const char *const disclosures[] = {"number", "full", NULL};
 
 #define AT(field) offsetof(struct robot_keys, field)
 static const struct config_option robot_options[] = {
@@ -42,10 +40,7 @@ static const struct config_option robot_options[] = {
      .help = "signs the requests"},
     {.key = "secret_file", .type = CONFIG_FILE, .offset = AT(robot.secret_file),
      .help = "a file that holds it (0600)"},
-    {.key = "disclose", .type = CONFIG_STRING, .offset = AT(disclose), .fallback = "number",
-     .choices = disclosures, .help = "number: severity, alias and number only; full: all"},
-    {.key = "alias_label", .type = CONFIG_STRING, .offset = AT(robot.words.alias_label),
-     .fallback = "alias", .help = "label with a name of the system that outsiders may read"},
+    DISCLOSURE_OPTIONS(AT(disclosure), AT(robot.words)),
     {.key = "text", .type = CONFIG_STRING, .offset = AT(robot.words.text),
      .help = "another text; a template; needs disclose: full"},
     {.key = "at_mobiles", .type = CONFIG_STRINGS, .offset = AT(robot.mobiles),
@@ -91,18 +86,10 @@ static int check_robot(struct alerting *alerting, const struct config_node *node
         error =
             config_complain(alerting->config, node, why,
                             "%s: this robot signs nothing; leave the secret out", kind->where);
-    if (error == 0 && robot->words.text != NULL && !robot->words.tells_all)
-        error = config_complain(alerting->config, node, why,
-                                "%s: a text of your own may tell everything; say so with "
-                                "disclose: full",
-                                kind->where);
     if (error == 0)
         error = check_names(alerting, node, &robot->mobiles, why);
     if (error == 0)
         error = check_names(alerting, node, &robot->users, why);
-    if (error == 0 && robot->words.text != NULL)
-        error = alerting_check_template(alerting, config_child(node, "text"), robot->words.text,
-                                        why);
     return error;
 }
 
@@ -120,9 +107,11 @@ static int read_robot(struct alerting *alerting, const struct config_node *node,
                         COUNT(robot_options), keys, why);
     if (error != 0)
         return error;
-    keys->robot.words.tells_all = strcmp(keys->disclose, "full") == 0;
     keys->robot.words.text_bytes_max = kind->text_bytes_max;
-    error = check_robot(alerting, node, kind, keys, why);
+    error = alerting_read_words(alerting, node, kind->where, &keys->disclosure,
+                                &keys->robot.words, why);
+    if (error == 0)
+        error = check_robot(alerting, node, kind, keys, why);
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->robot.http, why);
     *integration = (struct integration){.channel = kind->channel,

@@ -20,12 +20,11 @@
 struct sms_keys {
     struct sms_settings sms;
     const struct config_node *http;
-    const char *disclose, *success;
+    struct disclosure disclosure;
+    const char *success;
     int64_t per_minute, text_bytes;
     bool send_resolved;
 };
-
-static const char *const disclosures[] = {"number", "full", NULL};
 
 #define AT(field) offsetof(struct sms_keys, field)
 static const struct config_option sms_options[] = {
@@ -43,10 +42,7 @@ static const struct config_option sms_options[] = {
      .help = "in front of every text, as carriers demand"},
     {.key = "success", .type = CONFIG_STRING, .offset = AT(success),
      .help = "a regular expression that the answer must hold"},
-    {.key = "disclose", .type = CONFIG_STRING, .offset = AT(disclose), .fallback = "number",
-     .choices = disclosures, .help = "number: severity, alias and number only; full: all"},
-    {.key = "alias_label", .type = CONFIG_STRING, .offset = AT(sms.words.alias_label),
-     .fallback = "alias", .help = "label with a name of the system that outsiders may read"},
+    DISCLOSURE_OPTIONS(AT(disclosure), AT(sms.words)),
     {.key = "text", .type = CONFIG_STRING, .offset = AT(sms.words.text),
      .help = "another text; a template; needs disclose: full"},
     {.key = "text_bytes", .type = CONFIG_INTEGER, .offset = AT(text_bytes), .fallback = "600",
@@ -90,13 +86,6 @@ static int check_sms(struct alerting *alerting, const struct config_node *node,
     if (error == 0 && sms->signature != NULL && strlen(sms->signature) > 100)
         error = config_complain(alerting->config, config_child(node, "signature"), why,
                                 "sms_configs.signature is longer than 100 bytes");
-    if (error == 0 && sms->words.text != NULL && !sms->words.tells_all)
-        error = config_complain(alerting->config, node, why,
-                                "sms_configs: a text of your own may tell everything; say so "
-                                "with disclose: full");
-    if (error == 0 && sms->words.text != NULL)
-        error = alerting_check_template(alerting, config_child(node, "text"), sms->words.text,
-                                        why);
     return error;
 }
 
@@ -128,9 +117,12 @@ int alerting_read_sms(struct alerting *alerting, const struct config_node *node,
                         keys, why);
     if (error != 0)
         return error;
-    keys->sms.words.tells_all = strcmp(keys->disclose, "full") == 0;
+    keys->sms.words.is_terse = true;
     keys->sms.words.text_bytes_max = (size_t)keys->text_bytes;
-    error = check_sms(alerting, node, &keys->sms, why);
+    error = alerting_read_words(alerting, node, "sms_configs", &keys->disclosure,
+                                &keys->sms.words, why);
+    if (error == 0)
+        error = check_sms(alerting, node, &keys->sms, why);
     if (error == 0)
         error = read_success(alerting, node, keys, why);
     if (error == 0)

@@ -1,10 +1,20 @@
 /*
- * channel.h - one way out of the house: webhook, mail, a robot in a chat, a local program.
+ * channel.h - one way out of the house: webhook, mail, a robot in a chat, a text message, a local
+ * program.
  *
  * A channel turns a finished message into bytes once (compose), when the message enters the
  * outbox; what is sent, and sent again after a failure or a kill, are those same bytes under the
  * same message id.  At sending time it sets up a libcurl transfer and later reads its verdict.
  * A channel knows neither rules nor groups nor timers.
+ *
+ * Most channels are a libcurl transfer.  Three are more or less than that:
+ *     a local program     is_program: one run of it is a try (program.h)
+ *     a session           is_session: tries share a connection that stays (smpp_pool.h)
+ *     a token             a transfer that asks for one comes first; it is kept for the next
+ *                         (token.h) and asked for once more if the service has tired of it
+ *
+ * Trust: what goes to an outside service tells a number, a severity and an alias only, unless
+ * the configuration says `disclose: full` and names the written consent (alerting_words.c).
  *
  * Thread: compose anywhere; prepare and judge on the notify loop.
  */
@@ -36,6 +46,7 @@ struct message {
     uint64_t incident;           /* its number; 0: not told as one */
     const char *acknowledge_url; /* where whoever reads this can say "I am on it"; or NULL */
     bool is_trial; /* not an alert: somebody asks whether the channel works */
+    const char *reply_to; /* id of the message that told the beginning; NULL: this is it */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
 
@@ -51,14 +62,36 @@ struct channel_request {
     char *text; /* URL or other text that must outlive the call */
     struct buf sent; /* what goes out, where that is not the body as it was stored */
     struct buf answer; /* the first bytes of it, for a diagnosis */
+    struct bytes progress; /* what earlier tries achieved: the last one's `kept` */
+    struct buf kept;       /* what this one achieved, for the next to go on from */
+    struct buf note;       /* the channel's own, of this try */
+    char *token;           /* of the service; NULL for channels without */
 };
 void channel_request_done(struct channel_request *request);
 
 struct channel_verdict {
     bool accepted;
     bool recoverable; /* try again soon; otherwise at the slowest pace */
+    bool yields;  /* not accepted, but by most it tells: what comes later need not wait */
+    bool renews;  /* not accepted, for the token was worn out: it is tried with a new one */
+    bool awaits;  /* accepted, and a receipt will say what became of it */
     int64_t pause_ms; /* how long the service wants to hear nothing more; 0: no such wish */
     struct diagnosis why; /* of a failure; of an acceptance: what was not accepted of it */
+    struct bytes progress; /* to be kept with the message; valid while it is told */
+};
+
+/* How a service hands out its token. */
+struct channel_token {
+    /* Appends what the token belongs to: integrations of the same key share it.  An error with
+     * `why`. */
+    int (*put_key)(const void *settings, struct buf *out, struct diagnosis *why);
+    /* Options of the transfer that asks for it, as channel.prepare. */
+    int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
+                   struct diagnosis *why);
+    /* Reads the answer: a malloc'd token and how long it is good for, or NULL and why not. */
+    char *(*read)(const void *settings, CURL *easy, CURLcode result,
+                  const struct channel_request *request, int64_t *ret_life_ms,
+                  struct channel_verdict *ret_verdict);
 };
 
 struct channel {
@@ -72,11 +105,13 @@ struct channel {
     int (*join)(const void *settings, const struct bytes *bodies, size_t count,
                 struct buf *out);
     bool is_program; /* settings are a struct program_settings; no prepare, no judge */
+    bool is_session; /* settings are a struct smpp_settings; no prepare, no judge */
+    const struct channel_token *token; /* NULL: needs none */
     /* Options of `easy`; 0, or an error with `why` (a secret that cannot be read). */
     int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
                    struct diagnosis *why);
     void (*judge)(const void *settings, CURL *easy, CURLcode result,
-                  const struct channel_request *request, struct channel_verdict *ret_verdict);
+                  struct channel_request *request, struct channel_verdict *ret_verdict);
 };
 
 extern const struct channel channel_webhook;
@@ -86,6 +121,8 @@ extern const struct channel channel_wecom;
 extern const struct channel channel_feishu;
 extern const struct channel channel_program;
 extern const struct channel channel_sms;
+extern const struct channel channel_smpp;
+extern const struct channel channel_wechat;
 extern const struct channel channel_escalation; /* people, by an incident */
 
 struct tls_settings {

@@ -83,7 +83,7 @@ static int dingtalk_prepare(const void *settings, CURL *easy, struct channel_req
 }
 
 static void dingtalk_judge(const void *settings, CURL *easy, CURLcode result,
-                           const struct channel_request *request,
+                           struct channel_request *request,
                            struct channel_verdict *ret_verdict)
 {
     static const char *const names[] = {"errcode", NULL};

@@ -5,9 +5,18 @@
  *     text/plain; charset=UTF-8; base64: what, where, since when, value, labels, annotations
  *
  * The Message-ID is made of the message's stable id, so what a retry delivers twice is one mail
- * for any client that cares.  An address that is refused does not stop the mail to the others; it
- * is named in the verdict.  Only the 250 after DATA accepts; 4yz answers and broken links are
- * tried again soon, 5yz at the slowest pace.  STARTTLS is demanded when require_tls says so
+ * for any client that cares; what follows a beginning refers to it (In-Reply-To).  Only the 250
+ * after DATA accepts; 4yz answers and broken links are tried again soon, 5yz at the slowest
+ * pace.
+ *
+ * Recipients are judged one by one, by the server's answers to their RCPT.  One that is refused
+ * for good (5yz) does not stop the mail to the others; it is named in the verdict.  One that is
+ * refused for now (4yz: greylisting, a full mailbox) is tried again, alone, while what comes
+ * later goes on to the others.
+ *
+ *     progress   n times: sized address that has the mail, or never will
+ *
+ *  STARTTLS is demanded when require_tls says so
  * (port 465 speaks TLS from the first byte), and not tried otherwise.
  */
 #include <inttypes.h>
@@ -76,8 +85,8 @@ static void put_alert(struct buf *out, const struct alert *alert, size_t number)
 
 static void put_own_text(const struct message *message, struct buf *out)
 {
-    size_t shown = message->alert_count < MAIL_ALERTS_MAX ? message->alert_count
-                                                          : MAIL_ALERTS_MAX;
+    size_t shown =
+        message->alert_count < MAIL_ALERTS_MAX ? message->alert_count : MAIL_ALERTS_MAX;
     buf_printf(out, "烽燧监控：%zu 项告警中，%zu 项已恢复。\n\n", message->firing_count,
                message->alert_count - message->firing_count);
     if (message->acknowledge_url != NULL)
@@ -101,13 +110,28 @@ static const char *header_template(const struct email_settings *email, const cha
 
 static bool is_own_header(const char *name)
 {
-    static const char *const own[] = {"Subject", "From", "To", "Date", "Message-ID",
-                                      "MIME-Version", "Content-Type",
-                                      "Content-Transfer-Encoding"};
+    static const char *const own[] = {
+        "Subject",     "From",         "To",           "Date",
+        "Message-ID",  "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+        "In-Reply-To", "References"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcasecmp(name, own[i]) == 0)
             return true;
     return false;
+}
+
+/* What a mail belongs to: the one that told the beginning; or the incident, which begins for
+ * each person with another mail. */
+static void put_thread(const struct message *message, struct buf *body)
+{
+    char thread[64] = "";
+    if (message->reply_to != NULL)
+        (void)snprintf(thread, sizeof thread, "<%s@fengsui>", message->reply_to);
+    else if (message->incident != 0)
+        (void)snprintf(thread, sizeof thread, "<incident-%" PRIu64 "@fengsui>",
+                       message->incident);
+    if (thread[0] != '\0')
+        buf_printf(body, "In-Reply-To: %s\r\nReferences: %s\r\n", thread, thread);
 }
 
 static void put_headers(const struct email_settings *email, const struct message *message,
@@ -120,8 +144,10 @@ static void put_headers(const struct email_settings *email, const struct message
 
     for (size_t i = 0; i < 2; i++) {
         const char *given = header_template(email, addressed[i]);
-        mail_put_header(body, addressed[i],
-                        bytes_of(given != NULL ? given : i == 0 ? email->from : email->to));
+        mail_put_addresses(body, addressed[i],
+                           given != NULL ? given
+                           : i == 0      ? email->from
+                                         : email->to);
     }
     if (subject != NULL)
         message_put_template(message, subject, &text);
@@ -130,6 +156,7 @@ static void put_headers(const struct email_settings *email, const struct message
     mail_put_header(body, "Subject", buf_bytes(&text));
     buf_printf(body, "Date: %s\r\n", mail_date(message->now_ms, date));
     buf_printf(body, "Message-ID: <%s@fengsui>\r\n", message->id);
+    put_thread(message, body);
     for (size_t i = 0; i < email->header_count; i++) {
         if (is_own_header(email->headers[i].name))
             continue;
@@ -187,39 +214,86 @@ static size_t keep_refusal(char *line, size_t size, size_t count, void *context)
     return bytes;
 }
 
+/* Notes the answer to each RCPT, in order: 2, 4 or 5; 0 while there is none. */
+static int watch_recipients(CURL *easy, curl_infotype type, char *data, size_t size,
+                            void *context)
+{
+    struct channel_request *request = context;
+    struct buf *note = &request->note;
+    (void)easy;
+
+    if (type == CURLINFO_HEADER_OUT && size > 4 && strncasecmp(data, "RCPT", 4) == 0)
+        buf_put_u8(note, 0);
+    else if (type == CURLINFO_HEADER_IN && size > 3 && data[3] != '-' && note->size > 0 &&
+             note->data[note->size - 1] == 0 && data[0] >= '2' && data[0] <= '5')
+        note->data[note->size - 1] = (uint8_t)(data[0] - '0');
+    return 0;
+}
+
+static bool is_settled(struct bytes progress, struct bytes address)
+{
+    struct reader reader = reader_of(progress);
+    while (!reader.failed && reader_left(&reader) > 0)
+        if (bytes_equal(reader_sized(&reader), address))
+            return true;
+    return false;
+}
+
+/* Those who do not have it yet; if that is nobody (the list has changed meanwhile), all. */
+static int list_recipients(const char *to_list, struct bytes progress,
+                           struct curl_slist **recipients)
+{
+    struct buf word = {0};
+    struct bytes to;
+    int error = 0;
+
+    while (error == 0 && (to = mail_next_address(&to_list)).size > 0) {
+        struct curl_slist *longer;
+        if (is_settled(progress, to))
+            continue;
+        buf_clear(&word);
+        buf_printf(&word, "<%.*s>", (int)to.size, (const char *)to.data);
+        longer = buf_ok(&word) ? curl_slist_append(*recipients, buf_text(&word)) : NULL;
+        error = longer == NULL ? ERR_NOMEM : 0;
+        if (longer != NULL)
+            *recipients = longer;
+    }
+    buf_done(&word);
+    return error;
+}
+
 static int set_addresses(const struct email_settings *email, CURL *easy,
                          struct channel_request *request)
 {
-    const char *from_list = email->from, *to_list = email->to;
-    struct bytes from = mail_next_address(&from_list), to;
+    const char *from_list = email->from;
+    struct bytes from = mail_next_address(&from_list);
     struct buf word = {0};
-    int error = 0;
+    int error;
 
     buf_printf(&word, "<%.*s>", (int)from.size, (const char *)from.data);
     (void)curl_easy_setopt(easy, CURLOPT_MAIL_FROM, buf_text(&word));
-    while (error == 0 && (to = mail_next_address(&to_list)).size > 0) {
-        struct curl_slist *longer;
-        buf_clear(&word);
-        buf_printf(&word, "<%.*s>", (int)to.size, (const char *)to.data);
-        longer = buf_ok(&word) ? curl_slist_append(request->recipients, buf_text(&word)) : NULL;
-        error = longer == NULL ? ERR_NOMEM : 0;
-        if (longer != NULL)
-            request->recipients = longer;
-    }
+    error = buf_ok(&word) ? 0 : ERR_NOMEM;
     buf_done(&word);
+    if (error == 0)
+        error = list_recipients(email->to, request->progress, &request->recipients);
+    if (error == 0 && request->recipients == NULL)
+        error = list_recipients(email->to, (struct bytes){0}, &request->recipients);
     (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, request->recipients);
     (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, keep_refusal);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    (void)curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, watch_recipients);
+    (void)curl_easy_setopt(easy, CURLOPT_DEBUGDATA, request);
     return error;
 }
 
 static int set_security(const struct email_settings *email, CURL *easy, bool implicit_tls,
                         struct channel_request *request, struct diagnosis *why)
 {
-    (void)curl_easy_setopt(easy, CURLOPT_USE_SSL,
-                           (long)(email->require_tls || implicit_tls ? CURLUSESSL_ALL
-                                                                     : CURLUSESSL_NONE));
+    (void)curl_easy_setopt(
+        easy, CURLOPT_USE_SSL,
+        (long)(email->require_tls || implicit_tls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
     if (email->tls.ca_file != NULL)
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, email->tls.ca_file);
     if (email->tls.insecure_skip_verify) {
@@ -236,7 +310,7 @@ static int set_security(const struct email_settings *email, CURL *easy, bool imp
     }
     (void)curl_easy_setopt(easy, CURLOPT_USERNAME, email->username);
     (void)curl_easy_setopt(easy, CURLOPT_PASSWORD,
-                           email->password != NULL    ? email->password
+                           email->password != NULL   ? email->password
                            : request->secret != NULL ? request->secret
                                                      : "");
     return 0;
@@ -268,26 +342,61 @@ static int email_prepare(const void *settings, CURL *easy, struct channel_reques
     return error;
 }
 
+/* How the recipients of this try fared. */
+struct recipients {
+    size_t told, refused, put_off;
+};
+
+/* Counts them, and keeps who need not be tried again; `is_sent`: the mail itself was taken. */
+static struct recipients sort_recipients(const struct channel_request *request, bool is_sent,
+                                         struct buf *kept)
+{
+    struct recipients found = {0};
+    size_t i = 0;
+
+    buf_put(kept, request->progress.data, request->progress.size);
+    for (const struct curl_slist *at = request->recipients; at != NULL; at = at->next, i++) {
+        uint8_t answer = i < request->note.size ? request->note.data[i] : is_sent ? 2 : 0;
+        size_t size = strlen(at->data);
+        found.told += is_sent && answer == 2;
+        found.refused += answer == 5;
+        found.put_off += answer == 4;
+        if (answer == 5 || (is_sent && answer == 2))
+            buf_put_sized(kept, (struct bytes){(const uint8_t *)at->data + 1, size - 2});
+    }
+    return found;
+}
+
 static void email_judge(const void *settings, CURL *easy, CURLcode result,
-                        const struct channel_request *request,
-                        struct channel_verdict *ret_verdict)
+                        struct channel_request *request, struct channel_verdict *ret_verdict)
 {
     struct channel_verdict verdict = {0};
     struct bytes refusal = buf_bytes(&request->answer);
+    struct buf *kept = &request->kept;
+    struct recipients found;
     long code = 0;
     (void)settings;
 
     while (refusal.size > 0 && refusal.data[refusal.size - 1] <= ' ')
         refusal.size--;
-
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
-    if (result == CURLE_OK && code / 100 == 2) {
-        verdict.accepted = true;
-        if (refusal.size > 0)
-            (void)diagnose(&verdict.why, ERR_REFUSED, "the server refused a part: %.*s",
-                           (int)refusal.size, (const char *)refusal.data);
-    } else {
-        verdict.recoverable = code / 100 != 5;
+    found = sort_recipients(request, result == CURLE_OK && code / 100 == 2, kept);
+    /* Those whom an earlier try told have it, whatever became of the rest. */
+    verdict.yields = found.told > 0 || request->progress.size > 0;
+    verdict.accepted = found.put_off == 0 && found.told > 0;
+    if (found.told == 0 && found.put_off == 0 && found.refused > 0)
+        verdict.accepted = request->progress.size > 0; /* the last of them never will */
+    if (verdict.accepted && refusal.size > 0) {
+        (void)diagnose(&verdict.why, ERR_REFUSED, "the server refused a part: %.*s",
+                       (int)refusal.size, (const char *)refusal.data);
+    } else if (!verdict.accepted && found.told > 0) {
+        verdict.recoverable = true;
+        (void)diagnose(&verdict.why, ERR_AGAIN, "SMTP: not to all yet: %.*s", (int)refusal.size,
+                       (const char *)refusal.data);
+    } else if (!verdict.accepted) {
+        verdict.recoverable = code / 100 != 5 || found.put_off > 0;
+        if (found.told == 0 && request->progress.size == 0)
+            buf_clear(kept); /* nobody has it: a later try may find even the refused */
         (void)diagnose(&verdict.why, ERR_IO, "SMTP: %s (last answer %ld)%s%.*s",
                        curl_easy_strerror(result), code, refusal.size > 0 ? ": " : "",
                        (int)refusal.size, (const char *)refusal.data);

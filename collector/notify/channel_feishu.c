@@ -75,7 +75,7 @@ static int feishu_prepare(const void *settings, CURL *easy, struct channel_reque
 }
 
 static void feishu_judge(const void *settings, CURL *easy, CURLcode result,
-                         const struct channel_request *request,
+                         struct channel_request *request,
                          struct channel_verdict *ret_verdict)
 {
     static const char *const names[] = {"code", "StatusCode", NULL};

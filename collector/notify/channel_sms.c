@@ -185,7 +185,7 @@ static int sms_prepare(const void *settings, CURL *easy, struct channel_request 
 }
 
 static void sms_judge(const void *settings, CURL *easy, CURLcode result,
-                      const struct channel_request *request,
+                      struct channel_request *request,
                       struct channel_verdict *ret_verdict)
 {
     const struct sms_settings *sms = settings;

@@ -87,7 +87,7 @@ static int webhook_prepare(const void *settings, CURL *easy, struct channel_requ
 }
 
 static void webhook_judge(const void *settings, CURL *easy, CURLcode result,
-                          const struct channel_request *request,
+                          struct channel_request *request,
                           struct channel_verdict *ret_verdict)
 {
     (void)settings;

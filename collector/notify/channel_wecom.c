@@ -47,7 +47,7 @@ static int wecom_prepare(const void *settings, CURL *easy, struct channel_reques
 }
 
 static void wecom_judge(const void *settings, CURL *easy, CURLcode result,
-                        const struct channel_request *request,
+                        struct channel_request *request,
                         struct channel_verdict *ret_verdict)
 {
     static const char *const names[] = {"errcode", NULL};

@@ -82,6 +82,12 @@ enum dedup_verdict dedup_decide(const struct dedup_record *record,
     return record->said_ms < now_ms - repeat_interval_ms ? DEDUP_REPEAT : DEDUP_SILENT;
 }
 
+bool dedup_begins(const struct dedup_record *record)
+{
+    return !record->said || record->thread[0] == '\0' ||
+           (record->firing.count == 0 && record->muted.count == 0);
+}
+
 bool dedup_owes_end(const struct dedup_record *record, uint64_t fingerprint)
 {
     return record->said && (fingerprints_contain(&record->firing, fingerprint) ||
@@ -130,6 +136,7 @@ int dedup_next(const struct dedup_record *record, const struct dedup_sight *sigh
     struct dedup_record next = {.said = true};
     int error = 0;
 
+    memcpy(next.thread, record->thread, sizeof next.thread);
     next.muted.items = calloc(most, sizeof(uint64_t));
     if (verdict == DEDUP_SILENT) {
         next.said = record->said;

@@ -28,9 +28,12 @@ struct fingerprints {
     size_t count;
 };
 
+#define DEDUP_THREAD_BYTES 17 /* a message id (channel.h) */
+
 struct dedup_record {
     bool said; /* false: there was no message yet */
     int64_t said_ms;
+    char thread[DEDUP_THREAD_BYTES]; /* id of the message that told the beginning; or empty */
     struct fingerprints firing, resolved;
     struct fingerprints muted; /* told as firing, then silenced; not in `firing` */
 };
@@ -48,6 +51,8 @@ enum dedup_verdict { DEDUP_SILENT, DEDUP_NEWS, DEDUP_REPEAT };
 enum dedup_verdict dedup_decide(const struct dedup_record *record,
                                 const struct dedup_sight *sight, bool send_resolved,
                                 int64_t repeat_interval_ms, int64_t now_ms);
+/* A message now would tell a beginning: nothing that was told is still open. */
+bool dedup_begins(const struct dedup_record *record);
 /* Is the end of this alert owed to whoever got the last message? */
 bool dedup_owes_end(const struct dedup_record *record, uint64_t fingerprint);
 /* The record after a message (`verdict` NEWS or REPEAT), or after silences came or went without

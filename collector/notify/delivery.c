@@ -1,15 +1,18 @@
 /*
  * delivery.c - see delivery.h.
  *
- * The one surprise: libcurl may call socket_changed() from inside curl_multi_socket_action() and
- * from curl_multi_remove_handle(); so a watch is closed there and then, and freed by its close
- * callback, never touched again.
+ * The one surprise: libcurl may call socket_changed() from inside curl_multi_socket_action()
+ * and from curl_multi_remove_handle(); so a watch is closed there and then, and freed by its
+ * close callback, never touched again.
  */
 #include "collector/notify/delivery.h"
 
 #include <stdlib.h>
 
+#include "collector/notify/delivery_parts.h"
 #include "collector/notify/program.h"
+#include "collector/notify/smpp_pool.h"
+#include "collector/notify/token.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -20,19 +23,28 @@ struct delivery {
     CURLM *multi;
     uv_timer_t timer;
     struct transfer *transfers; /* under way */
+    struct tokens tokens;
+    struct smpp_pool *smpp;
     bool closing;
 };
 
 struct transfer {
+    struct delivery_job job; /* first: delivery_parts.h */
     struct delivery *delivery;
     struct transfer *next, **link;
     const struct channel *channel;
     const void *settings;
-    CURL *easy;              /* NULL for a program */
-    struct program_run *run; /* NULL for a transfer */
+    /* one of these three, by the channel's kind */
+    CURL *easy;
+    struct program_run *run;
+    struct smpp_message *message;
+    bool asks_token;  /* `easy` is the transfer before the transfer, */
+    bool waits_token; /* or another one's is, and there is none yet */
+    struct buf token_key;
+    bool has_renewed;
     struct channel_request request;
     char id[MESSAGE_ID_BYTES];
-    uint8_t *body;
+    uint8_t *body; /* and behind it the progress */
     delivery_done *done;
     void *context;
 };
@@ -52,6 +64,9 @@ void channel_request_done(struct channel_request *request)
     free(request->text);
     buf_done(&request->sent);
     buf_done(&request->answer);
+    buf_done(&request->kept);
+    buf_done(&request->note);
+    free(request->token);
     *request = (struct channel_request){0};
 }
 
@@ -62,11 +77,10 @@ static void transfer_free(struct transfer *transfer)
         if (transfer->next != NULL)
             transfer->next->link = transfer->link;
     }
-    if (transfer->easy != NULL) {
-        (void)curl_multi_remove_handle(transfer->delivery->multi, transfer->easy);
-        curl_easy_cleanup(transfer->easy);
-    }
+    delivery_drop_easy(transfer->delivery, transfer->easy);
     program_abandon(transfer->run);
+    smpp_abandon(transfer->message);
+    buf_done(&transfer->token_key);
     channel_request_done(&transfer->request);
     free(transfer->body);
     free(transfer);
@@ -77,8 +91,15 @@ static void transfer_end(struct transfer *transfer, const struct channel_verdict
 {
     delivery_done *done = transfer->done;
     void *context = transfer->context;
+    struct channel_verdict told = *verdict;
+    struct buf kept = transfer->request.kept;
+
+    transfer->request.kept = (struct buf){0};
+    if (kept.size > 0 && buf_ok(&kept))
+        told.progress = buf_bytes(&kept);
     transfer_free(transfer);
-    done(context, verdict);
+    done(context, &told);
+    buf_done(&kept);
 }
 
 static void on_program_done(void *context, const struct channel_verdict *verdict)
@@ -88,7 +109,55 @@ static void on_program_done(void *context, const struct channel_verdict *verdict
     transfer_end(transfer, verdict);
 }
 
-/* Hands out the verdicts of what has ended. */
+static void on_message_done(void *context, const struct channel_verdict *verdict)
+{
+    struct transfer *transfer = context;
+    transfer->message = NULL;
+    transfer_end(transfer, verdict);
+}
+
+/* ---- libcurl on the loop ----------------------------------------------------------------- */
+
+uv_loop_t *delivery_loop(const struct delivery *delivery)
+{
+    return delivery->loop;
+}
+
+struct smpp_pool *delivery_smpp(const struct delivery *delivery)
+{
+    return delivery->smpp;
+}
+
+CURL *delivery_new_easy(struct delivery_job *job)
+{
+    CURL *easy = curl_easy_init();
+    if (easy == NULL)
+        return NULL;
+    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Else libcurl, giving up a transfer, waits on our loop for its thread in getaddrinfo(); so
+     * the thread is left to end by itself. */
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+    return easy;
+}
+
+int delivery_add_easy(struct delivery *delivery, CURL *easy)
+{
+    return curl_multi_add_handle(delivery->multi, easy) == CURLM_OK ? 0 : ERR_NOMEM;
+}
+
+void delivery_drop_easy(struct delivery *delivery, CURL *easy)
+{
+    if (easy == NULL)
+        return;
+    (void)curl_multi_remove_handle(delivery->multi, easy);
+    curl_easy_cleanup(easy);
+}
+
+/* Tells the jobs of what has ended. */
 static void reap(struct delivery *delivery)
 {
     CURLMsg *message;
@@ -96,14 +165,11 @@ static void reap(struct delivery *delivery)
 
     while (!delivery->closing &&
            (message = curl_multi_info_read(delivery->multi, &left)) != NULL) {
-        struct channel_verdict verdict;
-        struct transfer *transfer = NULL;
+        struct delivery_job *job = NULL;
         if (message->msg != CURLMSG_DONE)
             continue;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer->channel->judge(transfer->settings, transfer->easy, message->data.result,
-                                 &transfer->request, &verdict);
-        transfer_end(transfer, &verdict);
+        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&job);
+        job->done(job, message->data.result);
     }
 }
 
@@ -191,14 +257,18 @@ static int socket_changed(CURL *easy, curl_socket_t socket, int what, void *cont
                          on_readable);
 }
 
-int delivery_open(uv_loop_t *loop, struct delivery **ret_delivery)
+int delivery_open(uv_loop_t *loop, delivery_receipt *on_receipt, void *context,
+                  struct delivery **ret_delivery)
 {
     struct delivery *delivery = calloc(1, sizeof *delivery);
 
     if (delivery == NULL)
         return ERR_NOMEM;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
-        (delivery->multi = curl_multi_init()) == NULL) {
+        (delivery->multi = curl_multi_init()) == NULL ||
+        smpp_pool_open(delivery, on_receipt, context, &delivery->smpp) != 0) {
+        if (delivery->multi != NULL)
+            (void)curl_multi_cleanup(delivery->multi);
         free(delivery);
         return ERR_NOMEM;
     }
@@ -213,58 +283,185 @@ int delivery_open(uv_loop_t *loop, struct delivery **ret_delivery)
     return 0;
 }
 
-static int begin_program(struct transfer *transfer, struct diagnosis *why)
+/* ---- tries ------------------------------------------------------------------------------- */
+
+/* Another one that asks for this token, or waits for it. */
+static struct transfer *find_other(const struct transfer *transfer, bool asks)
 {
-    return program_start(transfer->delivery->loop, transfer->settings, transfer->id,
-                         transfer->request.body, on_program_done, transfer, &transfer->run, why);
+    for (struct transfer *at = transfer->delivery->transfers; at != NULL; at = at->next)
+        if (at != transfer && (asks ? at->asks_token : at->waits_token) &&
+            bytes_equal(buf_bytes(&at->token_key), buf_bytes(&transfer->token_key)))
+            return at;
+    return NULL;
+}
+
+/* The token that is kept, into the request; without one, it is to be asked for, or waited for
+ * if that is done already: services do not like to be asked by many at once. */
+static int take_token(struct transfer *transfer, struct diagnosis *why)
+{
+    const char *token = NULL;
+    int error;
+
+    buf_clear(&transfer->token_key);
+    error = transfer->channel->token->put_key(transfer->settings, &transfer->token_key, why);
+    if (error != 0)
+        return error;
+    if (!buf_ok(&transfer->token_key))
+        return ERR_NOMEM;
+    token = tokens_find(&transfer->delivery->tokens, buf_bytes(&transfer->token_key),
+                        clock_mono(&clock_system));
+    transfer->waits_token = token == NULL && find_other(transfer, true) != NULL;
+    transfer->asks_token = token == NULL && !transfer->waits_token;
+    if (token == NULL)
+        return 0;
+    transfer->request.token = strdup(token);
+    return transfer->request.token == NULL ? ERR_NOMEM : 0;
 }
 
 static int begin_transfer(struct transfer *transfer, struct diagnosis *why)
 {
-    int error;
+    const struct channel *channel = transfer->channel;
+    int error = 0;
 
-    transfer->easy = curl_easy_init();
+    if (channel->token != NULL && transfer->request.token == NULL)
+        error = take_token(transfer, why);
+    if (error != 0 || transfer->waits_token)
+        return error;
+    transfer->easy = delivery_new_easy(&transfer->job);
     if (transfer->easy == NULL)
         return ERR_NOMEM;
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-#if LIBCURL_VERSION_NUM >= 0x075700
-    /* Else libcurl, giving up a transfer, waits on our loop for its thread in getaddrinfo(); so
-     * the thread is left to end by itself. */
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-    error = transfer->channel->prepare(transfer->settings, transfer->easy, &transfer->request,
-                                       why);
-    if (error == 0 && curl_multi_add_handle(transfer->delivery->multi, transfer->easy) != CURLM_OK)
-        error = ERR_NOMEM;
-    return error;
+    error = (transfer->asks_token ? channel->token->prepare : channel->prepare)(
+        transfer->settings, transfer->easy, &transfer->request, why);
+    return error != 0 ? error : delivery_add_easy(transfer->delivery, transfer->easy);
 }
 
-int delivery_start(struct delivery *delivery, const struct channel *channel,
-                   const void *settings, const char *id, struct bytes body, delivery_done *done,
-                   void *context, struct diagnosis *why)
+/* The next transfer of the same try, with the token as it is now. */
+static void begin_next(struct transfer *transfer, char *token)
 {
-    struct transfer *transfer = calloc(1, sizeof *transfer);
+    struct channel_request next = {.id = transfer->request.id,
+                                   .body = transfer->request.body,
+                                   .progress = transfer->request.progress};
+    struct channel_verdict verdict = {.recoverable = true};
     int error;
 
-    if (transfer == NULL)
-        return ERR_NOMEM;
-    transfer->delivery = delivery;
-    transfer->channel = channel;
-    transfer->settings = settings;
-    transfer->done = done;
-    transfer->context = context;
-    (void)snprintf(transfer->id, sizeof transfer->id, "%s", id);
-    transfer->body = malloc(body.size + 1);
-    if (transfer->body == NULL) {
+    delivery_drop_easy(transfer->delivery, transfer->easy);
+    transfer->easy = NULL;
+    channel_request_done(&transfer->request);
+    transfer->request = next;
+    transfer->request.token = token;
+    transfer->asks_token = transfer->waits_token = false;
+    error = begin_transfer(transfer, &verdict.why);
+    if (error == 0)
+        return;
+    (void)diagnose(&verdict.why, error, "%s", error_text(error));
+    transfer_end(transfer, &verdict);
+}
+
+/* The others that waited for the same token go on with it, or end as this one does. */
+static void share_token(struct transfer *transfer, const char *token,
+                        const struct channel_verdict *verdict)
+{
+    struct transfer *other;
+    while ((other = find_other(transfer, false)) != NULL) {
+        char *copy = token == NULL ? NULL : strdup(token);
+        if (copy != NULL)
+            begin_next(other, copy);
+        else
+            transfer_end(other, verdict);
+    }
+}
+
+static void on_token(struct transfer *transfer, CURLcode result)
+{
+    struct channel_verdict verdict = {0};
+    int64_t life_ms = 0;
+    char *token = transfer->channel->token->read(transfer->settings, transfer->easy, result,
+                                                 &transfer->request, &life_ms, &verdict);
+
+    if (token != NULL) /* without memory to keep it the next message asks again */
+        (void)tokens_keep(&transfer->delivery->tokens, buf_bytes(&transfer->token_key), token,
+                          life_ms, clock_mono(&clock_system));
+    share_token(transfer, token, &verdict);
+    if (token != NULL)
+        begin_next(transfer, token);
+    else
+        transfer_end(transfer, &verdict);
+}
+
+static void on_transfer_done(struct delivery_job *job, CURLcode result)
+{
+    struct transfer *transfer = (struct transfer *)job;
+    struct channel_verdict verdict = {0};
+
+    if (transfer->asks_token) {
+        on_token(transfer, result);
+        return;
+    }
+    transfer->channel->judge(transfer->settings, transfer->easy, result, &transfer->request,
+                             &verdict);
+    if (verdict.renews)
+        tokens_forget(&transfer->delivery->tokens, buf_bytes(&transfer->token_key),
+                      transfer->request.token);
+    if (!verdict.renews || transfer->has_renewed) { /* once: else it is not the token's age */
+        transfer_end(transfer, &verdict);
+        return;
+    }
+    transfer->has_renewed = true;
+    begin_next(transfer, NULL);
+}
+
+static int begin(struct transfer *transfer, struct diagnosis *why)
+{
+    const struct channel_request *request = &transfer->request;
+
+    if (transfer->channel->is_program)
+        return program_start(transfer->delivery->loop, transfer->settings, transfer->id,
+                             request->body, on_program_done, transfer, &transfer->run, why);
+    if (transfer->channel->is_session)
+        return smpp_send(transfer->delivery->smpp, transfer->settings, request->body,
+                         request->progress, on_message_done, transfer, &transfer->message);
+    return begin_transfer(transfer, why);
+}
+
+static int transfer_new(struct delivery *delivery, const struct delivery_order *order,
+                        struct transfer **ret_transfer)
+{
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+    uint8_t *copy = malloc(order->body.size + order->progress.size + 1);
+
+    if (transfer == NULL || copy == NULL) {
         free(transfer);
+        free(copy);
         return ERR_NOMEM;
     }
-    memcpy(transfer->body, body.data, body.size);
+    if (order->body.size > 0)
+        memcpy(copy, order->body.data, order->body.size);
+    if (order->progress.size > 0)
+        memcpy(copy + order->body.size, order->progress.data, order->progress.size);
+    transfer->job.done = on_transfer_done;
+    transfer->delivery = delivery;
+    transfer->channel = order->channel;
+    transfer->settings = order->settings;
+    transfer->body = copy;
+    (void)snprintf(transfer->id, sizeof transfer->id, "%s", order->id);
     transfer->request.id = transfer->id;
-    transfer->request.body = (struct bytes){transfer->body, body.size};
-    error = channel->is_program ? begin_program(transfer, why) : begin_transfer(transfer, why);
+    transfer->request.body = (struct bytes){copy, order->body.size};
+    transfer->request.progress = (struct bytes){copy + order->body.size, order->progress.size};
+    *ret_transfer = transfer;
+    return 0;
+}
+
+int delivery_start(struct delivery *delivery, const struct delivery_order *order,
+                   delivery_done *done, void *context, struct diagnosis *why)
+{
+    struct transfer *transfer;
+    int error = transfer_new(delivery, order, &transfer);
+
+    if (error != 0)
+        return error;
+    transfer->done = done;
+    transfer->context = context;
+    error = begin(transfer, why);
     if (error != 0) {
         transfer_free(transfer);
         return error;
@@ -289,6 +486,8 @@ void delivery_close(struct delivery *delivery)
     delivery->closing = true;
     while (delivery->transfers != NULL)
         transfer_free(delivery->transfers);
+    smpp_pool_close(delivery->smpp);
+    tokens_done(&delivery->tokens);
     (void)curl_multi_cleanup(delivery->multi); /* closes kept connections and their watches */
     uv_close((uv_handle_t *)&delivery->timer, free_delivery);
 }

@@ -9,6 +9,8 @@
 
 #define FLUSH_ARENA_BYTES ((size_t)64 << 20)
 
+_Static_assert(DEDUP_THREAD_BYTES == MESSAGE_ID_BYTES, "a thread is named by a message's id");
+
 /* Firing first, then by labels, so that a group reads the same every time. */
 static int compare_alerts(const void *left, const void *right)
 {
@@ -135,6 +137,7 @@ static int compose(const struct group *group, const struct integration *integrat
                               .alerts = all->alerts,
                               .alert_count = shown,
                               .firing_count = all->firing_count,
+                              .reply_to = frame->reply_to,
                               .now_ms = now_ms,
                               .template_errors = template_errors};
     int error = common_pairs(all->alerts, shown, false, arena, &message.common_labels);
@@ -191,10 +194,13 @@ static int plan_integration(const struct group *group, size_t index,
 {
     const struct integration *integration = &group->receiver->integrations[index];
     struct flush_record *planned = &flush->records[index];
+    const struct dedup_record *record = &group->records[index];
+    const bool begins = dedup_begins(record);
     enum dedup_verdict verdict =
-        dedup_decide(&group->records[index], &all->sight, integration->send_resolved,
+        dedup_decide(record, &all->sight, integration->send_resolved,
                      group->route->repeat_interval_ms, now_ms);
     const struct flush_frame frame = {.external_url = external_url,
+                                      .reply_to = begins ? NULL : record->thread,
                                       .tells_ended = integration->send_resolved};
     const bool escalates = integration->channel == &channel_escalation;
     int error = 0;
@@ -212,8 +218,10 @@ static int plan_integration(const struct group *group, size_t index,
         error = make_parcel(group, group->receiver, integration, all, &frame, now_ms, now,
                             arena, &flush->template_errors, &planned->parcel);
     if (error == 0)
-        error = dedup_next(&group->records[index], &all->sight, verdict, now_ms,
-                           &planned->record, &planned->replaces);
+        error = dedup_next(record, &all->sight, verdict, now_ms, &planned->record,
+                           &planned->replaces);
+    if (error == 0 && begins && planned->replaces && planned->parcel != NULL)
+        memcpy(planned->record.thread, planned->parcel->id, sizeof planned->record.thread);
     flush->changes = flush->changes || planned->replaces;
     return error;
 }

@@ -33,6 +33,7 @@ struct flush_frame {
     uint64_t incident;
     const char *acknowledge_url; /* or NULL */
     const char *external_url;
+    const char *reply_to; /* the message that told the beginning; or NULL */
     bool tells_ended; /* also what has ended, if it was told as firing */
 };
 

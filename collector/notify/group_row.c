@@ -7,7 +7,8 @@
 
 #include "proto/base/error.h"
 
-#define GROUP_ROW_VERSION 2
+#define GROUP_ROW_VERSION 3
+#define GROUP_ROW_MUTED   2 /* knew no threads */
 #define GROUP_ROW_OLDEST  1 /* knew no muted alerts */
 #define SET_MAX           1000000u
 
@@ -50,7 +51,18 @@ void group_write(const struct group *group, int64_t now_ms, mono_ns now, struct 
         write_set(&record->firing, out);
         write_set(&record->resolved, out);
         write_set(&record->muted, out);
+        buf_put_sized(out, bytes_of(record->thread));
     }
+}
+
+static int read_thread(struct reader *reader, char thread[DEDUP_THREAD_BYTES])
+{
+    struct bytes id = reader_sized(reader);
+    if (reader->failed || id.size >= DEDUP_THREAD_BYTES)
+        return ERR_CORRUPT;
+    if (id.size > 0)
+        memcpy(thread, id.data, id.size);
+    return 0;
 }
 
 /* One integration's record, into the group's integration of the same channel and index; dropped
@@ -70,6 +82,8 @@ static int read_record(struct reader *reader, uint8_t version, struct group *gro
         error = read_set(reader, &record.resolved);
     if (error == 0 && version > GROUP_ROW_OLDEST)
         error = read_set(reader, &record.muted);
+    if (error == 0 && version > GROUP_ROW_MUTED)
+        error = read_thread(reader, record.thread);
     for (; error == 0 && i < count; i++) {
         const struct integration *integration = &group->receiver->integrations[i];
         if (integration->index == index &&

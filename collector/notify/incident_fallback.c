@@ -95,7 +95,8 @@ void incident_fallen(struct incident_change *change, int64_t now_ms)
         struct parcel *parcel = change->falling;
         change->falling = parcel->falling;
         parcel->falling = NULL;
-        if (parcel->state == PARCEL_ACCEPTED) /* meanwhile: then both were told */
+        if (parcel->state == PARCEL_ACCEPTED ||
+            parcel->state == PARCEL_DELIVERED) /* meanwhile: then both were told */
             continue;
         parcel->fell_back = true;
         parcel->dirty = true;

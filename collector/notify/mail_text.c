@@ -49,13 +49,12 @@ static bool is_plain(struct bytes value)
     return value.size < 900 && memmem(value.data, value.size, "=?", 2) == NULL;
 }
 
-void mail_put_header(struct buf *out, const char *name, struct bytes value)
+/* As it is, or as encoded words. */
+static void put_words(struct buf *out, struct bytes value)
 {
-    buf_printf(out, "%s: ", name);
     if (value.size == 0 || is_plain(value)) {
         for (size_t i = 0; i < value.size; i++)
             buf_put_u8(out, without_breaks(value.data[i]));
-        buf_put_text(out, "\r\n");
         return;
     }
     for (size_t at = 0; at < value.size;) {
@@ -71,6 +70,45 @@ void mail_put_header(struct buf *out, const char *name, struct bytes value)
         put_base64(out, word, end - at);
         buf_put_text(out, "?=");
         at = end;
+    }
+}
+
+void mail_put_header(struct buf *out, const char *name, struct bytes value)
+{
+    buf_printf(out, "%s: ", name);
+    put_words(out, value);
+    buf_put_text(out, "\r\n");
+}
+
+/* The name in front of an address, without its quotes. */
+static struct bytes name_of(const char *start, struct bytes address)
+{
+    const char *end = (const char *)address.data;
+    start += strspn(start, " \t,\"");
+    while (end > start && strchr(" \t<\"", end[-1]) != NULL)
+        end--;
+    return (struct bytes){(const uint8_t *)start, end > start ? (size_t)(end - start) : 0};
+}
+
+void mail_put_addresses(struct buf *out, const char *name, const char *list)
+{
+    const char *at = list, *start = list;
+    struct bytes address;
+    bool is_first = true;
+
+    if (is_plain(bytes_of(list))) {
+        mail_put_header(out, name, bytes_of(list));
+        return;
+    }
+    buf_printf(out, "%s: ", name);
+    for (; (address = mail_next_address(&at)).size > 0; start = at) {
+        struct bytes words = name_of(start, address);
+        buf_put_text(out, is_first ? "" : ",\r\n ");
+        is_first = false;
+        put_words(out, words);
+        buf_put_text(out, words.size > 0 ? " <" : "<");
+        buf_put(out, address.data, address.size);
+        buf_put_char(out, '>');
     }
     buf_put_text(out, "\r\n");
 }

@@ -15,6 +15,10 @@
  * value become blanks. */
 void mail_put_header(struct buf *out, const char *name, struct bytes value);
 
+/* The same for a list of addresses: only the names become RFC 2047 words, for an address must
+ * stand there as it is. */
+void mail_put_addresses(struct buf *out, const char *name, const char *list);
+
 /* Base64 in lines of 76, each ended by CRLF. */
 void mail_put_base64(struct buf *out, struct bytes bytes);
 

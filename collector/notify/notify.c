@@ -252,8 +252,11 @@ int notify_open(uv_loop_t *loop, struct store *store, const struct notify_option
         error = groups_route_all(&notify->groups, alerting_root(notify->alerting),
                                  clock_unix_ms(notify->clock), clock_mono(notify->clock));
     if (error == 0)
-        error = delivery_open(loop, &notify->delivery);
+        error = delivery_open(loop, notify_receipt, notify, &notify->delivery);
+    if (error == 0)
+        error = notify_keep_sessions(notify);
     if (error != 0) {
+        delivery_close(notify->delivery);
         notify_free(notify);
         return error;
     }
@@ -306,6 +309,8 @@ int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *wh
     if (error == 0)
         error = notify_set_paces(notify);
     (void)pthread_mutex_unlock(&notify->view_lock);
+    if (error == 0)
+        error = notify_keep_sessions(notify);
     notify_wake(notify);
     if (error != 0)
         return diagnose(why, error, "some alerts could not be routed: %s", error_text(error));

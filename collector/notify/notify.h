@@ -122,7 +122,7 @@ int notify_post(struct notify *notify, const struct alert *alerts, size_t count,
 void notify_refuse_orders(struct notify *notify);
 
 struct notify_stats {
-    uint64_t notifications_sent, notifications_failed, notifications_retried, outbox_depth,
+    uint64_t notifications_sent, notifications_delivered, notifications_failed, notifications_retried, outbox_depth,
         groups, template_errors;
     /* that fire: all, those that others posted, ... */
     uint64_t alerts, alerts_posted, alerts_silenced, alerts_inhibited, alerts_acknowledged;

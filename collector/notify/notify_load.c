@@ -73,7 +73,7 @@ static int load_parcel(void *context, struct bytes key, struct bytes value)
     error = parcel_read(id, value, &parcel);
     if (error != 0)
         return skip_unreadable(error, key);
-    if (parcel->state == PARCEL_QUEUED)
+    if (parcel->state == PARCEL_QUEUED || parcel->awaits)
         outbox_put(&notify->outbox, parcel);
     else
         parcel_free(parcel);
@@ -183,5 +183,6 @@ int notify_load(struct notify *notify, struct diagnosis *why)
             return diagnose(why, error, "cannot read %s from the store: %s", tables[i].prefix,
                             error_text(error));
     }
+    outbox_sweep(&notify->outbox); /* what only awaits its receipt is not owed */
     return 0;
 }

@@ -48,6 +48,7 @@ struct turn {
     struct incident_change *incidents;
     struct order *order;       /* NULL: none in this one */
     int64_t silences_until_ms; /* those that ended before it go */
+    uint64_t receipts;         /* so many had come when it was made */
     bool running;
     bool has_written; /* under lock: the writer thread is done with it */
     int error;        /* under lock until has_written is seen */
@@ -107,6 +108,10 @@ void notify_turn_finish(struct notify *notify);
 bool notify_send_due(struct notify *notify);
 /* Tells the outbox how often each integration of the configuration may be spoken to. */
 int notify_set_paces(struct notify *notify);
+/* Opens the sessions of the configuration, closes others. */
+int notify_keep_sessions(struct notify *notify);
+/* A delivery_receipt (delivery.h); the context is the notifier. */
+bool notify_receipt(void *context, uint64_t session, const struct smpp_receipt *receipt);
 /* Waits for a write under way: a commit long. */
 void notify_wait_for_turn(struct notify *notify);
 /* Frees the old configurations. */

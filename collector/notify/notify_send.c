@@ -122,8 +122,15 @@ static int start(struct notify *notify, const struct integration *integration,
     outbox_begin(&notify->outbox, parcels, count, clock_mono(notify->clock));
     parcels[0]->owner = notify;
     if (error == 0)
-        error = delivery_start(notify->delivery, channel, integration->settings, parcels[0]->id,
-                               body, on_delivered, parcels[0], why);
+        error = delivery_start(
+            notify->delivery,
+            &(struct delivery_order){
+                .channel = channel,
+                .settings = integration->settings,
+                .id = parcels[0]->id,
+                .body = body,
+                .progress = {parcels[0]->progress, parcels[0]->progress_size}},
+            on_delivered, parcels[0], why);
     buf_done(&joined);
     return error;
 }
@@ -233,8 +240,11 @@ static void send_parcel(struct notify *notify, struct parcel *head)
         give_up(notify, head);
         return;
     }
-    count = outbox_together(&notify->outbox, head, clock_mono(notify->clock), parcels,
-                            TOGETHER_MAX);
+    parcels[0] = head;
+    count = 1;
+    if (head->progress_size == 0) /* what has begun goes on as it began */
+        count = outbox_together(&notify->outbox, head, clock_mono(notify->clock), parcels,
+                                TOGETHER_MAX);
     for (size_t i = 1; i < count; i++) /* the head has been looked at */
         if (!withdraw_muted(notify, parcels[i]))
             parcels[kept++] = parcels[i];

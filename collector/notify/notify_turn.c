@@ -6,6 +6,7 @@
 
 #include "collector/notify/incident_plan.h"
 #include "collector/notify/notify_parts.h"
+#include "collector/notify/smpp_pool.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -298,6 +299,7 @@ static void cut_ledger(struct notify *notify, struct puts *puts, int64_t now_ms)
     notify->swept_ms = now_ms;
     cut_silences(notify, puts, now_ms);
     incident_cut(notify, puts, now_ms);
+    outbox_stop_awaiting(&notify->outbox, now_ms);
     (void)store_state_scan(notify->store, bytes_of(OUTBOX_PREFIX), cut_ledger_row, &scan);
 }
 
@@ -396,6 +398,7 @@ void notify_turn_finish(struct notify *notify)
         return;
     }
     notify->write_failed = false;
+    smpp_receipts_kept(delivery_smpp(notify->delivery), notify->turn.receipts);
     apply(notify, clock_mono(notify->clock));
     outbox_sweep(&notify->outbox);
     if (notify->closing) {
@@ -403,6 +406,15 @@ void notify_turn_finish(struct notify *notify)
         return;
     }
     turn_done(notify);
+}
+
+/* A way to a person failed, and this turn takes no other: the row must not leave before one
+ * does. */
+static bool waits_for_people(const struct notify *notify, const struct parcel *parcel)
+{
+    return notify->turn.order != NULL && !order_acknowledges(notify->turn.order) &&
+           parcel->state == PARCEL_FAILED && parcel->incident != 0 && !parcel->fell_back &&
+           !parcel->withdrawn;
 }
 
 static void submit(struct notify *notify, const struct puts *puts)
@@ -417,7 +429,8 @@ static void submit(struct notify *notify, const struct puts *puts)
     turn->running = true;
     /* Verdicts that arrive while the write is under way make their rows dirty again. */
     for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-        at->dirty = false;
+        at->dirty = waits_for_people(notify, at);
+    turn->receipts = smpp_receipts_seen(delivery_smpp(notify->delivery));
     error = store_write_submit(notify->store, &turn->write);
     if (error != 0) {
         turn->error = error;

@@ -12,12 +12,24 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define PARCEL_ROW_VERSION 4
-#define PARCEL_ROW_OLDEST  1
-#define PARCEL_ROW_ENDED   4 /* from here on it says whose end it tells */
-#define PARCEL_ALERTS_MAX  1000000u
+#define PARCEL_ROW_VERSION  4
+#define PARCEL_ROW_INCIDENT 3 /* knew no progress, no receipts, and not whose end it told */
+#define PARCEL_ROW_PLAIN    2 /* nor incidents */
+#define PARCEL_ROW_OLDEST   1
+#define FLAG_TELLS_END      1
+#define FLAG_AWAITS         2
+#define PARCEL_ALERTS_MAX   1000000u
 
 /* ---- parcels ----------------------------------------------------------------------------- */
+
+const char *parcel_state_name(enum parcel_state state)
+{
+    return state == PARCEL_QUEUED      ? "queued"
+           : state == PARCEL_ACCEPTED  ? "accepted"
+           : state == PARCEL_DELIVERED ? "delivered"
+           : state == PARCEL_FALLBACK  ? "fallback"
+                                       : "failed";
+}
 
 int parcel_new(const char *receiver, const char *channel, unsigned index, const char *group_key,
                int64_t now_ms, struct parcel **ret_parcel)
@@ -51,6 +63,7 @@ void parcel_free(struct parcel *parcel)
     free(parcel->firing.items);
     free(parcel->ended.items);
     free(parcel->body);
+    free(parcel->progress);
     free(parcel);
 }
 
@@ -107,7 +120,8 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_varint(out, parcel->attempts);
     buf_put_sized(out, bytes_of(parcel->reason));
     put_fingerprints(&parcel->firing, out);
-    buf_put_u8(out, parcel->tells_end);
+    buf_put_u8(out, (uint8_t)((parcel->tells_end ? FLAG_TELLS_END : 0) |
+                              (parcel->awaits ? FLAG_AWAITS : 0)));
     buf_put_sized(out,
                   owed ? (struct bytes){parcel->body, parcel->body_size} : (struct bytes){0});
     buf_put_varint(out, parcel->incident);
@@ -116,6 +130,7 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_zigzag(out, parcel->fallback_ms);
     buf_put_u8(out, parcel->fell_back);
     put_fingerprints(&parcel->ended, out);
+    buf_put_sized(out, (struct bytes){parcel->progress, parcel->progress_size});
 }
 
 static char *text_of(struct bytes bytes)
@@ -143,9 +158,21 @@ static int read_fingerprints(struct reader *reader, struct fingerprints *set)
     return 0;
 }
 
+int parcel_set_progress(struct parcel *parcel, struct bytes progress)
+{
+    uint8_t *copy = progress.size == 0 ? NULL : (uint8_t *)text_of(progress);
+    if (progress.size > 0 && copy == NULL)
+        return ERR_NOMEM;
+    free(parcel->progress);
+    parcel->progress = copy;
+    parcel->progress_size = progress.size;
+    return 0;
+}
+
 static int read_rest(struct reader *reader, uint8_t version, struct parcel *parcel)
 {
-    struct bytes reason, body;
+    struct bytes reason, body, progress = {0};
+    uint8_t flags = FLAG_TELLS_END;
     int error;
 
     parcel->created_ms = reader_zigzag(reader);
@@ -157,24 +184,31 @@ static int read_rest(struct reader *reader, uint8_t version, struct parcel *parc
     error = read_fingerprints(reader, &parcel->firing);
     if (error != 0)
         return error;
-    parcel->tells_end = version == PARCEL_ROW_OLDEST || reader_u8(reader) != 0;
+    if (version > PARCEL_ROW_OLDEST)
+        flags = reader_u8(reader);
     body = reader_sized(reader);
-    if (version > 2) {
+    if (version > PARCEL_ROW_PLAIN) {
         parcel->incident = reader_varint(reader);
         parcel->serial = (uint32_t)reader_varint(reader);
         parcel->fallbacks = (uint32_t)reader_varint(reader);
         parcel->fallback_ms = reader_zigzag(reader);
         parcel->fell_back = reader_u8(reader) != 0;
     }
-    if (version >= PARCEL_ROW_ENDED)
+    if (version > PARCEL_ROW_INCIDENT) {
         error = read_fingerprints(reader, &parcel->ended);
-    if (error != 0)
-        return error;
+        if (error != 0)
+            return error;
+        progress = reader_sized(reader);
+    }
     if (reader->failed || reader_left(reader) != 0)
         return ERR_CORRUPT;
+    parcel->tells_end = (flags & FLAG_TELLS_END) != 0;
+    parcel->awaits = (flags & FLAG_AWAITS) != 0;
     parcel->body = (uint8_t *)text_of(body);
     parcel->body_size = body.size;
-    return parcel->body == NULL ? ERR_NOMEM : 0;
+    if (parcel->body == NULL)
+        return ERR_NOMEM;
+    return parcel_set_progress(parcel, progress);
 }
 
 static int read_names(struct reader *reader, struct parcel *parcel)
@@ -204,7 +238,8 @@ int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel)
     uint8_t state;
     int error;
 
-    if (version < PARCEL_ROW_OLDEST || version > PARCEL_ROW_VERSION || strlen(id) != MESSAGE_ID_BYTES - 1)
+    if (version < PARCEL_ROW_OLDEST || version > PARCEL_ROW_VERSION ||
+        strlen(id) != MESSAGE_ID_BYTES - 1)
         return ERR_CORRUPT;
     state = reader_u8(&reader);
     if (state < PARCEL_QUEUED || state > PARCEL_FALLBACK)
@@ -252,6 +287,16 @@ void outbox_put(struct outbox *outbox, struct parcel *parcel)
     outbox->count++;
 }
 
+static void await(struct outbox *outbox, struct parcel *parcel)
+{
+    free(parcel->body); /* it will not be sent again */
+    parcel->body = NULL;
+    parcel->body_size = 0;
+    parcel->next = outbox->awaiting;
+    outbox->awaiting = parcel;
+    outbox->awaiting_count++;
+}
+
 void outbox_sweep(struct outbox *outbox)
 {
     struct parcel **at = &outbox->first;
@@ -263,14 +308,17 @@ void outbox_sweep(struct outbox *outbox)
         }
         *at = parcel->next;
         outbox->count--;
-        parcel_free(parcel);
+        if (parcel->state == PARCEL_ACCEPTED && parcel->awaits)
+            await(outbox, parcel);
+        else
+            parcel_free(parcel);
     }
 }
 
 bool outbox_owes(const struct outbox *outbox, uint64_t lane)
 {
     for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
-        if (at->lane == lane && at->state == PARCEL_QUEUED)
+        if (at->lane == lane && at->state == PARCEL_QUEUED && !at->yields)
             return true;
     return false;
 }
@@ -279,7 +327,7 @@ bool outbox_owes(const struct outbox *outbox, uint64_t lane)
 static bool is_head_of_lane(const struct outbox *outbox, const struct parcel *parcel)
 {
     for (const struct parcel *at = outbox->first; at != parcel; at = at->next)
-        if (at->lane == parcel->lane && at->state == PARCEL_QUEUED)
+        if (at->lane == parcel->lane && at->state == PARCEL_QUEUED && !at->yields)
             return false;
     return true;
 }
@@ -346,8 +394,12 @@ void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict,
     parcel->heads = false;
     parcel->attempts++;
     parcel->dirty = true;
+    /* Without memory for it the next try does again what this one has done. */
+    (void)parcel_set_progress(parcel, verdict->progress);
+    parcel->yields = verdict->yields;
     if (verdict->accepted) {
         parcel->state = PARCEL_ACCEPTED;
+        parcel->awaits = verdict->awaits && parcel->progress != NULL;
         parcel->settled_ms = now_ms;
         parcel->reason[0] = '\0';
         return;
@@ -362,6 +414,46 @@ void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict,
     parcel->next_try =
         now +
         (mono_ns)outbox_delay_ms(parcel->attempts, verdict->recoverable, chance) * NS_PER_MS;
+}
+
+int outbox_receive(struct outbox *outbox, struct parcel *parcel, enum parcel_state state,
+                   struct bytes progress, const char *reason, int64_t now_ms)
+{
+    struct parcel **at = &outbox->awaiting;
+    int error = parcel_set_progress(parcel, progress);
+
+    if (error != 0)
+        return error;
+    parcel->dirty = true;
+    if (state != parcel->state) {
+        parcel->state = state;
+        parcel->awaits = false;
+        parcel->settled_ms = now_ms;
+        (void)snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
+    }
+    while (*at != NULL && *at != parcel)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return 0; /* not written yet: it is among the others */
+    *at = parcel->next;
+    outbox->awaiting_count--;
+    outbox_put(outbox, parcel); /* to be written, and swept again */
+    return 0;
+}
+
+void outbox_stop_awaiting(struct outbox *outbox, int64_t now_ms)
+{
+    struct parcel **at = &outbox->awaiting;
+    for (size_t i = 0; *at != NULL; i++) {
+        struct parcel *parcel = *at;
+        if (i < OUTBOX_AWAITING_MAX && parcel->settled_ms > now_ms - OUTBOX_RECEIPT_MS) {
+            at = &parcel->next;
+            continue;
+        }
+        *at = parcel->next;
+        outbox->awaiting_count--;
+        parcel_free(parcel);
+    }
 }
 
 void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms)
@@ -381,6 +473,11 @@ void outbox_free(struct outbox *outbox)
         parcel_free(outbox->first);
         outbox->first = next;
     }
-    outbox->count = 0;
+    while (outbox->awaiting != NULL) {
+        struct parcel *next = outbox->awaiting->next;
+        parcel_free(outbox->awaiting);
+        outbox->awaiting = next;
+    }
+    outbox->count = outbox->awaiting_count = 0;
     outbox_forget_targets(outbox);
 }

@@ -1,18 +1,30 @@
 /*
  * outbox.h - what is owed to the outside, until it is accepted there.
  *
- *        put (row committed)        2xx / 250
- *     ----------------------> QUEUED -------> ACCEPTED
- *                             ^  |
- *            retry, same id   |  | gave up: all its alerts are over and it is older than
- *            and same bytes   |  v OUTBOX_AGE_MAX_MS, or its receiver is gone,
- *                             sending -----> FAILED    or all it says was silenced meanwhile
+ *        put (row committed)        2xx / 250          a receipt, where the service sends them
+ *     ----------------------> QUEUED -------> ACCEPTED -------> DELIVERED
+ *                             ^  |                   \
+ *            retry, same id   |  |                    v
+ *            and same bytes   |  | gave up           FAILED
+ *                             sending -------------->
+ *
+ * Given up: all its alerts are over and it is older than OUTBOX_AGE_MAX_MS, or its receiver is
+ * gone, or all it says was silenced meanwhile.
  *
  * A parcel is a message for one integration, already composed.  Its row "outbox/<id>" is
  * committed before the first byte leaves, in the same write as the group's memory of having said
  * it.  Sending is a state of memory only: what a kill leaves behind is QUEUED, and goes again at
- * once under the same id.  Rows that are ACCEPTED or FAILED keep no body; they are the ledger,
- * for OUTBOX_LEDGER_MS.
+ * once under the same id.  Rows that are ACCEPTED, DELIVERED or FAILED keep no body; they are
+ * the ledger, for OUTBOX_LEDGER_MS.
+ *
+ * How often: a message is sent until it is accepted, so at least once.  Twice happens only if
+ * the connection, or this process, ends between the service's taking it and our knowing it
+ * (for mail and webhooks the stable id tells the double).  What a try achieved of a message that
+ * goes in pieces (parts of a text message, recipients of a mail) is its progress, kept in the
+ * row: the next try sends only what is left.
+ *
+ * Receipts: what waits for one stays in memory in a list of its own, for OUTBOX_RECEIPT_MS; its
+ * progress has the service's names for it.
  *
  * Order: parcels of one lane (group and integration) go one after the other, so that an end is
  * never told before its beginning.
@@ -26,11 +38,13 @@
  *
  *     row   u8 version (4) | u8 state | sized receiver, channel | varint index
  *           | sized group key | zigzag created, settled | varint attempts | sized reason
- *           | varint n, n * u64 fingerprints of what fires | u8 tells an end | sized body
+ *           | varint n, n * u64 fingerprints of what fires
+ *           | u8 flags: 1 tells an end, 2 awaits a receipt | sized body
  *           | varint incident, serial, fallbacks | zigzag fallback due | u8 fell back
- *           | varint m, m * u64 fingerprints of what has ended
- *           (version 1 had no "tells an end", such a one is taken to; up to 2 there were no
- *           incidents; up to 3 nobody wrote down whose end it tells)
+ *           | varint m, m * u64 fingerprints of what has ended | sized progress
+ *           (up to version 3 there were no receipts, no progress, and nobody wrote down whose end
+ *           it tells; up to 2 no incidents; version 1 had no flags, such a one is taken to tell
+ *           an end)
  *
  * What people are told of an incident is a parcel, too: (incident, serial, receiver "person/ID",
  * channel and index) is said once.  If its way fails, or has not worked after a while, it FALLS
@@ -52,6 +66,8 @@
 #define OUTBOX_PREFIX       "outbox/"
 #define OUTBOX_AGE_MAX_MS   ((int64_t)24 * 3600 * 1000)
 #define OUTBOX_LEDGER_MS    ((int64_t)7 * 24 * 3600 * 1000)
+#define OUTBOX_RECEIPT_MS   ((int64_t)3 * 24 * 3600 * 1000)
+#define OUTBOX_AWAITING_MAX ((size_t)50000) /* past it the oldest waits no longer */
 #define OUTBOX_RETRY_MIN_MS 500
 #define OUTBOX_RETRY_MAX_MS 60000
 #define OUTBOX_SLOW_MS      300000
@@ -62,8 +78,11 @@ enum parcel_state {
     PARCEL_QUEUED = 1,
     PARCEL_ACCEPTED = 2,
     PARCEL_FAILED = 3,
+    PARCEL_DELIVERED = 4,
     PARCEL_FALLBACK = 5, /* another way was taken instead */
 };
+/* "queued", "accepted", "failed", "delivered", "fallback". */
+const char *parcel_state_name(enum parcel_state state);
 
 struct parcel {
     char id[MESSAGE_ID_BYTES];
@@ -83,8 +102,12 @@ struct parcel {
     bool fell_back;             /* it was, or there is none */
     uint8_t *body;              /* owned */
     size_t body_size;
+    bool awaits;       /* ACCEPTED, and a receipt is to come */
+    uint8_t *progress; /* owned; the channel's (channel.h) */
+    size_t progress_size;
     /* memory only */
     bool sending;
+    bool yields; /* most have it: its lane does not wait for the rest */
     bool heads;  /* the first of its transfer */
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
@@ -113,6 +136,8 @@ int parcel_new(const char *receiver, const char *channel, unsigned index, const 
                int64_t now_ms, struct parcel **ret_parcel);
 void parcel_free(struct parcel *parcel); /* NULL is allowed */
 void parcel_write(const struct parcel *parcel, struct buf *out);
+/* A copy in the place of what it had.  ERR_NOMEM: nothing has changed. */
+int parcel_set_progress(struct parcel *parcel, struct bytes progress);
 /* ERR_CORRUPT, ERR_NOMEM. */
 int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel);
 /* A new id: 44 bits of Unix ms, 20 random bits; ids sort by time. */
@@ -127,6 +152,8 @@ struct outbox {
     struct parcel *first;  /* ascending by id; QUEUED, or settled but not yet written */
     size_t count, sending; /* parcels; transfers */
     struct outbox_target *targets;
+    struct parcel *awaiting; /* ACCEPTED, written, and a receipt is to come; newest first */
+    size_t awaiting_count;
 };
 
 /* Says how often an integration may be spoken to; 0: as often as one likes.  For every
@@ -136,7 +163,7 @@ int outbox_limit(struct outbox *outbox, const char *receiver, const char *channe
 
 /* Takes the parcel.  A newer id goes to the end. */
 void outbox_put(struct outbox *outbox, struct parcel *parcel);
-/* Unlinks and frees the settled parcels whose rows have been written. */
+/* Unlinks the settled parcels whose rows have been written: into `awaiting`, or freed. */
 void outbox_sweep(struct outbox *outbox);
 /* Something is owed in this lane. */
 bool outbox_owes(const struct outbox *outbox, uint64_t lane);
@@ -158,6 +185,12 @@ mono_ns outbox_next_due(const struct outbox *outbox);
 /* The verdict of a try.  `is_live`: something it tells of still fires.  Marks the row dirty. */
 void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
                    int64_t now_ms, mono_ns now);
+/* A receipt told more of a parcel that awaits it, in whichever list: its progress, and perhaps
+ * its last state.  Marks the row dirty.  ERR_NOMEM: nothing has changed. */
+int outbox_receive(struct outbox *outbox, struct parcel *parcel, enum parcel_state state,
+                   struct bytes progress, const char *reason, int64_t now_ms);
+/* Receipts that have not come by now will not. */
+void outbox_stop_awaiting(struct outbox *outbox, int64_t now_ms);
 /* It is not to be sent after all; marks the row dirty.  Not while it is sending. */
 void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms);
 void outbox_free(struct outbox *outbox);

@@ -24,20 +24,34 @@ static const char *state_of(const struct alert *alert)
     return alert->firing ? "[告警中]" : "[已恢复]";
 }
 
+static void put_alias(const struct robot_words *words, const struct alert *alert,
+                      struct buf *out)
+{
+    struct bytes alias = labels_get_text(alert->labels, words->alias_label);
+    if (alias.size == 0)
+        return;
+    buf_put_char(out, ' ');
+    message_put_line(alias, LINE_BYTES_MAX, out);
+}
+
 /* "严重 申报系统 编号 1a2b3c4d": nothing that an outsider must not read. */
+static void put_tag(const struct robot_words *words, const struct alert *alert, struct buf *out)
+{
+    message_put_severity(labels_get_text(alert->labels, "severity"), out);
+    if (!words->is_terse)
+        put_alias(words, alert, out);
+    buf_put_char(out, ' ');
+    put_number(out, alert);
+    if (words->is_terse)
+        put_alias(words, alert, out);
+    buf_put_char(out, '\n');
+}
+
 static void put_outside(const struct robot_words *words, const struct alert *alert,
                         struct buf *out)
 {
-    struct bytes alias = labels_get_text(alert->labels, words->alias_label);
     buf_printf(out, "%s ", state_of(alert));
-    message_put_severity(labels_get_text(alert->labels, "severity"), out);
-    if (alias.size > 0) {
-        buf_put_char(out, ' ');
-        message_put_line(alias, LINE_BYTES_MAX, out);
-    }
-    buf_put_char(out, ' ');
-    put_number(out, alert);
-    buf_put_char(out, '\n');
+    put_tag(words, alert, out);
 }
 
 static void put_inside(const struct alert *alert, struct buf *out)
@@ -90,10 +104,37 @@ static void put_head(const struct robot_words *words, const struct message *mess
     buf_put_char(out, '\n');
 }
 
+/* The gravest's severity and number, and how many there are. */
+static void put_terse_head(const struct message *message, struct buf *out)
+{
+    const struct alert *gravest = &message->alerts[0];
+    for (size_t i = message->alert_count; i-- > 0;)
+        if (bytes_equal(labels_get_text(message->alerts[i].labels, "severity"),
+                        bytes_of("critical")))
+            gravest = &message->alerts[i];
+    buf_put_text(out, message_mark(message));
+    message_put_incident(message, out);
+    message_put_severity(labels_get_text(gravest->labels, "severity"), out);
+    buf_put_char(out, ' ');
+    put_number(out, gravest);
+    if (message->alert_count > 1)
+        buf_printf(out, " 等 %zu 项", message->alert_count);
+    buf_put_char(out, '\n');
+}
+
 static void put_text(const struct robot_words *words, const struct message *message,
                      struct buf *out)
 {
-    put_head(words, message, out);
+    if (words->is_terse && !words->tells_all && message->alert_count == 1) {
+        buf_put_text(out, message_mark(message));
+        message_put_incident(message, out);
+        put_tag(words, &message->alerts[0], out);
+        return;
+    }
+    if (words->is_terse && words->tells_all)
+        put_terse_head(message, out);
+    else
+        put_head(words, message, out);
     for (size_t i = 0; i < message->alert_count; i++)
         put_alert(words, &message->alerts[i], i + 1, out);
     if (words->tells_all && message->acknowledge_url != NULL)

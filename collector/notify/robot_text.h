@@ -8,6 +8,13 @@
  *        严重，11-28 23:12:01 起，编号 1a2b3c4d
  *     控制台：https://...
  *
+ * A text message begins with what matters most, for its first part may be all that arrives:
+ *
+ *     full                                     number
+ *     【告警】严重 编号 1a2b3c4d 等 2 项         【告警】严重 编号 1a2b3c4d 申报系统
+ *     1. [告警中] web01 的 CPU 使用率 97%
+ *     ...
+ *
  * The number is the first eight digits of the alert's fingerprint: what the console and
  * fengsuictl call it.  Where messages come faster than a room takes them, several are told in
  * one, a line an alert.
@@ -23,6 +30,7 @@
 #include "collector/notify/channel.h"
 
 struct robot_words {
+    bool is_terse;  /* severity and number first, as in a text message */
     bool tells_all; /* names, summaries, links: the room is as trusted as the console */
     const char
         *alias_label;      /* the label that says which system, in words meant for outsiders */

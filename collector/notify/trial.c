@@ -154,8 +154,12 @@ static void send_one(struct notify *notify, const struct integration *integratio
     int error = compose_body(integration, message, &body);
 
     if (error == 0)
-        error = delivery_start(notify->delivery, integration->channel, integration->settings,
-                               message->id, buf_bytes(&body), on_verdict, result, &verdict.why);
+        error = delivery_start(notify->delivery,
+                               &(struct delivery_order){.channel = integration->channel,
+                                                        .settings = integration->settings,
+                                                        .id = message->id,
+                                                        .body = buf_bytes(&body)},
+                               on_verdict, result, &verdict.why);
     buf_done(&body);
     if (error == 0)
         return;

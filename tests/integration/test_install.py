@@ -33,7 +33,7 @@ FILES = sorted(
     + [f"usr/share/bash-completion/completions/{name}" for name in PROGRAMS]
     + [f"usr/share/man/{language}man{name[-1]}/{name}" for language in ("", "zh_CN/") for name in
        ("fengsuictl.1", "fengsui-collector.8", "fengsui-probe.8", "fengsui-collector.yml.5",
-        "fengsui-probe.yml.5")]
+        "fengsui-probe.yml.5", "fengsui-alerting.yml.5")]
     + [f"usr/share/fengsui/grafana/{language}/fengsui-{board}.json"
        for language in ("zh", "en") for board in ("collector", "host", "hosts")]
     + [f"usr/share/fengsui/grafana/provisioning/{kind}/fengsui.yaml"

@@ -72,7 +72,7 @@ class Robots(unittest.TestCase):
     def test_dingtalk_is_signed_and_calls_by_number(self):
         robot = self.robot()
         collector = self.collector(
-            f"  dingtalk_configs: [{{url: '{robot.url}', secret_file: secret, disclose: full,"
+            f"  dingtalk_configs: [{{url: '{robot.url}', secret_file: secret, disclose: full, consent: '文号1',"
             " at_mobiles: ['13800001111']}]\n")
         self.heat(collector)
         kit.wait_for(lambda: robot.bodies, 5, "the message")
@@ -107,7 +107,7 @@ class Robots(unittest.TestCase):
     def test_feishu_is_signed_in_the_body_and_nobody_is_called_by_a_label(self):
         robot = self.robot(code_name="code")
         collector = self.collector(
-            f"  feishu_configs: [{{url: '{robot.url}', secret_file: secret, disclose: full}}]\n")
+            f"  feishu_configs: [{{url: '{robot.url}', secret_file: secret, disclose: full, consent: '文号1'}}]\n")
         self.heat(collector, instances=('<at user_id="all"></at>',))
         kit.wait_for(lambda: robot.bodies, 5, "the message")
         body = robot.bodies[0]
@@ -148,7 +148,7 @@ class Robots(unittest.TestCase):
         robot, mail = self.robot(per_minute=20), kit.Mail()
         self.addCleanup(mail.close)
         collector = self.collector(
-            f"  wecom_configs: [{{url: '{robot.url}', disclose: full}}]\n"
+            f"  wecom_configs: [{{url: '{robot.url}', disclose: full, consent: '文号1'}}]\n"
             "  email_configs: [{to: 'duty@example.cn', require_tls: false,"
             f" smarthost: '127.0.0.1:{mail.port}', from: 'a@example.cn'}}]\n")
         names = [f"web{i:02}" for i in range(100)]
@@ -170,7 +170,7 @@ class Robots(unittest.TestCase):
     def test_what_waits_for_its_turn_is_held_against_what_mutes_it_by_then(self):
         robot = self.robot()
         collector = self.collector(
-            f"  wecom_configs: [{{url: '{robot.url}', disclose: full}}]\n"
+            f"  wecom_configs: [{{url: '{robot.url}', disclose: full, consent: '文号1'}}]\n"
             "inhibit_rules: [{source_matchers: [alertname=RackDown],"
             " target_matchers: [instance=~\"web03|web04\"]}]\n")
         self.heat(collector, instances=("web01",))
@@ -193,6 +193,7 @@ class Robots(unittest.TestCase):
     def test_what_would_tell_too_much_is_refused(self):
         for config, reason in [
                 ("url: 'http://x/', text: '{{ .Alerts }}'", "disclose: full"),
+                ("url: 'http://x/', disclose: full", "must name the written consent"),
                 ("url: 'ftp://x/'", "no http:// or https:// URL"),
                 ("url: 'http://x/', secret: a, secret_file: secret", "either secret or"),
                 ("url: 'http://x/', at_users: ['a\"b']", "no user id"),
@@ -238,8 +239,7 @@ class Robots(unittest.TestCase):
         self.assertEqual((method, path), ("POST", "/send?user=13800001111"))
         body = json.loads(body)
         self.assertEqual((body["to"], body["key"]), (["13800001111"], SECRET))
-        self.assertRegex(body["content"],
-                         r"^【运维】【告警】1 项\n1\. \[告警中\] 严重 申报系统 编号 \w{8}$")
+        self.assertRegex(body["content"], r"^【运维】【告警】严重 编号 \w{8} 申报系统$")
         kit.wait_for(lambda: "fengsui_collector_notifications_sent_total 1\n" in
                      collector.get("/metrics").decode(), 5, "accepted")
 
@@ -247,7 +247,7 @@ class Robots(unittest.TestCase):
         url, seen = self.gateway(b"ERROR:balance")
         collector = self.collector(
             f"  sms_configs: [{{to: '138', url: '{url}/?n={{phone}}&m={{text}}', success: '^OK',"
-            " disclose: full, text: '{{ (index .Alerts 0).Labels.instance }}'}]\n")
+            " disclose: full, consent: '文号1', text: '{{ (index .Alerts 0).Labels.instance }}'}]\n")
         self.heat(collector, instances=("a&b=c 中",))
         kit.wait_for(lambda: seen, 5, "the text message")
         self.assertEqual(seen[0][:2], ("GET", "/?n=138&m=a%26b%3Dc%20%E4%B8%AD"))

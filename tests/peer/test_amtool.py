@@ -33,6 +33,8 @@ receivers:
 - name: db
   email_configs: [{to: a@example.org, from: b@example.org, smarthost: 'localhost:25'}]
 - name: all
+  wechat_configs:
+  - {api_url: 'http://127.0.0.1:9/', corp_id: ww1, api_secret: hidden, agent_id: '1', to_user: a|b, to_party: '2'}
 """
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 DATE = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)"

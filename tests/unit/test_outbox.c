@@ -183,7 +183,7 @@ static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **sta
 {
     struct outbox outbox = {0};
     struct parcel *first = parcel("0000000000000001", "a"), *due;
-    const struct channel_verdict refused = {.recoverable = true}, accepted = {.accepted = true};
+    const struct channel_verdict refused = {.recoverable = true}, taken = {.accepted = true};
     (void)state;
     outbox_put(&outbox, parcel("0000000000000003", "b"));
     outbox_put(&outbox, parcel("0000000000000002", "a"));
@@ -201,7 +201,7 @@ static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **sta
     assert_true(outbox_due(&outbox, 10) == NULL);
     outbox_begin(&outbox, &first, 1, 10);
     outbox_finish(&outbox, first, 0, 10);
-    outbox_settle(first, &accepted, true, 2000, 10);
+    outbox_settle(first, &taken, true, 2000, 10);
     assert_int_equal(first->state, PARCEL_ACCEPTED);
     first->dirty = false;
     outbox_sweep(&outbox);
@@ -297,6 +297,120 @@ static void a_row_reads_back_and_a_cut_one_does_not(void **state)
     parcel_free(sent);
 }
 
+static void rows_of_earlier_versions_are_read(void **state)
+{
+    struct parcel *back;
+    (void)state;
+    for (uint8_t version = 1; version <= 2; version++) {
+        struct buf row = {0};
+        buf_put_u8(&row, version);
+        buf_put_u8(&row, 1); /* queued */
+        buf_put_sized(&row, bytes_of("desk"));
+        buf_put_sized(&row, bytes_of("sms"));
+        buf_put_varint(&row, 3);
+        buf_put_sized(&row, bytes_of("{}:{}"));
+        buf_put_zigzag(&row, 1000);
+        buf_put_zigzag(&row, 0);
+        buf_put_varint(&row, 2);
+        buf_put_sized(&row, bytes_of("busy"));
+        buf_put_varint(&row, 0);
+        if (version == 2)
+            buf_put_u8(&row, 0);
+        buf_put_sized(&row, bytes_of("body"));
+        assert_int_equal(parcel_read("0123456789abcdef", buf_bytes(&row), &back), 0);
+        assert_int_equal(back->state, PARCEL_QUEUED);
+        assert_int_equal(back->tells_end, version == 1);
+        assert_false(back->awaits);
+        assert_int_equal(back->progress_size, 0);
+        assert_memory_equal(back->body, "body", 4);
+        parcel_free(back);
+        buf_done(&row);
+    }
+}
+
+/* A parcel that was accepted, and written, and awaits its receipt. */
+static struct parcel *accepted(struct outbox *outbox, const char *id)
+{
+    const struct channel_verdict verdict = {
+        .accepted = true, .awaits = true, .progress = bytes_of("ids")};
+    struct parcel *sent = parcel(id, id);
+    outbox_put(outbox, sent);
+    outbox_begin(outbox, &sent, 1, 10);
+    outbox_finish(outbox, sent, 0, 10);
+    outbox_settle(sent, &verdict, true, 2000, 10);
+    sent->dirty = false;
+    outbox_sweep(outbox);
+    return sent;
+}
+
+static void what_is_accepted_waits_aside_for_its_receipt(void **state)
+{
+    struct outbox outbox = {0};
+    struct parcel *sent = accepted(&outbox, "0000000000000001"), *back;
+    struct parcel *other = accepted(&outbox, "0000000000000002");
+    struct buf row = {0};
+    (void)state;
+    assert_int_equal(outbox.count, 0);
+    assert_int_equal(outbox.awaiting_count, 2);
+    assert_null(sent->body);
+    parcel_write(sent, &row); /* it reads back as one that awaits */
+    assert_int_equal(parcel_read(sent->id, buf_bytes(&row), &back), 0);
+    assert_true(back->awaits);
+    assert_memory_equal(back->progress, "ids", 3);
+    parcel_free(back);
+    buf_done(&row);
+
+    assert_int_equal(outbox_receive(&outbox, sent, PARCEL_ACCEPTED, bytes_of("one"), "", 3000),
+                     0); /* one part of it has arrived: written, and it waits on */
+    assert_true(sent->dirty && sent->awaits);
+    assert_int_equal(outbox.count, 1);
+    sent->dirty = false;
+    outbox_sweep(&outbox);
+    assert_int_equal(outbox.awaiting_count, 2);
+    assert_int_equal(outbox_receive(&outbox, sent, PARCEL_DELIVERED, bytes_of("two"), "", 4000),
+                     0);
+    assert_int_equal(sent->settled_ms, 4000);
+    sent->dirty = false;
+    outbox_sweep(&outbox);
+    assert_int_equal(outbox.count, 0);
+    assert_int_equal(outbox.awaiting_count, 1);
+
+    assert_int_equal(outbox_receive(&outbox, other, PARCEL_FAILED, bytes_of("x"), "UNDELIV", 1),
+                     0);
+    assert_string_equal(other->reason, "UNDELIV");
+    outbox_free(&outbox);
+}
+
+static void receipts_are_awaited_for_some_days(void **state)
+{
+    struct outbox outbox = {0};
+    (void)state;
+    (void)accepted(&outbox, "0000000000000001");
+    outbox_stop_awaiting(&outbox, 1999 + OUTBOX_RECEIPT_MS);
+    assert_int_equal(outbox.awaiting_count, 1);
+    outbox_stop_awaiting(&outbox, 2000 + OUTBOX_RECEIPT_MS);
+    assert_int_equal(outbox.awaiting_count, 0);
+    outbox_free(&outbox);
+}
+
+static void what_most_have_makes_its_lane_wait_no_longer(void **state)
+{
+    struct outbox outbox = {0};
+    struct parcel *first = parcel("0000000000000001", "a");
+    const struct channel_verdict partly = {
+        .recoverable = true, .yields = true, .progress = bytes_of("some have it")};
+    (void)state;
+    outbox_put(&outbox, first);
+    outbox_put(&outbox, parcel("0000000000000002", "a"));
+    outbox_begin(&outbox, &first, 1, 10);
+    assert_null(outbox_due(&outbox, 10));
+    outbox_finish(&outbox, first, 0, 10);
+    outbox_settle(first, &partly, true, 2000, 10);
+    assert_int_equal(first->state, PARCEL_QUEUED);
+    assert_string_equal(outbox_due(&outbox, 10)->id, "0000000000000002");
+    outbox_free(&outbox);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +424,10 @@ int main(void)
         cmocka_unit_test(a_target_that_hangs_does_not_take_every_place),
         cmocka_unit_test(pauses_grow_to_a_minute),
         cmocka_unit_test(a_row_reads_back_and_a_cut_one_does_not),
+        cmocka_unit_test(rows_of_earlier_versions_are_read),
+        cmocka_unit_test(what_is_accepted_waits_aside_for_its_receipt),
+        cmocka_unit_test(receipts_are_awaited_for_some_days),
+        cmocka_unit_test(what_most_have_makes_its_lane_wait_no_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

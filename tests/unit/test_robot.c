@@ -101,6 +101,36 @@ static void an_inside_room_learns_what_where_and_since_when(void **state)
     buf_done(&body);
 }
 
+static char *terse(bool tells_all, const struct alert *alerts, size_t count)
+{
+    const struct robot_words words = {.is_terse = true,
+                                      .tells_all = tells_all,
+                                      .alias_label = "alias",
+                                      .text_bytes_max = 600};
+    struct buf body = composed(&words, alerts, count);
+    struct bytes bytes = buf_bytes(&body);
+    char *text = joined(&bytes, 1, 600);
+    buf_done(&body);
+    return text;
+}
+
+static void a_text_message_begins_with_severity_and_number(void **state)
+{
+    struct alert two[] = {alert("db01", true), alert("db02", true)};
+    char *text = terse(false, two, 1);
+    (void)state;
+    assert_string_equal(text, "【告警】严重 编号 1a2b3c4d 申报系统\n");
+    free(text);
+    text = terse(false, two, 2);
+    assert_string_equal(text, "【告警】2 项\n1. [告警中] 严重 编号 1a2b3c4d 申报系统\n"
+                              "2. [告警中] 严重 编号 1a2b3c4d 申报系统\n");
+    free(text);
+    text = terse(true, two, 2);
+    assert_ptr_equal(strstr(text, "【告警】严重 编号 1a2b3c4d 等 2 项\n1. [告警中] 处理器很忙"),
+                     text);
+    free(text);
+}
+
 static void several_are_one_digest_that_names_each(void **state)
 {
     const struct robot_words words = {.alias_label = "alias", .text_bytes_max = 2048};
@@ -242,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_outside_room_learns_severity_alias_and_number_only),
         cmocka_unit_test(an_inside_room_learns_what_where_and_since_when),
+        cmocka_unit_test(a_text_message_begins_with_severity_and_number),
         cmocka_unit_test(several_are_one_digest_that_names_each),
         cmocka_unit_test(a_text_too_long_is_cut_between_lines_and_says_so),
         cmocka_unit_test(a_broken_body_is_an_error),
