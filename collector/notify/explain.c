@@ -175,15 +175,8 @@ static bool tells_firing(const struct explaining *all, const struct parcel *parc
 
 static bool is_accepted(const struct parcel *parcel)
 {
-    switch (parcel->state) {
-    case PARCEL_ACCEPTED:
-        return true;
-    case PARCEL_QUEUED:
-    case PARCEL_FAILED:
-    case PARCEL_FALLBACK: /* what went the other way is another message */
-        return false;
-    }
-    return false;
+    /* Of a fallback, what went the other way is another message. */
+    return parcel->state == PARCEL_ACCEPTED || parcel->state == PARCEL_DELIVERED;
 }
 
 static bool is_same_way(const struct parcel *a, const struct parcel *b)

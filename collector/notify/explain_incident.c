@@ -122,7 +122,7 @@ static void put_told(const struct explaining *all, uint64_t number, struct buf *
                  fingerprints_contain(&parcel->firing, all->subject->fingerprint) ? "firing"
                                                                                   : "resolved",
                  out);
-        put_text("state", explain_state_text(parcel->state), out);
+        put_text("state", parcel_state_name(parcel->state), out);
         explain_put_instant(
             "at", parcel->settled_ms != 0 ? parcel->settled_ms : parcel->created_ms, out);
         buf_put_char(out, '}');

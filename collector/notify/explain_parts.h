@@ -56,8 +56,6 @@ void explain_put_way(const struct notify *notify, const char *receiver, const ch
                      unsigned index, struct buf *out);
 /* Appends what the alert is: the first members of the answer. */
 void explain_put_head(const struct explaining *all, struct buf *out);
-/* "queued", "accepted", "failed", "fallback". */
-const char *explain_state_text(enum parcel_state state);
 /* What an incident makes of a lane's outlook: its steps, not the group's repeats. */
 void explain_foresee(struct explaining *all, struct explain_lane *lane);
 /* Appends ,"persons":[..]: whom the lane's next step means.  ERR_NOMEM. */

@@ -178,21 +178,6 @@ static void put_acknowledgement(const struct explaining *all, struct buf *out)
 
 /* ---- what was said ----------------------------------------------------------------------- */
 
-const char *explain_state_text(enum parcel_state state)
-{
-    switch (state) {
-    case PARCEL_QUEUED:
-        return "queued";
-    case PARCEL_ACCEPTED:
-        return "accepted";
-    case PARCEL_FAILED:
-        return "failed";
-    case PARCEL_FALLBACK:
-        return "fallback";
-    }
-    return "";
-}
-
 static void put_message(const struct explaining *all, const struct parcel *parcel,
                         struct buf *out)
 {
@@ -203,7 +188,7 @@ static void put_message(const struct explaining *all, const struct parcel *parce
     put_text("id", parcel->id, out);
     put_text("group", parcel->group_key, out);
     put_text("tells", firing ? "firing" : "resolved", out);
-    put_text("state", explain_state_text(parcel->state), out);
+    put_text("state", parcel_state_name(parcel->state), out);
     explain_put_instant("createdAt", parcel->created_ms, out);
     explain_put_instant("settledAt", parcel->settled_ms, out);
     buf_printf(out, ",\"attempts\":%u", parcel->attempts);
