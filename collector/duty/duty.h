@@ -27,7 +27,7 @@
 
 #define DUTY_PERSONS_MAX  ((size_t)10000)
 #define DUTY_RESOLVED_MAX ((size_t)256)                 /* persons one step may reach */
-#define DUTY_TIME_MAX_MS  INT64_C(7258118400000)        /* 2200-01-01: no questions past it */
+#define DUTY_TIME_MAX_MS  INT64_C(4102444800000)        /* 2100-01-01: no questions past it */
 #define DUTY_RANGE_MAX_MS (INT64_C(800) * CIVIL_DAY_MS) /* of one question */
 
 /* How a person can be reached: a contact channel of alerting.yml, and the address there. */
