@@ -83,6 +83,7 @@ struct duty_override {
     const char *roster, *person_id;
     const char *instead_of; /* a person id: only that one is replaced; NULL: all on duty are */
     int64_t from_ms, to_ms; /* [from, to) */
+    int64_t at_ms;          /* when it was made */
     const char *by, *reason;
 };
 

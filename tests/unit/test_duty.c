@@ -224,10 +224,10 @@ static void a_later_layer_wins_and_overrides_win_over_all(void **state)
 static void swaps_win_over_the_file(void **state)
 {
     struct duty_override items[] = {
-        {1, "r", "c", NULL, 0, 0, "op", ""},
-        {2, "other", "d", NULL, 0, 0, "op", ""},
-        {3, "r", "gone", NULL, 0, 0, "op", ""},
-        {4, "r", "d", "b", 0, 0, "op", ""},
+        {1, "r", "c", NULL, 0, 0, 0, "op", ""},
+        {2, "other", "d", NULL, 0, 0, 0, "op", ""},
+        {3, "r", "gone", NULL, 0, 0, 0, "op", ""},
+        {4, "r", "d", "b", 0, 0, 0, "op", ""},
     };
     const struct duty_overrides overrides = {items, 4};
     struct duty *duty =
