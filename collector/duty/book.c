@@ -279,6 +279,41 @@ void duty_view_done(struct duty_view *view)
     *view = (struct duty_view){0};
 }
 
+static const char *copy_into(struct arena *arena, const char *text, bool *failed)
+{
+    if (text == NULL)
+        return NULL;
+    const size_t size = strlen(text) + 1;
+    char *copy = arena_alloc(arena, size, 1);
+    if (copy == NULL)
+        *failed = true;
+    else
+        memcpy(copy, text, size);
+    return copy;
+}
+
+int duty_book_overrides(void *book, struct arena *arena, struct duty_overrides *ret_overrides)
+{
+    struct duty_view view;
+    bool failed = false;
+    duty_book_view(book, &view);
+    const size_t count = view.overrides.count;
+    struct duty_override *items = arena_alloc(arena, count + 1, sizeof *items);
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = view.overrides.items[i];
+        items[i].roster = copy_into(arena, items[i].roster, &failed);
+        items[i].person_id = copy_into(arena, items[i].person_id, &failed);
+        items[i].instead_of = copy_into(arena, items[i].instead_of, &failed);
+        items[i].by = copy_into(arena, items[i].by, &failed);
+        items[i].reason = copy_into(arena, items[i].reason, &failed);
+    }
+    duty_view_done(&view);
+    if (items == NULL || failed)
+        return ERR_NOMEM;
+    *ret_overrides = (struct duty_overrides){items, count};
+    return 0;
+}
+
 uint64_t duty_book_generation(struct duty_book *book)
 {
     (void)pthread_mutex_lock(&book->lock);

@@ -43,6 +43,9 @@ void duty_book_set(struct duty_book *book, struct duty *duty);
 /* NULL book: an empty view.  duty_view_done() gives it back. */
 void duty_book_view(struct duty_book *book, struct duty_view *ret_view);
 void duty_view_done(struct duty_view *view);
+/* A copy of the swaps in `arena`, for whoever cannot hold a view; `book` is a struct duty_book
+ * (notify_overrides of notify.h).  ERR_NOMEM. */
+int duty_book_overrides(void *book, struct arena *arena, struct duty_overrides *ret_overrides);
 /* Counts up with everything that may change an answer. */
 uint64_t duty_book_generation(struct duty_book *book);
 

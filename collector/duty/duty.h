@@ -127,6 +127,8 @@ bool duty_has_roster(const struct duty *duty, const char *name);
 /* What people call it, and its clock; NULL: no such roster. */
 const char *duty_roster_title(const struct duty *duty, const char *name);
 const struct civil_zone *duty_roster_zone(const struct duty *duty, const char *name);
+/* That of the file, which rosters without one have. */
+const struct civil_zone *duty_zone(const struct duty *duty);
 const struct calendar *duty_calendar(const struct duty *duty);
 /* The file's path; the folder its key `holidays` names, NULL without one. */
 const char *duty_name(const struct duty *duty);
