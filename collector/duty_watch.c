@@ -180,7 +180,9 @@ static int post(struct duty_watch *watch, const struct duty *duty,
     struct posting posting = {.arena = arena, .now_ms = now_ms};
     int error = reserve(&posting, count);
     for (size_t i = 0; error == 0 && i < count; i++)
-        if (findings[i].from_ms < now_ms + DUTY_ALERT_AHEAD_MS)
+        if (findings[i].from_ms < now_ms + (findings[i].kind == DUTY_FOUND_NO_HOLIDAYS
+                                                ? DUTY_HOLIDAYS_AHEAD_MS
+                                                : DUTY_ALERT_AHEAD_MS))
             error = add_finding(&posting, duty, &findings[i]);
     if (error == 0)
         error = add_mended(watch, &posting);

@@ -4,7 +4,8 @@
  *
  *     duty.yml read, a swap made or taken back  --+
  *     every day at 09:00 of duty.yml's zone     --+--> coverage of 60 days --> log, /metrics
- *                                                          | begins within 7 days
+ *                                                          | begins within 7 days (30:
+ * holidays)
  *                                                          v
  *                                              alert DutyCoverageGap, by the routes
  *
@@ -22,6 +23,8 @@
 
 #define DUTY_ALERT_NAME     "DutyCoverageGap"
 #define DUTY_ALERT_AHEAD_MS (INT64_C(7) * CIVIL_DAY_MS)
+#define DUTY_HOLIDAYS_AHEAD_MS                                                                 \
+    (INT64_C(30) * CIVIL_DAY_MS) /* a year's file takes time to get */
 
 struct duty_watch;
 

@@ -133,9 +133,6 @@ static int check_parts(const struct options *options, struct diagnosis *why)
     if (error == 0)
         error = load_policy(options, &policy, why);
     policy_unref(policy);
-    if (error == 0)
-        error = load_duty(options, &duty, why);
-    duty_unref(duty);
     if (error == 0 && options->users != NULL) {
         struct users *users;
         error = users_load(options->users, &users, why);

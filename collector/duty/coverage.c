@@ -290,6 +290,6 @@ void duty_finding_print(const struct duty *duty, const struct duty_finding *find
         return;
     }
     if (finding->count > 1)
-        buf_printf(out, english ? ", and %zu times more" : "，此后另有 %zu 处",
+        buf_printf(out, english ? "; %zu more" : "，此后另有 %zu 处",
                    finding->count - 1);
 }
