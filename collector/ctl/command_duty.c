@@ -37,13 +37,13 @@ static int list_swaps(const struct ctl *ctl)
                                        SAY(ctl, "REASON", "原因")});
     json_array_foreach(data, index, swap)
     {
-        table_row(&table, (const char *[]){value_text(&values, swap, "number"),
-                                           value_text(&values, swap, "roster"),
-                                           value_time(&values, value_integer(swap, "fromMs")),
-                                           value_time(&values, value_integer(swap, "toMs")),
-                                           value_text(&values, swap, "person"),
-                                           value_text(&values, swap, "by"),
-                                           value_text(&values, swap, "reason")});
+        char from[CIVIL_TEXT_BYTES], to[CIVIL_TEXT_BYTES];
+        table_row(&table,
+                  (const char *[]){
+                      value_text(&values, swap, "number"), value_text(&values, swap, "roster"),
+                      duty_time(swap, "fromMs", from), duty_time(swap, "toMs", to),
+                      value_text(&values, swap, "person"), value_text(&values, swap, "by"),
+                      value_text(&values, swap, "reason")});
     }
     table_print(&table);
     json_decref(data);
@@ -82,7 +82,7 @@ static int cancel(const struct ctl *ctl, const char *number)
         return EXIT_USAGE;
     }
     (void)snprintf(path, sizeof path, SWAP_PATH "/%s", number);
-    int code = client_bare(ctl, "DELETE", path, NULL, 0, NULL, &data);
+    int code = client_delete(ctl, path, &data);
     if (code == EXIT_FINE && !ctl->json)
         printf(SAY(ctl, "swap %s is taken back\n", "替班 %s 已撤销\n"), number);
     json_decref(data);

@@ -86,6 +86,7 @@ struct parameter {
 int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
                size_t count, json_t **ret_data);
 int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data);
+int client_delete(const struct ctl *ctl, const char *path, json_t **ret_data);
 /* The same for Alertmanager's API, whose answers have no envelope: all of it is the data (JSON
  * null if it is empty).  `body` NULL: none. */
 int client_bare(const struct ctl *ctl, const char *method, const char *path,

@@ -4,10 +4,13 @@
 #pragma once
 
 #include "collector/ctl/ctl.h"
+#include "proto/base/civil.h"
 
 #define DUTY_FILE "/etc/fengsui/duty.yml"
 
-/* duty_table.c: rosters day by day; the exit code. */
+/* duty_table.c: a time of an object, in the zone that its offsetMs says. */
+const char *duty_time(const json_t *object, const char *key, char text[CIVIL_TEXT_BYTES]);
+/* Rosters day by day; the exit code. */
 struct duty_show {
     const char *roster, *from, *to; /* NULL: all; now; a fortnight */
 };

@@ -41,20 +41,37 @@ static void put_persons(const struct ctl *ctl, const json_t *persons, struct buf
     }
 }
 
-static const char *until_text(const struct ctl *ctl, struct values *values,
-                              const json_t *roster)
+const char *duty_time(const json_t *object, const char *key, char text[CIVIL_TEXT_BYTES])
+{
+    return civil_print_moment(value_integer(object, key) + value_integer(object, "offsetMs"),
+                              text);
+}
+
+static const char *until_text(const struct ctl *ctl, const json_t *roster,
+                              char text[CIVIL_TEXT_BYTES])
 {
     return json_is_integer(json_object_get(roster, "nextMs"))
-               ? value_time(values, value_integer(roster, "nextMs"))
+               ? duty_time(roster, "nextMs", text)
                : SAY(ctl, "60 days on", "60 天以后");
+}
+
+/* What commands take, and what people call it. */
+static void put_roster(const json_t *roster, struct buf *out)
+{
+    struct values values = {.next = 0};
+    const char *name = value_text(&values, roster, "name");
+    const char *title = value_text(&values, roster, "title");
+    buf_clear(out);
+    buf_printf(out, "%s%s%s", name, strcmp(name, title) == 0 ? "" : " ",
+               strcmp(name, title) == 0 ? "" : title);
 }
 
 int duty_now(const struct ctl *ctl, const char *at)
 {
     const struct parameter parameters[] = {{"at", at}};
     struct table table;
-    struct values values = {.next = 0};
-    struct buf now = {0}, next = {0};
+    struct buf name = {0}, now = {0}, next = {0};
+    char until[CIVIL_TEXT_BYTES];
     json_t *data = NULL, *roster;
     size_t index;
     int code = client_get(ctl, NOW_PATH, parameters, 1, &data);
@@ -62,25 +79,27 @@ int duty_now(const struct ctl *ctl, const char *at)
     if (data == NULL)
         return code;
     if (at != NULL)
-        printf("%s\n", value_time(&values, value_integer(data, "atMs")));
+        printf("%s\n", duty_time(data, "atMs", until));
     table_init(&table, 4);
     table_row(&table,
               (const char *[]){SAY(ctl, "ROSTER", "值班表"), SAY(ctl, "ON DUTY", "在岗"),
                                SAY(ctl, "UNTIL", "至"), SAY(ctl, "NEXT", "下一班")});
     json_array_foreach(json_object_get(data, "rosters"), index, roster)
     {
+        put_roster(roster, &name);
         put_persons(ctl, json_object_get(roster, "persons"), &now);
         put_persons(ctl, json_object_get(roster, "next"), &next);
-        table_row(&table, (const char *[]){
-                              value_text(&values, roster, ctl->chinese ? "title" : "name"),
-                              now.size == 0 ? SAY(ctl, "NOBODY", "无人值班") : buf_text(&now),
-                              until_text(ctl, &values, roster),
-                              next.size > 0 ? buf_text(&next)
-                              : json_is_integer(json_object_get(roster, "nextMs"))
-                                  ? SAY(ctl, "NOBODY", "无人值班")
-                                  : "-"});
+        table_row(&table, (const char *[]){buf_text(&name),
+                                           now.size == 0 ? SAY(ctl, "NOBODY", "无人值班")
+                                                         : buf_text(&now),
+                                           until_text(ctl, roster, until),
+                                           next.size > 0 ? buf_text(&next)
+                                           : json_is_integer(json_object_get(roster, "nextMs"))
+                                               ? SAY(ctl, "NOBODY", "无人值班")
+                                               : "-"});
     }
     table_print(&table);
+    buf_done(&name);
     buf_done(&now);
     buf_done(&next);
     json_decref(data);
@@ -167,11 +186,10 @@ static void print_roster(const struct ctl *ctl, const json_t *data, const json_t
 {
     const int64_t offset_ms = value_integer(roster, "offsetMs");
     const int64_t from_ms = value_integer(data, "fromMs"), to_ms = value_integer(data, "toMs");
-    struct values values = {.next = 0};
     struct table table;
-    struct buf kind = {0}, who = {0};
-    char *visible = text_visible(value_text(&values, roster, "title"));
-
+    struct buf name = {0}, kind = {0}, who = {0};
+    put_roster(roster, &name);
+    char *visible = text_visible(buf_text(&name));
     printf("%s\n", visible != NULL ? visible : "");
     free(visible);
     table_init(&table, 4);
@@ -192,6 +210,7 @@ static void print_roster(const struct ctl *ctl, const json_t *data, const json_t
                                            buf_text(&who)});
     }
     table_print(&table);
+    buf_done(&name);
     buf_done(&kind);
     buf_done(&who);
 }

@@ -134,6 +134,7 @@ static int write_now(struct json_writer *json, const struct duty_view *view, con
     json_write_object(json);
     text_member(json, "name", roster);
     text_member(json, "title", duty_roster_title(view->duty, roster));
+    integer_member(json, "offsetMs", duty_roster_zone(view->duty, roster)->offset_ms);
     json_write_key(json, "persons");
     write_present(json, shifts, count, at_ms, horizon_ms);
     json_write_key(json, "nextMs");
@@ -166,6 +167,7 @@ void api_duty_now(struct http_request *request, struct http_response *response)
     reply_start(&reply, response);
     json_write_object(&reply.json);
     integer_member(&reply.json, "atMs", at_ms);
+    integer_member(&reply.json, "offsetMs", duty_zone(view.duty)->offset_ms);
     json_write_key(&reply.json, "rosters");
     json_write_array(&reply.json);
     for (size_t i = 0; error == 0 && duty_roster_at(view.duty, i) != NULL; i++)

@@ -31,6 +31,15 @@ static void integer_member(struct json_writer *json, const char *key, int64_t va
     json_write_integer(json, value);
 }
 
+/* The roster's; UTC where there is none. */
+static const struct civil_zone *zone_of(const struct duty_view *view, const char *roster)
+{
+    static const struct civil_zone utc = {.name = "UTC"};
+    const struct civil_zone *zone =
+        view->duty == NULL ? NULL : duty_roster_zone(view->duty, roster);
+    return zone != NULL ? zone : &utc;
+}
+
 void api_duty_swaps(struct http_request *request, struct http_response *response)
 {
     struct duty_view view;
@@ -46,6 +55,7 @@ void api_duty_swaps(struct http_request *request, struct http_response *response
         text_member(&reply.json, "roster", swap->roster);
         text_member(&reply.json, "person", swap->person_id);
         text_member(&reply.json, "insteadOf", swap->instead_of == NULL ? "" : swap->instead_of);
+        integer_member(&reply.json, "offsetMs", zone_of(&view, swap->roster)->offset_ms);
         integer_member(&reply.json, "fromMs", swap->from_ms);
         integer_member(&reply.json, "toMs", swap->to_ms);
         text_member(&reply.json, "by", swap->by);
@@ -89,14 +99,6 @@ static int read_moment(const json_t *root, const char *name, const struct civil_
     if (!api_duty_time(json_string_value(member), zone, ret_ms, &reason))
         return diagnose(why, ERR_INVALID, "%s: %s", name, reason.text);
     return 0;
-}
-
-static const struct civil_zone *zone_of(const struct duty_view *view, const char *roster)
-{
-    static const struct civil_zone utc = {.name = "UTC"};
-    const struct civil_zone *zone =
-        view->duty == NULL ? NULL : duty_roster_zone(view->duty, roster);
-    return zone != NULL ? zone : &utc; /* the book refuses it */
 }
 
 static int read_body(const json_t *root, const struct duty_view *view,
