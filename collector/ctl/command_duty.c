@@ -6,6 +6,7 @@
 
 #include "collector/ctl/ctl.h"
 #include "collector/ctl/duty_parts.h"
+#include "collector/ctl/duty_simulate.h"
 #include "collector/ctl/table.h"
 #include "collector/ctl/values.h"
 #include "proto/base/clock.h"
@@ -14,7 +15,7 @@
 #define SWAPS_PATH "/api/fengsui/v1/duty/swaps"
 
 struct duty_flags {
-    const char *at, *from, *to, *reason, *instead_of, *by, *file, *handover;
+    const char *at, *alert, *from, *to, *reason, *instead_of, *by, *file, *handover;
     bool write;
 };
 
@@ -102,8 +103,8 @@ static int wrong(const struct ctl *ctl)
 static int run_verb(const struct ctl *ctl, const char *verb, char **words, int count,
                     const struct duty_flags *flags)
 {
-    static const char *const verbs[] = {"now",    "show",   "swap", "swaps",
-                                        "cancel", "import", "check"};
+    static const char *const verbs[] = {"now",    "show",   "swap",  "swaps",
+                                        "cancel", "import", "check", "simulate"};
     const char *file = flags->file != NULL ? flags->file : DUTY_FILE;
     if (strcmp(verb, "now") == 0 && count == 0) {
         char *at =
@@ -126,6 +127,8 @@ static int run_verb(const struct ctl *ctl, const char *verb, char **words, int c
                            &(struct duty_import){file, flags->handover, flags->write});
     if (strcmp(verb, "check") == 0 && count <= 1)
         return duty_check(ctl, count == 1 ? words[0] : file);
+    if (strcmp(verb, "simulate") == 0)
+        return duty_simulate(ctl, flags->alert, flags->at, words, count);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verb, verbs[i]) == 0)
             return wrong(ctl);
@@ -141,7 +144,7 @@ static int run_duty(struct ctl *ctl, int count, char **arguments)
         {"--to", FLAG_TEXT, &in.to},       {"--reason", FLAG_TEXT, &in.reason},
         {"--by", FLAG_TEXT, &in.by},       {"--instead-of", FLAG_TEXT, &in.instead_of},
         {"--file", FLAG_TEXT, &in.file},   {"--handover", FLAG_TEXT, &in.handover},
-        {"--write", FLAG_BOOL, &in.write},
+        {"--write", FLAG_BOOL, &in.write}, {"--alert", FLAG_TEXT, &in.alert},
     };
     int left = 0;
     int code = args_parse(ctl, &command_duty, count, arguments, flags,
@@ -172,6 +175,8 @@ const struct command command_duty = {
         "                                                 of several; --by NAME without users\n"
         "  fengsuictl duty swaps                          list them\n"
         "  fengsuictl duty cancel 3                       take one back\n"
+        "  fengsuictl duty simulate --alert TooHot --at '2027-02-06 03:00' severity=critical\n"
+        "                                                 who would be told of it, and when\n"
         "  fengsuictl duty check duty.yml                 is it fit, are 60 days covered?\n"
         "  fengsuictl duty import 2027.json --write       install a year's holidays\n"
         "  fengsuictl duty import table.csv --handover 08:30\n"
@@ -191,6 +196,8 @@ const struct command command_duty = {
         "                                                 没有用户时用 --by 姓名 登记\n"
         "  fengsuictl duty swaps                          列出替班\n"
         "  fengsuictl duty cancel 3                       撤销替班\n"
+        "  fengsuictl duty simulate --alert TooHot --at '2027-02-06 03:00' severity=critical\n"
+        "                                                 届时这条告警会在何时通知谁\n"
         "  fengsuictl duty check duty.yml                 检查文件，今后 60 天是否有空档\n"
         "  fengsuictl duty import 2027.json --write       安装某年的节假日文件\n"
         "  fengsuictl duty import table.csv --handover 08:30\n"

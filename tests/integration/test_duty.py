@@ -27,7 +27,7 @@ rosters:
   layers:
   - {rotation: ["1001"], start: 2026-01-01, handover: "08:30"%s}
 escalations:
-- {name: default, steps: [{notify: [{person: "1001"}]}]}
+- {name: default, steps: [{notify: [{roster: primary}]}, {wait: 5m, notify: [{person: "1001"}]}]}
 """
 
 
@@ -141,13 +141,23 @@ def test_a_bad_file_is_refused_whole_and_the_old_one_stays():
 
 
 def alerting(hook):
-    return (f"route: {{receiver: hook, group_wait: 0s, group_interval: 1s, group_by: [...]}}\n"
+    return (f"route: {{receiver: hook, group_wait: 0s, group_interval: 1s, group_by: [...],\n"
+            f"  routes: [{{receiver: people, matchers: ['alertname=\"Rehearsed\"']}}]}}\n"
+            f"contact_channels: [{{name: sms, webhook_configs: [{{url: 'http://127.0.0.1:1/{{to}}'}}]}}]\n"
             f"receivers: [{{name: hook, webhook_configs: [{{url: 'http://127.0.0.1:{hook.port}/'"
-            f", send_resolved: true}}]}}]\n")
+            f", send_resolved: true}}]}}, {{name: people, escalation: default}}]\n")
 
 
 def alerts_told(hook):
     return [alert for body in hook.accepted() for alert in body["alerts"]]
+
+
+def who(collector, days):
+    """Whom the steps of an alert would tell then, by id."""
+    at = (NOON + datetime.timedelta(days=days, hours=1)).isoformat()
+    data = collector.json(DUTY + "/simulate", alert="Rehearsed", at=at)["data"]
+    return [[person["id"] for person in step["persons"]]
+            for step in data["routes"][0]["steps"][:2]]
 
 
 def test_a_gap_is_told_of_a_day_ahead_and_mended_by_a_swap():
@@ -164,6 +174,14 @@ def test_a_gap_is_told_of_a_day_ahead_and_mended_by_a_swap():
         done = subprocess.run([BUILD / "fengsui-collector", "--check", "--config",
                                collector.folder / "collector.yml"], capture_output=True, text=True,
                               check=True)
+        # A way that alerting.yml does not have is named with its line.
+        path.write_text(path.read_text().replace("channel: sms", "channel: smms", 1))
+        refused = subprocess.run([BUILD / "fengsui-collector", "--check", "--config",
+                                  collector.folder / "collector.yml"], capture_output=True,
+                                 text=True, check=False)
+        assert refused.returncode == 2 and 'duty.yml:2: there is no contact channel "smms"' in \
+            refused.stderr and 'did you mean "sms"' in refused.stderr, refused
+        path.write_text(path.read_text().replace("channel: smms", "channel: sms", 1))
         gap = f"nobody is on duty from {moment(3)} to {moment(4)}"
         assert f"warning: roster primary: {gap}" in done.stdout, done.stdout
 
@@ -186,6 +204,9 @@ def test_a_gap_is_told_of_a_day_ahead_and_mended_by_a_swap():
         assert collector.json(DUTY + "/coverage")["data"]["findings"] == []
         assert 'fengsui_collector_duty_findings{kind="gap"} 0\n' in \
             collector.get("/metrics")[1].decode()
+        # Whoever stands in is whom a step means; the others are told as ever.
+        assert [who(collector, days) for days in (2, 3)] == [[["1001"], ["1001"]],
+                                                             [["1002"], ["1001"]]]
         collector.ctl("duty", "cancel", "1")
         wait_for(lambda: alerts_told(hook)[-1]["status"] == "firing", "the gap to be told again")
         collector.stop()
