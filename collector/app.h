@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/duty/book.h"
+#include "collector/duty_watch.h"
 #include "collector/notify/notify.h"
 #include "collector/promql/engine.h"
 #include "collector/rules/rules.h"
@@ -21,6 +23,8 @@ struct app {
     struct ingest *ingest;
     struct rules *rules;
     struct notify *notify;
+    struct duty_book *duty; /* who is on duty: duty.yml in force, and swaps */
+    struct duty_watch *duty_watch;
     struct promql_options promql;
     int64_t query_timeout_ms;
     int64_t retention_ms; /* of samples; 0: for ever */

@@ -1,7 +1,7 @@
 /*
  * main.c - starts the parts in order, runs the loop, stops them in reverse.
  *
- *     options -> store -> ingest -> notify -> rules -> http -> ready
+ *     options -> store -> duty -> notify -> rules -> http -> ingest -> ready
  *
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
  * the query pool; see collector/README.md.
@@ -101,15 +101,19 @@ static int load_policy(const struct options *options, struct policy **ret_policy
     return options->policy == NULL ? 0 : policy_load(options->policy, ret_policy, why);
 }
 
+/* Who stands in for whom is asked of the book at each step. */
 static int open_notify(struct collector *collector, struct diagnosis *why)
 {
-    struct notify_options options = {.path = collector->options.alerting,
-                                     .external_url = collector->app.external_url};
-    int error = load_duty(&collector->options, &options.duty, why);
-    if (error == 0)
-        error = notify_open(&collector->loop, collector->app.store, &options,
+    struct duty_view view;
+    duty_book_view(collector->app.duty, &view);
+    const struct notify_options options = {.path = collector->options.alerting,
+                                           .external_url = collector->app.external_url,
+                                           .duty = view.duty,
+                                           .overrides = duty_book_overrides,
+                                           .overrides_context = collector->app.duty};
+    int error = notify_open(&collector->loop, collector->app.store, &options,
                             &collector->app.notify, why);
-    duty_unref(options.duty);
+    duty_view_done(&view);
     return error;
 }
 
@@ -168,6 +172,7 @@ static int print_reloaded(const struct collector *collector, const struct option
     in_force.rule_files = fresh->rule_files;
     in_force.evaluation_interval_ms = fresh->evaluation_interval_ms;
     in_force.policy = fresh->policy;
+    in_force.duty = fresh->duty;
     options_print(&in_force, ret_text);
     options_print(fresh, &wanted);
     int error = buf_ok(ret_text) && buf_ok(&wanted) ? 0 : ERR_NOMEM;
@@ -204,10 +209,12 @@ static int reload_parts(struct collector *collector, const struct options *fresh
         error = notify_reload(collector->app.notify, duty, why);
     if (error == 0)
         error = rules_reload(collector->app.rules, &rules, why);
-    if (error == 0) /* last, because it cannot fail */
+    if (error == 0) { /* last, because they cannot fail */
         ingest_set_policy(collector->app.ingest, policy);
-    duty_unref(duty);
+        duty_book_set(collector->app.duty, duty);
+    }
     policy_unref(policy);
+    duty_unref(duty);
     return error;
 }
 
@@ -229,7 +236,7 @@ static int reload_now(struct collector *collector, struct diagnosis *why)
     }
     show_config(collector, &text);
     if (needs_restart)
-        log_warn("main", "rules and policy are taken anew, and what the users, alerting and "
+        log_warn("main", "rules, policy and duty are taken anew, and what the users, alerting and "
                          "certificate files say; the rest of what has changed waits for a "
                          "restart; GET /api/v1/status/config shows what is in force");
     log_info("main", "configuration re-read");
@@ -312,6 +319,16 @@ static int open_store(struct collector *collector, struct diagnosis *why)
     return store_open(&store, &collector->app.store, why);
 }
 
+static int open_duty(struct collector *collector, struct diagnosis *why)
+{
+    struct duty *duty;
+    int error = load_duty(&collector->options, &duty, why);
+    if (error == 0)
+        error = duty_book_open(collector->app.store, duty, &collector->app.duty, why);
+    duty_unref(duty);
+    return error;
+}
+
 static int open_ingest(struct collector *collector, struct diagnosis *why)
 {
     char keys[PATH_BYTES];
@@ -384,9 +401,13 @@ static int start(struct collector *collector, struct diagnosis *why)
     show_config(collector, &text);
     int error = buf_ok(&collector->config_text) ? open_store(collector, why) : ERR_NOMEM;
     if (error == 0)
+        error = open_duty(collector, why);
+    if (error == 0)
         error = open_notify(collector, why);
     if (error == 0)
         error = rules_open(&rules, app->store, app->notify, &app->rules, why);
+    if (error == 0)
+        error = duty_watch_start(app->duty, app->notify, &app->duty_watch);
     if (error == 0)
         error = open_http(collector, why);
     if (error == 0)
@@ -440,12 +461,14 @@ static void stop(struct collector *collector)
         ingest_close(app->ingest);
     }
     self_stop(collector->self);
+    duty_watch_stop(app->duty_watch);
     rules_close(app->rules);
     notify_close(app->notify);
     for (int i = 0; i < CLOSING_TURNS; i++) /* some handles close one after the other */
         (void)uv_run(&collector->loop, UV_RUN_NOWAIT);
     uv_walk(&collector->loop, close_handle, NULL);
     (void)uv_run(&collector->loop, UV_RUN_DEFAULT);
+    duty_book_close(app->duty);
     store_close(app->store);
     (void)uv_loop_close(&collector->loop);
     uv_mutex_destroy(&collector->reload_lock);
@@ -510,14 +533,23 @@ static int complain(const char *text)
     return EXIT_USAGE;
 }
 
+static void warn(const char *text)
+{
+    (void)printf("warning: %s\n", text);
+}
+
 static int check(const struct collector *collector)
 {
     struct diagnosis why = {0};
     const struct rules_options rules = rules_options_of(&collector->options);
     size_t groups = 0, count = 0;
+    struct duty *duty = NULL;
     if (check_parts(&collector->options, &why) != 0)
         return complain(why.text);
     (void)rules_check(&rules, &groups, &count, &why);
+    if (load_duty(&collector->options, &duty, &why) == 0 && duty != NULL)
+        (void)duty_watch_tell(duty, NULL, warn);
+    duty_unref(duty);
     (void)printf("configuration is good: %zu rules in %zu groups\n", count, groups);
     return EXIT_FINE;
 }

@@ -168,6 +168,7 @@ void self_print_metrics(struct app *app, struct buf *out)
     put_process(app, out);
     put_store(app, out);
     put_alerts(app, out);
+    duty_watch_print_metrics(app->duty_watch, out);
     ingest_print_metrics(app->ingest, out);
 }
 

@@ -182,6 +182,12 @@ int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **
     return code;
 }
 
+int client_delete(const struct ctl *ctl, const char *path, json_t **ret_data)
+{
+    const struct call call = {.method = "DELETE", .path = path};
+    return request(ctl, &call, ret_data);
+}
+
 int client_bare(const struct ctl *ctl, const char *method, const char *path,
                 const struct parameter *parameters, size_t count, const json_t *body,
                 json_t **ret_data)

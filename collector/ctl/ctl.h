@@ -38,7 +38,7 @@ struct command {
 extern const struct command command_status, command_query, command_probes, command_keys,
     command_alerts, command_logs, command_processes, command_check, command_users,
     command_channel, command_test, command_silence, command_import, command_export,
-    command_policy, command_incidents;
+    command_policy, command_incidents, command_duty;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 
@@ -86,6 +86,7 @@ struct parameter {
 int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
                size_t count, json_t **ret_data);
 int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data);
+int client_delete(const struct ctl *ctl, const char *path, json_t **ret_data);
 /* The same for Alertmanager's API, whose answers have no envelope: all of it is the data (JSON
  * null if it is empty).  `body` NULL: none. */
 int client_bare(const struct ctl *ctl, const char *method, const char *path,

@@ -125,6 +125,11 @@ const char *duty_holiday_folder(const struct duty *duty)
     return duty->holidays;
 }
 
+const struct civil_zone *duty_zone(const struct duty *duty)
+{
+    return &duty->zone;
+}
+
 const struct calendar *duty_calendar(const struct duty *duty)
 {
     return duty->calendar;

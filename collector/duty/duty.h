@@ -27,7 +27,7 @@
 
 #define DUTY_PERSONS_MAX  ((size_t)10000)
 #define DUTY_RESOLVED_MAX ((size_t)256)                 /* persons one step may reach */
-#define DUTY_TIME_MAX_MS  INT64_C(7258118400000)        /* 2200-01-01: no questions past it */
+#define DUTY_TIME_MAX_MS  INT64_C(4102444800000)        /* 2100-01-01: no questions past it */
 #define DUTY_RANGE_MAX_MS (INT64_C(800) * CIVIL_DAY_MS) /* of one question */
 
 /* How a person can be reached: a contact channel of alerting.yml, and the address there. */
@@ -83,6 +83,7 @@ struct duty_override {
     const char *roster, *person_id;
     const char *instead_of; /* a person id: only that one is replaced; NULL: all on duty are */
     int64_t from_ms, to_ms; /* [from, to) */
+    int64_t at_ms;          /* when it was made */
     const char *by, *reason;
 };
 
@@ -126,6 +127,8 @@ bool duty_has_roster(const struct duty *duty, const char *name);
 /* What people call it, and its clock; NULL: no such roster. */
 const char *duty_roster_title(const struct duty *duty, const char *name);
 const struct civil_zone *duty_roster_zone(const struct duty *duty, const char *name);
+/* That of the file, which rosters without one have. */
+const struct civil_zone *duty_zone(const struct duty *duty);
 const struct calendar *duty_calendar(const struct duty *duty);
 /* The file's path; the folder its key `holidays` names, NULL without one. */
 const char *duty_name(const struct duty *duty);

@@ -40,6 +40,8 @@ struct duty_layer {
     int64_t length_ms; /* of a turn; 0: a month, or none (one group alone) */
     bool is_monthly;
     bool skips_days; /* only days in force count as turns */
+    const uint32_t
+        *days_before; /* then: those in force before each month from the start's on */
     struct duty_when when;
 };
 
@@ -127,17 +129,12 @@ int duty_read_zone(struct duty *duty, const struct config_node *node,
 
 const struct duty_roster *duty_roster(const struct duty *duty, const char *name);
 
-/* turn.c: where the count of days in force has come to; all zero to begin with, one a layer. */
-struct duty_count {
-    int64_t day;
-    int64_t counted; /* days in force from the start to before `day` */
-};
-
+/* turn.c: counts the days in force of a layer that skips, once it is read.  ERR_NOMEM. */
+int duty_count_days(struct duty *duty, struct duty_layer *layer);
 /* Whose turn it is in a layer at a local time; NULL: the layer is not in force.  Lowers
  * *until_ms to a time up to which the answer holds (which is later than `local_ms`). */
 const struct duty_group *duty_layer_at(const struct duty *duty, const struct duty_layer *layer,
-                                       int64_t local_ms, struct duty_count *count,
-                                       int64_t *until_ms);
+                                       int64_t local_ms, int64_t *until_ms);
 
 /* Somebody who is on duty at a moment, and why. */
 struct duty_present {
@@ -146,9 +143,8 @@ struct duty_present {
     const struct duty_override *override;
 };
 
-/* shifts.c: everybody on duty at a time (Unix), without swaps twice; returns how many, at most
- * DUTY_GROUP_MAX.  `counts` has one entry a layer. */
+/* duty_shifts.c: everybody on duty at a time (Unix), each once; returns how many, at most
+ * DUTY_GROUP_MAX.  Lowers *until_ms as above. */
 size_t duty_present_at(const struct duty *duty, const struct duty_roster *roster,
                        const struct duty_overrides *overrides, int64_t at_ms,
-                       struct duty_count *counts, struct duty_present *ret_present,
-                       int64_t *until_ms);
+                       struct duty_present *ret_present, int64_t *until_ms);

@@ -65,14 +65,12 @@ static bool is_between(int64_t from_ms, int64_t to_ms, int64_t at_ms, int64_t *u
 }
 
 static size_t layers_at(const struct duty *duty, const struct duty_roster *roster,
-                        int64_t local_ms, struct duty_count *counts, struct duty_present *all,
-                        int64_t *until_ms)
+                        int64_t local_ms, struct duty_present *all, int64_t *until_ms)
 {
     size_t count = 0;
     for (size_t i = roster->layer_count; i-- > 0;) {
         const struct duty_layer *layer = &roster->layers[i];
-        const struct duty_group *group =
-            duty_layer_at(duty, layer, local_ms, &counts[i], until_ms);
+        const struct duty_group *group = duty_layer_at(duty, layer, local_ms, until_ms);
         if (group == NULL)
             continue;
         for (size_t k = 0; k < group->count; k++)
@@ -84,12 +82,11 @@ static size_t layers_at(const struct duty *duty, const struct duty_roster *roste
 
 size_t duty_present_at(const struct duty *duty, const struct duty_roster *roster,
                        const struct duty_overrides *overrides, int64_t at_ms,
-                       struct duty_count *counts, struct duty_present *ret_present,
-                       int64_t *until_ms)
+                       struct duty_present *ret_present, int64_t *until_ms)
 {
     const int64_t offset_ms = roster->zone.offset_ms, local_ms = at_ms + offset_ms;
     int64_t until_local_ms = INT64_MAX;
-    size_t count = layers_at(duty, roster, local_ms, counts, ret_present, &until_local_ms);
+    size_t count = layers_at(duty, roster, local_ms, ret_present, &until_local_ms);
 
     for (size_t i = 0; i < roster->fixed_count; i++) {
         const struct duty_fixed *fixed = &roster->fixed[i];
@@ -190,7 +187,6 @@ int duty_shifts(const struct duty *duty, const char *roster_name,
                 struct arena *arena, struct duty_shift **ret_shifts, size_t *ret_count)
 {
     const struct duty_roster *roster = duty_roster(duty, roster_name);
-    struct duty_count counts[DUTY_LAYERS_MAX] = {{0}};
     struct duty_present all[DUTY_GROUP_MAX];
     struct walk walk = {.arena = arena};
 
@@ -200,7 +196,7 @@ int duty_shifts(const struct duty *duty, const char *roster_name,
         return ERR_LIMIT;
     for (int64_t at_ms = from_ms; at_ms < to_ms;) {
         int64_t until_ms = to_ms;
-        size_t count = duty_present_at(duty, roster, overrides, at_ms, counts, all, &until_ms);
+        size_t count = duty_present_at(duty, roster, overrides, at_ms, all, &until_ms);
         int error = put_moment(&walk, all, count, at_ms, until_ms);
         if (error != 0)
             return error;

@@ -227,6 +227,8 @@ static int read_layer(struct duty *duty, const struct config_node *node,
         error = read_length(duty, node, &written, layer, why);
     if (error == 0)
         error = duty_read_when(duty, written.when, "restrict", &layer->when, why);
+    if (error == 0 && layer->skips_days)
+        error = duty_count_days(duty, layer);
     return error;
 }
 

@@ -24,13 +24,12 @@ static void put_roster(struct found *found, const struct duty *duty, const char 
                        const struct duty_overrides *overrides, int64_t at_ms)
 {
     const struct duty_roster *roster = duty_roster(duty, name);
-    struct duty_count counts[DUTY_LAYERS_MAX] = {{0}};
     struct duty_present all[DUTY_GROUP_MAX];
     int64_t until_ms = INT64_MAX;
 
     if (roster == NULL || at_ms < 0 || at_ms > DUTY_TIME_MAX_MS)
         return;
-    size_t count = duty_present_at(duty, roster, overrides, at_ms, counts, all, &until_ms);
+    size_t count = duty_present_at(duty, roster, overrides, at_ms, all, &until_ms);
     for (size_t i = 0; i < count; i++)
         put(found, all[i].person);
 }

@@ -76,6 +76,12 @@ void api_write_inhibited_by(struct json_writer *json, const struct view_alert *a
 /* Whose API version 2 it is that we speak: clients pick their dialect by it. */
 #define API_ALERTMANAGER_VERSION "0.27.0"
 
+/* "2026-12-31 08:30" of a zone, or a time as everywhere in the API; kept within what duty can be
+ * asked about. */
+struct civil_zone;
+bool api_duty_time(const char *text, const struct civil_zone *zone, int64_t *ret_ms,
+                   struct diagnosis *why);
+
 /* Handlers, by file. */
 http_handler api_query, api_query_range, api_format_query, api_query_exemplars;     /* api_query.c */
 http_handler api_labels, api_label_values, api_series;                              /* api_names.c */
@@ -105,5 +111,7 @@ http_handler api_incidents, api_incident, api_incident_acknowledge,
     api_incident_unacknowledge;                                                     /* api_incidents.c */
 http_handler api_link;                                                              /* api_link.c */
 http_handler api_simulate;                                                          /* api_simulate.c */
+http_handler api_duty_now, api_duty_shifts, api_duty_persons, api_duty_coverage;     /* api_duty.c */
+http_handler api_duty_swaps, api_duty_swap, api_duty_cancel;                        /* api_duty_swap.c */
 http_handler api_logs;                                                              /* api_logs.c */
 http_handler api_console_page, api_console_asset;                                   /* api_console.c */

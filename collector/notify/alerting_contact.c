@@ -16,6 +16,7 @@
 
 #include "collector/notify/alerting_parts.h"
 #include "proto/base/error.h"
+#include "proto/base/must.h"
 
 #define ADDRESS_MARK "{to}"
 
@@ -133,23 +134,20 @@ static int check_channels(struct alerting *alerting, const struct config_node *l
 
 /* ---- persons ----------------------------------------------------------------------------- */
 
-static int unknown_channel(const struct alerting *alerting, const struct config_node *list,
-                           const char *who, const char *channel, struct diagnosis *why)
+/* What duty.yml names is there; a mistake is named with its line in that file. */
+static int check_names(struct alerting *alerting, const struct config_node *list,
+                       struct diagnosis *why)
 {
-    const char *names[64];
-    const char *near;
+    const size_t room = list == NULL ? 0 : list->count;
+    const char **names = arena_alloc(&alerting->arena, room + 1, sizeof *names);
     size_t count = 0;
 
-    for (size_t i = 0; list != NULL && i < list->count && count < 64; i++)
+    if (names == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < room; i++)
         if (config_child(list->children[i], "name") != NULL)
             names[count++] = config_child(list->children[i], "name")->text;
-    near = nearest_name(channel, names, count);
-    return diagnose(why, ERR_INVALID,
-                    "%s: duty.yml's %s wants the contact channel \"%s\", which contact_channels "
-                    "does not have%s%s%s",
-                    config_name(alerting->config), who, channel,
-                    near == NULL ? "" : " (did you mean \"", near == NULL ? "" : near,
-                    near == NULL ? "" : "\"?)");
+    return duty_check_channels(alerting->duty, names, count, why);
 }
 
 static int read_way(struct alerting *alerting, const struct config_node *list,
@@ -159,12 +157,9 @@ static int read_way(struct alerting *alerting, const struct config_node *list,
     const struct duty_way *at = &person->ways[way];
     const struct config_node *channel = find_channel(list, at->channel);
     struct diagnosis inner = {0};
-    char who[128];
     int error;
 
-    (void)snprintf(who, sizeof who, "person %.100s", person->id);
-    if (channel == NULL)
-        return unknown_channel(alerting, list, who, at->channel, why);
+    must(channel != NULL); /* check_names() */
     if (!is_address(at->address))
         return diagnose(why, ERR_INVALID,
                         "duty.yml: \"%s\" of person %s is no address: letters, digits and @ . _ "
@@ -199,25 +194,14 @@ static int read_person(struct alerting *alerting, const struct config_node *list
     return error;
 }
 
-static int check_steps(const struct alerting *alerting, const struct config_node *list,
-                       struct diagnosis *why)
-{
-    const struct duty_escalation *at;
-    for (size_t i = 0; (at = duty_escalation_at(alerting->duty, i)) != NULL; i++)
-        for (size_t j = 0; j < at->step_count; j++)
-            for (size_t k = 0; k < at->steps[j].channel_count; k++)
-                if (find_channel(list, at->steps[j].channels[k]) == NULL)
-                    return unknown_channel(alerting, list, at->name, at->steps[j].channels[k],
-                                           why);
-    return 0;
-}
-
 int alerting_read_contacts(struct alerting *alerting, const struct config_node *list,
                            struct diagnosis *why)
 {
     int error = check_channels(alerting, list, why);
     size_t count = 0;
 
+    if (error == 0 && alerting->duty != NULL)
+        error = check_names(alerting, list, why);
     if (error != 0 || alerting->duty == NULL)
         return error;
     while (duty_person_at(alerting->duty, count) != NULL)
@@ -230,7 +214,7 @@ int alerting_read_contacts(struct alerting *alerting, const struct config_node *
                             &alerting->persons[i], why);
         alerting->person_count += error == 0;
     }
-    return error != 0 ? error : check_steps(alerting, list, why);
+    return error;
 }
 
 /* ---- the escalation of a receiver -------------------------------------------------------- */

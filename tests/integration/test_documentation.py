@@ -100,6 +100,7 @@ def test_pages_of_the_files_have_every_key():
     sources = {
         "fengsui-collector.yml.5": [ROOT / "collector/options.c"],
         "fengsui-alerting.yml.5": [*sorted((ROOT / "collector/notify").glob("alerting_*.[ch]"))],
+        "fengsui-duty.yml.5": sorted((ROOT / "collector/duty").glob("*.c")),
         "fengsui-probe.yml.5": [ROOT / "probe/options.c", ROOT / "probe/options_collector.c",
                                 ROOT / "probe/log/settings.c",
                                 *sorted((ROOT / "probe/source").glob("*.c"))]}

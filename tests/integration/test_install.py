@@ -18,7 +18,8 @@ UNITS = ("fengsui-collector.service", "fengsui-probe.service")
 DESTDIR = None
 
 PROGRAMS = ["fengsui-collector", "fengsui-probe", "fengsuictl"]
-CONFIGURATION = ["alerting.yml", "collector.yml", "policy.yml", "probe.yml"] + [
+CONFIGURATION = ["alerting.yml", "collector.yml", "duty.yml", "holidays/2026.json", "policy.yml",
+                 "probe.yml"] + [
     f"rules/{name}.yml" for name in ("fengsui", "host", "log-patterns", "logs", "processes", "scrape", "services")]
 OPTIONAL_RULES = ["blackbox", "jvm", "memcached", "nginx", "oracle", "redis", "squid", "watchdog"]
 FILES = sorted(
@@ -33,7 +34,7 @@ FILES = sorted(
     + [f"usr/share/bash-completion/completions/{name}" for name in PROGRAMS]
     + [f"usr/share/man/{language}man{name[-1]}/{name}" for language in ("", "zh_CN/") for name in
        ("fengsuictl.1", "fengsui-collector.8", "fengsui-probe.8", "fengsui-collector.yml.5",
-        "fengsui-probe.yml.5", "fengsui-alerting.yml.5")]
+        "fengsui-duty.yml.5", "fengsui-probe.yml.5", "fengsui-alerting.yml.5")]
     + [f"usr/share/fengsui/grafana/{language}/fengsui-{board}.json"
        for language in ("zh", "en") for board in ("collector", "host", "hosts")]
     + [f"usr/share/fengsui/grafana/provisioning/{kind}/fengsui.yaml"
@@ -99,6 +100,7 @@ def test_the_configuration_is_good_as_installed():
     run(program("fengsuictl"), "check", "rules", *etc("rules").glob("*.yml"),
         *examples.glob("*.yml"))
     run(program("fengsuictl"), "policy", "check", etc("policy.yml"))
+    run(program("fengsuictl"), "duty", "check", etc("duty.yml"))
 
 
 def test_without_the_collectors_key_the_probe_says_which_file_is_missing():
@@ -109,7 +111,7 @@ def test_without_the_collectors_key_the_probe_says_which_file_is_missing():
 def test_every_key_of_the_examples_is_one_that_is_read():
     keys = {"probe": ["key_file", "labels", "spool", "rootfs", "exclude_types", "groups",
                       "max_silence", "patterns", "policy", "intervals"],
-            "collector": ["external_url", "tls", "users"]}
+            "collector": ["external_url", "tls", "users", "duty"]}
     with tempfile.TemporaryDirectory(prefix="fengsui-install-") as folder:
         for name, expected in keys.items():
             text = with_every_key(etc(f"{name}.yml").read_text())
@@ -121,8 +123,14 @@ def test_every_key_of_the_examples_is_one_that_is_read():
                 hashed = run(program("fengsuictl"), "users", "hash", input="secret\n").strip()
                 pathlib.Path(folder, "users.yml").write_text(
                     f'users: [{{name: zhang, role: admin, password_hash: "{hashed}"}}]\n')
-                shutil.copy(etc("alerting.yml"), folder)
+                # duty.yml's persons are reached by the channels of the example.
+                alerting = etc("alerting.yml").read_text()
+                contacts = alerting.index("# contact_channels:")
+                pathlib.Path(folder, "alerting.yml").write_text(
+                    alerting[:contacts] + with_every_key(alerting[contacts:]))
                 shutil.copy(etc("policy.yml"), folder)
+                shutil.copy(etc("duty.yml"), folder)
+                shutil.copytree(etc("holidays"), pathlib.Path(folder, "holidays"))
                 shutil.copytree(etc("rules"), pathlib.Path(folder, "rules"))
             if name == "probe":
                 # A target's token, which an operator makes, too.

@@ -14,43 +14,7 @@
 
 #include "collector/duty/duty.h"
 #include "proto/base/error.h"
-
-#define PERSONS                                                                                 \
-    "persons:\n"                                                                                \
-    "- {id: a, name: 值班员甲, post: 一线, ways: [{channel: sms, to: '1'}], team: ops}\n" \
-    "- {id: b, name: 值班员乙, ways: [{channel: sms, to: '2'}], team: ops, manager: m}\n"   \
-    "- {id: c, name: 值班员丙, ways: [{channel: mail, to: c@x}], team: db}\n"               \
-    "- {id: d, name: 值班员丙, post: 备份, ways: []}\n"                                   \
-    "- {id: m, name: 主管, ways: [{channel: sms, to: '9'}]}\n"                                \
-    "teams:\n"                                                                                  \
-    "- {name: ops, title: 运维组, manager: m}\n"                                             \
-    "- {name: db, members: [d, c]}\n"                                                           \
-    "- {name: empty}\n"
-
-static struct duty *read_duty(const char *text)
-{
-    struct duty *duty = NULL;
-    struct diagnosis why = {0};
-    if (duty_parse("d.yml", bytes_of(text), &duty, &why) != 0)
-        fail_msg("%s", why.text);
-    return duty;
-}
-
-/* A roster of one or more layers over PERSONS, with the holidays of 2026. */
-static struct duty *read_roster(const char *roster)
-{
-    char text[8192];
-    (void)snprintf(text, sizeof text, PERSONS "holidays: " HOLIDAYS "\nrosters:\n- name: r\n%s",
-                   roster);
-    return read_duty(text);
-}
-
-static int64_t moment(const char *text)
-{
-    int64_t local_ms = 0;
-    assert_true(civil_parse_moment(text, false, &local_ms));
-    return local_ms - 8 * 60 * CIVIL_MINUTE_MS;
-}
+#include "tests/unit/duty_kit.h"
 
 static void print_shifts(const struct duty *duty, const struct duty_overrides *overrides,
                          const char *from, const char *to, struct buf *out)
@@ -224,10 +188,10 @@ static void a_later_layer_wins_and_overrides_win_over_all(void **state)
 static void swaps_win_over_the_file(void **state)
 {
     struct duty_override items[] = {
-        {1, "r", "c", NULL, 0, 0, "op", ""},
-        {2, "other", "d", NULL, 0, 0, "op", ""},
-        {3, "r", "gone", NULL, 0, 0, "op", ""},
-        {4, "r", "d", "b", 0, 0, "op", ""},
+        {1, "r", "c", NULL, 0, 0, 0, "op", ""},
+        {2, "other", "d", NULL, 0, 0, 0, "op", ""},
+        {3, "r", "gone", NULL, 0, 0, 0, "op", ""},
+        {4, "r", "d", "b", 0, 0, 0, "op", ""},
     };
     const struct duty_overrides overrides = {items, 4};
     struct duty *duty =
