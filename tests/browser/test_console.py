@@ -142,7 +142,7 @@ def an_alert_is_acknowledged_by_clicking(night):
     browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
     browser.says("node_load1 > -1", ".expression")
     browser.until(lambda: points("#chart-expression .plot") > 2, "the rule's curve")
-    browser.says("无人会被通知：接收人", ".why-verdict")
+    browser.says("通知 值班员甲（program）；值班员甲 已确认", ".why-verdict")
     assert "→" in browser.text(".why-list .why-taken"), browser.text(".why")
     browser.picture("alert-zh")
     browser.click('[data-do="unacknowledge"]')
