@@ -17,12 +17,16 @@
 #include "proto/base/buf.h"
 
 struct ingest;
+struct jobs;
+struct watchdog;
 
 struct app {
     struct store *store;
     struct ingest *ingest;
     struct rules *rules;
     struct notify *notify;
+    struct jobs *jobs;
+    struct watchdog *watchdog;
     struct duty_book *duty; /* who is on duty: duty.yml in force, and swaps */
     struct duty_watch *duty_watch;
     struct promql_options promql;

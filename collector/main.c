@@ -1,7 +1,7 @@
 /*
  * main.c - starts the parts in order, runs the loop, stops them in reverse.
  *
- *     options -> store -> duty -> notify -> rules -> http -> ingest -> ready
+ *     options -> store -> duty -> notify -> jobs -> rules -> http -> ingest -> watchdog -> ready
  *
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
  * the query pool; see collector/README.md.
@@ -14,14 +14,14 @@
 #include <unistd.h>
 
 #include "collector/app.h"
-#include "collector/duty/duty.h"
 #include "collector/http/api.h"
 #include "collector/http/server.h"
-#include "collector/http/users.h"
 #include "collector/ingest/ingest.h"
+#include "collector/jobs/jobs.h"
 #include "collector/options.h"
-#include "collector/policy/policy.h"
+#include "collector/parts.h"
 #include "collector/self.h"
+#include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -60,88 +60,6 @@ struct collector {
     struct buf config_text; /* under config_lock: the configuration in force */
 };
 
-/* -- options of the parts ------------------------------------------------------------------- */
-
-static struct promql_options promql_options_of(const struct options *options)
-{
-    return (struct promql_options){
-        .lookback_ms = options->lookback_ms,
-        .default_step_ms = options->evaluation_interval_ms,
-        .max_samples = (uint64_t)options->max_samples,
-        .max_memory_bytes = options->query_memory_bytes,
-        .delayed_name_removal = options->delayed_name_removal,
-        .experimental = options->experimental_functions,
-    };
-}
-
-static struct rules_options rules_options_of(const struct options *options)
-{
-    return (struct rules_options){
-        .globs = options->rule_files.items,
-        .glob_count = options->rule_files.count,
-        .evaluation_interval_ms = options->evaluation_interval_ms,
-        .promql = promql_options_of(options),
-        .external_url = options->external_url,
-    };
-}
-
-/* *ret_duty stays NULL where there is none. */
-static int load_duty(const struct options *options, struct duty **ret_duty,
-                     struct diagnosis *why)
-{
-    *ret_duty = NULL;
-    return options->duty == NULL ? 0 : duty_load(options->duty, ret_duty, why);
-}
-
-/* *ret_policy stays NULL where there is none. */
-static int load_policy(const struct options *options, struct policy **ret_policy,
-                       struct diagnosis *why)
-{
-    *ret_policy = NULL;
-    return options->policy == NULL ? 0 : policy_load(options->policy, ret_policy, why);
-}
-
-/* Who stands in for whom is asked of the book at each step. */
-static int open_notify(struct collector *collector, struct diagnosis *why)
-{
-    struct duty_view view;
-    duty_book_view(collector->app.duty, &view);
-    const struct notify_options options = {.path = collector->options.alerting,
-                                           .external_url = collector->app.external_url,
-                                           .duty = view.duty,
-                                           .overrides = duty_book_overrides,
-                                           .overrides_context = collector->app.duty};
-    int error = notify_open(&collector->loop, collector->app.store, &options,
-                            &collector->app.notify, why);
-    duty_view_done(&view);
-    return error;
-}
-
-/* Everything that can be known without starting anything. */
-static int check_parts(const struct options *options, struct diagnosis *why)
-{
-    const struct rules_options rules = rules_options_of(options);
-    size_t groups = 0, count = 0;
-    struct policy *policy = NULL;
-    struct duty *duty = NULL;
-    int error = rules_check(&rules, &groups, &count, why);
-    if (error == 0)
-        error = load_duty(options, &duty, why);
-    if (error == 0 && options->alerting != NULL)
-        error = notify_check(options->alerting, duty, why);
-    duty_unref(duty);
-    if (error == 0)
-        error = load_policy(options, &policy, why);
-    policy_unref(policy);
-    if (error == 0 && options->users != NULL) {
-        struct users *users;
-        error = users_load(options->users, &users, why);
-        if (error == 0)
-            users_unref(users);
-    }
-    return error;
-}
-
 /* -- reload --------------------------------------------------------------------------------- */
 
 static void show_config(struct collector *collector, struct buf *text)
@@ -172,6 +90,7 @@ static int print_reloaded(const struct collector *collector, const struct option
     in_force.rule_files = fresh->rule_files;
     in_force.evaluation_interval_ms = fresh->evaluation_interval_ms;
     in_force.policy = fresh->policy;
+    in_force.jobs = fresh->jobs;
     in_force.duty = fresh->duty;
     options_print(&in_force, ret_text);
     options_print(fresh, &wanted);
@@ -185,25 +104,34 @@ static int print_reloaded(const struct collector *collector, const struct option
 static struct rules_options reloaded_rules_of(const struct collector *collector,
                                               const struct options *fresh)
 {
-    struct rules_options rules = rules_options_of(fresh);
+    struct rules_options rules = parts_rules_options(fresh);
     rules.promql = collector->app.promql;
     rules.promql.default_step_ms = fresh->evaluation_interval_ms;
     rules.external_url = collector->app.external_url;
     return rules;
 }
 
+/* Jobs ask the roster's calendar what a workday is; without one, Monday to Friday are. */
+static void set_calendar(struct collector *collector, const struct duty *duty)
+{
+    jobs_set_calendar(collector->app.jobs, duty == NULL ? NULL : duty_calendar(duty));
+}
+
 static int reload_parts(struct collector *collector, const struct options *fresh,
                         struct diagnosis *why)
 {
     struct policy *policy = NULL;
+    struct jobs_file *jobs = NULL;
     struct duty *duty = NULL;
     const struct rules_options rules = reloaded_rules_of(collector, fresh);
-    int error = check_parts(fresh, why);
+    int error = parts_check(fresh, why);
     if (error == 0)
-        error = load_duty(fresh, &duty, why);
+        error = parts_load_duty(fresh, &duty, why);
     if (error == 0)
-        error = load_policy(fresh, &policy, why);
-    if (error == 0) /* first the one that check_parts() cannot foresee */
+        error = parts_load_policy(fresh, &policy, why);
+    if (error == 0)
+        error = jobs_file_load(fresh->jobs, &jobs, why);
+    if (error == 0) /* first the one that parts_check() cannot foresee */
         error = http_server_reload(collector->http, why);
     if (error == 0)
         error = notify_reload(collector->app.notify, duty, why);
@@ -212,9 +140,13 @@ static int reload_parts(struct collector *collector, const struct options *fresh
     if (error == 0) { /* last, because they cannot fail */
         ingest_set_policy(collector->app.ingest, policy);
         duty_book_set(collector->app.duty, duty);
+        jobs_set_file(collector->app.jobs, jobs);
+        set_calendar(collector, duty);
+    } else {
+        jobs_file_free(jobs);
     }
-    policy_unref(policy);
     duty_unref(duty);
+    policy_unref(policy);
     return error;
 }
 
@@ -236,8 +168,8 @@ static int reload_now(struct collector *collector, struct diagnosis *why)
     }
     show_config(collector, &text);
     if (needs_restart)
-        log_warn("main", "rules, policy and duty are taken anew, and what the users, alerting and "
-                         "certificate files say; the rest of what has changed waits for a "
+        log_warn("main", "rules, policy, duty and jobs are taken anew, and what the users, "
+                         "alerting and certificate files say; the rest of what has changed waits for a "
                          "restart; GET /api/v1/status/config shows what is in force");
     log_info("main", "configuration re-read");
     return 0;
@@ -322,7 +254,7 @@ static int open_store(struct collector *collector, struct diagnosis *why)
 static int open_duty(struct collector *collector, struct diagnosis *why)
 {
     struct duty *duty;
-    int error = load_duty(&collector->options, &duty, why);
+    int error = parts_load_duty(&collector->options, &duty, why);
     if (error == 0)
         error = duty_book_open(collector->app.store, duty, &collector->app.duty, why);
     duty_unref(duty);
@@ -335,7 +267,7 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
     const struct options *options = &collector->options;
     struct policy *policy;
     (void)snprintf(keys, sizeof keys, "%s/keys", options->data);
-    int error = load_policy(options, &policy, why);
+    int error = parts_load_policy(options, &policy, why);
     if (error != 0)
         return error;
     const struct ingest_options ingest = {
@@ -351,6 +283,39 @@ static int open_ingest(struct collector *collector, struct diagnosis *why)
     error = ingest_open(&ingest, collector->app.store, &collector->app.ingest, why);
     policy_unref(policy);
     return error;
+}
+
+/* Who stands in for whom is asked of the book at each step. */
+static int open_notify(struct collector *collector, struct diagnosis *why)
+{
+    struct duty_view view;
+    duty_book_view(collector->app.duty, &view);
+    const struct notify_options options = {.path = collector->options.alerting,
+                                           .external_url = collector->app.external_url,
+                                           .duty = view.duty,
+                                           .overrides = duty_book_overrides,
+                                           .overrides_context = collector->app.duty};
+    int error = notify_open(&collector->loop, collector->app.store, &options,
+                            &collector->app.notify, why);
+    duty_view_done(&view);
+    return error;
+}
+
+static int open_jobs(struct collector *collector, struct diagnosis *why)
+{
+    struct app *app = &collector->app;
+    const struct jobs_options jobs = {
+        .path = collector->options.jobs,
+        .external_url = app->external_url,
+    };
+    struct duty_view view;
+    int error = jobs_open(&collector->loop, &jobs, app->store, app->notify, &app->jobs, why);
+    if (error != 0)
+        return error;
+    duty_book_view(app->duty, &view);
+    set_calendar(collector, view.duty);
+    duty_view_done(&view);
+    return 0;
 }
 
 static int open_http(struct collector *collector, struct diagnosis *why)
@@ -384,7 +349,7 @@ static int start(struct collector *collector, struct diagnosis *why)
 {
     struct app *app = &collector->app;
     const struct options *options = &collector->options;
-    const struct rules_options rules = rules_options_of(options);
+    const struct rules_options rules = parts_rules_options(options);
     char host[256] = "localhost";
     struct buf text = {0};
 
@@ -405,6 +370,8 @@ static int start(struct collector *collector, struct diagnosis *why)
     if (error == 0)
         error = open_notify(collector, why);
     if (error == 0)
+        error = open_jobs(collector, why);
+    if (error == 0)
         error = rules_open(&rules, app->store, app->notify, &app->rules, why);
     if (error == 0)
         error = duty_watch_start(app->duty, app->notify, &app->duty_watch);
@@ -414,6 +381,9 @@ static int start(struct collector *collector, struct diagnosis *why)
         error = open_ingest(collector, why);
     if (error == 0)
         ingest_set_rules(app->ingest, app->rules);
+    if (error == 0)
+        error = watchdog_open(&collector->loop, options->config, options->watchdog, app->store,
+                              app->rules, app->notify, &app->watchdog, why);
     if (error == 0)
         app->print_http_metrics = print_http_metrics;
     if (error == 0)
@@ -461,8 +431,10 @@ static void stop(struct collector *collector)
         ingest_close(app->ingest);
     }
     self_stop(collector->self);
+    watchdog_close(app->watchdog);
     duty_watch_stop(app->duty_watch);
     rules_close(app->rules);
+    jobs_close(app->jobs);
     notify_close(app->notify);
     for (int i = 0; i < CLOSING_TURNS; i++) /* some handles close one after the other */
         (void)uv_run(&collector->loop, UV_RUN_NOWAIT);
@@ -541,13 +513,13 @@ static void warn(const char *text)
 static int check(const struct collector *collector)
 {
     struct diagnosis why = {0};
-    const struct rules_options rules = rules_options_of(&collector->options);
+    const struct rules_options rules = parts_rules_options(&collector->options);
     size_t groups = 0, count = 0;
     struct duty *duty = NULL;
-    if (check_parts(&collector->options, &why) != 0)
+    if (parts_check(&collector->options, &why) != 0)
         return complain(why.text);
     (void)rules_check(&rules, &groups, &count, &why);
-    if (load_duty(&collector->options, &duty, &why) == 0 && duty != NULL)
+    if (parts_load_duty(&collector->options, &duty, &why) == 0 && duty != NULL)
         (void)duty_watch_tell(duty, NULL, warn);
     duty_unref(duty);
     (void)printf("configuration is good: %zu rules in %zu groups\n", count, groups);
@@ -574,7 +546,7 @@ int main(int argc, char **argv)
     enum log_level least = (enum log_level)log_level_of(collector.options.log_level);
     log_setup(least, strcmp(collector.options.log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
     int code = collector.flags.check ? check(&collector) : EXIT_FINE;
-    if (!collector.flags.check && check_parts(&collector.options, &why) != 0)
+    if (!collector.flags.check && parts_check(&collector.options, &why) != 0)
         code = complain(why.text);
     else if (!collector.flags.check)
         code = run(&collector);

@@ -51,6 +51,9 @@ static const struct config_option root_options[] = {
      .help = "duty.yml: persons, rosters, escalations"},
     {.key = "policy", .type = CONFIG_FILE, .offset = AT(policy),
      .help = "policy.yml: what probes are asked to do"},
+    {.key = "jobs", .type = CONFIG_FILE, .offset = AT(jobs),
+     .help = "jobs.yml: what is expected to report when it has run"},
+    {.key = "watchdog", .type = CONFIG_NODE, .offset = AT(watchdog)},
     {.key = "remote_write", .type = CONFIG_NODE, .offset = SECTION(remote_write)},
     {.key = "quota", .type = CONFIG_SIZE, .offset = AT(quota_bytes), .fallback = "0",
      .help = "most the data folder may take; 0: the file system"},
@@ -278,6 +281,11 @@ void options_print(const struct options *options, struct buf *out)
             buf_put_text(out, "  tls:\n");
             config_print_values(tls_options, COUNT(tls_options), &tls, 4, out);
         }
+    }
+    if (options->watchdog != NULL) {
+        buf_put_text(out, "watchdog: ");
+        config_print(options->watchdog, out);
+        buf_put_char(out, '\n');
     }
     buf_put_text(out, "retention:\n");
     print_age(out, "raw", options->retention_raw_ms);

@@ -23,9 +23,10 @@ struct flags {
 struct options {
     struct config *config; /* NULL without --config */
     const char *data, *http_listen, *ingest_listen, *external_url;
-    const char *tls_certificate, *tls_key, *users, *alerting, *duty, *policy;
+    const char *tls_certificate, *tls_key, *users, *alerting, *duty, *policy, *jobs;
     bool behind_proxy;
     int64_t query_threads;
+    const struct config_node *watchdog; /* the config's; NULL: none */
     struct config_strings rule_files;
     int64_t evaluation_interval_ms;
     int64_t lookback_ms, query_timeout_ms, max_samples, max_concurrency;

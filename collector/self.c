@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "collector/ingest/ingest.h"
+#include "collector/jobs/jobs.h"
+#include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
@@ -170,6 +172,8 @@ void self_print_metrics(struct app *app, struct buf *out)
     put_alerts(app, out);
     duty_watch_print_metrics(app->duty_watch, out);
     ingest_print_metrics(app->ingest, out);
+    jobs_print_metrics(app->jobs, out);
+    watchdog_print_metrics(app->watchdog, out);
 }
 
 /* -- into the store -------------------------------------------------------------------------

@@ -141,6 +141,7 @@ static void start(struct scheduler *scheduler, struct slot *slot, int64_t now_ms
                     ? 0
                     : slot->source->start(slot->state, &env, scheduler->options.emitter);
     emitter_set_owner(scheduler->options.emitter, 0);
+    slot->succeeded_ms = now_ms;
     slot->is_running = error == 0;
     if (error == 0)
         return;
@@ -229,6 +230,8 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
         (void)emitter_stamp_late(emitter, mark, end_ms);
     }
     finish_run(scheduler, slot, error);
+    if (error == 0)
+        slot->succeeded_ms = tick_ms;
     slot->gather_error = 0;
 }
 
@@ -580,6 +583,7 @@ struct source_report scheduler_report(const struct scheduler *scheduler, size_t 
                                   .is_on = slot->state != NULL,
                                   .is_running = slot->is_running && !slot->is_starting,
                                   .has_succeeded = slot->has_succeeded,
+                                  .succeeded_ms = slot->succeeded_ms,
                                   .is_busy = slot->is_busy,
                                   .failures = slot->failures,
                                   .late = slot->late,

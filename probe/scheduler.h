@@ -55,6 +55,7 @@ struct source_report {
     bool is_on;              /* asked for */
     bool is_running;         /* started: this host has what it measures */
     bool has_succeeded;      /* last run */
+    int64_t succeeded_ms;    /* tick of the last run that did; until then, when it was started */
     bool is_busy;            /* gather() has not come back */
     uint64_t failures;
     uint64_t late;

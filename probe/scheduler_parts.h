@@ -22,6 +22,7 @@ struct slot {
     bool has_gathered; /* came back after its batch was sealed */
     bool is_awaited;   /* by the open batch */
     bool has_succeeded;
+    int64_t succeeded_ms;
     bool was_failing;
     uint32_t complaint; /* hash of the last one, 0: none */
     int gather_error;

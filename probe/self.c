@@ -123,6 +123,8 @@ static const struct metric source_metrics[] = {
      "Ticks a source missed: it was still busy, or nobody woke up.", NULL},
     {"fengsui_probe_source_interval_seconds", METRIC_GAUGE,
      "Time between two ticks of a source that runs, as it is in force.", NULL},
+    {"fengsui_probe_source_last_success_timestamp_seconds", METRIC_GAUGE,
+     "Tick at which a source last succeeded, or when it was started.", NULL},
 };
 
 #define SOURCE_METRICS (sizeof source_metrics / sizeof source_metrics[0])
@@ -212,7 +214,8 @@ static void emit_sources(struct self_state *self, struct emitter *out)
         const double values[SOURCE_METRICS] = {
             report.duration_seconds, report.has_succeeded ? 1 : 0,
             (double)report.failures, (double)report.late,
-            (double)report.skipped,  (double)report.interval_ms / 1e3};
+            (double)report.skipped,  (double)report.interval_ms / 1e3,
+            (double)report.succeeded_ms / 1e3};
         struct self_sources *source = &self->sources[i];
         /* Else this host has no such thing, or it was switched off. */
         bool is_told = report.is_running || (report.is_on && report.failures > 0);

@@ -63,6 +63,10 @@ static void api_import(struct http_request *request, struct http_response *respo
 #define CHANGE (HTTP_POST | HTTP_PUT)
 #define READS  ROLE_VIEWER, .slow = true
 
+/* Machines' crontabs: a user's token, a writer's, or the job's own. */
+#define PINGS ROLE_OPERATOR, .writers_too = true, .changes = true, .admits = api_job_admits, \
+    .slow = true, .raw_body = true, .handler = api_job_ping
+
 #define ALERTS_BODY_BYTES_MAX ((size_t)32 << 20)
 
 static const struct http_route routes[] = {
@@ -137,6 +141,15 @@ static const struct http_route routes[] = {
      .handler = api_acknowledge},
     {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", ROLE_OPERATOR, .slow = true,
      .handler = api_unacknowledge},
+    {HTTP_GET, "/api/fengsui/v1/jobs", READS, .handler = api_jobs},
+    {BOTH, "/api/fengsui/v1/jobs/*/start", PINGS},
+    {BOTH, "/api/fengsui/v1/jobs/*/ok", PINGS},
+    {BOTH, "/api/fengsui/v1/jobs/*/fail", PINGS},
+    {HTTP_POST, "/api/fengsui/v1/jobs/*/pause", ROLE_OPERATOR, .slow = true,
+     .handler = api_job_pause},
+    {HTTP_POST, "/api/fengsui/v1/jobs/*/resume", ROLE_OPERATOR, .slow = true,
+     .handler = api_job_resume},
+    {HTTP_GET, "/api/fengsui/v1/jobs/*", READS, .handler = api_job},
     {HTTP_GET, "/api/fengsui/v1/incidents", READS, .handler = api_incidents},
     {HTTP_GET, "/api/fengsui/v1/incidents/*", READS, .handler = api_incident},
     {HTTP_POST, "/api/fengsui/v1/incidents/acknowledge", ROLE_OPERATOR, .slow = true,

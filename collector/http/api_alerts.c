@@ -135,8 +135,8 @@ static int print_rules_alert(void *context, const struct rules_alert *alert)
     return 0;
 }
 
-/* Those that somebody else's rules made. */
-static int print_posted_alerts(struct printing *printing)
+/* Those that no rule of ours made. */
+static int print_other_alerts(struct printing *printing)
 {
     struct view_alert *alerts;
     size_t count;
@@ -144,7 +144,7 @@ static int print_posted_alerts(struct printing *printing)
 
     for (size_t i = 0; error == 0 && i < count; i++) {
         const struct alert *alert = alerts[i].alert;
-        if (!alert->external)
+        if (!alert->external && !alert->is_ruleless)
             continue;
         json_write_object(printing->json);
         write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
@@ -171,7 +171,7 @@ void api_fengsui_alerts(struct http_request *request, struct http_response *resp
     view_begin(app->notify);
     error = rules_visit_alerts(app->rules, print_rules_alert, &printing);
     if (error == 0)
-        error = print_posted_alerts(&printing);
+        error = print_other_alerts(&printing);
     view_end(app->notify);
     if (error != 0) {
         reply_code(response, error, NULL);

@@ -156,7 +156,7 @@ void api_summary(struct http_request *request, struct http_response *response)
     write_store(json, &store);
     json_write_key(json, "alerts");
     json_write_object(json);
-    integer(json, "firing", rules.alerts_firing + notify.alerts_posted);
+    integer(json, "firing", rules.alerts_firing + notify.alerts_posted + notify.alerts_ruleless);
     integer(json, "pending", rules.alerts_pending);
     integer(json, "rules", rules.rules);
     integer(json, "silenced", notify.alerts_silenced);

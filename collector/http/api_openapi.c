@@ -117,6 +117,19 @@ static const struct operation operations[] = {
      .body = JSON},
     {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", .summary = "Take that back",
      .body = JSON},
+    {HTTP_GET, "/api/fengsui/v1/jobs", .summary = "Jobs and how they are"},
+    {BOTH, "/api/fengsui/v1/jobs/*/start", .summary = "A job says that it begins",
+     .parameters = "rid", .rest = "{name}/start"},
+    {BOTH, "/api/fengsui/v1/jobs/*/ok", .summary = "A job says that it has ended well",
+     .parameters = "rid exit size duration", .rest = "{name}/ok"},
+    {BOTH, "/api/fengsui/v1/jobs/*/fail", .summary = "A job says that it has failed",
+     .parameters = "rid exit size duration", .rest = "{name}/fail"},
+    {HTTP_POST, "/api/fengsui/v1/jobs/*/pause", .summary = "Pause a job, for a while or until resumed",
+     .parameters = "for", .rest = "{name}/pause"},
+    {HTTP_POST, "/api/fengsui/v1/jobs/*/resume", .summary = "Resume a job",
+     .rest = "{name}/resume"},
+    {HTTP_GET, "/api/fengsui/v1/jobs/*", .summary = "A job and its last runs",
+     .rest = "{name}"},
     {HTTP_GET, "/api/fengsui/v1/incidents", .summary = "Troubles that people are told of",
      .parameters = "state limit"},
     {HTTP_GET, "/api/fengsui/v1/incidents/*",
@@ -246,7 +259,7 @@ static void put_path(struct buf *out, const struct http_route *routes, size_t co
     unsigned first = routes[at].methods & -routes[at].methods;
     const struct operation *operation = operation_of(&routes[at], first);
     bool has_rest = operation != NULL && operation->rest != NULL;
-    buf_printf(out, "  \"%.*s%s\":\n", (int)(strlen(path) - has_rest), path,
+    buf_printf(out, "  \"%.*s%s\":\n", has_rest ? (int)strcspn(path, "*") : (int)strlen(path), path,
                has_rest ? operation->rest : "");
     for (size_t i = at; i < count; i++)
         for (unsigned method = HTTP_GET; method <= HTTP_DELETE; method <<= 1)

@@ -107,6 +107,9 @@ http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge, api_session
 http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
     api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
     api_am_status;                                                                  /* api_alertmanager.c */
+http_handler api_jobs, api_job, api_job_ping, api_job_pause, api_job_resume;         /* api_jobs.c */
+/* Is it the token of the job that the path names? */
+bool api_job_admits(const struct http_request *request, const char *token);
 http_handler api_incidents, api_incident, api_incident_acknowledge,
     api_incident_unacknowledge;                                                     /* api_incidents.c */
 http_handler api_link;                                                              /* api_link.c */

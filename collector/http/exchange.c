@@ -33,19 +33,20 @@ static const char *header(struct MHD_Connection *connection, const char *name)
     return value != NULL ? value : "";
 }
 
-/* "/a/b" or, ending in a slash and a star, everything below. */
+/* "/a/b"; ending in a slash and a star, everything below; "/a/ * /b" without the blanks: one name
+ * where the star is. */
 static bool route_matches(const struct http_route *route, const char *path,
                           const char **ret_rest)
 {
-    size_t size = strlen(route->path);
-    if (size >= 2 && strcmp(route->path + size - 2, "/*") == 0) {
-        if (strncmp(route->path, path, size - 1) != 0)
-            return false;
-        *ret_rest = path + size - 1;
-        return true;
-    }
+    const char *star = strstr(route->path, "/*");
     *ret_rest = "";
-    return strcmp(route->path, path) == 0;
+    if (star == NULL)
+        return strcmp(route->path, path) == 0;
+    size_t size = (size_t)(star - route->path) + 1;
+    if (strncmp(route->path, path, size) != 0)
+        return false;
+    *ret_rest = path + size;
+    return star[2] == '\0' || strcmp(path + size + strcspn(path + size, "/"), star + 2) == 0;
 }
 
 /* The route, or NULL with the status that says why. */
@@ -223,6 +224,10 @@ static enum MHD_Result refuse_login(struct exchange *exchange)
  * with the visitor's rights. */
 static bool is_from_elsewhere(const struct exchange *exchange)
 {
+    if (exchange->route->changes && exchange->request.method == HTTP_GET) {
+        const char *site = header(exchange->connection, "Sec-Fetch-Site"); /* of any picture */
+        return strncmp(site, "cross-", 6) == 0 || strncmp(site, "same-site", 9) == 0;
+    }
     if (*exchange->origin == '\0' || exchange->route->least_role < ROLE_OPERATOR ||
         exchange->request.method == HTTP_GET)
         return false;
@@ -255,6 +260,17 @@ static enum MHD_Result admit(struct exchange *exchange)
     return MHD_YES;
 }
 
+/* Not a user's token, but the very thing's that is asked for. */
+static void admit_by_key(struct exchange *exchange)
+{
+    const char *token = users_bearer(exchange->authorization);
+    if (exchange->route->admits == NULL || token == NULL ||
+        !exchange->route->admits(&exchange->request, token))
+        return;
+    exchange->verdict = VERDICT_ALLOWED;
+    exchange->identity = (struct identity){"(token)", ROLE_WRITER};
+}
+
 static enum MHD_Result authenticate(struct exchange *exchange)
 {
     struct http_server *server = exchange->server;
@@ -263,6 +279,8 @@ static enum MHD_Result authenticate(struct exchange *exchange)
     exchange->users = users_ref(server->users);
     exchange->verdict =
         users_check(exchange->users, exchange->authorization, &exchange->identity);
+    if (exchange->verdict == VERDICT_REFUSED)
+        admit_by_key(exchange);
     if (exchange->verdict == VERDICT_UNSURE)
         return hand_over(exchange, server->logins, run_verify, EXCHANGE_VERIFYING);
     return admit(exchange);

@@ -10,7 +10,7 @@
  *
  * Without users (loopback, or behind a proxy that has them) every request is an admin's.  A change
  * (any method but GET on a route that needs an operator) is refused when the browser says that
- * another site's page sent it.
+ * another site's page sent it; so is a GET of a route that changes something even so.
  *
  * While it closes it still answers: "Service Unavailable" with X-Prometheus-Stopping: true, as
  * Prometheus does, to all that comes now but /-/healthy.
@@ -39,7 +39,7 @@ struct http_parameter {
 struct http_request {
     enum http_method method;
     const char *path;                         /* decoded */
-    const char *rest;                         /* what follows a prefix route's path */
+    const char *rest; /* what stands where the route's star is, and all that follows */
     const struct http_parameter *parameters;  /* URL and form body, in order, decoded */
     size_t parameter_count;
     struct bytes body; /* raw, already decompressed only for Content-Encoding: gzip */
@@ -89,9 +89,13 @@ void http_add_header(struct http_response *response, const char *name, const cha
 
 struct http_route {
     unsigned methods; /* or of enum http_method */
-    const char *path; /* "/api/v1/query"; ending in a slash and star: prefix */
+    /* "/api/v1/query"; ending in a slash and star: prefix; a star between slashes: one name */
+    const char *path;
     enum http_role least_role;
     bool writers_too; /* beside least_role and above: the role that is outside their order */
+    bool changes;     /* even by GET: what cron's curl asks for */
+    /* Whose bearer token no user has may ask as a writer, for this path alone.  Loop. */
+    bool (*admits)(const struct http_request *request, const char *token);
     bool slow;        /* run on the query pool */
     http_handler *handler;
     http_later_handler *later; /* instead of handler */

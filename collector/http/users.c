@@ -233,6 +233,12 @@ static const char *after_scheme(const char *authorization, const char *scheme)
     return authorization;
 }
 
+const char *users_bearer(const char *authorization)
+{
+    return strlen(authorization) > USERS_HEADER_BYTES_MAX ? NULL
+                                                          : after_scheme(authorization, "Bearer");
+}
+
 /* Decodes base64(name:password) in place of the caller's buffer; the password or NULL. */
 static char *split_basic(const char *credentials, char *text, size_t capacity)
 {

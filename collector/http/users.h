@@ -52,6 +52,8 @@ enum verdict users_check(struct users *users, const char *authorization,
 /* The same with hashing; slow.  Never VERDICT_UNSURE. */
 enum verdict users_verify(struct users *users, const char *authorization,
                           struct identity *ret_identity);
+/* The token of a Bearer header; NULL: it is none. */
+const char *users_bearer(const char *authorization);
 /* The name an Authorization header claims, for the log; "" if there is none. */
 void users_claimed_name(const char *authorization, char *text, size_t size);
 

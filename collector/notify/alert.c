@@ -12,6 +12,7 @@
 #define ALERT_FLAG_EXTERNAL 2u
 #define ALERT_FLAG_TIMEOUT  4u
 #define ALERT_FLAG_UPDATED  8u
+#define ALERT_FLAG_RULELESS 16u
 
 void alert_write(const struct alert *alert, struct buf *out)
 {
@@ -21,6 +22,7 @@ void alert_write(const struct alert *alert, struct buf *out)
     buf_put_u8(out, (uint8_t)((alert->firing ? ALERT_FLAG_FIRING : 0u) |
                               (alert->external ? ALERT_FLAG_EXTERNAL : 0u) |
                               (alert->ends_by_timeout ? ALERT_FLAG_TIMEOUT : 0u) |
+                              (alert->is_ruleless ? ALERT_FLAG_RULELESS : 0u) |
                               ALERT_FLAG_UPDATED));
     buf_put_zigzag(out, alert->starts_ms);
     buf_put_zigzag(out, alert->ends_ms);
@@ -55,6 +57,7 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     alert.firing = (flags & ALERT_FLAG_FIRING) != 0;
     alert.external = (flags & ALERT_FLAG_EXTERNAL) != 0;
     alert.ends_by_timeout = (flags & ALERT_FLAG_TIMEOUT) != 0;
+    alert.is_ruleless = (flags & ALERT_FLAG_RULELESS) != 0;
     alert.starts_ms = reader_zigzag(&reader);
     alert.ends_ms = reader_zigzag(&reader);
     bits = reader_u64(&reader);

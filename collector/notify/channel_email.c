@@ -74,7 +74,7 @@ static void put_alert(struct buf *out, const struct alert *alert, size_t number)
     buf_printf(out, "开始时间：%s（北京时间）\n", mail_local_time(alert->starts_ms, time));
     if (!alert->firing)
         buf_printf(out, "恢复时间：%s（北京时间）\n", mail_local_time(alert->ends_ms, time));
-    if (!alert->external) /* whoever posted it gave none */
+    if (!alert->external && !alert->is_ruleless) /* only rules give one */
         buf_printf(out, "当前值：%s\n", template_value_number_text(alert->value, value));
     put_pairs(out, "标签", alert->labels);
     put_pairs(out, "注释", alert->annotations);

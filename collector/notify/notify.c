@@ -61,6 +61,11 @@ void notify_wake(struct notify *notify)
     (void)uv_async_send(&notify->wake);
 }
 
+bool notify_is_failing(const struct notify *notify)
+{
+    return notify->write_failed;
+}
+
 /* ---- stats ------------------------------------------------------------------------------- */
 
 /* Counts what fires: all, silenced, inhibited, acknowledged. */
@@ -75,6 +80,7 @@ static void count_alerts(struct notify *notify, int64_t now_ms, struct notify_st
             continue;
         stats->alerts++;
         stats->alerts_posted += at->alert->external;
+        stats->alerts_ruleless += at->alert->is_ruleless;
         stats->alerts_acknowledged += at->acknowledgement != NULL;
         stats->alerts_inhibited +=
             inhibition_holds(&notify->inhibition, at->alert->labels, &at->inhibited, &by);

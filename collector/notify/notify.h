@@ -35,6 +35,7 @@ struct alert {
     int64_t updated_ms;   /* last heard of */
     bool external;        /* posted by somebody, not made by a rule of ours */
     bool ends_by_timeout; /* external: nobody said when it ends */
+    bool is_ruleless;     /* made by the collector itself, of no rule: a job that did not come */
 };
 
 struct notify;
@@ -121,11 +122,15 @@ int notify_post(struct notify *notify, const struct alert *alerts, size_t count,
  * before whoever may be waiting is waited for.  NULL is allowed. */
 void notify_refuse_orders(struct notify *notify);
 
+/* Its last write failed; it tries again.  Loop. */
+bool notify_is_failing(const struct notify *notify);
+
 struct notify_stats {
     uint64_t notifications_sent, notifications_delivered, notifications_failed, notifications_retried, outbox_depth,
         groups, template_errors;
     /* that fire: all, those that others posted, ... */
-    uint64_t alerts, alerts_posted, alerts_silenced, alerts_inhibited, alerts_acknowledged;
+    uint64_t alerts, alerts_posted, alerts_ruleless;
+    uint64_t alerts_silenced, alerts_inhibited, alerts_acknowledged;
     uint64_t silences_active, silences_pending;
     uint64_t incidents_open, incidents_acknowledged;
 };

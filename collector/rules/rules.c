@@ -229,6 +229,11 @@ void rules_touch_samples(struct rules *rules, const struct store_sample *samples
     (void)pthread_mutex_unlock(&rules->touch_lock);
 }
 
+mono_ns rules_working_since(const struct rules *rules)
+{
+    return rules->working_since;
+}
+
 void rules_get_stats(struct rules *rules, struct rules_stats *ret_stats)
 {
     (void)pthread_mutex_lock(&rules->state_lock);

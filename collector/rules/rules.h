@@ -15,6 +15,7 @@
 #include "collector/notify/notify.h"
 #include "collector/promql/engine.h"
 #include "collector/store/store.h"
+#include "proto/base/clock.h"
 #include "proto/base/diagnosis.h"
 
 struct rules;
@@ -92,6 +93,9 @@ int rules_explain(struct rules *rules, uint64_t fingerprint, int64_t now_ms,
 /* Go's FormatFloat(v, 'e', -1, 64). */
 #define RULES_VALUE_BYTES 40
 const char *rules_value_text(double value, char text[RULES_VALUE_BYTES]);
+
+/* Since when the rules thread has been at one piece of work; 0: it waits for some.  Any thread. */
+mono_ns rules_working_since(const struct rules *rules);
 
 struct rules_stats {
     uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules,

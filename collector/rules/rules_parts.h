@@ -60,6 +60,7 @@ struct rules {
     struct promql_options next_promql;
     uint64_t reloads_wanted, reloads_done;
     bool stopping;
+    _Atomic mono_ns working_since; /* changed by the rules thread, read by any; 0: it waits */
     volatile bool cancelled; /* also read by queries; set once */
 
     /* under state_lock, any thread */

@@ -325,6 +325,7 @@ static mono_ns next_due(const struct rules *rules)
 static bool wait_for_work(struct rules *rules, bool *ret_reload)
 {
     bool goes_on;
+    rules->working_since = 0;
     (void)pthread_mutex_lock(&rules->touch_lock);
     for (;;) {
         mono_ns due;
@@ -350,6 +351,7 @@ static bool wait_for_work(struct rules *rules, bool *ret_reload)
     goes_on = !rules->stopping;
     *ret_reload = rules->next != NULL;
     (void)pthread_mutex_unlock(&rules->touch_lock);
+    rules->working_since = mono_now();
     return goes_on;
 }
 

@@ -18,7 +18,7 @@ UNITS = ("fengsui-collector.service", "fengsui-probe.service")
 DESTDIR = None
 
 PROGRAMS = ["fengsui-collector", "fengsui-probe", "fengsuictl"]
-CONFIGURATION = ["alerting.yml", "collector.yml", "duty.yml", "holidays/2026.json", "policy.yml",
+CONFIGURATION = ["alerting.yml", "collector.yml", "duty.yml", "holidays/2026.json", "jobs.yml", "policy.yml",
                  "probe.yml"] + [
     f"rules/{name}.yml" for name in ("fengsui", "host", "log-patterns", "logs", "processes", "scrape", "services")]
 OPTIONAL_RULES = ["blackbox", "jvm", "memcached", "nginx", "oracle", "redis", "squid", "watchdog"]
@@ -34,7 +34,7 @@ FILES = sorted(
     + [f"usr/share/bash-completion/completions/{name}" for name in PROGRAMS]
     + [f"usr/share/man/{language}man{name[-1]}/{name}" for language in ("", "zh_CN/") for name in
        ("fengsuictl.1", "fengsui-collector.8", "fengsui-probe.8", "fengsui-collector.yml.5",
-        "fengsui-duty.yml.5", "fengsui-probe.yml.5", "fengsui-alerting.yml.5")]
+        "fengsui-duty.yml.5", "fengsui-jobs.yml.5", "fengsui-probe.yml.5", "fengsui-alerting.yml.5")]
     + [f"usr/share/fengsui/grafana/{language}/fengsui-{board}.json"
        for language in ("zh", "en") for board in ("collector", "host", "hosts")]
     + [f"usr/share/fengsui/grafana/provisioning/{kind}/fengsui.yaml"
@@ -111,7 +111,7 @@ def test_without_the_collectors_key_the_probe_says_which_file_is_missing():
 def test_every_key_of_the_examples_is_one_that_is_read():
     keys = {"probe": ["key_file", "labels", "spool", "rootfs", "exclude_types", "groups",
                       "max_silence", "patterns", "policy", "intervals"],
-            "collector": ["external_url", "tls", "users", "duty"]}
+            "collector": ["external_url", "tls", "users", "duty", "jobs", "watchdog", "bearer_file"]}
     with tempfile.TemporaryDirectory(prefix="fengsui-install-") as folder:
         for name, expected in keys.items():
             text = with_every_key(etc(f"{name}.yml").read_text())
@@ -131,6 +131,11 @@ def test_every_key_of_the_examples_is_one_that_is_read():
                 shutil.copy(etc("policy.yml"), folder)
                 shutil.copy(etc("duty.yml"), folder)
                 shutil.copytree(etc("holidays"), pathlib.Path(folder, "holidays"))
+                # Those of the peer's, too; the token's hash is no example's to give.
+                text_of_jobs = with_every_key(etc("jobs.yml").read_text())
+                digest = "blake2b:" + "0" * 64
+                pathlib.Path(folder, "jobs.yml").write_text(
+                    text_of_jobs.replace("blake2b:…", digest))
                 shutil.copytree(etc("rules"), pathlib.Path(folder, "rules"))
             if name == "probe":
                 # A target's token, which an operator makes, too.

@@ -263,6 +263,9 @@ static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
     (void)run_begin(&run, 8);
     run_to_the_end(&run);
     assert_true(run.with_slow >= 6);
+    struct source_report good = scheduler_report(run.scheduler, 1);
+    assert_true(good.succeeded_ms > 0 && good.succeeded_ms % good.interval_ms ==
+                    scheduler_report(run.scheduler, 0).succeeded_ms % good.interval_ms);
     struct source_report absent = scheduler_report(run.scheduler, 2);
     assert_false(absent.is_running);
     assert_int_equal(absent.failures, 0);
@@ -292,6 +295,8 @@ static void closing_under_a_hanging_worker_frees_it_later(void **state)
     struct slow_state *slow = run_begin(&run, 2);
     slow->hang_ms = 300;
     run_to_the_end(&run);
+    assert_true(scheduler_report(run.scheduler, 1).succeeded_ms <
+                scheduler_report(run.scheduler, 0).succeeded_ms); /* it has not come back */
     run_end(&run); /* the sanitizer is the judge */
 }
 
