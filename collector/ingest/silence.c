@@ -111,6 +111,15 @@ static void resolve_up(struct ingest *ingest, struct key_entry *entry)
     arena_reset(&ingest->scratch);
     if (labels_build(pairs, count, &ingest->scratch, &labels) == 0)
         (void)store_series_resolve(ingest->store, labels, &metadata, &entry->up);
+    if (entry->up != NULL)
+        store_series_set_source(entry->up, ~entry->source); /* it outlives the silence */
+}
+
+void silence_retire(struct ingest *ingest, const struct key_entry *entry, bool is_retired)
+{
+    const int64_t since_ms = is_retired ? STORE_RETIRED_MS : 0;
+    store_set_absent(ingest->store, entry->source, since_ms);
+    store_set_absent(ingest->store, ~entry->source, since_ms);
 }
 
 /* -- the timer ------------------------------------------------------------------------------ */

@@ -22,6 +22,14 @@
 #include "proto/base/buf.h"
 #include "proto/base/diagnosis.h"
 
+/* What there is to say of an alert beside firing and ended. */
+enum alert_note {
+    ALERT_NOTE_NONE,
+    ALERT_NOTE_STALE,    /* fires, but the data it was seen by are gone */
+    ALERT_NOTE_FLAPPING, /* comes and goes; told as firing until it has settled */
+    ALERT_NOTE_NO_DATA,  /* ended because there were no data for too long, not recovered */
+};
+
 /* One alert as routes, groups and channels see it.  Serialized in state as alert_write(). */
 struct alert {
     const struct labels *labels; /* with alertname */
@@ -35,6 +43,7 @@ struct alert {
     int64_t updated_ms;   /* last heard of */
     bool external;        /* posted by somebody, not made by a rule of ours */
     bool ends_by_timeout; /* external: nobody said when it ends */
+    enum alert_note note;
 };
 
 struct notify;

@@ -22,7 +22,9 @@ struct round_change {
     struct bytes instance;
     double value;
     struct alert_step step;
-    bool known; /* its samples have arrived */
+    struct flap flap; /* after the step */
+    bool known;       /* its samples have arrived */
+    bool holds;
     struct round_change *next;
 };
 
@@ -49,6 +51,16 @@ struct bytes round_keep(struct arena *arena, struct bytes bytes);
 
 /* Zeroed and appended; NULL if out of memory. */
 struct round_change *round_add(struct round *round, struct rule_state *state);
+/* The same for a live alert, as it is. */
+struct round_change *round_add_live(struct round *round, struct rule_state *state,
+                                    struct live_alert *alert);
+/* Ends an alert for another reason than its expression: its rule is gone, or past its limit. */
+int round_end_alert(struct round *round, struct rule_state *state, struct live_alert *alert);
+/* Is anything left of the alert after the change? */
+static inline bool round_change_removes(const struct round_change *change)
+{
+    return change->step.life.state == ALERT_INACTIVE && change->flap.count == 0;
+}
 int round_add_writer(struct round *round, struct rule_state *state);
 /* Takes back what was added for this rule (its evaluation failed half-way); it must be the last
  * one added. */

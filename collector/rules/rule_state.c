@@ -106,10 +106,14 @@ void rule_state_count(struct rule_state *state)
 {
     state->pending_count = 0;
     state->firing_count = 0;
+    state->stale_count = 0;
+    state->flapping_count = 0;
     for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
          at = rule_state_next(state, at)) {
         state->pending_count += at->life.state == ALERT_PENDING;
         state->firing_count += at->life.state == ALERT_FIRING;
+        state->stale_count += live_alert_is_stale(at);
+        state->flapping_count += at->flap.flapping;
     }
 }
 

@@ -235,9 +235,13 @@ void rules_get_stats(struct rules *rules, struct rules_stats *ret_stats)
     *ret_stats = rules->stats;
     ret_stats->alerts_pending = 0;
     ret_stats->alerts_firing = 0;
+    ret_stats->alerts_stale = 0;
+    ret_stats->alerts_flapping = 0;
     for (size_t i = 0; i < rules->generation->set->rule_count; i++) {
         ret_stats->alerts_pending += rules->generation->states[i].pending_count;
         ret_stats->alerts_firing += rules->generation->states[i].firing_count;
+        ret_stats->alerts_stale += rules->generation->states[i].stale_count;
+        ret_stats->alerts_flapping += rules->generation->states[i].flapping_count;
     }
     (void)pthread_mutex_unlock(&rules->state_lock);
 }

@@ -64,12 +64,13 @@ struct rules_filter {
 int rules_print_json(struct rules *rules, const struct rules_filter *filter, struct buf *out);
 int rules_print_alerts_json(struct rules *rules, struct buf *out);
 
-/* One alert that is pending or fires, as a visitor sees it; valid during the call. */
+/* One alert that is pending, fires or flaps, as a visitor sees it; valid during the call. */
 struct rules_alert {
     const struct labels *labels, *annotations;
     uint64_t fingerprint;
-    const char *state; /* "pending", "firing" */
+    const char *state; /* "pending", "firing"; what flaps is told as firing */
     int64_t active_ms;
+    int64_t stale_since_ms, flapping_since_ms; /* 0: it is not */
     const char *value; /* as Prometheus prints it: "9e+01" */
 };
 /* Calls `each` for all of them, under the state lock: print into memory and go.  A non-zero
@@ -94,7 +95,8 @@ int rules_explain(struct rules *rules, uint64_t fingerprint, int64_t now_ms,
 const char *rules_value_text(double value, char text[RULES_VALUE_BYTES]);
 
 struct rules_stats {
-    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules,
+    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, alerts_stale,
+        alerts_flapping, rules,
         template_errors;
     double evaluation_seconds_sum;
 };

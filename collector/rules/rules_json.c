@@ -1,6 +1,8 @@
 /*
  * rules_json.c - /api/v1/rules and /api/v1/alerts in Prometheus's shape (the "data" part).
  *
+ * More than Prometheus's: staleSince and flappingSince of an alert, where they are so.
+ *
  * Values of alerts are Go's FormatFloat(v, 'e', -1, 64): "1e+00".
  */
 #include <inttypes.h>
@@ -40,6 +42,11 @@ static void put_alert(const struct live_alert *alert, struct buf *out)
     if (alert->life.keep_since_ms != 0)
         buf_printf(out, ",\"keepFiringSince\":\"%s\"",
                    json_time(alert->life.keep_since_ms, time));
+    if (live_alert_is_stale(alert))
+        buf_printf(out, ",\"staleSince\":\"%s\"",
+                   json_time(alert->life.stale_since_ms, time));
+    if (alert->flap.flapping)
+        buf_printf(out, ",\"flappingSince\":\"%s\"", json_time(alert->flap.began_ms, time));
     buf_printf(out, ",\"value\":\"%s\"}", rules_value_text(alert->value, value));
 }
 
@@ -47,6 +54,8 @@ static void put_alerts(const struct rule_state *state, bool *first, struct buf *
 {
     for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
          at = rule_state_next(state, at)) {
+        if (at->life.state == ALERT_INACTIVE)
+            continue;
         if (!*first)
             buf_put_char(out, ',');
         *first = false;
@@ -277,11 +286,22 @@ int rules_visit_alerts(struct rules *rules,
         for (const struct live_alert *at = rule_state_next(state, NULL);
              stop == 0 && at != NULL; at = rule_state_next(state, at)) {
             char value[RULES_VALUE_BYTES];
+            const bool is_active = at->life.state != ALERT_INACTIVE;
+            if (!is_active && !at->flap.flapping)
+                continue;
             const struct rules_alert alert = {.labels = at->labels,
                                               .annotations = at->annotations,
                                               .fingerprint = at->fingerprint,
-                                              .state = alert_state_text(at->life.state),
-                                              .active_ms = at->life.active_ms,
+                                              .state = alert_state_text(
+                                                  is_active ? at->life.state : ALERT_FIRING),
+                                              .active_ms = is_active ? at->life.active_ms
+                                                                     : at->flap.began_ms,
+                                              .stale_since_ms = live_alert_is_stale(at)
+                                                                    ? at->life.stale_since_ms
+                                                                    : 0,
+                                              .flapping_since_ms = at->flap.flapping
+                                                                       ? at->flap.began_ms
+                                                                       : 0,
                                               .value = rules_value_text(at->value, value)};
             stop = each(context, &alert);
         }

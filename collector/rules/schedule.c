@@ -69,7 +69,7 @@ void schedule_plan(struct generation *generation, mono_ns now, int64_t now_ms)
 static struct evaluation_options evaluation_options(struct rules *rules)
 {
     return (struct evaluation_options){&rules->promql, TIMEOUT_MS, &rules->cancelled,
-                                       rules->started_ms};
+                                       rules->started_ms, true};
 }
 
 static void note_outcome(struct rules *rules, struct rule_state *state, int error,
@@ -271,16 +271,9 @@ static void move_states(struct rules *rules, struct generation *old, struct gene
             continue;
         }
         for (struct live_alert *at = rule_state_next(from, NULL); at != NULL;
-             at = rule_state_next(from, at)) {
-            struct round_change *change = round_add(&round, from);
-            if (change == NULL)
+             at = rule_state_next(from, at))
+            if (round_end_alert(&round, from, at) != 0)
                 break;
-            change->alert = at;
-            change->value = at->value;
-            change->step.changed = true;
-            change->step.telling =
-                at->life.state == ALERT_FIRING ? TELL_RESOLVED : TELL_NOTHING;
-        }
     }
     (void)round_commit(&round);
     round_done(&round);
