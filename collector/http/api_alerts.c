@@ -2,6 +2,7 @@
  * api_alerts.c - /api/fengsui/v1: alerts with all that is known of them, and acknowledging.
  *
  *     GET  alerts                 every pending and firing alert, silenced or acknowledged
+ *     GET  alerts/past            what began and ended while the collector was down
  *     POST alerts/acknowledge     {"fingerprint": "16 hex digits", "comment": "..", "by": ".."}
  *     POST alerts/unacknowledge   {"fingerprint": "16 hex digits"}
  *     GET  session                who asks, and what they may do
@@ -167,6 +168,13 @@ static int print_posted_alerts(struct printing *printing)
     if (error == 0)
         free(alerts);
     return error;
+}
+
+void api_fengsui_alerts_past(struct http_request *request, struct http_response *response)
+{
+    struct buf printed = {0};
+    int error = rules_print_past_json(app_of(request)->rules, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_fengsui_alerts(struct http_request *request, struct http_response *response)

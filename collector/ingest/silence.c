@@ -36,6 +36,7 @@ struct walk {
     mono_ns now;
     int64_t now_ms;
     struct up_write *up;
+    bool awaits; /* somebody's backlog */
 };
 
 static int64_t patience_ms(const struct key_entry *entry)
@@ -61,6 +62,9 @@ static int load_row(void *context, struct bytes key, struct bytes value)
         entry->last_tick_ms = last_tick_ms;
         entry->last_epoch = be64toh(epoch);
         entry->is_unclaimed = true;
+        if (last_tick_ms > ingest->went_down_ms &&
+            last_tick_ms <= clock_unix_ms(ingest->clock))
+            ingest->went_down_ms = last_tick_ms;
     }
     return 0;
 }
@@ -153,6 +157,28 @@ static void write_up(struct walk *walk, struct key_entry *entry)
     entry->up_due_mono_ns = walk->now + (mono_ns)entry->interval_ms * NS_PER_MS;
 }
 
+/* The newest batch comes first, so a host that has more has a hole in its numbers. */
+static bool has_delivered(const struct key_entry *entry)
+{
+    if (entry->session == NULL)
+        return false;
+    for (const struct stream *at = entry->session->streams; at != NULL; at = at->next)
+        if (at->stored.count > 0)
+            return false;
+    return true;
+}
+
+/* Has it something to tell of the time when the collector was down?  Not if it was silent before
+ * that, nor once it has delivered. */
+static bool is_awaited(const struct ingest *ingest, const struct key_entry *entry,
+                       bool heard_since_start)
+{
+    if (heard_since_start)
+        return !entry->absent && !has_delivered(entry);
+    return entry->last_tick_ms >= ingest->went_down_ms - patience_ms(entry) &&
+           entry->last_tick_ms != 0;
+}
+
 static void look_at(void *context, struct key_entry *entry)
 {
     struct walk *walk = context;
@@ -178,14 +204,19 @@ static void look_at(void *context, struct key_entry *entry)
         log_warn("ingest", "%s has gone silent; its last tick is %lld", entry->instance,
                  (long long)entry->last_tick_ms);
     }
+    walk->awaits = walk->awaits || is_awaited(walk->ingest, entry, heard_since_start);
     if (entry->absent || heard_since_start)
         write_up(walk, entry);
 }
 
 void silence_timer(struct ingest *ingest, mono_ns now)
 {
-    struct walk walk = {ingest, now, clock_unix_ms(ingest->clock), NULL};
+    struct walk walk = {ingest, now, clock_unix_ms(ingest->clock), NULL, false};
     keys_each(&ingest->keys, look_at, &walk);
+    if (!walk.awaits && !ingest->told_delivered && ingest->rules != NULL) {
+        ingest->told_delivered = true;
+        rules_set_delivered(ingest->rules);
+    }
     if (walk.up == NULL)
         return;
     if (walk.up->write.sample_count == 0) {

@@ -109,6 +109,8 @@ struct ingest {
     struct command *commands;
     bool stop;
     struct rules *_Atomic rules;
+    bool told_delivered; /* rules know that backlogs are in */
+    int64_t went_down_ms; /* the newest tick that was stored before the start; 0: none was */
 };
 
 /* session.c */

@@ -72,6 +72,22 @@ int round_add_writer(struct round *round, struct rule_state *state)
     return 0;
 }
 
+int round_put(struct round *round, struct bytes key, struct bytes value)
+{
+    struct round_put *put = arena_alloc(&round->arena, 1, sizeof *put);
+    if (put == NULL)
+        return ERR_NOMEM;
+    put->put.key = round_keep(&round->arena, key);
+    if (value.data != NULL)
+        put->put.value = round_keep(&round->arena, value);
+    if (put->put.key.data == NULL || (value.data != NULL && put->put.value.data == NULL))
+        return ERR_NOMEM;
+    put->next = round->puts;
+    round->puts = put;
+    round->put_count++;
+    return 0;
+}
+
 void round_drop_last(struct round *round, const struct rule_state *state)
 {
     struct round_change **at = &round->first;
@@ -254,7 +270,7 @@ static int collect(struct round *round, struct store_write *write, size_t *ret_t
     size_t put_count = 0, more_count = 0, telling = 0;
     int error = 0;
 
-    puts = arena_alloc(&round->arena, round->change_count + 1, sizeof *puts);
+    puts = arena_alloc(&round->arena, round->change_count + round->put_count + 1, sizeof *puts);
     alerts = arena_alloc(&round->arena, round->change_count + 1, sizeof *alerts);
     if (puts == NULL || alerts == NULL)
         return ERR_NOMEM;
@@ -265,6 +281,8 @@ static int collect(struct round *round, struct store_write *write, size_t *ret_t
         if (error == 0 && at->step.telling != TELL_NOTHING)
             error = fill_telling(round, at, &alerts[telling++]);
     }
+    for (const struct round_put *at = round->puts; at != NULL; at = at->next)
+        puts[put_count++] = at->put;
     if (error == 0 && telling > 0 && round->notify != NULL)
         error = notify_transitions(round->notify, alerts, telling, round->ts_ms, &round->arena,
                                    &more, &more_count);
@@ -351,6 +369,8 @@ static void empty(struct round *round)
     round->first = NULL;
     round->last = &round->first;
     round->change_count = 0;
+    round->puts = NULL;
+    round->put_count = 0;
     round->samples.count = 0;
     round->writer_count = 0;
 }

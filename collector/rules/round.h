@@ -28,6 +28,11 @@ struct round_change {
     struct round_change *next;
 };
 
+struct round_put {
+    struct store_put put;
+    struct round_put *next;
+};
+
 struct round {
     struct store *store;
     struct notify *notify;
@@ -40,6 +45,8 @@ struct round {
     size_t change_count, telling_count, row_count;
     size_t template_errors; /* texts that came out as an error; noted by note_outcome() */
     struct output_samples samples;
+    struct round_put *puts; /* other rows */
+    size_t put_count;
     struct rule_state **writers; /* rules whose outputs are in `samples` */
     size_t writer_count, writer_capacity;
 };
@@ -62,6 +69,8 @@ static inline bool round_change_removes(const struct round_change *change)
     return change->step.life.state == ALERT_INACTIVE && change->flap.count == 0;
 }
 int round_add_writer(struct round *round, struct rule_state *state);
+/* A row of another kind; both are copied, no data deletes.  ERR_NOMEM. */
+int round_put(struct round *round, struct bytes key, struct bytes value);
 /* Takes back what was added for this rule (its evaluation failed half-way); it must be the last
  * one added. */
 void round_drop_last(struct round *round, const struct rule_state *state);

@@ -98,6 +98,9 @@ void rule_state_move(struct rule_state *from, struct rule_state *to)
         unlink_alert(from, alert);
         link_alert(to, alert);
     }
+    to->past = from->past;
+    to->past_count = from->past_count;
+    from->past = NULL;
     rule_state_count(from);
     rule_state_count(to);
 }
@@ -134,6 +137,8 @@ void rule_state_done(struct rule_state *state)
     struct live_alert *alert;
     while ((alert = rule_state_next(state, NULL)) != NULL)
         rule_state_remove(state, alert);
+    free(state->past);
+    state->past = NULL;
     outputs_free(state->outputs);
     state->outputs = NULL;
 }

@@ -35,11 +35,20 @@ struct live_alert {
     struct live_alert *next; /* of its bucket */
 };
 
+/* An alert as it was when the collector went down. */
+struct past_life {
+    uint64_t fingerprint;
+    struct alert_life life;
+};
+
 struct rule_state {
     const struct rule *rule;
     struct live_alert *alerts[ALERT_BUCKETS]; /* by hash of the labels */
     size_t pending_count, firing_count, stale_count, flapping_count;
     struct outputs *outputs;
+
+    struct past_life *past; /* until its past is looked at (past.h) */
+    size_t past_count;
 
     bool evaluated, healthy;
     char error[DIAGNOSIS_BYTES];

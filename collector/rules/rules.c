@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "collector/rules/past.h"
 #include "collector/rules/rules_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -115,6 +116,7 @@ static struct rules *rules_new(const struct rules_options *options, struct store
     rules->notify = notify;
     rules->promql = options->promql;
     rules->started_ms = clock_unix_ms(&clock_system);
+    rules->started_mono = clock_mono(&clock_system);
     rules->arrival_due = UINT64_MAX;
     must(pthread_mutex_init(&rules->touch_lock, NULL) == 0);
     must(pthread_mutex_init(&rules->state_lock, NULL) == 0);
@@ -141,6 +143,8 @@ int rules_open(const struct rules_options *options, struct store *store, struct 
     error = generation_new(options, store, &rules->generation, why);
     if (error == 0)
         error = generation_restore(rules->generation, rules, why);
+    if (error == 0)
+        error = past_load(rules->generation, rules);
     if (error == 0) {
         schedule_plan(rules->generation, clock_mono(&clock_system), rules->started_ms);
         rules->stats.rules = rules->generation->set->rule_count;
@@ -226,6 +230,14 @@ void rules_touch_samples(struct rules *rules, const struct store_sample *samples
     for (size_t i = 0; i < count; i++)
         news = touch_series(rules, samples[i].series) || news;
     announce(rules, news);
+    (void)pthread_mutex_unlock(&rules->touch_lock);
+}
+
+void rules_set_delivered(struct rules *rules)
+{
+    (void)pthread_mutex_lock(&rules->touch_lock);
+    rules->delivered = true;
+    (void)pthread_cond_broadcast(&rules->changed);
     (void)pthread_mutex_unlock(&rules->touch_lock);
 }
 

@@ -43,6 +43,13 @@ void rules_touch(struct rules *rules, struct series *const *series, size_t count
 /* The same from the samples of a write; takes the lock once. */
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count);
 
+/* Every stream that is alive has delivered what it kept while the collector was down: the steps
+ * that were missed can be looked at (past.h).  Any thread. */
+void rules_set_delivered(struct rules *rules);
+/* Alerts that began and ended while the collector was down, the newest first: {"alerts": [{labels,
+ * annotations, startsAt, endsAt, value, fingerprint}]}.  Any thread. */
+int rules_print_past_json(struct rules *rules, struct buf *out);
+
 /* Which rules to print.  Texts are "or", empty lists mean all. */
 struct rules_texts {
     const char **items;

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "collector/notify/alert.h"
 #include "collector/notify/json.h"
-#include "collector/rules/rules_parts.h"
+#include "collector/rules/past.h"
 #include "proto/base/error.h"
 
 const char *rules_value_text(double value, char text[RULES_VALUE_BYTES])
@@ -273,6 +274,77 @@ int rules_print_alerts_json(struct rules *rules, struct buf *out)
     (void)pthread_mutex_unlock(&rules->state_lock);
     buf_put_text(out, "]}");
     return buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
+/* ---- what began and ended while the collector was down ----------------------------------- */
+
+struct past_notes {
+    struct bytes *rows; /* malloc'd copies, the oldest first */
+    size_t count, capacity;
+};
+
+static int keep_note(void *context, struct bytes key, struct bytes value)
+{
+    struct past_notes *notes = context;
+    uint8_t *copy = malloc(value.size + 1);
+    (void)key;
+    if (copy != NULL && notes->count == notes->capacity) {
+        size_t capacity = notes->capacity == 0 ? 16 : notes->capacity * 2;
+        struct bytes *longer = realloc(notes->rows, capacity * sizeof *longer);
+        if (longer != NULL) {
+            notes->rows = longer;
+            notes->capacity = capacity;
+        }
+    }
+    if (copy == NULL || notes->count == notes->capacity) {
+        free(copy);
+        return ERR_NOMEM;
+    }
+    memcpy(copy, value.data, value.size);
+    notes->rows[notes->count++] = (struct bytes){copy, value.size};
+    return 0;
+}
+
+static int put_note(struct bytes row, bool first, struct buf *out)
+{
+    char time[JSON_TIME_BYTES], value[RULES_VALUE_BYTES];
+    struct arena arena;
+    struct alert alert;
+    int error;
+
+    arena_init(&arena, (size_t)16 << 20);
+    error = alert_read(row, &arena, &alert);
+    if (error == 0) {
+        buf_put_text(out, first ? "{\"labels\":" : ",{\"labels\":");
+        json_put_labels(out, alert.labels);
+        buf_put_text(out, ",\"annotations\":");
+        json_put_labels(out, alert.annotations);
+        buf_printf(out, ",\"startsAt\":\"%s\"", json_time(alert.starts_ms, time));
+        buf_printf(out, ",\"endsAt\":\"%s\"", json_time(alert.ends_ms, time));
+        buf_printf(out, ",\"value\":\"%s\",\"fingerprint\":\"%016" PRIx64 "\"}",
+                   rules_value_text(alert.value, value), alert.fingerprint);
+    }
+    arena_reset(&arena);
+    return error;
+}
+
+int rules_print_past_json(struct rules *rules, struct buf *out)
+{
+    struct past_notes notes = {0};
+    bool first = true;
+    int error =
+        store_state_scan(rules->store, bytes_of(PAST_NOTE_PREFIX), keep_note, &notes);
+
+    buf_put_text(out, "{\"alerts\":[");
+    for (size_t i = notes.count; error == 0 && i > 0; i--) {
+        if (put_note(notes.rows[i - 1], first, out) == 0)
+            first = false;
+    }
+    buf_put_text(out, "]}");
+    for (size_t i = 0; i < notes.count; i++)
+        free((void *)(uintptr_t)notes.rows[i].data);
+    free(notes.rows);
+    return error != 0 ? error : buf_ok(out) ? 0 : ERR_NOMEM;
 }
 
 int rules_visit_alerts(struct rules *rules,

@@ -26,6 +26,9 @@ struct group_state {
     mono_ns due;    /* changed under state_lock */
     double seconds; /* under state_lock: the last turn took */
     int64_t evaluated_ms;
+    /* past.h; owned by the rules thread */
+    int64_t past_from_ms, past_step_ms; /* first step that was missed; 0: none */
+    size_t past_next;                   /* rule to run over them */
 };
 
 /* One loaded set and all that goes with it; replaced as a whole by a reload. */
@@ -42,6 +45,7 @@ struct rules {
     struct notify *notify;
     char *external_url;
     int64_t started_ms;
+    mono_ns started_mono;
     pthread_t thread;
     bool has_thread;
 
@@ -50,12 +54,14 @@ struct rules {
     struct promql_options promql;
     mono_ns arrival_due; /* when what arrived is looked at; UINT64_MAX: nothing has */
     bool write_fails;    /* logged */
+    size_t past_notes;   /* of the steps that were missed */
     mono_ns paced_until; /* arrivals use at most half of the thread's time */
 
     /* under touch_lock, any thread */
     pthread_mutex_t touch_lock;
     pthread_cond_t changed;
     bool arrived; /* since the thread last looked */
+    bool delivered; /* streams have handed over what they kept while we were down */
     struct generation *next;        /* a reload's; taken by the thread */
     struct promql_options next_promql;
     uint64_t reloads_wanted, reloads_done;

@@ -12,6 +12,7 @@
  */
 #include <stdlib.h>
 
+#include "collector/rules/past.h"
 #include "collector/rules/rules_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -239,6 +240,7 @@ static void run_group(struct rules *rules, struct group_state *group)
             commit_turn(rules, &round);
         evaluate_into(rules, state, EVALUATE_TIMED, &round);
     }
+    (void)past_mark(&round, group->group);
     commit_turn(rules, &round);
     round_done(&round);
     (void)pthread_mutex_lock(&rules->state_lock);
@@ -290,6 +292,7 @@ static void take_next(struct rules *rules)
     (void)pthread_mutex_unlock(&rules->touch_lock);
     /* Both are ours alone but for the printers, who look at the old one's alerts. */
     move_states(rules, old, fresh);
+    past_move(old, fresh);
     schedule_plan(fresh, mono_now(), clock_unix_ms(&clock_system));
     (void)pthread_mutex_lock(&rules->touch_lock);
     (void)pthread_mutex_lock(&rules->state_lock);
@@ -307,15 +310,18 @@ static void take_next(struct rules *rules)
 
 static mono_ns next_due(const struct rules *rules)
 {
-    mono_ns due = rules->arrival_due;
+    mono_ns due = rules->arrival_due, past = past_due(rules);
+    if (past < due)
+        due = past;
     for (size_t i = 0; i < rules->generation->set->group_count; i++)
         if (rules->generation->groups[i].due < due)
             due = rules->generation->groups[i].due;
     return due;
 }
 
-/* Sleeps until something is due; false when it is time to end.  *ret_reload: a reload waits. */
-static bool wait_for_work(struct rules *rules, bool *ret_reload)
+/* Sleeps until something is due; false when it is time to end.  *ret_reload: a reload waits;
+ * *ret_past: what was missed can be looked at. */
+static bool wait_for_work(struct rules *rules, bool *ret_reload, bool *ret_past)
 {
     bool goes_on;
     (void)pthread_mutex_lock(&rules->touch_lock);
@@ -342,6 +348,7 @@ static bool wait_for_work(struct rules *rules, bool *ret_reload)
     }
     goes_on = !rules->stopping;
     *ret_reload = rules->next != NULL;
+    *ret_past = past_due(rules) <= mono_now();
     (void)pthread_mutex_unlock(&rules->touch_lock);
     return goes_on;
 }
@@ -349,9 +356,9 @@ static bool wait_for_work(struct rules *rules, bool *ret_reload)
 void *schedule_run(void *context)
 {
     struct rules *rules = context;
-    bool reload;
+    bool reload, has_past;
 
-    while (wait_for_work(rules, &reload)) {
+    while (wait_for_work(rules, &reload, &has_past)) {
         if (reload) {
             take_next(rules);
             continue;
@@ -364,6 +371,8 @@ void *schedule_run(void *context)
             run_group(rules, &rules->generation->groups[i]);
             break; /* arrivals go between groups */
         }
+        if (has_past)
+            past_run(rules);
     }
     return NULL;
 }
