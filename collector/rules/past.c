@@ -359,7 +359,7 @@ void past_run(struct rules *rules)
         return;
     }
     round_begin(&round, rules->store, rules->notify, &rules->state_lock, rules->external_url,
-                clock_unix_ms(&clock_system));
+                rules_now_ms(rules));
     past = (struct past){.rules = rules, .round = &round, .until_ms = round.ts_ms,
                          .state = &group->rules[group->past_next++]};
     error = outputs_new(rules->store, &past.outputs);

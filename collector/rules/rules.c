@@ -117,6 +117,7 @@ static struct rules *rules_new(const struct rules_options *options, struct store
     rules->promql = options->promql;
     rules->started_ms = clock_unix_ms(&clock_system);
     rules->started_mono = clock_mono(&clock_system);
+    timeline_init(&rules->timeline, rules->started_ms, rules->started_mono);
     rules->arrival_due = UINT64_MAX;
     must(pthread_mutex_init(&rules->touch_lock, NULL) == 0);
     must(pthread_mutex_init(&rules->state_lock, NULL) == 0);
@@ -225,12 +226,36 @@ void rules_touch(struct rules *rules, struct series *const *series, size_t count
 
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count)
 {
+    int64_t newest_ms = INT64_MIN;
     bool news = false;
     (void)pthread_mutex_lock(&rules->touch_lock);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         news = touch_series(rules, samples[i].series) || news;
+        if (samples[i].ts_ms > newest_ms)
+            newest_ms = samples[i].ts_ms;
+    }
+    if (count > 0)
+        timeline_witness(&rules->timeline, newest_ms, clock_unix_ms(&clock_system),
+                         clock_mono(&clock_system));
     announce(rules, news);
     (void)pthread_mutex_unlock(&rules->touch_lock);
+}
+
+int64_t rules_now_ms(struct rules *rules)
+{
+    int64_t now_ms;
+    bool news, jumped;
+    (void)pthread_mutex_lock(&rules->touch_lock);
+    now_ms = timeline_now(&rules->timeline, clock_unix_ms(&clock_system),
+                          clock_mono(&clock_system));
+    news = rules->timeline.jumped != rules->jump_told;
+    jumped = rules->timeline.jumped;
+    rules->jump_told = jumped;
+    (void)pthread_mutex_unlock(&rules->touch_lock);
+    if (news && jumped)
+        log_warn("rules", "this host's clock was set, and the hosts that report disagree: rules "
+                 "go by theirs");
+    return now_ms;
 }
 
 void rules_set_delivered(struct rules *rules)

@@ -40,9 +40,13 @@ void rules_close(struct rules *rules);
 
 /* Samples of these series have just been committed.  Any thread, must not block. */
 void rules_touch(struct rules *rules, struct series *const *series, size_t count);
-/* The same from the samples of a write; takes the lock once. */
+/* The same from the samples of a host's write, which also witness what time it is (timeline.h);
+ * takes the lock once. */
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count);
 
+/* Unix time as rules see it: the wall clock's, unless that was set and the hosts disagree.  What
+ * the collector itself measures (`up`) bears this time.  Any thread. */
+int64_t rules_now_ms(struct rules *rules);
 /* Every stream that is alive has delivered what it kept while the collector was down: the steps
  * that were missed can be looked at (past.h).  Any thread. */
 void rules_set_delivered(struct rules *rules);

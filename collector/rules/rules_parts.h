@@ -14,6 +14,7 @@
 #include "collector/rules/interest.h"
 #include "collector/rules/rule_file.h"
 #include "collector/rules/rules.h"
+#include "collector/rules/timeline.h"
 
 #define COALESCE_MS    2    /* what arrives together is evaluated together */
 #define AGGREGATION_MS 1000 /* rules over many instances run at most this often on arrival */
@@ -60,6 +61,8 @@ struct rules {
     /* under touch_lock, any thread */
     pthread_mutex_t touch_lock;
     pthread_cond_t changed;
+    struct timeline timeline;
+    bool jump_told; /* logged */
     bool arrived; /* since the thread last looked */
     bool delivered; /* streams have handed over what they kept while we were down */
     struct generation *next;        /* a reload's; taken by the thread */

@@ -35,9 +35,9 @@ static mono_ns mono_now(void)
 
 /* The time to evaluate arrivals at: ours, or the newest sample's if a probe's clock is a little
  * ahead, for else its sample would not be seen. */
-static int64_t arrival_time_ms(const struct rules *rules)
+static int64_t arrival_time_ms(struct rules *rules)
 {
-    int64_t now_ms = clock_unix_ms(&clock_system);
+    int64_t now_ms = rules_now_ms(rules);
     struct store_stats stats;
     store_get_stats(rules->store, &stats);
     if (stats.head_max_ms > now_ms && stats.head_max_ms <= now_ms + AHEAD_MS)
@@ -248,7 +248,7 @@ static void run_group(struct rules *rules, struct group_state *group)
     if (group->due <= mono_now()) /* turns that were missed are not made up for */
         group->due += (mono_now() - group->due) / interval * interval + interval;
     group->seconds = (double)(mono_now() - start) / 1e9;
-    group->evaluated_ms = clock_unix_ms(&clock_system);
+    group->evaluated_ms = round.ts_ms;
     (void)pthread_mutex_unlock(&rules->state_lock);
 }
 
@@ -259,7 +259,7 @@ static void move_states(struct rules *rules, struct generation *old, struct gene
 {
     struct round round;
 
-    begin(rules, &round, clock_unix_ms(&clock_system));
+    begin(rules, &round, rules_now_ms(rules));
     for (size_t i = 0; i < old->set->rule_count; i++) {
         struct rule_state *from = &old->states[i], *to = NULL;
         for (size_t j = 0; j < fresh->set->rule_count && to == NULL; j++)
