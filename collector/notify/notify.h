@@ -76,6 +76,12 @@ int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *wh
  * next start. */
 void notify_close(struct notify *notify);
 
+struct clock;
+/* Another clock than the system's, whose Unix time does not jump when the host's is set; NULL: the
+ * system's again.  It must outlive that.  The loop's thread, while no other may ask for the time:
+ * before alerts come, and after the last. */
+void notify_set_clock(struct notify *notify, const struct clock *clock);
+
 /* Appends the state changes (store_put rows, memory from `arena`) by which these transitions
  * enter groups.  Rules add them to their own write, so both commit together.  Any thread. */
 int notify_transitions(struct notify *notify, const struct alert *alerts, size_t count,

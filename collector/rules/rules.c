@@ -133,6 +133,17 @@ static struct rules *rules_new(const struct rules_options *options, struct store
     return rules;
 }
 
+static int64_t timeline_unix_ms(void *context)
+{
+    return rules_now_ms(context);
+}
+
+static mono_ns timeline_mono(void *context)
+{
+    (void)context;
+    return clock_mono(&clock_system);
+}
+
 int rules_open(const struct rules_options *options, struct store *store, struct notify *notify,
                struct rules **ret_rules, struct diagnosis *why)
 {
@@ -149,10 +160,15 @@ int rules_open(const struct rules_options *options, struct store *store, struct 
     if (error == 0) {
         schedule_plan(rules->generation, clock_mono(&clock_system), rules->started_ms);
         rules->stats.rules = rules->generation->set->rule_count;
+        rules->clock = (struct clock){timeline_unix_ms, timeline_mono, rules};
+        if (notify != NULL)
+            notify_set_clock(notify, &rules->clock);
         if (pthread_create(&rules->thread, NULL, schedule_run, rules) != 0)
             error = diagnose(why, ERR_NOMEM, "cannot start the rules thread");
     }
     if (error != 0) {
+        if (notify != NULL)
+            notify_set_clock(notify, NULL);
         rules_free(rules);
         return error;
     }
@@ -193,6 +209,8 @@ void rules_close(struct rules *rules)
     (void)pthread_mutex_unlock(&rules->touch_lock);
     if (rules->has_thread)
         (void)pthread_join(rules->thread, NULL);
+    if (rules->notify != NULL)
+        notify_set_clock(rules->notify, NULL);
     rules_free(rules);
 }
 

@@ -47,6 +47,7 @@ struct rules {
     char *external_url;
     int64_t started_ms;
     mono_ns started_mono;
+    struct clock clock; /* the timeline's, for the notifier */
     pthread_t thread;
     bool has_thread;
 
