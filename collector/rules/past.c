@@ -109,15 +109,26 @@ mono_ns past_due(const struct rules *rules)
     return UINT64_MAX;
 }
 
-int past_mark(struct round *round, const struct rule_group *group)
+/* Adds to a write that the group's step at this time is done. */
+static int put_step(struct round *round, const struct rule_group *group, int64_t ts_ms)
 {
     char key[KEY_BYTES];
     struct buf row = {0};
     int error;
-    buf_put_zigzag(&row, round->ts_ms);
+    buf_put_zigzag(&row, ts_ms);
     error = buf_ok(&row) ? round_put(round, step_key(group, key), buf_bytes(&row)) : ERR_NOMEM;
     buf_done(&row);
     return error;
+}
+
+void past_mark(struct group_state *group, struct round *round, mono_ns now)
+{
+    if (group->past_from_ms != 0 ||
+        (!round_writes(round) && group->marked != 0 &&
+         now - group->marked < (mono_ns)PAST_MARK_MS * NS_PER_MS))
+        return;
+    if (put_step(round, group->group, round->ts_ms) == 0)
+        group->marked = now;
 }
 
 /* ---- one rule ---------------------------------------------------------------------------- */
@@ -148,37 +159,65 @@ static int add_note(void *context, const struct alert *alert)
     return error;
 }
 
-/* It holds since longer than was known when it was first seen: the true start, and fires now if
- * that makes it last long enough. */
-static int correct_start(void *context, const struct labels *labels,
-                         const struct labels *annotations, double value,
-                         const struct alert_life *life)
+static bool is_in_round(const struct past *past, const struct labels *labels)
+{
+    for (const struct round_change *at = past->round->first; at != NULL; at = at->next)
+        if (at->labels != NULL && labels_equal(at->labels, labels))
+            return true;
+    return false;
+}
+
+/* The alert as the present has it; made if no evaluation has seen it yet. */
+static struct round_change *change_of(struct past *past, const struct past_alive *alive,
+                                      struct live_alert *alert)
+{
+    struct round_change *change;
+    if (alert != NULL && alert->life.state != ALERT_INACTIVE)
+        return round_add_live(past->round, past->state, alert);
+    change = round_add(past->round, past->state);
+    if (change == NULL)
+        return NULL;
+    change->alert = alert;
+    change->labels = alive->labels;
+    change->annotations = alive->annotations;
+    change->instance = round_keep(&past->round->arena, alive->instance);
+    change->value = alive->value;
+    change->step.life.state = ALERT_PENDING;
+    if (alert != NULL)
+        change->flap = alert->flap;
+    return change;
+}
+
+/* It holds to the end, since longer than was known: the true start, and it fires now if that
+ * makes it last long enough. */
+static int correct_start(void *context, const struct past_alive *alive)
 {
     struct past *past = context;
     const struct rule *rule = past->state->rule;
-    struct live_alert *alert = rule_state_find(past->state, labels);
+    struct live_alert *alert = rule_state_find(past->state, alive->labels);
+    const bool is_live = alert != NULL && alert->life.state != ALERT_INACTIVE;
     struct round_change *change;
-    (void)annotations;
-    (void)value;
+    bool fires;
 
-    if (alert == NULL || alert->life.state == ALERT_INACTIVE ||
-        alert->life.active_ms <= life->active_ms)
+    if (alive->life.keep_since_ms != 0 || is_in_round(past, alive->labels) ||
+        (is_live && alert->life.active_ms <= alive->life.active_ms))
         return 0;
-    change = round_add_live(past->round, past->state, alert);
+    change = change_of(past, alive, alert);
     if (change == NULL)
         return ERR_NOMEM;
+    change->known = true;
+    change->holds = true;
     change->step.changed = true;
-    change->step.life.active_ms = life->active_ms;
-    if (alert->life.state == ALERT_PENDING &&
-        past->round->ts_ms - life->active_ms < rule->for_ms)
+    change->step.life.active_ms = alive->life.active_ms;
+    fires = change->step.life.state == ALERT_FIRING;
+    if (!fires && past->round->ts_ms - alive->life.active_ms < rule->for_ms)
         return 0;
-    if (alert->life.state == ALERT_PENDING)
+    if (!fires)
         flap_change(&change->flap, &rule->flap, past->round->ts_ms);
     change->step.life.state = ALERT_FIRING;
-    change->step.life.fired_ms = life->active_ms + rule->for_ms;
+    change->step.life.fired_ms = alive->life.active_ms + rule->for_ms;
     change->step.life.sent_ms = past->round->ts_ms;
     change->step.telling = TELL_FIRING;
-    change->known = true;
     return 0;
 }
 
@@ -354,12 +393,16 @@ void past_run(struct rules *rules)
     struct past past;
     int error;
 
+    round_begin(&round, rules->store, rules->notify, &rules->state_lock, rules->external_url,
+                rules_now_ms(rules));
     if (group->past_next >= group->group->rule_count) {
+        if (group->evaluated_ms != 0 &&
+            put_step(&round, group->group, group->evaluated_ms) == 0)
+            (void)round_commit(&round);
+        round_done(&round);
         finish_group(rules, group);
         return;
     }
-    round_begin(&round, rules->store, rules->notify, &rules->state_lock, rules->external_url,
-                rules_now_ms(rules));
     past = (struct past){.rules = rules, .round = &round, .until_ms = round.ts_ms,
                          .state = &group->rules[group->past_next++]};
     error = outputs_new(rules->store, &past.outputs);

@@ -27,6 +27,7 @@
 #define PAST_NOTE_PREFIX "rules/note/"
 #define PAST_NOTES_MAX   1000 /* kept; the oldest go */
 #define PAST_WAIT_MS     ((int64_t)5 * 60 * 1000)
+#define PAST_MARK_MS     60000
 #define PAST_MS_MAX      ((int64_t)24 * 3600 * 1000)
 #define PAST_STEPS_MAX   1440
 
@@ -38,5 +39,7 @@ void past_move(struct generation *from, struct generation *to);
 mono_ns past_due(const struct rules *rules);
 /* One rule of one group. */
 void past_run(struct rules *rules);
-/* Adds to a turn's write that the group's step at round->ts_ms is done.  ERR_NOMEM. */
-int past_mark(struct round *round, const struct rule_group *group);
+/* Adds to a turn's write that the group's step at round->ts_ms is done.  Not while its past is yet
+ * to be looked at; and a turn that would write nothing else is written down once in PAST_MARK_MS,
+ * for such steps can be evaluated again. */
+void past_mark(struct group_state *group, struct round *round, mono_ns now);

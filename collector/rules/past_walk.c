@@ -4,6 +4,7 @@
 #include "collector/rules/past_walk.h"
 
 #include "collector/rules/expand.h"
+#include "collector/rules/scope.h"
 #include "proto/base/error.h"
 
 struct element {
@@ -43,15 +44,32 @@ static int say(struct past_walk *walk, struct element *element, double value,
     return error;
 }
 
+/* Is this run the alert that fired when the collector went down, which was told? */
+static bool was_told(const struct past_walk *walk, const struct element *element,
+                     int64_t ended_ms)
+{
+    uint64_t fingerprint = labels_fingerprint(element->labels);
+    for (size_t i = 0; i < walk->state->past_count; i++) {
+        const struct past_life *past = &walk->state->past[i];
+        if (past->fingerprint == fingerprint && past->life.state == ALERT_FIRING &&
+            past->life.fired_ms <= ended_ms &&
+            past->life.fired_ms >= element->life.active_ms - walk->step_ms)
+            return true;
+    }
+    return false;
+}
+
 /* Nobody was told and nobody will be: neither before the collector went down nor since it is up.
  */
-static bool has_passed(const struct past_walk *walk, const struct alert_life *life,
+static bool has_passed(const struct past_walk *walk, const struct element *element,
                        int64_t ended_ms)
 {
+    const struct alert_life *life = &element->life;
     int64_t for_ms = walk->state->rule->for_ms;
     return life->fired_ms >= walk->from_ms && life->fired_ms <= walk->started_ms &&
            (ended_ms <= walk->started_ms + walk->step_ms ||
-            ended_ms - walk->started_ms < for_ms);
+            ended_ms - walk->started_ms < for_ms) &&
+           !was_told(walk, element, ended_ms);
 }
 
 static int tell_passed(struct past_walk *walk, const struct element *element, int64_t ended_ms)
@@ -84,7 +102,7 @@ static int step_element(struct past_walk *walk, struct element *element, int64_t
     if (error != 0)
         return error;
     step = alert_next(element->life, holds ? SIGHT_HOLDS : SIGHT_ABSENT, &terms, ts_ms);
-    if (step.telling == TELL_RESOLVED && has_passed(walk, &element->life, ts_ms))
+    if (step.telling == TELL_RESOLVED && has_passed(walk, element, ts_ms))
         error = tell_passed(walk, element, ts_ms);
     element->life = step.life;
     if (error == 0 && step.life.state != ALERT_INACTIVE && ts_ms <= walk->started_ms)
@@ -107,9 +125,13 @@ int past_walk(struct past_walk *walk, struct diagnosis *why)
         if (error == 0 && ts_ms <= walk->started_ms)
             error = walk->was_alive(walk->context, NULL, NULL, ts_ms);
     }
-    for (size_t i = 0; error == 0 && i < count; i++)
-        if (elements[i].life.state != ALERT_INACTIVE)
-            error = walk->lasts(walk->context, elements[i].labels, elements[i].annotations,
-                                elements[i].value, &elements[i].life);
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        const struct element *at = &elements[i];
+        const struct past_alive alive = {
+            at->labels, at->annotations,
+            labels_get_text(labels_of(at), SCOPE_LABEL), at->value, at->life};
+        if (at->life.state != ALERT_INACTIVE)
+            error = walk->lasts(walk->context, &alive);
+    }
     return error;
 }

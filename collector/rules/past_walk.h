@@ -10,6 +10,14 @@
 
 #include "collector/rules/rules_parts.h"
 
+/* An alert that is alive at the last step. */
+struct past_alive {
+    const struct labels *labels, *annotations;
+    struct bytes instance; /* of the query's element */
+    double value;
+    struct alert_life life;
+};
+
 struct past_walk {
     /* set by the caller */
     struct rule_state *state;
@@ -23,8 +31,7 @@ struct past_walk {
     /* It fired and ended before anybody evaluated it. */
     int (*passed)(void *context, const struct alert *alert);
     /* It is alive at the last step. */
-    int (*lasts)(void *context, const struct labels *labels, const struct labels *annotations,
-                 double value, const struct alert_life *life);
+    int (*lasts)(void *context, const struct past_alive *alive);
     /* It was alive at a step before started_ms; then once for the step with labels NULL. */
     int (*was_alive)(void *context, const struct labels *labels, const struct alert_life *life,
                      int64_t ts_ms);

@@ -375,6 +375,14 @@ static void empty(struct round *round)
     round->writer_count = 0;
 }
 
+bool round_writes(const struct round *round)
+{
+    for (const struct round_change *at = round->first; at != NULL; at = at->next)
+        if (at->step.changed)
+            return true;
+    return round->samples.count > 0 || round->put_count > 0;
+}
+
 int round_commit(struct round *round)
 {
     struct store_write write = {.is_essential = true};

@@ -76,6 +76,8 @@ int round_put(struct round *round, struct bytes key, struct bytes value);
 void round_drop_last(struct round *round, const struct rule_state *state);
 /* Does the rule read something that rules of this round have written, but not yet committed? */
 bool round_is_read_by(const struct round *round, const struct rule *rule);
+/* Would a commit write anything? */
+bool round_writes(const struct round *round);
 /* Writes and applies.  The round is empty afterwards and goes on, whatever is returned. */
 int round_commit(struct round *round);
 void round_done(struct round *round);

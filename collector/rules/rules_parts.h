@@ -30,6 +30,7 @@ struct group_state {
     /* past.h; owned by the rules thread */
     int64_t past_from_ms, past_step_ms; /* first step that was missed; 0: none */
     size_t past_next;                   /* rule to run over them */
+    mono_ns marked;                     /* when its step was last written down */
 };
 
 /* One loaded set and all that goes with it; replaced as a whole by a reload. */

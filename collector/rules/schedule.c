@@ -240,7 +240,7 @@ static void run_group(struct rules *rules, struct group_state *group)
             commit_turn(rules, &round);
         evaluate_into(rules, state, EVALUATE_TIMED, &round);
     }
-    (void)past_mark(&round, group->group);
+    past_mark(group, &round, start);
     commit_turn(rules, &round);
     round_done(&round);
     (void)pthread_mutex_lock(&rules->state_lock);

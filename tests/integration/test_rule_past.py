@@ -75,7 +75,7 @@ def test_a_condition_of_the_past_is_a_note_and_one_that_lasts_has_its_true_start
         last_at = time.time()
         spool_until(host, collector, last_at + 1.5)
         collector.start()
-        wait_for(lambda: past(collector), "the note", 30)
+        wait_for(lambda: len(past(collector)) == 2, "the notes", 30)
         notes = {one["labels"]["alertname"]: one for one in past(collector)}
         assert set(notes) == {"Hot", "Warm"}, notes
         hot = notes["Hot"]
