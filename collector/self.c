@@ -101,6 +101,8 @@ static void put_alerts(struct app *app, struct buf *out)
         {"alerts_pending", "gauge", "Alerts whose condition has not held long enough.",
          (double)r.alerts_pending},
         {"alerts_firing", "gauge", "Alerts that fire.", (double)r.alerts_firing},
+        {"alerts_stale", "gauge", "Of those that fire: without data.", (double)r.alerts_stale},
+        {"alerts_flapping", "gauge", "Alerts that come and go.", (double)r.alerts_flapping},
         {"template_errors_total", "counter",
          "Texts of alerts and messages that failed to expand.",
          (double)(r.template_errors + n.template_errors)},

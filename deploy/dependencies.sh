@@ -13,7 +13,7 @@ debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 lmdb-utils pro
  nftables gnutls-bin openssl python3-zmq python3-protobuf protobuf-compiler python3-yaml
  python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
- zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium"
+ faketime zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium"
 rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel
  protobuf-c-compiler lmdb-devel libuv-devel libsodium-devel libzstd-devel snappy-devel
  xxhash-devel roaring-devel pcre2-devel libyaml-devel libmicrohttpd-devel libcurl-devel

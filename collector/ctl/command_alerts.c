@@ -42,6 +42,17 @@ static char *handling(const struct ctl *ctl, const json_t *alert)
     return text;
 }
 
+static const char *standing(const struct ctl *ctl, const json_t *alert, const char *state)
+{
+    if (json_is_string(json_object_get(alert, "flappingSince")))
+        return SAY(ctl, "flapping", "抖动");
+    if (json_is_string(json_object_get(alert, "staleSince")))
+        return SAY(ctl, "stale", "数据中断");
+    if (!ctl->chinese)
+        return state;
+    return strcmp(state, "firing") == 0 ? "触发" : "待定";
+}
+
 void alerts_print(const struct ctl *ctl, const json_t *alerts)
 {
     struct table table;
@@ -64,8 +75,7 @@ void alerts_print(const struct ctl *ctl, const json_t *alerts)
         const json_t *notes = json_object_get(alert, "annotations");
         const char *state = value_text(&values, alert, "state");
         char *note = handling(ctl, alert);
-        if (ctl->chinese)
-            state = strcmp(state, "firing") == 0 ? "触发" : "待定";
+        state = standing(ctl, alert, state);
         table_row(&table, (const char *[]){state, value_text(&values, labels, "alertname"),
                                            value_text(&values, labels, "instance"),
                                            value_text(&values, alert, "activeAt"),
@@ -83,6 +93,38 @@ static int list(const struct ctl *ctl)
     int code = client_get(ctl, ALERTS_PATH, NULL, 0, &data);
     if (data != NULL)
         alerts_print(ctl, json_object_get(data, "alerts"));
+    json_decref(data);
+    return code;
+}
+
+/* What began and ended while the collector was down: nobody was told. */
+static int list_past(const struct ctl *ctl)
+{
+    struct values values = {0};
+    struct table table;
+    json_t *data = NULL, *alert;
+    size_t index;
+    int code = client_get(ctl, ALERTS_PATH "/past", NULL, 0, &data);
+
+    if (data == NULL)
+        return code;
+    table_init(&table, 5);
+    table_row(&table,
+              (const char *[]){SAY(ctl, "ALERT", "告警"), SAY(ctl, "INSTANCE", "主机"),
+                               SAY(ctl, "BEGAN", "开始"), SAY(ctl, "ENDED", "结束"),
+                               SAY(ctl, "SUMMARY", "摘要")});
+    json_array_foreach(json_object_get(data, "alerts"), index, alert)
+    {
+        const json_t *labels = json_object_get(alert, "labels");
+        table_row(&table, (const char *[]){
+                              value_text(&values, labels, "alertname"),
+                              value_text(&values, labels, "instance"),
+                              value_text(&values, alert, "startsAt"),
+                              value_text(&values, alert, "endsAt"),
+                              value_text(&values, json_object_get(alert, "annotations"),
+                                         "summary")});
+    }
+    table_print(&table);
     json_decref(data);
     return code;
 }
@@ -183,7 +225,7 @@ static int change(const struct ctl *ctl, const char *what, const struct alerts_o
 
 static int run_alerts(struct ctl *ctl, int count, char **arguments)
 {
-    static const char *const verbs[] = {"list", "explain", "route", "ack", "unack"};
+    static const char *const verbs[] = {"list", "explain", "route", "ack", "unack", "past"};
     struct alerts_options options = {0};
     int left = 0;
     const struct flag flags[] = {{"--comment", FLAG_TEXT, &options.comment},
@@ -199,6 +241,8 @@ static int run_alerts(struct ctl *ctl, int count, char **arguments)
     const char *verb = left > 0 ? arguments[0] : "list";
     if (strcmp(verb, "list") == 0 && left <= 1)
         return list(ctl);
+    if (strcmp(verb, "past") == 0 && left == 1)
+        return list_past(ctl);
     if (strcmp(verb, "route") == 0)
         return alerts_route(ctl, arguments + 1, left - 1, options.config, options.duty,
                             options.expect);
@@ -216,7 +260,7 @@ static int run_alerts(struct ctl *ctl, int count, char **arguments)
                 verb);
         return EXIT_USAGE;
     }
-    return args_unknown(ctl, SAY(ctl, "action", "操作"), verb, verbs, 5);
+    return args_unknown(ctl, SAY(ctl, "action", "操作"), verb, verbs, 6);
 }
 
 const struct command command_alerts = {
@@ -234,6 +278,7 @@ const struct command command_alerts = {
         "  fengsuictl alerts ack 6cdb577f6a5f0a23 --comment 'disk ordered'\n"
         "  fengsuictl alerts ack DiskFull --instance db-01\n"
         "  fengsuictl alerts unack 6cdb577f6a5f0a23\n"
+        "  fengsuictl alerts past\n"
         "  fengsuictl alerts --json | jq '.data.alerts[].labels'\n\n"
         "explain says in its first line who was told and when, or why nobody was; then what was\n"
         "sent, what mutes it, its groups and their timers, the routes tried, its rule.  An alert is\n"
@@ -241,6 +286,9 @@ const struct command command_alerts = {
         "explained for 7 days, by its whole fingerprint.\n"
         "route shows who would be told of an alert with these labels, and the way through the\n"
         "routes, in the collector's configuration or in a file.\n"
+        "\"stale\" is an alert without data: it fires on, for no data is no recovery. "
+        "\"flapping\" is one that comes and goes: told once, and when it has settled. \"past\" "
+        "shows what began and ended while the collector was down; nobody was told.\n\n"
         "An acknowledged alert is not repeated; its end is told.  It ends with the alert.\n"
         "  --comment TEXT   what is being done\n"
         "  --by NAME        who (where the collector has users, the user)\n"
@@ -258,11 +306,14 @@ const struct command command_alerts = {
         "  fengsuictl alerts ack 6cdb577f6a5f0a23 --comment '硬盘已订'\n"
         "  fengsuictl alerts ack 磁盘将满 --instance db-01\n"
         "  fengsuictl alerts unack 6cdb577f6a5f0a23\n"
+        "  fengsuictl alerts past\n"
         "  fengsuictl alerts --json | jq '.data.alerts[].labels'\n\n"
         "explain 第一行说明何时通知了谁，或为什么没有通知；其后是发出的通知、静默与抑制、分组与\n"
         "定时、试过的路由、规则。告警可用指纹或其开头、告警名、匹配条件指定；已结束的告警 7 天内可用\n"
         "完整指纹查询。\n"
         "route 显示带这些标签的告警会通知谁、经过哪些路由；用采集器的配置，或 --config 的文件。\n"
+        "“数据中断”的告警没有新数据，仍算触发：没有数据不等于恢复。“抖动”的告警反复触发与恢复，"
+        "只通知一次，平静后再通知。past 列出采集器停机期间出现又消失的告警，未通知任何人。\n\n"
         "已确认的告警不再重复通知，恢复时照常通知；告警结束后确认随之失效。\n"
         "  --comment 文字   正在做什么\n"
         "  --by 姓名        谁确认（采集器有用户时为登录用户）\n"

@@ -137,6 +137,8 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/fengsui/v1/probes", READS, .handler = api_probes},
     {HTTP_GET, "/api/fengsui/v1/session", READS, .handler = api_session},
     {HTTP_GET, "/api/fengsui/v1/alerts", READS, .handler = api_fengsui_alerts},
+    {HTTP_GET, "/api/fengsui/v1/alerts/past", READS,
+     .handler = api_fengsui_alerts_past},
     {HTTP_POST, "/api/fengsui/v1/alerts/acknowledge", ROLE_OPERATOR, .slow = true,
      .handler = api_acknowledge},
     {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", ROLE_OPERATOR, .slow = true,

@@ -2,6 +2,7 @@
  * api_alerts.c - /api/fengsui/v1: alerts with all that is known of them, and acknowledging.
  *
  *     GET  alerts                 every pending and firing alert, silenced or acknowledged
+ *     GET  alerts/past            what began and ended while the collector was down
  *     POST alerts/acknowledge     {"fingerprint": "16 hex digits", "comment": "..", "by": ".."}
  *     POST alerts/unacknowledge   {"fingerprint": "16 hex digits"}
  *     GET  session                who asks, and what they may do
@@ -111,6 +112,16 @@ static void write_head(struct json_writer *json, uint64_t fingerprint,
     json_write_text(json, value);
 }
 
+/* A time, or null. */
+static void write_since(struct json_writer *json, const char *key, int64_t since_ms)
+{
+    json_write_key(json, key);
+    if (since_ms == 0)
+        json_write_raw(json, bytes_of("null"));
+    else
+        json_write_instant(json, since_ms);
+}
+
 /* One of our own rules' alerts.  Until the notifier has taken it up it is "unprocessed". */
 static int print_rules_alert(void *context, const struct rules_alert *alert)
 {
@@ -127,6 +138,8 @@ static int print_rules_alert(void *context, const struct rules_alert *alert)
     json_write_object(printing->json);
     write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                alert->state, alert->active_ms, alert->value);
+    write_since(printing->json, "staleSince", alert->stale_since_ms);
+    write_since(printing->json, "flappingSince", alert->flapping_since_ms);
     if (!known)
         view = (struct view_alert){.muting = &own};
     write_standing(printing, known ? "active" : "unprocessed", alert->labels, &view);
@@ -155,6 +168,13 @@ static int print_other_alerts(struct printing *printing)
     if (error == 0)
         free(alerts);
     return error;
+}
+
+void api_fengsui_alerts_past(struct http_request *request, struct http_response *response)
+{
+    struct buf printed = {0};
+    int error = rules_print_past_json(app_of(request)->rules, &printed);
+    api_answer_printed(response, error, &printed);
 }
 
 void api_fengsui_alerts(struct http_request *request, struct http_response *response)

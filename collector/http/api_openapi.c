@@ -113,6 +113,8 @@ static const struct operation operations[] = {
     {HTTP_GET, "/api/fengsui/v1/session", .summary = "Who asks"},
     {HTTP_GET, "/api/fengsui/v1/alerts",
      .summary = "Alerts, with silences and acknowledgements"},
+    {HTTP_GET, "/api/fengsui/v1/alerts/past",
+     .summary = "Alerts that began and ended while the collector was down"},
     {HTTP_POST, "/api/fengsui/v1/alerts/acknowledge", .summary = "Acknowledge an alert",
      .body = JSON},
     {HTTP_POST, "/api/fengsui/v1/alerts/unacknowledge", .summary = "Take that back",

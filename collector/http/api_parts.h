@@ -103,7 +103,8 @@ http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_tok
     api_processes, api_policy, api_settle;                                          /* api_fengsui.c */
 http_handler api_explain, api_receivers;                                            /* api_explain.c */
 http_handler api_channel_test, api_channel_test_result, api_ledger; /* api_channels.c */
-http_handler api_fengsui_alerts, api_acknowledge, api_unacknowledge, api_session;    /* api_alerts.c */
+http_handler api_fengsui_alerts, api_fengsui_alerts_past, api_acknowledge, api_unacknowledge,
+    api_session; /* api_alerts.c */
 http_handler api_am_alerts, api_am_groups, api_am_post_alerts, api_am_silences,
     api_am_silence, api_am_post_silence, api_am_delete_silence, api_am_receivers,
     api_am_status;                                                                  /* api_alertmanager.c */

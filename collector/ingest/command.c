@@ -22,6 +22,7 @@ static bool parse_key(const char *text, uint8_t ret_key[CURVE_KEY_BYTES])
 static int approve_key(struct ingest *ingest, struct key_entry *entry, struct command *command)
 {
     int error = 0;
+    const bool was_revoked = entry->standing == KEY_REVOKED;
     const char *job = command->job != NULL ? command->job : entry->job;
     const char *instance = command->instance != NULL ? command->instance : entry->instance;
     if (entry->standing == KEY_APPROVED)
@@ -42,6 +43,8 @@ static int approve_key(struct ingest *ingest, struct key_entry *entry, struct co
     if (error == 0)
         error = keys_save(&ingest->keys, ingest->store, entry, KEY_APPROVED,
                           clock_unix_ms(ingest->clock), NULL);
+    if (error == 0 && was_revoked)
+        silence_retire(ingest, entry, false);
     entry->heard_mono_ns = clock_mono(ingest->clock);
     return error;
 }
@@ -56,6 +59,9 @@ static int revoke_key(struct ingest *ingest, struct key_entry *entry)
                           clock_unix_ms(ingest->clock), NULL);
     if (error == 0 && entry->session != NULL)
         session_end(ingest, entry->session);
+    entry->absent = false;
+    if (error == 0)
+        silence_retire(ingest, entry, true);
     return error;
 }
 

@@ -30,6 +30,7 @@
 struct up_write {
     struct store_write write;
     struct store_sample samples[UP_SAMPLES_MAX];
+    struct series *series[UP_SAMPLES_MAX];
     struct ingest *ingest;
 };
 
@@ -38,6 +39,7 @@ struct walk {
     mono_ns now;
     int64_t now_ms;
     struct up_write *up;
+    bool awaits; /* somebody's backlog */
 };
 
 static int64_t patience_ms(const struct key_entry *entry)
@@ -63,6 +65,9 @@ static int load_row(void *context, struct bytes key, struct bytes value)
         entry->last_tick_ms = last_tick_ms;
         entry->last_epoch = be64toh(epoch);
         entry->is_unclaimed = true;
+        if (last_tick_ms > ingest->went_down_ms &&
+            last_tick_ms <= clock_unix_ms(ingest->clock))
+            ingest->went_down_ms = last_tick_ms;
     }
     return 0;
 }
@@ -113,6 +118,15 @@ static void resolve_up(struct ingest *ingest, struct key_entry *entry)
     arena_reset(&ingest->scratch);
     if (labels_build(pairs, count, &ingest->scratch, &labels) == 0)
         (void)store_series_resolve(ingest->store, labels, &metadata, &entry->up);
+    if (entry->up != NULL)
+        store_series_set_source(entry->up, ~entry->source); /* it outlives the silence */
+}
+
+void silence_retire(struct ingest *ingest, const struct key_entry *entry, bool is_retired)
+{
+    const int64_t since_ms = is_retired ? STORE_RETIRED_MS : 0;
+    store_set_absent(ingest->store, entry->source, since_ms);
+    store_set_absent(ingest->store, ~entry->source, since_ms);
 }
 
 /* -- the timer ------------------------------------------------------------------------------ */
@@ -121,8 +135,10 @@ static void up_written(struct store_write *write, int error)
 {
     struct up_write *up = write->context;
     struct rules *rules = up->ingest->rules;
-    if (error == 0 && rules != NULL)
-        rules_touch_samples(rules, write->samples, write->sample_count);
+    for (size_t i = 0; error == 0 && rules != NULL && i < write->sample_count; i++)
+        up->series[i] = write->samples[i].series;
+    if (error == 0 && rules != NULL) /* our own word is no witness of the time */
+        rules_touch(rules, up->series, write->sample_count);
     free(up);
 }
 
@@ -144,6 +160,28 @@ static void write_up(struct walk *walk, struct key_entry *entry)
     walk->up->samples[write->sample_count++] =
         (struct store_sample){entry->up, walk->now_ms, entry->absent ? 0 : 1};
     entry->up_due_mono_ns = walk->now + (mono_ns)entry->interval_ms * NS_PER_MS;
+}
+
+/* The newest batch comes first, so a host that has more has a hole in its numbers. */
+static bool has_delivered(const struct key_entry *entry)
+{
+    if (entry->session == NULL)
+        return false;
+    for (const struct stream *at = entry->session->streams; at != NULL; at = at->next)
+        if (at->stored.count > 0)
+            return false;
+    return true;
+}
+
+/* Has it something to tell of the time when the collector was down?  Not if it was silent before
+ * that, nor once it has delivered. */
+static bool is_awaited(const struct ingest *ingest, const struct key_entry *entry,
+                       bool heard_since_start)
+{
+    if (heard_since_start)
+        return !entry->absent && !has_delivered(entry);
+    return entry->last_tick_ms >= ingest->went_down_ms - patience_ms(entry) &&
+           entry->last_tick_ms != 0;
 }
 
 static void look_at(void *context, struct key_entry *entry)
@@ -171,14 +209,21 @@ static void look_at(void *context, struct key_entry *entry)
         log_warn("ingest", "%s has gone silent; its last tick is %lld", entry->instance,
                  (long long)entry->last_tick_ms);
     }
+    walk->awaits = walk->awaits || is_awaited(walk->ingest, entry, heard_since_start);
     if (entry->absent || heard_since_start)
         write_up(walk, entry);
 }
 
 void silence_timer(struct ingest *ingest, mono_ns now)
 {
-    struct walk walk = {ingest, now, clock_unix_ms(ingest->clock), NULL};
+    const int64_t now_ms =
+        ingest->rules != NULL ? rules_now_ms(ingest->rules) : clock_unix_ms(ingest->clock);
+    struct walk walk = {ingest, now, now_ms, NULL, false};
     keys_each(&ingest->keys, look_at, &walk);
+    if (!walk.awaits && !ingest->told_delivered && ingest->rules != NULL) {
+        ingest->told_delivered = true;
+        rules_set_delivered(ingest->rules);
+    }
     if (walk.up == NULL)
         return;
     if (walk.up->write.sample_count == 0) {

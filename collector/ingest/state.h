@@ -109,6 +109,8 @@ struct ingest {
     struct command *commands;
     bool stop;
     struct rules *_Atomic rules;
+    bool told_delivered; /* rules know that backlogs are in */
+    int64_t went_down_ms; /* the newest tick that was stored before the start; 0: none was */
 };
 
 /* session.c */
@@ -155,6 +157,8 @@ int intake_add_put(struct intake_write *write, struct bytes key, struct bytes va
 void silence_load(struct ingest *ingest);
 /* A batch with a newer tick than its stream had was stored. */
 void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms);
+/* The key is revoked: its series, `up` too, have ended for good; or it is approved again. */
+void silence_retire(struct ingest *ingest, const struct key_entry *entry, bool is_retired);
 /* Writes up, finds who has gone silent. */
 void silence_timer(struct ingest *ingest, mono_ns now);
 

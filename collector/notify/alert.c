@@ -3,8 +3,10 @@
  */
 #include "collector/notify/alert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/notify/message_text.h"
 #include "proto/base/error.h"
 
 #define ALERT_ROW_VERSION   1
@@ -13,6 +15,27 @@
 #define ALERT_FLAG_TIMEOUT  4u
 #define ALERT_FLAG_UPDATED  8u
 #define ALERT_FLAG_RULELESS 16u
+#define ALERT_NOTE_SHIFT    5 /* two bits */
+#define ALERT_NOTE_MASK     3u
+
+const char *alert_note_text(enum alert_note note, int64_t stale_since_ms,
+                            char text[ALERT_NOTE_BYTES])
+{
+    char time[MESSAGE_TIME_BYTES];
+    switch (note) {
+    case ALERT_NOTE_STALE:
+        (void)snprintf(text, ALERT_NOTE_BYTES, "数据中断：%s 起没有数据，不等于恢复",
+                       message_short_time(stale_since_ms, time));
+        return text;
+    case ALERT_NOTE_FLAPPING:
+        return "抖动：反复触发与恢复，平静后另行通知";
+    case ALERT_NOTE_NO_DATA:
+        return "无数据：数据中断已久，不再等待，并未见到恢复";
+    case ALERT_NOTE_NONE:
+        break;
+    }
+    return "";
+}
 
 void alert_write(const struct alert *alert, struct buf *out)
 {
@@ -23,7 +46,8 @@ void alert_write(const struct alert *alert, struct buf *out)
                               (alert->external ? ALERT_FLAG_EXTERNAL : 0u) |
                               (alert->ends_by_timeout ? ALERT_FLAG_TIMEOUT : 0u) |
                               (alert->is_ruleless ? ALERT_FLAG_RULELESS : 0u) |
-                              ALERT_FLAG_UPDATED));
+                              ALERT_FLAG_UPDATED |
+                              (unsigned)alert->note << ALERT_NOTE_SHIFT));
     buf_put_zigzag(out, alert->starts_ms);
     buf_put_zigzag(out, alert->ends_ms);
     buf_put_u64(out, bits);
@@ -58,6 +82,7 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     alert.external = (flags & ALERT_FLAG_EXTERNAL) != 0;
     alert.ends_by_timeout = (flags & ALERT_FLAG_TIMEOUT) != 0;
     alert.is_ruleless = (flags & ALERT_FLAG_RULELESS) != 0;
+    alert.note = (enum alert_note)(flags >> ALERT_NOTE_SHIFT & ALERT_NOTE_MASK);
     alert.starts_ms = reader_zigzag(&reader);
     alert.ends_ms = reader_zigzag(&reader);
     bits = reader_u64(&reader);

@@ -63,7 +63,7 @@ static void put_alert(struct buf *out, const struct alert *alert, size_t number)
 {
     char time[MAIL_DATE_BYTES], value[VALUE_NUMBER_BYTES];
 
-    buf_printf(out, "%zu. %s ", number, alert->firing ? "[告警中]" : "[已恢复]");
+    buf_printf(out, "%zu. %s ", number, message_alert_state(alert));
     buf_put(out, labels_get_text(alert->labels, "alertname").data,
             labels_get_text(alert->labels, "alertname").size);
     buf_put_char(out, '\n');
@@ -73,7 +73,8 @@ static void put_alert(struct buf *out, const struct alert *alert, size_t number)
     put_field(out, "级别", labels_get_text(alert->labels, "severity"));
     buf_printf(out, "开始时间：%s（北京时间）\n", mail_local_time(alert->starts_ms, time));
     if (!alert->firing)
-        buf_printf(out, "恢复时间：%s（北京时间）\n", mail_local_time(alert->ends_ms, time));
+        buf_printf(out, "%s时间：%s（北京时间）\n", message_alert_end(alert),
+                   mail_local_time(alert->ends_ms, time));
     if (!alert->external && !alert->is_ruleless) /* only rules give one */
         buf_printf(out, "当前值：%s\n", template_value_number_text(alert->value, value));
     put_pairs(out, "标签", alert->labels);

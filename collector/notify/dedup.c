@@ -73,6 +73,10 @@ enum dedup_verdict dedup_decide(const struct dedup_record *record,
     for (size_t i = 0; i < sight->firing.count; i++)
         if (!counts_as_told(record, sight, sight->firing.items[i]))
             return DEDUP_NEWS;
+    for (size_t i = 0; i < sight->flapping.count; i++)
+        if (!fingerprints_contain(&record->flapping, sight->flapping.items[i]) &&
+            !fingerprints_contain(&sight->acknowledged, sight->flapping.items[i]))
+            return DEDUP_NEWS;
     if (sight->firing.count == 0)
         return anything_counts_as_told(record, sight) ? DEDUP_NEWS : DEDUP_SILENT;
     if (send_resolved && !is_subset(&sight->ended, &record->resolved))
@@ -143,11 +147,15 @@ int dedup_next(const struct dedup_record *record, const struct dedup_sight *sigh
         next.said_ms = record->said_ms;
         next.firing.items = calloc(most, sizeof(uint64_t));
         error = fingerprints_copy(&record->resolved, &next.resolved);
+        if (error == 0)
+            error = fingerprints_copy(&record->flapping, &next.flapping);
     } else {
         next.said_ms = now_ms;
         error = fingerprints_copy(&sight->firing, &next.firing);
         if (error == 0)
             error = fingerprints_copy(&sight->ended, &next.resolved);
+        if (error == 0)
+            error = fingerprints_copy(&sight->flapping, &next.flapping);
     }
     if (error != 0 || next.muted.items == NULL || next.firing.items == NULL) {
         dedup_record_done(&next);
@@ -201,5 +209,6 @@ void dedup_record_done(struct dedup_record *record)
     free(record->firing.items);
     free(record->resolved.items);
     free(record->muted.items);
+    free(record->flapping.items);
     *record = (struct dedup_record){0};
 }

@@ -6,6 +6,7 @@
  *
  *     never said anything          say it if something fires
  *     something new fires          say it
+ *     something has begun to flap  say it
  *     nothing fires any more       say it if the last message had something firing
  *     something new has ended      say it, if ends are told
  *     nothing new                  say it again after repeat_interval
@@ -36,6 +37,7 @@ struct dedup_record {
     char thread[DEDUP_THREAD_BYTES]; /* id of the message that told the beginning; or empty */
     struct fingerprints firing, resolved;
     struct fingerprints muted; /* told as firing, then silenced; not in `firing` */
+    struct fingerprints flapping; /* those of `firing` told as coming and going */
 };
 
 /* A group as a flush finds it. */
@@ -44,6 +46,7 @@ struct dedup_sight {
     struct fingerprints muted;        /* firing, but silenced */
     struct fingerprints ended;        /* to be told if anything is */
     struct fingerprints acknowledged; /* those of `firing` that are */
+    struct fingerprints flapping;     /* those of `firing` that come and go */
 };
 
 enum dedup_verdict { DEDUP_SILENT, DEDUP_NEWS, DEDUP_REPEAT };

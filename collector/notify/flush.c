@@ -82,6 +82,8 @@ static int gather_member(struct tracked *member, const struct mutes *mutes, bool
     add(alert->firing ? &all->sight.firing : &all->sight.ended, alert);
     if (alert->firing && member->acknowledgement != NULL)
         add(&all->sight.acknowledged, alert);
+    if (alert->firing && alert->note == ALERT_NOTE_FLAPPING)
+        add(&all->sight.flapping, alert);
     all->alerts[all->count] = *alert;
     if (alert->firing)
         all->alerts[all->count].ends_ms = 0; /* told as open, also where a timeout is known */
@@ -103,8 +105,9 @@ static int gather(const struct group *group, const struct mutes *mutes,
     all.sight.muted.items = room(group, arena);
     all.sight.ended.items = room(group, arena);
     all.sight.acknowledged.items = room(group, arena);
+    all.sight.flapping.items = room(group, arena);
     if (all.alerts == NULL || all.sight.firing.items == NULL || all.sight.muted.items == NULL ||
-        all.sight.ended.items == NULL || all.sight.acknowledged.items == NULL)
+        all.sight.ended.items == NULL || all.sight.acknowledged.items == NULL || all.sight.flapping.items == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; error == 0 && i < group->member_count; i++)
         error = gather_member(group->members[i], mutes, out_of_time, record, now_ms, &all);
@@ -115,6 +118,7 @@ static int gather(const struct group *group, const struct mutes *mutes,
     fingerprints_sort(&all.sight.muted);
     fingerprints_sort(&all.sight.ended);
     fingerprints_sort(&all.sight.acknowledged);
+    fingerprints_sort(&all.sight.flapping);
     if (all.count > 1)
         qsort(all.alerts, all.count, sizeof *all.alerts, compare_alerts);
     *ret_all = all;

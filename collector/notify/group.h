@@ -9,10 +9,12 @@
  *                  (0 if the alert began longer ago)             empty after a flush: gone
  *
  * Rows: "notify/alert/<fingerprint>" = alert.h's row; "notify/group/<hash>" =
- *     u8 version (2) | sized key, receiver | u8 flushed | zigzag due (Unix ms) | varint n,
+ *     u8 version (4) | sized key, receiver | u8 flushed | zigzag due (Unix ms) | varint n,
  *     n times: sized channel | varint index | u8 said | zigzag said ms
  *              | varint f, f * u64 | varint r, r * u64 | varint m, m * u64
- * (version 2: of fingerprints told as firing, as ended, and silenced since; 1 had no last set).
+ *              | varint p, p * u64
+ * (of fingerprints told as firing, as ended, silenced since, and told as flapping; version 1 had
+ * no silenced ones, 2 no flapping ones).
  *
  * Thread: the notify loop's.
  */

@@ -7,7 +7,8 @@
 
 #include "proto/base/error.h"
 
-#define GROUP_ROW_VERSION 3
+#define GROUP_ROW_VERSION 4
+#define GROUP_ROW_THREAD  3 /* knew no flapping alerts */
 #define GROUP_ROW_MUTED   2 /* knew no threads */
 #define GROUP_ROW_OLDEST  1 /* knew no muted alerts */
 #define SET_MAX           1000000u
@@ -52,6 +53,7 @@ void group_write(const struct group *group, int64_t now_ms, mono_ns now, struct 
         write_set(&record->resolved, out);
         write_set(&record->muted, out);
         buf_put_sized(out, bytes_of(record->thread));
+        write_set(&record->flapping, out);
     }
 }
 
@@ -84,6 +86,8 @@ static int read_record(struct reader *reader, uint8_t version, struct group *gro
         error = read_set(reader, &record.muted);
     if (error == 0 && version > GROUP_ROW_MUTED)
         error = read_thread(reader, record.thread);
+    if (error == 0 && version > GROUP_ROW_THREAD)
+        error = read_set(reader, &record.flapping);
     for (; error == 0 && i < count; i++) {
         const struct integration *integration = &group->receiver->integrations[i];
         if (integration->index == index &&

@@ -36,11 +36,41 @@ void message_put_subject(const struct message *message, struct buf *out)
     }
 }
 
+static bool all_have(const struct message *message, enum alert_note note)
+{
+    for (size_t i = 0; i < message->alert_count; i++)
+        if (message->alerts[i].note != note)
+            return false;
+    return message->alert_count > 0;
+}
+
 const char *message_mark(const struct message *message)
 {
     if (message->is_trial)
         return "【测试】";
-    return message->firing_count > 0 ? "【告警】" : "【恢复】";
+    if (message->firing_count > 0)
+        return all_have(message, ALERT_NOTE_FLAPPING) ? "【抖动】" : "【告警】";
+    return all_have(message, ALERT_NOTE_NO_DATA) ? "【无数据】" : "【恢复】";
+}
+
+const char *message_alert_state(const struct alert *alert)
+{
+    switch (alert->note) {
+    case ALERT_NOTE_STALE:
+        return "[数据中断]";
+    case ALERT_NOTE_FLAPPING:
+        return "[抖动]";
+    case ALERT_NOTE_NO_DATA:
+        return "[无数据]";
+    case ALERT_NOTE_NONE:
+        break;
+    }
+    return alert->firing ? "[告警中]" : "[已恢复]";
+}
+
+const char *message_alert_end(const struct alert *alert)
+{
+    return alert->note == ALERT_NOTE_NO_DATA ? "终止（无数据）" : "恢复";
 }
 
 void message_put_incident(const struct message *message, struct buf *out)

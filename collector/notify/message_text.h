@@ -7,8 +7,13 @@
 
 #include "collector/notify/channel.h"
 
-/* "【告警】", "【恢复】" or "【测试】". */
+/* "【告警】", "【恢复】" or "【测试】"; "【抖动】" and "【无数据】" where all of it is so. */
 const char *message_mark(const struct message *message);
+
+/* "[告警中]", "[已恢复]"; "[数据中断]", "[抖动]" while it fires, "[无数据]" when it ended so. */
+const char *message_alert_state(const struct alert *alert);
+/* How it ended: "恢复", or "终止（无数据）". */
+const char *message_alert_end(const struct alert *alert);
 
 /* One line that says what it is about: "【告警】HostCpuHigh（2 项）web01：CPU 使用率 97%". */
 void message_put_subject(const struct message *message, struct buf *out);

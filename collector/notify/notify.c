@@ -237,6 +237,11 @@ static int load_link_key(struct notify *notify, struct diagnosis *why)
                                  error_text(error));
 }
 
+void notify_set_clock(struct notify *notify, const struct clock *clock)
+{
+    notify->clock = clock != NULL ? clock : &clock_system;
+}
+
 int notify_open(uv_loop_t *loop, struct store *store, const struct notify_options *options,
                 struct notify **ret_notify, struct diagnosis *why)
 {

@@ -22,6 +22,14 @@
 #include "proto/base/buf.h"
 #include "proto/base/diagnosis.h"
 
+/* What there is to say of an alert beside firing and ended. */
+enum alert_note {
+    ALERT_NOTE_NONE,
+    ALERT_NOTE_STALE,    /* fires, but the data it was seen by are gone */
+    ALERT_NOTE_FLAPPING, /* comes and goes; told as firing until it has settled */
+    ALERT_NOTE_NO_DATA,  /* ended because there were no data for too long, not recovered */
+};
+
 /* One alert as routes, groups and channels see it.  Serialized in state as alert_write(). */
 struct alert {
     const struct labels *labels; /* with alertname */
@@ -36,6 +44,7 @@ struct alert {
     bool external;        /* posted by somebody, not made by a rule of ours */
     bool ends_by_timeout; /* external: nobody said when it ends */
     bool is_ruleless;     /* made by the collector itself, of no rule: a job that did not come */
+    enum alert_note note;
 };
 
 struct notify;
@@ -67,6 +76,12 @@ int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *wh
  * by the loop, which must run once more.  What is still owed is in the store and goes on at the
  * next start. */
 void notify_close(struct notify *notify);
+
+struct clock;
+/* Another clock than the system's, whose Unix time does not jump when the host's is set; NULL: the
+ * system's again.  It must outlive that.  The loop's thread, while no other may ask for the time:
+ * before alerts come, and after the last. */
+void notify_set_clock(struct notify *notify, const struct clock *clock);
 
 /* Appends the state changes (store_put rows, memory from `arena`) by which these transitions
  * enter groups.  Rules add them to their own write, so both commit together.  Any thread. */

@@ -19,11 +19,6 @@ static void put_number(struct buf *out, const struct alert *alert)
     buf_printf(out, "编号 %08" PRIx32, (uint32_t)(alert->fingerprint >> 32));
 }
 
-static const char *state_of(const struct alert *alert)
-{
-    return alert->firing ? "[告警中]" : "[已恢复]";
-}
-
 static void put_alias(const struct robot_words *words, const struct alert *alert,
                       struct buf *out)
 {
@@ -50,7 +45,7 @@ static void put_tag(const struct robot_words *words, const struct alert *alert, 
 static void put_outside(const struct robot_words *words, const struct alert *alert,
                         struct buf *out)
 {
-    buf_printf(out, "%s ", state_of(alert));
+    buf_printf(out, "%s ", message_alert_state(alert));
     put_tag(words, alert, out);
 }
 
@@ -58,7 +53,7 @@ static void put_inside(const struct alert *alert, struct buf *out)
 {
     struct bytes summary = labels_get_text(alert->annotations, "summary");
     struct bytes where = labels_get_text(alert->labels, "instance");
-    buf_printf(out, "%s ", state_of(alert));
+    buf_printf(out, "%s ", message_alert_state(alert));
     if (summary.size > 0) {
         message_put_line(summary, LINE_BYTES_MAX, out);
         return;
@@ -85,7 +80,8 @@ static void put_alert(const struct robot_words *words, const struct alert *alert
     message_put_severity(labels_get_text(alert->labels, "severity"), out);
     buf_printf(out, "，%s 起", message_short_time(alert->starts_ms, time));
     if (!alert->firing)
-        buf_printf(out, "，%s 恢复", message_short_time(alert->ends_ms, time));
+        buf_printf(out, "，%s %s", message_short_time(alert->ends_ms, time),
+                   message_alert_end(alert));
     buf_put_text(out, "，");
     put_number(out, alert);
     buf_put_char(out, '\n');

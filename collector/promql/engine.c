@@ -113,6 +113,44 @@ int promql_expression_selectors(const struct promql_expression *expression,
     return each_selector(expression->root, each, context);
 }
 
+/* A duration as it is written; false if it is an expression. */
+static bool literal_ms(const struct node *duration, int64_t *ret_ms)
+{
+    if (duration != NULL && duration->kind != NODE_NUMBER)
+        return false;
+    *ret_ms = duration == NULL ? 0 : (int64_t)(duration->number * 1000);
+    return true;
+}
+
+static int each_input(const struct node *node, const struct node *range,
+                      int (*each)(void *context, const struct promql_input *input),
+                      void *context)
+{
+    int stop = 0;
+    if (node->kind == NODE_SELECTOR) {
+        struct promql_input input = {.matchers = node->matchers,
+                                     .matcher_count = node->matcher_count,
+                                     .is_fixed = node->at_modifier != AT_NONE};
+        if (!literal_ms(range, &input.range_ms) || !literal_ms(node->offset, &input.offset_ms))
+            input.is_fixed = true;
+        return each(context, &input);
+    }
+    range = node->kind == NODE_MATRIX ? node->range : NULL;
+    for (const struct node *child = node->first; stop == 0 && child != NULL;
+         child = child->next)
+        stop = each_input(child, range, each, context);
+    if (stop == 0 && node->second != NULL)
+        stop = each_input(node->second, NULL, each, context);
+    return stop;
+}
+
+int promql_expression_inputs(const struct promql_expression *expression,
+                             int (*each)(void *context, const struct promql_input *input),
+                             void *context)
+{
+    return each_input(expression->root, NULL, each, context);
+}
+
 int promql_parse_selector(const char *text, struct matcher ***ret_matchers, size_t *ret_count,
                           struct promql_error *ret_error)
 {

@@ -106,6 +106,19 @@ int promql_expression_selectors(const struct promql_expression *expression,
                                             size_t count),
                                 void *context);
 
+/* What a selector reads: at time t samples from (t - offset - range, t - offset]. */
+struct promql_input {
+    struct matcher *const *matchers;
+    size_t matcher_count;
+    int64_t range_ms; /* 0: the newest sample, as far as the lookback goes */
+    int64_t offset_ms;
+    bool is_fixed; /* its time does not follow t (@), or is made by an expression */
+};
+/* The same with the times; the outermost of a range in a subquery's place has range 0. */
+int promql_expression_inputs(const struct promql_expression *expression,
+                             int (*each)(void *context, const struct promql_input *input),
+                             void *context);
+
 /* A selector alone (match[] parameters): name{a="b"}. */
 int promql_parse_selector(const char *text, struct matcher ***ret_matchers, size_t *ret_count,
                           struct promql_error *ret_error);

@@ -12,15 +12,18 @@
 
 #include "collector/rules/expand.h"
 #include "collector/rules/scope.h"
+#include "collector/rules/sights.h"
 #include "proto/base/error.h"
 
 #define RESEND_MS 60000 /* changed annotations are told again at most this often */
 
 /* ---- the query --------------------------------------------------------------------------- */
 
-static int run_query(const struct rule_state *state, enum evaluation_kind kind,
-                     const struct evaluation_options *options, const struct round *round,
-                     struct promql_result *ret_result, struct diagnosis *why)
+int evaluate_expression(const struct rule_state *state,
+                        const struct promql_expression *expression, bool single,
+                        enum evaluation_kind kind, const struct evaluation_options *options,
+                        const struct round *round, struct promql_result *ret_result,
+                        struct diagnosis *why)
 {
     const int64_t at_ms = round->ts_ms - state->rule->group->query_offset_ms;
     const struct promql_query query = {
@@ -31,7 +34,7 @@ static int run_query(const struct rule_state *state, enum evaluation_kind kind,
     struct queryable *store = store_queryable(round->store);
     struct promql_error failure = {0};
     struct restricted restricted;
-    bool narrow = kind == EVALUATE_ARRIVAL && rule_goes_by_instance(state->rule) &&
+    bool narrow = single && kind == EVALUATE_ARRIVAL && rule_goes_by_instance(state->rule) &&
                   !state->touched_beyond;
     int error;
 
@@ -41,8 +44,8 @@ static int run_query(const struct rule_state *state, enum evaluation_kind kind,
             return error;
         store = &restricted.queryable;
     }
-    error = promql_run_expression(options->promql, store, state->rule->expression, &query,
-                                  ret_result, &failure);
+    error = promql_run_expression(options->promql, store, expression, &query, ret_result,
+                                  &failure);
     if (narrow)
         restricted_done(&restricted);
     if (error != 0)
@@ -69,11 +72,45 @@ static struct round_change *find_change(const struct round *round,
     return NULL;
 }
 
+static struct alert_terms terms_of(const struct rule *rule)
+{
+    return (struct alert_terms){rule->for_ms, rule->keep_firing_for_ms, rule->stale_ms};
+}
+
+/* Takes the step, and what it means for how often the alert comes and goes. */
+static void take_step(struct round_change *change, enum alert_sight sight,
+                      const struct alert_terms *terms, int64_t ts_ms)
+{
+    const struct flap_terms *flap_terms = &change->state->rule->flap;
+    const struct alert_life before =
+        change->alert == NULL ? (struct alert_life){0} : change->alert->life;
+    struct alert_step step = alert_next(before, sight, terms, ts_ms);
+    bool began = before.state != ALERT_FIRING && step.life.state == ALERT_FIRING;
+    bool ended = before.state == ALERT_FIRING && step.life.state == ALERT_INACTIVE;
+
+    if (ended && step.without_data) {
+        change->flap = (struct flap){0};
+    } else if (began || ended) {
+        flap_change(&change->flap, flap_terms, ts_ms);
+        if (ended && change->flap.flapping)
+            step.telling = TELL_FIRING;
+    } else if (flap_is_over(&change->flap, flap_terms, ts_ms)) {
+        if (change->flap.flapping)
+            step.telling = step.life.state == ALERT_FIRING ? TELL_FIRING : TELL_RESOLVED;
+        change->flap = (struct flap){0};
+        step.changed = true;
+    }
+    change->step = step;
+    change->holds = sight == SIGHT_HOLDS;
+    change->known = sight != SIGHT_NO_DATA;
+}
+
 /* An element of the result: an alert that holds. */
 static int add_holding(struct rule_state *state, enum evaluation_kind kind,
                        const struct series_samples *element, struct round *round,
                        struct diagnosis *why)
 {
+    const struct alert_terms terms = terms_of(state->rule);
     const struct rule *rule = state->rule;
     double value = element->values[0];
     const struct labels *labels = NULL, *annotations = NULL;
@@ -104,9 +141,9 @@ static int add_holding(struct rule_state *state, enum evaluation_kind kind,
     change->instance =
         round_keep(&round->arena, labels_get_text(labels_of(element), SCOPE_LABEL));
     change->value = value;
-    change->known = true;
-    change->step = alert_next(alert == NULL ? (struct alert_life){0} : alert->life, true,
-                              rule->for_ms, rule->keep_firing_for_ms, round->ts_ms);
+    if (alert != NULL)
+        change->flap = alert->flap;
+    take_step(change, SIGHT_HOLDS, &terms, round->ts_ms);
     if (alert == NULL)
         return 0;
     alert->round = state->round;
@@ -122,24 +159,27 @@ static int add_holding(struct rule_state *state, enum evaluation_kind kind,
 
 /* A live alert that the result does not hold. */
 static int add_missing(struct rule_state *state, enum evaluation_kind kind,
-                       struct live_alert *alert, const struct evaluation_options *options,
-                       struct round *round)
+                       struct live_alert *alert, struct sights *sights)
 {
+    const struct evaluation_options *options = sights->options;
+    struct round *round = sights->round;
+    struct alert_terms terms = terms_of(state->rule);
+    enum alert_sight sight = SIGHT_ABSENT;
     bool covered = rule_state_covers(state, alert->instance);
     struct round_change *change;
+    int error;
 
     if (kind == EVALUATE_ARRIVAL && !covered)
         return 0;
     if (alert->unknown && !covered && round->ts_ms - options->started_ms < UNKNOWN_MS)
         return 0;
-    change = round_add(round, state);
+    error = sights_look(sights, alert, &sight, &terms.stale_ms);
+    if (error != 0)
+        return error;
+    change = round_add_live(round, state, alert);
     if (change == NULL)
         return ERR_NOMEM;
-    change->alert = alert;
-    change->value = alert->value;
-    change->known = true;
-    change->step = alert_next(alert->life, false, state->rule->for_ms,
-                              state->rule->keep_firing_for_ms, round->ts_ms);
+    take_step(change, sight, &terms, round->ts_ms);
     return 0;
 }
 
@@ -156,16 +196,9 @@ static int clear_all(struct rule_state *state, struct round *round)
 {
     round_drop_last(round, state);
     for (struct live_alert *at = rule_state_next(state, NULL); at != NULL;
-         at = rule_state_next(state, at)) {
-        struct round_change *change = round_add(round, state);
-        if (change == NULL)
+         at = rule_state_next(state, at))
+        if (round_end_alert(round, state, at) != 0)
             return ERR_NOMEM;
-        change->alert = at;
-        change->value = at->value;
-        change->step = (struct alert_step){
-            .changed = true,
-            .telling = at->life.state == ALERT_FIRING ? TELL_RESOLVED : TELL_NOTHING};
-    }
     return 0;
 }
 
@@ -200,12 +233,8 @@ static int add_staying(struct rule_state *state, struct round *round)
             change = change->next;
         if (change != NULL)
             continue;
-        change = round_add(round, state);
-        if (change == NULL)
+        if (round_add_live(round, state, at) == NULL)
             return ERR_NOMEM;
-        change->alert = at;
-        change->value = at->value;
-        change->step.life = at->life;
     }
     return 0;
 }
@@ -216,6 +245,8 @@ static int evaluate_alert(struct rule_state *state, enum evaluation_kind kind,
                           struct diagnosis *why)
 {
     size_t limit = state->rule->group->limit;
+    struct sights sights = {.state = state, .kind = kind, .options = options, .round = round,
+                            .why = why};
     int error = 0;
 
     state->round++;
@@ -225,7 +256,8 @@ static int evaluate_alert(struct rule_state *state, enum evaluation_kind kind,
     for (struct live_alert *at = rule_state_next(state, NULL); error == 0 && at != NULL;
          at = rule_state_next(state, at))
         if (at->round != state->round)
-            error = add_missing(state, kind, at, options, round);
+            error = add_missing(state, kind, at, &sights);
+    sights_done(&sights);
     if (error == 0 && limit > 0 && count_alive(round, state) > limit) {
         (void)diagnose(why, ERR_LIMIT, "exceeded limit of %zu with %zu alerts", limit,
                        count_alive(round, state));
@@ -270,7 +302,8 @@ int evaluate_rule(struct rule_state *state, enum evaluation_kind kind,
 {
     const size_t samples_before = round->samples.count;
     struct promql_result result;
-    int error = run_query(state, kind, options, round, &result, why);
+    int error = evaluate_expression(state, state->rule->expression, true, kind, options, round,
+                                    &result, why);
 
     if (error != 0)
         return diagnose(why, error, "%s", error_text(error));

@@ -133,6 +133,8 @@ int interest_new(const struct rule_set *set, struct interest **ret_interest)
         if (set->rules[i]->is_alert)
             error = promql_expression_selectors(set->rules[i]->expression, add_selector,
                                                 &adding);
+        if (error == 0 && set->rules[i]->recover != NULL)
+            error = promql_expression_selectors(set->rules[i]->recover, add_selector, &adding);
     }
     if (error != 0) {
         interest_free(interest);

@@ -69,10 +69,12 @@ static int add_orphan(struct restoring *restoring, struct bytes key, const struc
     memcpy(copy, key.data, key.size);
     restoring->deletions[restoring->orphan_count++] =
         (struct store_put){.key = {copy, key.size}};
-    if (row->life.state == ALERT_FIRING)
+    if (row->life.state == ALERT_FIRING || row->flap.flapping)
         restoring->ended[restoring->ended_count++] =
             (struct alert){.labels = row->labels, .annotations = row->annotations,
-                           .starts_ms = row->life.fired_ms, .ends_ms = restoring->now_ms,
+                           .starts_ms = row->flap.flapping ? row->flap.began_ms
+                                                             : row->life.fired_ms,
+                           .ends_ms = restoring->now_ms,
                            .value = row->value, .generator_url = "",
                            .fingerprint = labels_fingerprint(row->labels)};
     return 0;
@@ -100,7 +102,10 @@ static int restore_row(void *context, struct bytes key, struct bytes value)
         return error;
     alert->life = row.life;
     alert->value = row.value;
-    alert->unknown = true;
+    alert->flap = row.flap;
+    alert->held_ms =
+        row.life.stale_since_ms != 0 ? row.life.stale_since_ms : row.life.fired_ms;
+    alert->unknown = row.life.state != ALERT_INACTIVE;
     return 0;
 }
 

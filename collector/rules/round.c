@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "collector/notify/alert.h"
 #include "proto/base/error.h"
 
 #define ROUND_ARENA_BYTES ((size_t)512 << 20)
@@ -31,6 +32,31 @@ struct round_change *round_add(struct round *round, struct rule_state *state)
     return change;
 }
 
+struct round_change *round_add_live(struct round *round, struct rule_state *state,
+                                    struct live_alert *alert)
+{
+    struct round_change *change = round_add(round, state);
+    if (change == NULL)
+        return NULL;
+    change->alert = alert;
+    change->value = alert->value;
+    change->step.life = alert->life;
+    change->flap = alert->flap;
+    return change;
+}
+
+int round_end_alert(struct round *round, struct rule_state *state, struct live_alert *alert)
+{
+    struct round_change *change = round_add_live(round, state, alert);
+    if (change == NULL)
+        return ERR_NOMEM;
+    change->step = (struct alert_step){.changed = true};
+    if (alert->life.state == ALERT_FIRING || alert->flap.flapping)
+        change->step.telling = TELL_RESOLVED;
+    change->flap = (struct flap){0};
+    return 0;
+}
+
 int round_add_writer(struct round *round, struct rule_state *state)
 {
     if (round->writer_count == round->writer_capacity) {
@@ -43,6 +69,22 @@ int round_add_writer(struct round *round, struct rule_state *state)
         round->writer_capacity = capacity;
     }
     round->writers[round->writer_count++] = state;
+    return 0;
+}
+
+int round_put(struct round *round, struct bytes key, struct bytes value)
+{
+    struct round_put *put = arena_alloc(&round->arena, 1, sizeof *put);
+    if (put == NULL)
+        return ERR_NOMEM;
+    put->put.key = round_keep(&round->arena, key);
+    if (value.data != NULL)
+        put->put.value = round_keep(&round->arena, value);
+    if (put->put.key.data == NULL || (value.data != NULL && put->put.value.data == NULL))
+        return ERR_NOMEM;
+    put->next = round->puts;
+    round->puts = put;
+    round->put_count++;
     return 0;
 }
 
@@ -146,14 +188,14 @@ static int put_row(struct round *round, const struct round_change *change,
     struct buf row = {0};
     const struct alert_row content = {
         .life = change->step.life, .value = change->value, .labels = labels_of(change),
-        .annotations = annotations_of(change),
+        .annotations = annotations_of(change), .flap = change->flap,
         .instance = change->alert != NULL ? bytes_of(change->alert->instance)
                                           : change->instance};
 
     (void)alert_key_text(change->state->rule->key, labels_fingerprint(content.labels), key);
     put->key = round_keep(&round->arena, bytes_of(key));
     put->value = (struct bytes){0};
-    if (change->step.life.state != ALERT_INACTIVE) {
+    if (!round_change_removes(change)) {
         alert_row_write(&content, &row);
         put->value = buf_ok(&row) ? round_keep(&round->arena, buf_bytes(&row)) : (struct bytes){0};
         buf_done(&row);
@@ -163,17 +205,59 @@ static int put_row(struct round *round, const struct round_change *change,
     return put->key.data == NULL ? ERR_NOMEM : 0;
 }
 
+/* When it began, as the notifier is told: what flaps began once. */
+static int64_t told_start_ms(const struct round_change *change)
+{
+    const struct live_alert *before = change->alert;
+    if (before != NULL && before->flap.flapping)
+        return before->flap.began_ms;
+    if (change->flap.flapping)
+        return change->flap.began_ms;
+    return change->step.life.state == ALERT_FIRING ? change->step.life.fired_ms
+                                                   : before->life.fired_ms;
+}
+
+/* What there is to say stands among the annotations, so that every template and every receiver
+ * has it. */
+static int add_note(struct round *round, int64_t stale_since_ms, struct alert *alert)
+{
+    char text[ALERT_NOTE_BYTES];
+    struct labels_builder builder;
+    int error = 0;
+
+    if (alert->note == ALERT_NOTE_NONE)
+        return 0;
+    labels_builder_init(&builder);
+    for (size_t i = 0; i < alert->annotations->count; i++)
+        labels_builder_set(&builder, alert->annotations->pairs[i].name,
+                           alert->annotations->pairs[i].value);
+    labels_builder_set(&builder, bytes_of(ALERT_NOTE_ANNOTATION),
+                       bytes_of(alert_note_text(alert->note, stale_since_ms, text)));
+    error = labels_builder_build(&builder, &round->arena, &alert->annotations);
+    labels_builder_done(&builder);
+    return error;
+}
+
 static int fill_telling(struct round *round, const struct round_change *change,
                         struct alert *alert)
 {
-    const struct alert_life *before = change->alert != NULL ? &change->alert->life : NULL;
+    const bool is_flapping = change->flap.flapping;
+    int error;
     *alert = (struct alert){
         .labels = labels_of(change), .annotations = annotations_of(change),
         .firing = change->step.telling == TELL_FIRING, .value = change->value,
-        .updated_ms = round->ts_ms};
-    alert->starts_ms = alert->firing ? change->step.life.fired_ms : before->fired_ms;
+        .updated_ms = round->ts_ms, .starts_ms = told_start_ms(change)};
     alert->ends_ms = alert->firing ? 0 : round->ts_ms;
     alert->fingerprint = labels_fingerprint(alert->labels);
+    if (is_flapping)
+        alert->note = ALERT_NOTE_FLAPPING;
+    else if (alert->firing && change->step.life.stale_since_ms != 0)
+        alert->note = ALERT_NOTE_STALE;
+    else if (!alert->firing && change->step.without_data)
+        alert->note = ALERT_NOTE_NO_DATA;
+    error = add_note(round, change->step.life.stale_since_ms, alert);
+    if (error != 0)
+        return error;
     return round_generator_url(round, change->state->rule, &round->arena,
                                &alert->generator_url);
 }
@@ -186,7 +270,7 @@ static int collect(struct round *round, struct store_write *write, size_t *ret_t
     size_t put_count = 0, more_count = 0, telling = 0;
     int error = 0;
 
-    puts = arena_alloc(&round->arena, round->change_count + 1, sizeof *puts);
+    puts = arena_alloc(&round->arena, round->change_count + round->put_count + 1, sizeof *puts);
     alerts = arena_alloc(&round->arena, round->change_count + 1, sizeof *alerts);
     if (puts == NULL || alerts == NULL)
         return ERR_NOMEM;
@@ -197,6 +281,8 @@ static int collect(struct round *round, struct store_write *write, size_t *ret_t
         if (error == 0 && at->step.telling != TELL_NOTHING)
             error = fill_telling(round, at, &alerts[telling++]);
     }
+    for (const struct round_put *at = round->puts; at != NULL; at = at->next)
+        puts[put_count++] = at->put;
     if (error == 0 && telling > 0 && round->notify != NULL)
         error = notify_transitions(round->notify, alerts, telling, round->ts_ms, &round->arena,
                                    &more, &more_count);
@@ -231,10 +317,10 @@ static void take_annotations(struct live_alert *alert, const struct labels *anno
     alert->news = true;
 }
 
-static int apply_change(const struct round_change *change)
+static int apply_change(const struct round_change *change, int64_t ts_ms)
 {
     struct live_alert *alert = change->alert;
-    if (alert != NULL && change->step.life.state == ALERT_INACTIVE) {
+    if (alert != NULL && round_change_removes(change)) {
         rule_state_remove(change->state, alert);
         return 0;
     }
@@ -249,6 +335,9 @@ static int apply_change(const struct round_change *change)
         alert->news = true;
     alert->value = change->value;
     alert->life = change->step.life;
+    alert->flap = change->flap;
+    if (change->holds)
+        alert->held_ms = ts_ms;
     if (change->known)
         alert->unknown = false;
     if (change->step.telling != TELL_NOTHING)
@@ -261,7 +350,7 @@ static int apply(struct round *round)
     int error = 0;
     (void)pthread_mutex_lock(round->state_lock);
     for (const struct round_change *at = round->first; at != NULL; at = at->next) {
-        int failed = apply_change(at);
+        int failed = apply_change(at, round->ts_ms);
         if (failed != 0)
             error = failed;
     }
@@ -280,8 +369,18 @@ static void empty(struct round *round)
     round->first = NULL;
     round->last = &round->first;
     round->change_count = 0;
+    round->puts = NULL;
+    round->put_count = 0;
     round->samples.count = 0;
     round->writer_count = 0;
+}
+
+bool round_writes(const struct round *round)
+{
+    for (const struct round_change *at = round->first; at != NULL; at = at->next)
+        if (at->step.changed)
+            return true;
+    return round->samples.count > 0 || round->put_count > 0;
 }
 
 int round_commit(struct round *round)

@@ -22,8 +22,15 @@ struct round_change {
     struct bytes instance;
     double value;
     struct alert_step step;
-    bool known; /* its samples have arrived */
+    struct flap flap; /* after the step */
+    bool known;       /* its samples have arrived */
+    bool holds;
     struct round_change *next;
+};
+
+struct round_put {
+    struct store_put put;
+    struct round_put *next;
 };
 
 struct round {
@@ -38,6 +45,8 @@ struct round {
     size_t change_count, telling_count, row_count;
     size_t template_errors; /* texts that came out as an error; noted by note_outcome() */
     struct output_samples samples;
+    struct round_put *puts; /* other rows */
+    size_t put_count;
     struct rule_state **writers; /* rules whose outputs are in `samples` */
     size_t writer_count, writer_capacity;
 };
@@ -49,12 +58,26 @@ struct bytes round_keep(struct arena *arena, struct bytes bytes);
 
 /* Zeroed and appended; NULL if out of memory. */
 struct round_change *round_add(struct round *round, struct rule_state *state);
+/* The same for a live alert, as it is. */
+struct round_change *round_add_live(struct round *round, struct rule_state *state,
+                                    struct live_alert *alert);
+/* Ends an alert for another reason than its expression: its rule is gone, or past its limit. */
+int round_end_alert(struct round *round, struct rule_state *state, struct live_alert *alert);
+/* Is anything left of the alert after the change? */
+static inline bool round_change_removes(const struct round_change *change)
+{
+    return change->step.life.state == ALERT_INACTIVE && change->flap.count == 0;
+}
 int round_add_writer(struct round *round, struct rule_state *state);
+/* A row of another kind; both are copied, no data deletes.  ERR_NOMEM. */
+int round_put(struct round *round, struct bytes key, struct bytes value);
 /* Takes back what was added for this rule (its evaluation failed half-way); it must be the last
  * one added. */
 void round_drop_last(struct round *round, const struct rule_state *state);
 /* Does the rule read something that rules of this round have written, but not yet committed? */
 bool round_is_read_by(const struct round *round, const struct rule *rule);
+/* Would a commit write anything? */
+bool round_writes(const struct round *round);
 /* Writes and applies.  The round is empty afterwards and goes on, whatever is returned. */
 int round_commit(struct round *round);
 void round_done(struct round *round);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/rules/rule_more.h"
 #include "collector/rules/scope.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
@@ -380,12 +381,18 @@ static int read_group(struct reading *reading, const struct config_node *node,
 static int read_document(struct rule_set *set, struct config *config,
                          int64_t evaluation_interval_ms, struct diagnosis *why)
 {
+    struct document_keys {
+        const struct config_node *groups, *alerts;
+    } keys = {0};
     static const struct config_option options[] = {
-        {.key = "groups", .type = CONFIG_NODE, .offset = 0, .help = "the groups"},
+        {.key = "groups", .type = CONFIG_NODE, .offset = offsetof(struct document_keys, groups),
+         .help = "the groups"},
+        {.key = "alerts", .type = CONFIG_NODE, .offset = offsetof(struct document_keys, alerts),
+         .help = "what groups cannot say of alerts"},
     };
     struct reading reading = {.set = set, .config = config,
                               .evaluation_interval_ms = evaluation_interval_ms, .why = why};
-    const struct config_node *groups = NULL;
+    const struct config_node *groups;
     size_t first_of_file = set->group_count;
     struct config **longer =
         realloc(set->configs, (set->config_count + 1) * sizeof(struct config *));
@@ -397,12 +404,13 @@ static int read_document(struct rule_set *set, struct config *config,
     }
     set->configs = longer;
     set->configs[set->config_count++] = config;
-    error = config_read(config, config_root(config), "", options, 1, &groups, why);
+    error = config_read(config, config_root(config), "", options, COUNT(options), &keys, why);
+    groups = keys.groups;
     if (error == 0 && groups != NULL && groups->kind != CONFIG_LIST)
         error = complain(&reading, groups, "groups is a list");
     for (size_t i = 0; error == 0 && groups != NULL && i < groups->count; i++)
         error = read_group(&reading, groups->children[i], first_of_file);
-    return error;
+    return error == 0 ? rule_more_read(set, config, keys.alerts, why) : error;
 }
 
 static struct rule_set *set_new(void)
@@ -422,6 +430,8 @@ int rule_set_parse(const char *name, struct bytes text, int64_t evaluation_inter
 
     if (error == 0)
         error = read_document(set, config, evaluation_interval_ms, why);
+    if (error == 0)
+        error = rule_more_apply(set, why);
     if (error != 0) {
         rule_set_free(set);
         return diagnose(why, error, "%s: %s", name, error_text(error));
@@ -465,6 +475,8 @@ int rule_set_load(const struct rule_set_options *options, struct rule_set **ret_
 
     for (size_t i = 0; error == 0 && i < options->glob_count; i++)
         error = load_glob(set, options->globs[i], options->evaluation_interval_ms, why);
+    if (error == 0)
+        error = rule_more_apply(set, why);
     if (error != 0) {
         rule_set_free(set);
         return error;
@@ -477,8 +489,10 @@ void rule_set_free(struct rule_set *set)
 {
     if (set == NULL)
         return;
-    for (size_t i = 0; i < set->rule_count; i++)
+    for (size_t i = 0; i < set->rule_count; i++) {
         promql_expression_free(set->rules[i]->expression);
+        promql_expression_free(set->rules[i]->recover);
+    }
     for (size_t i = 0; i < set->config_count; i++)
         config_free(set->configs[i]);
     free(set->rules);

@@ -17,6 +17,8 @@
  *       - record: instance:node_cpu:ratio
  *         expr: ...
  *
+ * A file may have `alerts:` instead, which says what this format cannot (rule_more.h).
+ *
  * Every error is one line: file, line, reason, group and rule, nearest name where there is one.
  * A rule set never changes once loaded; any thread.
  */
@@ -28,6 +30,7 @@
 
 #include "collector/notify/template.h"
 #include "collector/promql/engine.h"
+#include "collector/rules/flap.h"
 #include "proto/base/arena.h"
 #include "proto/base/diagnosis.h"
 
@@ -36,6 +39,7 @@
 #define RULE_LABELS_MAX ((size_t)64)
 
 struct rule_group;
+struct rule_more;
 struct config;
 
 /* A label or annotation: a name and a parsed template. */
@@ -60,6 +64,13 @@ struct rule {
     unsigned line;
     unsigned number; /* in the set, from 0 */
     uint64_t key;    /* of its stored state: group, alert name, label texts, how many before it */
+
+    /* an alert's, from the files that say more (rule_more.h) */
+    struct promql_expression *recover; /* owned; NULL: it ends when it no longer holds */
+    bool recover_single;
+    const char *recover_text;
+    int64_t stale_ms;
+    struct flap_terms flap;
 };
 
 struct rule_group {
@@ -85,6 +96,7 @@ struct rule_set {
     size_t rule_count;
     /* private */
     struct arena arena;
+    struct rule_more *more;
     struct config **configs;
     size_t config_count;
 };

@@ -98,6 +98,9 @@ void rule_state_move(struct rule_state *from, struct rule_state *to)
         unlink_alert(from, alert);
         link_alert(to, alert);
     }
+    to->past = from->past;
+    to->past_count = from->past_count;
+    from->past = NULL;
     rule_state_count(from);
     rule_state_count(to);
 }
@@ -106,10 +109,14 @@ void rule_state_count(struct rule_state *state)
 {
     state->pending_count = 0;
     state->firing_count = 0;
+    state->stale_count = 0;
+    state->flapping_count = 0;
     for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
          at = rule_state_next(state, at)) {
         state->pending_count += at->life.state == ALERT_PENDING;
         state->firing_count += at->life.state == ALERT_FIRING;
+        state->stale_count += live_alert_is_stale(at);
+        state->flapping_count += at->flap.flapping;
     }
 }
 
@@ -130,6 +137,8 @@ void rule_state_done(struct rule_state *state)
     struct live_alert *alert;
     while ((alert = rule_state_next(state, NULL)) != NULL)
         rule_state_remove(state, alert);
+    free(state->past);
+    state->past = NULL;
     outputs_free(state->outputs);
     state->outputs = NULL;
 }

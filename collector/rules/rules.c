@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "collector/rules/past.h"
 #include "collector/rules/rules_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -115,6 +116,8 @@ static struct rules *rules_new(const struct rules_options *options, struct store
     rules->notify = notify;
     rules->promql = options->promql;
     rules->started_ms = clock_unix_ms(&clock_system);
+    rules->started_mono = clock_mono(&clock_system);
+    timeline_init(&rules->timeline, rules->started_ms, rules->started_mono);
     rules->arrival_due = UINT64_MAX;
     must(pthread_mutex_init(&rules->touch_lock, NULL) == 0);
     must(pthread_mutex_init(&rules->state_lock, NULL) == 0);
@@ -130,6 +133,17 @@ static struct rules *rules_new(const struct rules_options *options, struct store
     return rules;
 }
 
+static int64_t timeline_unix_ms(void *context)
+{
+    return rules_now_ms(context);
+}
+
+static mono_ns timeline_mono(void *context)
+{
+    (void)context;
+    return clock_mono(&clock_system);
+}
+
 int rules_open(const struct rules_options *options, struct store *store, struct notify *notify,
                struct rules **ret_rules, struct diagnosis *why)
 {
@@ -141,13 +155,20 @@ int rules_open(const struct rules_options *options, struct store *store, struct 
     error = generation_new(options, store, &rules->generation, why);
     if (error == 0)
         error = generation_restore(rules->generation, rules, why);
+    if (error == 0)
+        error = past_load(rules->generation, rules);
     if (error == 0) {
         schedule_plan(rules->generation, clock_mono(&clock_system), rules->started_ms);
         rules->stats.rules = rules->generation->set->rule_count;
+        rules->clock = (struct clock){timeline_unix_ms, timeline_mono, rules};
+        if (notify != NULL)
+            notify_set_clock(notify, &rules->clock);
         if (pthread_create(&rules->thread, NULL, schedule_run, rules) != 0)
             error = diagnose(why, ERR_NOMEM, "cannot start the rules thread");
     }
     if (error != 0) {
+        if (notify != NULL)
+            notify_set_clock(notify, NULL);
         rules_free(rules);
         return error;
     }
@@ -188,6 +209,8 @@ void rules_close(struct rules *rules)
     (void)pthread_mutex_unlock(&rules->touch_lock);
     if (rules->has_thread)
         (void)pthread_join(rules->thread, NULL);
+    if (rules->notify != NULL)
+        notify_set_clock(rules->notify, NULL);
     rules_free(rules);
 }
 
@@ -221,10 +244,17 @@ void rules_touch(struct rules *rules, struct series *const *series, size_t count
 
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count)
 {
+    int64_t newest_ms = INT64_MIN;
     bool news = false;
     (void)pthread_mutex_lock(&rules->touch_lock);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         news = touch_series(rules, samples[i].series) || news;
+        if (samples[i].ts_ms > newest_ms)
+            newest_ms = samples[i].ts_ms;
+    }
+    if (count > 0)
+        timeline_witness(&rules->timeline, newest_ms, clock_unix_ms(&clock_system),
+                         clock_mono(&clock_system));
     announce(rules, news);
     (void)pthread_mutex_unlock(&rules->touch_lock);
 }
@@ -234,15 +264,44 @@ mono_ns rules_working_since(const struct rules *rules)
     return rules->working_since;
 }
 
+int64_t rules_now_ms(struct rules *rules)
+{
+    int64_t now_ms;
+    bool news, jumped;
+    (void)pthread_mutex_lock(&rules->touch_lock);
+    now_ms = timeline_now(&rules->timeline, clock_unix_ms(&clock_system),
+                          clock_mono(&clock_system));
+    news = rules->timeline.jumped != rules->jump_told;
+    jumped = rules->timeline.jumped;
+    rules->jump_told = jumped;
+    (void)pthread_mutex_unlock(&rules->touch_lock);
+    if (news && jumped)
+        log_warn("rules", "this host's clock was set, and the hosts that report disagree: rules "
+                 "go by theirs");
+    return now_ms;
+}
+
+void rules_set_delivered(struct rules *rules)
+{
+    (void)pthread_mutex_lock(&rules->touch_lock);
+    rules->delivered = true;
+    (void)pthread_cond_broadcast(&rules->changed);
+    (void)pthread_mutex_unlock(&rules->touch_lock);
+}
+
 void rules_get_stats(struct rules *rules, struct rules_stats *ret_stats)
 {
     (void)pthread_mutex_lock(&rules->state_lock);
     *ret_stats = rules->stats;
     ret_stats->alerts_pending = 0;
     ret_stats->alerts_firing = 0;
+    ret_stats->alerts_stale = 0;
+    ret_stats->alerts_flapping = 0;
     for (size_t i = 0; i < rules->generation->set->rule_count; i++) {
         ret_stats->alerts_pending += rules->generation->states[i].pending_count;
         ret_stats->alerts_firing += rules->generation->states[i].firing_count;
+        ret_stats->alerts_stale += rules->generation->states[i].stale_count;
+        ret_stats->alerts_flapping += rules->generation->states[i].flapping_count;
     }
     (void)pthread_mutex_unlock(&rules->state_lock);
 }

@@ -41,8 +41,19 @@ void rules_close(struct rules *rules);
 
 /* Samples of these series have just been committed.  Any thread, must not block. */
 void rules_touch(struct rules *rules, struct series *const *series, size_t count);
-/* The same from the samples of a write; takes the lock once. */
+/* The same from the samples of a host's write, which also witness what time it is (timeline.h);
+ * takes the lock once. */
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count);
+
+/* Unix time as rules see it: the wall clock's, unless that was set and the hosts disagree.  What
+ * the collector itself measures (`up`) bears this time.  Any thread. */
+int64_t rules_now_ms(struct rules *rules);
+/* Every stream that is alive has delivered what it kept while the collector was down: the steps
+ * that were missed can be looked at (past.h).  Any thread. */
+void rules_set_delivered(struct rules *rules);
+/* Alerts that began and ended while the collector was down, the newest first: {"alerts": [{labels,
+ * annotations, startsAt, endsAt, value, fingerprint}]}.  Any thread. */
+int rules_print_past_json(struct rules *rules, struct buf *out);
 
 /* Which rules to print.  Texts are "or", empty lists mean all. */
 struct rules_texts {
@@ -65,12 +76,13 @@ struct rules_filter {
 int rules_print_json(struct rules *rules, const struct rules_filter *filter, struct buf *out);
 int rules_print_alerts_json(struct rules *rules, struct buf *out);
 
-/* One alert that is pending or fires, as a visitor sees it; valid during the call. */
+/* One alert that is pending, fires or flaps, as a visitor sees it; valid during the call. */
 struct rules_alert {
     const struct labels *labels, *annotations;
     uint64_t fingerprint;
-    const char *state; /* "pending", "firing" */
+    const char *state; /* "pending", "firing"; what flaps is told as firing */
     int64_t active_ms;
+    int64_t stale_since_ms, flapping_since_ms; /* 0: it is not */
     const char *value; /* as Prometheus prints it: "9e+01" */
 };
 /* Calls `each` for all of them, under the state lock: print into memory and go.  A non-zero
@@ -98,7 +110,8 @@ const char *rules_value_text(double value, char text[RULES_VALUE_BYTES]);
 mono_ns rules_working_since(const struct rules *rules);
 
 struct rules_stats {
-    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, rules,
+    uint64_t evaluations, evaluation_failures, alerts_pending, alerts_firing, alerts_stale,
+        alerts_flapping, rules,
         template_errors;
     double evaluation_seconds_sum;
 };

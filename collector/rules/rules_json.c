@@ -1,6 +1,8 @@
 /*
  * rules_json.c - /api/v1/rules and /api/v1/alerts in Prometheus's shape (the "data" part).
  *
+ * More than Prometheus's: staleSince and flappingSince of an alert, where they are so.
+ *
  * Values of alerts are Go's FormatFloat(v, 'e', -1, 64): "1e+00".
  */
 #include <inttypes.h>
@@ -10,8 +12,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "collector/notify/alert.h"
 #include "collector/notify/json.h"
-#include "collector/rules/rules_parts.h"
+#include "collector/rules/past.h"
 #include "proto/base/error.h"
 
 const char *rules_value_text(double value, char text[RULES_VALUE_BYTES])
@@ -40,6 +43,11 @@ static void put_alert(const struct live_alert *alert, struct buf *out)
     if (alert->life.keep_since_ms != 0)
         buf_printf(out, ",\"keepFiringSince\":\"%s\"",
                    json_time(alert->life.keep_since_ms, time));
+    if (live_alert_is_stale(alert))
+        buf_printf(out, ",\"staleSince\":\"%s\"",
+                   json_time(alert->life.stale_since_ms, time));
+    if (alert->flap.flapping)
+        buf_printf(out, ",\"flappingSince\":\"%s\"", json_time(alert->flap.began_ms, time));
     buf_printf(out, ",\"value\":\"%s\"}", rules_value_text(alert->value, value));
 }
 
@@ -47,6 +55,8 @@ static void put_alerts(const struct rule_state *state, bool *first, struct buf *
 {
     for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
          at = rule_state_next(state, at)) {
+        if (at->life.state == ALERT_INACTIVE)
+            continue;
         if (!*first)
             buf_put_char(out, ',');
         *first = false;
@@ -266,6 +276,77 @@ int rules_print_alerts_json(struct rules *rules, struct buf *out)
     return buf_ok(out) ? 0 : ERR_NOMEM;
 }
 
+/* ---- what began and ended while the collector was down ----------------------------------- */
+
+struct past_notes {
+    struct bytes *rows; /* malloc'd copies, the oldest first */
+    size_t count, capacity;
+};
+
+static int keep_note(void *context, struct bytes key, struct bytes value)
+{
+    struct past_notes *notes = context;
+    uint8_t *copy = malloc(value.size + 1);
+    (void)key;
+    if (copy != NULL && notes->count == notes->capacity) {
+        size_t capacity = notes->capacity == 0 ? 16 : notes->capacity * 2;
+        struct bytes *longer = realloc(notes->rows, capacity * sizeof *longer);
+        if (longer != NULL) {
+            notes->rows = longer;
+            notes->capacity = capacity;
+        }
+    }
+    if (copy == NULL || notes->count == notes->capacity) {
+        free(copy);
+        return ERR_NOMEM;
+    }
+    memcpy(copy, value.data, value.size);
+    notes->rows[notes->count++] = (struct bytes){copy, value.size};
+    return 0;
+}
+
+static int put_note(struct bytes row, bool first, struct buf *out)
+{
+    char time[JSON_TIME_BYTES], value[RULES_VALUE_BYTES];
+    struct arena arena;
+    struct alert alert;
+    int error;
+
+    arena_init(&arena, (size_t)16 << 20);
+    error = alert_read(row, &arena, &alert);
+    if (error == 0) {
+        buf_put_text(out, first ? "{\"labels\":" : ",{\"labels\":");
+        json_put_labels(out, alert.labels);
+        buf_put_text(out, ",\"annotations\":");
+        json_put_labels(out, alert.annotations);
+        buf_printf(out, ",\"startsAt\":\"%s\"", json_time(alert.starts_ms, time));
+        buf_printf(out, ",\"endsAt\":\"%s\"", json_time(alert.ends_ms, time));
+        buf_printf(out, ",\"value\":\"%s\",\"fingerprint\":\"%016" PRIx64 "\"}",
+                   rules_value_text(alert.value, value), alert.fingerprint);
+    }
+    arena_reset(&arena);
+    return error;
+}
+
+int rules_print_past_json(struct rules *rules, struct buf *out)
+{
+    struct past_notes notes = {0};
+    bool first = true;
+    int error =
+        store_state_scan(rules->store, bytes_of(PAST_NOTE_PREFIX), keep_note, &notes);
+
+    buf_put_text(out, "{\"alerts\":[");
+    for (size_t i = notes.count; error == 0 && i > 0; i--) {
+        if (put_note(notes.rows[i - 1], first, out) == 0)
+            first = false;
+    }
+    buf_put_text(out, "]}");
+    for (size_t i = 0; i < notes.count; i++)
+        free((void *)(uintptr_t)notes.rows[i].data);
+    free(notes.rows);
+    return error != 0 ? error : buf_ok(out) ? 0 : ERR_NOMEM;
+}
+
 int rules_visit_alerts(struct rules *rules,
                        int (*each)(void *context, const struct rules_alert *alert),
                        void *context)
@@ -277,11 +358,22 @@ int rules_visit_alerts(struct rules *rules,
         for (const struct live_alert *at = rule_state_next(state, NULL);
              stop == 0 && at != NULL; at = rule_state_next(state, at)) {
             char value[RULES_VALUE_BYTES];
+            const bool is_active = at->life.state != ALERT_INACTIVE;
+            if (!is_active && !at->flap.flapping)
+                continue;
             const struct rules_alert alert = {.labels = at->labels,
                                               .annotations = at->annotations,
                                               .fingerprint = at->fingerprint,
-                                              .state = alert_state_text(at->life.state),
-                                              .active_ms = at->life.active_ms,
+                                              .state = alert_state_text(
+                                                  is_active ? at->life.state : ALERT_FIRING),
+                                              .active_ms = is_active ? at->life.active_ms
+                                                                     : at->flap.began_ms,
+                                              .stale_since_ms = live_alert_is_stale(at)
+                                                                    ? at->life.stale_since_ms
+                                                                    : 0,
+                                              .flapping_since_ms = at->flap.flapping
+                                                                       ? at->flap.began_ms
+                                                                       : 0,
                                               .value = rules_value_text(at->value, value)};
             stop = each(context, &alert);
         }

@@ -14,6 +14,7 @@
 #include "collector/rules/interest.h"
 #include "collector/rules/rule_file.h"
 #include "collector/rules/rules.h"
+#include "collector/rules/timeline.h"
 
 #define COALESCE_MS    2    /* what arrives together is evaluated together */
 #define AGGREGATION_MS 1000 /* rules over many instances run at most this often on arrival */
@@ -26,6 +27,10 @@ struct group_state {
     mono_ns due;    /* changed under state_lock */
     double seconds; /* under state_lock: the last turn took */
     int64_t evaluated_ms;
+    /* past.h; owned by the rules thread */
+    int64_t past_from_ms, past_step_ms; /* first step that was missed; 0: none */
+    size_t past_next;                   /* rule to run over them */
+    mono_ns marked;                     /* when its step was last written down */
 };
 
 /* One loaded set and all that goes with it; replaced as a whole by a reload. */
@@ -42,6 +47,8 @@ struct rules {
     struct notify *notify;
     char *external_url;
     int64_t started_ms;
+    mono_ns started_mono;
+    struct clock clock; /* the timeline's, for the notifier */
     pthread_t thread;
     bool has_thread;
 
@@ -50,12 +57,16 @@ struct rules {
     struct promql_options promql;
     mono_ns arrival_due; /* when what arrived is looked at; UINT64_MAX: nothing has */
     bool write_fails;    /* logged */
+    size_t past_notes;   /* of the steps that were missed */
     mono_ns paced_until; /* arrivals use at most half of the thread's time */
 
     /* under touch_lock, any thread */
     pthread_mutex_t touch_lock;
     pthread_cond_t changed;
+    struct timeline timeline;
+    bool jump_told; /* logged */
     bool arrived; /* since the thread last looked */
+    bool delivered; /* streams have handed over what they kept while we were down */
     struct generation *next;        /* a reload's; taken by the thread */
     struct promql_options next_promql;
     uint64_t reloads_wanted, reloads_done;

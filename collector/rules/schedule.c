@@ -12,6 +12,7 @@
  */
 #include <stdlib.h>
 
+#include "collector/rules/past.h"
 #include "collector/rules/rules_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -34,9 +35,9 @@ static mono_ns mono_now(void)
 
 /* The time to evaluate arrivals at: ours, or the newest sample's if a probe's clock is a little
  * ahead, for else its sample would not be seen. */
-static int64_t arrival_time_ms(const struct rules *rules)
+static int64_t arrival_time_ms(struct rules *rules)
 {
-    int64_t now_ms = clock_unix_ms(&clock_system);
+    int64_t now_ms = rules_now_ms(rules);
     struct store_stats stats;
     store_get_stats(rules->store, &stats);
     if (stats.head_max_ms > now_ms && stats.head_max_ms <= now_ms + AHEAD_MS)
@@ -69,7 +70,7 @@ void schedule_plan(struct generation *generation, mono_ns now, int64_t now_ms)
 static struct evaluation_options evaluation_options(struct rules *rules)
 {
     return (struct evaluation_options){&rules->promql, TIMEOUT_MS, &rules->cancelled,
-                                       rules->started_ms};
+                                       rules->started_ms, true};
 }
 
 static void note_outcome(struct rules *rules, struct rule_state *state, int error,
@@ -239,6 +240,7 @@ static void run_group(struct rules *rules, struct group_state *group)
             commit_turn(rules, &round);
         evaluate_into(rules, state, EVALUATE_TIMED, &round);
     }
+    past_mark(group, &round, start);
     commit_turn(rules, &round);
     round_done(&round);
     (void)pthread_mutex_lock(&rules->state_lock);
@@ -246,7 +248,7 @@ static void run_group(struct rules *rules, struct group_state *group)
     if (group->due <= mono_now()) /* turns that were missed are not made up for */
         group->due += (mono_now() - group->due) / interval * interval + interval;
     group->seconds = (double)(mono_now() - start) / 1e9;
-    group->evaluated_ms = clock_unix_ms(&clock_system);
+    group->evaluated_ms = round.ts_ms;
     (void)pthread_mutex_unlock(&rules->state_lock);
 }
 
@@ -257,7 +259,7 @@ static void move_states(struct rules *rules, struct generation *old, struct gene
 {
     struct round round;
 
-    begin(rules, &round, clock_unix_ms(&clock_system));
+    begin(rules, &round, rules_now_ms(rules));
     for (size_t i = 0; i < old->set->rule_count; i++) {
         struct rule_state *from = &old->states[i], *to = NULL;
         for (size_t j = 0; j < fresh->set->rule_count && to == NULL; j++)
@@ -271,16 +273,9 @@ static void move_states(struct rules *rules, struct generation *old, struct gene
             continue;
         }
         for (struct live_alert *at = rule_state_next(from, NULL); at != NULL;
-             at = rule_state_next(from, at)) {
-            struct round_change *change = round_add(&round, from);
-            if (change == NULL)
+             at = rule_state_next(from, at))
+            if (round_end_alert(&round, from, at) != 0)
                 break;
-            change->alert = at;
-            change->value = at->value;
-            change->step.changed = true;
-            change->step.telling =
-                at->life.state == ALERT_FIRING ? TELL_RESOLVED : TELL_NOTHING;
-        }
     }
     (void)round_commit(&round);
     round_done(&round);
@@ -297,6 +292,7 @@ static void take_next(struct rules *rules)
     (void)pthread_mutex_unlock(&rules->touch_lock);
     /* Both are ours alone but for the printers, who look at the old one's alerts. */
     move_states(rules, old, fresh);
+    past_move(old, fresh);
     schedule_plan(fresh, mono_now(), clock_unix_ms(&clock_system));
     (void)pthread_mutex_lock(&rules->touch_lock);
     (void)pthread_mutex_lock(&rules->state_lock);
@@ -314,15 +310,18 @@ static void take_next(struct rules *rules)
 
 static mono_ns next_due(const struct rules *rules)
 {
-    mono_ns due = rules->arrival_due;
+    mono_ns due = rules->arrival_due, past = past_due(rules);
+    if (past < due)
+        due = past;
     for (size_t i = 0; i < rules->generation->set->group_count; i++)
         if (rules->generation->groups[i].due < due)
             due = rules->generation->groups[i].due;
     return due;
 }
 
-/* Sleeps until something is due; false when it is time to end.  *ret_reload: a reload waits. */
-static bool wait_for_work(struct rules *rules, bool *ret_reload)
+/* Sleeps until something is due; false when it is time to end.  *ret_reload: a reload waits;
+ * *ret_past: what was missed can be looked at. */
+static bool wait_for_work(struct rules *rules, bool *ret_reload, bool *ret_past)
 {
     bool goes_on;
     rules->working_since = 0;
@@ -350,6 +349,7 @@ static bool wait_for_work(struct rules *rules, bool *ret_reload)
     }
     goes_on = !rules->stopping;
     *ret_reload = rules->next != NULL;
+    *ret_past = past_due(rules) <= mono_now();
     (void)pthread_mutex_unlock(&rules->touch_lock);
     rules->working_since = mono_now();
     return goes_on;
@@ -358,9 +358,9 @@ static bool wait_for_work(struct rules *rules, bool *ret_reload)
 void *schedule_run(void *context)
 {
     struct rules *rules = context;
-    bool reload;
+    bool reload, has_past;
 
-    while (wait_for_work(rules, &reload)) {
+    while (wait_for_work(rules, &reload, &has_past)) {
         if (reload) {
             take_next(rules);
             continue;
@@ -373,6 +373,8 @@ void *schedule_run(void *context)
             run_group(rules, &rules->generation->groups[i]);
             break; /* arrivals go between groups */
         }
+        if (has_past)
+            past_run(rules);
     }
     return NULL;
 }

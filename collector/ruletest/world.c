@@ -160,7 +160,7 @@ static int evaluate_group(struct test_world *world, const struct rule_group *gro
 {
     volatile bool cancelled = false;
     const struct evaluation_options options = {&world->promql, TIMEOUT_MS, &cancelled,
-                                               INT64_MIN / 2};
+                                               INT64_MIN / 2, false};
     struct round round;
     int error = 0;
 

@@ -144,8 +144,22 @@ struct queryable *store_queryable(struct store *store);
  * unless it has samples after since_ms.  Any thread; not durable (the caller keeps it in
  * state). */
 void store_set_absent(struct store *store, uint64_t source, int64_t since_ms);
+#define STORE_RETIRED_MS INT64_MAX /* since_ms of a source that will not come back */
 /* Which source feeds a series; set when the series is resolved for a stream. */
 void store_series_set_source(struct series *series, uint64_t source);
+
+/* How a series in memory ends. */
+struct store_ending {
+    const struct labels *labels; /* valid during the call */
+    int64_t last_ms;             /* newest sample; INT64_MIN: none since the start */
+    bool is_ended;               /* that one is a stale marker: it ended by itself */
+    int64_t absent_since_ms;     /* its source is silent; 0: it is not, or nobody knows it */
+};
+/* Calls `each` for every series in memory that satisfies the matchers; a non-zero return stops
+ * and is returned.  Decodes nothing.  Any thread.  ERR_NOMEM. */
+int store_each_ending(struct store *store, struct matcher *const *matchers, size_t count,
+                      int (*each)(void *context, const struct store_ending *ending),
+                      void *context);
 
 /* Metadata by metric name, for /api/v1/metadata. */
 int store_metadata_scan(struct store *store,

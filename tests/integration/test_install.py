@@ -21,7 +21,7 @@ PROGRAMS = ["fengsui-collector", "fengsui-probe", "fengsuictl"]
 CONFIGURATION = ["alerting.yml", "collector.yml", "duty.yml", "holidays/2026.json", "jobs.yml", "policy.yml",
                  "probe.yml"] + [
     f"rules/{name}.yml" for name in ("fengsui", "host", "log-patterns", "logs", "processes", "scrape", "services")]
-OPTIONAL_RULES = ["blackbox", "jvm", "memcached", "nginx", "oracle", "redis", "squid", "watchdog"]
+OPTIONAL_RULES = ["blackbox", "jvm", "memcached", "nginx", "oracle", "recovery", "redis", "squid", "watchdog"]
 FILES = sorted(
     [f"usr/bin/{name}" for name in PROGRAMS]
     + [f"etc/fengsui/{name}" for name in CONFIGURATION]

@@ -46,6 +46,14 @@ groups:
   rules:
   - alert: Limited
     expr: level > 0
+- name: wrong
+  interval: 1s
+  rules:
+  - alert: Double
+    expr: level > 0
+    labels: {instance: the same}
+  - alert: ManyToMany
+    expr: level * on (job) group_left right > 2
 """
 
 # A value a second.  Nothing changes within two seconds of a time that is looked at.
@@ -55,6 +63,8 @@ SERIES = {
     ("blip", "a"): [10] * 4 + [90] * 3 + [10] * 18,
     ("level", "a"): [3] * 25,
     ("level", "b"): [8] * 25,
+    ("right", "a"): [1] * 25,
+    ("right", "b"): [None] * 12 + [1] * 13,
 }
 LOOKS = (9, 15, 22)
 
@@ -88,7 +98,7 @@ class RuleSemantics(unittest.TestCase):
         tests = {"rule_files": ["rules.yml"], "evaluation_interval": "1s", "tests": [{
             "interval": "1s",
             "input_series": [{"series": f'{name}{{instance="{instance}", job="node"}}',
-                              "values": " ".join(map(str, values))}
+                              "values": " ".join("_" if v is None else str(v) for v in values)}
                              for (name, instance), values in SERIES.items()],
             "alert_rule_test": [
                 {"eval_time": f"{at}s", "alertname": alert,
@@ -117,14 +127,15 @@ receivers:
         for second in range(25):
             kit.wait_for(lambda: time.time() >= start + second, 5, "the next second")
             collector.write(*[(name, {"instance": instance, "job": "node"}, values[second])
-                              for (name, instance), values in SERIES.items()])
+                              for (name, instance), values in SERIES.items()
+                              if values[second] is not None])
             if second in LOOKS:
                 self.look(collector, second)
         told = [a["labels"]["alertname"] for body in hook.accepted() for a in body["alerts"]]
         self.assertNotIn("Limited", told)
         self.assertNotIn("TooShort", told)
         for name, times in (("AtOnce", 2), ("Waits", 2), ("Summed", 2), ("Absent", 1),
-                            ("Labelled", 2)):
+                            ("Labelled", 2), ("ManyToMany", 2), ("Double", 0)):
             self.assertEqual(told.count(name), times, (name, told))
 
     def look(self, collector, second):
@@ -135,6 +146,15 @@ receivers:
                 found.setdefault(name, []).append((alert["labels"], alert["annotations"]))
         for name, looks in EXPECTED.items():
             self.assertCountEqual(found.get(name, []), looks[second], (name, second))
+        kept = [a for a in collector.api("alerts")["alerts"] if "keepFiringSince" in a]
+        self.assertEqual([a["labels"]["alertname"] for a in kept],
+                         ["Waits"] if second == 15 else [])
+        double, many = collector.api("rules")["groups"][2]["rules"]
+        self.assertEqual((double["health"], double["alerts"]), ("err", []))
+        self.assertIn("same labelset", double["lastError"])
+        # An evaluation that fails says nothing of what fires: it fires on.
+        self.assertEqual(many["health"], "ok" if second < 12 else "err", many)
+        self.assertEqual([a["state"] for a in many["alerts"]], ["firing"] * 2, second)
         self.assertNotIn("Limited", found)
         rule = collector.api("rules")["groups"][1]["rules"][0]
         self.assertEqual(rule["health"], "err")

@@ -21,7 +21,8 @@ from fengsui import BUILD, run_tests
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy/rules"
 ACTIVE = sorted(RULES.glob("*.yml"))
-OPTIONAL = sorted(RULES.glob("optional/*.yml"))
+RECOVERY = RULES / "optional/recovery.yml"  # no rules, but how some of ours end
+OPTIONAL = sorted(set(RULES.glob("optional/*.yml")) - {RECOVERY})
 TESTS = sorted((ROOT / "tests/rules").glob("*.yml"))
 SEVERITIES = {"critical", "warning", "info"}
 
@@ -118,6 +119,40 @@ def test_every_alert_has_a_test_that_fires_it_and_one_that_keeps_it_quiet():
         names = {rule["alert"] for rule in alerts_of(path)}
         assert names == fired, f"{path.name}: never fired {names - fired}, unknown {fired - names}"
         assert names == quiet, f"{path.name}: never quiet {names - quiet}, unknown {quiet - names}"
+
+
+def disk_test(avail, at, fires):
+    labels = 'instance="h", job="node", device="/dev/vda1", fstype="xfs", mountpoint="/"'
+    return {"rule_files": [str(RULES / "host.yml"), str(RECOVERY)], "evaluation_interval": "1m",
+            "tests": [{"interval": "1m", "input_series": [
+                {"series": f"node_filesystem_avail_bytes{{{labels}}}", "values": avail},
+                {"series": f"node_filesystem_size_bytes{{{labels}}}", "values": "100x60"},
+                {"series": f"node_filesystem_readonly{{{labels}}}", "values": "0x60"}],
+                "alert_rule_test": [{"eval_time": at, "alertname": "HostDiskFull", "exp_alerts": [
+                    {"exp_labels": dict(re.findall(r'(\w+)="([^"]*)"', labels),
+                                        severity="critical", category="linux-host"),
+                     "exp_annotations": {
+                         "summary": "h / 即将写满（剩余 4%）",
+                         "description": next(rule["annotations"]["description"]
+                                             for rule in alerts_of(RULES / "host.yml")
+                                             if rule["alert"] == "HostDiskFull")}}]
+                    if fires else []}]}]}
+
+
+def test_what_says_when_alerts_end_belongs_to_rules_of_ours_and_is_obeyed():
+    ours = {rule["alert"] for path in ACTIVE for rule in alerts_of(path)}
+    for entry in yaml.safe_load(RECOVERY.read_text())["alerts"]:
+        assert entry["alert"] in ours, entry
+    done = subprocess.run([BUILD / "fengsuictl", "check", "rules", *ACTIVE, RECOVERY], text=True,
+                          capture_output=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # 4 % free fires; 6 % is not full, but no recovery; 8 % is.
+    for avail, fires in (("4x10 6x40", True), ("4x10 6x10 8x30", False), ("4x10 8x40", False)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "test.yml"
+            path.write_text(json.dumps(disk_test(avail, "30m", fires)))
+            code, told = verdict([str(BUILD / "fengsuictl")], path)
+            assert code == 0, f"{avail}:\n{told}"
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_look_at_first():

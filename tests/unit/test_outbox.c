@@ -61,6 +61,29 @@ static void dedup_decides_as_alertmanager(void **state)
     check_verdicts(cases, sizeof cases / sizeof cases[0]);
 }
 
+static void what_begins_to_flap_is_told_once(void **state)
+{
+    const struct dedup_record fired = {.said = true, .said_ms = 1000, .firing = ab},
+                              told = {.said = true, .said_ms = 1000, .firing = ab,
+                                      .flapping = a};
+    const struct decision cases[] = {
+        {"it begins to", &fired, {.firing = ab, .flapping = a}, 10000, DEDUP_NEWS},
+        {"it still does", &told, {.firing = ab, .flapping = a}, 10000, DEDUP_SILENT},
+        {"another one does too", &told, {.firing = ab, .flapping = ab}, 10000, DEDUP_NEWS},
+        {"it has settled and fires", &told, {.firing = ab}, 10000, DEDUP_SILENT},
+        {"it has settled and is over", &told, {.firing = b, .ended = a}, 10000, DEDUP_NEWS},
+        {"somebody is on it", &fired, {.firing = ab, .flapping = a, .acknowledged = a}, 10000,
+         DEDUP_SILENT},
+    };
+    struct dedup_record next;
+    bool changed = false;
+    (void)state;
+    check_verdicts(cases, sizeof cases / sizeof cases[0]);
+    assert_int_equal(dedup_next(&fired, &cases[0].sight, DEDUP_NEWS, 2000, &next, &changed), 0);
+    assert_true(changed && fingerprints_contain(&next.flapping, 1));
+    dedup_record_done(&next);
+}
+
 static void silences_hide_news_but_owe_the_end(void **state)
 {
     const struct dedup_record never = {0},
@@ -415,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dedup_decides_as_alertmanager),
+        cmocka_unit_test(what_begins_to_flap_is_told_once),
         cmocka_unit_test(silences_hide_news_but_owe_the_end),
         cmocka_unit_test(what_is_silenced_leaves_and_comes_back_to_what_was_said),
         cmocka_unit_test(what_was_taken_back_is_news_when_the_silence_ends),

@@ -131,6 +131,39 @@ static void a_text_message_begins_with_severity_and_number(void **state)
     free(text);
 }
 
+static void without_data_is_not_called_recovered(void **state)
+{
+    static const struct {
+        enum alert_note note;
+        bool firing;
+        const char *head, *line;
+    } cases[] = {
+        {ALERT_NOTE_STALE, true, "【告警】", "1. [数据中断] "},
+        {ALERT_NOTE_FLAPPING, true, "【抖动】", "1. [抖动] "},
+        {ALERT_NOTE_NO_DATA, false, "【无数据】", "11-28 23:13:01 终止（无数据）"},
+    };
+    const struct robot_words words = {
+        .tells_all = true, .alias_label = "alias", .text_bytes_max = 2048};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct alert one = alert("db01", cases[i].firing);
+        struct buf body = {0};
+        struct message message = {.group_labels = labels(NULL, 0), .common_labels = one.labels,
+                                  .common_annotations = one.annotations, .external_url = "",
+                                  .alerts = &one, .alert_count = 1,
+                                  .firing_count = cases[i].firing};
+        char *text;
+        one.note = cases[i].note;
+        assert_int_equal(robot_text_compose(&words, &message, &body), 0);
+        text = joined(&(struct bytes){body.data, body.size}, 1, 2048);
+        if (strncmp(text, cases[i].head, strlen(cases[i].head)) != 0 ||
+            strstr(text, cases[i].line) == NULL || strstr(text, "恢复") != NULL)
+            fail_msg("%s", text);
+        free(text);
+        buf_done(&body);
+    }
+}
+
 static void several_are_one_digest_that_names_each(void **state)
 {
     const struct robot_words words = {.alias_label = "alias", .text_bytes_max = 2048};
@@ -273,6 +306,7 @@ int main(void)
         cmocka_unit_test(an_outside_room_learns_severity_alias_and_number_only),
         cmocka_unit_test(an_inside_room_learns_what_where_and_since_when),
         cmocka_unit_test(a_text_message_begins_with_severity_and_number),
+        cmocka_unit_test(without_data_is_not_called_recovered),
         cmocka_unit_test(several_are_one_digest_that_names_each),
         cmocka_unit_test(a_text_too_long_is_cut_between_lines_and_says_so),
         cmocka_unit_test(a_broken_body_is_an_error),

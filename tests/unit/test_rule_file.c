@@ -78,6 +78,63 @@ static void mistakes_are_named_with_file_and_line(void **state)
     }
 }
 
+/* A rule file with one rule, and what is said of it beside. */
+static int parse_more(const char *more, struct rule_set **ret_set, struct diagnosis *why)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "groups:\n- name: g\n  rules:\n  - {alert: HostHot, expr: heat > 80}\n"
+                   "  - {alert: Other, expr: heat > 90}\nalerts:\n- %s\n", more);
+    return rule_set_parse("r.yml", bytes_of(text), 15000, ret_set, why);
+}
+
+static void what_is_said_beside_reaches_its_rule(void **state)
+{
+    struct rule_set *set = NULL;
+    struct diagnosis why = {0};
+    (void)state;
+
+    assert_int_equal(parse_more("{alert: HostHot, recover: 'heat < 60', stale_for: 2h}\n"
+                                "- {alert: '*', flap_changes: 0, flap_within: 5m}",
+                                &set, &why), 0);
+    assert_non_null(set->rules[0]->recover);
+    assert_true(set->rules[0]->recover_single);
+    assert_int_equal(set->rules[0]->stale_ms, 2 * 3600 * 1000);
+    assert_int_equal(set->rules[0]->flap.changes, 4);
+    assert_null(set->rules[1]->recover);
+    assert_int_equal(set->rules[1]->stale_ms, 24 * 3600 * 1000);
+    assert_int_equal(set->rules[1]->flap.changes, 0);
+    assert_int_equal(set->rules[1]->flap.within_ms, 5 * 60 * 1000);
+    rule_set_free(set);
+}
+
+static void mistakes_beside_are_named_with_file_and_line(void **state)
+{
+    static const struct {
+        const char *more, *message;
+    } cases[] = {
+        {"{alert: HostHto}", "r.yml:7: no alerting rule is named \"HostHto\""},
+        {"{alert: HostHto}", "did you mean \"HostHot\"?"},
+        {"{alert: HostHot, recover: 'heat <'}", "r.yml:7: recover at 1:7"},
+        {"{alert: HostHot, recover: 'heat[5m]'}", "recover must yield an instant vector"},
+        {"{alert: HostHot, recover: '1'}", "recover must yield an instant vector"},
+        {"{alert: '*', recover: 'heat < 5'}", "recover is for one alert"},
+        {"{alert: HostHot, stale_for: soon}", "is not a duration"},
+        {"{alert: HostHot, flap_changes: 1}", "one change is no flapping"},
+        {"{alert: HostHot}\n- {alert: HostHot}", "r.yml:8: alert \"HostHot\" is there twice"},
+        {"{alert: HostHot, recovr: x}", "did you mean \"recover\"?"},
+        {"{recover: x}", "\"alert\" is missing"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rule_set *set = NULL;
+        struct diagnosis why = {0};
+        int error = parse_more(cases[i].more, &set, &why);
+        if (error == 0 || strstr(why.text, cases[i].message) == NULL)
+            fail_msg("%s: %d %s", cases[i].more, error, why.text);
+    }
+}
+
 static void expressions_that_mix_instances_are_known(void **state)
 {
     static const struct {
@@ -118,6 +175,8 @@ static void expressions_that_mix_instances_are_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_said_beside_reaches_its_rule),
+        cmocka_unit_test(mistakes_beside_are_named_with_file_and_line),
         cmocka_unit_test(a_file_means_what_prometheus_means_by_it),
         cmocka_unit_test(mistakes_are_named_with_file_and_line),
         cmocka_unit_test(expressions_that_mix_instances_are_known),

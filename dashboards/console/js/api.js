@@ -81,6 +81,11 @@ export const processes = (instance, at, signal) =>
   data('api/fengsui/v1/processes', {instance, time: at.toFixed(3)}, signal);
 export const logs = (params, signal) => data('api/fengsui/v1/logs', params, signal);
 
+/* What began and ended while the collector was down. */
+export async function past_alerts() {
+  return (await data('api/fengsui/v1/alerts/past')).alerts;
+}
+
 export async function alerts() {
   return (await data('api/fengsui/v1/alerts')).alerts;
 }

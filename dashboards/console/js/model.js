@@ -13,7 +13,7 @@ const MANY_HOSTS = 500; /* their list is long: it is asked for less often */
 const AGAIN_MS = 2000; /* after a failure */
 
 export const model = {
-  probes: null, status: null, alerts: null, rules: null, silences: null, session: null, pending: [],
+  probes: null, status: null, alerts: null, rules: null, silences: null, session: null, pending: [], past: [],
   incidents: null, incident: null, /* those that are not over; the one that is looked at */
   usage: new Map(),  /* instance -> {cpu, memory, disk, mount} */
   sparks: new Map(), /* instance -> the last half hour of CPU, one value a minute */
@@ -68,6 +68,7 @@ const kinds = [
     const chosen = state.get('incident');
     model.incident = chosen === null ? null : await api.incident(chosen);
   }},
+  {every: 12, read: async () => { model.past = await api.past_alerts(); }},
   {every: 12, read: async () => { model.session = await api.session(); }},
   {every: 2, read: async () => {
     const is_needed = model.status !== null && model.status.probes.pending > 0 && has_role();

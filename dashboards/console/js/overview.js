@@ -6,6 +6,7 @@
  */
 import {h} from './dom.js';
 import {t} from './text.js';
+import * as api from './api.js';
 import * as state from './state.js';
 import * as format from './format.js';
 import * as parts from './parts.js';
@@ -14,6 +15,8 @@ import {hosts_section, host_rows} from './hosts.js';
 
 const FOLD_FROM = 5;
 const SILENT_NAMED = 3;
+const PAST_MS = 86400000;
+const PAST_SHOWN = 20;
 const unfolded = new Set();
 
 export function toggle_fold(name) {
@@ -165,7 +168,18 @@ function alerts_section({firing, silenced, pending}) {
   return h('section', {'data-key': 'alerts', id: 'alerts', 'aria-labelledby': 'alerts-title'},
     h('h2', {id: 'alerts-title'}, t('alerts.firing'), ' ', h('span', {class: 'quiet'}, firing.length)),
     body, folded('pending', t('alerts.pending', pending.length), pending),
-    folded('silenced', t('alerts.silenced', silenced.length), silenced));
+    folded('silenced', t('alerts.silenced', silenced.length), silenced), past_alerts());
+}
+
+/* Of the last day: what nobody was told, because it was over when the collector was up again. */
+function past_alerts() {
+  const recent = model.past.filter((one) => Date.parse(one.endsAt) > api.now_ms() - PAST_MS);
+  if (recent.length === 0) return null;
+  return h('details', {'data-key': 'past', class: 'more'},
+    h('summary', null, t('alerts.past', recent.length)),
+    h('ul', null, recent.slice(0, PAST_SHOWN).map((one) => h('li', {'data-key': one.fingerprint + one.endsAt},
+      parts.time(Date.parse(one.startsAt)), ' – ', parts.time(Date.parse(one.endsAt)), ' ',
+      one.labels.alertname, ' ', one.labels.instance || '', ' ', one.annotations.summary || ''))));
 }
 
 function no_rules() {

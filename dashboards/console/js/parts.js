@@ -57,9 +57,15 @@ export function tags(labels, hidden = []) {
       h('span', {class: 'tag-name'}, name), h('span', null, value)));
 }
 
-/* Acknowledged by whom, silenced until when, or nothing yet. */
+/* Without data, coming and going; acknowledged by whom, silenced until when, or nothing yet. */
 export function standing(alert, silences) {
   const parts = [];
+  if (alert.flappingSince)
+    parts.push(h('span', {class: 'flapping', title: t('flapping.hint')}, t('flapping')));
+  if (alert.staleSince)
+    parts.push(h('span', {class: 'stale', title: t('stale.hint')}, t('stale.since', ''),
+      time(Date.parse(alert.staleSince))));
+  const marks = parts.length;
   if (alert.acknowledged) {
     const {by, at, comment} = alert.acknowledged;
     parts.push(h('span', {class: 'acked', title: comment || null},
@@ -75,7 +81,7 @@ export function standing(alert, silences) {
     parts.push(h('span', {class: 'silenced'}, t('inhibited')));
   for (const name of (alert.status && alert.status.mutedBy) || [])
     parts.push(h('span', {class: 'silenced'}, t('muted.by', name)));
-  if (parts.length === 0 && alert.state === 'firing' && alert.status)
+  if (parts.length === marks && alert.state === 'firing' && alert.status)
     parts.push(h('span', {class: 'open'}, t('open')));
   return parts;
 }
