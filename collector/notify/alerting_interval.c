@@ -27,8 +27,9 @@ static int read_list(struct alerting *alerting, const struct config_node *list, 
         return config_complain(alerting->config, list, why, "%s is a list", key);
     for (size_t i = 0; error == 0 && i < list->count; i++) {
         struct interval interval;
-        error = interval_read(alerting->config, &alerting->arena, list->children[i], &interval,
-                              why);
+        error = interval_read(alerting->config, &alerting->arena, list->children[i],
+                              alerting->duty == NULL ? NULL : duty_calendar(alerting->duty),
+                              &interval, why);
         if (error == 0 && find(alerting, interval.name) != NULL)
             error = config_complain(alerting->config, list->children[i], why,
                                     "time interval \"%s\" is there twice", interval.name);

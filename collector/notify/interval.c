@@ -96,7 +96,7 @@ static const struct field fields[] = {
 struct written {
     struct config_strings lists[sizeof fields / sizeof fields[0]];
     const struct config_node *times;
-    const char *location;
+    const char *location, *calendar;
 };
 
 static bool follow(enum interval_field field, struct interval_range range)
@@ -218,10 +218,28 @@ static const struct config_option span_options[] = {
     {.key = "months", .type = CONFIG_STRINGS, .offset = LIST(2)},
     {.key = "years", .type = CONFIG_STRINGS, .offset = LIST(3)},
     {.key = "location", .type = CONFIG_STRING, .offset = offsetof(struct written, location)},
+    {.key = "calendar", .type = CONFIG_STRING, .offset = offsetof(struct written, calendar)},
 };
 
+static int read_days(struct config *config, const struct config_node *node, const char *text,
+                     const struct calendar *calendar, enum calendar_kind *ret_days,
+                     struct diagnosis *why)
+{
+    if (text == NULL)
+        return 0;
+    if (!calendar_parse_kind(text, ret_days))
+        return config_complain(config, config_child(node, "calendar"), why,
+                               "calendar: \"%s\" is neither cn-workday nor cn-holiday", text);
+    if (calendar == NULL)
+        return config_complain(config, config_child(node, "calendar"), why,
+                               "calendar: the holidays are duty.yml's, and collector.yml names "
+                               "no `duty:` file");
+    return 0;
+}
+
 static int read_span(struct config *config, struct arena *arena, const struct config_node *node,
-                     struct interval_span *span, struct diagnosis *why)
+                     const struct calendar *calendar, struct interval_span *span,
+                     struct diagnosis *why)
 {
     struct written written = {0};
     int error = config_read(config, node, "time_intervals", span_options,
@@ -233,6 +251,8 @@ static int read_span(struct config *config, struct arena *arena, const struct co
                            &span->fields[fields[i].field], why);
     if (error == 0)
         error = read_location(config, node, written.location, &span->zone, why);
+    if (error == 0)
+        error = read_days(config, node, written.calendar, calendar, &span->days, why);
     return error;
 }
 
@@ -242,7 +262,8 @@ struct interval_keys {
 };
 
 int interval_read(struct config *config, struct arena *arena, const struct config_node *node,
-                  struct interval *ret_interval, struct diagnosis *why)
+                  const struct calendar *calendar, struct interval *ret_interval,
+                  struct diagnosis *why)
 {
     static const struct config_option options[] = {
         {.key = "name",
@@ -265,14 +286,14 @@ int interval_read(struct config *config, struct arena *arena, const struct confi
     if (keys.spans->kind != CONFIG_LIST || keys.spans->count > SPANS_MAX)
         return config_complain(config, keys.spans, why,
                                "time_intervals: expected a list of at most %zu entries (times, "
-                               "weekdays, days_of_month, months, years, location)",
+                               "weekdays, days_of_month, months, years, calendar, location)",
                                SPANS_MAX);
     spans = arena_alloc(arena, keys.spans->count + 1, sizeof *spans);
     if (spans == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; error == 0 && i < keys.spans->count; i++)
-        error = read_span(config, arena, keys.spans->children[i], &spans[i], why);
-    *ret_interval = (struct interval){keys.name, spans, keys.spans->count};
+        error = read_span(config, arena, keys.spans->children[i], calendar, &spans[i], why);
+    *ret_interval = (struct interval){keys.name, spans, keys.spans->count, calendar};
     return error;
 }
 
@@ -314,10 +335,14 @@ static bool range_holds(enum interval_field field, struct interval_range range,
     return false;
 }
 
-static bool span_holds(const struct interval_span *span, int64_t at_ms)
+static bool span_holds(const struct interval_span *span, const struct calendar *calendar,
+                       int64_t at_ms)
 {
+    const int64_t local_ms = civil_local_ms(&span->zone, at_ms);
     struct civil at;
-    civil_read(civil_local_ms(&span->zone, at_ms), &at);
+    if (!calendar_is(calendar, span->days, civil_day_of(local_ms)))
+        return false;
+    civil_read(local_ms, &at);
     for (int field = 0; field < INTERVAL_FIELDS; field++) {
         const struct interval_ranges *ranges = &span->fields[field];
         bool holds = ranges->count == 0;
@@ -332,7 +357,7 @@ static bool span_holds(const struct interval_span *span, int64_t at_ms)
 bool interval_holds(const struct interval *interval, int64_t at_ms)
 {
     for (size_t i = 0; i < interval->span_count; i++)
-        if (span_holds(&interval->spans[i], at_ms))
+        if (span_holds(&interval->spans[i], interval->calendar, at_ms))
             return true;
     return false;
 }
@@ -388,6 +413,9 @@ void interval_print(const struct interval *interval, struct buf *out)
         buf_put_text(out, "  - location: ");
         print_location(out, &span->zone);
         buf_put_char(out, '\n');
+        if (span->days != CALENDAR_ANY)
+            buf_printf(out, "    # calendar: %s\n",
+                       span->days == CALENDAR_WORKDAY ? "cn-workday" : "cn-holiday");
         for (int field = 0; field < INTERVAL_FIELDS; field++) {
             const struct interval_ranges *ranges = &span->fields[field];
             if (ranges->count == 0)

@@ -18,6 +18,8 @@
  *     days_of_month  1:15, -3:-1 (from the end); what is past a month's end is cut off
  *     months         january:march, 5
  *     years          2026:2028
+ *     calendar       cn-workday or cn-holiday: a day of that kind by duty.yml's holiday files
+ *                    (Alertmanager has no such thing); holidays are all days off, weekends too
  *     location       Asia/Shanghai (the default, unlike Alertmanager's UTC), UTC, Local, or
  *                    whole hours such as "+09:00"
  *
@@ -29,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/calendar/calendar.h"
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 #include "proto/base/civil.h"
@@ -55,6 +58,7 @@ enum interval_field {
 
 struct interval_span {
     struct interval_ranges fields[INTERVAL_FIELDS];
+    enum calendar_kind days;
     struct civil_zone zone;
 };
 
@@ -62,12 +66,16 @@ struct interval {
     const char *name;
     const struct interval_span *spans;
     size_t span_count; /* 0: never */
+    const struct calendar *calendar; /* outlives it */
 };
 
 /* One entry of time_intervals.  Ranges come from `arena`, texts
- * stay the configuration's.  ERR_INVALID, ERR_NOMEM. */
+ * stay the configuration's.  `calendar` NULL: there is no duty.yml, and `calendar` is refused.
+ * ERR_INVALID, ERR_NOMEM. */
 int interval_read(struct config *config, struct arena *arena, const struct config_node *node,
-                  struct interval *ret_interval, struct diagnosis *why);
+                  const struct calendar *calendar, struct interval *ret_interval,
+                  struct diagnosis *why);
 bool interval_holds(const struct interval *interval, int64_t at_ms);
-/* Appends it as an entry of time_intervals that Alertmanager reads, too. */
+/* Appends it as an entry of time_intervals that Alertmanager reads, too: `calendar`, which it
+ * would refuse, as a comment. */
 void interval_print(const struct interval *interval, struct buf *out);

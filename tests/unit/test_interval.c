@@ -13,13 +13,14 @@
 
 #include <cmocka.h>
 
+#include "collector/duty/duty.h"
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/mute.h"
 #include "proto/base/civil.h"
 #include "proto/base/error.h"
 
 /* A route that is muted in the interval with this list of entries. */
-static struct alerting *parse(const char *list, const char *kind)
+static struct alerting *parse_with(const char *list, const char *kind, struct duty *duty)
 {
     struct alerting *alerting = NULL;
     struct diagnosis why = {0};
@@ -29,10 +30,15 @@ static struct alerting *parse(const char *list, const char *kind)
                "route: {receiver: a, routes: [{%s: [it]}]}\nreceivers: [{name: a}]\n"
                "time_intervals: [{name: it, time_intervals: %s}]\n",
                kind, list);
-    if (alerting_parse("a.yml", buf_bytes(&text), NULL, &alerting, &why) != 0)
+    if (alerting_parse("a.yml", buf_bytes(&text), duty, &alerting, &why) != 0)
         fail_msg("%s: %s", list, why.text);
     buf_done(&text);
     return alerting;
+}
+
+static struct alerting *parse(const char *list, const char *kind)
+{
+    return parse_with(list, kind, NULL);
 }
 
 /* "2026-10-12 09:00[:59.999]" of Asia/Shanghai. */
@@ -135,6 +141,45 @@ static void an_interval_holds_from_border_to_border(void **state)
     }
 }
 
+/* The holidays of 2026 as shipped: 1 to 7 October are off, Saturday the 10th is worked. */
+static void a_calendars_days_are_those_of_the_holiday_files(void **state)
+{
+    static const struct {
+        const char *list, *at;
+        bool holds;
+    } cases[] = {
+        {"[{calendar: cn-workday}]", "2026-09-30 23:59", true},
+        {"[{calendar: cn-workday}]", "2026-10-01 00:00", false},
+        {"[{calendar: cn-workday}]", "2026-10-10 09:00", true},
+        {"[{calendar: cn-workday}]", "2026-10-11 09:00", false},
+        {"[{calendar: cn-holiday}]", "2026-10-01 09:00", true},
+        {"[{calendar: cn-holiday}]", "2026-10-10 09:00", false},
+        {"[{calendar: cn-holiday}]", "2026-10-17 09:00", true},
+        {"[{calendar: cn-workday, times: [{start_time: '09:00', end_time: '17:00'}]}]",
+         "2026-10-10 08:59", false},
+        {"[{calendar: cn-workday, times: [{start_time: '09:00', end_time: '17:00'}]}]",
+         "2026-10-10 09:00", true},
+        {"[{calendar: cn-holiday, location: UTC}]", "2026-10-01 07:59", false},
+        {"[{calendar: cn-holiday, location: UTC}]", "2026-10-01 08:00", true},
+    };
+    struct duty *duty = NULL;
+    struct diagnosis why = {0};
+    (void)state;
+    if (duty_parse("d.yml", bytes_of("holidays: " HOLIDAYS "\n"), &duty, &why) != 0)
+        fail_msg("%s", why.text);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct alerting *alerting = parse_with(cases[i].list, "mute_time_intervals", duty);
+        struct buf text = {0};
+        if ((muted_by(alerting, moment(cases[i].at)) > 0) != cases[i].holds)
+            fail_msg("%s at %s", cases[i].list, cases[i].at);
+        alerting_print(alerting, &text); /* as Alertmanager can read it */
+        assert_non_null(strstr(buf_text(&text), "    # calendar: cn-"));
+        buf_done(&text);
+        alerting_free(alerting);
+    }
+    duty_unref(duty);
+}
+
 static void the_hosts_own_zone_is_asked_for_by_name(void **state)
 {
     struct alerting *alerting =
@@ -182,6 +227,8 @@ static void mistakes_are_named_with_their_line(void **state)
         {ONE("location: Europe/Berlin"),
          "a.yml:6: location: \"Europe/Berlin\" is not known here; expected Asia/Shanghai"},
         {ONE("location: '+05:30'"), "is not known here"},
+        {ONE("calendar: workdays"), "a.yml:6: calendar: \"workdays\" is neither cn-workday"},
+        {ONE("calendar: cn-workday"), "collector.yml names no `duty:` file"},
         {ONE("weekday: [monday]"), "did you mean \"weekdays\"?"},
         {"route: {receiver: a}\nreceivers: [{name: a}]\ntime_intervals: [{time_intervals: []}]",
          "name"},
@@ -259,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_interval_holds_from_border_to_border),
+        cmocka_unit_test(a_calendars_days_are_those_of_the_holiday_files),
         cmocka_unit_test(the_hosts_own_zone_is_asked_for_by_name),
         cmocka_unit_test(mistakes_are_named_with_their_line),
         cmocka_unit_test(what_is_printed_is_the_same_again),
