@@ -402,6 +402,7 @@ void groups_free(struct groups *groups)
         groups_remove(groups, group);
     while ((tracked = groups_next_alert(groups, NULL)) != NULL)
         drop_tracked(groups, tracked);
-    while (groups->memories != NULL)
-        group_row_forget(groups, groups->memories);
+    for (size_t i = 0; i < GROUP_BUCKETS; i++)
+        while (groups->memories[i] != NULL)
+            group_row_forget(groups, groups->memories[i]);
 }

@@ -80,7 +80,7 @@ struct groups {
     struct tracked *tracked[GROUP_BUCKETS];      /* by hash of the labels */
     struct tracked *fingerprints[GROUP_BUCKETS]; /* the same by fingerprint */
     struct group *groups[GROUP_BUCKETS];         /* by hash */
-    struct group_memory *memories;
+    struct group_memory *memories[GROUP_BUCKETS]; /* of before the start, by hash */
     size_t tracked_count, group_count;
     uint64_t version; /* goes up when other alerts fire than before */
 };

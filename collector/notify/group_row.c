@@ -148,14 +148,14 @@ int groups_remember(struct groups *groups, struct bytes row)
     }
     memcpy(copy, row.data, row.size);
     memory->row = (struct bytes){copy, row.size};
-    memory->next = groups->memories;
-    groups->memories = memory;
+    memory->next = groups->memories[memory->hash % GROUP_BUCKETS];
+    groups->memories[memory->hash % GROUP_BUCKETS] = memory;
     return 0;
 }
 
 struct group_memory *group_row_recall(const struct groups *groups, uint64_t hash)
 {
-    for (struct group_memory *at = groups->memories; at != NULL; at = at->next)
+    for (struct group_memory *at = groups->memories[hash % GROUP_BUCKETS]; at != NULL; at = at->next)
         if (at->hash == hash)
             return at;
     return NULL;
@@ -174,7 +174,7 @@ int group_row_restore(const struct group_memory *memory, struct group *group)
 
 void group_row_forget(struct groups *groups, struct group_memory *memory)
 {
-    struct group_memory **at = &groups->memories;
+    struct group_memory **at = &groups->memories[memory->hash % GROUP_BUCKETS];
     while (*at != memory)
         at = &(*at)->next;
     *at = memory->next;
