@@ -13,6 +13,7 @@
 
 #include "collector/http/api_parts.h"
 #include "collector/ingest/ingest.h"
+#include "collector/notify/view.h"
 #include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
@@ -347,10 +348,11 @@ void api_relabel_steps(struct http_request *request, struct http_response *respo
     reply_finish(&reply, NULL, NULL);
 }
 
-/* Alerts go out by our own routes; who wants Alertmanager's API finds it here. */
+/* Who is told of our alerts: this collector itself, and the Alertmanagers of alerting.yml. */
 void api_alertmanagers(struct http_request *request, struct http_response *response)
 {
     const char *url = app_of(request)->external_url;
+    struct notify *notify = app_of(request)->notify;
     struct reply reply;
     reply_start(&reply, response);
     struct json_writer *json = &reply.json;
@@ -366,6 +368,13 @@ void api_alertmanagers(struct http_request *request, struct http_response *respo
         pair(json, "url", text);
         json_write_end(json);
     }
+    view_begin(notify);
+    for (size_t i = 0; (url = view_alertmanager(notify, i)) != NULL; i++) {
+        json_write_object(json);
+        pair(json, "url", url);
+        json_write_end(json);
+    }
+    view_end(notify);
     json_write_end(json);
     json_write_key(json, "droppedAlertmanagers");
     json_write_array(json);

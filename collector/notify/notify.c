@@ -100,9 +100,15 @@ void notify_publish(struct notify *notify)
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats)
 {
     const int64_t now_ms = clock_unix_ms(notify->clock);
+    struct forward_stats forwarded;
     (void)pthread_mutex_lock(&notify->lock);
     *ret_stats = notify->stats;
     (void)pthread_mutex_unlock(&notify->lock);
+    forward_get_stats(notify->forward, &forwarded);
+    ret_stats->forward_sent = forwarded.sent;
+    ret_stats->forward_refused = forwarded.refused;
+    ret_stats->forward_retried = forwarded.retried;
+    ret_stats->forward_owed = forwarded.owed;
     (void)pthread_mutex_lock(&notify->view_lock);
     count_alerts(notify, now_ms, ret_stats);
     for (size_t i = 0; i < notify->silences.count; i++) {
@@ -216,6 +222,13 @@ static void set_rules(struct notify *notify)
     inhibition_set_rules(&notify->inhibition, rules, count);
 }
 
+static int set_targets(struct notify *notify)
+{
+    size_t count;
+    const struct forward_target *targets = alerting_targets(notify->alerting, &count);
+    return forward_configure(notify->forward, targets, count, &notify->groups);
+}
+
 /* Made once, so that a link in a message of yesterday is good after a restart. */
 static int load_link_key(struct notify *notify, struct diagnosis *why)
 {
@@ -265,8 +278,14 @@ int notify_open(uv_loop_t *loop, struct store *store, const struct notify_option
     if (error == 0)
         error = delivery_open(loop, notify_receipt, notify, &notify->delivery);
     if (error == 0)
+        error = forward_open(loop, store, notify->delivery, &notify->clock, &notify->forward,
+                             why);
+    if (error == 0)
+        error = set_targets(notify);
+    if (error == 0)
         error = notify_keep_sessions(notify);
     if (error != 0) {
+        forward_close(notify->forward);
         delivery_close(notify->delivery);
         notify_free(notify);
         return error;
@@ -319,6 +338,8 @@ int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *wh
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
     if (error == 0)
         error = notify_set_paces(notify);
+    if (set_targets(notify) != 0 && error == 0) /* the old targets are gone, whatever failed */
+        error = ERR_NOMEM;
     (void)pthread_mutex_unlock(&notify->view_lock);
     if (error == 0)
         error = notify_keep_sessions(notify);
@@ -336,6 +357,7 @@ void notify_close(struct notify *notify)
     notify->closing = true;
     notify_wait_for_turn(notify);
     delivery_close(notify->delivery);
+    forward_close(notify->forward);
     uv_close((uv_handle_t *)&notify->wake, on_closed);
     uv_close((uv_handle_t *)&notify->timer, on_closed);
 }

@@ -148,5 +148,6 @@ struct notify_stats {
     uint64_t alerts_silenced, alerts_inhibited, alerts_acknowledged;
     uint64_t silences_active, silences_pending;
     uint64_t incidents_open, incidents_acknowledged;
+    uint64_t forward_sent, forward_refused, forward_retried, forward_owed; /* forward.h */
 };
 void notify_get_stats(struct notify *notify, struct notify_stats *ret_stats);

@@ -24,6 +24,7 @@
 #include "collector/notify/delivery.h"
 #include "collector/notify/flush.h"
 #include "collector/incident/signed_link.h"
+#include "collector/notify/forward.h"
 #include "collector/notify/group.h"
 #include "collector/notify/incidents.h"
 #include "collector/notify/inhibit.h"
@@ -77,6 +78,7 @@ struct notify {
     struct alerting **retired; /* old configurations that transfers may still point into */
     size_t retired_count;
     struct delivery *delivery;
+    struct forward *forward; /* other Alertmanagers; NULL until all is open */
     struct trials *trials; /* has a lock of its own (trial.h) */
     struct outbox outbox;
     struct turn turn;

@@ -52,6 +52,8 @@ static int take_inbox_row(void *context, struct bytes key, struct bytes value)
         error = groups_take_alert(&notify->groups, alerting_root(notify->alerting), &alert,
                                   scan->now_ms, scan->now);
         (void)pthread_mutex_unlock(&notify->view_lock);
+        if (error == 0)
+            error = forward_take(notify->forward, &alert, scan->puts);
     } else if (error == ERR_CORRUPT)
         log_error("notify", "dropping an unreadable transition %.*s", (int)key.size,
                   (const char *)key.data);
@@ -216,6 +218,7 @@ static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mo
     /* After those, for it may change the rows of parcels. */
     if (notify->turn.order == NULL || order_acknowledges(notify->turn.order))
         incident_plan(notify, puts, now_ms, now);
+    forward_collect(notify->forward, puts);
     buf_done(&row);
 }
 
@@ -377,7 +380,8 @@ static void turn_done(struct notify *notify)
     forget_plan(notify, 0);
     dirty = notify_send_due(notify);
     notify_publish(notify);
-    if (dirty)
+    forward_turn(notify->forward);
+    if (dirty || forward_has_settled(notify->forward))
         notify->wanted = true;
     arm_for_next(notify);
 }

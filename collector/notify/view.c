@@ -289,3 +289,10 @@ int view_group_firing(struct notify *notify, const char *key, const char *receiv
     *ret_count = count;
     return 0;
 }
+
+const char *view_alertmanager(struct notify *notify, size_t n)
+{
+    size_t count;
+    const struct forward_target *targets = alerting_targets(notify->alerting, &count);
+    return n < count ? targets[n].url : NULL;
+}

@@ -90,5 +90,7 @@ int view_group_firing(struct notify *notify, const char *key, const char *receiv
                       struct arena *arena, uint64_t **ret_fingerprints, size_t *ret_count);
 /* The n-th receiver's name; NULL past the last. */
 const char *view_receiver(struct notify *notify, size_t n);
+/* The n-th address that our alerts are told to (forward.h); NULL past the last. */
+const char *view_alertmanager(struct notify *notify, size_t n);
 /* The configuration as Alertmanager's YAML, secrets left out (alerting_print.c). */
 void view_print_config(struct notify *notify, struct buf *out);
