@@ -196,6 +196,13 @@ static int check_smpp(struct alerting *alerting, const struct config_node *node,
     return 0;
 }
 
+/* What a session of ours cannot do yet must not be thought done. */
+static bool has_more_than_trust(const struct tls_settings *tls)
+{
+    return tls->ca != NULL || tls->cert != NULL || tls->cert_file != NULL ||
+           tls->server_name != NULL || tls->min_version != NULL || tls->max_version != NULL;
+}
+
 int alerting_read_smpp(struct alerting *alerting, const struct config_node *node,
                        struct integration *integration, struct diagnosis *why)
 {
@@ -219,6 +226,10 @@ int alerting_read_smpp(struct alerting *alerting, const struct config_node *node
                                     &keys->smpp.words, why);
     if (error == 0)
         error = alerting_read_tls(alerting, keys->tls, &keys->smpp.tls, why);
+    if (error == 0 && has_more_than_trust(&keys->smpp.tls))
+        error = config_complain(alerting->config, keys->tls, why,
+                                "smpp_configs: tls_config knows ca_file and "
+                                "insecure_skip_verify alone");
     *integration = (struct integration){.channel = &channel_smpp,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

@@ -30,6 +30,8 @@
 
 #define MESSAGE_ID_BYTES 17 /* 16 hex digits, in order of time, and a NUL */
 
+struct template_set; /* template.h */
+
 /* What a group has to say to one integration.  Firing alerts first. */
 struct message {
     const char *id;
@@ -47,8 +49,11 @@ struct message {
     const char *acknowledge_url; /* where whoever reads this can say "I am on it"; or NULL */
     bool is_trial; /* not an alert: somebody asks whether the channel works */
     const char *reply_to; /* id of the message that told the beginning; NULL: this is it */
+    const struct template_set *templates; /* by name; NULL: none */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
+
+#define CHANNEL_FILES_MAX 3
 
 /* A transfer's scratch: what libcurl points to while it runs.  Zeroed by the caller before
  * prepare, cleaned by channel_request_done(). */
@@ -58,6 +63,9 @@ struct channel_request {
     size_t body_sent;
     struct curl_slist *headers;
     struct curl_slist *recipients;
+    struct curl_slist *connect_to;
+    int files[CHANNEL_FILES_MAX]; /* of certificates that stand in the configuration */
+    size_t file_count;
     char *secret;
     char *text; /* URL or other text that must outlive the call */
     struct buf sent; /* what goes out, where that is not the body as it was stored */
@@ -126,14 +134,23 @@ extern const struct channel channel_wechat;
 extern const struct channel channel_escalation; /* people, by an incident */
 
 struct tls_settings {
-    const char *ca_file; /* NULL: the system's */
+    const char *ca, *ca_file;     /* PEM, or a file of it; NULL both: the system's */
+    const char *cert, *cert_file; /* our own; NULL both: none */
+    const char *key, *key_file;
+    const char *server_name; /* what the certificate must bear; NULL: the host of the URL */
     bool insecure_skip_verify;
+    const char *min_version, *max_version; /* "TLS12"; NULL: libcurl's */
 };
 
 struct http_settings {
     int64_t timeout_ms;                              /* for the whole exchange */
     const char *username, *password, *password_file; /* basic auth; NULL: none */
     const char *bearer, *bearer_file;                /* NULL: none */
+    const char *scheme;                              /* the word before it; NULL: "Bearer" */
+    const char *proxy_url, *no_proxy;                /* NULL: none */
+    bool proxy_from_environment;
+    bool stays;  /* redirects are not followed */
+    bool http_1; /* not HTTP/2 */
     struct tls_settings tls;
 };
 
@@ -159,10 +176,13 @@ struct email_settings {
     const char *smarthost; /* host:port */
     const char *hello;
     const char *username, *password, *password_file; /* NULL: no authentication */
+    const char *secret;   /* of CRAM-MD5, where there is no password; NULL: none */
+    const char *identity; /* on whose behalf (PLAIN); NULL: the user's */
     bool require_tls;
     const struct email_header *headers;
     size_t header_count;
     const char *text; /* a template over the message; NULL: our own words */
+    const char *html; /* the same as a page beside it; NULL: none */
     struct tls_settings tls;
     int64_t timeout_ms;
 };

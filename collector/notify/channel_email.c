@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "collector/notify/channel.h"
+#include "collector/notify/http_tls.h"
 #include "collector/notify/mail_text.h"
 #include "collector/notify/message_text.h"
 #include "collector/notify/template.h"
@@ -33,6 +34,7 @@
 #define MAIL_ALERTS_MAX  200 /* written out; the rest are counted */
 #define SECRET_BYTES_MAX ((size_t)4096)
 #define REFUSAL_BYTES    ((size_t)200)
+#define ENVELOPE         "X-Envelope-To: "
 
 /* ---- what the mail says ------------------------------------------------------------------ */
 
@@ -145,11 +147,15 @@ static void put_headers(const struct email_settings *email, const struct message
 
     for (size_t i = 0; i < 2; i++) {
         const char *given = header_template(email, addressed[i]);
-        mail_put_addresses(body, addressed[i],
-                           given != NULL ? given
-                           : i == 0      ? email->from
-                                         : email->to);
+        buf_clear(&text);
+        message_put_template(message,
+                             given != NULL ? given
+                             : i == 0      ? email->from
+                                           : email->to,
+                             &text);
+        mail_put_addresses(body, addressed[i], buf_text(&text));
     }
+    buf_clear(&text);
     if (subject != NULL)
         message_put_template(message, subject, &text);
     else
@@ -170,23 +176,60 @@ static void put_headers(const struct email_settings *email, const struct message
     buf_done(&text);
 }
 
+static void put_part(struct buf *body, const char *type, struct buf *content)
+{
+    buf_printf(body,
+               "Content-Type: text/%s; charset=UTF-8\r\n"
+               "Content-Transfer-Encoding: base64\r\n\r\n",
+               type);
+    mail_put_base64(body, buf_bytes(content));
+    if (!buf_ok(content))
+        body->failed = true;
+    buf_done(content);
+}
+
+/* Whom a template names is known here alone: a line in front of the mail, which is not sent. */
+static void put_envelope(const struct email_settings *email, const struct message *message,
+                         struct buf *body)
+{
+    struct buf to = {0};
+    if (strstr(email->to, "{{") == NULL)
+        return;
+    message_put_template(message, email->to, &to);
+    buf_put_text(body, ENVELOPE);
+    for (size_t i = 0; i < to.size; i++)
+        buf_put_u8(body, to.data[i] < ' ' ? ' ' : to.data[i]);
+    buf_put_text(body, "\r\n");
+    if (!buf_ok(&to))
+        body->failed = true;
+    buf_done(&to);
+}
+
 static int email_compose(const void *settings, const struct message *message, struct buf *body)
 {
     const struct email_settings *email = settings;
-    struct buf text = {0};
+    struct buf text = {0}, page = {0};
 
+    put_envelope(email, message, body);
     put_headers(email, message, body);
-    buf_put_text(body, "MIME-Version: 1.0\r\n"
-                       "Content-Type: text/plain; charset=UTF-8\r\n"
-                       "Content-Transfer-Encoding: base64\r\n\r\n");
+    buf_put_text(body, "MIME-Version: 1.0\r\n");
     if (email->text != NULL)
         message_put_template(message, email->text, &text);
     else
         put_own_text(message, &text);
-    mail_put_base64(body, buf_bytes(&text));
-    if (!buf_ok(&text))
-        body->failed = true;
-    buf_done(&text);
+    if (email->html == NULL) {
+        put_part(body, "plain", &text);
+        return buf_ok(body) ? 0 : ERR_NOMEM;
+    }
+    /* The better form comes last; '=' and '_' stand in no base64 line start, so no part ends
+     * early. */
+    buf_printf(body, "Content-Type: multipart/alternative; boundary=\"=_%s\"\r\n\r\n--=_%s\r\n",
+               message->id, message->id);
+    put_part(body, "plain", &text);
+    buf_printf(body, "\r\n--=_%s\r\n", message->id);
+    message_put_page(message, email->html, &page);
+    put_part(body, "html", &page);
+    buf_printf(body, "\r\n--=_%s--\r\n", message->id);
     return buf_ok(body) ? 0 : ERR_NOMEM;
 }
 
@@ -263,8 +306,30 @@ static int list_recipients(const char *to_list, struct bytes progress,
     return error;
 }
 
+/* The line in front of the mail, if there is one, taken off what is sent; else `to`. */
+static int take_recipients(const struct email_settings *email, struct channel_request *request,
+                           const char **ret_to)
+{
+    const size_t mark = strlen(ENVELOPE);
+    const uint8_t *end;
+
+    *ret_to = email->to;
+    if (request->body.size < mark || memcmp(request->body.data, ENVELOPE, mark) != 0)
+        return 0;
+    end = memchr(request->body.data, '\r', request->body.size);
+    if (end == NULL)
+        return ERR_CORRUPT;
+    request->text = strndup((const char *)request->body.data + mark,
+                            (size_t)(end - request->body.data) - mark);
+    *ret_to = request->text;
+    request->body = (struct bytes){
+        end + 2, request->body.size - (size_t)(end + 2 - request->body.data)};
+    return request->text == NULL ? ERR_NOMEM : 0;
+}
+
 static int set_addresses(const struct email_settings *email, CURL *easy,
-                         struct channel_request *request)
+                         struct channel_request *request, const char *to,
+                         struct diagnosis *why)
 {
     const char *from_list = email->from;
     struct bytes from = mail_next_address(&from_list);
@@ -276,9 +341,11 @@ static int set_addresses(const struct email_settings *email, CURL *easy,
     error = buf_ok(&word) ? 0 : ERR_NOMEM;
     buf_done(&word);
     if (error == 0)
-        error = list_recipients(email->to, request->progress, &request->recipients);
+        error = list_recipients(to, request->progress, &request->recipients);
     if (error == 0 && request->recipients == NULL)
-        error = list_recipients(email->to, (struct bytes){0}, &request->recipients);
+        error = list_recipients(to, (struct bytes){0}, &request->recipients);
+    if (error == 0 && request->recipients == NULL)
+        error = diagnose(why, ERR_INVALID, "to names nobody");
     (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, request->recipients);
     (void)curl_easy_setopt(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, keep_refusal);
@@ -295,17 +362,11 @@ static int set_security(const struct email_settings *email, CURL *easy, bool imp
     (void)curl_easy_setopt(
         easy, CURLOPT_USE_SSL,
         (long)(email->require_tls || implicit_tls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
-    if (email->tls.ca_file != NULL)
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, email->tls.ca_file);
-    if (email->tls.insecure_skip_verify) {
-        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (email->username == NULL)
-        return 0;
+    int error = http_tls_set(&email->tls, easy, request);
+    if (error != 0 || email->username == NULL)
+        return error;
     if (email->password == NULL && email->password_file != NULL) {
-        int error =
-            file_read_secret(email->password_file, SECRET_BYTES_MAX, &request->secret, why);
+        error = file_read_secret(email->password_file, SECRET_BYTES_MAX, &request->secret, why);
         if (error != 0)
             return error;
     }
@@ -313,7 +374,13 @@ static int set_security(const struct email_settings *email, CURL *easy, bool imp
     (void)curl_easy_setopt(easy, CURLOPT_PASSWORD,
                            email->password != NULL   ? email->password
                            : request->secret != NULL ? request->secret
+                           : email->secret != NULL   ? email->secret
                                                      : "");
+    /* A secret alone never crosses the wire: CRAM-MD5 or no mail. */
+    if (email->password == NULL && request->secret == NULL && email->secret != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_LOGIN_OPTIONS, "AUTH=CRAM-MD5");
+    if (email->identity != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_SASL_AUTHZID, email->identity);
     return 0;
 }
 
@@ -322,13 +389,16 @@ static int email_prepare(const void *settings, CURL *easy, struct channel_reques
 {
     const struct email_settings *email = settings;
     bool implicit_tls = strcmp(strrchr(email->smarthost, ':'), ":465") == 0;
+    const char *to = email->to;
     struct buf url = {0};
-    int error;
+    int error = take_recipients(email, request, &to);
 
+    if (error != 0)
+        return error;
     buf_printf(&url, "%s://%s/%s", implicit_tls ? "smtps" : "smtp", email->smarthost,
                email->hello);
-    (void)curl_easy_setopt(easy, CURLOPT_URL, buf_text(&url));
-    error = buf_ok(&url) ? 0 : ERR_NOMEM;
+    error = buf_ok(&url) ? http_tls_set_url(&email->tls, easy, buf_text(&url), request)
+                         : ERR_NOMEM;
     buf_done(&url);
     (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     (void)curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
@@ -337,7 +407,7 @@ static int email_prepare(const void *settings, CURL *easy, struct channel_reques
     (void)curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body.size);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)email->timeout_ms);
     if (error == 0)
-        error = set_addresses(email, easy, request);
+        error = set_addresses(email, easy, request, to, why);
     if (error == 0)
         error = set_security(email, easy, implicit_tls, request, why);
     return error;

@@ -8,6 +8,7 @@
 #include "collector/notify/delivery.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "collector/notify/delivery_parts.h"
 #include "collector/notify/program.h"
@@ -60,6 +61,9 @@ void channel_request_done(struct channel_request *request)
 {
     curl_slist_free_all(request->headers);
     curl_slist_free_all(request->recipients);
+    curl_slist_free_all(request->connect_to);
+    for (size_t i = 0; i < request->file_count; i++)
+        (void)close(request->files[i]);
     free(request->secret);
     free(request->text);
     buf_done(&request->sent);

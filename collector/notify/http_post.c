@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/notify/http_tls.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 
@@ -38,28 +39,59 @@ int http_post_header(struct channel_request *request, const char *text)
     return 0;
 }
 
+/* "Authorization: Bearer ..."; libcurl does not carry it to another host on a redirect. */
+static int set_token(const struct http_settings *settings, struct channel_request *request,
+                     struct diagnosis *why)
+{
+    struct buf line = {0};
+    int error =
+        http_post_secret(settings->bearer, settings->bearer_file, &request->secret, why);
+
+    if (error != 0)
+        return error;
+    buf_printf(&line, "Authorization: %s %s",
+               settings->scheme != NULL ? settings->scheme : "Bearer", request->secret);
+    error = buf_ok(&line) ? http_post_header(request, buf_text(&line)) : ERR_NOMEM;
+    buf_done(&line);
+    return error;
+}
+
 static int set_auth(const struct http_settings *settings, CURL *easy,
                     struct channel_request *request, struct diagnosis *why)
 {
-    int error;
     if (settings->username != NULL) {
         bool has_password = settings->password != NULL || settings->password_file != NULL;
-        error = http_post_secret(has_password ? settings->password : "",
-                                 settings->password_file, &request->secret, why);
+        int error = http_post_secret(has_password ? settings->password : "",
+                                     settings->password_file, &request->secret, why);
         if (error != 0)
             return error;
         (void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         (void)curl_easy_setopt(easy, CURLOPT_USERNAME, settings->username);
         (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, request->secret);
-    } else if (settings->bearer != NULL || settings->bearer_file != NULL) {
-        error =
-            http_post_secret(settings->bearer, settings->bearer_file, &request->secret, why);
-        if (error != 0)
-            return error;
-        (void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-        (void)curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, request->secret);
+        return 0;
     }
-    return 0;
+    return settings->bearer != NULL || settings->bearer_file != NULL
+               ? set_token(settings, request, why)
+               : 0;
+}
+
+/* Without a word in the file the environment of a daemon says nothing. */
+static void set_proxy(const struct http_settings *settings, CURL *easy)
+{
+    if (settings->proxy_from_environment)
+        return;
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY,
+                           settings->proxy_url != NULL ? settings->proxy_url : "");
+    (void)curl_easy_setopt(easy, CURLOPT_NOPROXY,
+                           settings->no_proxy != NULL ? settings->no_proxy : "");
+}
+
+static void set_redirects(const struct http_settings *settings, CURL *easy)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 10L);
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, settings->stays ? 0L : 1L);
 }
 
 int http_post_prepare(const struct http_settings *settings, CURL *easy,
@@ -76,8 +108,14 @@ int http_post_prepare(const struct http_settings *settings, CURL *easy,
         error = http_post_header(request, "Expect:"); /* no waiting for 100-continue */
     if (error == 0)
         error = set_auth(settings, easy, request, why);
-    (void)curl_easy_setopt(easy, CURLOPT_URL, url);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (error == 0)
+        error = http_tls_set_url(&settings->tls, easy, url, request);
+    if (error == 0)
+        error = http_tls_set(&settings->tls, easy, request);
+    set_redirects(settings, easy);
+    set_proxy(settings, easy);
+    if (settings->http_1)
+        (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "fengsui/" FENGSUI_VERSION);
     (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -86,12 +124,6 @@ int http_post_prepare(const struct http_settings *settings, CURL *easy,
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep_answer);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
-    if (settings->tls.ca_file != NULL)
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, settings->tls.ca_file);
-    if (settings->tls.insecure_skip_verify) {
-        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
     return error;
 }
 

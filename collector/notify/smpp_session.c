@@ -213,7 +213,8 @@ static void on_arrived(void *context, struct bytes bytes);
 static void connect_now(struct smpp_session *session)
 {
     static const struct stream_events events = {on_opened, on_arrived, on_lost};
-    const struct tls_settings tls = {session->ca_file, session->insecure_skip_verify};
+    const struct tls_settings tls = {.ca_file = session->ca_file,
+                                     .insecure_skip_verify = session->insecure_skip_verify};
 
     session->state = SMPP_CONNECTING;
     session->state_until = smpp_session_later(CONNECT_MS);

@@ -1,0 +1,200 @@
+/*
+ * alerting_http.c - http_config and tls_config of alerting.yml.
+ *
+ * Keys and meanings are those of Prometheus's and Alertmanager's HTTP clients.
+ */
+#include "collector/notify/alerting_parts.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "proto/base/error.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+#define AT(field) offsetof(struct tls_settings, field)
+static const char *const versions[] = {"TLS10", "TLS11", "TLS12", "TLS13", NULL};
+static const struct config_option tls_options[] = {
+    {.key = "ca", .type = CONFIG_STRING, .offset = AT(ca), .help = "trusted authorities, PEM"},
+    {.key = "ca_file", .type = CONFIG_FILE, .offset = AT(ca_file), .help = "the same in a file"},
+    {.key = "cert", .type = CONFIG_STRING, .offset = AT(cert), .help = "our certificate, PEM"},
+    {.key = "cert_file", .type = CONFIG_FILE, .offset = AT(cert_file),
+     .help = "the same in a file"},
+    {.key = "key", .type = CONFIG_STRING, .offset = AT(key), .help = "its private key, PEM"},
+    {.key = "key_file", .type = CONFIG_FILE, .offset = AT(key_file),
+     .help = "the same in a file"},
+    {.key = "server_name", .type = CONFIG_STRING, .offset = AT(server_name),
+     .help = "the name its certificate must bear"},
+    {.key = "insecure_skip_verify", .type = CONFIG_BOOL, .offset = AT(insecure_skip_verify),
+     .help = "accept any certificate"},
+    {.key = "min_version", .type = CONFIG_STRING, .offset = AT(min_version),
+     .choices = versions, .help = "TLS10 ... TLS13"},
+    {.key = "max_version", .type = CONFIG_STRING, .offset = AT(max_version),
+     .choices = versions, .help = "TLS10 ... TLS13"},
+};
+#undef AT
+
+int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
+                      struct tls_settings *tls, struct diagnosis *why)
+{
+    int error;
+
+    if (node == NULL)
+        return 0;
+    *tls = (struct tls_settings){0};
+    error = config_read(alerting->config, node, "tls_config", tls_options, COUNT(tls_options),
+                        tls, why);
+    if (error != 0)
+        return error;
+    if ((tls->ca != NULL && tls->ca_file != NULL) ||
+        (tls->cert != NULL && tls->cert_file != NULL) ||
+        (tls->key != NULL && tls->key_file != NULL))
+        return config_complain(alerting->config, node, why,
+                               "tls_config: give a text or a file, not both");
+    if ((tls->cert != NULL || tls->cert_file != NULL) !=
+        (tls->key != NULL || tls->key_file != NULL))
+        return config_complain(alerting->config, node, why,
+                               "tls_config: a certificate and its key go together");
+    return 0;
+}
+
+struct authorization_keys {
+    const char *type, *credentials, *credentials_file;
+};
+
+static int read_authorization(struct alerting *alerting, const struct config_node *node,
+                              struct http_settings *http, struct diagnosis *why)
+{
+    static const struct config_option options[] = {
+        {.key = "type", .type = CONFIG_STRING,
+         .offset = offsetof(struct authorization_keys, type), .fallback = "Bearer",
+         .help = "the word before it"},
+        {.key = "credentials", .type = CONFIG_STRING,
+         .offset = offsetof(struct authorization_keys, credentials), .help = "the token"},
+        {.key = "credentials_file", .type = CONFIG_FILE,
+         .offset = offsetof(struct authorization_keys, credentials_file),
+         .help = "a file that holds it"},
+    };
+    struct authorization_keys keys = {0};
+    int error = config_read(alerting->config, node, "authorization", options, COUNT(options),
+                            &keys, why);
+    if (error != 0)
+        return error;
+    if (strcasecmp(keys.type, "basic") == 0)
+        return config_complain(alerting->config, node, why,
+                               "authorization: the type Basic is what basic_auth is for");
+    if (strpbrk(keys.type, " \t\r\n") != NULL)
+        return config_complain(alerting->config, node, why, "authorization: type is one word");
+    if (keys.credentials != NULL && keys.credentials_file != NULL)
+        return config_complain(alerting->config, node, why,
+                               "authorization: give credentials or credentials_file");
+    http->scheme = keys.type;
+    http->bearer = keys.credentials;
+    http->bearer_file = keys.credentials_file;
+    return 0;
+}
+
+struct basic_keys {
+    const char *username, *password, *password_file;
+};
+
+static int read_basic(struct alerting *alerting, const struct config_node *node,
+                      struct http_settings *http, struct diagnosis *why)
+{
+    static const struct config_option options[] = {
+        {.key = "username", .type = CONFIG_STRING,
+         .offset = offsetof(struct basic_keys, username), .required = true, .help = "user"},
+        {.key = "password", .type = CONFIG_STRING,
+         .offset = offsetof(struct basic_keys, password), .help = "password"},
+        {.key = "password_file", .type = CONFIG_FILE,
+         .offset = offsetof(struct basic_keys, password_file), .help = "a file that holds it"},
+    };
+    struct basic_keys keys = {0};
+    int error =
+        config_read(alerting->config, node, "basic_auth", options, COUNT(options), &keys, why);
+    if (error == 0 && keys.password != NULL && keys.password_file != NULL)
+        error = config_complain(alerting->config, node, why,
+                                "basic_auth: give password or password_file");
+    http->username = keys.username;
+    http->password = keys.password;
+    http->password_file = keys.password_file;
+    return error;
+}
+
+#define AT(field) offsetof(struct http_keys, field)
+const struct config_option alerting_http_options[HTTP_OPTIONS] = {
+    {.key = "basic_auth", .type = CONFIG_NODE, .offset = AT(basic), .help = "user, password"},
+    {.key = "authorization", .type = CONFIG_NODE, .offset = AT(authorization),
+     .help = "type, credentials"},
+    {.key = "bearer_token", .type = CONFIG_STRING, .offset = AT(bearer), .help = "the token"},
+    {.key = "bearer_token_file", .type = CONFIG_FILE, .offset = AT(bearer_file),
+     .help = "a file that holds it"},
+    {.key = "tls_config", .type = CONFIG_NODE, .offset = AT(tls), .help = "ca_file ..."},
+    {.key = "follow_redirects", .type = CONFIG_BOOL, .offset = AT(follow_redirects),
+     .fallback = "true", .help = "go where the answer says"},
+    {.key = "enable_http2", .type = CONFIG_BOOL, .offset = AT(enable_http2),
+     .fallback = "true", .help = "over TLS, if the other side can"},
+    {.key = "proxy_url", .type = CONFIG_STRING, .offset = AT(proxy_url),
+     .help = "http://host:port"},
+    {.key = "no_proxy", .type = CONFIG_STRING, .offset = AT(no_proxy),
+     .help = "hosts that go past it, with commas"},
+    {.key = "proxy_from_environment", .type = CONFIG_BOOL, .offset = AT(proxy_from_environment),
+     .fallback = "false", .help = "https_proxy and no_proxy say"},
+    {.key = "oauth2", .type = CONFIG_NODE, .offset = AT(oauth2), .help = "not there"},
+};
+#undef AT
+
+int alerting_use_http(struct alerting *alerting, const struct config_node *node,
+                      const struct http_keys *keys, struct http_settings *http,
+                      struct diagnosis *why)
+{
+    const int ways = (keys->basic != NULL) + (keys->authorization != NULL) +
+                     (keys->bearer != NULL) + (keys->bearer_file != NULL);
+    int error = 0;
+
+    if (keys->oauth2 != NULL)
+        return config_complain(alerting->config, keys->oauth2, why,
+                               "oauth2: not supported; use authorization with a token that a "
+                               "helper renews in credentials_file");
+    if (ways > 1)
+        return config_complain(alerting->config, node, why,
+                               "give one of basic_auth, authorization, bearer_token and "
+                               "bearer_token_file");
+    if (keys->proxy_from_environment && (keys->proxy_url != NULL || keys->no_proxy != NULL))
+        return config_complain(alerting->config, node, why,
+                               "proxy_from_environment excludes proxy_url and no_proxy");
+    if (keys->no_proxy != NULL && keys->proxy_url == NULL)
+        return config_complain(alerting->config, node, why, "no_proxy without proxy_url");
+    http->scheme = "Bearer";
+    http->bearer = keys->bearer;
+    http->bearer_file = keys->bearer_file;
+    http->stays = !keys->follow_redirects;
+    http->http_1 = !keys->enable_http2;
+    http->proxy_url = keys->proxy_url;
+    http->no_proxy = keys->no_proxy;
+    http->proxy_from_environment = keys->proxy_from_environment;
+    if (keys->authorization != NULL)
+        error = read_authorization(alerting, keys->authorization, http, why);
+    if (error == 0 && keys->basic != NULL)
+        error = read_basic(alerting, keys->basic, http, why);
+    if (error == 0)
+        error = alerting_read_tls(alerting, keys->tls, &http->tls, why);
+    return error;
+}
+
+int alerting_read_http(struct alerting *alerting, const struct config_node *node,
+                       struct http_settings *http, struct diagnosis *why)
+{
+    struct http_keys keys = {0};
+    int error;
+
+    if (http->timeout_ms == 0)
+        http->timeout_ms = 10000;
+    if (node == NULL)
+        node = alerting->global.http_config;
+    if (node == NULL)
+        return 0;
+    error = config_read(alerting->config, node, "http_config", alerting_http_options,
+                        HTTP_OPTIONS, &keys, why);
+    return error != 0 ? error : alerting_use_http(alerting, node, &keys, http, why);
+}
