@@ -317,55 +317,62 @@ static int read_route(struct alerting *alerting, const struct config_node *node,
 
 struct root_keys {
     const struct config_node *global, *route, *receivers, *inhibit_rules;
-    const struct config_node *intervals, *mute_intervals, *contacts, *templates;
+    const struct config_node *intervals, *mute_intervals, *targets, *contacts;
+    struct config_strings templates;
+};
+
+static const struct config_option root_options[] = {
+    {.key = "global",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, global),
+     .help = "what receivers start from"},
+    {.key = "route",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, route),
+     .required = true,
+     .help = "the route tree"},
+    {.key = "receivers",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, receivers),
+     .required = true,
+     .help = "where messages go"},
+    {.key = "inhibit_rules",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, inhibit_rules),
+     .help = "alerts that make others needless"},
+    {.key = "time_intervals",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, intervals),
+     .help = "times that routes name"},
+    {.key = "mute_time_intervals",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, mute_intervals),
+     .help = "the older name of time_intervals"},
+    {.key = "templates",
+     .type = CONFIG_FILES,
+     .offset = offsetof(struct root_keys, templates),
+     .help = "globs of files of templates"},
+    {.key = "contact_channels",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, contacts),
+     .help = "how the persons of duty.yml are reached"},
+    {.key = "alertmanagers",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct root_keys, targets),
+     .help = "other Alertmanagers that are told of our alerts"},
 };
 
 static int read_all(struct alerting *alerting, struct diagnosis *why)
 {
-    static const struct config_option options[] = {
-        {.key = "global",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, global),
-         .help = "what receivers start from"},
-        {.key = "route",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, route),
-         .required = true,
-         .help = "the route tree"},
-        {.key = "receivers",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, receivers),
-         .required = true,
-         .help = "where messages go"},
-        {.key = "inhibit_rules",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, inhibit_rules),
-         .help = "alerts that make others needless"},
-        {.key = "time_intervals",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, intervals),
-         .help = "times that routes name"},
-        {.key = "mute_time_intervals",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, mute_intervals),
-         .help = "the older name of time_intervals"},
-        {.key = "contact_channels",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, contacts),
-         .help = "how the persons of duty.yml are reached"},
-        {.key = "templates",
-         .type = CONFIG_NODE,
-         .offset = offsetof(struct root_keys, templates),
-         .help = "files of templates: none but an empty list, as our own print has it"},
-    };
     struct root_keys keys = {0};
-    int error = config_read(alerting->config, config_root(alerting->config), "", options,
-                            sizeof options / sizeof options[0], &keys, why);
-    if (error == 0 && keys.templates != NULL && keys.templates->count > 0)
-        error = config_complain(alerting->config, keys.templates, why,
-                                "templates: this version reads no files of templates");
+    int error = config_read(alerting->config, config_root(alerting->config), "", root_options,
+                            sizeof root_options / sizeof root_options[0], &keys, why);
+    if (error == 0)
+        error = alerting_read_templates(alerting, &keys.templates, why);
     if (error == 0)
         error = alerting_read_global(alerting, keys.global, why);
+    if (error == 0)
+        error = alerting_read_targets(alerting, keys.targets, why);
     if (error == 0)
         error = alerting_read_receivers(alerting, keys.receivers, why);
     if (error == 0)
@@ -433,6 +440,9 @@ void alerting_free(struct alerting *alerting)
     for (size_t i = 0; i < alerting->regex_count; i++)
         regex_free(alerting->regexes[i]);
     free(alerting->regexes);
+    for (size_t i = 0; i < alerting->template_text_count; i++)
+        free(alerting->template_texts[i]);
+    free(alerting->template_texts);
     arena_reset(&alerting->arena);
     config_free(alerting->config);
     duty_unref(alerting->duty);
@@ -495,4 +505,11 @@ const struct receiver *alerting_receivers(const struct alerting *alerting, size_
 {
     *ret_count = alerting->receiver_count;
     return alerting->receivers;
+}
+
+const struct forward_target *alerting_targets(const struct alerting *alerting,
+                                              size_t *ret_count)
+{
+    *ret_count = alerting->target_count;
+    return alerting->targets;
 }

@@ -2,9 +2,11 @@
  * alerting_config.h - alerting.yml: Alertmanager's format, checked to the last key.
  *
  *     global:    smtp_smarthost smtp_from smtp_hello smtp_auth_username smtp_auth_password
- *                smtp_auth_password_file smtp_require_tls smtp_tls_config resolve_timeout
- *                http_config wechat_api_url wechat_api_secret wechat_api_secret_file
- *                wechat_api_corp_id
+ *                smtp_auth_password_file smtp_auth_secret smtp_auth_identity smtp_require_tls
+ *                smtp_tls_config resolve_timeout http_config wechat_api_url wechat_api_secret
+ *                wechat_api_secret_file wechat_api_corp_id
+ *     templates: globs of files of {{ define }}s
+ *     alertmanagers: Prometheus's list of others that are told of our alerts (forward.h)
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
  *                match_re continue routes mute_time_intervals active_time_intervals
  *     time_intervals, mute_time_intervals: name time_intervals (interval.h)
@@ -52,6 +54,7 @@ struct receiver {
     const struct duty_escalation *escalation; /* NULL: no incidents; else the last integration
                                                  is channel_escalation */
     const struct duty_person *person;         /* of a "person/<id>": integrations are the ways */
+    const struct template_set *templates; /* what its texts may call */
 };
 
 struct alerting;
@@ -77,6 +80,10 @@ const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alertin
 struct duty *alerting_duty(const struct alerting *alerting);
 /* The receivers "person/<id>" in duty.yml's order. */
 const struct receiver *alerting_persons(const struct alerting *alerting, size_t *ret_count);
+/* Alertmanagers that are told of our alerts, in file order (forward.h). */
+struct forward_target;
+const struct forward_target *alerting_targets(const struct alerting *alerting,
+                                              size_t *ret_count);
 /* All receivers in file order; persons are not among them. */
 const struct receiver *alerting_receivers(const struct alerting *alerting, size_t *ret_count);
 /* Appends the routes and receivers as YAML that Alertmanager's own tools read (amtool,

@@ -187,6 +187,7 @@ static int read_person(struct alerting *alerting, const struct config_node *list
     (void)snprintf(name, name_bytes, CONTACT_RECEIVER_PREFIX "%s", person->id);
     receiver->name = name;
     receiver->person = person;
+    receiver->templates = alerting->templates;
     for (size_t i = 0; error == 0 && i < person->way_count; i++) {
         error = read_way(alerting, list, person, i, &receiver->integrations[i], why);
         receiver->integration_count += error == 0;

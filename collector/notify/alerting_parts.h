@@ -6,6 +6,7 @@
 #include "collector/notify/alerting_config.h"
 #include "collector/notify/interval.h"
 #include "collector/notify/robot_text.h"
+#include "collector/notify/template.h"
 #include "proto/base/arena.h"
 #include "proto/base/config.h"
 
@@ -18,8 +19,15 @@ struct global_settings {
     int64_t resolve_timeout_ms; /* of posted alerts; those of our rules end when they end */
 };
 
+struct forward_target; /* forward.h */
+
 struct alerting {
     struct config *config;
+    struct template_set *templates; /* our own and those of `templates`; in the arena */
+    char **template_texts;          /* the files that `templates` named; owned */
+    size_t template_text_count;
+    struct forward_target *targets; /* `alertmanagers`; in the arena */
+    size_t target_count;
     struct arena arena; /* receivers, integrations, settings */
     struct global_settings global;
     struct duty *duty; /* a reference; NULL: no duty.yml */
@@ -75,7 +83,8 @@ int alerting_read_matchers(struct alerting *alerting, const struct config_node *
 typedef int alerting_read_integration(struct alerting *alerting, const struct config_node *node,
                                       struct integration *integration, struct diagnosis *why);
 alerting_read_integration alerting_read_dingtalk, alerting_read_wecom, alerting_read_feishu,
-    alerting_read_program, alerting_read_sms, alerting_read_smpp, alerting_read_wechat;
+    alerting_read_program, alerting_read_sms, alerting_read_smpp, alerting_read_wechat,
+    alerting_read_email;
 
 /* What the channels to outside services share (alerting_words.c). */
 struct disclosure {
@@ -98,6 +107,32 @@ int alerting_read_words(struct alerting *alerting, const struct config_node *nod
                         const char *where, const struct disclosure *disclosure,
                         struct robot_words *words, struct diagnosis *why);
 
+/* Makes alerting->templates: what this program says by itself, then the files of the globs, in
+ * their order.  `globs` may be NULL. */
+int alerting_read_templates(struct alerting *alerting, const struct config_strings *globs,
+                            struct diagnosis *why);
+/* Reads `alertmanagers` into alerting->targets. */
+int alerting_read_targets(struct alerting *alerting, const struct config_node *list,
+                          struct diagnosis *why);
+
+/* ---- HTTP clients (alerting_http.c) */
+
+/* What http_config holds, and an entry of `alertmanagers` at its own level. */
+struct http_keys {
+    const struct config_node *basic, *authorization, *tls, *oauth2;
+    const char *bearer, *bearer_file, *proxy_url, *no_proxy;
+    bool follow_redirects, enable_http2, proxy_from_environment;
+};
+#define HTTP_OPTIONS 11
+/* Offsets are into struct http_keys. */
+extern const struct config_option alerting_http_options[HTTP_OPTIONS];
+/* Checks the keys of `node` and makes settings of them; the time limit stays. */
+int alerting_use_http(struct alerting *alerting, const struct config_node *node,
+                      const struct http_keys *keys, struct http_settings *http,
+                      struct diagnosis *why);
+/* tls_config; NULL leaves *tls as it is. */
+int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
+                      struct tls_settings *tls, struct diagnosis *why);
 /* http_config of an integration; NULL: the global one.  A time limit of 0 becomes 10 s. */
 int alerting_read_http(struct alerting *alerting, const struct config_node *node,
                        struct http_settings *http, struct diagnosis *why);

@@ -143,6 +143,7 @@ static int compose(const struct group *group, const struct integration *integrat
                               .firing_count = all->firing_count,
                               .reply_to = frame->reply_to,
                               .now_ms = now_ms,
+                              .templates = group->receiver->templates,
                               .template_errors = template_errors};
     int error = common_pairs(all->alerts, shown, false, arena, &message.common_labels);
     if (error == 0)

@@ -110,16 +110,29 @@ void message_put_line(struct bytes text, size_t limit, struct buf *out)
         buf_put_text(out, "…");
 }
 
-void message_put_template(const struct message *message, const char *text, struct buf *out)
+static void put_template(const struct message *message, const char *text, bool is_html,
+                         struct buf *out)
 {
     struct diagnosis why = {0};
     size_t before = out->size;
-    if (template_data_expand(message, text, out, &why) == 0)
+    if (template_data_expand(message, text, is_html, out, &why) == 0)
         return;
     out->size = before;
     if (message->template_errors != NULL)
         ++*message->template_errors;
-    buf_printf(out, "<error expanding template: %s>", why.text);
+    buf_printf(out, is_html ? "&lt;error expanding template: %s&gt;"
+                            : "<error expanding template: %s>",
+               why.text);
+}
+
+void message_put_template(const struct message *message, const char *text, struct buf *out)
+{
+    put_template(message, text, false, out);
+}
+
+void message_put_page(const struct message *message, const char *text, struct buf *out)
+{
+    put_template(message, text, true, out);
 }
 
 const char *message_short_time(int64_t ts_ms, char text[MESSAGE_TIME_BYTES])

@@ -31,6 +31,8 @@ void message_put_line(struct bytes text, size_t limit, struct buf *out);
 /* A user's template over the message; an error in it is counted and stands in its place, for
  * the message must still go. */
 void message_put_template(const struct message *message, const char *text, struct buf *out);
+/* The same for a page: what actions print is escaped. */
+void message_put_page(const struct message *message, const char *text, struct buf *out);
 
 /* "11-28 23:12:01", Beijing time (UTC+8). */
 #define MESSAGE_TIME_BYTES 32

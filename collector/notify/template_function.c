@@ -1,209 +1,16 @@
 /*
- * template_function.c - the functions of templates, one row each.
+ * template_function.c - the functions of templates, one row each, and those on texts and lists.
  *
- * The humanize family prints exactly what Prometheus prints: "%.4g" and the prefixes of SI
- * (humanize), of IEC (humanize1024), or d h m s (humanizeDuration).
+ * They are Go's own, Prometheus's and Alertmanager's together; no name means two things.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
-#include <inttypes.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "collector/notify/template_tree.h"
 #include "proto/base/error.h"
 
 typedef struct template_machine machine_type;
-
-/* printf into the arena; the text is the function's value. */
-static int put(machine_type *machine, struct value *ret_value, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int put(machine_type *machine, struct value *ret_value, const char *format, ...)
-{
-    char text[512];
-    char *copy;
-    int size;
-    va_list arguments;
-
-    va_start(arguments, format);
-    size = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (size < 0)
-        return ERR_INVALID;
-    copy = arena_alloc(machine->arena, sizeof text, 1);
-    if (copy == NULL)
-        return ERR_NOMEM;
-    *ret_value = value_of_text(strcpy(copy, text));
-    return 0;
-}
-
-static int number_of(machine_type *machine, const struct value *value, double *ret_number)
-{
-    struct bytes text;
-    if (template_value_to_number(value, ret_number))
-        return 0;
-    if (template_value_to_text(machine, value, &text) != 0)
-        return ERR_NOMEM;
-    return diagnose(machine->why, ERR_INVALID, "can't convert \"%.*s\" to a number",
-                    (int)(text.size < 80 ? text.size : 80), (const char *)text.data);
-}
-
-/* Go's %.4g: as C's, but for what is no number. */
-static const char *four_digits(double number, char text[32])
-{
-    if (isnan(number))
-        return strcpy(text, "NaN");
-    if (isinf(number))
-        return strcpy(text, number > 0 ? "+Inf" : "-Inf");
-    (void)snprintf(text, 32, "%.4g", number);
-    return text;
-}
-
-static bool is_ordinary(double number)
-{
-    return isfinite(number) && number != 0;
-}
-
-/* Multiplies a number below 1 up, taking m u n p ... as it goes. */
-static const char *scale_up(double *number)
-{
-    static const char *const prefixes[] = {"m", "u", "n", "p", "f", "a", "z", "y"};
-    const char *prefix = "";
-    for (size_t i = 0; i < 8 && fabs(*number) < 1; i++) {
-        prefix = prefixes[i];
-        *number *= 1000;
-    }
-    return prefix;
-}
-
-static const char *scale_down(double *number, double step, const char *const prefixes[8])
-{
-    const char *prefix = "";
-    for (size_t i = 0; i < 8 && fabs(*number) >= step; i++) {
-        prefix = prefixes[i];
-        *number /= step;
-    }
-    return prefix;
-}
-
-static int humanize(machine_type *machine, const struct value *arguments, size_t count,
-                    struct value *ret_value)
-{
-    static const char *const prefixes[8] = {"k", "M", "G", "T", "P", "E", "Z", "Y"};
-    const char *prefix = "";
-    char text[32];
-    double number;
-    int error = number_of(machine, &arguments[0], &number);
-    (void)count;
-    if (error != 0)
-        return error;
-    if (is_ordinary(number))
-        prefix = fabs(number) >= 1 ? scale_down(&number, 1000, prefixes) : scale_up(&number);
-    return put(machine, ret_value, "%s%s", four_digits(number, text), prefix);
-}
-
-static int humanize_1024(machine_type *machine, const struct value *arguments, size_t count,
-                         struct value *ret_value)
-{
-    static const char *const prefixes[8] = {"ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"};
-    const char *prefix = "";
-    char text[32];
-    double number;
-    int error = number_of(machine, &arguments[0], &number);
-    (void)count;
-    if (error != 0)
-        return error;
-    if (is_ordinary(number) && fabs(number) > 1)
-        prefix = scale_down(&number, 1024, prefixes);
-    return put(machine, ret_value, "%s%s", four_digits(number, text), prefix);
-}
-
-static int humanize_long(machine_type *machine, double seconds, struct value *ret_value)
-{
-    const char *sign = seconds < 0 ? "-" : "";
-    char text[32];
-    int64_t whole, s, m, h, d;
-
-    seconds = fabs(seconds);
-    whole = seconds < 9e18 ? (int64_t)seconds : INT64_MAX;
-    s = whole % 60;
-    m = whole / 60 % 60;
-    h = whole / 3600 % 24;
-    d = whole / 86400;
-    if (d != 0)
-        return put(machine, ret_value, "%s%" PRId64 "d %" PRId64 "h %" PRId64 "m %" PRId64 "s",
-                   sign, d, h, m, s);
-    if (h != 0)
-        return put(machine, ret_value, "%s%" PRId64 "h %" PRId64 "m %" PRId64 "s", sign, h, m,
-                   s);
-    if (m != 0)
-        return put(machine, ret_value, "%s%" PRId64 "m %" PRId64 "s", sign, m, s);
-    return put(machine, ret_value, "%s%ss", sign, four_digits(seconds, text));
-}
-
-static int humanize_duration(machine_type *machine, const struct value *arguments, size_t count,
-                             struct value *ret_value)
-{
-    char text[32];
-    const char *prefix;
-    double number;
-    int error = number_of(machine, &arguments[0], &number);
-    (void)count;
-    if (error != 0)
-        return error;
-    if (!isfinite(number))
-        return put(machine, ret_value, "%s", four_digits(number, text));
-    if (number == 0)
-        return put(machine, ret_value, "0s");
-    if (fabs(number) >= 1)
-        return humanize_long(machine, number, ret_value);
-    prefix = scale_up(&number);
-    return put(machine, ret_value, "%s%ss", four_digits(number, text), prefix);
-}
-
-static int humanize_percentage(machine_type *machine, const struct value *arguments,
-                               size_t count, struct value *ret_value)
-{
-    char text[32];
-    double number;
-    int error = number_of(machine, &arguments[0], &number);
-    (void)count;
-    if (error != 0)
-        return error;
-    return put(machine, ret_value, "%s%%", four_digits(number * 100, text));
-}
-
-/* "2015-06-23 13:19:44.128 +0000 UTC", as Go prints a time. */
-static int humanize_timestamp(machine_type *machine, const struct value *arguments,
-                              size_t count, struct value *ret_value)
-{
-    char text[64], fraction[16] = "";
-    double number;
-    int64_t ms;
-    time_t when;
-    struct tm utc;
-    int error = number_of(machine, &arguments[0], &number);
-    (void)count;
-    if (error != 0)
-        return error;
-    if (!isfinite(number))
-        return put(machine, ret_value, "%s", four_digits(number, text));
-    if (fabs(number) > 9223372036.0)
-        return diagnose(machine->why, ERR_INVALID, "%g is no time", number);
-    ms = (int64_t)floor(number * 1000);
-    when = (time_t)floor((double)ms / 1000);
-    ms -= (int64_t)when * 1000;
-    if (gmtime_r(&when, &utc) == NULL)
-        return diagnose(machine->why, ERR_INVALID, "%g is no time", number);
-    if (ms != 0) {
-        (void)snprintf(fraction, sizeof fraction, ".%03d", (int)ms);
-        for (size_t end = strlen(fraction); end > 0 && fraction[end - 1] == '0';)
-            fraction[--end] = '\0';
-    }
-    (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc);
-    return put(machine, ret_value, "%s%s +0000 UTC", text, fraction);
-}
 
 /* ---- text -------------------------------------------------------------------------------- */
 
@@ -257,27 +64,108 @@ static int title(machine_type *machine, const struct value *arguments, size_t co
     return change_case(machine, &arguments[0], CASE_TITLE, ret_value);
 }
 
-/* "host:9100" -> "host", "[::1]:80" -> "::1"; what has no port stays. */
-static int strip_port(machine_type *machine, const struct value *arguments, size_t count,
-                      struct value *ret_value)
+/* As Go's SplitHostPort: "host:9100" or "[::1]:80"; false: it has no port, or is none. */
+static bool split_port(struct bytes text, struct bytes *ret_host, struct bytes *ret_port)
 {
-    struct bytes text = {0};
     const uint8_t *colon = NULL;
     size_t colons = 0;
-    int error = template_value_to_text(machine, &arguments[0], &text);
-    (void)count;
-    if (error != 0)
-        return error;
+
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] == ':') {
             colon = text.data + i;
             colons++;
         }
-    if (colon != NULL && text.data[0] == '[' && colon[-1] == ']')
-        text = (struct bytes){text.data + 1, (size_t)(colon - text.data) - 2};
-    else if (colons == 1 && text.data[0] != '[')
-        text.size = (size_t)(colon - text.data);
+    if (colon == NULL)
+        return false;
+    *ret_port = (struct bytes){colon + 1, text.size - (size_t)(colon + 1 - text.data)};
+    if (text.data[0] == '[') {
+        if (colon == text.data || colon[-1] != ']')
+            return false;
+        *ret_host = (struct bytes){text.data + 1, (size_t)(colon - text.data) - 2};
+        return true;
+    }
+    *ret_host = (struct bytes){text.data, (size_t)(colon - text.data)};
+    return colons == 1;
+}
+
+/* What has no port stays. */
+static int strip_port(machine_type *machine, const struct value *arguments, size_t count,
+                      struct value *ret_value)
+{
+    struct bytes text = {0}, host, port;
+    int error = template_value_to_text(machine, &arguments[0], &text);
+    (void)count;
+    if (error != 0)
+        return error;
+    *ret_value = (struct value){.kind = VALUE_STRING,
+                                .as.text = split_port(text, &host, &port) ? host : text};
+    return 0;
+}
+
+static bool is_address(struct bytes host)
+{
+    char text[64];
+    struct in6_addr room;
+    if (host.size >= sizeof text)
+        return false;
+    memcpy(text, host.data, host.size);
+    text[host.size] = '\0';
+    return inet_pton(AF_INET, text, &room) == 1 || inet_pton(AF_INET6, text, &room) == 1;
+}
+
+/* "db1.example.org:9100" -> "db1:9100"; an address stays. */
+static int strip_domain(machine_type *machine, const struct value *arguments, size_t count,
+                        struct value *ret_value)
+{
+    struct bytes text = {0}, host, port = {0};
+    struct buf out = {0};
+    const uint8_t *dot;
+    int error = template_value_to_text(machine, &arguments[0], &text);
+
+    (void)count;
+    if (error != 0)
+        return error;
     *ret_value = (struct value){.kind = VALUE_STRING, .as.text = text};
+    if (!split_port(text, &host, &port)) {
+        host = text;
+        port.size = 0;
+    }
+    if (host.size == 0 || is_address(host))
+        return 0;
+    dot = memchr(host.data, '.', host.size);
+    buf_put(&out, host.data, dot == NULL ? host.size : (size_t)(dot - host.data));
+    if (port.size > 0) {
+        buf_put_char(&out, ':');
+        buf_put(&out, port.data, port.size);
+    }
+    return template_value_keep(machine, &out, ret_value);
+}
+
+static int trim_space(machine_type *machine, const struct value *arguments, size_t count,
+                      struct value *ret_value)
+{
+    struct bytes text = {0};
+    int error = template_value_to_text(machine, &arguments[0], &text);
+    (void)count;
+    if (error != 0)
+        return error;
+    while (text.size > 0 && isspace(text.data[0]))
+        text = (struct bytes){text.data + 1, text.size - 1};
+    while (text.size > 0 && isspace(text.data[text.size - 1]))
+        text.size--;
+    *ret_value = (struct value){.kind = VALUE_STRING, .as.text = text};
+    return 0;
+}
+
+static int string_slice(machine_type *machine, const struct value *arguments, size_t count,
+                        struct value *ret_value)
+{
+    struct value *items = arena_alloc(machine->arena, count + 1, sizeof *items);
+    if (items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        items[i] = arguments[i];
+    *ret_value = (struct value){.kind = VALUE_LIST, .as.list = {items, count}};
     return 0;
 }
 
@@ -285,27 +173,18 @@ static int print_values(machine_type *machine, const struct value *arguments, si
                         bool is_line, struct value *ret_value)
 {
     struct buf joined;
-    struct value whole = {.kind = VALUE_STRING};
-    uint8_t *copy;
 
     buf_init(&joined, TEMPLATE_OUTPUT_MAX);
     for (size_t i = 0; i < count; i++) {
-        bool both_text = i > 0 && (arguments[i - 1].kind == VALUE_STRING ||
-                                   arguments[i].kind == VALUE_STRING);
-        if (i > 0 && (is_line || !both_text))
+        bool text_beside = i > 0 && (arguments[i - 1].kind == VALUE_STRING ||
+                                     arguments[i].kind == VALUE_STRING);
+        if (i > 0 && (is_line || !text_beside))
             buf_put_char(&joined, ' ');
         template_value_print(&arguments[i], &joined);
     }
     if (is_line)
         buf_put_char(&joined, '\n');
-    copy = buf_ok(&joined) ? arena_alloc(machine->arena, joined.size + 1, 1) : NULL;
-    if (copy != NULL) {
-        memcpy(copy, buf_text(&joined), joined.size);
-        whole.as.text = (struct bytes){copy, joined.size};
-        *ret_value = whole;
-    }
-    buf_done(&joined);
-    return copy == NULL ? ERR_NOMEM : 0;
+    return template_value_keep(machine, &joined, ret_value);
 }
 
 static int print(machine_type *machine, const struct value *arguments, size_t count,
@@ -325,11 +204,12 @@ static int join(machine_type *machine, const struct value *arguments, size_t cou
                 struct value *ret_value)
 {
     struct buf joined;
-    uint8_t *copy;
     struct bytes separator = {0};
     int error = template_value_to_text(machine, &arguments[0], &separator);
     (void)count;
-    if (error != 0 || arguments[1].kind != VALUE_LIST)
+    if (error != 0)
+        return error;
+    if (arguments[1].kind != VALUE_LIST)
         return diagnose(machine->why, ERR_INVALID, "join: the second argument is no list");
     buf_init(&joined, TEMPLATE_OUTPUT_MAX);
     for (size_t i = 0; i < arguments[1].as.list.count; i++) {
@@ -337,28 +217,25 @@ static int join(machine_type *machine, const struct value *arguments, size_t cou
             buf_put(&joined, separator.data, separator.size);
         template_value_print(&arguments[1].as.list.items[i], &joined);
     }
-    copy = buf_ok(&joined) ? arena_alloc(machine->arena, joined.size + 1, 1) : NULL;
-    if (copy != NULL) {
-        memcpy(copy, buf_text(&joined), joined.size);
-        *ret_value = (struct value){.kind = VALUE_STRING, .as.text = {copy, joined.size}};
-    }
-    buf_done(&joined);
-    return copy == NULL ? ERR_NOMEM : 0;
+    return template_value_keep(machine, &joined, ret_value);
 }
 
 static const struct template_function functions[] = {
-    {"humanize", 1, 1, humanize, "1234567 -> 1.235M"},
-    {"humanize1024", 1, 1, humanize_1024, "1048576 -> 1Mi"},
-    {"humanizeDuration", 1, 1, humanize_duration, "3725 -> 1h 2m 5s"},
-    {"humanizePercentage", 1, 1, humanize_percentage, "0.1234 -> 12.34%"},
-    {"humanizeTimestamp", 1, 1, humanize_timestamp, "Unix seconds -> date and time, UTC"},
+    {"humanize", 1, 1, template_humanize, "1234567 -> 1.235M"},
+    {"humanize1024", 1, 1, template_humanize_1024, "1048576 -> 1Mi"},
+    {"humanizeDuration", 1, 1, template_humanize_duration, "3725 -> 1h 2m 5s"},
+    {"humanizePercentage", 1, 1, template_humanize_percentage, "0.1234 -> 12.34%"},
+    {"humanizeTimestamp", 1, 1, template_humanize_timestamp, "Unix seconds -> date and time, UTC"},
     {"printf", 1, 32, template_printf, "Go's fmt.Sprintf"},
     {"print", 0, 32, print, "Go's fmt.Sprint"},
     {"println", 0, 32, print_line, "Go's fmt.Sprintln"},
     {"title", 1, 1, title, "capital first letters"},
     {"toUpper", 1, 1, to_upper, "capital letters"},
     {"toLower", 1, 1, to_lower, "small letters"},
+    {"trimSpace", 1, 1, trim_space, "without blanks at both ends"},
     {"stripPort", 1, 1, strip_port, "host:port -> host"},
+    {"stripDomain", 1, 1, strip_domain, "host.domain:port -> host:port"},
+    {"stringSlice", 0, 32, string_slice, "its arguments as a list"},
     {"reReplaceAll", 3, 3, template_replace, "pattern, replacement, text"},
     {"match", 2, 2, template_match, "does the pattern match somewhere in the text"},
     {"join", 2, 2, join, "separator, list"},
@@ -371,6 +248,34 @@ static const struct template_function functions[] = {
     {"le", 2, 2, template_at_most, "less or equal"},
     {"gt", 2, 2, template_greater, "greater"},
     {"ge", 2, 2, template_at_least, "greater or equal"},
+    {"query", 1, 1, template_query_call, "samples of a PromQL expression, at this time"},
+    {"first", 1, 1, template_first, "the first sample"},
+    {"value", 1, 1, template_value_of_sample, "a sample's value"},
+    {"label", 2, 2, template_label, "name, sample: its label"},
+    {"strvalue", 1, 1, template_string_value, "a text sample's text"},
+    {"sortByLabel", 2, 2, template_sort_by_label, "name, samples: in order of that label"},
+    {"graphLink", 1, 1, template_graph_link, "path of the graph of an expression"},
+    {"tableLink", 1, 1, template_table_link, "path of the table of an expression"},
+    {"args", 0, 32, template_args, "its arguments as arg0, arg1 ... of a map"},
+    {"tmpl", 2, 2, template_tmpl, "name, data: what a named template says"},
+    {"pathPrefix", 0, 0, template_path_prefix, "the path of the console's URL"},
+    {"externalURL", 0, 0, template_external_url, "the console's URL"},
+    {"toTime", 1, 1, template_to_time, "Unix seconds -> a time"},
+    {"toDuration", 1, 1, template_to_duration, "seconds -> a duration"},
+    {"parseDuration", 1, 1, template_parse_duration, "\"1h30m\" -> seconds"},
+    {"now", 0, 0, template_now, "Unix seconds of now"},
+    {"date", 2, 2, template_date, "layout, time"},
+    {"tz", 2, 2, template_tz, "zone, time: the same moment there"},
+    {"since", 1, 1, template_since, "how long ago a time was"},
+    {"safeHtml", 1, 1, template_safe_html, "markup that is not escaped"},
+    {"safeUrl", 1, 1, template_safe_url, "a URL of any scheme"},
+    {"html", 1, 32, template_html, "escaped for a page"},
+    {"js", 1, 32, template_js, "escaped for a string of JavaScript"},
+    {"urlquery", 1, 32, template_url_query, "escaped for a URL's query"},
+    {"urlQueryEscape", 1, 1, template_url_query, "the same, under Prometheus's name"},
+    {"urlUnescape", 1, 1, template_url_unescape, "the opposite"},
+    {"toJson", 1, 1, template_to_json, "as JSON"},
+    {"slice", 1, 4, template_slice, "a part of a text or list: from, to"},
     {"len", 1, 1, template_length, "bytes of a text, items of a list"},
     {"index", 1, 32, template_index, "item of a list by number, of a map by key"},
 };

@@ -1,20 +1,13 @@
 /*
- * template_logic.c - Go's built-in functions: and or not, comparisons, len, index; printf.
+ * template_logic.c - Go's built-in functions: and or not, comparisons, len, index, slice.
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "collector/notify/template_tree.h"
 #include "proto/base/error.h"
 
 typedef struct template_machine machine_type;
-
-static struct value of_bool(bool truth)
-{
-    return (struct value){.kind = VALUE_BOOL, .as.boolean = truth};
-}
 
 /* and, or: the run has already stopped at an argument that decides; so it is the last. */
 int template_last(machine_type *machine, const struct value *arguments, size_t count,
@@ -30,7 +23,7 @@ int template_not(machine_type *machine, const struct value *arguments, size_t co
 {
     (void)machine;
     (void)count;
-    *ret_value = of_bool(!template_value_is_true(&arguments[0]));
+    *ret_value = template_value_of_bool(!template_value_is_true(&arguments[0]));
     return 0;
 }
 
@@ -46,6 +39,11 @@ static int compare(machine_type *machine, const struct value *a, const struct va
     if (a->kind == VALUE_STRING && b->kind == VALUE_STRING) {
         int order = bytes_compare(a->as.text, b->as.text);
         *ret_order = order < 0 ? -1 : order > 0;
+        return 0;
+    }
+    if (a->kind == VALUE_DURATION && b->kind == VALUE_DURATION) {
+        *ret_order = a->as.duration_ms < b->as.duration_ms ? -1
+                                                           : a->as.duration_ms > b->as.duration_ms;
         return 0;
     }
     if (a->kind == VALUE_BOOL && b->kind == VALUE_BOOL) {
@@ -74,7 +72,7 @@ int template_equal(machine_type *machine, const struct value *arguments, size_t 
             return error;
         equal = order == 0;
     }
-    *ret_value = of_bool(equal);
+    *ret_value = template_value_of_bool(equal);
     return 0;
 }
 
@@ -85,7 +83,7 @@ int template_equal(machine_type *machine, const struct value *arguments, size_t 
         int order, error = compare(machine, &arguments[0], &arguments[1], &order);             \
         (void)count;                                                                           \
         if (error == 0)                                                                        \
-            *ret_value = of_bool(test);                                                        \
+            *ret_value = template_value_of_bool(test);                                                        \
         return error;                                                                          \
     }
 COMPARISON(template_not_equal, order != 0)
@@ -140,121 +138,34 @@ int template_index(machine_type *machine, const struct value *arguments, size_t 
     return 0;
 }
 
-/* ---- printf ------------------------------------------------------------------------------ */
-
-/* One verb of Go's Sprintf; `flags` is what stood between % and the verb. */
-static void format_one(struct buf *out, const char *flags, char verb, const struct value *value)
+/* slice TEXT [FROM [TO]] */
+int template_slice(machine_type *machine, const struct value *arguments, size_t count,
+                   struct value *ret_value)
 {
-    char format[40];
-    double number = 0;
-    bool numeric = is_number(value) && template_value_to_number(value, &number);
+    const struct value *of = &arguments[0];
+    const bool is_text = of->kind == VALUE_STRING;
+    const size_t size = is_text ? of->as.text.size : of->as.list.count;
+    int64_t ends[2] = {0, (int64_t)size};
 
-    if (strchr("eEfFgG", verb) != NULL && value->kind == VALUE_FLOAT) {
-        if (!isfinite(number)) {
-            buf_put_text(out, isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
-        } else if ((verb == 'g' || verb == 'G') && strchr(flags, '.') == NULL) {
-            template_value_print(value, out);
-        } else {
-            char text[512];
-            (void)snprintf(format, sizeof format, "%%%s%c", flags, verb);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-            (void)snprintf(text, sizeof text, format, number);
-#pragma GCC diagnostic pop
-            buf_put_text(out, text);
-        }
-    } else if (strchr("dxXo", verb) != NULL && value->kind == VALUE_INTEGER) {
-        char text[512];
-        (void)snprintf(format, sizeof format, "%%%sl%c", flags, verb);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        (void)snprintf(text, sizeof text, format, (long)value->as.integer);
-#pragma GCC diagnostic pop
-        buf_put_text(out, text);
-    } else if (verb == 'v' || (verb == 's' && !numeric) ||
-               (verb == 't' && value->kind == VALUE_BOOL)) {
-        template_value_print(value, out);
-    } else if (verb == 'q' && value->kind == VALUE_STRING) {
-        buf_put_char(out, '"');
-        template_value_print(value, out);
-        buf_put_char(out, '"');
-    } else {
-        buf_printf(out, "%%!%c(%s=", verb, template_value_kind_name(value->kind));
-        template_value_print(value, out);
-        buf_put_char(out, ')');
+    if ((!is_text && of->kind != VALUE_LIST) || count > 3)
+        return diagnose(machine->why, ERR_INVALID, "can't slice a %s",
+                        template_value_kind_name(of->kind));
+    for (size_t i = 1; i < count; i++) {
+        if (arguments[i].kind != VALUE_INTEGER)
+            return diagnose(machine->why, ERR_INVALID, "can't slice with a %s",
+                            template_value_kind_name(arguments[i].kind));
+        ends[i - 1] = arguments[i].as.integer;
     }
-}
-
-/* Pads what was appended since `start` to the width in flags, as %10s and %-10s. */
-static void pad(struct buf *out, size_t start, const char *flags)
-{
-    size_t width = 0, shown = 0, missing;
-    bool left = strchr(flags, '-') != NULL;
-    uint8_t *room;
-
-    for (const char *at = flags; *at != '\0' && *at != '.'; at++)
-        if (isdigit((unsigned char)*at))
-            width = width * 10 + (size_t)(*at - '0');
-    for (size_t i = start; i < out->size; i++)
-        shown += (out->data[i] & 0xC0) != 0x80;
-    if (width > 200 || shown >= width)
-        return;
-    missing = width - shown;
-    for (size_t i = 0; i < missing; i++)
-        buf_put_char(out, ' ');
-    if (left || !buf_ok(out))
-        return;
-    room = out->data + start;
-    memmove(room + missing, room, out->size - start - missing);
-    memset(room, ' ', missing);
-}
-
-static void format_all(struct buf *out, struct bytes format, const struct value *arguments,
-                       size_t count)
-{
-    size_t next = 0, at = 0;
-    while (at < format.size) {
-        char flags[16] = "", verb;
-        size_t flag_count = 0, start;
-        if (format.data[at] != '%') {
-            buf_put_u8(out, format.data[at++]);
-            continue;
-        }
-        for (at++; at < format.size && strchr("+-# 0123456789.", format.data[at]) != NULL; at++)
-            if (flag_count < 8)
-                flags[flag_count++] = (char)format.data[at];
-        verb = at < format.size ? (char)format.data[at++] : '!';
-        if (verb == '%') {
-            buf_put_char(out, '%');
-            continue;
-        }
-        if (next >= count) {
-            buf_printf(out, "%%!%c(MISSING)", verb);
-            continue;
-        }
-        start = out->size;
-        format_one(out, flags, verb, &arguments[next++]);
-        pad(out, start, flags);
-    }
-    if (next < count)
-        buf_put_text(out, "%!(EXTRA)");
-}
-
-int template_printf(machine_type *machine, const struct value *arguments, size_t count,
-                    struct value *ret_value)
-{
-    struct buf out;
-    uint8_t *copy;
-
-    if (arguments[0].kind != VALUE_STRING)
-        return diagnose(machine->why, ERR_INVALID, "printf: the format is no string");
-    buf_init(&out, TEMPLATE_OUTPUT_MAX);
-    format_all(&out, arguments[0].as.text, arguments + 1, count - 1);
-    copy = buf_ok(&out) ? arena_alloc(machine->arena, out.size + 1, 1) : NULL;
-    if (copy != NULL) {
-        memcpy(copy, buf_text(&out), out.size);
-        *ret_value = (struct value){.kind = VALUE_STRING, .as.text = {copy, out.size}};
-    }
-    buf_done(&out);
-    return copy == NULL ? ERR_NOMEM : 0;
+    if (ends[0] < 0 || ends[0] > ends[1] || ends[1] > (int64_t)size)
+        return diagnose(machine->why, ERR_INVALID, "index out of range: %" PRId64 ":%" PRId64,
+                        ends[0], ends[1]);
+    *ret_value = *of;
+    if (is_text)
+        ret_value->as.text =
+            (struct bytes){of->as.text.data + ends[0], (size_t)(ends[1] - ends[0])};
+    else
+        *ret_value = (struct value){
+            .kind = VALUE_LIST,
+            .as.list = {of->as.list.items + ends[0], (size_t)(ends[1] - ends[0])}};
+    return 0;
 }

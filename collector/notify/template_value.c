@@ -47,6 +47,11 @@ static void print_labels(const struct labels *labels, struct buf *out)
     buf_put_char(out, ']');
 }
 
+struct value template_value_of_bool(bool truth)
+{
+    return (struct value){.kind = VALUE_BOOL, .as.boolean = truth};
+}
+
 static void print_scalar(const struct value *value, struct buf *out)
 {
     char text[VALUE_NUMBER_BYTES];
@@ -66,30 +71,47 @@ static void print_scalar(const struct value *value, struct buf *out)
     case VALUE_LABELS:
         print_labels(value->as.labels, out);
         return;
+    case VALUE_TIME:
+        template_time_print(value, out);
+        return;
+    case VALUE_DURATION:
+        template_duration_print(value->as.duration_ms, out);
+        return;
     default:
         buf_put_text(out, value->kind == VALUE_NIL ? "<no value>" : "...");
     }
 }
 
-void template_value_print(const struct value *value, struct buf *out)
+/* A record or map inside of a list: its fields, without going deeper. */
+static void print_item(const struct value *value, struct buf *out)
 {
-    size_t count = value->kind == VALUE_LIST  ? value->as.list.count
-                   : value->kind == VALUE_MAP ? value->as.map.count
-                                              : 0;
-    if (value->kind != VALUE_LIST && value->kind != VALUE_MAP) {
+    const bool is_open = value->trait == TRAIT_OPEN;
+    if (value->kind != VALUE_MAP) {
         print_scalar(value, out);
         return;
     }
-    buf_put_text(out, value->kind == VALUE_LIST ? "[" : "map[");
-    for (size_t i = 0; i < count; i++) {
+    buf_put_text(out, is_open ? "map[" : "{");
+    for (size_t i = 0; i < value->as.map.count; i++) {
         if (i > 0)
             buf_put_char(out, ' ');
-        if (value->kind == VALUE_MAP) {
+        if (is_open)
             buf_printf(out, "%s:", value->as.map.fields[i].name);
-            print_scalar(&value->as.map.fields[i].value, out);
-        } else {
-            print_scalar(&value->as.list.items[i], out);
-        }
+        print_scalar(&value->as.map.fields[i].value, out);
+    }
+    buf_put_char(out, is_open ? ']' : '}');
+}
+
+void template_value_print(const struct value *value, struct buf *out)
+{
+    if (value->kind != VALUE_LIST) {
+        print_item(value, out);
+        return;
+    }
+    buf_put_char(out, '[');
+    for (size_t i = 0; i < value->as.list.count; i++) {
+        if (i > 0)
+            buf_put_char(out, ' ');
+        print_item(&value->as.list.items[i], out);
     }
     buf_put_char(out, ']');
 }
@@ -110,7 +132,11 @@ bool template_value_is_true(const struct value *value)
     case VALUE_LIST:
         return value->as.list.count > 0;
     case VALUE_MAP:
-        return value->as.map.count > 0;
+        return value->trait != TRAIT_OPEN || value->as.map.count > 0; /* a record is true */
+    case VALUE_TIME:
+        return true;
+    case VALUE_DURATION:
+        return value->as.duration_ms != 0;
     default:
         return false;
     }
@@ -131,6 +157,10 @@ bool template_value_field(const struct value *value, struct bytes name, struct v
             *ret_value = value->as.map.fields[i].value;
             return true;
         }
+    if (value->trait == TRAIT_OPEN) {
+        *ret_value = (struct value){.kind = VALUE_NIL};
+        return true;
+    }
     return false;
 }
 
@@ -145,6 +175,10 @@ bool template_value_to_number(const struct value *value, double *ret_number)
     }
     if (value->kind == VALUE_FLOAT) {
         *ret_number = value->as.real;
+        return true;
+    }
+    if (value->kind == VALUE_DURATION) {
+        *ret_number = (double)value->as.duration_ms / 1000;
         return true;
     }
     if (value->kind != VALUE_STRING || value->as.text.size == 0 ||
@@ -164,15 +198,29 @@ const char *template_value_kind_name(enum value_kind kind)
     static const char *const names[] = {
         [VALUE_NIL] = "nil",       [VALUE_BOOL] = "bool",     [VALUE_INTEGER] = "int",
         [VALUE_FLOAT] = "float64", [VALUE_STRING] = "string", [VALUE_LABELS] = "map",
-        [VALUE_LIST] = "list",     [VALUE_MAP] = "map"};
+        [VALUE_LIST] = "list",     [VALUE_MAP] = "map",       [VALUE_TIME] = "time.Time",
+        [VALUE_DURATION] = "time.Duration"};
     return names[kind];
+}
+
+int template_value_keep(struct template_machine *machine, struct buf *scratch,
+                        struct value *ret_value)
+{
+    uint8_t *copy = buf_ok(scratch) ? arena_alloc(machine->arena, scratch->size + 1, 1) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, buf_text(scratch), scratch->size);
+        *ret_value = (struct value){.kind = VALUE_STRING, .as.text = {copy, scratch->size}};
+    }
+    buf_done(scratch);
+    return copy == NULL ? ERR_NOMEM : 0;
 }
 
 int template_value_to_text(struct template_machine *machine, const struct value *value,
                   struct bytes *ret_text)
 {
     struct buf scratch;
-    uint8_t *copy;
+    struct value text = {0};
+    int error;
 
     if (value->kind == VALUE_STRING) {
         *ret_text = value->as.text;
@@ -180,11 +228,8 @@ int template_value_to_text(struct template_machine *machine, const struct value 
     }
     buf_init(&scratch, TEMPLATE_OUTPUT_MAX);
     template_value_print(value, &scratch);
-    copy = buf_ok(&scratch) ? arena_alloc(machine->arena, scratch.size + 1, 1) : NULL;
-    if (copy != NULL) {
-        memcpy(copy, buf_text(&scratch), scratch.size);
-        *ret_text = (struct bytes){copy, scratch.size};
-    }
-    buf_done(&scratch);
-    return copy == NULL ? ERR_NOMEM : 0;
+    error = template_value_keep(machine, &scratch, &text);
+    if (error == 0)
+        *ret_text = text.as.text;
+    return error;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "collector/rules/expand.h"
+#include "collector/rules/expand_query.h"
 #include "collector/rules/scope.h"
 #include "collector/rules/sights.h"
 #include "proto/base/error.h"
@@ -107,7 +108,8 @@ static void take_step(struct round_change *change, enum alert_sight sight,
 
 /* An element of the result: an alert that holds. */
 static int add_holding(struct rule_state *state, enum evaluation_kind kind,
-                       const struct series_samples *element, struct round *round,
+                       const struct series_samples *element,
+                       const struct template_environment *environment, struct round *round,
                        struct diagnosis *why)
 {
     const struct alert_terms terms = terms_of(state->rule);
@@ -116,14 +118,12 @@ static int add_holding(struct rule_state *state, enum evaluation_kind kind,
     const struct labels *labels = NULL, *annotations = NULL;
     struct live_alert *alert;
     struct round_change *change;
-    int error = expand_labels(rule, labels_of(element), value, round->external_labels,
-                              round->external_url, &round->arena, &round->template_errors,
-                              &labels, why);
+    int error = expand_labels(rule, labels_of(element), value, environment, &round->arena,
+                              &round->template_errors, &labels, why);
 
     if (error == 0)
-        error = expand_annotations(rule, labels_of(element), value, round->external_labels,
-                                   round->external_url, &round->arena,
-                                   &round->template_errors, &annotations);
+        error = expand_annotations(rule, labels_of(element), value, environment,
+                                   &round->arena, &round->template_errors, &annotations);
     if (error != 0)
         return error;
     alert = rule_state_find(state, labels);
@@ -244,6 +244,8 @@ static int evaluate_alert(struct rule_state *state, enum evaluation_kind kind,
                           const struct promql_result *result, struct round *round,
                           struct diagnosis *why)
 {
+    const struct expand_query query = {options, round};
+    const struct template_environment environment = expand_environment(&query);
     size_t limit = state->rule->group->limit;
     struct sights sights = {.state = state, .kind = kind, .options = options, .round = round,
                             .why = why};
@@ -252,7 +254,7 @@ static int evaluate_alert(struct rule_state *state, enum evaluation_kind kind,
     state->round++;
     for (size_t i = 0; error == 0 && i < result->series_count; i++)
         if (result->series[i].count > 0)
-            error = add_holding(state, kind, &result->series[i], round, why);
+            error = add_holding(state, kind, &result->series[i], &environment, round, why);
     for (struct live_alert *at = rule_state_next(state, NULL); error == 0 && at != NULL;
          at = rule_state_next(state, at))
         if (at->round != state->round)

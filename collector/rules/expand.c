@@ -29,13 +29,13 @@ static int keep(struct arena *arena, struct bytes text, struct bytes *ret_text)
 }
 
 static int expand_text(const struct rule_text *text, const struct labels *element, double value,
-                       const struct labels *external_labels, const char *external_url,
+                       const struct template_environment *environment,
                        struct arena *arena, size_t *template_errors, struct bytes *ret_text)
 {
     const struct value_field fields[] = {
         {"labels", value_of_labels(element)},
-        {"externalLabels", value_of_labels(external_labels)},
-        {"externalURL", value_of_text(external_url)},
+        {"externalLabels", value_of_labels(environment->external_labels)},
+        {"externalURL", value_of_text(environment->external_url)},
         {"value", value_of_number(value)},
     };
     const struct value_field dots[] = {
@@ -51,7 +51,7 @@ static int expand_text(const struct rule_text *text, const struct labels *elemen
 
     if (strstr(text->text, "{{") == NULL)
         return keep(arena, bytes_of(text->text), ret_text);
-    error = template_run(text->template, root, fields, 4, arena, &out, &inner);
+    error = template_run(text->template, environment, root, fields, 4, arena, &out, &inner);
     if (error != 0 || !utf8_is_valid(buf_bytes(&out))) {
         ++*template_errors;
         buf_clear(&out);
@@ -89,8 +89,8 @@ static struct label *start_pairs(const struct labels *element, size_t more,
 }
 
 int expand_labels(const struct rule *rule, const struct labels *element, double value,
-                  const struct labels *external_labels, const char *external_url,
-                  struct arena *arena, size_t *template_errors,
+                  const struct template_environment *environment, struct arena *arena,
+                  size_t *template_errors,
                   const struct labels **ret_labels, struct diagnosis *why)
 {
     size_t count;
@@ -99,8 +99,8 @@ int expand_labels(const struct rule *rule, const struct labels *element, double 
 
     for (size_t i = 0; error == 0 && i < rule->label_count; i++) {
         struct bytes text;
-        error = expand_text(&rule->labels[i], element, value, external_labels,
-                            external_url, arena, template_errors, &text);
+        error = expand_text(&rule->labels[i], element, value, environment, arena,
+                            template_errors, &text);
         if (error == 0)
             set_pair(pairs, &count, bytes_of(rule->labels[i].name), text);
     }
@@ -112,8 +112,8 @@ int expand_labels(const struct rule *rule, const struct labels *element, double 
 }
 
 int expand_annotations(const struct rule *rule, const struct labels *element, double value,
-                       const struct labels *external_labels, const char *external_url,
-                       struct arena *arena, size_t *template_errors,
+                       const struct template_environment *environment, struct arena *arena,
+                       size_t *template_errors,
                        const struct labels **ret_annotations)
 {
     struct label *pairs = arena_alloc(arena, rule->annotation_count + 1, sizeof *pairs);
@@ -121,8 +121,8 @@ int expand_annotations(const struct rule *rule, const struct labels *element, do
 
     for (size_t i = 0; error == 0 && i < rule->annotation_count; i++) {
         pairs[i].name = bytes_of(rule->annotations[i].name);
-        error = expand_text(&rule->annotations[i], element, value, external_labels,
-                            external_url, arena, template_errors, &pairs[i].value);
+        error = expand_text(&rule->annotations[i], element, value, environment, arena,
+                            template_errors, &pairs[i].value);
     }
     return error != 0 ? error
                       : labels_build(pairs, rule->annotation_count, arena, ret_annotations);

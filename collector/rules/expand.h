@@ -7,21 +7,22 @@
  */
 #pragma once
 
+#include "collector/notify/template.h"
 #include "collector/rules/alert_state.h"
 #include "collector/rules/outputs.h"
 #include "collector/rules/rule_file.h"
 
-/* A template that fails leaves its error in its place, and is added to *template_errors.
- * `external_labels` NULL: $externalLabels is empty. */
+/* `environment` says what query(), externalURL() and $externalLabels give.  A template that
+ * fails leaves its error in its place, and is added to *template_errors. */
 
 /* The element's labels without the name, the rule's labels over them, and alertname. */
 int expand_labels(const struct rule *rule, const struct labels *element, double value,
-                  const struct labels *external_labels, const char *external_url,
-                  struct arena *arena, size_t *template_errors,
+                  const struct template_environment *environment, struct arena *arena,
+                  size_t *template_errors,
                   const struct labels **ret_labels, struct diagnosis *why);
 int expand_annotations(const struct rule *rule, const struct labels *element, double value,
-                       const struct labels *external_labels, const char *external_url,
-                       struct arena *arena, size_t *template_errors,
+                       const struct template_environment *environment, struct arena *arena,
+                       size_t *template_errors,
                        const struct labels **ret_annotations);
 /* The element's labels with the rule's name and labels. */
 int expand_record_labels(const struct rule *rule, const struct labels *element,

@@ -10,6 +10,7 @@
 
 #include "collector/notify/alert.h"
 #include "collector/rules/expand.h"
+#include "collector/rules/expand_query.h"
 #include "collector/rules/past_walk.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -253,11 +254,17 @@ static int add_alive(void *context, const struct labels *labels, const struct al
 static int walk_alert(struct past *past, const struct group_state *group,
                       const struct promql_result *result, struct diagnosis *why)
 {
+    const struct evaluation_options options = {.promql = &past->rules->promql,
+                                               .timeout_ms = PAST_TIMEOUT_MS,
+                                               .cancelled = &past->rules->cancelled,
+                                               .started_ms = past->rules->started_ms};
+    const struct expand_query query = {&options, past->round};
+    const struct template_environment environment = expand_environment(&query);
     struct past_walk walk = {.state = past->state, .result = result,
                              .from_ms = group->past_from_ms, .until_ms = past->until_ms,
                              .step_ms = group->past_step_ms,
                              .started_ms = past->rules->started_ms,
-                             .external_url = past->round->external_url,
+                             .environment = &environment,
                              .arena = &past->round->arena,
                              .template_errors = &past->round->template_errors, .context = past,
                              .passed = add_note, .lasts = correct_start,

@@ -35,10 +35,10 @@ static int say(struct past_walk *walk, struct element *element, double value,
                struct diagnosis *why)
 {
     const struct rule *rule = walk->state->rule;
-    int error = expand_labels(rule, labels_of(element), value, NULL, walk->external_url,
-                              walk->arena, walk->template_errors, &element->labels, why);
+    int error = expand_labels(rule, labels_of(element), value, walk->environment, walk->arena,
+                              walk->template_errors, &element->labels, why);
     if (error == 0)
-        error = expand_annotations(rule, labels_of(element), value, NULL, walk->external_url,
+        error = expand_annotations(rule, labels_of(element), value, walk->environment,
                                    walk->arena, walk->template_errors, &element->annotations);
     element->value = value;
     return error;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "collector/notify/template.h"
 #include "collector/rules/rules_parts.h"
 
 /* An alert that is alive at the last step. */
@@ -24,7 +25,7 @@ struct past_walk {
     const struct promql_result *result;
     int64_t from_ms, until_ms, step_ms; /* of the query */
     int64_t started_ms;                 /* from here on there was an evaluation */
-    const char *external_url;
+    const struct template_environment *environment;
     struct arena *arena;
     size_t *template_errors;
     void *context;

@@ -107,12 +107,15 @@ static int parse_text(const struct reading *reading, const struct config_node *p
                       bool is_label, bool is_template, struct rule_text *ret_text)
 {
     struct rule_text text = {.name = pair->key, .text = pair->text};
+    static const char *const variables[] = {"labels", "externalLabels", "externalURL", "value",
+                                            NULL};
+    const struct template_scope scope = {.variables = variables};
     struct diagnosis inner = {0};
     int error = check_text_name(reading, pair, is_label);
 
     if (error == 0 && is_template) {
         char reason[DIAGNOSIS_BYTES + 160];
-        error = template_parse(pair->text, &reading->set->arena, &text.template, &inner);
+        error = template_parse(pair->text, &scope, &reading->set->arena, &text.template, &inner);
         (void)snprintf(reason, sizeof reason, "%s \"%.80s\": %s",
                        is_label ? "label" : "annotation", pair->key, inner.text);
         if (error != 0 && error != ERR_NOMEM)

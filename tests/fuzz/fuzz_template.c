@@ -14,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct value_field fields[] = {{"value", value_of_number(12.5)},
                                          {"labels", value_of_labels(NULL)}};
+    static const char *const variables[] = {"value", "labels", NULL};
+    const struct template_scope scope = {.variables = variables};
+    struct template_environment environment = {.external_url = "https://console.example/x"};
     const struct template *template;
     struct arena arena;
     struct buf out = {0};
@@ -24,8 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     text[size] = '\0';
     arena_init(&arena, (size_t)64 << 20);
-    if (template_parse(text, &arena, &template, NULL) == 0)
-        (void)template_run(template, (struct value){.kind = VALUE_MAP, .as.map = {fields, 2}},
+    environment.is_html = size % 2 == 1;
+    if (template_parse(text, &scope, &arena, &template, NULL) == 0)
+        (void)template_run(template, &environment, (struct value){.kind = VALUE_MAP, .as.map = {fields, 2}},
                            fields, 2, &arena, &out, NULL);
     must(out.size <= 4 * TEMPLATE_OUTPUT_MAX);
     buf_done(&out);

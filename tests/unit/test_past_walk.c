@@ -86,9 +86,10 @@ static struct outcome walk(const char *rule, int64_t from, int64_t until, int64_
         state.past = &past;
         state.past_count = 1;
     }
+    static const struct template_environment environment = {.external_url = ""};
     struct past_walk past_walk_ = {.state = &state, .result = &result, .from_ms = FROM,
                                    .until_ms = UNTIL, .step_ms = STEP, .started_ms = STARTED,
-                                   .external_url = "", .arena = &arena,
+                                   .environment = &environment, .arena = &arena,
                                    .template_errors = &template_errors, .context = &outcome,
                                    .passed = note, .lasts = lasts, .was_alive = alive};
     assert_int_equal(past_walk(&past_walk_, &why), 0);
