@@ -119,6 +119,7 @@ static int start(struct notify *notify, const struct integration *integration,
     } else {
         count = 1;
     }
+    parcels[0]->shares = channel->is_session;
     outbox_begin(&notify->outbox, parcels, count, clock_mono(notify->clock));
     parcels[0]->owner = notify;
     if (error == 0)

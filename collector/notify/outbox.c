@@ -355,7 +355,7 @@ static bool target_has_room(const struct outbox *outbox, const struct parcel *pa
 
 struct parcel *outbox_due(struct outbox *outbox, mono_ns now)
 {
-    if (outbox->sending >= OUTBOX_SENDING_MAX)
+    if (outbox->crowding >= OUTBOX_SENDING_MAX)
         return NULL;
     for (struct parcel *at = outbox->first; at != NULL; at = at->next)
         if (at->state == PARCEL_QUEUED && !at->sending && at->next_try <= now &&
@@ -375,7 +375,7 @@ static mono_ns when(const struct parcel *parcel)
 mono_ns outbox_next_due(const struct outbox *outbox)
 {
     mono_ns next = UINT64_MAX;
-    if (outbox->sending >= OUTBOX_SENDING_MAX)
+    if (outbox->crowding >= OUTBOX_SENDING_MAX)
         return next;
     for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
         if (at->state == PARCEL_QUEUED && !at->sending && when(at) < next &&

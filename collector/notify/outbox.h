@@ -109,6 +109,7 @@ struct parcel {
     bool sending;
     bool yields; /* most have it: its lane does not wait for the rest */
     bool heads;  /* the first of its transfer */
+    bool shares; /* that is one of many on one connection: it takes nobody's place */
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
     bool refused;   /* the last try, in a way that another will hardly change */
@@ -150,7 +151,8 @@ int64_t outbox_delay_ms(unsigned attempts, bool recoverable, double chance);
 
 struct outbox {
     struct parcel *first;  /* ascending by id; QUEUED, or settled but not yet written */
-    size_t count, sending; /* parcels; transfers */
+    size_t count, sending; /* parcels; transfers, */
+    size_t crowding;       /* and those of them that take a place */
     struct outbox_target *targets;
     struct parcel *awaiting; /* ACCEPTED, written, and a receipt is to come; newest first */
     size_t awaiting_count;

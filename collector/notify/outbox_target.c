@@ -116,6 +116,7 @@ void outbox_begin(struct outbox *outbox, struct parcel *const *parcels, size_t c
         parcels[i]->together = i + 1 < count ? parcels[i + 1] : NULL;
     }
     outbox->sending++;
+    outbox->crowding += !parcels[0]->shares;
     if (parcels[0]->target != NULL)
         pace_take(&parcels[0]->target->pace, now);
 }
@@ -125,6 +126,7 @@ void outbox_finish(struct outbox *outbox, const struct parcel *head, int64_t pau
 {
     must(head->sending && outbox->sending > 0);
     outbox->sending--;
+    outbox->crowding -= !head->shares;
     if (head->target != NULL && pause_ms > 0)
         head->target->pace.pause_until = now + (mono_ns)pause_ms * NS_PER_MS;
 }

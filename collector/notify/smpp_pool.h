@@ -6,7 +6,9 @@
  * their turn.
  *
  * Receipts: handed over as they arrive, and answered when the caller says that what they told
- * is kept; a service repeats what was not answered, so that a kill in between loses none.
+ * is kept; a service repeats what was not answered, so that a kill in between loses none.  One
+ * that nobody knows (yet: it may come before the answer to its submit) is answered at once, and
+ * remembered for a while.
  *
  * Thread: the loop's.
  */

@@ -271,7 +271,35 @@ static void a_target_that_hangs_does_not_take_every_place(void **state)
     assert_ptr_equal(outbox_due(&outbox, 10), mail);
     outbox_begin(&outbox, &mail, 1, 10);
     assert_null(outbox_due(&outbox, 10));
+    assert_int_equal(outbox.crowding, OUTBOX_TARGET_MAX + 1);
     assert_true(outbox_next_due(&outbox) == UINT64_MAX);
+    outbox_free(&outbox);
+}
+
+static void who_shares_a_connection_takes_no_place(void **state)
+{
+    struct outbox outbox = {0};
+    struct parcel *due;
+    (void)state;
+    for (unsigned i = 0; i < 2 * OUTBOX_SENDING_MAX; i++) {
+        struct parcel *made;
+        assert_int_equal(parcel_new("desk", "smpp", i, "g", 1000, &made), 0);
+        (void)snprintf(made->id, sizeof made->id, "%016x", i);
+        outbox_put(&outbox, made);
+        made->shares = true;
+        due = outbox_due(&outbox, 10);
+        assert_ptr_equal(due, made);
+        outbox_begin(&outbox, &due, 1, 10);
+    }
+    outbox_put(&outbox, parcel("ffffffffffffffff", "a"));
+    due = outbox_due(&outbox, 10);
+    assert_non_null(due);
+    outbox_begin(&outbox, &due, 1, 10);
+    assert_int_equal(outbox.crowding, 1);
+    outbox_finish(&outbox, due, 0, 10);
+    outbox_finish(&outbox, outbox.first, 0, 10);
+    assert_int_equal(outbox.crowding, 0);
+    assert_int_equal(outbox.sending, 2 * OUTBOX_SENDING_MAX - 1);
     outbox_free(&outbox);
 }
 
@@ -446,6 +474,7 @@ int main(void)
         cmocka_unit_test(a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other),
         cmocka_unit_test(what_fires_is_never_given_up_what_is_over_after_a_day),
         cmocka_unit_test(a_target_that_hangs_does_not_take_every_place),
+        cmocka_unit_test(who_shares_a_connection_takes_no_place),
         cmocka_unit_test(pauses_grow_to_a_minute),
         cmocka_unit_test(a_row_reads_back_and_a_cut_one_does_not),
         cmocka_unit_test(rows_of_earlier_versions_are_read),
