@@ -44,6 +44,7 @@ struct collector {
     struct http_server *http;
     struct api *api;
     struct self *self;
+    struct clock clock; /* the rules' */
     uv_timer_t health;
     bool failed; /* while running */
     uv_async_t reload_async;
@@ -301,12 +302,27 @@ static int open_notify(struct collector *collector, struct diagnosis *why)
     return error;
 }
 
+/* The wall clock, unless somebody set it and the hosts that report know better. */
+static int64_t rules_unix_ms(void *context)
+{
+    const struct app *app = context;
+    return app->rules != NULL ? rules_now_ms(app->rules) : clock_unix_ms(&clock_system);
+}
+
+static mono_ns system_mono(void *context)
+{
+    (void)context;
+    return clock_mono(&clock_system);
+}
+
 static int open_jobs(struct collector *collector, struct diagnosis *why)
 {
     struct app *app = &collector->app;
+    collector->clock = (struct clock){rules_unix_ms, system_mono, app};
     const struct jobs_options jobs = {
         .path = collector->options.jobs,
         .external_url = app->external_url,
+        .clock = &collector->clock,
     };
     struct duty_view view;
     int error = jobs_open(&collector->loop, &jobs, app->store, app->notify, &app->jobs, why);

@@ -153,27 +153,39 @@ int jobs_resume(struct jobs *jobs, const char *name, struct diagnosis *why)
 
 /* ---- changes by time --------------------------------------------------------------------- */
 
-/* Has time, or a new jobs.yml, changed the job?  Then its new state is in the change. */
+/* Does the row say what it should? */
+static bool is_true(const struct job *job)
+{
+    return job->entry != NULL && job->is_stored && job->told != NULL &&
+           labels_equal(job->told, job->entry->labels) &&
+           job->state.schedule_hash == job->entry->spec.schedule_hash;
+}
+
+void job_plan(const struct jobs *jobs, struct job *job)
+{
+    job->next_look_ms =
+        is_true(job) ? job_next_look(&job->entry->spec, &jobs->workdays, &job->state) : 0;
+}
+
+/* What time, or a new jobs.yml, has made of the job goes into the change. */
 static void look_at(struct jobs *jobs, struct change *change, struct job *job)
 {
     struct job_state *state;
-    bool is_changed;
-    if (job->is_busy || (state = change_add(change, job)) == NULL)
+    bool is_changed = !is_true(job);
+    if (job->is_busy || job->next_look_ms > change->now_ms ||
+        (state = change_add(change, job)) == NULL)
         return;
-    is_changed = true;
     if (job->entry != NULL) {
-        const struct job_spec *spec = &job->entry->spec;
-        const bool is_adapted = job_adapt(spec, state, change->now_ms);
-        const bool is_relabelled =
-            job->told == NULL || !labels_equal(job->told, job->entry->labels);
-        is_changed = job_look(spec, &jobs->workdays, state, change->now_ms);
-        is_changed = is_changed || is_adapted || is_relabelled || !job->is_stored;
+        (void)job_adapt(&job->entry->spec, state, change->now_ms);
+        is_changed =
+            job_look(&job->entry->spec, &jobs->workdays, state, change->now_ms) || is_changed;
     }
     if (is_changed)
         return;
     free(state);
     change->items[--change->count] = (struct changed){0};
     job->is_busy = false;
+    job->next_look_ms = change->now_ms + LOOK_MS_MAX; /* the clock was set back meanwhile */
 }
 
 /* Frees those that left and whose end is stored. */
@@ -197,14 +209,9 @@ static void on_timer(uv_timer_t *timer);
 static void arm(struct jobs *jobs, bool has_failed, bool has_more)
 {
     int64_t now_ms = clock_unix_ms(jobs->clock), wait_ms = LOOK_MS_MAX;
-    for (const struct job *job = jobs->first; job != NULL; job = job->next) {
-        int64_t next_ms;
-        if (job->is_busy || job->entry == NULL)
-            continue;
-        next_ms = job_next_look(&job->entry->spec, &jobs->workdays, &job->state);
-        if (next_ms < SCHEDULE_NEVER && next_ms - now_ms < wait_ms)
-            wait_ms = next_ms - now_ms;
-    }
+    for (const struct job *job = jobs->first; job != NULL; job = job->next)
+        if (!job->is_busy && job->next_look_ms < now_ms + wait_ms)
+            wait_ms = job->next_look_ms - now_ms;
     if (has_more || wait_ms < LOOK_MS_LEAST)
         wait_ms = LOOK_MS_LEAST;
     if (has_failed && wait_ms < RETRY_MS)
@@ -311,6 +318,8 @@ void jobs_set_file(struct jobs *jobs, struct jobs_file *file)
     for (struct job *job = jobs->first; job != NULL; job = job->next)
         job->entry = NULL;
     jobs->first = first;
+    for (struct job *job = jobs->first; job != NULL; job = job->next)
+        job_plan(jobs, job);
     before = jobs->file;
     jobs->file = file;
     jobs_file_free(before);
@@ -331,6 +340,8 @@ void jobs_set_calendar(struct jobs *jobs, const struct calendar *calendar)
     jobs->calendar = calendar_ref((struct calendar *)(uintptr_t)calendar); /* counts alone */
     jobs->workdays = (struct workdays){is_workday, jobs->calendar};
     calendar_unref(before);
+    for (struct job *job = jobs->first; job != NULL; job = job->next)
+        job_plan(jobs, job);
     (void)pthread_mutex_unlock(&jobs->lock);
     (void)uv_async_send(&jobs->wake);
 }

@@ -247,6 +247,7 @@ static void apply(struct change *change)
         job->told = item->told;
         job->is_stored = !item->is_gone;
         item->told = before;
+        job_plan(change->jobs, job);
     }
 }
 

@@ -16,6 +16,7 @@ struct job {
     const struct jobs_entry *entry; /* NULL: left jobs.yml; its row and alerts are to end */
     struct job_state state;         /* as committed */
     const struct labels *told; /* owned: what its alerts bear, as committed; NULL: none yet */
+    int64_t next_look_ms;           /* job_plan() says when */
     bool is_stored;            /* there is a row */
     bool is_busy;              /* a change is under way */
     struct job *next;
@@ -81,3 +82,6 @@ int change_wait(struct change *change, int error);
 void change_drop(struct change *change);
 
 void job_free(struct job *job);
+/* Notes when the timer has to look at it; at once, if its row does not say what it should.  After
+ * every change of state, file or calendar.  Under the lock. */
+void job_plan(const struct jobs *jobs, struct job *job);

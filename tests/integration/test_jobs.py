@@ -8,6 +8,7 @@ What can go wrong, each a case here:
   - a collector is dead, or does not store any more, and nobody is told.
 """
 import concurrent.futures
+import datetime
 import json
 import os
 import subprocess
@@ -199,6 +200,43 @@ def test_a_command_is_run_as_a_job_whoever_hears():
                    "--", "sh", "-c", "echo did; exit 3")
         assert done.returncode == 3 and done.stdout == "did\n", done
         assert "does not hear" in done.stderr, done
+
+
+def test_a_workday_is_one_of_the_rosters_calendar():
+    with Lab() as lab:
+        collector = collector_with(
+            lab, "jobs:\n- {name: check, cron: '30 8 * * *', calendar: cn-workday}\n"
+                 "- {name: plain, cron: '30 8 * * *'}\n", more="duty: duty.yml\n")
+        holidays = collector.folder / "holidays"
+        holidays.mkdir()
+        (collector.folder / "duty.yml").write_text(
+            "holidays: holidays\npersons: [{id: '1001', name: 值班员甲}]\n")
+        zone = datetime.timezone(datetime.timedelta(hours=8))
+        today = datetime.datetime.now(zone).date()
+        off = [today + datetime.timedelta(days=i) for i in range(12)]
+        for year in {day.year for day in off}:
+            (holidays / f"{year}.json").write_text(json.dumps(
+                {"year": year, "papers": [], "days": [
+                    {"name": "长假", "date": str(day), "isOffDay": True}
+                    for day in off if day.year == year]}))
+        collector.start()
+
+        def due(name):
+            text = job(collector, name)["due"].replace("Z", "+00:00")
+            return datetime.datetime.fromisoformat(text).astimezone(zone).date()
+
+        assert due("plain") in off[:2], due("plain")
+        assert due("check") > off[-1], due("check")
+        # A weekend day that is worked, from a reload on.
+        worked = off[-1] + datetime.timedelta(days=1)
+        path = holidays / f"{worked.year}.json"
+        arrangement = json.loads(path.read_text()) if path.exists() else \
+            {"year": worked.year, "papers": [], "days": []}
+        arrangement["days"].append({"name": "调休", "date": str(worked), "isOffDay": False})
+        path.write_text(json.dumps(arrangement))
+        assert collector.request("POST", "/-/reload")[0] == 200
+        assert due("check") == worked, due("check")
+        collector.stop()
 
 
 WATCHER = "jobs:\n- {name: collector-%s, every: 1s, grace: 1s}\n"
