@@ -473,7 +473,7 @@ static int walk_named(struct page_walk *walk, const char *name, const struct tab
 {
     struct page_tree *tree = &walk->trees[walk->tree_count++];
     struct place at = {.walk = walk, .tree = tree, .name = name};
-    (void)snprintf(tree->name, sizeof tree->name, "%s", name);
+    (void)snprintf(tree->name, sizeof tree->name, "%.*s", PAGE_NAME_MAX - 1, name);
     tree->depth = table->depth;
     if (root != NULL) {
         at = *root;

@@ -36,7 +36,7 @@ static struct page_tree *tree_of(struct space_environment *environment, const ch
     if (environment->tree_count == PAGE_TREES_MAX)
         return NULL;
     struct page_tree *tree = &environment->trees[environment->tree_count++];
-    (void)snprintf(tree->name, sizeof tree->name, "%s", name);
+    (void)snprintf(tree->name, sizeof tree->name, "%.*s", PAGE_NAME_MAX - 1, name);
     return tree;
 }
 
