@@ -16,6 +16,7 @@
 
 #include "collector/ingest/ingest.h"
 #include "collector/jobs/jobs.h"
+#include "collector/store/care.h"
 #include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -81,6 +82,34 @@ static void put_store(struct app *app, struct buf *out)
         {"used_ratio", "gauge", "Used of the disk or of the quota, whichever is more.",
          (double)s.used_percent / 100},
         {"full", "gauge", "1 while writes are refused for want of space.", s.full},
+    };
+    put_rows(out, "fengsui_collector_store_", rows, sizeof rows / sizeof rows[0]);
+}
+
+/* Seconds since 1970; 0 for what has not happened. */
+static double seconds(int64_t ms)
+{
+    return (double)ms / 1000;
+}
+
+static void put_care(struct app *app, struct buf *out)
+{
+    struct care_stats s;
+    store_care_stats(app->store, &s);
+    const struct own_metric rows[] = {
+        {"backups_total", "counter", "Backups made.", (double)s.backups},
+        {"backup_failures_total", "counter", "Backups that failed or were broken off.",
+         (double)s.backup_failures},
+        {"backup_timestamp_seconds", "gauge", "Moment of the last backup; 0: there was none.",
+         seconds(s.backup_ms)},
+        {"verifications_total", "counter", "Verifications that came to their end.",
+         (double)s.verifications},
+        {"verify_timestamp_seconds", "gauge", "End of the last of them; 0: none since the start.",
+         seconds(s.verified_ms)},
+        {"verify_faults", "gauge", "Faults it found.", (double)s.verify_faults},
+        {"restored_timestamp_seconds", "gauge",
+         "Moment of the backup these data were restored from; 0: they were not.",
+         seconds(s.restored_ms)},
     };
     put_rows(out, "fengsui_collector_store_", rows, sizeof rows / sizeof rows[0]);
 }
@@ -179,6 +208,7 @@ void self_print_metrics(struct app *app, struct buf *out)
 {
     put_process(app, out);
     put_store(app, out);
+    put_care(app, out);
     put_alerts(app, out);
     duty_watch_print_metrics(app->duty_watch, out);
     ingest_print_metrics(app->ingest, out);

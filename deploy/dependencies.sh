@@ -9,7 +9,7 @@ debian_build="gcc cmake ninja-build make pkg-config git libzmq3-dev libprotobuf-
  protobuf-c-compiler liblmdb-dev libuv1-dev libsodium-dev libzstd-dev libsnappy-dev libxxhash-dev
  libroaring-dev libpcre2-dev libyaml-dev libmicrohttpd-dev libcurl4-gnutls-dev libjansson-dev
  libcmocka-dev zlib1g-dev libgnutls28-dev curl"
-debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 lmdb-utils procps iproute2
+debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 procps iproute2
  nftables gnutls-bin openssl python3-zmq python3-protobuf protobuf-compiler python3-yaml
  python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics

@@ -38,7 +38,8 @@ struct command {
 extern const struct command command_status, command_query, command_probes, command_keys,
     command_alerts, command_logs, command_processes, command_check, command_users,
     command_channel, command_test, command_silence, command_import, command_export,
-    command_policy, command_incidents, command_duty, command_jobs;
+    command_policy, command_incidents, command_duty, command_jobs, command_backup,
+    command_restore, command_store;
 
 /* ---- arguments: args.c ------------------------------------------------------------------- */
 

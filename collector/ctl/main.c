@@ -16,7 +16,8 @@ static const struct command *const commands[] = {
     &command_status, &command_probes, &command_keys,      &command_query, &command_alerts,
     &command_logs, &command_check, &command_processes, &command_users, &command_channel,
     &command_test, &command_silence, &command_import, &command_export, &command_policy,
-    &command_incidents, &command_duty, &command_jobs,
+    &command_incidents, &command_duty, &command_jobs, &command_backup, &command_restore,
+    &command_store,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

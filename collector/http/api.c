@@ -187,6 +187,16 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/fengsui/v1/notifications", READS, .handler = api_ledger},
     {HTTP_POST, "/api/fengsui/v1/store/settle", ROLE_ADMIN, .slow = true,
      .handler = api_settle},
+    {HTTP_GET, "/api/fengsui/v1/store/stat", ROLE_ADMIN, .slow = true,
+     .handler = api_store_stat},
+    {HTTP_POST, "/api/fengsui/v1/store/backup", ROLE_ADMIN, .slow = true,
+     .handler = api_backup_begin},
+    {HTTP_GET, "/api/fengsui/v1/store/backup", ROLE_ADMIN, .handler = api_backup_state},
+    {HTTP_DELETE, "/api/fengsui/v1/store/backup", ROLE_ADMIN, .handler = api_backup_cancel},
+    {HTTP_POST, "/api/fengsui/v1/store/verify", ROLE_ADMIN, .slow = true,
+     .handler = api_verify_begin},
+    {HTTP_GET, "/api/fengsui/v1/store/verify", ROLE_ADMIN, .handler = api_verify_state},
+    {HTTP_DELETE, "/api/fengsui/v1/store/verify", ROLE_ADMIN, .handler = api_verify_cancel},
 };
 
 const struct http_route *api_routes(size_t *ret_count)

@@ -178,6 +178,16 @@ static const struct operation operations[] = {
      .parameters = "receiver state limit"},
     {HTTP_POST, "/api/fengsui/v1/store/settle",
      .summary = "Write what is in memory to history"},
+    {HTTP_GET, "/api/fengsui/v1/store/stat",
+     .summary = "What the data's room goes into, by environment and table"},
+    {HTTP_POST, "/api/fengsui/v1/store/backup", .summary = "Begin a backup into a folder",
+     .body = JSON},
+    {HTTP_GET, "/api/fengsui/v1/store/backup", .summary = "How far the backup is"},
+    {HTTP_DELETE, "/api/fengsui/v1/store/backup", .summary = "Break it off"},
+    {HTTP_POST, "/api/fengsui/v1/store/verify", .summary = "Begin to verify all data"},
+    {HTTP_GET, "/api/fengsui/v1/store/verify",
+     .summary = "How far that is, and what is damaged"},
+    {HTTP_DELETE, "/api/fengsui/v1/store/verify", .summary = "Break it off"},
 };
 
 static const struct operation *operation_of(const struct http_route *route, unsigned method)

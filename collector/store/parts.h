@@ -7,6 +7,7 @@
  *         ── spans     history files, registered in live             (span_set.h)
  *         ── writer    the thread that commits                       (writer.h)
  *         ── keeper    the thread that checkpoints, flushes, merges, expires (keeper.h)
+ *         ── care      the thread that backs up or verifies, when asked      (care.h)
  */
 #pragma once
 
@@ -23,6 +24,7 @@
 #include "collector/store/store.h"
 #include "proto/base/clock.h"
 
+struct care;
 struct keeper;
 struct span_set;
 struct writer;
@@ -40,6 +42,7 @@ struct store {
     struct span_set *spans;
     struct writer *writer;
     struct keeper *keeper;
+    struct care *care;
 
     /* each with a lock of its own */
     struct absent absent;

@@ -22,7 +22,7 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define ROW_KEY_BYTES 25
+#define ROW_KEY_BYTES SPAN_ROW_KEY_BYTES
 
 struct span {
     /* fixed */
@@ -47,6 +47,9 @@ struct span_set {
     struct span **items; /* ascending generation */
     size_t count, capacity;
     uint64_t generation;
+    unsigned pins;
+    char (*kept)[SPAN_NAME_BYTES]; /* taken out while pinned: unlinked with the last pin */
+    size_t kept_count, kept_capacity;
 };
 
 int span_set_new(struct store *store, struct span_set **ret_set)
@@ -80,6 +83,7 @@ void span_set_free(struct span_set *set)
     for (size_t i = 0; i < set->count; i++)
         span_free(set->items[i]);
     free(set->items);
+    free(set->kept);
     free(set->directory);
     (void)pthread_mutex_destroy(&set->lock);
     free(set);
@@ -125,10 +129,10 @@ int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_inf
     return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
 }
 
-static int row_read(struct bytes key, struct bytes value, struct span_info *ret_info)
+int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_info)
 {
     struct bytes payload;
-    if (sealed_open(key, value, &payload) != 0)
+    if (key.size != ROW_KEY_BYTES || sealed_open(key, value, &payload) != 0)
         return ERR_CORRUPT;
     struct reader reader = reader_of(payload);
     ret_info->file_bytes = reader_u64(&reader);
@@ -183,16 +187,57 @@ static int insert(struct span_set *set, struct span *span)
     return 0;
 }
 
+static void unlink_name(const struct span_set *set, const char *name)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s", set->directory, name);
+    (void)unlink(path);
+}
+
+/* For the time when nobody has the set pinned; false: out of memory. */
+static bool keep_name(struct span_set *set, const char *name)
+{
+    if (set->kept_count == set->kept_capacity) {
+        size_t capacity = set->kept_capacity == 0 ? 16 : set->kept_capacity * 2;
+        void *grown = realloc(set->kept, capacity * sizeof *set->kept);
+        if (grown == NULL)
+            return false;
+        set->kept = grown;
+        set->kept_capacity = capacity;
+    }
+    memcpy(set->kept[set->kept_count++], name, SPAN_NAME_BYTES);
+    return true;
+}
+
 static void drop_reference(struct span *span)
 {
     if (--span->references > 0)
         return;
-    if (span->doomed) {
-        char path[4096];
-        (void)snprintf(path, sizeof path, "%s/%s", span->set->directory, span->name);
-        (void)unlink(path);
-    }
+    /* Without the memory to remember it the file stays, a stray for the next opening. */
+    if (span->doomed && span->set->pins == 0)
+        unlink_name(span->set, span->name);
+    else if (span->doomed)
+        (void)keep_name(span->set, span->name);
     span_free(span);
+}
+
+void span_set_pin(struct span_set *set)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    set->pins++;
+    must(pthread_mutex_unlock(&set->lock) == 0);
+}
+
+void span_set_unpin(struct span_set *set)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    must(set->pins > 0);
+    if (--set->pins == 0) {
+        for (size_t i = 0; i < set->kept_count; i++)
+            unlink_name(set, set->kept[i]);
+        set->kept_count = 0;
+    }
+    must(pthread_mutex_unlock(&set->lock) == 0);
 }
 
 int span_set_change(struct span_set *set, const struct span_info *added,
@@ -264,6 +309,27 @@ void span_set_release(struct span_set *set, struct span **spans, size_t count)
         drop_reference(spans[i]);
     must(pthread_mutex_unlock(&set->lock) == 0);
     free(spans);
+}
+
+struct span *span_set_acquire_one(struct span_set *set, const struct span_info *info)
+{
+    struct span *found = NULL;
+    must(pthread_mutex_lock(&set->lock) == 0);
+    for (size_t i = 0; i < set->count && found == NULL; i++)
+        if (set->items[i]->info.manifest.generation == info->manifest.generation &&
+            set->items[i]->info.manifest.kind == info->manifest.kind)
+            found = set->items[i];
+    if (found != NULL)
+        found->references++;
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    return found;
+}
+
+void span_set_release_one(struct span_set *set, struct span *span)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    drop_reference(span);
+    must(pthread_mutex_unlock(&set->lock) == 0);
 }
 
 const struct span_info *span_info_of(const struct span *span)
@@ -340,7 +406,7 @@ static int load_rows(struct span_set *set, bool verify)
             struct span *span;
             if (key.mv_size != ROW_KEY_BYTES)
                 continue;
-            if (row_read(bytes_of_val(key), bytes_of_val(value), &info) != 0) {
+            if (span_row_read(bytes_of_val(key), bytes_of_val(value), &info) != 0) {
                 log_error("store", "a history registration is damaged; its file is not read");
                 atomic_fetch_add(&set->store->quarantined, 1);
                 continue;

@@ -37,6 +37,9 @@ int span_set_load(struct span_set *set, bool verify, struct diagnosis *why);
 /* Registration rows, in a transaction (LMDB codes) ... */
 int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info);
 int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info);
+/* Any bytes are safe.  ERR_CORRUPT. */
+#define SPAN_ROW_KEY_BYTES 25
+int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_info);
 /* ... and in memory, once that is durable: `added` (may be NULL) in, `removed` out and
  * unlinked, in one step. */
 int span_set_change(struct span_set *set, const struct span_info *added,
@@ -54,8 +57,16 @@ int span_set_acquire(struct span_set *set, int64_t from_ms, int64_t until_ms,
 int span_set_acquire_kind(struct span_set *set, enum span_kind kind, int64_t from_ms,
                           int64_t until_ms, struct span ***ret_spans, size_t *ret_count);
 void span_set_release(struct span_set *set, struct span **spans, size_t count);
+/* The span of a registration; NULL: it has been merged away or has expired. */
+struct span *span_set_acquire_one(struct span_set *set, const struct span_info *info);
+void span_set_release_one(struct span_set *set, struct span *span);
 const struct span_info *span_info_of(const struct span *span);
 size_t span_set_count(struct span_set *set);
+/* From a pin to its unpin no file leaves the folder: what is merged away or expires meanwhile is
+ * unlinked at the end.  So every file that a snapshot of the live environment, taken under the
+ * pin, speaks of is there. */
+void span_set_pin(struct span_set *set);
+void span_set_unpin(struct span_set *set);
 /* Unmaps files that nobody reads. */
 void span_set_close_idle(struct span_set *set);
 

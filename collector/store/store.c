@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/care.h"
 #include "collector/store/checkpoint.h"
 #include "collector/store/keeper.h"
 #include "collector/store/parts.h"
 #include "collector/store/querier.h"
 #include "collector/store/recover.h"
+#include "collector/store/restore.h"
 #include "collector/store/series_rows.h"
 #include "collector/store/span_set.h"
 #include "collector/store/writer.h"
@@ -91,6 +93,8 @@ static int open_parts(struct store *store, struct diagnosis *why)
     uint64_t last_commit = 0;
     int error = metadata_init(&store->metadata);
     if (error == 0)
+        error = restore_may_open(store->directory, why);
+    if (error == 0)
         error = open_live(store, why);
     if (error == 0)
         error = head_open(store->options.span_ms, store->options.series_limit, &store->head);
@@ -108,6 +112,8 @@ static int open_parts(struct store *store, struct diagnosis *why)
         error = run_task(store, put_unclean);
     if (error == 0)
         error = keeper_start(store, &store->keeper);
+    if (error == 0)
+        error = care_open(store, &store->care);
     return error;
 }
 
@@ -141,6 +147,7 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     bool was_open = store->keeper != NULL;
+    care_close(store->care);
     keeper_stop(store->keeper);
     /* If either fails the next opening replays more and verifies more, no harm. */
     if (was_open && checkpoint_pass(store, INT64_MIN, NULL) == 0)

@@ -60,6 +60,13 @@ def test_roles_are_kept():
         settle = "/api/fengsui/v1/store/settle"
         assert collector.request("POST", settle, b"", li)[0] == 403
         assert collector.request("POST", settle, b"", root)[0] == 200
+        for path in ("stat", "backup", "verify"):
+            path = f"/api/fengsui/v1/store/{path}"
+            assert collector.request("GET", path, headers=li)[0] == 403, path
+            assert collector.request("GET", path, headers=root)[0] == 200, path
+        assert collector.request("POST", "/api/fengsui/v1/store/backup", b"{}", li)[0] == 403
+        assert collector.request("POST", "/api/fengsui/v1/store/backup", b"{}", root)[0] == 400
+        assert collector.request("DELETE", "/api/fengsui/v1/store/backup", headers=root)[0] == 404
         assert collector.request("POST", "/api/v1/write", b"x", li)[0] == 403
         assert collector.request("POST", "/api/v1/write", b"x", sender)[0] == 415
         log = collector.log.read_text()
