@@ -12,9 +12,9 @@
  *     u8 version (4) | sized key, receiver | u8 flushed | zigzag due (Unix ms) | varint n,
  *     n times: sized channel | varint index | u8 said | zigzag said ms
  *              | varint f, f * u64 | varint r, r * u64 | varint m, m * u64
- *              | varint p, p * u64
+ *              | sized thread | varint p, p * u64
  * (of fingerprints told as firing, as ended, silenced since, and told as flapping; version 1 had
- * no silenced ones, 2 no flapping ones).
+ * no silenced ones, 2 no thread, 3 no flapping ones).
  *
  * Thread: the notify loop's.
  */

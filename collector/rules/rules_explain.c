@@ -21,7 +21,8 @@ static bool find_in(const struct group_state *group, uint64_t fingerprint, struc
         const struct rule_state *state = &group->rules[i];
         for (const struct live_alert *at = rule_state_next(state, NULL); at != NULL;
              at = rule_state_next(state, at)) {
-            if (at->fingerprint != fingerprint)
+            if (at->fingerprint != fingerprint ||
+                (at->life.state == ALERT_INACTIVE && !at->flap.flapping))
                 continue;
             *found = (struct found){group, state, at};
             return true;
@@ -61,6 +62,11 @@ static void put_life(const struct found *found, struct buf *out)
     put_instant("keepFiringSince", life->keep_since_ms, out);
     put_instant("keptUntil",
                 life->keep_since_ms != 0 ? life->keep_since_ms + rule->keep_firing_for_ms : 0,
+                out);
+    put_instant("staleSince", life->stale_since_ms, out);
+    put_instant("staleUntil",
+                life->stale_since_ms != 0 ? life->stale_since_ms + rule->stale_ms : 0, out);
+    put_instant("flappingSince", found->alert->flap.flapping ? found->alert->flap.began_ms : 0,
                 out);
     buf_printf(out, ",\"waitsForSamples\":%s", found->alert->unknown ? "true" : "false");
 }
