@@ -154,6 +154,8 @@ static void put_alerts(struct app *app, struct buf *out)
          (double)n.forward_retried},
         {"forward_owed", "gauge", "Ends of alerts that other Alertmanagers have yet to take.",
          (double)n.forward_owed},
+        {"notification_channels_down", "gauge", "Integrations that take no message any more.",
+         (double)n.channels_down},
         {"alert_groups", "gauge", "Alert groups.", (double)n.groups},
         {"alerts_posted", "gauge", "Firing alerts that others posted.",
          (double)n.alerts_posted},

@@ -362,6 +362,26 @@ static const struct config_option root_options[] = {
      .help = "other Alertmanagers that are told of our alerts"},
 };
 
+static int make_fallbacks(struct alerting *alerting)
+{
+    static const char *const group_by[] = {"alertname"};
+    static char key[] = "{}/{fallback}";
+
+    alerting->fallbacks = arena_alloc(&alerting->arena, alerting->receiver_count + 1,
+                                      sizeof *alerting->fallbacks);
+    if (alerting->fallbacks == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < alerting->receiver_count; i++)
+        alerting->fallbacks[i] =
+            (struct route){.receiver = &alerting->receivers[i],
+                           .group_by = group_by,
+                           .group_by_count = 1,
+                           .group_interval_ms = alerting->root->group_interval_ms,
+                           .repeat_interval_ms = alerting->root->repeat_interval_ms,
+                           .key = key};
+    return 0;
+}
+
 static int read_all(struct alerting *alerting, struct diagnosis *why)
 {
     struct root_keys keys = {0};
@@ -383,7 +403,7 @@ static int read_all(struct alerting *alerting, struct diagnosis *why)
         error = alerting_read_intervals(alerting, keys.intervals, keys.mute_intervals, why);
     if (error == 0)
         error = read_route(alerting, keys.route, NULL, 0, &alerting->root, why);
-    return error;
+    return error == 0 ? make_fallbacks(alerting) : error;
 }
 
 /* Takes the configuration it was made from. */
@@ -492,6 +512,16 @@ int alerting_keep_regex(struct alerting *alerting, struct regex *regex)
 int64_t alerting_resolve_timeout_ms(const struct alerting *alerting)
 {
     return alerting->global.resolve_timeout_ms;
+}
+
+int64_t alerting_channel_down_after_ms(const struct alerting *alerting)
+{
+    return alerting->global.channel_down_after_ms;
+}
+
+const struct route *alerting_fallback(const struct alerting *alerting, size_t n)
+{
+    return &alerting->fallbacks[n];
 }
 
 const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,

@@ -4,7 +4,8 @@
  *     global:    smtp_smarthost smtp_from smtp_hello smtp_auth_username smtp_auth_password
  *                smtp_auth_password_file smtp_auth_secret smtp_auth_identity smtp_require_tls
  *                smtp_tls_config resolve_timeout http_config wechat_api_url wechat_api_secret
- *                wechat_api_secret_file wechat_api_corp_id
+ *                wechat_api_secret_file wechat_api_corp_id, and ours:
+ *                channel_down_after
  *     templates: globs of files of {{ define }}s
  *     alertmanagers: Prometheus's list of others that are told of our alerts (forward.h)
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
@@ -73,6 +74,11 @@ const struct route *alerting_root(const struct alerting *alerting);
 const struct receiver *alerting_receiver(const struct alerting *alerting, const char *name);
 /* When an external alert nobody speaks of any more has ended. */
 int64_t alerting_resolve_timeout_ms(const struct alerting *alerting);
+/* After how long without a message accepted a failing integration is down; 0: never. */
+int64_t alerting_channel_down_after_ms(const struct alerting *alerting);
+/* A route to the n-th receiver beside the tree, for what the tree leads nowhere (health.h): at
+ * once, together by alertname, the root's other intervals, no mute times. */
+const struct route *alerting_fallback(const struct alerting *alerting, size_t n);
 /* All inhibit_rules in file order. */
 const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,
                                                   size_t *ret_count);

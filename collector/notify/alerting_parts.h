@@ -16,6 +16,7 @@ struct global_settings {
     const struct config_node *http_config; /* what webhook_configs start from */
     const char *wechat_api_url, *wechat_api_secret, *wechat_api_secret_file,
         *wechat_api_corp_id; /* what wechat_configs start from */
+    int64_t channel_down_after_ms;
     int64_t resolve_timeout_ms; /* of posted alerts; those of our rules end when they end */
 };
 
@@ -36,6 +37,7 @@ struct alerting {
     struct receiver *persons;
     size_t person_count;
     struct route *root;
+    struct route *fallbacks; /* one a receiver */
     struct inhibit_rule *inhibit_rules;
     size_t inhibit_rule_count;
     struct interval *intervals;

@@ -106,6 +106,8 @@ static const struct config_option global_options[] = {
      .help = "ca_file, cert_file ..."},
     {.key = "resolve_timeout", .type = CONFIG_DURATION, .offset = AT(resolve_timeout_ms),
      .fallback = "5m", .help = "accepted; our alerts end when their condition does"},
+    {.key = "channel_down_after", .type = CONFIG_DURATION, .offset = AT(channel_down_after_ms),
+     .fallback = "30s", .help = "a failing channel is told through others after so long"},
     {.key = "http_config", .type = CONFIG_NODE, .offset = AT(http_config),
      .help = "auth and TLS of webhooks that have none of their own"},
     {.key = "wechat_api_url", .type = CONFIG_STRING, .offset = AT(wechat_api_url),

@@ -181,9 +181,9 @@ static int add_member(struct group *group, struct tracked *tracked)
     return 0;
 }
 
-/* One alert into the group of one of its routes. */
 static int enter_group(struct groups *groups, const struct route *route,
-                       struct tracked *tracked, int64_t now_ms, mono_ns now)
+                       struct tracked *tracked, bool only_if_remembered, int64_t now_ms,
+                       mono_ns now)
 {
     const struct labels *labels = NULL;
     struct arena arena;
@@ -199,6 +199,12 @@ static int enter_group(struct groups *groups, const struct route *route,
     }
     if (error == 0)
         group = groups_find(groups, buf_text(&key), route->receiver->name);
+    if (error == 0 && group == NULL && only_if_remembered &&
+        group_row_recall(groups, group_hash(buf_text(&key), route->receiver->name)) == NULL) {
+        buf_done(&key);
+        arena_reset(&arena);
+        return 0;
+    }
     if (error == 0 && group == NULL) {
         error = make_group(groups, route, buf_text(&key), labels, &group);
         if (error == 0)
@@ -211,13 +217,25 @@ static int enter_group(struct groups *groups, const struct route *route,
     return error;
 }
 
+int groups_enter(struct groups *groups, const struct route *route, struct tracked *tracked,
+                 int64_t now_ms, mono_ns now)
+{
+    return enter_group(groups, route, tracked, false, now_ms, now);
+}
+
+int groups_reenter(struct groups *groups, const struct route *route, struct tracked *tracked,
+                   int64_t now_ms, mono_ns now)
+{
+    return enter_group(groups, route, tracked, true, now_ms, now);
+}
+
 static int enter_groups(struct groups *groups, const struct route *root,
                         struct tracked *tracked, int64_t now_ms, mono_ns now)
 {
     const struct route *routes[ROUTE_MATCHES_MAX];
     size_t count = route_match(root, tracked->alert->labels, routes);
     for (size_t i = 0; i < count; i++) {
-        int error = enter_group(groups, routes[i], tracked, now_ms, now);
+        int error = groups_enter(groups, routes[i], tracked, now_ms, now);
         if (error != 0)
             return error;
     }

@@ -117,6 +117,13 @@ int groups_unroute(struct groups *groups, int64_t now_ms, mono_ns now);
 int groups_route_all(struct groups *groups, const struct route *root, int64_t now_ms,
                      mono_ns now);
 
+/* Puts a tracked alert into the group of one route, whatever its matchers. */
+int groups_enter(struct groups *groups, const struct route *route, struct tracked *tracked,
+                 int64_t now_ms, mono_ns now);
+/* The same, if there was such a group before the restart or the reload. */
+int groups_reenter(struct groups *groups, const struct route *route, struct tracked *tracked,
+                   int64_t now_ms, mono_ns now);
+
 void group_write(const struct group *group, int64_t now_ms, mono_ns now, struct buf *out);
 /* Takes a stored row; ERR_CORRUPT if it does not parse. */
 int groups_remember(struct groups *groups, struct bytes row);

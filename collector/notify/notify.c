@@ -94,6 +94,7 @@ void notify_publish(struct notify *notify)
     (void)pthread_mutex_lock(&notify->lock);
     notify->stats.outbox_depth = notify->outbox.count;
     notify->stats.groups = notify->groups.group_count;
+    notify->stats.channels_down = notify->health.down_count;
     (void)pthread_mutex_unlock(&notify->lock);
 }
 
@@ -164,6 +165,7 @@ static void notify_free(struct notify *notify)
     trials_close(notify->trials);
     alerting_free(notify->alerting);
     outbox_free(&notify->outbox);
+    health_done(&notify->health);
     silences_free(&notify->silences);
     inhibition_done(&notify->inhibition);
     incidents_free(&notify->incidents);
@@ -276,6 +278,8 @@ int notify_open(uv_loop_t *loop, struct store *store, const struct notify_option
         error = groups_route_all(&notify->groups, alerting_root(notify->alerting),
                                  clock_unix_ms(notify->clock), clock_mono(notify->clock));
     if (error == 0)
+        error = health_restore(notify, clock_unix_ms(notify->clock), clock_mono(notify->clock));
+    if (error == 0)
         error = delivery_open(loop, notify_receipt, notify, &notify->delivery);
     if (error == 0)
         error = forward_open(loop, store, notify->delivery, &notify->clock, &notify->forward,
@@ -336,6 +340,8 @@ int notify_reload(struct notify *notify, struct duty *duty, struct diagnosis *wh
     notify->alerting = fresh;
     set_rules(notify);
     error = groups_route_all(&notify->groups, alerting_root(fresh), now_ms, now);
+    if (error == 0)
+        error = health_restore(notify, now_ms, now);
     if (error == 0)
         error = notify_set_paces(notify);
     if (set_targets(notify) != 0 && error == 0) /* the old targets are gone, whatever failed */

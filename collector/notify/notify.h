@@ -142,7 +142,7 @@ bool notify_is_failing(const struct notify *notify);
 
 struct notify_stats {
     uint64_t notifications_sent, notifications_delivered, notifications_failed, notifications_retried, outbox_depth,
-        groups, template_errors;
+        groups, template_errors, channels_down;
     /* that fire: all, those that others posted, ... */
     uint64_t alerts, alerts_posted, alerts_ruleless;
     uint64_t alerts_silenced, alerts_inhibited, alerts_acknowledged;

@@ -26,6 +26,7 @@
 #include "collector/incident/signed_link.h"
 #include "collector/notify/forward.h"
 #include "collector/notify/group.h"
+#include "collector/notify/health.h"
 #include "collector/notify/incidents.h"
 #include "collector/notify/inhibit.h"
 #include "collector/notify/notify.h"
@@ -81,6 +82,7 @@ struct notify {
     struct forward *forward; /* other Alertmanagers; NULL until all is open */
     struct trials *trials; /* has a lock of its own (trial.h) */
     struct outbox outbox;
+    struct health health;
     struct turn turn;
     uv_async_t wake;
     uv_timer_t timer;

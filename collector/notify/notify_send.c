@@ -60,6 +60,8 @@ static void settle_all(struct notify *notify, struct parcel *head,
                        const struct channel_verdict *verdict)
 {
     outbox_finish(&notify->outbox, head, verdict->pause_ms, clock_mono(notify->clock));
+    health_note(&notify->health, head->receiver, head->channel, head->index, verdict,
+                clock_mono(notify->clock));
     for (struct parcel *at = head, *next; at != NULL; at = next) {
         next = at->together;
         at->together = NULL;

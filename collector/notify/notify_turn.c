@@ -328,9 +328,13 @@ static void arm_for_next(struct notify *notify)
             next = at->due;
     const mono_ns incident = incident_plan_next(notify, clock_unix_ms(notify->clock), now);
     next = incident < next ? incident : next;
+    if (health_next_due(notify) < next)
+        next = health_next_due(notify);
     if (notify->next_end_ms != INT64_MAX && next > now) {
         int64_t left_ms = notify->next_end_ms - clock_unix_ms(notify->clock);
-        mono_ns end = now + (mono_ns)(left_ms < 0 ? 0 : left_ms) * NS_PER_MS;
+        mono_ns end;
+        left_ms = left_ms < 0 ? 0 : left_ms > SWEEP_MS ? SWEEP_MS : left_ms;
+        end = now + (mono_ns)left_ms * NS_PER_MS;
         next = end < next ? end : next;
     }
     if (next > now + (mono_ns)SWEEP_MS * NS_PER_MS)
@@ -458,7 +462,10 @@ void notify_turn(struct notify *notify)
     if (error == 0) {
         (void)pthread_mutex_lock(&notify->view_lock);
         notify->next_end_ms = groups_end_overdue(&notify->groups, now_ms);
+        error = health_turn(notify, now_ms, now);
         (void)pthread_mutex_unlock(&notify->view_lock);
+    }
+    if (error == 0) {
         collect(notify, &puts, now_ms, now);
         cut_ledger(notify, &puts, now_ms);
         error = puts.failed ? ERR_NOMEM : 0;

@@ -15,6 +15,7 @@
 
 struct trial_result {
     struct trial *trial;
+    struct notify *owner;
     const char *channel; /* static */
     unsigned index;
     bool is_done, accepted;
@@ -125,7 +126,16 @@ static void keep_verdict(struct trial_result *result, const struct channel_verdi
 
 static void on_verdict(void *context, const struct channel_verdict *verdict)
 {
-    keep_verdict(context, verdict);
+    struct trial_result *result = context;
+    struct notify *notify = result->owner;
+
+    /* That it fails is news for whoever asked, and nobody else. */
+    if (verdict->accepted) {
+        health_note(&notify->health, result->trial->receiver, result->channel, result->index,
+                    verdict, clock_mono(notify->clock));
+        notify_wake(notify);
+    }
+    keep_verdict(result, verdict);
 }
 
 static int compose_body(const struct integration *integration, const struct message *message,
@@ -153,6 +163,7 @@ static void send_one(struct notify *notify, const struct integration *integratio
     struct buf body = {0};
     int error = compose_body(integration, message, &body);
 
+    result->owner = notify;
     if (error == 0)
         error = delivery_start(notify->delivery,
                                &(struct delivery_order){.channel = integration->channel,
