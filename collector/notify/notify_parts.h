@@ -90,8 +90,10 @@ struct notify {
     bool closing;
     unsigned open_handles;
     int64_t swept_ms;  /* when the ledger was last cut */
+    uint64_t silences_seen; /* their version when all owed parcels were held against them */
     bool write_failed; /* logged; until a write succeeds */
     bool order_was_last;
+    int64_t shift_ms; /* of the clock (steady.h): what all times here have been moved by */
     int64_t next_end_ms; /* when the next external alert will be over; INT64_MAX: none */
 
     /* under lock, any thread */

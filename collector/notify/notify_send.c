@@ -69,13 +69,7 @@ static void settle_all(struct notify *notify, struct parcel *head,
     }
 }
 
-static void on_delivered(void *context, const struct channel_verdict *verdict)
-{
-    struct parcel *head = context; /* stays in the outbox while it is under way */
-    struct notify *notify = head->owner;
-    settle_all(notify, head, verdict);
-    notify_turn(notify);
-}
+static delivery_done on_delivered;
 
 static const struct integration *find_integration(const struct notify *notify,
                                                   const struct parcel *parcel)
@@ -259,24 +253,44 @@ static void send_parcel(struct notify *notify, struct parcel *head)
     settle_all(notify, head, &verdict);
 }
 
+/* While a write is under way what is committed already may go: waiting for the disk between any
+ * two messages is what makes a storm long.  What needs a row of its own waits for the turn. */
+static void send_meanwhile(struct notify *notify)
+{
+    struct parcel *parcel;
+    while (!notify->closing &&
+           (parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL &&
+           parcel->target->pace.per_minute == 0 && !is_muted(notify, parcel))
+        send_parcel(notify, parcel);
+}
+
+static void on_delivered(void *context, const struct channel_verdict *verdict)
+{
+    struct parcel *head = context; /* stays in the outbox while it is under way */
+    struct notify *notify = head->owner;
+    settle_all(notify, head, verdict);
+    if (notify->turn.running)
+        send_meanwhile(notify);
+    notify_turn(notify);
+}
+
 bool notify_send_due(struct notify *notify)
 {
     struct parcel *parcel;
-    bool dirty = false;
 
     /* Silences have changed: at once, for what it tells of may be over when it is due. */
-    for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-        if (at->state == PARCEL_QUEUED && !at->sending &&
-            at->silences_version != notify->silences.version)
-            (void)withdraw_muted(notify, at);
+    if (notify->silences_seen != notify->silences.version)
+        for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
+            if (at->state == PARCEL_QUEUED && !at->sending &&
+                at->silences_version != notify->silences.version)
+                (void)withdraw_muted(notify, at);
+    notify->silences_seen = notify->silences.version;
     while ((parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL)
         if (!withdraw_muted(notify, parcel))
             send_parcel(notify, parcel);
-    for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-        dirty = dirty || at->dirty;
     if (notify->outbox.sending == 0 && !trials_are_under_way(notify))
         notify_drop_retired(notify);
-    return dirty;
+    return notify->outbox.dirty != NULL;
 }
 
 static int set_paces(struct notify *notify, const struct receiver *receivers, size_t count,

@@ -10,6 +10,7 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
+#include "proto/base/steady.h"
 
 #define RETRY_MS        1000
 #define SWEEP_MS        ((int64_t)3600 * 1000)
@@ -212,9 +213,8 @@ static void collect(struct notify *notify, struct puts *puts, int64_t now_ms, mo
     plan(notify, puts, now_ms, now);
     for (struct flush *at = notify->turn.flushes; at != NULL; at = at->next)
         put_flush(notify, puts, at, now_ms, now, &row);
-    for (const struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-        if (at->dirty)
-            put_parcel(puts, at, &row);
+    for (const struct parcel *at = notify->outbox.dirty; at != NULL; at = at->next_dirty)
+        put_parcel(puts, at, &row);
     /* After those, for it may change the rows of parcels. */
     if (notify->turn.order == NULL || order_acknowledges(notify->turn.order))
         incident_plan(notify, puts, now_ms, now);
@@ -399,8 +399,8 @@ void notify_turn_finish(struct notify *notify)
             log_error("notify", "could not store messages, trying again: %s",
                       error_text(error));
         notify->write_failed = true;
-        for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-            at->dirty = at->dirty || at->state != PARCEL_QUEUED;
+        for (struct parcel *at = notify->outbox.settled; at != NULL; at = at->next_settled)
+            outbox_make_dirty(at);
         forget_plan(notify, error);
         arm(notify, RETRY_MS);
         return;
@@ -436,14 +436,27 @@ static void submit(struct notify *notify, const struct puts *puts)
     turn->has_written = false;
     turn->running = true;
     /* Verdicts that arrive while the write is under way make their rows dirty again. */
-    for (struct parcel *at = notify->outbox.first; at != NULL; at = at->next)
-        at->dirty = waits_for_people(notify, at);
+    outbox_clear_dirty(&notify->outbox);
+    for (struct parcel *at = notify->outbox.settled; at != NULL; at = at->next_settled)
+        if (waits_for_people(notify, at))
+            outbox_make_dirty(at);
     turn->receipts = smpp_receipts_seen(delivery_smpp(notify->delivery));
     error = store_write_submit(notify->store, &turn->write);
     if (error != 0) {
         turn->error = error;
         notify_turn_finish(notify);
     }
+}
+
+static void follow_the_clock(struct notify *notify, int64_t now_ms)
+{
+    const int64_t shift_ms = steady_shift_ms();
+    if (shift_ms == notify->shift_ms)
+        return;
+    (void)pthread_mutex_lock(&notify->view_lock);
+    groups_shift(&notify->groups, shift_ms - notify->shift_ms, now_ms);
+    (void)pthread_mutex_unlock(&notify->view_lock);
+    notify->shift_ms = shift_ms;
 }
 
 void notify_turn(struct notify *notify)
@@ -458,6 +471,7 @@ void notify_turn(struct notify *notify)
         return;
     }
     notify->wanted = false;
+    follow_the_clock(notify, now_ms);
     error = read_inbox(notify, &puts, now_ms, now);
     if (error == 0) {
         (void)pthread_mutex_lock(&notify->view_lock);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "collector/notify/outbox_lane.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -67,6 +68,21 @@ void parcel_free(struct parcel *parcel)
     free(parcel);
 }
 
+static _Atomic int64_t newest_ms; /* of all ids */
+
+static int64_t not_before_others(int64_t now_ms)
+{
+    int64_t newest = atomic_load(&newest_ms);
+    while (now_ms > newest && !atomic_compare_exchange_weak(&newest_ms, &newest, now_ms))
+        continue;
+    return now_ms > newest ? now_ms : newest;
+}
+
+static void ids_go_on_after(const char *id)
+{
+    (void)not_before_others((int64_t)(strtoull(id, NULL, 16) >> 20));
+}
+
 void parcel_make_id(int64_t now_ms, char id[MESSAGE_ID_BYTES])
 {
     /* Counted from where chance began: a storm makes thousands in one millisecond, and two that
@@ -80,7 +96,7 @@ void parcel_make_id(int64_t now_ms, char id[MESSAGE_ID_BYTES])
         atomic_fetch_add(&next, chance);
     }
     (void)snprintf(id, MESSAGE_ID_BYTES, "%016" PRIx64,
-                   (uint64_t)now_ms << 20 | (atomic_fetch_add(&next, 1) & 0xFFFFFu));
+                   (uint64_t)not_before_others(now_ms) << 20 | (atomic_fetch_add(&next, 1) & 0xFFFFFu));
 }
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -276,15 +292,53 @@ int64_t outbox_delay_ms(unsigned attempts, bool recoverable, double chance)
     return (int64_t)(delay_ms * (0.75 + chance / 2));
 }
 
+void outbox_make_dirty(struct parcel *parcel)
+{
+    if (parcel->dirty)
+        return;
+    parcel->dirty = true;
+    parcel->next_dirty = parcel->box->dirty;
+    parcel->box->dirty = parcel;
+}
+
+void outbox_clear_dirty(struct outbox *outbox)
+{
+    for (struct parcel *at = outbox->dirty; at != NULL; at = at->next_dirty)
+        at->dirty = false;
+    outbox->dirty = NULL;
+}
+
+static void add_settled(struct parcel *parcel)
+{
+    parcel->next_settled = parcel->box->settled;
+    parcel->box->settled = parcel;
+}
+
 void outbox_put(struct outbox *outbox, struct parcel *parcel)
 {
-    struct parcel **at = &outbox->first;
-    while (*at != NULL && strcmp((*at)->id, parcel->id) <= 0)
-        at = &(*at)->next;
-    parcel->next = *at;
-    *at = parcel;
-    parcel->target = outbox_find_target(outbox, parcel);
+    struct parcel *before = outbox->last;
+
+    while (before != NULL && strcmp(before->id, parcel->id) > 0)
+        before = before->previous;
+    parcel->previous = before;
+    parcel->next = before == NULL ? outbox->first : before->next;
+    *(before == NULL ? &outbox->first : &before->next) = parcel;
+    *(parcel->next == NULL ? &outbox->last : &parcel->next->previous) = parcel;
     outbox->count++;
+    ids_go_on_after(parcel->id);
+    parcel->box = outbox;
+    parcel->target = outbox_find_target(outbox, parcel->receiver, parcel->channel, parcel->index);
+    if (parcel->state == PARCEL_QUEUED)
+        lane_enter(parcel);
+    else
+        add_settled(parcel);
+}
+
+static void unlink_parcel(struct outbox *outbox, struct parcel *parcel)
+{
+    *(parcel->previous == NULL ? &outbox->first : &parcel->previous->next) = parcel->next;
+    *(parcel->next == NULL ? &outbox->last : &parcel->next->previous) = parcel->previous;
+    outbox->count--;
 }
 
 static void await(struct outbox *outbox, struct parcel *parcel)
@@ -299,15 +353,15 @@ static void await(struct outbox *outbox, struct parcel *parcel)
 
 void outbox_sweep(struct outbox *outbox)
 {
-    struct parcel **at = &outbox->first;
+    struct parcel **at = &outbox->settled;
     while (*at != NULL) {
         struct parcel *parcel = *at;
-        if (parcel->state == PARCEL_QUEUED || parcel->dirty || parcel->sending) {
-            at = &parcel->next;
+        if (parcel->dirty || parcel->sending) {
+            at = &parcel->next_settled;
             continue;
         }
-        *at = parcel->next;
-        outbox->count--;
+        *at = parcel->next_settled;
+        unlink_parcel(outbox, parcel);
         if (parcel->state == PARCEL_ACCEPTED && parcel->awaits)
             await(outbox, parcel);
         else
@@ -317,71 +371,60 @@ void outbox_sweep(struct outbox *outbox)
 
 bool outbox_owes(const struct outbox *outbox, uint64_t lane)
 {
-    for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
-        if (at->lane == lane && at->state == PARCEL_QUEUED && !at->yields)
-            return true;
-    return false;
+    return lane_first(outbox, lane) != NULL;
 }
 
-/* Nothing older of its lane is still owed. */
-static bool is_head_of_lane(const struct outbox *outbox, const struct parcel *parcel)
+/* When the first of those that wait for it may go; UINT64_MAX: none before one is back. */
+static mono_ns when(const struct outbox_target *target)
 {
-    for (const struct parcel *at = outbox->first; at != parcel; at = at->next)
-        if (at->lane == parcel->lane && at->state == PARCEL_QUEUED && !at->yields)
-            return false;
-    return true;
+    mono_ns next;
+    if (target->top == NULL || target->sending >= OUTBOX_TARGET_MAX)
+        return UINT64_MAX;
+    next = pace_next(&target->pace);
+    return next > target->top->next_try ? next : target->top->next_try;
 }
 
-static bool same_target(const struct parcel *a, const struct parcel *b)
+/* Of all integrations, the parcel that is or will be due first. */
+static struct parcel *first_due(const struct outbox *outbox, mono_ns *ret_when)
 {
-    return a->index == b->index && strcmp(a->receiver, b->receiver) == 0 &&
-           strcmp(a->channel, b->channel) == 0;
-}
+    const struct outbox_target *best = NULL;
+    mono_ns best_when = UINT64_MAX;
 
-static bool may_be_spoken_to(const struct parcel *parcel, mono_ns now)
-{
-    return parcel->target == NULL || pace_next(&parcel->target->pace) <= now;
-}
-
-static bool target_has_room(const struct outbox *outbox, const struct parcel *parcel)
-{
-    size_t sending = 0;
-    for (const struct parcel *at = outbox->first;
-         at != NULL && sending < OUTBOX_TARGET_MAX && outbox->sending >= OUTBOX_TARGET_MAX;
-         at = at->next)
-        sending += at->sending && at->heads && same_target(at, parcel);
-    return sending < OUTBOX_TARGET_MAX;
+    for (const struct outbox_target *at = &outbox->others; at != NULL;
+         at = at == &outbox->others ? outbox->targets : at->next) {
+        mono_ns at_when = when(at);
+        if (at_when < best_when || (best != NULL && at_when == best_when &&
+                                    at_when != UINT64_MAX &&
+                                    strcmp(at->top->id, best->top->id) < 0)) {
+            best = at;
+            best_when = at_when;
+        }
+    }
+    *ret_when = best_when;
+    return best == NULL ? NULL : best->top;
 }
 
 struct parcel *outbox_due(struct outbox *outbox, mono_ns now)
 {
-    if (outbox->crowding >= OUTBOX_SENDING_MAX)
-        return NULL;
-    for (struct parcel *at = outbox->first; at != NULL; at = at->next)
-        if (at->state == PARCEL_QUEUED && !at->sending && at->next_try <= now &&
-            may_be_spoken_to(at, now) && target_has_room(outbox, at) &&
-            is_head_of_lane(outbox, at))
-            return at;
-    return NULL;
-}
-
-/* When the parcel may go, for all it knows itself. */
-static mono_ns when(const struct parcel *parcel)
-{
-    mono_ns next = parcel->target == NULL ? 0 : pace_next(&parcel->target->pace);
-    return next > parcel->next_try ? next : parcel->next_try;
+    mono_ns due;
+    struct parcel *parcel = first_due(outbox, &due);
+    return outbox->crowding < OUTBOX_SENDING_MAX && due <= now ? parcel : NULL;
 }
 
 mono_ns outbox_next_due(const struct outbox *outbox)
 {
-    mono_ns next = UINT64_MAX;
-    if (outbox->crowding >= OUTBOX_SENDING_MAX)
-        return next;
-    for (const struct parcel *at = outbox->first; at != NULL; at = at->next)
-        if (at->state == PARCEL_QUEUED && !at->sending && when(at) < next &&
-            target_has_room(outbox, at) && is_head_of_lane(outbox, at))
-            next = when(at);
-    return next;
+    mono_ns next;
+    (void)first_due(outbox, &next);
+    return outbox->crowding < OUTBOX_SENDING_MAX ? next : UINT64_MAX;
+}
+
+/* It is owed no more. */
+static void end(struct parcel *parcel, enum parcel_state state, int64_t now_ms)
+{
+    lane_leave(parcel);
+    parcel->state = state;
+    parcel->settled_ms = now_ms;
+    add_settled(parcel);
 }
 
 void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
@@ -393,27 +436,26 @@ void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict,
     parcel->sending = false;
     parcel->heads = false;
     parcel->attempts++;
-    parcel->dirty = true;
+    outbox_make_dirty(parcel);
     /* Without memory for it the next try does again what this one has done. */
     (void)parcel_set_progress(parcel, verdict->progress);
     parcel->yields = verdict->yields;
     if (verdict->accepted) {
-        parcel->state = PARCEL_ACCEPTED;
         parcel->awaits = verdict->awaits && parcel->progress != NULL;
-        parcel->settled_ms = now_ms;
+        end(parcel, PARCEL_ACCEPTED, now_ms);
         parcel->reason[0] = '\0';
         return;
     }
     (void)snprintf(parcel->reason, sizeof parcel->reason, "%.199s", verdict->why.text);
     parcel->refused = !verdict->recoverable;
     if (!is_live && now_ms - parcel->created_ms > OUTBOX_AGE_MAX_MS) {
-        parcel->state = PARCEL_FAILED;
-        parcel->settled_ms = now_ms;
+        end(parcel, PARCEL_FAILED, now_ms);
         return;
     }
     parcel->next_try =
         now +
         (mono_ns)outbox_delay_ms(parcel->attempts, verdict->recoverable, chance) * NS_PER_MS;
+    lane_wait(parcel);
 }
 
 int outbox_receive(struct outbox *outbox, struct parcel *parcel, enum parcel_state state,
@@ -424,7 +466,7 @@ int outbox_receive(struct outbox *outbox, struct parcel *parcel, enum parcel_sta
 
     if (error != 0)
         return error;
-    parcel->dirty = true;
+    outbox_make_dirty(parcel);
     if (state != parcel->state) {
         parcel->state = state;
         parcel->awaits = false;
@@ -459,9 +501,8 @@ void outbox_stop_awaiting(struct outbox *outbox, int64_t now_ms)
 void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms)
 {
     must(!parcel->sending);
-    parcel->state = PARCEL_FAILED;
-    parcel->settled_ms = now_ms;
-    parcel->dirty = true;
+    end(parcel, PARCEL_FAILED, now_ms);
+    outbox_make_dirty(parcel);
     parcel->withdrawn = true;
     (void)snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
 }
@@ -479,5 +520,6 @@ void outbox_free(struct outbox *outbox)
         outbox->awaiting = next;
     }
     outbox->count = outbox->awaiting_count = 0;
+    outbox->last = outbox->dirty = outbox->settled = NULL;
     outbox_forget_targets(outbox);
 }

@@ -119,18 +119,31 @@ struct parcel {
     mono_ns next_try;
     uint64_t silences_version; /* when it was last held against the silences */
     uint64_t lane;
-    struct outbox_target *target; /* NULL: one without a pace */
-    struct parcel *together;      /* the next of the same transfer, while sending */
-    struct parcel *next;
+    struct outbox *box;
+    struct outbox_target *target;
+    struct parcel *together; /* the next of the same transfer, while sending */
+    bool chosen;             /* within outbox_together() */
+    struct parcel *next, *previous;
+    struct parcel *next_dirty, *next_settled;
+    /* outbox_lane.h's */
+    struct parcel *lane_next;              /* the next of the lane */
+    struct parcel *lane_last, *bucket_next; /* of a lane's first: its last, the next lane */
+    struct parcel *heap_child, *heap_next, *heap_back;
+    bool waits;   /* in its target's heap */
+    bool in_lane; /* one that yields is not, and goes when it is due */
 };
 
-/* An integration that may not be spoken to as often as one likes. */
+/* An integration, as far as parcels wait for it or its pace is known. */
 struct outbox_target {
     char *receiver, *channel;
     unsigned index;
-    struct pace pace;
+    struct pace pace; /* per_minute 0: it may be spoken to as often as one likes */
+    size_t sending;   /* transfers */
+    struct parcel *top;
     struct outbox_target *next;
 };
+
+#define OUTBOX_LANE_BUCKETS 4096u
 
 /* Copies the names; body and fingerprints are filled by the caller (owned by the parcel). */
 int parcel_new(const char *receiver, const char *channel, unsigned index, const char *group_key,
@@ -141,7 +154,8 @@ void parcel_write(const struct parcel *parcel, struct buf *out);
 int parcel_set_progress(struct parcel *parcel, struct bytes progress);
 /* ERR_CORRUPT, ERR_NOMEM. */
 int parcel_read(const char *id, struct bytes row, struct parcel **ret_parcel);
-/* A new id: 44 bits of Unix ms, 20 random bits; ids sort by time. */
+/* A new id: 44 bits of Unix ms, 20 random bits; ids sort by time, also where the clock is set
+ * back: none is less than one that was made or put before. */
 void parcel_make_id(int64_t now_ms, char id[MESSAGE_ID_BYTES]);
 uint64_t parcel_lane(const char *receiver, const char *channel, unsigned index,
                      const char *group_key);
@@ -150,12 +164,16 @@ uint64_t parcel_lane(const char *receiver, const char *channel, unsigned index,
 int64_t outbox_delay_ms(unsigned attempts, bool recoverable, double chance);
 
 struct outbox {
-    struct parcel *first;  /* ascending by id; QUEUED, or settled but not yet written */
-    size_t count, sending; /* parcels; transfers, */
-    size_t crowding;       /* and those of them that take a place */
+    struct parcel *first, *last; /* ascending by id; QUEUED, or settled but not yet written */
+    size_t count, sending;       /* parcels; transfers, */
+    size_t crowding;             /* and those of them that take a place */
+    struct parcel *dirty;        /* whose rows are to be written */
+    struct parcel *settled;
     struct outbox_target *targets;
     struct parcel *awaiting; /* ACCEPTED, written, and a receipt is to come; newest first */
     size_t awaiting_count;
+    struct outbox_target others; /* what is owed to whom there was no memory for; no pace */
+    struct parcel *lanes[OUTBOX_LANE_BUCKETS]; /* the first of each */
 };
 
 /* Says how often an integration may be spoken to; 0: as often as one likes.  For every
@@ -163,13 +181,17 @@ struct outbox {
 int outbox_limit(struct outbox *outbox, const char *receiver, const char *channel,
                  unsigned index, unsigned per_minute, mono_ns now);
 
+/* Its row is to be written. */
+void outbox_make_dirty(struct parcel *parcel);
+/* All rows are in a write: verdicts from now on make theirs dirty again. */
+void outbox_clear_dirty(struct outbox *outbox);
 /* Takes the parcel.  A newer id goes to the end. */
 void outbox_put(struct outbox *outbox, struct parcel *parcel);
 /* Unlinks the settled parcels whose rows have been written: into `awaiting`, or freed. */
 void outbox_sweep(struct outbox *outbox);
 /* Something is owed in this lane. */
 bool outbox_owes(const struct outbox *outbox, uint64_t lane);
-/* The next parcel to send: oldest of its lane, due, not under way; NULL if there is none, or
+/* The next parcel to send: oldest of its lane, not under way, longest due; NULL if there is none, or
  * OUTBOX_SENDING_MAX are under way, or OUTBOX_TARGET_MAX where it would go. */
 struct parcel *outbox_due(struct outbox *outbox, mono_ns now);
 /* What may go together with `head`, which outbox_due() gave: itself and, if the pace would make
@@ -198,6 +220,6 @@ void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms);
 void outbox_free(struct outbox *outbox);
 
 /* Between outbox.c and outbox_target.c. */
-struct outbox_target *outbox_find_target(const struct outbox *outbox,
-                                         const struct parcel *parcel);
+struct outbox_target *outbox_find_target(struct outbox *outbox, const char *receiver,
+                                         const char *channel, unsigned index);
 void outbox_forget_targets(struct outbox *outbox);

@@ -5,18 +5,9 @@
 #include <string.h>
 
 #include "collector/notify/outbox.h"
+#include "collector/notify/outbox_lane.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
-
-struct outbox_target *outbox_find_target(const struct outbox *outbox,
-                                         const struct parcel *parcel)
-{
-    for (struct outbox_target *at = outbox->targets; at != NULL; at = at->next)
-        if (at->index == parcel->index && strcmp(at->receiver, parcel->receiver) == 0 &&
-            strcmp(at->channel, parcel->channel) == 0)
-            return at;
-    return NULL;
-}
 
 static void target_free(struct outbox_target *target)
 {
@@ -40,29 +31,46 @@ static struct outbox_target *target_new(const char *receiver, const char *channe
     return NULL;
 }
 
-int outbox_limit(struct outbox *outbox, const char *receiver, const char *channel,
-                 unsigned index, unsigned per_minute, mono_ns now)
+static struct outbox_target *find(const struct outbox *outbox, const char *receiver,
+                                  const char *channel, unsigned index)
 {
     struct outbox_target *at = outbox->targets;
-
     while (at != NULL && (at->index != index || strcmp(at->receiver, receiver) != 0 ||
                           strcmp(at->channel, channel) != 0))
         at = at->next;
-    if (at != NULL) {
-        if (at->pace.per_minute != per_minute)
-            pace_start(&at->pace, per_minute, now);
-        return 0;
-    }
-    if (per_minute == 0)
-        return 0;
-    at = target_new(receiver, channel, index);
-    if (at == NULL)
+    return at;
+}
+
+static struct outbox_target *find_or_make(struct outbox *outbox, const char *receiver,
+                                          const char *channel, unsigned index)
+{
+    struct outbox_target *target = find(outbox, receiver, channel, index);
+    if (target != NULL)
+        return target;
+    target = target_new(receiver, channel, index);
+    if (target == NULL)
+        return NULL;
+    target->next = outbox->targets;
+    outbox->targets = target;
+    return target;
+}
+
+struct outbox_target *outbox_find_target(struct outbox *outbox, const char *receiver,
+                                         const char *channel, unsigned index)
+{
+    struct outbox_target *target = find_or_make(outbox, receiver, channel, index);
+    return target == NULL ? &outbox->others : target;
+}
+
+int outbox_limit(struct outbox *outbox, const char *receiver, const char *channel,
+                 unsigned index, unsigned per_minute, mono_ns now)
+{
+    struct outbox_target *target = find_or_make(outbox, receiver, channel, index);
+
+    if (target == NULL)
         return ERR_NOMEM;
-    pace_start(&at->pace, per_minute, now);
-    at->next = outbox->targets;
-    outbox->targets = at;
-    for (struct parcel *parcel = outbox->first; parcel != NULL; parcel = parcel->next)
-        parcel->target = outbox_find_target(outbox, parcel);
+    if (target->pace.per_minute != per_minute)
+        pace_start(&target->pace, per_minute, now);
     return 0;
 }
 
@@ -76,19 +84,14 @@ void outbox_forget_targets(struct outbox *outbox)
 }
 
 /* Everything older of its lane that is still owed goes with it. */
-static bool follows_its_lane(const struct outbox *outbox, const struct parcel *parcel,
-                             struct parcel *const *chosen, size_t count)
+static bool follows_its_lane(const struct outbox *outbox, const struct parcel *parcel)
 {
-    for (const struct parcel *at = outbox->first; at != parcel; at = at->next) {
-        bool is_chosen = false;
-        if (at->lane != parcel->lane || at->state != PARCEL_QUEUED)
-            continue;
-        for (size_t i = count; i > 0 && !is_chosen; i--)
-            is_chosen = chosen[i - 1] == at;
-        if (!is_chosen)
-            return false;
-    }
-    return true;
+    const struct parcel *at = lane_first(outbox, parcel->lane);
+    if (!parcel->in_lane)
+        return true;
+    while (at != parcel && at->chosen)
+        at = at->lane_next;
+    return at == parcel;
 }
 
 size_t outbox_together(struct outbox *outbox, struct parcel *head, mono_ns now,
@@ -97,12 +100,17 @@ size_t outbox_together(struct outbox *outbox, struct parcel *head, mono_ns now,
     size_t count = 1;
 
     ret_parcels[0] = head;
-    if (head->target == NULL)
+    if (head->target->pace.per_minute == 0)
         return 1;
-    for (struct parcel *at = head->next; at != NULL && count < most; at = at->next)
-        if (at->target == head->target && at->state == PARCEL_QUEUED && !at->sending &&
-            at->next_try <= now && follows_its_lane(outbox, at, ret_parcels, count))
+    head->chosen = true;
+    for (struct parcel *at = outbox->first; at != NULL && count < most; at = at->next)
+        if (at != head && at->target == head->target && at->state == PARCEL_QUEUED &&
+            !at->sending && at->next_try <= now && follows_its_lane(outbox, at)) {
+            at->chosen = true;
             ret_parcels[count++] = at;
+        }
+    for (size_t i = 0; i < count; i++)
+        ret_parcels[i]->chosen = false;
     return pace_left(&head->target->pace, now, most) >= count ? 1 : count;
 }
 
@@ -111,14 +119,15 @@ void outbox_begin(struct outbox *outbox, struct parcel *const *parcels, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         must(!parcels[i]->sending);
+        lane_go(parcels[i]);
         parcels[i]->sending = true;
         parcels[i]->heads = i == 0;
         parcels[i]->together = i + 1 < count ? parcels[i + 1] : NULL;
     }
     outbox->sending++;
     outbox->crowding += !parcels[0]->shares;
-    if (parcels[0]->target != NULL)
-        pace_take(&parcels[0]->target->pace, now);
+    parcels[0]->target->sending++;
+    pace_take(&parcels[0]->target->pace, now);
 }
 
 void outbox_finish(struct outbox *outbox, const struct parcel *head, int64_t pause_ms,
@@ -127,6 +136,7 @@ void outbox_finish(struct outbox *outbox, const struct parcel *head, int64_t pau
     must(head->sending && outbox->sending > 0);
     outbox->sending--;
     outbox->crowding -= !head->shares;
-    if (head->target != NULL && pause_ms > 0)
+    head->target->sending--;
+    if (pause_ms > 0)
         head->target->pace.pause_until = now + (mono_ns)pause_ms * NS_PER_MS;
 }
