@@ -99,11 +99,9 @@ void incident_fallen(struct incident_change *change, int64_t now_ms)
             parcel->state == PARCEL_DELIVERED) /* meanwhile: then both were told */
             continue;
         parcel->fell_back = true;
-        parcel->dirty = true;
-        if (!parcel->takes_other_way || parcel->sending)
-            continue;
-        parcel->state = PARCEL_FALLBACK;
-        parcel->settled_ms = now_ms;
+        outbox_make_dirty(parcel);
+        if (parcel->takes_other_way && !parcel->sending)
+            outbox_fall_back(parcel, now_ms);
     }
 }
 

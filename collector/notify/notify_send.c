@@ -254,13 +254,15 @@ static void send_parcel(struct notify *notify, struct parcel *head)
 }
 
 /* While a write is under way what is committed already may go: waiting for the disk between any
- * two messages is what makes a storm long.  What needs a row of its own waits for the turn. */
+ * two messages is what makes a storm long.  What needs a row of its own waits for the turn, and so
+ * does an escalation, which the write may be changing. */
 static void send_meanwhile(struct notify *notify)
 {
     struct parcel *parcel;
     while (!notify->closing &&
            (parcel = outbox_due(&notify->outbox, clock_mono(notify->clock))) != NULL &&
-           parcel->target->pace.per_minute == 0 && !is_muted(notify, parcel))
+           parcel->target->pace.per_minute == 0 && parcel->incident == 0 &&
+           !is_muted(notify, parcel))
         send_parcel(notify, parcel);
 }
 

@@ -456,6 +456,7 @@ static void follow_the_clock(struct notify *notify, int64_t now_ms)
     (void)pthread_mutex_lock(&notify->view_lock);
     groups_shift(&notify->groups, shift_ms - notify->shift_ms, now_ms);
     (void)pthread_mutex_unlock(&notify->view_lock);
+    outbox_shift(&notify->outbox, shift_ms - notify->shift_ms);
     notify->shift_ms = shift_ms;
 }
 

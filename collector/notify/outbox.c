@@ -507,6 +507,26 @@ void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms)
     (void)snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
 }
 
+void outbox_fall_back(struct parcel *parcel, int64_t now_ms)
+{
+    must(!parcel->sending);
+    if (parcel->state == PARCEL_QUEUED)
+        end(parcel, PARCEL_FALLBACK, now_ms);
+    parcel->state = PARCEL_FALLBACK;
+    parcel->settled_ms = now_ms;
+    outbox_make_dirty(parcel);
+}
+
+void outbox_shift(struct outbox *outbox, int64_t shift_ms)
+{
+    for (struct parcel *at = outbox->first; at != NULL; at = at->next) {
+        if (at->state != PARCEL_QUEUED || at->incident == 0)
+            continue;
+        at->fallback_ms += shift_ms;
+        outbox_make_dirty(at);
+    }
+}
+
 void outbox_free(struct outbox *outbox)
 {
     while (outbox->first != NULL) {
