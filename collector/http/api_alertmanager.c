@@ -219,24 +219,24 @@ static bool is_wanted(const struct filter *filter, const struct view_alert *aler
 static int print_alerts(struct notify *notify, const struct filter *filter,
                         struct json_writer *json, int64_t now_ms)
 {
-    struct view_alert *alerts;
-    size_t count;
-    int error = view_alerts(notify, now_ms, &alerts, &count);
+    struct view_alert alert;
+    struct view_walk walk;
+    int error = view_walk(notify, now_ms, &walk);
 
     if (error != 0)
         return error;
     json_write_array(json);
-    for (size_t i = 0; i < count; i++) {
+    while (view_walk_next(notify, &walk, now_ms, &alert)) {
         const char *receivers[VIEW_RECEIVERS_MAX];
-        size_t receiver_count = view_receivers_of(notify, alerts[i].alert->labels, receivers);
+        size_t receiver_count = view_receivers_of(notify, alert.alert->labels, receivers);
         bool wanted = false;
         for (size_t j = 0; !wanted && j < receiver_count; j++)
             wanted = wants_receiver(filter, receivers[j]);
-        if (wanted && is_wanted(filter, &alerts[i], now_ms))
-            write_alert(json, &alerts[i], NULL, receivers, receiver_count, now_ms);
+        if (wanted && is_wanted(filter, &alert, now_ms))
+            write_alert(json, &alert, NULL, receivers, receiver_count, now_ms);
     }
     json_write_end(json);
-    free(alerts);
+    view_walk_done(&walk);
     return 0;
 }
 
@@ -295,22 +295,21 @@ void api_am_groups(struct http_request *request, struct http_response *response)
     const int64_t now_ms = clock_unix_ms(&clock_system);
     struct filter filter;
     struct json_writer json;
-    struct view_group *groups = NULL;
-    size_t count = 0;
+    struct view_group group;
+    struct view_walk walk = {0};
     int error;
 
     if (!filter_read(request, response, &filter))
         return;
     json = begin(response);
     view_begin(notify);
-    error = view_groups(notify, now_ms, &groups, &count);
+    error = view_walk_groups(notify, &walk);
     json_write_array(&json);
-    for (size_t i = 0; i < count; i++)
-        if (wants_receiver(&filter, groups[i].receiver) &&
-            (filter.muted || groups[i].muted_count == 0))
-            write_group(&json, notify, &groups[i], &filter, now_ms);
+    while (error == 0 && view_walk_next_group(notify, &walk, now_ms, &group, &error))
+        if (wants_receiver(&filter, group.receiver) && (filter.muted || group.muted_count == 0))
+            write_group(&json, notify, &group, &filter, now_ms);
     json_write_end(&json);
-    view_groups_free(groups, count);
+    view_walk_done(&walk);
     view_end(notify);
     filter_done(&filter);
     finish(response, error);

@@ -151,22 +151,22 @@ static int print_rules_alert(void *context, const struct rules_alert *alert)
 /* Those that no rule of ours made. */
 static int print_other_alerts(struct printing *printing)
 {
-    struct view_alert *alerts;
-    size_t count;
-    int error = view_alerts(printing->notify, printing->now_ms, &alerts, &count);
+    struct view_alert view;
+    struct view_walk walk;
+    int error = view_walk(printing->notify, printing->now_ms, &walk);
 
-    for (size_t i = 0; error == 0 && i < count; i++) {
-        const struct alert *alert = alerts[i].alert;
+    while (error == 0 && view_walk_next(printing->notify, &walk, printing->now_ms, &view)) {
+        const struct alert *alert = view.alert;
         if (!alert->external && !alert->is_ruleless)
             continue;
         json_write_object(printing->json);
         write_head(printing->json, alert->fingerprint, alert->labels, alert->annotations,
                    "firing", alert->starts_ms, "");
-        write_standing(printing, "active", alert->labels, &alerts[i]);
+        write_standing(printing, "active", alert->labels, &view);
         json_write_end(printing->json);
     }
     if (error == 0)
-        free(alerts);
+        view_walk_done(&walk);
     return error;
 }
 

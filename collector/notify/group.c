@@ -90,6 +90,14 @@ void groups_remove(struct groups *groups, struct group *group)
     group_free(group);
 }
 
+struct group *groups_find_hash(const struct groups *groups, uint64_t hash)
+{
+    struct group *at = groups->groups[hash % GROUP_BUCKETS];
+    while (at != NULL && at->hash != hash)
+        at = at->next;
+    return at;
+}
+
 struct group *groups_find(const struct groups *groups, const char *key, const char *receiver)
 {
     uint64_t hash = group_hash(key, receiver);

@@ -96,6 +96,7 @@ struct dedup_record *groups_find_record(const struct groups *groups, const char 
                                         unsigned index, struct group **ret_group);
 
 /* NULL: there is none. */
+struct group *groups_find_hash(const struct groups *groups, uint64_t hash);
 struct group *groups_find(const struct groups *groups, const char *key, const char *receiver);
 struct tracked *groups_find_alert(const struct groups *groups, const struct labels *labels);
 struct tracked *groups_find_fingerprint(const struct groups *groups, uint64_t fingerprint);

@@ -4,6 +4,7 @@
 #include "collector/notify/view.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "collector/notify/notify_parts.h"
 #include "proto/base/error.h"
@@ -77,79 +78,129 @@ static void sort_alerts(struct view_alert *alerts, size_t count)
         qsort(alerts, count, sizeof *alerts, compare_alerts);
 }
 
-int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
-                size_t *ret_count)
-{
-    struct view_alert *alerts = calloc(notify->groups.tracked_count + 1, sizeof *alerts);
-    size_t count = 0;
-    int error = alerts == NULL ? ERR_NOMEM : 0;
+/* ---- walks ------------------------------------------------------------------------------- */
 
-    for (struct tracked *at = groups_next_alert(&notify->groups, NULL);
-         error == 0 && at != NULL; at = groups_next_alert(&notify->groups, at))
+static int compare_ids(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+int view_walk(struct notify *notify, int64_t now_ms, struct view_walk *ret_walk)
+{
+    struct view_walk walk = {
+        .ids = calloc(notify->groups.tracked_count + 1, sizeof(uint64_t))};
+
+    if (walk.ids == NULL)
+        return ERR_NOMEM;
+    for (const struct tracked *at = groups_next_alert(&notify->groups, NULL); at != NULL;
+         at = groups_next_alert(&notify->groups, at))
         if (is_shown(at, now_ms))
-            error = fill(notify, at, now_ms, &alerts[count++]);
-    if (error != 0) {
-        free(alerts);
-        return error;
-    }
-    sort_alerts(alerts, count);
-    *ret_alerts = alerts;
-    *ret_count = count;
+            walk.ids[walk.count++] = at->alert->fingerprint;
+    if (walk.count > 1)
+        qsort(walk.ids, walk.count, sizeof walk.ids[0], compare_ids);
+    *ret_walk = walk;
     return 0;
+}
+
+/* A mutex alone would be taken again before whoever waits for it has woken up. */
+static void give_way(struct notify *notify)
+{
+    const struct timespec moment = {.tv_nsec = 20000};
+    view_end(notify);
+    (void)nanosleep(&moment, NULL);
+    view_begin(notify);
+}
+
+bool view_walk_next(struct notify *notify, struct view_walk *walk, int64_t now_ms,
+                    struct view_alert *ret_alert)
+{
+    while (walk->at < walk->count) {
+        struct tracked *tracked;
+        if (walk->at > 0 && walk->at % VIEW_AT_ONCE == 0)
+            give_way(notify);
+        tracked = groups_find_fingerprint(&notify->groups, walk->ids[walk->at++]);
+        if (tracked != NULL && is_shown(tracked, now_ms) &&
+            fill(notify, tracked, now_ms, ret_alert) == 0)
+            return true;
+    }
+    return false;
+}
+
+void view_walk_done(struct view_walk *walk)
+{
+    free(walk->ids);
+    free(walk->alerts);
+    *walk = (struct view_walk){0};
 }
 
 /* ---- groups ------------------------------------------------------------------------------ */
 
 static int fill_group(struct notify *notify, const struct group *group, int64_t now_ms,
-                      struct view_group *view)
+                      struct view_alert *alerts, struct view_group *ret_view)
 {
+    struct view_group view = {
+        .labels = group->labels, .receiver = group->receiver->name, .alerts = alerts};
     int error = 0;
-    view->labels = group->labels;
-    view->receiver = group->receiver->name;
-    view->muted_count = mute_by_time(group->route, now_ms, view->muted_by);
-    view->alerts = calloc(group->member_count + 1, sizeof *view->alerts);
-    if (view->alerts == NULL)
-        return ERR_NOMEM;
+    view.muted_count = mute_by_time(group->route, now_ms, view.muted_by);
     for (size_t i = 0; error == 0 && i < group->member_count; i++)
         if (is_shown(group->members[i], now_ms))
-            error = fill(notify, group->members[i], now_ms, &view->alerts[view->alert_count++]);
-    sort_alerts(view->alerts, view->alert_count);
+            error = fill(notify, group->members[i], now_ms, &alerts[view.alert_count++]);
+    sort_alerts(alerts, view.alert_count);
+    *ret_view = view;
     return error;
 }
 
 static int compare_groups(const void *left, const void *right)
 {
-    const struct view_group *a = left, *b = right;
+    const struct group *a = *(const struct group *const *)left;
+    const struct group *b = *(const struct group *const *)right;
     int order = labels_compare(a->labels, b->labels);
-    return order != 0 ? order : strcmp(a->receiver, b->receiver);
+    return order != 0 ? order : strcmp(a->receiver->name, b->receiver->name);
 }
 
-int view_groups(struct notify *notify, int64_t now_ms, struct view_group **ret_groups,
-                size_t *ret_count)
+int view_walk_groups(struct notify *notify, struct view_walk *ret_walk)
 {
-    struct view_group *groups = calloc(notify->groups.group_count + 1, sizeof *groups);
-    size_t count = 0;
-    int error = groups == NULL ? ERR_NOMEM : 0;
+    const size_t most = notify->groups.group_count + 1;
+    const struct group **groups = calloc(most, sizeof(struct group *));
+    struct view_walk walk = {.ids = calloc(most, sizeof(uint64_t))};
 
-    for (const struct group *at = groups_next(&notify->groups, NULL); error == 0 && at != NULL;
-         at = groups_next(&notify->groups, at))
-        error = fill_group(notify, at, now_ms, &groups[count++]);
-    if (error != 0) {
-        view_groups_free(groups, count);
-        return error;
+    if (groups == NULL || walk.ids == NULL) {
+        free(groups);
+        view_walk_done(&walk);
+        return ERR_NOMEM;
     }
-    if (count > 1)
-        qsort(groups, count, sizeof *groups, compare_groups);
-    *ret_groups = groups;
-    *ret_count = count;
+    for (const struct group *at = groups_next(&notify->groups, NULL); at != NULL;
+         at = groups_next(&notify->groups, at))
+        groups[walk.count++] = at;
+    if (walk.count > 1)
+        qsort(groups, walk.count, sizeof(struct group *), compare_groups);
+    for (size_t i = 0; i < walk.count; i++)
+        walk.ids[i] = groups[i]->hash;
+    free(groups);
+    *ret_walk = walk;
     return 0;
 }
 
-void view_groups_free(struct view_group *groups, size_t count)
+bool view_walk_next_group(struct notify *notify, struct view_walk *walk, int64_t now_ms,
+                          struct view_group *ret_group, int *ret_error)
 {
-    for (size_t i = 0; i < count; i++)
-        free(groups[i].alerts);
-    free(groups);
+    *ret_error = 0;
+    while (walk->at < walk->count) {
+        const struct group *group;
+        if (walk->at > 0 && walk->at % VIEW_AT_ONCE == 0)
+            give_way(notify);
+        group = groups_find_hash(&notify->groups, walk->ids[walk->at++]);
+        if (group == NULL)
+            continue;
+        free(walk->alerts);
+        walk->alerts = calloc(group->member_count + 1, sizeof *walk->alerts);
+        *ret_error = walk->alerts == NULL
+                         ? ERR_NOMEM
+                         : fill_group(notify, group, now_ms, walk->alerts, ret_group);
+        return *ret_error == 0;
+    }
+    return false;
 }
 
 /* ---- silences ---------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * them.
  *
  *     view_begin(notify);
- *     ... view_find(), view_alerts(), view_groups(), view_silences() ...
+ *     ... view_find(), view_silences(), view_walk() and view_walk_groups() ...
  *     view_end(notify);
  *
  * Between begin and end nothing changes and everything returned stays valid; the loop may be
@@ -41,25 +41,42 @@ bool view_find(struct notify *notify, const struct labels *labels, int64_t now_m
  * caller's.  ERR_NOMEM. */
 int view_muting(struct notify *notify, const struct labels *labels, int64_t now_ms,
                 struct muting *ret_muting);
-/* The firing alerts by fingerprint, from malloc (free()); pointers as above.  ERR_NOMEM. */
-int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
-                size_t *ret_count);
+/* A walk over all that fires.  Tens of thousands take a tenth of a second to print, in which the
+ * loop must not wait: after every VIEW_AT_ONCE the walk gives way, so what a step returned is
+ * valid until the next, each alert is shown as it is when its turn comes, and one that is over
+ * by then is passed over. */
+#define VIEW_AT_ONCE 128
+
+struct view_walk {
+    uint64_t *ids; /* fingerprints, or hashes of groups */
+    size_t count, at;
+    struct view_alert *alerts; /* of the group that is looked at */
+};
+
+/* By fingerprint.  ERR_NOMEM. */
+int view_walk(struct notify *notify, int64_t now_ms, struct view_walk *ret_walk);
+/* False at the end. */
+bool view_walk_next(struct notify *notify, struct view_walk *walk, int64_t now_ms,
+                    struct view_alert *ret_alert);
+/* Of either kind; before or after view_end(). */
+void view_walk_done(struct view_walk *walk);
 
 #define VIEW_INTERVALS_MAX 64 /* that may keep a group from being told */
 
 struct view_group {
     const struct labels *labels;
     const char *receiver;
-    struct view_alert *alerts; /* by fingerprint; those that fire */
+    const struct view_alert *alerts; /* by fingerprint; those that fire */
     size_t alert_count;
     const char *muted_by[VIEW_INTERVALS_MAX]; /* time intervals: it is not told now */
     size_t muted_count;
 };
 
-/* By labels, then receiver; view_groups_free().  ERR_NOMEM. */
-int view_groups(struct notify *notify, int64_t now_ms, struct view_group **ret_groups,
-                size_t *ret_count);
-void view_groups_free(struct view_group *groups, size_t count);
+/* By labels, then receiver.  ERR_NOMEM. */
+int view_walk_groups(struct notify *notify, struct view_walk *ret_walk);
+/* False at the end, or if there is no memory for a group: *ret_error then. */
+bool view_walk_next_group(struct notify *notify, struct view_walk *walk, int64_t now_ms,
+                          struct view_group *ret_group, int *ret_error);
 
 /* In Alertmanager's order: active by end, pending by start, expired by latest end; free(). */
 int view_silences(struct notify *notify, int64_t now_ms, const struct silence ***ret_silences,
