@@ -303,6 +303,106 @@ static void who_shares_a_connection_takes_no_place(void **state)
     outbox_free(&outbox);
 }
 
+#define MODEL_PARCELS 600
+#define MODEL_LANES   40
+#define MODEL_STEPS   20000
+
+/* Parcels that were put, oldest first; NULL where one was settled. */
+struct model {
+    struct parcel *parcels[MODEL_PARCELS];
+    size_t count;
+};
+
+static bool model_may_go(const struct model *model, size_t n, mono_ns now)
+{
+    const struct parcel *parcel = model->parcels[n];
+    size_t sending = 0;
+    if (parcel == NULL || parcel->sending || parcel->next_try > now)
+        return false;
+    for (size_t i = 0; i < model->count; i++) {
+        if (model->parcels[i] == NULL)
+            continue;
+        if (i < n && model->parcels[i]->lane == parcel->lane)
+            return false;
+        sending += model->parcels[i]->sending && model->parcels[i]->target == parcel->target;
+    }
+    return sending < OUTBOX_TARGET_MAX;
+}
+
+/* The longest due of those that may go is what the outbox says, and it says nothing only if
+ * there is none. */
+static void check_due(struct outbox *outbox, const struct model *model, mono_ns now)
+{
+    const struct parcel *due = outbox_due(outbox, now);
+    size_t found = model->count;
+    for (size_t i = 0; i < model->count; i++) {
+        if (!model_may_go(model, i, now))
+            continue;
+        if (model->parcels[i] == due)
+            found = i;
+        assert_non_null(due);
+        assert_true(due->next_try <= model->parcels[i]->next_try);
+    }
+    assert_true(due == NULL || found < model->count);
+}
+
+static void model_step(struct outbox *outbox, struct model *model, mono_ns now)
+{
+    const struct channel_verdict verdicts[] = {{.recoverable = true}, {.accepted = true}};
+    struct parcel *due;
+    size_t n = (size_t)rand() % MODEL_PARCELS;
+    char id[MESSAGE_ID_BYTES], group[16];
+
+    if (rand() % 4 == 0 && model->count < MODEL_PARCELS) {
+        (void)snprintf(id, sizeof id, "%016zx", model->count + 1);
+        (void)snprintf(group, sizeof group, "g%d", rand() % MODEL_LANES);
+        model->parcels[model->count] = parcel(id, group);
+        outbox_put(outbox, model->parcels[model->count++]);
+        return;
+    }
+    if (rand() % 2 == 0 && (due = outbox_due(outbox, now)) != NULL) {
+        outbox_begin(outbox, &due, 1, now);
+        return;
+    }
+    if (n >= model->count || model->parcels[n] == NULL)
+        return;
+    due = model->parcels[n];
+    if (due->sending) {
+        outbox_finish(outbox, due, 0, now);
+        outbox_settle(due, &verdicts[rand() % 2], true, 2000, now);
+    } else if (rand() % 8 == 0) {
+        outbox_withdraw(due, "silenced", 2000);
+    }
+    if (due->state != PARCEL_QUEUED)
+        model->parcels[n] = NULL;
+    if (rand() % 8 == 0) {
+        outbox_clear_dirty(outbox);
+        outbox_sweep(outbox);
+    }
+}
+
+static void whatever_happens_the_longest_due_of_the_lanes_firsts_is_next(void **state)
+{
+    struct outbox outbox = {0};
+    struct model model = {0};
+    size_t left = 0;
+    (void)state;
+    srand(1);
+    for (int step = 0; step < MODEL_STEPS; step++) {
+        const mono_ns now = (mono_ns)(step + 1) * 10 * NS_PER_MS;
+        model_step(&outbox, &model, now);
+        if (step % 16 == 0)
+            check_due(&outbox, &model, now);
+    }
+    outbox_clear_dirty(&outbox);
+    outbox_sweep(&outbox);
+    for (size_t i = 0; i < model.count; i++)
+        left += model.parcels[i] != NULL;
+    assert_int_equal(model.count, MODEL_PARCELS);
+    assert_int_equal(outbox.count, left);
+    outbox_free(&outbox);
+}
+
 static void pauses_grow_to_a_minute(void **state)
 {
     (void)state;
@@ -475,6 +575,7 @@ int main(void)
         cmocka_unit_test(what_fires_is_never_given_up_what_is_over_after_a_day),
         cmocka_unit_test(a_target_that_hangs_does_not_take_every_place),
         cmocka_unit_test(who_shares_a_connection_takes_no_place),
+        cmocka_unit_test(whatever_happens_the_longest_due_of_the_lanes_firsts_is_next),
         cmocka_unit_test(pauses_grow_to_a_minute),
         cmocka_unit_test(a_row_reads_back_and_a_cut_one_does_not),
         cmocka_unit_test(rows_of_earlier_versions_are_read),
