@@ -6,6 +6,7 @@
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
  * the query pool; see collector/README.md.
  */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -476,6 +477,16 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* An answer of megabytes is rare and short-lived: glibc would keep its memory in the heap of
+ * whichever thread made it, for it learns from the first such block to treat them as small. */
+static void give_back_large_blocks(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
+#endif
+}
+
 static int run(struct collector *collector)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -483,6 +494,7 @@ static int run(struct collector *collector)
 
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
+    give_back_large_blocks();
     must(uv_loop_init(&collector->loop) == 0);
     must(uv_mutex_init(&collector->reload_lock) == 0);
     must(uv_cond_init(&collector->reload_finished) == 0);

@@ -3,12 +3,13 @@
 #
 #   tests/bench/run.sh                  everything, about an hour on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | report
+#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | report
 #
 #   stores   ingest, memory, disk, queries, kill -9, alert rules
 #   queries  only ingest of the two sets, and queries
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
+#   alerting from a condition to its message; ten thousand alerts held
 #   report   print the tables of what was measured last
 #
 # Installs the peers, builds the release preset; results and report.md are in build/bench.
@@ -21,8 +22,8 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | agents | probe | report) part=$argument ;;
-    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    stores | queries | agents | probe | alerting | report) part=$argument ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -68,12 +69,20 @@ agents() {
 }
 
 [ $part = report ] || prepare
+# Tables of their own: latency.md and alerts_held.md in the work folder.
+alerting() {
+  export FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} BENCH_DIR=$work
+  $python tests/bench/latency.py ${quick:+--quick} && $python tests/bench/alerts_held.py
+}
+
 failed=
 case $part in
   all)
     agents || failed=1
     bench $stages
+    alerting || failed=1
     ;;
+  alerting) alerting || failed=1 ;;
   stores) bench $stages ;;
   queries) bench gen,ingest,long ;;
   agents) agents || failed=1 ;;
