@@ -78,6 +78,27 @@ static void sort_alerts(struct view_alert *alerts, size_t count)
         qsort(alerts, count, sizeof *alerts, compare_alerts);
 }
 
+int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
+                size_t *ret_count)
+{
+    struct view_alert *alerts = calloc(notify->groups.tracked_count + 1, sizeof *alerts);
+    size_t count = 0;
+    int error = alerts == NULL ? ERR_NOMEM : 0;
+
+    for (struct tracked *at = groups_next_alert(&notify->groups, NULL);
+         error == 0 && at != NULL; at = groups_next_alert(&notify->groups, at))
+        if (is_shown(at, now_ms))
+            error = fill(notify, at, now_ms, &alerts[count++]);
+    if (error != 0) {
+        free(alerts);
+        return error;
+    }
+    sort_alerts(alerts, count);
+    *ret_alerts = alerts;
+    *ret_count = count;
+    return 0;
+}
+
 /* ---- walks ------------------------------------------------------------------------------- */
 
 static int compare_ids(const void *left, const void *right)

@@ -41,6 +41,10 @@ bool view_find(struct notify *notify, const struct labels *labels, int64_t now_m
  * caller's.  ERR_NOMEM. */
 int view_muting(struct notify *notify, const struct labels *labels, int64_t now_ms,
                 struct muting *ret_muting);
+/* All that fires, by fingerprint, from malloc (free()); for what is short.  ERR_NOMEM. */
+int view_alerts(struct notify *notify, int64_t now_ms, struct view_alert **ret_alerts,
+                size_t *ret_count);
+
 /* A walk over all that fires.  Tens of thousands take a tenth of a second to print, in which the
  * loop must not wait: after every VIEW_AT_ONCE the walk gives way, so what a step returned is
  * valid until the next, each alert is shown as it is when its turn comes, and one that is over
