@@ -148,8 +148,8 @@ class Ours(System):
     def new_host(self, host):
         folder = self.folder / host
         folder.mkdir()
-        own = f"{{directories: [{self.text}]}}" if host == "host" else "off"
-        (folder / "probe.yml").write_text(f"instance: {host}\nsources: {{textfile: {own}}}\n")
+        own = f"sources: {{textfile: {{directories: [{self.text}]}}}}\n" if host == "host" else ""
+        (folder / "probe.yml").write_text(f"instance: {host}\n{own}")
         probe = self.lab.probe(self.collector, name=f"{self.folder.name}/{host}",
                                interval=f"{self.interval or 5}s",
                                flags=["--config", folder / "probe.yml"]).start()
