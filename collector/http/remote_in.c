@@ -272,6 +272,15 @@ static int make_room(struct job *job)
     return 0;
 }
 
+/* While the clock was set and rules do not believe it (timeline.h), what would be early enough by
+ * either is taken: it is the senders who know, and a sample that is refused does not come again. */
+static int64_t latest_allowed_ms(const struct remote_in *remote)
+{
+    const int64_t clock_ms = clock_unix_ms(&clock_system);
+    const int64_t rules_ms = remote->rules == NULL ? clock_ms : rules_now_ms(remote->rules);
+    return (rules_ms > clock_ms ? rules_ms : clock_ms) + REMOTE_FUTURE_MS;
+}
+
 /* Gives every sample its series, and closes the holes that refused ones leave. */
 static int resolve_all(struct job *job)
 {
@@ -283,7 +292,7 @@ static int resolve_all(struct job *job)
     for (size_t i = 0; i < message->series_count; i++)
         job->keys[i] = remote_cache_key(remote->cache, message->series[i].label_run);
     remote_cache_find(remote->cache, job->keys, message->series_count, job->found);
-    int64_t latest_ms = clock_unix_ms(&clock_system) + REMOTE_FUTURE_MS;
+    int64_t latest_ms = latest_allowed_ms(remote);
     size_t kept = 0;
     for (size_t i = 0; i < message->series_count; i++) {
         const struct remote_series *series = &message->series[i];

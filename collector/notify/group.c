@@ -359,6 +359,34 @@ int64_t groups_end_overdue(struct groups *groups, int64_t now_ms)
     return next_ms;
 }
 
+/* Ends that were named before the clock was set are on the old time; those that came since are
+ * not, and lie where a firing alert's may. */
+static bool is_on_old_time(const struct alert *alert, int64_t shift_ms, int64_t now_ms)
+{
+    if (!alert->external || !alert->firing)
+        return false;
+    return alert->ends_by_timeout ||
+           (shift_ms > 0 ? alert->ends_ms <= now_ms : alert->updated_ms > now_ms);
+}
+
+void groups_shift(struct groups *groups, int64_t shift_ms, int64_t now_ms)
+{
+    for (struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
+         at = groups_next_alert(groups, at)) {
+        if (!is_on_old_time(at->alert, shift_ms, now_ms))
+            continue;
+        at->alert->ends_ms += shift_ms;
+        at->alert->updated_ms += shift_ms;
+        at->dirty = true;
+    }
+    for (struct group *at = groups_next(groups, NULL); at != NULL;
+         at = groups_next(groups, at)) {
+        for (size_t i = 0; i < at->receiver->integration_count; i++)
+            at->records[i].said_ms += shift_ms;
+        at->dirty = true;
+    }
+}
+
 static void drop_tracked(struct groups *groups, struct tracked *tracked)
 {
     struct tracked **at = &groups->tracked[tracked->alert->labels->hash % GROUP_BUCKETS];

@@ -108,6 +108,9 @@ int groups_take_alert(struct groups *groups, const struct route *root,
 /* External alerts whose time is over have ended; some hundreds of them, if it is over for all
  * of a storm.  Returns when the next one will have (maybe in the past); INT64_MAX: none. */
 int64_t groups_end_overdue(struct groups *groups, int64_t now_ms);
+/* Time has jumped by so much: what was told so long ago, and what ends so soon, still does.
+ * Rows are dirty then. */
+void groups_shift(struct groups *groups, int64_t shift_ms, int64_t now_ms);
 /* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
 size_t group_drop_ended(struct groups *groups, struct group *group);
 /* Unlinks and frees a group. */

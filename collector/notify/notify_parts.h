@@ -93,7 +93,8 @@ struct notify {
     uint64_t silences_seen; /* their version when all owed parcels were held against them */
     bool write_failed; /* logged; until a write succeeds */
     bool order_was_last;
-    int64_t shift_ms; /* of the clock (steady.h): what all times here have been moved by */
+    bool follows_clock; /* offset_ms is known */
+    int64_t offset_ms;  /* Unix time - monotonic time, at the last turn */
     int64_t next_end_ms; /* when the next external alert will be over; INT64_MAX: none */
 
     /* under lock, any thread */

@@ -10,9 +10,9 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
-#include "proto/base/steady.h"
 
 #define RETRY_MS        1000
+#define JUMP_MS         2000 /* less is the clock being slewed */
 #define SWEEP_MS        ((int64_t)3600 * 1000)
 #define INBOX_MAX       ((size_t)4096) /* rows of one turn; what is left goes in the next */
 #define INBOX_BYTES_MAX ((size_t)16 << 20)
@@ -448,16 +448,22 @@ static void submit(struct notify *notify, const struct puts *puts)
     }
 }
 
-static void follow_the_clock(struct notify *notify, int64_t now_ms)
+/* The clock was set, and whoever keeps our time has come to believe it (rules/timeline.h). */
+static void follow_the_clock(struct notify *notify, int64_t now_ms, mono_ns now)
 {
-    const int64_t shift_ms = steady_shift_ms();
-    if (shift_ms == notify->shift_ms)
+    const int64_t offset_ms = now_ms - (int64_t)(now / NS_PER_MS);
+    const int64_t shift_ms = notify->follows_clock ? offset_ms - notify->offset_ms : 0;
+
+    notify->follows_clock = true;
+    notify->offset_ms = offset_ms;
+    if (shift_ms > -JUMP_MS && shift_ms < JUMP_MS)
         return;
+    log_warn("notify", "the clock was set by %.1f s: what is to come is moved by as much",
+             (double)shift_ms / MS_PER_SEC);
     (void)pthread_mutex_lock(&notify->view_lock);
-    groups_shift(&notify->groups, shift_ms - notify->shift_ms, now_ms);
+    groups_shift(&notify->groups, shift_ms, now_ms);
     (void)pthread_mutex_unlock(&notify->view_lock);
-    outbox_shift(&notify->outbox, shift_ms - notify->shift_ms);
-    notify->shift_ms = shift_ms;
+    outbox_shift(&notify->outbox, shift_ms);
 }
 
 void notify_turn(struct notify *notify)
@@ -472,7 +478,7 @@ void notify_turn(struct notify *notify)
         return;
     }
     notify->wanted = false;
-    follow_the_clock(notify, now_ms);
+    follow_the_clock(notify, now_ms, now);
     error = read_inbox(notify, &puts, now_ms, now);
     if (error == 0) {
         (void)pthread_mutex_lock(&notify->view_lock);

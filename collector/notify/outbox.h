@@ -219,7 +219,7 @@ void outbox_stop_awaiting(struct outbox *outbox, int64_t now_ms);
 void outbox_withdraw(struct parcel *parcel, const char *reason, int64_t now_ms);
 /* Another way has taken its place; marks the row dirty.  Not while it is sending. */
 void outbox_fall_back(struct parcel *parcel, int64_t now_ms);
-/* The clock was set by so much (steady.h): other ways are as far off as before. */
+/* Time has jumped by so much: other ways are as far off as before. */
 void outbox_shift(struct outbox *outbox, int64_t shift_ms);
 void outbox_free(struct outbox *outbox);
 
