@@ -31,16 +31,35 @@ static const char *const versions[] = {"v2", NULL};
 
 #define AT(field) offsetof(struct target_keys, field)
 static const struct config_option own_options[] = {
-    {.key = "scheme", .type = CONFIG_STRING, .offset = AT(scheme), .fallback = "http",
-     .choices = schemes, .help = "http or https"},
-    {.key = "path_prefix", .type = CONFIG_STRING, .offset = AT(path_prefix), .fallback = "/",
+    {.key = "scheme",
+     .type = CONFIG_STRING,
+     .offset = AT(scheme),
+     .fallback = "http",
+     .choices = schemes,
+     .help = "http or https"},
+    {.key = "path_prefix",
+     .type = CONFIG_STRING,
+     .offset = AT(path_prefix),
+     .fallback = "/",
      .help = "before /api/v2/alerts"},
-    {.key = "api_version", .type = CONFIG_STRING, .offset = AT(api_version), .fallback = "v2",
-     .choices = versions, .help = "v2"},
-    {.key = "timeout", .type = CONFIG_DURATION, .offset = AT(timeout_ms), .fallback = "10s",
-     .min = 1, .max = 3600 * 1000, .help = "for the whole exchange"},
-    {.key = "static_configs", .type = CONFIG_NODE, .offset = AT(static_configs),
-     .required = true, .help = "targets: [host:port]"},
+    {.key = "api_version",
+     .type = CONFIG_STRING,
+     .offset = AT(api_version),
+     .fallback = "v2",
+     .choices = versions,
+     .help = "v2"},
+    {.key = "timeout",
+     .type = CONFIG_DURATION,
+     .offset = AT(timeout_ms),
+     .fallback = "10s",
+     .min = 1,
+     .max = 3600 * 1000,
+     .help = "for the whole exchange"},
+    {.key = "static_configs",
+     .type = CONFIG_NODE,
+     .offset = AT(static_configs),
+     .required = true,
+     .help = "targets: [host:port]"},
 };
 #undef AT
 
@@ -95,10 +114,13 @@ static int read_static(struct alerting *alerting, const struct config_node *node
         const struct config_node *labels; /* of use to relabelling alone */
     } written = {0};
     const struct config_option options[] = {
-        {.key = "targets", .type = CONFIG_STRINGS,
-         .offset = (size_t)((char *)&written.targets - (char *)&written), .required = true,
+        {.key = "targets",
+         .type = CONFIG_STRINGS,
+         .offset = (size_t)((char *)&written.targets - (char *)&written),
+         .required = true,
          .help = "host:port"},
-        {.key = "labels", .type = CONFIG_NODE,
+        {.key = "labels",
+         .type = CONFIG_NODE,
          .offset = (size_t)((char *)&written.labels - (char *)&written),
          .help = "accepted; of no use here"},
     };

@@ -1,9 +1,9 @@
 /*
  * forward.c - see forward.h: what each target has still to be told, and when.
  *
- * An entry is an alert and, for each target, when it was last accepted there.  A transition makes
- * it owed to all.  What a target has accepted while the alert changed again stays owed: versions
- * tell.
+ * An entry is an alert and, for each target, when it was last accepted there.  A transition
+ * makes it owed to all.  What a target has accepted while the alert changed again stays owed:
+ * versions tell.
  */
 #include "collector/notify/forward.h"
 
@@ -222,9 +222,8 @@ static mono_ns due_at(const struct entry *entry, size_t target)
 {
     if (entry->told[target] == 0)
         return 0;
-    return entry->alert->firing
-               ? entry->told[target] + (mono_ns)FORWARD_RESEND_MS * NS_PER_MS
-               : UINT64_MAX;
+    return entry->alert->firing ? entry->told[target] + (mono_ns)FORWARD_RESEND_MS * NS_PER_MS
+                                : UINT64_MAX;
 }
 
 static void log_verdict(const struct forward *forward, const struct batch *batch,
@@ -331,14 +330,14 @@ static void send_to(struct forward *forward, size_t number)
         return;
     }
     target->batch = batch;
-    error = buf_ok(&body) ? delivery_start(forward->delivery,
-                                           &(struct delivery_order){
-                                               .channel = &channel_alertmanager,
-                                               .settings = target->settings,
-                                               .id = "forward",
-                                               .body = buf_bytes(&body)},
-                                           on_sent, batch, &verdict.why)
-                          : ERR_NOMEM;
+    error = buf_ok(&body)
+                ? delivery_start(forward->delivery,
+                                 &(struct delivery_order){.channel = &channel_alertmanager,
+                                                          .settings = target->settings,
+                                                          .id = "forward",
+                                                          .body = buf_bytes(&body)},
+                                 on_sent, batch, &verdict.why)
+                : ERR_NOMEM;
     buf_done(&body);
     if (error == 0)
         return;

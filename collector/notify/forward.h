@@ -5,11 +5,11 @@
  *     - static_configs: [{targets: ['am1.example:9093']}]
  *
  * What rules of ours find (not what others posted) goes to every target by itself: POST
- * PREFIX/api/v2/alerts, at once, and again every minute while it fires, with an end four minutes
- * ahead, so that a target forgets by itself what it hears no more of.  Where Prometheus drops a
- * batch that was not accepted, here it is tried again until it is; an end that is owed is a row
- * of the store, written with the transition, and tried for a day: a target that comes back still
- * tells its people.  Silences, inhibition and routes are the target's own affair.
+ * PREFIX/api/v2/alerts, at once, and again every minute while it fires, with an end four
+ * minutes ahead, so that a target forgets by itself what it hears no more of.  Where Prometheus
+ * drops a batch that was not accepted, here it is tried again until it is; an end that is owed
+ * is a row of the store, written with the transition, and tried for a day: a target that comes
+ * back still tells its people.  Silences, inhibition and routes are the target's own affair.
  *
  *     row   forward/ 16 hex digits of the fingerprint: the alert that has ended (alert.h)
  *
@@ -23,12 +23,12 @@
 #include "collector/notify/group.h"
 #include "collector/notify/puts.h"
 
-#define FORWARD_PREFIX        "forward/"
-#define FORWARD_RESEND_MS     60000
-#define FORWARD_VALID_MS      (4 * FORWARD_RESEND_MS)
-#define FORWARD_KEPT_MS       ((int64_t)24 * 3600 * 1000)
-#define FORWARD_BATCH_MAX     256
-#define FORWARD_TARGETS_MAX   16
+#define FORWARD_PREFIX      "forward/"
+#define FORWARD_RESEND_MS   60000
+#define FORWARD_VALID_MS    (4 * FORWARD_RESEND_MS)
+#define FORWARD_KEPT_MS     ((int64_t)24 * 3600 * 1000)
+#define FORWARD_BATCH_MAX   256
+#define FORWARD_TARGETS_MAX 16
 
 struct clock;
 struct delivery;

@@ -33,8 +33,8 @@ static struct value alert_value(const struct alert *alert, struct arena *arena)
     if (fields == NULL || fingerprint == NULL)
         return (struct value){.kind = VALUE_NIL};
     (void)snprintf(fingerprint, 17, "%016" PRIx64, alert->fingerprint);
-    fields[0] = (struct value_field){"Status",
-                                     value_of_text(alert->firing ? "firing" : "resolved")};
+    fields[0] =
+        (struct value_field){"Status", value_of_text(alert->firing ? "firing" : "resolved")};
     fields[1] = (struct value_field){"Labels", labels_value(alert->labels)};
     fields[2] = (struct value_field){"Annotations", labels_value(alert->annotations)};
     fields[3] = (struct value_field){"StartsAt", value_of_time(alert->starts_ms)};
@@ -52,9 +52,8 @@ int template_data_expand(const struct message *message, const char *text, bool i
                          struct buf *out, struct diagnosis *why)
 {
     const struct template_scope scope = {.set = message->templates};
-    const struct template_environment environment = {.external_url = message->external_url,
-                                                     .now_ms = message->now_ms,
-                                                     .is_html = is_html};
+    const struct template_environment environment = {
+        .external_url = message->external_url, .now_ms = message->now_ms, .is_html = is_html};
     const struct template *template;
     struct arena arena;
     struct value *alerts;

@@ -3,8 +3,8 @@
  *
  * Actions of a page (an html mail) print what cannot become markup: text is escaped as Go's
  * html/template escapes it, and in a link (href, src ...) a value may not bring a scheme of its
- * own but http, https or mailto, and what no URL holds is percent-encoded.  safeHtml and safeUrl
- * say that a value is what it should be.
+ * own but http, https or mailto, and what no URL holds is percent-encoded.  safeHtml and
+ * safeUrl say that a value is what it should be.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -26,16 +26,30 @@ static void put_html(struct buf *out, struct bytes text, bool is_page)
     for (size_t i = 0; i < text.size; i++) {
         const uint8_t c = text.data[i];
         switch (c) {
-        case '\0': buf_put_text(out, "\xef\xbf\xbd"); break;
-        case '"': buf_put_text(out, "&#34;"); break;
-        case '\'': buf_put_text(out, "&#39;"); break;
-        case '&': buf_put_text(out, "&amp;"); break;
-        case '<': buf_put_text(out, "&lt;"); break;
-        case '>': buf_put_text(out, "&gt;"); break;
+        case '\0':
+            buf_put_text(out, "\xef\xbf\xbd");
+            break;
+        case '"':
+            buf_put_text(out, "&#34;");
+            break;
+        case '\'':
+            buf_put_text(out, "&#39;");
+            break;
+        case '&':
+            buf_put_text(out, "&amp;");
+            break;
+        case '<':
+            buf_put_text(out, "&lt;");
+            break;
+        case '>':
+            buf_put_text(out, "&gt;");
+            break;
         case '+':
             buf_put_text(out, is_page ? "&#43;" : "+"); /* not to be read as UTF-7 */
             break;
-        default: buf_put_u8(out, c); break;
+        default:
+            buf_put_u8(out, c);
+            break;
         }
     }
 }
@@ -54,8 +68,8 @@ static void put_url(struct buf *out, struct bytes text, const char *kept, const 
         const uint8_t c = text.data[i];
         if (is_unreserved(c) || (c != '\0' && strchr(kept, c) != NULL))
             buf_put_u8(out, c);
-        else if (c == '%' && *kept != '\0' && i + 2 < text.size &&
-                 isxdigit(text.data[i + 1]) && isxdigit(text.data[i + 2]))
+        else if (c == '%' && *kept != '\0' && i + 2 < text.size && isxdigit(text.data[i + 1]) &&
+                 isxdigit(text.data[i + 2]))
             buf_put_u8(out, c);
         else if (c == ' ')
             buf_put_text(out, blank);
@@ -64,7 +78,8 @@ static void put_url(struct buf *out, struct bytes text, const char *kept, const 
     }
 }
 
-/* ---- where in a page ---------------------------------------------------------------------- */
+/* ---- where in a page ----------------------------------------------------------------------
+ */
 
 /* The value of a link's attribute that the page so far ends in; false: it ends in none. */
 static bool in_link(const struct buf *page, struct bytes *ret_value)
@@ -114,8 +129,7 @@ static bool has_bad_scheme(struct bytes url)
     if (size == url.size || url.data[size] == '/')
         return false;
     for (size_t i = 0; i < 3; i++)
-        if (strlen(good[i]) == size &&
-            strncasecmp(good[i], (const char *)url.data, size) == 0)
+        if (strlen(good[i]) == size && strncasecmp(good[i], (const char *)url.data, size) == 0)
             return false;
     return true;
 }
@@ -167,8 +181,7 @@ static int mark(machine_type *machine, const struct value *argument, enum value_
     struct bytes text = {0};
     int error = template_value_to_text(machine, argument, &text);
     if (error == 0)
-        *ret_value =
-            (struct value){.kind = VALUE_STRING, .trait = trait, .as.text = text};
+        *ret_value = (struct value){.kind = VALUE_STRING, .trait = trait, .as.text = text};
     return error;
 }
 
@@ -282,7 +295,7 @@ static void put_json(struct buf *out, const struct value *value, unsigned depth)
 {
     char number[VALUE_NUMBER_BYTES];
     const bool is_list = value->kind == VALUE_LIST;
-    const size_t count = is_list ? value->as.list.count
+    const size_t count = is_list                    ? value->as.list.count
                          : value->kind == VALUE_MAP ? value->as.map.count
                                                     : 0;
     switch (depth == JSON_DEPTH_MAX ? VALUE_NIL : value->kind) {
@@ -322,8 +335,7 @@ static void put_json(struct buf *out, const struct value *value, unsigned depth)
                 json_put_text(out, value->as.map.fields[i].name);
                 buf_put_char(out, ':');
             }
-            put_json(out,
-                     is_list ? &value->as.list.items[i] : &value->as.map.fields[i].value,
+            put_json(out, is_list ? &value->as.list.items[i] : &value->as.map.fields[i].value,
                      depth + 1);
         }
         buf_put_char(out, is_list ? ']' : '}');

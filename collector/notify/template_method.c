@@ -87,9 +87,8 @@ static int names(machine_type *machine, const struct value *value,
                  const struct value *arguments, size_t count, struct value *ret_value)
 {
     struct value pairs = *value;
-    int error = value->kind == VALUE_LIST
-                    ? 0
-                    : sorted_pairs(machine, value, arguments, count, &pairs);
+    int error =
+        value->kind == VALUE_LIST ? 0 : sorted_pairs(machine, value, arguments, count, &pairs);
     return error == 0 ? column(machine, &pairs, 0, ret_value) : error;
 }
 
@@ -97,9 +96,8 @@ static int values(machine_type *machine, const struct value *value,
                   const struct value *arguments, size_t count, struct value *ret_value)
 {
     struct value pairs = *value;
-    int error = value->kind == VALUE_LIST
-                    ? 0
-                    : sorted_pairs(machine, value, arguments, count, &pairs);
+    int error =
+        value->kind == VALUE_LIST ? 0 : sorted_pairs(machine, value, arguments, count, &pairs);
     return error == 0 ? column(machine, &pairs, 1, ret_value) : error;
 }
 
@@ -221,9 +219,9 @@ static int time_between(machine_type *machine, const struct value *value,
     (void)count;
     if (arguments[0].kind != VALUE_TIME)
         return diagnose(machine->why, ERR_INVALID, "Sub takes a time");
-    *ret_value = (struct value){
-        .kind = VALUE_DURATION,
-        .as.duration_ms = value->as.time.unix_ms - arguments[0].as.time.unix_ms};
+    *ret_value =
+        (struct value){.kind = VALUE_DURATION,
+                       .as.duration_ms = value->as.time.unix_ms - arguments[0].as.time.unix_ms};
     return 0;
 }
 
@@ -253,8 +251,8 @@ static int time_part(machine_type *machine, const struct value *value, struct by
     static const struct {
         const char *name, *layout;
         bool is_text;
-    } parts[] = {{"Year", "2006", false}, {"Month", "January", true}, {"Day", "2", false},
-                 {"Hour", "15", false},   {"Minute", "4", false},     {"Second", "5", false},
+    } parts[] = {{"Year", "2006", false},   {"Month", "January", true}, {"Day", "2", false},
+                 {"Hour", "15", false},     {"Minute", "4", false},     {"Second", "5", false},
                  {"YearDay", "__2", false}, {"Weekday", "Monday", true}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         struct buf out = {0};
@@ -342,8 +340,8 @@ static const struct method {
     enum of of;
     const char *name;
     size_t arguments;
-    int (*call)(machine_type *machine, const struct value *value,
-                const struct value *arguments, size_t count, struct value *ret_value);
+    int (*call)(machine_type *machine, const struct value *value, const struct value *arguments,
+                size_t count, struct value *ret_value);
 } methods[] = {
     {OF_LABELS, "SortedPairs", 0, sorted_pairs},
     {OF_LABELS, "Names", 0, names},
@@ -362,10 +360,10 @@ static const struct method {
 
 static bool has_methods(const struct value *value, enum of *ret_of)
 {
-    *ret_of = value->kind == VALUE_TIME        ? OF_TIME
-              : value->kind == VALUE_LABELS    ? OF_LABELS
-              : value->trait == TRAIT_PAIRS    ? OF_PAIRS
-                                               : OF_ALERTS;
+    *ret_of = value->kind == VALUE_TIME     ? OF_TIME
+              : value->kind == VALUE_LABELS ? OF_LABELS
+              : value->trait == TRAIT_PAIRS ? OF_PAIRS
+                                            : OF_ALERTS;
     return value->kind == VALUE_TIME || value->trait == TRAIT_PAIRS ||
            (value->trait == TRAIT_METHODS &&
             (value->kind == VALUE_LABELS || value->kind == VALUE_LIST));
@@ -373,10 +371,9 @@ static bool has_methods(const struct value *value, enum of *ret_of)
 
 static int wrong_count(machine_type *machine, struct bytes name, size_t wanted, size_t count)
 {
-    return diagnose(machine->why, ERR_INVALID,
-                    "wrong number of args for %.*s: want %zu, got %zu",
-                    (int)(name.size < 40 ? name.size : 40), (const char *)name.data, wanted,
-                    count);
+    return diagnose(
+        machine->why, ERR_INVALID, "wrong number of args for %.*s: want %zu, got %zu",
+        (int)(name.size < 40 ? name.size : 40), (const char *)name.data, wanted, count);
 }
 
 int template_method(machine_type *machine, const struct value *value, struct bytes name,

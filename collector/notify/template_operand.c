@@ -161,7 +161,7 @@ static int64_t read_integer(const char *text, char **ret_end)
 {
     const bool negative = *text == '-';
     const char *digits = text + (*text == '-' || *text == '+');
-    const int base = digits[0] != '0'                         ? 0
+    const int base = digits[0] != '0'                       ? 0
                      : digits[1] == 'b' || digits[1] == 'B' ? 2
                      : digits[1] == 'o' || digits[1] == 'O' ? 8
                                                             : 0;
@@ -311,7 +311,8 @@ int template_parse_operand(struct template_parser *parser, struct operand **ret_
 
 static bool ends_command(const struct template_parser *parser)
 {
-    return *parser->at == '\0' || *parser->at == '|' || *parser->at == ')' || template_at_close(parser);
+    return *parser->at == '\0' || *parser->at == '|' || *parser->at == ')' ||
+           template_at_close(parser);
 }
 
 static int parse_command(struct template_parser *parser, struct command **ret_command)

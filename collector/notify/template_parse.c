@@ -10,8 +10,19 @@
 #include "collector/notify/template_tree.h"
 #include "proto/base/error.h"
 
-enum word { WORD_NONE, WORD_IF, WORD_RANGE, WORD_WITH, WORD_ELSE, WORD_END, WORD_BREAK,
-            WORD_CONTINUE, WORD_TEMPLATE, WORD_DEFINE, WORD_BLOCK };
+enum word {
+    WORD_NONE,
+    WORD_IF,
+    WORD_RANGE,
+    WORD_WITH,
+    WORD_ELSE,
+    WORD_END,
+    WORD_BREAK,
+    WORD_CONTINUE,
+    WORD_TEMPLATE,
+    WORD_DEFINE,
+    WORD_BLOCK
+};
 
 static int parse_list(struct template_parser *parser, struct node **ret_list,
                       enum word *ret_ended_by);
@@ -88,10 +99,16 @@ static enum word read_keyword(struct template_parser *parser)
     static const struct {
         const char *text;
         enum word word;
-    } words[] = {{"if", WORD_IF}, {"range", WORD_RANGE}, {"with", WORD_WITH},
-                 {"else", WORD_ELSE}, {"end", WORD_END}, {"break", WORD_BREAK},
-                 {"continue", WORD_CONTINUE}, {"template", WORD_TEMPLATE},
-                 {"define", WORD_DEFINE}, {"block", WORD_BLOCK}};
+    } words[] = {{"if", WORD_IF},
+                 {"range", WORD_RANGE},
+                 {"with", WORD_WITH},
+                 {"else", WORD_ELSE},
+                 {"end", WORD_END},
+                 {"break", WORD_BREAK},
+                 {"continue", WORD_CONTINUE},
+                 {"template", WORD_TEMPLATE},
+                 {"define", WORD_DEFINE},
+                 {"block", WORD_BLOCK}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t length = strlen(words[i].text);
         if (strncmp(parser->at, words[i].text, length) == 0 &&
@@ -180,7 +197,7 @@ static struct named_template *find_definition(struct named_template *at, struct 
 }
 
 const struct named_template *template_definition(const struct template *template,
-                                             struct bytes name)
+                                                 struct bytes name)
 {
     const struct named_template *own = find_definition(template->own, name);
     const struct named_template *other =
@@ -203,7 +220,8 @@ static int parse_name(struct template_parser *parser, struct bytes *ret_name)
     return error;
 }
 
-/* The list up to {{end}} becomes the template `name`; it sees no variables of what is around. */
+/* The list up to {{end}} becomes the template `name`; it sees no variables of what is around.
+ */
 static int parse_definition(struct template_parser *parser, struct bytes name)
 {
     struct named_template *old = find_definition(*parser->definitions, name);
@@ -225,9 +243,9 @@ static int parse_definition(struct template_parser *parser, struct bytes name)
     if (error == 0)
         error = parse_list(parser, &fresh->nodes, &ended_by);
     if (error == 0 && ended_by != WORD_END)
-        error = template_complain(parser, ended_by == WORD_ELSE
-                                              ? "unexpected {{else}}"
-                                              : "unexpected EOF: a define or block has no {{end}}");
+        error = template_complain(
+            parser, ended_by == WORD_ELSE ? "unexpected {{else}}"
+                                          : "unexpected EOF: a define or block has no {{end}}");
     if (error == 0)
         error = expect_close(parser);
     memcpy(parser->variables, hidden, scope * sizeof *hidden);
@@ -486,8 +504,7 @@ static int visit_list(struct visit *visit, const struct node *node)
     return error;
 }
 
-int template_check(const char *text, const struct template_scope *scope,
-                   struct diagnosis *why)
+int template_check(const char *text, const struct template_scope *scope, struct diagnosis *why)
 {
     const struct template *template;
     struct arena arena;

@@ -1,6 +1,6 @@
 /*
- * template_printf.c - printf as Go's fmt.Sprintf: flags + - # blank 0, width and precision (also
- * as *), argument numbers [2], and what Go prints when verb and argument do not fit:
+ * template_printf.c - printf as Go's fmt.Sprintf: flags + - # blank 0, width and precision
+ * (also as *), argument numbers [2], and what Go prints when verb and argument do not fit:
  *
  *     %!d(string=up)    %!s(MISSING)    %!(EXTRA int=3)    %!(NOVERB)    %!d(BADINDEX)
  *
@@ -127,10 +127,10 @@ static void format_float(struct buf *out, const struct spec *spec, double number
         (void)snprintf(text, sizeof text, form, precision < 0 ? 6 : precision, fabs(number));
 #pragma GCC diagnostic pop
     }
-    sign = signbit(number) && !isnan(number) ? "-"
+    sign = signbit(number) && !isnan(number)               ? "-"
            : spec->plus || (isinf(number) && !spec->space) ? "+"
-           : spec->space                    ? " "
-                                            : "";
+           : spec->space                                   ? " "
+                                                           : "";
     if (plain.zero && !plain.minus && *sign != '\0') { /* the sign goes before the zeros */
         buf_put_text(out, sign);
         sign = "";
@@ -242,20 +242,32 @@ static void format_rune(struct buf *out, const struct spec *spec, int64_t intege
 
 static void format_whole(struct buf *out, const struct spec *spec, const struct value *value)
 {
-    const int64_t integer = value->kind == VALUE_DURATION ? value->as.duration_ms * 1000000
-                                                          : value->as.integer;
+    const int64_t integer =
+        value->kind == VALUE_DURATION ? value->as.duration_ms * 1000000 : value->as.integer;
     switch (spec->verb) {
     case 'v':
-    case 'd': format_integer(out, spec, integer, 10); return;
-    case 'b': format_integer(out, spec, integer, 2); return;
+    case 'd':
+        format_integer(out, spec, integer, 10);
+        return;
+    case 'b':
+        format_integer(out, spec, integer, 2);
+        return;
     case 'o':
-    case 'O': format_integer(out, spec, integer, 8); return;
+    case 'O':
+        format_integer(out, spec, integer, 8);
+        return;
     case 'x':
-    case 'X': format_integer(out, spec, integer, 16); return;
+    case 'X':
+        format_integer(out, spec, integer, 16);
+        return;
     case 'c':
     case 'q':
-    case 'U': format_rune(out, spec, integer); return;
-    default: put_bad_verb(out, spec, value); return;
+    case 'U':
+        format_rune(out, spec, integer);
+        return;
+    default:
+        put_bad_verb(out, spec, value);
+        return;
     }
 }
 
@@ -293,10 +305,12 @@ static void format_value(struct buf *out, const struct spec *spec, const struct 
     const bool is_ascii = verb < 0x80;
 
     if (verb == 'T') {
-        format_text(out, &(struct spec){.width = spec->width, .precision = -1, .verb = 's',
-                                        .minus = spec->minus},
-                    bytes_of(value->kind == VALUE_NIL ? "<nil>"
-                                                      : template_value_kind_name(value->kind)));
+        format_text(
+            out,
+            &(struct spec){
+                .width = spec->width, .precision = -1, .verb = 's', .minus = spec->minus},
+            bytes_of(value->kind == VALUE_NIL ? "<nil>"
+                                              : template_value_kind_name(value->kind)));
     } else if (value->kind == VALUE_LIST) {
         format_list(out, spec, value);
     } else if (value->kind == VALUE_STRING && is_ascii && strchr("vsxXq", (int)verb) != NULL) {
@@ -305,8 +319,7 @@ static void format_value(struct buf *out, const struct spec *spec, const struct 
         format_float(out, spec, value->as.real);
     } else if (value->kind == VALUE_BOOL && verb == 't') {
         format_printed(out, spec, value);
-    } else if (value->kind == VALUE_INTEGER ||
-               (value->kind == VALUE_DURATION && verb == 'd')) {
+    } else if (value->kind == VALUE_INTEGER || (value->kind == VALUE_DURATION && verb == 'd')) {
         format_whole(out, spec, value);
     } else if (value->kind != VALUE_FLOAT && value->kind != VALUE_STRING &&
                (verb == 'v' ||
@@ -372,12 +385,23 @@ static void read_flags(struct printer *printer, struct spec *spec)
 {
     for (;; printer->at++)
         switch (peek(printer)) {
-        case '+': spec->plus = true; break;
-        case '-': spec->minus = true; break;
-        case '#': spec->sharp = true; break;
-        case ' ': spec->space = true; break;
-        case '0': spec->zero = true; break;
-        default: return;
+        case '+':
+            spec->plus = true;
+            break;
+        case '-':
+            spec->minus = true;
+            break;
+        case '#':
+            spec->sharp = true;
+            break;
+        case ' ':
+            spec->space = true;
+            break;
+        case '0':
+            spec->zero = true;
+            break;
+        default:
+            return;
         }
 }
 

@@ -56,8 +56,8 @@ static int field_of(machine_type *machine, const struct value *sample, const cha
                     template_value_kind_name(sample->kind));
 }
 
-int template_value_of_sample(machine_type *machine, const struct value *arguments,
-                             size_t count, struct value *ret_value)
+int template_value_of_sample(machine_type *machine, const struct value *arguments, size_t count,
+                             struct value *ret_value)
 {
     (void)count;
     return field_of(machine, &arguments[0], "Value", ret_value);

@@ -63,7 +63,8 @@ static int set_variable(struct run *run, struct bytes name, bool declares, struc
     return 0;
 }
 
-/* .a.b.c after a value: methods before fields, as Go looks.  The arguments are the last one's. */
+/* .a.b.c after a value: methods before fields, as Go looks.  The arguments are the last one's.
+ */
 static int follow_fields(struct run *run, const struct operand *operand,
                          const struct value *arguments, size_t count, struct value *value)
 {
@@ -176,8 +177,8 @@ static int run_command(struct run *run, const struct command *command, struct va
     return call(run, first->function, arguments, count, ret_value);
 }
 
-static int evaluate_commands(struct run *run, const struct pipeline *pipeline,
-                             struct value dot, struct value *ret_value)
+static int evaluate_commands(struct run *run, const struct pipeline *pipeline, struct value dot,
+                             struct value *ret_value)
 {
     struct value value = {0}, next = {0};
     const struct value *piped = NULL;

@@ -1,5 +1,6 @@
 /*
- * template_time.c - times and durations in templates: Go's layouts, and functions that make them.
+ * template_time.c - times and durations in templates: Go's layouts, and functions that make
+ * them.
  *
  * A layout is an example: "2006-01-02 15:04:05" stands for year, month, day and so on.  Times
  * are milliseconds; a zone is one that civil.h knows (UTC, Asia/Shanghai, Local, +08:00).
@@ -61,45 +62,114 @@ static void put_offset(struct buf *out, const struct moment *at, const char *for
         buf_put_text(out, strchr(form, ':') != NULL ? ":00" : "00");
 }
 
-enum part { PART_MONTH_NAME, PART_MONTH_SHORT, PART_MONTH, PART_MONTH_2, PART_DAY_NAME,
-            PART_DAY_SHORT, PART_DAY, PART_DAY_PADDED, PART_DAY_2, PART_YEAR_DAY_3,
-            PART_YEAR_DAY_PADDED, PART_HOUR_24, PART_HOUR, PART_HOUR_2, PART_MINUTE, PART_MINUTE_2,
-            PART_SECOND, PART_SECOND_2, PART_YEAR, PART_YEAR_2, PART_PM, PART_PM_SMALL, PART_ZONE,
-            PART_OFFSET };
+enum part {
+    PART_MONTH_NAME,
+    PART_MONTH_SHORT,
+    PART_MONTH,
+    PART_MONTH_2,
+    PART_DAY_NAME,
+    PART_DAY_SHORT,
+    PART_DAY,
+    PART_DAY_PADDED,
+    PART_DAY_2,
+    PART_YEAR_DAY_3,
+    PART_YEAR_DAY_PADDED,
+    PART_HOUR_24,
+    PART_HOUR,
+    PART_HOUR_2,
+    PART_MINUTE,
+    PART_MINUTE_2,
+    PART_SECOND,
+    PART_SECOND_2,
+    PART_YEAR,
+    PART_YEAR_2,
+    PART_PM,
+    PART_PM_SMALL,
+    PART_ZONE,
+    PART_OFFSET
+};
 
 /* The longer of two that begin alike comes first. */
 static const struct {
     const char *text;
     enum part part;
-} parts[] = {
-    {"January", PART_MONTH_NAME}, {"Jan", PART_MONTH_SHORT}, {"Monday", PART_DAY_NAME},
-    {"Mon", PART_DAY_SHORT}, {"MST", PART_ZONE}, {"002", PART_YEAR_DAY_3}, {"01", PART_MONTH_2},
-    {"02", PART_DAY_2}, {"03", PART_HOUR_2}, {"04", PART_MINUTE_2}, {"05", PART_SECOND_2},
-    {"06", PART_YEAR_2}, {"15", PART_HOUR_24}, {"1", PART_MONTH}, {"2006", PART_YEAR},
-    {"2", PART_DAY}, {"__2", PART_YEAR_DAY_PADDED}, {"_2", PART_DAY_PADDED}, {"3", PART_HOUR},
-    {"4", PART_MINUTE}, {"5", PART_SECOND}, {"PM", PART_PM}, {"pm", PART_PM_SMALL},
-    {"-07:00:00", PART_OFFSET}, {"-070000", PART_OFFSET}, {"-07:00", PART_OFFSET},
-    {"-0700", PART_OFFSET}, {"-07", PART_OFFSET}, {"Z07:00:00", PART_OFFSET},
-    {"Z070000", PART_OFFSET}, {"Z07:00", PART_OFFSET}, {"Z0700", PART_OFFSET},
-    {"Z07", PART_OFFSET}};
+} parts[] = {{"January", PART_MONTH_NAME},
+             {"Jan", PART_MONTH_SHORT},
+             {"Monday", PART_DAY_NAME},
+             {"Mon", PART_DAY_SHORT},
+             {"MST", PART_ZONE},
+             {"002", PART_YEAR_DAY_3},
+             {"01", PART_MONTH_2},
+             {"02", PART_DAY_2},
+             {"03", PART_HOUR_2},
+             {"04", PART_MINUTE_2},
+             {"05", PART_SECOND_2},
+             {"06", PART_YEAR_2},
+             {"15", PART_HOUR_24},
+             {"1", PART_MONTH},
+             {"2006", PART_YEAR},
+             {"2", PART_DAY},
+             {"__2", PART_YEAR_DAY_PADDED},
+             {"_2", PART_DAY_PADDED},
+             {"3", PART_HOUR},
+             {"4", PART_MINUTE},
+             {"5", PART_SECOND},
+             {"PM", PART_PM},
+             {"pm", PART_PM_SMALL},
+             {"-07:00:00", PART_OFFSET},
+             {"-070000", PART_OFFSET},
+             {"-07:00", PART_OFFSET},
+             {"-0700", PART_OFFSET},
+             {"-07", PART_OFFSET},
+             {"Z07:00:00", PART_OFFSET},
+             {"Z070000", PART_OFFSET},
+             {"Z07:00", PART_OFFSET},
+             {"Z0700", PART_OFFSET},
+             {"Z07", PART_OFFSET}};
 
 static void put_date_part(struct buf *out, const struct moment *at, enum part part)
 {
     const struct civil *date = &at->date;
     switch (part) {
-    case PART_MONTH_NAME: buf_put_text(out, months[date->month - 1]); return;
-    case PART_MONTH_SHORT: buf_put(out, months[date->month - 1], 3); return;
-    case PART_MONTH: buf_printf(out, "%d", date->month); return;
-    case PART_MONTH_2: buf_printf(out, "%02d", date->month); return;
-    case PART_DAY_NAME: buf_put_text(out, days[date->weekday]); return;
-    case PART_DAY_SHORT: buf_put(out, days[date->weekday], 3); return;
-    case PART_DAY: buf_printf(out, "%d", date->day); return;
-    case PART_DAY_PADDED: buf_printf(out, "%2d", date->day); return;
-    case PART_DAY_2: buf_printf(out, "%02d", date->day); return;
-    case PART_YEAR_DAY_3: buf_printf(out, "%03d", at->year_day); return;
-    case PART_YEAR_DAY_PADDED: buf_printf(out, "%3d", at->year_day); return;
-    case PART_YEAR: buf_printf(out, "%04" PRId64, date->year); return;
-    default: buf_printf(out, "%02" PRId64, (date->year % 100 + 100) % 100); return;
+    case PART_MONTH_NAME:
+        buf_put_text(out, months[date->month - 1]);
+        return;
+    case PART_MONTH_SHORT:
+        buf_put(out, months[date->month - 1], 3);
+        return;
+    case PART_MONTH:
+        buf_printf(out, "%d", date->month);
+        return;
+    case PART_MONTH_2:
+        buf_printf(out, "%02d", date->month);
+        return;
+    case PART_DAY_NAME:
+        buf_put_text(out, days[date->weekday]);
+        return;
+    case PART_DAY_SHORT:
+        buf_put(out, days[date->weekday], 3);
+        return;
+    case PART_DAY:
+        buf_printf(out, "%d", date->day);
+        return;
+    case PART_DAY_PADDED:
+        buf_printf(out, "%2d", date->day);
+        return;
+    case PART_DAY_2:
+        buf_printf(out, "%02d", date->day);
+        return;
+    case PART_YEAR_DAY_3:
+        buf_printf(out, "%03d", at->year_day);
+        return;
+    case PART_YEAR_DAY_PADDED:
+        buf_printf(out, "%3d", at->year_day);
+        return;
+    case PART_YEAR:
+        buf_printf(out, "%04" PRId64, date->year);
+        return;
+    default:
+        buf_printf(out, "%02" PRId64, (date->year % 100 + 100) % 100);
+        return;
     }
 }
 
@@ -107,18 +177,42 @@ static void put_part(struct buf *out, const struct moment *at, enum part part, c
 {
     const int hour = at->date.minute / 60, of_noon = (hour + 11) % 12 + 1;
     switch (part) {
-    case PART_HOUR_24: buf_printf(out, "%02d", hour); return;
-    case PART_HOUR: buf_printf(out, "%d", of_noon); return;
-    case PART_HOUR_2: buf_printf(out, "%02d", of_noon); return;
-    case PART_MINUTE: buf_printf(out, "%d", at->date.minute % 60); return;
-    case PART_MINUTE_2: buf_printf(out, "%02d", at->date.minute % 60); return;
-    case PART_SECOND: buf_printf(out, "%d", at->second); return;
-    case PART_SECOND_2: buf_printf(out, "%02d", at->second); return;
-    case PART_PM: buf_put_text(out, hour >= 12 ? "PM" : "AM"); return;
-    case PART_PM_SMALL: buf_put_text(out, hour >= 12 ? "pm" : "am"); return;
-    case PART_ZONE: buf_put_text(out, at->zone); return;
-    case PART_OFFSET: put_offset(out, at, form); return;
-    default: put_date_part(out, at, part); return;
+    case PART_HOUR_24:
+        buf_printf(out, "%02d", hour);
+        return;
+    case PART_HOUR:
+        buf_printf(out, "%d", of_noon);
+        return;
+    case PART_HOUR_2:
+        buf_printf(out, "%02d", of_noon);
+        return;
+    case PART_MINUTE:
+        buf_printf(out, "%d", at->date.minute % 60);
+        return;
+    case PART_MINUTE_2:
+        buf_printf(out, "%02d", at->date.minute % 60);
+        return;
+    case PART_SECOND:
+        buf_printf(out, "%d", at->second);
+        return;
+    case PART_SECOND_2:
+        buf_printf(out, "%02d", at->second);
+        return;
+    case PART_PM:
+        buf_put_text(out, hour >= 12 ? "PM" : "AM");
+        return;
+    case PART_PM_SMALL:
+        buf_put_text(out, hour >= 12 ? "pm" : "am");
+        return;
+    case PART_ZONE:
+        buf_put_text(out, at->zone);
+        return;
+    case PART_OFFSET:
+        put_offset(out, at, form);
+        return;
+    default:
+        put_date_part(out, at, part);
+        return;
     }
 }
 
@@ -177,8 +271,7 @@ void template_time_print(const struct value *time, struct buf *out)
 
 void template_duration_print(int64_t duration_ms, struct buf *out)
 {
-    const uint64_t ms =
-        duration_ms < 0 ? 0 - (uint64_t)duration_ms : (uint64_t)duration_ms;
+    const uint64_t ms = duration_ms < 0 ? 0 - (uint64_t)duration_ms : (uint64_t)duration_ms;
     const uint64_t seconds = ms / 1000;
     char fraction[8] = "";
 
@@ -247,8 +340,8 @@ int template_to_duration(machine_type *machine, const struct value *arguments, s
         return error;
     if (!isfinite(seconds) || fabs(seconds) > 9223372036.0)
         return diagnose(machine->why, ERR_INVALID, "%g is no duration", seconds);
-    *ret_value = (struct value){.kind = VALUE_DURATION,
-                                .as.duration_ms = (int64_t)(seconds * 1000)};
+    *ret_value =
+        (struct value){.kind = VALUE_DURATION, .as.duration_ms = (int64_t)(seconds * 1000)};
     return 0;
 }
 
@@ -322,7 +415,8 @@ int template_tz(machine_type *machine, const struct value *arguments, size_t cou
     if (name.size == 0 || !civil_zone_parse(copy, &zone))
         return diagnose(machine->why, ERR_INVALID, "unknown time zone %.40s", copy);
     moved.as.time.offset_s =
-        (int32_t)((civil_local_ms(&zone, moved.as.time.unix_ms) - moved.as.time.unix_ms) / 1000);
+        (int32_t)((civil_local_ms(&zone, moved.as.time.unix_ms) - moved.as.time.unix_ms) /
+                  1000);
     moved.as.time.zone = strcmp(zone.name, "Asia/Shanghai") == 0 ? "CST" : copy;
     *ret_value = moved;
     return 0;
@@ -334,8 +428,8 @@ int template_since(machine_type *machine, const struct value *arguments, size_t 
     int error = time_of(machine, &arguments[0]);
     (void)count;
     if (error == 0)
-        *ret_value = (struct value){.kind = VALUE_DURATION,
-                                    .as.duration_ms =
-                                        now_ms(machine) - arguments[0].as.time.unix_ms};
+        *ret_value =
+            (struct value){.kind = VALUE_DURATION,
+                           .as.duration_ms = now_ms(machine) - arguments[0].as.time.unix_ms};
     return error;
 }

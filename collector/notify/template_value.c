@@ -196,10 +196,11 @@ bool template_value_to_number(const struct value *value, double *ret_number)
 const char *template_value_kind_name(enum value_kind kind)
 {
     static const char *const names[] = {
-        [VALUE_NIL] = "nil",       [VALUE_BOOL] = "bool",     [VALUE_INTEGER] = "int",
-        [VALUE_FLOAT] = "float64", [VALUE_STRING] = "string", [VALUE_LABELS] = "map",
-        [VALUE_LIST] = "list",     [VALUE_MAP] = "map",       [VALUE_TIME] = "time.Time",
-        [VALUE_DURATION] = "time.Duration"};
+        [VALUE_NIL] = "nil",        [VALUE_BOOL] = "bool",
+        [VALUE_INTEGER] = "int",    [VALUE_FLOAT] = "float64",
+        [VALUE_STRING] = "string",  [VALUE_LABELS] = "map",
+        [VALUE_LIST] = "list",      [VALUE_MAP] = "map",
+        [VALUE_TIME] = "time.Time", [VALUE_DURATION] = "time.Duration"};
     return names[kind];
 }
 
@@ -216,7 +217,7 @@ int template_value_keep(struct template_machine *machine, struct buf *scratch,
 }
 
 int template_value_to_text(struct template_machine *machine, const struct value *value,
-                  struct bytes *ret_text)
+                           struct bytes *ret_text)
 {
     struct buf scratch;
     struct value text = {0};

@@ -29,8 +29,8 @@ static int keep(struct arena *arena, struct bytes text, struct bytes *ret_text)
 }
 
 static int expand_text(const struct rule_text *text, const struct labels *element, double value,
-                       const struct template_environment *environment,
-                       struct arena *arena, size_t *template_errors, struct bytes *ret_text)
+                       const struct template_environment *environment, struct arena *arena,
+                       size_t *template_errors, struct bytes *ret_text)
 {
     const struct value_field fields[] = {
         {"labels", value_of_labels(element)},
@@ -74,8 +74,8 @@ static void set_pair(struct label *pairs, size_t *count, struct bytes name, stru
     pairs[(*count)++] = (struct label){name, value};
 }
 
-static struct label *start_pairs(const struct labels *element, size_t more,
-                                 struct arena *arena, size_t *ret_count)
+static struct label *start_pairs(const struct labels *element, size_t more, struct arena *arena,
+                                 size_t *ret_count)
 {
     struct label *pairs = arena_alloc(arena, element->count + more + 1, sizeof *pairs);
     size_t count = 0;
@@ -90,8 +90,8 @@ static struct label *start_pairs(const struct labels *element, size_t more,
 
 int expand_labels(const struct rule *rule, const struct labels *element, double value,
                   const struct template_environment *environment, struct arena *arena,
-                  size_t *template_errors,
-                  const struct labels **ret_labels, struct diagnosis *why)
+                  size_t *template_errors, const struct labels **ret_labels,
+                  struct diagnosis *why)
 {
     size_t count;
     struct label *pairs = start_pairs(element, rule->label_count + 1, arena, &count);
@@ -113,8 +113,7 @@ int expand_labels(const struct rule *rule, const struct labels *element, double 
 
 int expand_annotations(const struct rule *rule, const struct labels *element, double value,
                        const struct template_environment *environment, struct arena *arena,
-                       size_t *template_errors,
-                       const struct labels **ret_annotations)
+                       size_t *template_errors, const struct labels **ret_annotations)
 {
     struct label *pairs = arena_alloc(arena, rule->annotation_count + 1, sizeof *pairs);
     int error = pairs == NULL ? ERR_NOMEM : 0;

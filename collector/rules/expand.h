@@ -18,12 +18,11 @@
 /* The element's labels without the name, the rule's labels over them, and alertname. */
 int expand_labels(const struct rule *rule, const struct labels *element, double value,
                   const struct template_environment *environment, struct arena *arena,
-                  size_t *template_errors,
-                  const struct labels **ret_labels, struct diagnosis *why);
+                  size_t *template_errors, const struct labels **ret_labels,
+                  struct diagnosis *why);
 int expand_annotations(const struct rule *rule, const struct labels *element, double value,
                        const struct template_environment *environment, struct arena *arena,
-                       size_t *template_errors,
-                       const struct labels **ret_annotations);
+                       size_t *template_errors, const struct labels **ret_annotations);
 /* The element's labels with the rule's name and labels. */
 int expand_record_labels(const struct rule *rule, const struct labels *element,
                          struct arena *arena, const struct labels **ret_labels);

@@ -39,8 +39,8 @@ static int put_samples(const struct promql_result *result, struct arena *arena,
     return error;
 }
 
-static int run(void *context, struct bytes text, struct arena *arena,
-               struct value *ret_samples, struct diagnosis *why)
+static int run(void *context, struct bytes text, struct arena *arena, struct value *ret_samples,
+               struct diagnosis *why)
 {
     const struct expand_query *self = context;
     char *copy = arena_alloc(arena, text.size + 1, 1);
@@ -48,9 +48,8 @@ static int run(void *context, struct bytes text, struct arena *arena,
         .text = copy,
         .start_ms = self->round->ts_ms,
         .end_ms = self->round->ts_ms,
-        .deadline_mono_ns =
-            (int64_t)(clock_mono(&clock_system) +
-                      (mono_ns)self->options->timeout_ms * NS_PER_MS),
+        .deadline_mono_ns = (int64_t)(clock_mono(&clock_system) +
+                                      (mono_ns)self->options->timeout_ms * NS_PER_MS),
         .cancelled = self->options->cancelled};
     struct promql_error failure = {0};
     struct promql_result result;

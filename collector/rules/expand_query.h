@@ -1,7 +1,8 @@
 /*
  * expand_query.h - query() in the templates of rules.
  *
- *     {{ range query "node_filesystem_avail_bytes > 0" }}{{ .Labels.instance }} {{ .Value }}{{ end }}
+ *     {{ range query "node_filesystem_avail_bytes > 0" }}{{ .Labels.instance }} {{ .Value }}{{
+ * end }}
  *
  * The expression is evaluated at the time of the evaluation that expands the template, over
  * what is committed by then; its limits are those of the rule's own expression.
