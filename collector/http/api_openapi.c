@@ -136,7 +136,7 @@ static const struct operation operations[] = {
     {HTTP_GET, "/api/fengsui/v1/incidents", .summary = "Troubles that people are told of",
      .parameters = "state limit"},
     {HTTP_GET, "/api/fengsui/v1/incidents/*",
-     .summary = "One, with its time line and whom it tells next"},
+     .summary = "One, with its time line and whom it tells next", .rest = "{number}"},
     {HTTP_POST, "/api/fengsui/v1/incidents/acknowledge",
      .summary = "Acknowledge all that fires of it", .body = JSON},
     {HTTP_POST, "/api/fengsui/v1/incidents/unacknowledge", .summary = "Take that back",
