@@ -248,6 +248,23 @@ static void put_next_who(const struct ctl *ctl, const json_t *next, struct buf *
     }
 }
 
+/* It is told as firing, but nobody sees it; or it comes and goes. */
+static void put_doubt(const struct ctl *ctl, const json_t *alert, int64_t now_ms,
+                      struct buf *out)
+{
+    const json_t *rule = json_object_get(alert, "rule");
+    if (explain_instant_ms(json_object_get(rule, "staleSince")) != 0) {
+        buf_put_text(out, SAY(ctl, "; NO DATA since ", "；数据自 "));
+        put_time_of(rule, "staleSince", now_ms, out);
+        buf_put_text(out, SAY(ctl, ", which is no recovery", " 起中断（不等于恢复）"));
+    }
+    if (explain_instant_ms(json_object_get(rule, "flappingSince")) != 0) {
+        buf_put_text(out, SAY(ctl, "; flapping since ", "；自 "));
+        put_time_of(rule, "flappingSince", now_ms, out);
+        buf_put_text(out, SAY(ctl, ", told once until it settles", " 起抖动，稳定前不重复报"));
+    }
+}
+
 static void put_acknowledged(const struct ctl *ctl, const json_t *alert, struct buf *out)
 {
     const json_t *acknowledged = json_object_get(alert, "acknowledged");
@@ -265,6 +282,7 @@ static void put_sequel(const struct ctl *ctl, const json_t *alert, int64_t now_m
     const json_t *next = json_object_get(json_object_get(alert, "verdict"), "next");
     struct buf mute = {0};
 
+    put_doubt(ctl, alert, now_ms, out);
     put_acknowledged(ctl, alert, out);
     if (put_mute(ctl, alert, now_ms, &mute)) {
         buf_put_text(out, SAY(ctl, "; not told now: ", "；现在不通知："));

@@ -98,8 +98,8 @@ struct rules_explained {
 };
 /* Appends the alert's rule and what it has of the alert, as an object: name group file line query
  * for keepFiringFor interval (ms) state value activeAt firedAt firesAt (of a pending one)
- * keepFiringSince keptUntil waitsForSamples (loaded at a start, and not seen since) health
- * lastError lastEvaluation nextEvaluation onArrival.  ERR_NOTFOUND: no rule has it.  Any thread. */
+ * keepFiringSince keptUntil staleSince staleUntil flappingSince waitsForSamples (loaded at a
+ * start, not seen since) health lastError lastEvaluation nextEvaluation onArrival.  ERR_NOTFOUND: no rule has it.  Any thread. */
 int rules_explain(struct rules *rules, uint64_t fingerprint, int64_t now_ms,
                   struct arena *arena, struct rules_explained *ret_explained, struct buf *out);
 /* Go's FormatFloat(v, 'e', -1, 64). */

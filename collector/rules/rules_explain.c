@@ -54,7 +54,7 @@ static void put_life(const struct found *found, struct buf *out)
     const bool is_pending = life->state == ALERT_PENDING;
     char value[RULES_VALUE_BYTES];
 
-    put_text("state", alert_state_text(life->state), out);
+    put_text("state", alert_state_text(life->state), out); /* may be inactive: it flaps */
     put_text("value", rules_value_text(found->alert->value, value), out);
     put_instant("activeAt", life->active_ms, out);
     put_instant("firedAt", life->fired_ms, out);
@@ -108,7 +108,9 @@ int rules_explain(struct rules *rules, uint64_t fingerprint, int64_t now_ms,
     if (error == 0) {
         put_rule(&found, now_ms, clock_mono(&clock_system), out);
         explained.is_pending = found.alert->life.state == ALERT_PENDING;
-        explained.active_ms = found.alert->life.active_ms;
+        explained.active_ms = found.alert->life.state != ALERT_INACTIVE
+                                  ? found.alert->life.active_ms
+                                  : found.alert->flap.began_ms;
         error = labels_build(found.alert->labels->pairs, found.alert->labels->count, arena,
                              &explained.labels);
     }

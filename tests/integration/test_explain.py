@@ -244,6 +244,7 @@ def test_people_who_were_and_will_be_told_are_named():
         collector.start()
         write(collector, ("heat", {"instance": "now"}, 90), ("heat", {"instance": "late"}, 90))
         at = r"(\d\d-\d\d )?\d\d:\d\d:\d\d"
+        wait_for(lambda: hook.accepted(), "somebody to be told")
         wait_for(lambda: "已于" in verdict(collector, "Hot", "instance=now"), "somebody to be told")
         line = verdict(collector, "Hot", "instance=now")
         assert re.fullmatch(rf"正在告警，已于 {at} 通知 值班员甲（webhook）；若无人确认，{at} 通知 值班员乙", line), line
