@@ -188,17 +188,6 @@ void incident_write(const struct incident *incident, struct buf *out)
     }
 }
 
-static char *text_of(struct bytes bytes)
-{
-    char *text = malloc(bytes.size + 1);
-    if (text == NULL)
-        return NULL;
-    if (bytes.size > 0)
-        memcpy(text, bytes.data, bytes.size);
-    text[bytes.size] = '\0';
-    return text;
-}
-
 static int read_told(struct reader *reader, struct incident *incident)
 {
     const uint64_t count = reader_varint(reader);
@@ -207,7 +196,7 @@ static int read_told(struct reader *reader, struct incident *incident)
     if (reader->failed || count > INCIDENT_TOLD_MAX)
         return ERR_CORRUPT;
     for (uint64_t i = 0; error == 0 && i < count; i++) {
-        char *person = text_of(reader_sized(reader));
+        char *person = bytes_copy_text(reader_sized(reader));
         const uint32_t way = (uint32_t)reader_varint(reader);
         const int64_t at_ms = reader_zigzag(reader);
         const uint32_t step = (uint32_t)reader_varint(reader);
@@ -232,10 +221,10 @@ int incident_read(uint64_t number, struct bytes row, struct incident **ret_incid
     incident->number = number;
     incident->state = (enum incident_state)state;
     incident->muted = reader_u8(&reader) != 0;
-    incident->receiver = text_of(reader_sized(&reader));
-    incident->group_key = text_of(reader_sized(&reader));
-    incident->escalation = text_of(reader_sized(&reader));
-    incident->title = text_of(reader_sized(&reader));
+    incident->receiver = bytes_copy_text(reader_sized(&reader));
+    incident->group_key = bytes_copy_text(reader_sized(&reader));
+    incident->escalation = bytes_copy_text(reader_sized(&reader));
+    incident->title = bytes_copy_text(reader_sized(&reader));
     incident->opened_ms = reader_zigzag(&reader);
     incident->changed_ms = reader_zigzag(&reader);
     incident->closed_ms = reader_zigzag(&reader);

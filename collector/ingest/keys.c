@@ -85,17 +85,6 @@ struct key_entry *keys_add_pending(struct key_table *table, const uint8_t key[CU
     return entry;
 }
 
-static char *text_of(struct bytes bytes)
-{
-    char *text = malloc(bytes.size + 1);
-    if (text == NULL)
-        return NULL;
-    if (bytes.size > 0)
-        memcpy(text, bytes.data, bytes.size);
-    text[bytes.size] = '\0';
-    return text;
-}
-
 /* One allocation: the pairs, then their bytes. */
 static struct label *copy_labels(const struct label *labels, size_t count)
 {
@@ -121,8 +110,8 @@ static struct label *copy_labels(const struct label *labels, size_t count)
 int keys_set_identity(struct key_entry *entry, struct bytes job, struct bytes instance,
                       const struct label *labels, size_t count)
 {
-    char *new_job = text_of(job.size == 0 ? bytes_of("node") : job);
-    char *new_instance = text_of(instance);
+    char *new_job = bytes_copy_text(job.size == 0 ? bytes_of("node") : job);
+    char *new_instance = bytes_copy_text(instance);
     struct label *new_labels = copy_labels(labels, count);
     if (new_job == NULL || new_instance == NULL || new_labels == NULL) {
         free(new_job);
@@ -147,7 +136,7 @@ static json_t *labels_to_json(const struct label *labels, size_t count)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < count; i++) {
-        char *name = text_of(labels[i].name);
+        char *name = bytes_copy_text(labels[i].name);
         if (name != NULL)
             (void)json_object_set_new(
                 object, name,

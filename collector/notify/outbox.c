@@ -149,17 +149,6 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_put_sized(out, (struct bytes){parcel->progress, parcel->progress_size});
 }
 
-static char *text_of(struct bytes bytes)
-{
-    char *text = malloc(bytes.size + 1);
-    if (text == NULL)
-        return NULL;
-    if (bytes.size > 0)
-        memcpy(text, bytes.data, bytes.size);
-    text[bytes.size] = '\0';
-    return text;
-}
-
 static int read_fingerprints(struct reader *reader, struct fingerprints *set)
 {
     const uint64_t count = reader_varint(reader);
@@ -176,7 +165,7 @@ static int read_fingerprints(struct reader *reader, struct fingerprints *set)
 
 int parcel_set_progress(struct parcel *parcel, struct bytes progress)
 {
-    uint8_t *copy = progress.size == 0 ? NULL : (uint8_t *)text_of(progress);
+    uint8_t *copy = progress.size == 0 ? NULL : (uint8_t *)bytes_copy_text(progress);
     if (progress.size > 0 && copy == NULL)
         return ERR_NOMEM;
     free(parcel->progress);
@@ -220,7 +209,7 @@ static int read_rest(struct reader *reader, uint8_t version, struct parcel *parc
         return ERR_CORRUPT;
     parcel->tells_end = (flags & FLAG_TELLS_END) != 0;
     parcel->awaits = (flags & FLAG_AWAITS) != 0;
-    parcel->body = (uint8_t *)text_of(body);
+    parcel->body = (uint8_t *)bytes_copy_text(body);
     parcel->body_size = body.size;
     if (parcel->body == NULL)
         return ERR_NOMEM;
@@ -235,9 +224,9 @@ static int read_names(struct reader *reader, struct parcel *parcel)
 
     if (reader->failed || index > UINT32_MAX)
         return ERR_CORRUPT;
-    parcel->receiver = text_of(receiver);
-    parcel->channel = text_of(channel);
-    parcel->group_key = text_of(group_key);
+    parcel->receiver = bytes_copy_text(receiver);
+    parcel->channel = bytes_copy_text(channel);
+    parcel->group_key = bytes_copy_text(group_key);
     parcel->index = (unsigned)index;
     if (parcel->receiver == NULL || parcel->channel == NULL || parcel->group_key == NULL)
         return ERR_NOMEM;

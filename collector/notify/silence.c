@@ -182,11 +182,6 @@ static int read_matchers(struct reader *reader, struct silence *silence)
     return error;
 }
 
-static char *text_of(struct bytes bytes)
-{
-    return strndup(bytes.size == 0 ? "" : (const char *)bytes.data, bytes.size);
-}
-
 int silence_read(const char *id, struct bytes row, struct silence **ret_silence)
 {
     struct reader reader = reader_of(row);
@@ -202,8 +197,8 @@ int silence_read(const char *id, struct bytes row, struct silence **ret_silence)
     silence->starts_ms = reader_zigzag(&reader);
     silence->ends_ms = reader_zigzag(&reader);
     silence->updated_ms = reader_zigzag(&reader);
-    silence->created_by = text_of(reader_sized(&reader));
-    silence->comment = text_of(reader_sized(&reader));
+    silence->created_by = bytes_copy_text(reader_sized(&reader));
+    silence->comment = bytes_copy_text(reader_sized(&reader));
     error = silence->created_by == NULL || silence->comment == NULL ? ERR_NOMEM : 0;
     if (error == 0)
         error = read_matchers(&reader, silence);

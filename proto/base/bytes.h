@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct bytes {
@@ -35,4 +36,16 @@ static inline int bytes_compare(struct bytes a, struct bytes b)
     if (order != 0)
         return order;
     return a.size < b.size ? -1 : a.size > b.size;
+}
+
+/* A C string of one's own (free()), NULs and all that follows them included; NULL: no memory. */
+static inline char *bytes_copy_text(struct bytes bytes)
+{
+    char *text = malloc(bytes.size + 1);
+    if (text == NULL)
+        return NULL;
+    if (bytes.size > 0)
+        memcpy(text, bytes.data, bytes.size);
+    text[bytes.size] = '\0';
+    return text;
 }
