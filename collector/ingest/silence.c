@@ -2,7 +2,7 @@
  * silence.c - what the collector saw of a host at the time: up, and "absent since".
  *
  * A stream is silent when nothing of it was stored for three of its intervals, and at least
- * three seconds and a quarter: a beat that a dead link loses is sent again every fifth of a second
+ * 3.3 seconds: a beat that a dead link loses is sent again every fifth of a second
  * (probe/link.c), so two seconds without a link are no silence of a probe that beats every
  * second.  Then the time of its last tick is handed to the store, which shows a stale
  * marker behind the last sample of each of its series until later samples arrive.  `up` is
@@ -23,7 +23,7 @@
 #include "proto/base/log.h"
 
 #define MISSED_INTERVALS 3
-#define SILENCE_MS_MIN   3250
+#define SILENCE_MS_MIN   3300
 #define UP_SAMPLES_MAX   4096
 #define TURN_NS          ((mono_ns)100 * NS_PER_MS) /* for loading the series of the silent */
 
