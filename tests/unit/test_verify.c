@@ -1,0 +1,241 @@
+/*
+ * test_verify.c - verification and the account of room: what is whole is found whole, what is not
+ * is named, and every page is accounted for.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "collector/store/page_walk.h"
+#include "collector/store/space.h"
+#include "proto/base/error.h"
+#include "tests/unit/care_kit.h"
+
+/* -- verification ------------------------------------------------------------------------ */
+
+static void what_is_whole_is_found_whole_running_and_stopped(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    struct verify_counts counts;
+    struct diagnosis why = {""};
+    kit_start(&kit);
+    care_fill(&kit, &model, 11);
+    assert_int_equal(store_verify_begin(kit.store, &why), 0);
+    const char *text = care_wait(&kit, CARE_VERIFY);
+    assert_non_null(strstr(text, "\"done\""));
+    assert_non_null(strstr(text, "\"faults\":0"));
+    assert_null(strstr(text, "\"walSamples\":0,"));
+    kit_close(&kit);
+    struct told told = care_verify(kit.directory, &counts);
+    if (told.count > 0)
+        fail_msg("%s: %s", told.file, told.what);
+    assert_true(counts.files >= 3 && counts.samples > 500 && counts.log_blocks > 0);
+    assert_true(counts.values > 100);
+    assert_int_equal(counts.strays, 0);
+    model_done(&model);
+    kit_stop_closed(&kit);
+}
+
+static void a_flipped_bit_of_history_is_named_wherever_it_is(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    static const char *const endings[] = {".samples.mdb", ".logs.mdb"};
+    kit_start(&kit);
+    care_fill(&kit, &model, 12);
+    kit_close(&kit);
+    char folder[CARE_PATHS];
+    char path[CARE_PATHS];
+    (void)snprintf(folder, sizeof folder, "%s/history", kit.directory);
+    for (size_t kind = 0; kind < 2; kind++) {
+        care_find(folder, endings[kind], path);
+        off_t size = care_size(path);
+        for (off_t at = 5; at < size; at += size / 23 + 1) {
+            care_flip(path, at);
+            struct told told = care_verify(kit.directory, NULL);
+            assert_true(told.count > 0);
+            assert_non_null(strstr(path, told.file));
+            care_flip(path, at);
+        }
+        assert_int_equal(truncate(path, size - 4096), 0);
+        assert_true(care_verify(kit.directory, NULL).count > 0);
+        assert_int_equal(unlink(path), 0);
+        struct told told = care_verify(kit.directory, NULL);
+        assert_non_null(strstr(told.what, "missing"));
+        assert_non_null(strstr(path, told.file));
+    }
+    model_done(&model);
+    kit_stop_closed(&kit);
+}
+
+/* Walks a file that was changed; what it names first. */
+static struct told walk_changed(struct bytes file, struct page_walk *walk);
+
+static void walk_fault(void *context, const char *text)
+{
+    care_take_fault(context, "", text);
+}
+
+static struct told walk_changed(struct bytes file, struct page_walk *walk)
+{
+    struct told told = {.count = 0};
+    *walk = (struct page_walk){.file = file, .fault = walk_fault, .context = &told};
+    assert_int_equal(page_walk_run(walk), 0);
+    assert_int_equal(walk->faults, told.count);
+    return told;
+}
+
+static void torn_metas_and_broken_trees_are_named(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    struct bytes map;
+    struct page_walk walk;
+    char path[CARE_PATHS];
+    kit_start(&kit);
+    care_fill(&kit, &model, 13);
+    kit_close(&kit);
+    (void)snprintf(path, sizeof path, "%s/live/data.mdb", kit.directory);
+    assert_int_equal(care_map(path, &map, NULL), 0);
+    uint8_t *copy = malloc(map.size);
+    assert_non_null(copy);
+    memcpy(copy, map.data, map.size);
+    struct bytes file = {copy, map.size};
+    assert_int_equal(walk_changed(file, &walk).count, 0);
+    assert_int_equal(walk.lost_pages, 0);
+    size_t page = (size_t)walk.page_bytes;
+
+    /* One meta page torn: named, the other is walked.  Both: nothing else can be said. */
+    copy[16] ^= 1;
+    assert_non_null(strstr(walk_changed(file, &walk).what, "meta page 0 is torn"));
+    assert_true(walk.tree_count > 5);
+    copy[page + 16] ^= 1;
+    assert_non_null(strstr(walk_changed(file, &walk).what, "both meta pages"));
+    memcpy(copy, map.data, map.size);
+
+    /* A page that says it is another; a page that counts wrongly: every one that is in use. */
+    unsigned named = 0;
+    size_t last = 0; /* in use; what is free may lie behind it */
+    for (size_t number = 2; number < map.size / page; number++) {
+        unsigned flags = (unsigned)map.data[number * page + 10];
+        if ((flags & 3) == 0)
+            continue;
+        copy[number * page] ^= 0x40;
+        bool is_named = walk_changed(file, &walk).count > 0;
+        copy[number * page] ^= 0x40;
+        copy[number * page + 12] ^= 0x06;
+        assert_int_equal(walk_changed(file, &walk).count > 0, is_named);
+        copy[number * page + 12] ^= 0x06;
+        named += is_named;
+        last = is_named ? number : last;
+    }
+    assert_true(named >= 8);
+    /* Cut anywhere in what is in use, it ends with a fault and not with the process. */
+    for (size_t size = (last + 1) * page - 1; size > 4096; size = size * 2 / 3)
+        assert_true(walk_changed((struct bytes){copy, size}, &walk).count > 0);
+    free(copy);
+    care_unmap(map);
+    model_done(&model);
+    kit_stop_closed(&kit);
+}
+
+/* Everything that bears a seal in live is found out: WAL, checkpoint, series, registrations. */
+static void a_flipped_bit_in_a_value_of_live_is_named(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    kit_start(&kit);
+    care_fill(&kit, &model, 14);
+    /* Left as a kill would leave it: with a write-ahead log. */
+    const char *copy = care_beside(&kit, "copy");
+    char command[3 * CARE_PATHS];
+    (void)snprintf(command, sizeof command, "cp -a %s %s", kit.directory, copy);
+    assert_int_equal(system(command), 0);
+    kit_close(&kit);
+    char path[CARE_PATHS];
+    (void)snprintf(path, sizeof path, "%s/live/data.mdb", copy);
+    assert_int_equal(care_verify(copy, NULL).count, 0);
+    off_t size = care_size(path);
+    unsigned seals = 0;
+    unsigned trees = 0;
+    unsigned wal = 0;
+    for (off_t at = 2 * 4096 + 33; at < size; at += 509) {
+        care_flip(path, at);
+        struct told told = care_verify(copy, NULL);
+        if (told.count > 0)
+            assert_string_equal(told.file, "live/data.mdb");
+        seals += told.count > 0 && strstr(told.what, "seal") != NULL;
+        wal += told.count > 0 && strstr(told.what, "wal: the seal") != NULL;
+        trees += told.count > 0 && strstr(told.what, "page") != NULL;
+        care_flip(path, at);
+    }
+    assert_true(seals >= 3 && wal >= 1 && trees >= 1);
+    care_remove(copy);
+    model_done(&model);
+    kit_stop_closed(&kit);
+}
+
+/* -- room -------------------------------------------------------------------------------- */
+
+static void all_pages_are_accounted_for(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    static struct space running, stopped;
+    struct diagnosis why = {""};
+    kit_start(&kit);
+    care_fill(&kit, &model, 15);
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(space_of_store(kit.store, &running, &why), 0);
+    kit_close(&kit);
+    assert_int_equal(space_of_folder(kit.directory, &stopped, &why), 0);
+    assert_int_equal(running.samples, stopped.samples);
+    assert_true(running.samples > 500 && running.log_blocks > 0);
+    for (size_t i = 0; i < SPACE_KINDS; i++) {
+        const struct space_environment *environment = &running.environments[i];
+        uint64_t used = 2 * environment->files;
+        for (size_t j = 0; j < environment->tree_count; j++)
+            used += page_tree_pages(&environment->trees[j]);
+        assert_true(environment->files > 0);
+        assert_int_equal(environment->damaged_files, 0);
+        assert_int_equal(used + environment->free_pages + environment->lost_pages,
+                         environment->pages);
+        assert_true(environment->pages * environment->page_bytes <= environment->bytes ||
+                    i == SPACE_LIVE);
+    }
+    struct buf out = {0};
+    space_print_json(&running, &out);
+    assert_non_null(strstr(buf_text(&out), "\"name\":\"stream\""));
+    assert_null(strstr(buf_text(&out), "\"bytesPerSample\":null"));
+    buf_done(&out);
+    model_done(&model);
+    kit_stop_closed(&kit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_whole_is_found_whole_running_and_stopped),
+        cmocka_unit_test(a_flipped_bit_of_history_is_named_wherever_it_is),
+        cmocka_unit_test(torn_metas_and_broken_trees_are_named),
+        cmocka_unit_test(a_flipped_bit_in_a_value_of_live_is_named),
+        cmocka_unit_test(all_pages_are_accounted_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
