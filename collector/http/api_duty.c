@@ -22,24 +22,12 @@
 #define WEEK_MS          (INT64_C(7) * CIVIL_DAY_MS)
 #define RANGE_MOST_MS    (INT64_C(366) * CIVIL_DAY_MS)
 
-static void text_member(struct json_writer *json, const char *key, const char *text)
-{
-    json_write_key(json, key);
-    json_write_text(json, text);
-}
-
-static void integer_member(struct json_writer *json, const char *key, int64_t value)
-{
-    json_write_key(json, key);
-    json_write_integer(json, value);
-}
-
 static void write_person(struct json_writer *json, const struct duty_person *person)
 {
     json_write_object(json);
-    text_member(json, "id", person->id);
-    text_member(json, "name", person->name);
-    text_member(json, "post", person->post);
+    json_write_text_member(json, "id", person->id);
+    json_write_text_member(json, "name", person->name);
+    json_write_text_member(json, "post", person->post);
     json_write_end(json);
 }
 
@@ -100,17 +88,17 @@ static void write_present(struct json_writer *json, const struct duty_shift *shi
         if (shift->person == NULL || shift->from_ms > at_ms || shift->to_ms <= at_ms)
             continue;
         json_write_object(json);
-        text_member(json, "id", shift->person->id);
-        text_member(json, "name", shift->person->name);
-        text_member(json, "post", shift->person->post);
+        json_write_text_member(json, "id", shift->person->id);
+        json_write_text_member(json, "name", shift->person->name);
+        json_write_text_member(json, "post", shift->person->post);
         json_write_key(json, "untilMs");
         if (shift->to_ms < horizon_ms)
             json_write_integer(json, shift->to_ms);
         else
             json_write_raw(json, bytes_of("null"));
-        text_member(json, "layer", shift->layer);
-        integer_member(json, "swap",
-                       shift->override == NULL ? 0 : (int64_t)shift->override->number);
+        json_write_text_member(json, "layer", shift->layer);
+        json_write_integer_member(
+            json, "swap", shift->override == NULL ? 0 : (int64_t)shift->override->number);
         json_write_end(json);
     }
     json_write_end(json);
@@ -132,9 +120,10 @@ static int write_now(struct json_writer *json, const struct duty_view *view, con
         if (shifts[i].from_ms <= at_ms && shifts[i].to_ms < next_ms)
             next_ms = shifts[i].to_ms;
     json_write_object(json);
-    text_member(json, "name", roster);
-    text_member(json, "title", duty_roster_title(view->duty, roster));
-    integer_member(json, "offsetMs", duty_roster_zone(view->duty, roster)->offset_ms);
+    json_write_text_member(json, "name", roster);
+    json_write_text_member(json, "title", duty_roster_title(view->duty, roster));
+    json_write_integer_member(json, "offsetMs",
+                              duty_roster_zone(view->duty, roster)->offset_ms);
     json_write_key(json, "persons");
     write_present(json, shifts, count, at_ms, horizon_ms);
     json_write_key(json, "nextMs");
@@ -166,8 +155,8 @@ void api_duty_now(struct http_request *request, struct http_response *response)
     arena_init(&arena, DUTY_ARENA_BYTES);
     reply_start(&reply, response);
     json_write_object(&reply.json);
-    integer_member(&reply.json, "atMs", at_ms);
-    integer_member(&reply.json, "offsetMs", duty_zone(view.duty)->offset_ms);
+    json_write_integer_member(&reply.json, "atMs", at_ms);
+    json_write_integer_member(&reply.json, "offsetMs", duty_zone(view.duty)->offset_ms);
     json_write_key(&reply.json, "rosters");
     json_write_array(&reply.json);
     for (size_t i = 0; error == 0 && duty_roster_at(view.duty, i) != NULL; i++)
@@ -189,23 +178,24 @@ static int write_shifts(struct json_writer *json, const struct duty_view *view,
     if (error != 0)
         return error;
     json_write_object(json);
-    text_member(json, "name", roster);
-    text_member(json, "title", duty_roster_title(view->duty, roster));
-    integer_member(json, "offsetMs", duty_roster_zone(view->duty, roster)->offset_ms);
+    json_write_text_member(json, "name", roster);
+    json_write_text_member(json, "title", duty_roster_title(view->duty, roster));
+    json_write_integer_member(json, "offsetMs",
+                              duty_roster_zone(view->duty, roster)->offset_ms);
     json_write_key(json, "shifts");
     json_write_array(json);
     for (size_t i = 0; i < count; i++) {
         json_write_object(json);
-        integer_member(json, "fromMs", shifts[i].from_ms);
-        integer_member(json, "toMs", shifts[i].to_ms);
+        json_write_integer_member(json, "fromMs", shifts[i].from_ms);
+        json_write_integer_member(json, "toMs", shifts[i].to_ms);
         json_write_key(json, "person");
         if (shifts[i].person == NULL)
             json_write_raw(json, bytes_of("null"));
         else
             write_person(json, shifts[i].person);
-        text_member(json, "layer", shifts[i].layer);
-        integer_member(json, "swap",
-                       shifts[i].override == NULL ? 0 : (int64_t)shifts[i].override->number);
+        json_write_text_member(json, "layer", shifts[i].layer);
+        json_write_integer_member(
+            json, "swap", shifts[i].override == NULL ? 0 : (int64_t)shifts[i].override->number);
         json_write_end(json);
     }
     json_write_end(json);
@@ -226,10 +216,10 @@ static void write_days(struct json_writer *json, const struct duty *duty, int64_
         (void)civil_print_moment(day * CIVIL_DAY_MS, text);
         text[10] = '\0';
         json_write_object(json);
-        text_member(json, "date", text);
+        json_write_text_member(json, "date", text);
         json_write_key(json, "workday");
         json_write_boolean(json, calendar_is_workday(duty_calendar(duty), day));
-        text_member(json, "name", name == NULL ? "" : name);
+        json_write_text_member(json, "name", name == NULL ? "" : name);
         json_write_end(json);
     }
     json_write_end(json);
@@ -272,8 +262,8 @@ void api_duty_shifts(struct http_request *request, struct http_response *respons
     arena_init(&arena, DUTY_ARENA_BYTES);
     reply_start(&reply, response);
     json_write_object(&reply.json);
-    integer_member(&reply.json, "fromMs", from_ms);
-    integer_member(&reply.json, "toMs", to_ms);
+    json_write_integer_member(&reply.json, "fromMs", from_ms);
+    json_write_integer_member(&reply.json, "toMs", to_ms);
     json_write_key(&reply.json, "rosters");
     json_write_array(&reply.json);
     for (size_t i = 0; error == 0 && (roster = duty_roster_at(view.duty, i)) != NULL; i++)
@@ -294,9 +284,9 @@ static void write_ways(struct json_writer *json, const struct duty_person *perso
     json_write_array(json);
     for (size_t i = 0; i < person->way_count; i++) {
         json_write_object(json);
-        text_member(json, "channel", person->ways[i].channel);
+        json_write_text_member(json, "channel", person->ways[i].channel);
         if (with_address)
-            text_member(json, "to", person->ways[i].address);
+            json_write_text_member(json, "to", person->ways[i].address);
         json_write_end(json);
     }
     json_write_end(json);
@@ -328,11 +318,11 @@ void api_duty_persons(struct http_request *request, struct http_response *respon
     json_write_array(&reply.json);
     for (size_t i = 0; (person = duty_person_at(view.duty, i)) != NULL; i++) {
         json_write_object(&reply.json);
-        text_member(&reply.json, "id", person->id);
-        text_member(&reply.json, "name", person->name);
-        text_member(&reply.json, "post", person->post);
-        text_member(&reply.json, "manager",
-                    person->manager_id == NULL ? "" : person->manager_id);
+        json_write_text_member(&reply.json, "id", person->id);
+        json_write_text_member(&reply.json, "name", person->name);
+        json_write_text_member(&reply.json, "post", person->post);
+        json_write_text_member(&reply.json, "manager",
+                               person->manager_id == NULL ? "" : person->manager_id);
         json_write_key(&reply.json, "teams");
         write_teams(&reply.json, view.duty, person);
         json_write_key(&reply.json, "ways");
@@ -351,17 +341,17 @@ static void write_finding(struct json_writer *json, const struct duty *duty,
 {
     static const char *const keys[] = {"text", "textEnglish"};
     json_write_object(json);
-    text_member(json, "kind", duty_finding_name(finding->kind));
-    text_member(json, "subject", finding->subject);
-    text_member(json, "person", finding->person == NULL ? "" : finding->person->id);
-    integer_member(json, "year", finding->year);
-    integer_member(json, "fromMs", finding->from_ms);
-    integer_member(json, "toMs", finding->to_ms);
-    integer_member(json, "count", (int64_t)finding->count);
+    json_write_text_member(json, "kind", duty_finding_name(finding->kind));
+    json_write_text_member(json, "subject", finding->subject);
+    json_write_text_member(json, "person", finding->person == NULL ? "" : finding->person->id);
+    json_write_integer_member(json, "year", finding->year);
+    json_write_integer_member(json, "fromMs", finding->from_ms);
+    json_write_integer_member(json, "toMs", finding->to_ms);
+    json_write_integer_member(json, "count", (int64_t)finding->count);
     for (int i = 0; i < 2; i++) {
         struct buf text = {0};
         duty_finding_print(duty, finding, i == 1, &text);
-        text_member(json, keys[i], buf_text(&text));
+        json_write_text_member(json, keys[i], buf_text(&text));
         buf_done(&text);
     }
     json_write_end(json);
@@ -391,8 +381,8 @@ void api_duty_coverage(struct http_request *request, struct http_response *respo
         duty_coverage(view.duty, &view.overrides, now_ms, to_ms, &arena, &findings, &count);
     reply_start(&reply, response);
     json_write_object(&reply.json);
-    integer_member(&reply.json, "fromMs", now_ms);
-    integer_member(&reply.json, "toMs", to_ms);
+    json_write_integer_member(&reply.json, "fromMs", now_ms);
+    json_write_integer_member(&reply.json, "toMs", to_ms);
     json_write_key(&reply.json, "findings");
     json_write_array(&reply.json);
     for (size_t i = 0; error == 0 && i < count; i++)

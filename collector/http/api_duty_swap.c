@@ -19,18 +19,6 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
-static void text_member(struct json_writer *json, const char *key, const char *text)
-{
-    json_write_key(json, key);
-    json_write_text(json, text);
-}
-
-static void integer_member(struct json_writer *json, const char *key, int64_t value)
-{
-    json_write_key(json, key);
-    json_write_integer(json, value);
-}
-
 /* The roster's; UTC where there is none. */
 static const struct civil_zone *zone_of(const struct duty_view *view, const char *roster)
 {
@@ -51,16 +39,18 @@ void api_duty_swaps(struct http_request *request, struct http_response *response
     for (size_t i = 0; i < view.overrides.count; i++) {
         const struct duty_override *swap = &view.overrides.items[i];
         json_write_object(&reply.json);
-        integer_member(&reply.json, "number", (int64_t)swap->number);
-        text_member(&reply.json, "roster", swap->roster);
-        text_member(&reply.json, "person", swap->person_id);
-        text_member(&reply.json, "insteadOf", swap->instead_of == NULL ? "" : swap->instead_of);
-        integer_member(&reply.json, "offsetMs", zone_of(&view, swap->roster)->offset_ms);
-        integer_member(&reply.json, "fromMs", swap->from_ms);
-        integer_member(&reply.json, "toMs", swap->to_ms);
-        text_member(&reply.json, "by", swap->by);
-        integer_member(&reply.json, "atMs", swap->at_ms);
-        text_member(&reply.json, "reason", swap->reason);
+        json_write_integer_member(&reply.json, "number", (int64_t)swap->number);
+        json_write_text_member(&reply.json, "roster", swap->roster);
+        json_write_text_member(&reply.json, "person", swap->person_id);
+        json_write_text_member(&reply.json, "insteadOf",
+                               swap->instead_of == NULL ? "" : swap->instead_of);
+        json_write_integer_member(&reply.json, "offsetMs",
+                                  zone_of(&view, swap->roster)->offset_ms);
+        json_write_integer_member(&reply.json, "fromMs", swap->from_ms);
+        json_write_integer_member(&reply.json, "toMs", swap->to_ms);
+        json_write_text_member(&reply.json, "by", swap->by);
+        json_write_integer_member(&reply.json, "atMs", swap->at_ms);
+        json_write_text_member(&reply.json, "reason", swap->reason);
         json_write_end(&reply.json);
     }
     json_write_end(&reply.json);
@@ -153,7 +143,7 @@ void api_duty_swap(struct http_request *request, struct http_response *response)
     json_decref(root);
     reply_start(&reply, response);
     json_write_object(&reply.json);
-    integer_member(&reply.json, "number", (int64_t)number);
+    json_write_integer_member(&reply.json, "number", (int64_t)number);
     json_write_end(&reply.json);
     reply_printed(&reply, error, &why);
 }

@@ -14,37 +14,15 @@
 
 #define ARENA_BYTES ((size_t)16 << 20)
 
-static void write_text(struct json_writer *json, const char *key, const char *text)
-{
-    json_write_key(json, key);
-    json_write_text(json, text);
-}
-
-/* 0 is null. */
-static void write_time(struct json_writer *json, const char *key, int64_t ts_ms)
-{
-    json_write_key(json, key);
-    if (ts_ms == 0)
-        json_write_raw(json, bytes_of("null"));
-    else
-        json_write_instant(json, ts_ms);
-}
-
-static void write_number(struct json_writer *json, const char *key, uint64_t number)
-{
-    json_write_key(json, key);
-    json_write_integer(json, (int64_t)number);
-}
-
 static void write_person_members(struct json_writer *json, const struct duty *duty,
                                  const char *id)
 {
     const struct duty_person *person = duty == NULL ? NULL : duty_person(duty, id);
-    write_text(json, "id", id);
+    json_write_text_member(json, "id", id);
     if (person == NULL)
         return;
-    write_text(json, "name", person->name);
-    write_text(json, "post", person->post);
+    json_write_text_member(json, "name", person->name);
+    json_write_text_member(json, "post", person->post);
 }
 
 void incident_write_person(struct json_writer *json, const struct duty *duty, const char *id)
@@ -60,31 +38,30 @@ static void write_told(struct json_writer *json, const struct duty *duty,
     const struct duty_person *person = duty == NULL ? NULL : duty_person(duty, told->person);
     json_write_object(json);
     write_person_members(json, duty, told->person);
-    write_text(json, "channel",
-               person != NULL && told->way < person->way_count
-                   ? person->ways[told->way].channel
-                   : "");
-    write_time(json, "at", told->at_ms);
-    write_number(json, "step", told->step + 1);
+    json_write_text_member(
+        json, "channel",
+        person != NULL && told->way < person->way_count ? person->ways[told->way].channel : "");
+    json_write_instant_member(json, "at", told->at_ms);
+    json_write_integer_member(json, "step", told->step + 1);
     json_write_end(json);
 }
 
 void incident_write_head(struct json_writer *json, const struct duty *duty,
                          const struct incident *incident)
 {
-    write_number(json, "number", incident->number);
-    write_text(json, "state", incident_state_text(incident->state));
+    json_write_integer_member(json, "number", (int64_t)incident->number);
+    json_write_text_member(json, "state", incident_state_text(incident->state));
     json_write_key(json, "muted");
     json_write_boolean(json, incident->muted);
-    write_text(json, "title", incident->title);
-    write_text(json, "receiver", incident->receiver);
-    write_text(json, "groupKey", incident->group_key);
-    write_text(json, "escalation", incident->escalation);
-    write_time(json, "openedAt", incident->opened_ms);
-    write_time(json, "changedAt", incident->changed_ms);
-    write_time(json, "closedAt", incident->closed_ms);
-    write_time(json, "nextStepAt", incident->due_ms);
-    write_number(json, "nextStep", incident->step + 1);
+    json_write_text_member(json, "title", incident->title);
+    json_write_text_member(json, "receiver", incident->receiver);
+    json_write_text_member(json, "groupKey", incident->group_key);
+    json_write_text_member(json, "escalation", incident->escalation);
+    json_write_instant_member(json, "openedAt", incident->opened_ms);
+    json_write_instant_member(json, "changedAt", incident->changed_ms);
+    json_write_instant_member(json, "closedAt", incident->closed_ms);
+    json_write_instant_member(json, "nextStepAt", incident->due_ms);
+    json_write_integer_member(json, "nextStep", incident->step + 1);
     json_write_key(json, "told");
     json_write_array(json);
     for (size_t i = 0; i < incident->told_count; i++)
@@ -116,10 +93,10 @@ static void write_message(const struct events *events, const char *id)
     buf_done(&row);
     if (error != 0)
         return;
-    write_text(events->json, "messageState", parcel_state_name(parcel->state));
-    write_time(events->json, "settledAt", parcel->settled_ms);
-    write_number(events->json, "tries", parcel->attempts);
-    write_text(events->json, "reason", parcel->reason);
+    json_write_text_member(events->json, "messageState", parcel_state_name(parcel->state));
+    json_write_instant_member(events->json, "settledAt", parcel->settled_ms);
+    json_write_integer_member(events->json, "tries", parcel->attempts);
+    json_write_text_member(events->json, "reason", parcel->reason);
     parcel_free(parcel);
 }
 
@@ -134,21 +111,21 @@ static int write_event(void *context, struct bytes key, struct bytes value)
     if (error != 0)
         return error == ERR_CORRUPT ? 0 : error;
     json_write_object(json);
-    write_time(json, "at", event.at_ms);
-    write_text(json, "kind", incident_event_text(event.kind));
-    write_number(json, "step", event.step + 1);
+    json_write_instant_member(json, "at", event.at_ms);
+    json_write_text_member(json, "kind", incident_event_text(event.kind));
+    json_write_integer_member(json, "step", event.step + 1);
     if (*event.person != '\0') {
         json_write_key(json, "person");
         incident_write_person(json, events->duty, event.person);
     }
     if (*event.channel != '\0')
-        write_text(json, "channel", event.channel);
+        json_write_text_member(json, "channel", event.channel);
     if (*event.message != '\0') {
-        write_text(json, "message", event.message);
+        json_write_text_member(json, "message", event.message);
         if (event.kind == INCIDENT_TOLD)
             write_message(events, event.message);
     }
-    write_text(json, "text", event.text);
+    json_write_text_member(json, "text", event.text);
     json_write_end(json);
     return 0;
 }
@@ -176,8 +153,8 @@ static void write_targets(struct json_writer *json, const struct duty_step *what
     json_write_array(json);
     for (size_t i = 0; i < what->target_count; i++) {
         json_write_object(json);
-        write_text(json, kinds[what->targets[i].kind],
-                   what->targets[i].name == NULL ? "" : what->targets[i].name);
+        json_write_text_member(json, kinds[what->targets[i].kind],
+                               what->targets[i].name == NULL ? "" : what->targets[i].name);
         json_write_end(json);
     }
     json_write_end(json);
@@ -187,9 +164,9 @@ static void write_step_person(struct json_writer *json, const struct forecast_st
                               const struct duty_person *person)
 {
     json_write_object(json);
-    write_text(json, "id", person->id);
-    write_text(json, "name", person->name);
-    write_text(json, "post", person->post);
+    json_write_text_member(json, "id", person->id);
+    json_write_text_member(json, "name", person->name);
+    json_write_text_member(json, "post", person->post);
     json_write_key(json, "channels");
     json_write_array(json);
     for (size_t i = 0; i < person->way_count; i++)
@@ -205,8 +182,8 @@ void incident_write_forecast(struct json_writer *json, const struct forecast_ste
     json_write_array(json);
     for (size_t i = 0; i < count; i++) {
         json_write_object(json);
-        write_number(json, "step", steps[i].step + 1);
-        write_time(json, "at", steps[i].at_ms);
+        json_write_integer_member(json, "step", steps[i].step + 1);
+        json_write_instant_member(json, "at", steps[i].at_ms);
         json_write_key(json, "targets");
         write_targets(json, steps[i].what);
         json_write_key(json, "persons");

@@ -212,3 +212,24 @@ void json_write_instant(struct json_writer *json, int64_t ts_ms)
     snprintf(text + n, sizeof text - n, ".%03dZ", (int)ms);
     json_write_text(json, text);
 }
+
+void json_write_text_member(struct json_writer *json, const char *key, const char *text)
+{
+    json_write_key(json, key);
+    json_write_text(json, text);
+}
+
+void json_write_integer_member(struct json_writer *json, const char *key, int64_t value)
+{
+    json_write_key(json, key);
+    json_write_integer(json, value);
+}
+
+void json_write_instant_member(struct json_writer *json, const char *key, int64_t ts_ms)
+{
+    json_write_key(json, key);
+    if (ts_ms == 0)
+        json_write_raw(json, bytes_of("null"));
+    else
+        json_write_instant(json, ts_ms);
+}

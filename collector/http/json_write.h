@@ -49,3 +49,9 @@ void json_write_raw(struct json_writer *json, struct bytes text);
 void json_write_seconds(struct json_writer *json, int64_t ts_ms);
 /* RFC 3339 in UTC with milliseconds, as a string. */
 void json_write_instant(struct json_writer *json, int64_t ts_ms);
+
+/* A key with its value: "key":"text", "key":5, "key":"2026-11-28T03:00:00.000Z" (null for 0).
+ */
+void json_write_text_member(struct json_writer *json, const char *key, const char *text);
+void json_write_integer_member(struct json_writer *json, const char *key, int64_t value);
+void json_write_instant_member(struct json_writer *json, const char *key, int64_t ts_ms);

@@ -265,8 +265,8 @@ static void put_told(const struct explaining *all, bool of_end, struct buf *out)
             continue;
         explain_next_item(out);
         put_way(all, parcel, out);
-        explain_put_instant("at", parcel->settled_ms, out);
-        explain_put_instant("lastAt", last->settled_ms, out);
+        json_put_instant_member(out, "at", parcel->settled_ms);
+        json_put_instant_member(out, "lastAt", last->settled_ms);
         buf_printf(out, ",\"times\":%zu}", times);
     }
     for (size_t i = 0; !of_end && i < all->lane_count; i++) {
@@ -276,8 +276,8 @@ static void put_told(const struct explaining *all, bool of_end, struct buf *out)
         explain_next_item(out);
         explain_put_way(all->notify, lane->group->receiver->name,
                         lane->integration->channel->name, lane->integration->index, out);
-        explain_put_instant("at", lane->facts.said_ms, out);
-        explain_put_instant("lastAt", lane->facts.said_ms, out);
+        json_put_instant_member(out, "at", lane->facts.said_ms);
+        json_put_instant_member(out, "lastAt", lane->facts.said_ms);
         buf_put_text(out, ",\"times\":1}");
     }
     buf_put_char(out, ']');
@@ -292,7 +292,7 @@ static void put_undelivered(const struct explaining *all, struct buf *out)
             continue;
         explain_next_item(out);
         put_way(all, parcel, out);
-        explain_put_instant("since", parcel->created_ms, out);
+        json_put_instant_member(out, "since", parcel->created_ms);
         buf_printf(out, ",\"attempts\":%u,\"reason\":", parcel->attempts);
         json_put_text(out, parcel->reason);
         buf_put_char(out, '}');
@@ -340,7 +340,7 @@ static int put_verdict(const struct explaining *all, struct buf *out)
     put_told(all, true, out);
     buf_put_text(out, ",\"undelivered\":");
     put_undelivered(all, out);
-    explain_put_instant("mutedUntil", muted_until(all, &facts), out);
+    json_put_instant_member(out, "mutedUntil", muted_until(all, &facts));
     buf_put_text(out, ",\"next\":");
     if (next == NULL) {
         buf_put_text(out, "null}");
@@ -349,7 +349,7 @@ static int put_verdict(const struct explaining *all, struct buf *out)
     explain_put_way(all->notify, next->group->receiver->name, next->integration->channel->name,
                     next->integration->index, out);
     buf_printf(out, ",\"why\":\"%s\"", outlook_next_text(next->outlook.next));
-    explain_put_instant("at", next->outlook.at_ms, out);
+    json_put_instant_member(out, "at", next->outlook.at_ms);
     const int error = explain_put_next_persons(all, next, out);
     buf_put_text(out, "}}");
     return error;

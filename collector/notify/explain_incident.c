@@ -90,12 +90,6 @@ int explain_put_next_persons(const struct explaining *all, const struct explain_
 
 /* ---- the sections ------------------------------------------------------------------------ */
 
-static void put_text(const char *key, const char *text, struct buf *out)
-{
-    buf_printf(out, ",\"%s\":", key);
-    json_put_text(out, text);
-}
-
 /* The person's name, or the id of one whom duty.yml no longer has. */
 static const char *who(const struct explaining *all, const char *receiver)
 {
@@ -117,14 +111,14 @@ static void put_told(const struct explaining *all, uint64_t number, struct buf *
         explain_next_item(out);
         buf_put_text(out, "{\"who\":");
         json_put_text(out, who(all, parcel->receiver));
-        put_text("channel", parcel->channel, out);
-        put_text("tells",
-                 fingerprints_contain(&parcel->firing, all->subject->fingerprint) ? "firing"
-                                                                                  : "resolved",
-                 out);
-        put_text("state", parcel_state_name(parcel->state), out);
-        explain_put_instant(
-            "at", parcel->settled_ms != 0 ? parcel->settled_ms : parcel->created_ms, out);
+        json_put_text_member(out, "channel", parcel->channel);
+        json_put_text_member(out, "tells",
+                             fingerprints_contain(&parcel->firing, all->subject->fingerprint)
+                                 ? "firing"
+                                 : "resolved");
+        json_put_text_member(out, "state", parcel_state_name(parcel->state));
+        json_put_instant_member(
+            out, "at", parcel->settled_ms != 0 ? parcel->settled_ms : parcel->created_ms);
         buf_put_char(out, '}');
     }
     buf_put_char(out, ']');
@@ -140,8 +134,8 @@ static void put_step(const struct forecast_step *step, struct buf *out)
             explain_next_item(out);
             buf_put_text(out, "{\"who\":");
             json_put_text(out, person->name);
-            put_text("channel", person->ways[j].channel, out);
-            explain_put_instant("at", step->at_ms, out);
+            json_put_text_member(out, "channel", person->ways[j].channel);
+            json_put_instant_member(out, "at", step->at_ms);
             buf_printf(out, ",\"step\":%" PRIu32 "}", step->step + 1);
         }
     }
@@ -160,7 +154,7 @@ static int put_open(const struct explaining *all, const struct incident *inciden
     explain_next_item(out);
     buf_printf(out, "{\"number\":%" PRIu64 ",\"state\":\"%s\",\"muted\":%s", incident->number,
                incident_state_text(incident->state), incident->muted ? "true" : "false");
-    put_text("escalation", incident->escalation, out);
+    json_put_text_member(out, "escalation", incident->escalation);
     put_told(all, incident->number, out);
     buf_put_text(out, ",\"will\":[");
     for (size_t i = 0; i < count; i++)
@@ -186,7 +180,7 @@ static void put_closed(const struct explaining *all, struct buf *out)
             continue;
         explain_next_item(out);
         buf_printf(out, "{\"number\":%" PRIu64 ",\"state\":\"closed\",\"muted\":false", number);
-        put_text("escalation", "", out);
+        json_put_text_member(out, "escalation", "");
         put_told(all, number, out);
         buf_put_text(out, ",\"will\":[]}");
     }

@@ -48,8 +48,6 @@ struct explaining {
 
 /* Appends a comma unless an array has just been opened. */
 void explain_next_item(struct buf *out);
-/* Appends ,"key":"2026-11-23T06:40:56Z", or null for 0. */
-void explain_put_instant(const char *key, int64_t ts_ms, struct buf *out);
 /* Appends {"receiver":..,"channel":..,"index":N, for somebody of duty.yml also "person": the
  * name, and leaves the object open. */
 void explain_put_way(const struct notify *notify, const char *receiver, const char *channel,

@@ -12,31 +12,16 @@ void explain_next_item(struct buf *out)
         buf_put_char(out, ',');
 }
 
-void explain_put_instant(const char *key, int64_t ts_ms, struct buf *out)
-{
-    char text[JSON_TIME_BYTES];
-    if (ts_ms == 0)
-        buf_printf(out, ",\"%s\":null", key);
-    else
-        buf_printf(out, ",\"%s\":\"%s\"", key, json_time(ts_ms, text));
-}
-
-static void put_text(const char *key, const char *text, struct buf *out)
-{
-    buf_printf(out, ",\"%s\":", key);
-    json_put_text(out, text);
-}
-
 void explain_put_way(const struct notify *notify, const char *receiver, const char *channel,
                      unsigned index, struct buf *out)
 {
     const struct receiver *known = alerting_receiver(notify->alerting, receiver);
     buf_put_text(out, "{\"receiver\":");
     json_put_text(out, receiver);
-    put_text("channel", channel, out);
+    json_put_text_member(out, "channel", channel);
     buf_printf(out, ",\"index\":%u", index);
     if (known != NULL && known->person != NULL)
-        put_text("person", known->person->name, out);
+        json_put_text_member(out, "person", known->person->name);
 }
 
 /* ---- the alert --------------------------------------------------------------------------- */
@@ -53,10 +38,10 @@ void explain_put_head(const struct explaining *all, struct buf *out)
     json_put_labels(out, all->annotations);
     buf_printf(out, ",\"state\":\"%s\",\"external\":%s", state,
                alert != NULL && alert->external ? "true" : "false");
-    explain_put_instant("activeAt", subject->active_ms, out);
-    explain_put_instant("startsAt", alert != NULL ? alert->starts_ms : 0, out);
-    explain_put_instant("endsAt", alert != NULL ? alert->ends_ms : 0, out);
-    put_text("generatorURL", alert != NULL ? alert->generator_url : "", out);
+    json_put_instant_member(out, "activeAt", subject->active_ms);
+    json_put_instant_member(out, "startsAt", alert != NULL ? alert->starts_ms : 0);
+    json_put_instant_member(out, "endsAt", alert != NULL ? alert->ends_ms : 0);
+    json_put_text_member(out, "generatorURL", alert != NULL ? alert->generator_url : "");
 }
 
 /* ---- groups ------------------------------------------------------------------------------ */
@@ -69,9 +54,9 @@ static void put_lane(const struct explain_lane *lane, struct buf *out)
     buf_printf(out, ",\"index\":%u,\"sendResolved\":%s,\"told\":%s", lane->integration->index,
                lane->integration->send_resolved ? "true" : "false",
                lane->has_heard ? "true" : "false");
-    explain_put_instant("saidAt", lane->facts.said_ms, out);
+    json_put_instant_member(out, "saidAt", lane->facts.said_ms);
     buf_printf(out, ",\"next\":\"%s\"", outlook_next_text(lane->outlook.next));
-    explain_put_instant("nextAt", lane->outlook.at_ms, out);
+    json_put_instant_member(out, "nextAt", lane->outlook.at_ms);
     buf_put_char(out, '}');
 }
 
@@ -93,11 +78,11 @@ static void put_group(const struct explaining *all, const struct group *group, s
     explain_next_item(out);
     buf_put_text(out, "{\"key\":");
     json_put_text(out, group->key);
-    put_text("receiver", group->receiver->name, out);
+    json_put_text_member(out, "receiver", group->receiver->name);
     buf_put_text(out, ",\"labels\":");
     json_put_labels(out, group->labels);
     buf_printf(out, ",\"alerts\":%zu,\"firing\":%zu", group->member_count, firing);
-    explain_put_instant("dueAt", due_of(all, group), out);
+    json_put_instant_member(out, "dueAt", due_of(all, group));
     buf_printf(out,
                ",\"dueFor\":\"%s\",\"groupWait\":%" PRId64 ",\"groupInterval\":%" PRId64
                ",\"repeatInterval\":%" PRId64 ",\"mutedBy\":[",
@@ -121,11 +106,11 @@ static void put_silence(const struct silence *silence, int64_t now_ms, struct bu
     explain_next_item(out);
     buf_put_text(out, "{\"id\":");
     json_put_text(out, silence->id);
-    put_text("state", silence_state_text(silence_state(silence, now_ms)), out);
-    put_text("createdBy", silence->created_by, out);
-    put_text("comment", silence->comment, out);
-    explain_put_instant("startsAt", silence->starts_ms, out);
-    explain_put_instant("endsAt", silence->ends_ms, out);
+    json_put_text_member(out, "state", silence_state_text(silence_state(silence, now_ms)));
+    json_put_text_member(out, "createdBy", silence->created_by);
+    json_put_text_member(out, "comment", silence->comment);
+    json_put_instant_member(out, "startsAt", silence->starts_ms);
+    json_put_instant_member(out, "endsAt", silence->ends_ms);
     buf_put_text(out, ",\"matchers\":[");
     for (size_t i = 0; i < silence->matcher_count; i++) {
         struct buf text = {0};
@@ -155,7 +140,7 @@ static void put_inhibition(const struct explaining *all, struct buf *out)
     if (source != NULL) {
         buf_printf(out, "{\"fingerprint\":\"%016" PRIx64 "\",\"labels\":", all->inhibited_by);
         json_put_labels(out, source->alert->labels);
-        explain_put_instant("startsAt", source->alert->starts_ms, out);
+        json_put_instant_member(out, "startsAt", source->alert->starts_ms);
         buf_put_char(out, '}');
     }
     buf_put_char(out, ']');
@@ -171,8 +156,8 @@ static void put_acknowledgement(const struct explaining *all, struct buf *out)
     }
     buf_put_text(out, ",\"acknowledged\":{\"by\":");
     json_put_text(out, acknowledgement->by);
-    put_text("comment", acknowledgement->comment, out);
-    explain_put_instant("at", acknowledgement->at_ms, out);
+    json_put_text_member(out, "comment", acknowledgement->comment);
+    json_put_instant_member(out, "at", acknowledgement->at_ms);
     buf_put_char(out, '}');
 }
 
@@ -185,14 +170,14 @@ static void put_message(const struct explaining *all, const struct parcel *parce
 
     explain_next_item(out);
     explain_put_way(all->notify, parcel->receiver, parcel->channel, parcel->index, out);
-    put_text("id", parcel->id, out);
-    put_text("group", parcel->group_key, out);
-    put_text("tells", firing ? "firing" : "resolved", out);
-    put_text("state", parcel_state_name(parcel->state), out);
-    explain_put_instant("createdAt", parcel->created_ms, out);
-    explain_put_instant("settledAt", parcel->settled_ms, out);
+    json_put_text_member(out, "id", parcel->id);
+    json_put_text_member(out, "group", parcel->group_key);
+    json_put_text_member(out, "tells", firing ? "firing" : "resolved");
+    json_put_text_member(out, "state", parcel_state_name(parcel->state));
+    json_put_instant_member(out, "createdAt", parcel->created_ms);
+    json_put_instant_member(out, "settledAt", parcel->settled_ms);
     buf_printf(out, ",\"attempts\":%u", parcel->attempts);
-    put_text("reason", parcel->reason, out);
+    json_put_text_member(out, "reason", parcel->reason);
     buf_put_char(out, '}');
 }
 

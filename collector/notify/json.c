@@ -110,3 +110,18 @@ const char *json_time(int64_t ts_ms, char text[JSON_TIME_BYTES])
     text[used + 1] = '\0';
     return text;
 }
+
+void json_put_text_member(struct buf *out, const char *key, const char *text)
+{
+    buf_printf(out, ",\"%s\":", key);
+    json_put_text(out, text);
+}
+
+void json_put_instant_member(struct buf *out, const char *key, int64_t ts_ms)
+{
+    char text[JSON_TIME_BYTES];
+    if (ts_ms == 0)
+        buf_printf(out, ",\"%s\":null", key);
+    else
+        buf_printf(out, ",\"%s\":\"%s\"", key, json_time(ts_ms, text));
+}

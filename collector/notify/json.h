@@ -22,3 +22,7 @@ void json_put_labels(struct buf *out, const struct labels *labels);
  * 0 is Go's zero time, "0001-01-01T00:00:00Z". */
 #define JSON_TIME_BYTES 40
 const char *json_time(int64_t ts_ms, char text[JSON_TIME_BYTES]);
+
+/* ,"key":"text" and ,"key":"2026-11-23T06:40:56Z" (null for 0): members after a first one. */
+void json_put_text_member(struct buf *out, const char *key, const char *text);
+void json_put_instant_member(struct buf *out, const char *key, int64_t ts_ms);

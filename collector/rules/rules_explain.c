@@ -31,21 +31,6 @@ static bool find_in(const struct group_state *group, uint64_t fingerprint, struc
     return false;
 }
 
-static void put_instant(const char *key, int64_t ts_ms, struct buf *out)
-{
-    char text[JSON_TIME_BYTES];
-    if (ts_ms == 0)
-        buf_printf(out, ",\"%s\":null", key);
-    else
-        buf_printf(out, ",\"%s\":\"%s\"", key, json_time(ts_ms, text));
-}
-
-static void put_text(const char *key, const char *text, struct buf *out)
-{
-    buf_printf(out, ",\"%s\":", key);
-    json_put_text(out, text);
-}
-
 /* What the alert is, and what it waits for. */
 static void put_life(const struct found *found, struct buf *out)
 {
@@ -54,20 +39,22 @@ static void put_life(const struct found *found, struct buf *out)
     const bool is_pending = life->state == ALERT_PENDING;
     char value[RULES_VALUE_BYTES];
 
-    put_text("state", alert_state_text(life->state), out); /* may be inactive: it flaps */
-    put_text("value", rules_value_text(found->alert->value, value), out);
-    put_instant("activeAt", life->active_ms, out);
-    put_instant("firedAt", life->fired_ms, out);
-    put_instant("firesAt", is_pending ? life->active_ms + rule->for_ms : 0, out);
-    put_instant("keepFiringSince", life->keep_since_ms, out);
-    put_instant("keptUntil",
-                life->keep_since_ms != 0 ? life->keep_since_ms + rule->keep_firing_for_ms : 0,
-                out);
-    put_instant("staleSince", life->stale_since_ms, out);
-    put_instant("staleUntil",
-                life->stale_since_ms != 0 ? life->stale_since_ms + rule->stale_ms : 0, out);
-    put_instant("flappingSince", found->alert->flap.flapping ? found->alert->flap.began_ms : 0,
-                out);
+    json_put_text_member(out, "state",
+                         alert_state_text(life->state)); /* may be inactive: it flaps */
+    json_put_text_member(out, "value", rules_value_text(found->alert->value, value));
+    json_put_instant_member(out, "activeAt", life->active_ms);
+    json_put_instant_member(out, "firedAt", life->fired_ms);
+    json_put_instant_member(out, "firesAt", is_pending ? life->active_ms + rule->for_ms : 0);
+    json_put_instant_member(out, "keepFiringSince", life->keep_since_ms);
+    json_put_instant_member(
+        out, "keptUntil",
+        life->keep_since_ms != 0 ? life->keep_since_ms + rule->keep_firing_for_ms : 0);
+    json_put_instant_member(out, "staleSince", life->stale_since_ms);
+    json_put_instant_member(out, "staleUntil",
+                            life->stale_since_ms != 0 ? life->stale_since_ms + rule->stale_ms
+                                                      : 0);
+    json_put_instant_member(out, "flappingSince",
+                            found->alert->flap.flapping ? found->alert->flap.began_ms : 0);
     buf_printf(out, ",\"waitsForSamples\":%s", found->alert->unknown ? "true" : "false");
 }
 
@@ -79,18 +66,22 @@ static void put_rule(const struct found *found, int64_t now_ms, mono_ns now, str
 
     buf_put_text(out, "{\"name\":");
     json_put_text(out, rule->name);
-    put_text("group", rule->group->name, out);
-    put_text("file", rule->group->file, out);
+    json_put_text_member(out, "group", rule->group->name);
+    json_put_text_member(out, "file", rule->group->file);
     buf_printf(out, ",\"line\":%u", rule->line);
-    put_text("query", rule->expression_text, out);
+    json_put_text_member(out, "query", rule->expression_text);
     buf_printf(out, ",\"for\":%" PRId64 ",\"keepFiringFor\":%" PRId64 ",\"interval\":%" PRId64,
                rule->for_ms, rule->keep_firing_for_ms, rule->group->interval_ms);
     put_life(found, out);
-    put_text("health", !state->evaluated ? "unknown" : state->healthy ? "ok" : "err", out);
-    put_text("lastError", state->error, out);
-    put_instant("lastEvaluation", state->evaluated_ms, out);
-    put_instant("nextEvaluation", now_ms + (due_in_ms > 0 ? due_in_ms : 0), out);
-    put_text("onArrival", rule_goes_by_instance(rule) ? "at once" : "once a second", out);
+    json_put_text_member(out, "health",
+                         !state->evaluated ? "unknown"
+                         : state->healthy  ? "ok"
+                                           : "err");
+    json_put_text_member(out, "lastError", state->error);
+    json_put_instant_member(out, "lastEvaluation", state->evaluated_ms);
+    json_put_instant_member(out, "nextEvaluation", now_ms + (due_in_ms > 0 ? due_in_ms : 0));
+    json_put_text_member(out, "onArrival",
+                         rule_goes_by_instance(rule) ? "at once" : "once a second");
     buf_put_char(out, '}');
 }
 
