@@ -144,7 +144,14 @@ class Storm:
         self.desk.be_good()
         missing = []
 
+        ticked = time.monotonic()
+
         def nothing_missing():
+            nonlocal ticked
+            if time.monotonic() > ticked + 1:
+                ticked = time.monotonic()
+                for actor in self.actors:
+                    actor.tick()
             missing[:] = [text for actor in self.actors for text in actor.owed()]
             return not missing and not self.desk.owed() and not self.clean.owed()
         try:
