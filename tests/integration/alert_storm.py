@@ -144,18 +144,33 @@ class Storm:
         self.desk.be_good()
         missing = []
 
+        ticked = time.monotonic()
+
         def nothing_missing():
+            nonlocal ticked
+            if time.monotonic() > ticked + 1:
+                ticked = time.monotonic()
+                for actor in self.actors:
+                    actor.tick()
             missing[:] = [text for actor in self.actors for text in actor.owed()]
             return not missing and not self.desk.owed() and not self.clean.owed()
         try:
             kit.wait_for(nothing_missing, 60, "what is owed")
         except AssertionError as error:
-            raise AssertionError(f"{error}; {len(missing)} missing: {missing[:10]}") from None
+            raise AssertionError(f"{error}; {len(missing)} missing: {missing[:10]}; the collector "
+                                 f"has {self.of_missing(missing)}") from None
         for actor in self.actors:
             actor.after_restart()
         return [text for actor in self.actors for text in actor.wrong()] + self.duplicates() + [
             f"what was owed was tried {at - ready:.3f} s after a restart"
             for ready, at in self.resumed if self.is_late(ready, at)]
+
+    def of_missing(self, missing):
+        """What the collector says of the alerts that were not told of."""
+        text = " ".join(missing).split()
+        alerts = self.collector.call("GET", "/api/fengsui/v1/alerts")[1]["data"]["alerts"]
+        return [{k: a[k] for k in ("labels", "state", "activeAt", "status")} for a in alerts
+                if a["labels"].get("n") in text]
 
     def duplicates(self):
         """A message accepted twice needs a kill between: it was in flight."""

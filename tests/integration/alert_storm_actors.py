@@ -51,6 +51,9 @@ class Actor:
     def after_restart(self):
         pass
 
+    def tick(self):
+        """What hosts say every second; nothing for what is said once."""
+
     def finish(self):
         pass
 
@@ -148,7 +151,10 @@ class Ruled(Posted):
         episode.ended = self.storm.collector.sample("temperature_celsius", episode.n, 20)
 
     def after_restart(self):
-        """The next tick of the hosts: what a restart has missed waits for it, five minutes at most."""
+        self.tick()
+
+    def tick(self):
+        """The next samples of the hosts: what a restart has missed waits for them, five minutes at most."""
         heard = told(self.messages())
         samples = [("temperature_celsius", {"instance": e.n, "n": e.n, "job": "node"},
                     90 if e.ending is None else 20) for e in self.episodes.values()
