@@ -100,14 +100,23 @@ void past_move(struct generation *from, struct generation *to)
     }
 }
 
-mono_ns past_due(const struct rules *rules)
+static struct group_state *next_group(const struct rules *rules)
 {
     for (size_t i = 0; i < rules->generation->set->group_count; i++)
         if (rules->generation->groups[i].past_from_ms != 0)
-            return rules->delivered
-                       ? 0
-                       : rules->started_mono + (mono_ns)PAST_WAIT_MS * NS_PER_MS;
-    return UINT64_MAX;
+            return &rules->generation->groups[i];
+    return NULL;
+}
+
+mono_ns past_due(const struct rules *rules)
+{
+    const struct group_state *group = next_group(rules);
+    mono_ns due;
+    if (group == NULL)
+        return UINT64_MAX;
+    due = rules->delivered ? 0 : rules->started_mono + (mono_ns)PAST_WAIT_MS * NS_PER_MS;
+    /* Not before the present has been looked at once: what it finds counts more. */
+    return group->evaluated_ms == 0 && group->due > due ? group->due : due;
 }
 
 /* Adds to a write that the group's step at this time is done. */
@@ -202,6 +211,9 @@ static int correct_start(void *context, const struct past_alive *alive)
 
     if (alive->life.keep_since_ms != 0 || is_in_round(past, alive->labels) ||
         (is_live && alert->life.active_ms <= alive->life.active_ms))
+        return 0;
+    /* It held at the last step; since then an evaluation saw its end. */
+    if (!is_live && past->state->evaluated)
         return 0;
     change = change_of(past, alive, alert);
     if (change == NULL)
@@ -338,14 +350,6 @@ static int run_rule(struct past *past, const struct group_state *group, struct d
 }
 
 /* ---- the whole --------------------------------------------------------------------------- */
-
-static struct group_state *next_group(const struct rules *rules)
-{
-    for (size_t i = 0; i < rules->generation->set->group_count; i++)
-        if (rules->generation->groups[i].past_from_ms != 0)
-            return &rules->generation->groups[i];
-    return NULL;
-}
 
 static int count_note(void *context, struct bytes key, struct bytes value)
 {
