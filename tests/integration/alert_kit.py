@@ -4,6 +4,7 @@ Nothing here knows the collector's insides: samples go in by remote write, messa
 HTTP and SMTP.
 """
 import base64
+import concurrent.futures
 import email
 import email.header
 import email.policy
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -266,3 +268,25 @@ class Collector:
 
 def decoded_text(message):
     return base64.b64decode(message.get_payload()).decode()
+
+
+def run_together(case, workers=3):
+    """Runs the tests of a case beside each other: they mostly wait.  Each has a collector of its
+    own.  Returns the exit code."""
+    def run(test):
+        result = unittest.TestResult()
+        began = time.monotonic()
+        test.run(result)
+        return test, result, time.monotonic() - began
+
+    failed = 0
+    tests = unittest.defaultTestLoader.loadTestsFromTestCase(case)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for test, result, seconds in pool.map(run, tests):
+            wrong = result.errors + result.failures
+            print(f"{'FAIL' if wrong else 'ok  '} {test.id().split('.')[-1]} ({seconds:.1f} s)")
+            for _, text in wrong:
+                print(text)
+            failed += bool(wrong)
+    print(f"{tests.countTestCases()} tests, {failed} failed")
+    return 1 if failed or tests.countTestCases() == 0 else 0

@@ -309,4 +309,4 @@ contact_channels:
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    sys.exit(kit.run_together(Escalation))

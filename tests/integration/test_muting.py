@@ -474,4 +474,4 @@ class Muting(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    sys.exit(kit.run_together(Muting))
