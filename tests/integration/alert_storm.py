@@ -14,6 +14,7 @@ with 200, not from the collector:
     Silenced    silences, and alerts that they keep back
     Repeated    alerts that are told again and again until somebody acknowledges them
     Timed       group_wait and group_interval, to a receiver that takes everything at once
+    Escalated   people, one after the other, until one of them acknowledges
 
 Each alert has a label of its own (`n`) and fires once.  Another actor is a class and a line in
 ACTORS; its receivers go into ALERTING, and what they were told is in Storm.desk or Storm.clean.
@@ -25,10 +26,10 @@ import threading
 import time
 
 import alert_kit as kit
-from alert_storm_actors import (Pending, Posted, Repeated, Ruled, Silenced, Timed)
-from alert_storm_kit import (ALERTING, INTERVAL, REPEAT, RULES, SLACK, WAIT, Collector, Hook)
+from alert_storm_actors import (Escalated, Pending, Posted, Repeated, Ruled, Silenced, Timed)
+from alert_storm_kit import (ALERTING, DUTY, INTERVAL, REPEAT, RULES, SLACK, WAIT, Collector, Hook)
 
-ACTORS = [Posted, Ruled, Pending, Silenced, Repeated, Timed]
+ACTORS = [Posted, Ruled, Pending, Silenced, Repeated, Timed, Escalated]
 
 
 class Storm:
@@ -39,7 +40,7 @@ class Storm:
         self.desk, self.clean = Hook(seed), Hook()
         self.collector = Collector(RULES, ALERTING.format(
             desk=self.desk.port, clean=self.clean.port, wait=int(WAIT * 1000),
-            interval=int(INTERVAL * 1000), repeat=int(REPEAT * 1000)))
+            interval=int(INTERVAL * 1000), repeat=int(REPEAT * 1000)), duty=DUTY)
         self.outages = []  # (killed at, ready again at)
         self.resumed = []  # (ready, first try of what was owed)
         self.actors = [kind(self, random.Random(self.rng.random())) for kind in ACTORS]

@@ -2,8 +2,8 @@
 import collections
 import time
 
-from alert_storm_kit import (ERRORS, FOR, INTERVAL, REPEAT, SLACK, WAIT, instant, made_at,
-                             seconds_of)
+from alert_storm_kit import (ERRORS, FOR, INTERVAL, PERSONS, REPEAT, SLACK, STEP, WAIT, instant,
+                             made_at, seconds_of)
 
 
 class Episode:
@@ -83,7 +83,7 @@ def without_news(messages):
     """Messages that say nothing which the one before to the same group had not said."""
     before, wrong = {}, []
     for delivery in messages:
-        key = (delivery.body["receiver"], delivery.body["groupKey"])
+        key = (delivery.path, delivery.body["groupKey"])
         firing, resolved = before.get(key, (set(), set()))
         now = {s: {a["labels"]["n"] for a in delivery.body["alerts"] if a["status"] == s}
                for s in ("firing", "resolved")}
@@ -404,4 +404,94 @@ class Timed(Actor):
                 if self.storm.is_late(flush, told_second):
                     wrong.append(f"{second.n}, in a group told at {at:.3f}, was due at "
                                  f"{flush:.3f}, and told at {told_second:.3f}")
+        return wrong
+
+
+class Escalated(Actor):
+    """Person after person is told, once each and in time, until somebody says "I am on it"; who was
+    told the beginning is told the end."""
+
+    def __init__(self, storm, rng):
+        super().__init__(storm, rng)
+        self.acknowledged = {}  # n -> when that was answered
+        self.errors = []
+
+    def messages(self):
+        return [d for d in self.storm.clean.messages()
+                if d.body["groupLabels"].get("n") in self.episodes]
+
+    def heard(self):
+        """{n: {person: {status: when composed}}}"""
+        found = collections.defaultdict(lambda: collections.defaultdict(dict))
+        for delivery in self.messages():
+            found[delivery.body["groupLabels"]["n"]][delivery.path].setdefault(
+                delivery.body["status"], made_at(delivery.key))
+        return found
+
+    def number(self, n):
+        return next(int(d.body["incident"]) for d in self.messages()
+                    if d.body["groupLabels"]["n"] == n)
+
+    def step(self):
+        heard = self.heard()
+        told = [e for e in self.active() if e.n in heard]
+        finished = [e for e in told if e.n in self.acknowledged or len(heard[e.n]) == len(PERSONS)]
+        if len(self.active()) < 12:
+            self.begin({"kind": "escalated"})
+        elif len(finished) > 6:
+            self.end(self.rng.choice(finished))
+        elif told and self.rng.random() < 0.2:
+            self.acknowledge(self.rng.choice(told))
+
+    def acknowledge(self, episode):
+        if episode.n in self.acknowledged:
+            return
+        status, answer = self.storm.collector.insist(lambda: self.storm.collector.call(
+            "POST", "/api/fengsui/v1/incidents/acknowledge",
+            {"incident": self.number(episode.n), "by": "值班员甲", "comment": episode.n}))
+        assert status == 200, (status, answer)
+        self.acknowledged[episode.n] = time.time()
+
+    def after_restart(self):
+        heard = self.heard()
+        for episode in self.active():
+            if episode.n not in heard:
+                continue
+            number = self.number(episode.n)
+            status, answer = self.storm.collector.insist(
+                lambda: self.storm.collector.call("GET", f"/api/fengsui/v1/incidents/{number}"))
+            expected = "acknowledged" if episode.n in self.acknowledged else "open"
+            if status != 200 or answer["data"]["state"] != expected:
+                self.errors.append(f"incident {number} of {episode.n} is {answer}, not {expected}")
+
+    def owed(self):
+        heard, missing = self.heard(), []
+        for episode in self.episodes.values():
+            persons = heard.get(episode.n, {})
+            if episode.ending is None and episode.n not in self.acknowledged:
+                missing += [f"{p} never told of {episode.n}" for p in PERSONS if p not in persons]
+            if episode.ended is not None:
+                missing += [f"{p} never told the end of {episode.n}" for p, said in persons.items()
+                            if "firing" in said and "resolved" not in said]
+        return missing
+
+    def wrong(self):
+        wrong = list(self.errors) + without_news(self.messages())
+        for n, persons in self.heard().items():
+            fired = [persons.get(p, {}).get("firing") for p in PERSONS]
+            for number, (before, at) in enumerate(zip(fired, fired[1:]), 2):
+                if at is None:
+                    continue
+                if before is None:
+                    wrong.append(f"{n}: step {number} without the one before")
+                    continue
+                due = self.storm.first_up(before + STEP)
+                # A step that a restart made late does not put off those after it.
+                early = at < fired[0] + (number - 1) * STEP - 0.05
+                if early or self.storm.is_late(due, at):
+                    wrong.append(f"{n}: step {number} was due at {due:.3f}, told at {at:.3f}")
+            acknowledged = self.acknowledged.get(n)
+            late = [at for at in fired if acknowledged and at and at > acknowledged]
+            if late:
+                wrong.append(f"{n}, acknowledged at {acknowledged:.3f}, was told at {late}")
         return wrong

@@ -18,6 +18,7 @@ SLACK = 1.0 * kit.PATIENCE  # how late a timer may be
 WAIT, INTERVAL = 1.5, 2.0   # Timed
 REPEAT = 2.0                # Repeated
 FOR = 2.0                   # Pending
+STEP = 1.0                  # Escalated
 
 RULES = f"""
 groups:
@@ -39,11 +40,27 @@ route:
   - {{matchers: [kind=repeated], receiver: clean, group_by: [n], group_wait: 0s,
      group_interval: 500ms, repeat_interval: {repeat}ms}}
   - {{matchers: [kind=pending], receiver: clean, group_by: [n], group_wait: 0s}}
+  - {{matchers: [kind=escalated], receiver: people, group_by: [n], group_wait: 0s,
+     group_interval: 500ms}}
 receivers:
+- {{name: people, escalation: page}}
 - name: desk
   webhook_configs: [{{url: 'http://127.0.0.1:{desk}/desk', timeout: 1s}}]
 - name: clean
   webhook_configs: [{{url: 'http://127.0.0.1:{clean}/clean', timeout: 5s}}]
+contact_channels:
+- {{name: hook, webhook_configs: [{{url: 'http://127.0.0.1:{clean}/{{to}}', timeout: 5s}}]}}
+"""
+PERSONS = ("first", "second", "third")
+DUTY = f"""
+persons: [{", ".join(f"{{id: {p}, name: 值班员, ways: [{{channel: hook, to: {p}}}]}}" for p in PERSONS)}]
+escalations:
+- name: page
+  steps:
+  - {{notify: [{{person: first}}]}}
+  - {{wait: {int(STEP * 1000)}ms, notify: [{{person: second}}]}}
+  - {{wait: {int(STEP * 1000)}ms, notify: [{{person: third}}]}}
+  repeat: 12h
 """
 
 
@@ -63,7 +80,7 @@ def made_at(key):
     return (int(key, 16) >> 20) / 1000
 
 
-Delivery = collections.namedtuple("Delivery", "at key body accepted")
+Delivery = collections.namedtuple("Delivery", "at key body accepted path")
 
 
 class Hook:
@@ -82,13 +99,13 @@ class Hook:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 mood = hook.mood()
                 if mood == "hang":
-                    hook.note(at, self.headers["Idempotency-Key"], body, False)
+                    hook.note(at, self, body, False)
                     hook.closing.wait(2)
                 if mood in ("hang", "cut"):
-                    hook.note(at, self.headers["Idempotency-Key"], body, False)
+                    hook.note(at, self, body, False)
                     self.close_connection = True
                     return
-                hook.note(at, self.headers["Idempotency-Key"], body, mood == 200)
+                hook.note(at, self, body, mood == 200)
                 self.send_response(mood)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -117,9 +134,10 @@ class Hook:
         with self.lock:
             self.rng = None
 
-    def note(self, at, key, body, accepted):
+    def note(self, at, request, body, accepted):
         with self.lock:
-            self.deliveries.append(Delivery(at, key, body, accepted))
+            self.deliveries.append(Delivery(at, request.headers["Idempotency-Key"], body, accepted,
+                                            request.path[1:]))
 
     def all(self):
         with self.lock:
