@@ -8,6 +8,7 @@
 #include "proto/base/units.h"
 
 #define FLAGS_MAX 32
+#define KEY_CHARS ((size_t)40)
 
 void args_help(const struct ctl *ctl, const struct command *command)
 {
@@ -92,6 +93,18 @@ static int take_flag(const struct ctl *ctl, int count, char **arguments, int *at
     return EXIT_FINE;
 }
 
+/* One key in eighty begins with a dash: 40 characters of Z85 that name no flag are a key. */
+static bool is_key(const char *word, const struct flag *flags, size_t flag_count)
+{
+    const size_t size = strcspn(word, "=");
+    for (size_t i = 0; i < flag_count; i++)
+        if (strlen(flags[i].name) == size && strncmp(flags[i].name, word, size) == 0)
+            return false;
+    return strlen(word) == KEY_CHARS &&
+           strspn(word, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        ".-:+=^!/*?&<>()[]{}@%$#") == KEY_CHARS;
+}
+
 int args_parse(struct ctl *ctl, const struct command *command, int count, char **arguments,
                const struct flag *flags, size_t flag_count, int *ret_left)
 {
@@ -109,7 +122,8 @@ int args_parse(struct ctl *ctl, const struct command *command, int count, char *
     int left = 0;
     bool only_words = false;
     for (int i = 0; i < count; i++) {
-        bool is_flag = arguments[i][0] == '-' && arguments[i][1] != '\0' && !only_words;
+        bool is_flag = arguments[i][0] == '-' && arguments[i][1] != '\0' && !only_words &&
+                       !is_key(arguments[i], all, total);
         if (is_flag && strcmp(arguments[i], "--") == 0) {
             only_words = true;
         } else if (is_flag) {
