@@ -198,6 +198,15 @@ static struct round_change *change_of(struct past *past, const struct past_alive
     return change;
 }
 
+/* It held at the last step of the past; has an evaluation of the present seen its end since?  An
+ * alert that ended is remembered for how often it comes and goes (flap.h). */
+static bool has_ended_since(const struct past *past, const struct live_alert *alert)
+{
+    if (past->state->rule->flap.changes == 0)
+        return past->state->evaluated;
+    return alert != NULL && flap_last_ms(&alert->flap) >= past->rules->started_ms;
+}
+
 /* It holds to the end, since longer than was known: the true start, and it fires now if that
  * makes it last long enough. */
 static int correct_start(void *context, const struct past_alive *alive)
@@ -212,8 +221,7 @@ static int correct_start(void *context, const struct past_alive *alive)
     if (alive->life.keep_since_ms != 0 || is_in_round(past, alive->labels) ||
         (is_live && alert->life.active_ms <= alive->life.active_ms))
         return 0;
-    /* It held at the last step; since then an evaluation saw its end. */
-    if (!is_live && past->state->evaluated)
+    if (!is_live && has_ended_since(past, alert))
         return 0;
     change = change_of(past, alive, alert);
     if (change == NULL)

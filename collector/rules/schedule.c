@@ -365,7 +365,7 @@ void *schedule_run(void *context)
             take_next(rules);
             continue;
         }
-        if (rules->arrival_due <= mono_now())
+        if (rules->arrival_due <= mono_now() || has_past) /* the present comes first */
             run_arrivals(rules);
         for (size_t i = 0; i < rules->generation->set->group_count && !is_cancelled(rules); i++) {
             if (rules->generation->groups[i].due > mono_now())
