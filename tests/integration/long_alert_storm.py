@@ -4,6 +4,7 @@ import os
 import unittest
 
 os.environ.setdefault("FENGSUI_STORM_KILLS", "200")
+os.environ.setdefault("FENGSUI_STORM_SLACK", "1")
 
 from test_alert_storm import AlertStorm  # noqa: E402,F401
 
