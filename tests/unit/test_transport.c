@@ -292,6 +292,13 @@ static void scene_run(struct scene *scene, uint64_t batches)
     (void)uv_run(&scene->loop, UV_RUN_DEFAULT);
 }
 
+/* The probe has heard that so many batches are stored. */
+static void scene_run_until_acknowledged(struct scene *scene, uint64_t batches)
+{
+    while (transport_counts(scene->transport)->batches_acknowledged < batches)
+        (void)uv_run(&scene->loop, UV_RUN_ONCE);
+}
+
 static void scene_end(struct scene *scene)
 {
     char command[64];
@@ -334,6 +341,7 @@ static void live_batches_are_coded_against_an_acknowledged_one(void **state)
     (void)put_batch(&scene, 1000, 200);
     scene_run(&scene, 1);
     for (int i = 2; i <= 4; i++) {
+        scene_run_until_acknowledged(&scene, (uint64_t)i - 1); /* before: there is no base */
         transport_batch(scene.transport, put_batch(&scene, i * 1000, 200));
         scene_run(&scene, (uint64_t)i);
     }
