@@ -59,9 +59,10 @@ static int revoke_key(struct ingest *ingest, struct key_entry *entry)
                           clock_unix_ms(ingest->clock), NULL);
     if (error == 0 && entry->session != NULL)
         session_end(ingest, entry->session);
-    entry->absent = false;
-    if (error == 0)
+    if (error == 0) {
+        entry->absent = false;
         silence_retire(ingest, entry, true);
+    }
     return error;
 }
 

@@ -434,9 +434,18 @@ void past_run(struct rules *rules)
                  past.state->rule->name, group->group->name,
                  why.text[0] != '\0' ? why.text : error_text(error));
         round_drop_last(&round, past.state);
-    } else if (round_commit(&round) == 0) {
-        rules->past_notes += past.note_count;
+    } else {
+        error = round_commit(&round);
+        if (error == 0)
+            rules->past_notes += past.note_count;
+        else
+            log_warn("rules",
+                     "the steps that rule \"%s\" of group \"%s\" missed are not written: %s",
+                     past.state->rule->name, group->group->name, error_text(error));
     }
     round_done(&round);
     outputs_free(past.outputs);
+    free(past.state->past);
+    past.state->past = NULL;
+    past.state->past_count = 0;
 }

@@ -101,6 +101,7 @@ void rule_state_move(struct rule_state *from, struct rule_state *to)
     to->past = from->past;
     to->past_count = from->past_count;
     from->past = NULL;
+    from->past_count = 0;
     rule_state_count(from);
     rule_state_count(to);
 }
