@@ -307,7 +307,7 @@ static void written(struct store_write *write, int error)
 {
     struct self *self = write->context;
     if (error == 0 && self->app->rules != NULL)
-        rules_touch_samples(self->app->rules, write->samples, write->sample_count);
+        rules_touch_without_witness(self->app->rules, write->samples, write->sample_count);
     uv_mutex_lock(&self->lock);
     self->writing = false;
     uv_mutex_unlock(&self->lock);

@@ -256,7 +256,7 @@ static void on_written(struct store_write *write, int error)
     if (error == 0) {
         atomic_fetch_add(&import->samples_accepted, write->sample_count);
         if (import->rules != NULL)
-            rules_touch_samples(import->rules, write->samples, write->sample_count);
+            rules_touch_without_witness(import->rules, write->samples, write->sample_count);
         say_result(job);
     } else {
         say_error(job, error);

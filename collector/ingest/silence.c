@@ -30,7 +30,6 @@
 struct up_write {
     struct store_write write;
     struct store_sample samples[UP_SAMPLES_MAX];
-    struct series *series[UP_SAMPLES_MAX];
     struct ingest *ingest;
 };
 
@@ -135,10 +134,8 @@ static void up_written(struct store_write *write, int error)
 {
     struct up_write *up = write->context;
     struct rules *rules = up->ingest->rules;
-    for (size_t i = 0; error == 0 && rules != NULL && i < write->sample_count; i++)
-        up->series[i] = write->samples[i].series;
-    if (error == 0 && rules != NULL) /* our own word is no witness of the time */
-        rules_touch(rules, up->series, write->sample_count);
+    if (error == 0 && rules != NULL)
+        rules_touch_without_witness(rules, write->samples, write->sample_count);
     free(up);
 }
 
@@ -209,7 +206,8 @@ static void look_at(void *context, struct key_entry *entry)
         log_warn("ingest", "%s has gone silent; its last tick is %lld", entry->instance,
                  (long long)entry->last_tick_ms);
     }
-    walk->awaits = walk->awaits || is_awaited(walk->ingest, entry, heard_since_start);
+    if (!walk->ingest->told_delivered)
+        walk->awaits = walk->awaits || is_awaited(walk->ingest, entry, heard_since_start);
     if (entry->absent || heard_since_start)
         write_up(walk, entry);
 }

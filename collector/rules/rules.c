@@ -259,6 +259,17 @@ void rules_touch_samples(struct rules *rules, const struct store_sample *samples
     (void)pthread_mutex_unlock(&rules->touch_lock);
 }
 
+void rules_touch_without_witness(struct rules *rules, const struct store_sample *samples,
+                                 size_t count)
+{
+    bool news = false;
+    (void)pthread_mutex_lock(&rules->touch_lock);
+    for (size_t i = 0; i < count; i++)
+        news = touch_series(rules, samples[i].series) || news;
+    announce(rules, news);
+    (void)pthread_mutex_unlock(&rules->touch_lock);
+}
+
 mono_ns rules_working_since(const struct rules *rules)
 {
     return rules->working_since;

@@ -44,6 +44,9 @@ void rules_touch(struct rules *rules, struct series *const *series, size_t count
 /* The same from the samples of a host's write, which also witness what time it is (timeline.h);
  * takes the lock once. */
 void rules_touch_samples(struct rules *rules, const struct store_sample *samples, size_t count);
+/* The same of samples that say nothing of the time: our own word, or somebody's history. */
+void rules_touch_without_witness(struct rules *rules, const struct store_sample *samples,
+                                 size_t count);
 
 /* Unix time as rules see it: the wall clock's, unless that was set and the hosts disagree.  What
  * the collector itself measures (`up`) bears this time.  Any thread. */

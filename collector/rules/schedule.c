@@ -293,7 +293,7 @@ static void take_next(struct rules *rules)
     /* Both are ours alone but for the printers, who look at the old one's alerts. */
     move_states(rules, old, fresh);
     past_move(old, fresh);
-    schedule_plan(fresh, mono_now(), clock_unix_ms(&clock_system));
+    schedule_plan(fresh, mono_now(), rules_now_ms(rules));
     (void)pthread_mutex_lock(&rules->touch_lock);
     (void)pthread_mutex_lock(&rules->state_lock);
     rules->generation = fresh;
