@@ -20,6 +20,7 @@
 
 #define ZAP_ENDPOINT      "inproc://zeromq.zap.01"
 #define TIMER_MS          500
+#define SILENCE_REST_MS   20 /* between two looks at all hosts, however many die */
 #define LABELS_DEFAULT    64
 #define PATH_BYTES        4096
 
@@ -112,6 +113,29 @@ static void zap_readable(struct zmq_watch *watch)
 
 /* -- the loop ------------------------------------------------------------------------------- */
 
+static void on_silence(uv_timer_t *timer);
+
+/* A host that will be silent before the next timer is found silent when it is. */
+static void look_for_silence(struct ingest *ingest, mono_ns now)
+{
+    const mono_ns due = silence_timer(ingest, now);
+    if (due >= now + (mono_ns)TIMER_MS * NS_PER_MS)
+        return;
+    uint64_t wait_ms = due > now ? (due - now) / NS_PER_MS + 1 : 0;
+    if (wait_ms < SILENCE_REST_MS)
+        wait_ms = SILENCE_REST_MS;
+    (void)uv_timer_start(&ingest->silence, on_silence, wait_ms, 0);
+}
+
+static void on_silence(uv_timer_t *timer)
+{
+    struct ingest *ingest = timer->data;
+    uv_mutex_lock(&ingest->lock);
+    arena_reset(&ingest->scratch);
+    look_for_silence(ingest, clock_mono(ingest->clock));
+    uv_mutex_unlock(&ingest->lock);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct ingest *ingest = timer->data;
@@ -119,7 +143,7 @@ static void on_timer(uv_timer_t *timer)
     uv_mutex_lock(&ingest->lock);
     arena_reset(&ingest->scratch);
     session_timer(ingest, now);
-    silence_timer(ingest, now);
+    look_for_silence(ingest, now);
     push_timer(ingest, now);
     uv_mutex_unlock(&ingest->lock);
 }
@@ -227,8 +251,10 @@ static int start_loop(struct ingest *ingest, struct diagnosis *why)
     ingest->zap_watch.data = ingest;
     ingest->wake.data = ingest;
     ingest->timer.data = ingest;
+    ingest->silence.data = ingest;
     if (uv_async_init(&ingest->loop, &ingest->wake, on_wake) != 0 ||
         uv_timer_init(&ingest->loop, &ingest->timer) != 0 ||
+        uv_timer_init(&ingest->loop, &ingest->silence) != 0 ||
         uv_timer_start(&ingest->timer, on_timer, TIMER_MS, TIMER_MS) != 0 ||
         zmq_watch_start(&ingest->router_watch, &ingest->loop, ingest->router,
                         router_readable) != 0 ||

@@ -39,6 +39,7 @@ struct walk {
     int64_t now_ms;
     struct up_write *up;
     bool awaits; /* somebody's backlog */
+    mono_ns next_silent;
 };
 
 static int64_t patience_ms(const struct key_entry *entry)
@@ -192,7 +193,10 @@ static void look_at(void *context, struct key_entry *entry)
         heard = walk->ingest->started_mono;
     if (walk->ingest->store_refuses && entry->session != NULL)
         heard = walk->now; /* it speaks; it is we who do not store */
-    bool silent = (int64_t)((walk->now - heard) / NS_PER_MS) >= patience_ms(entry);
+    const mono_ns silent_from = heard + (mono_ns)patience_ms(entry) * NS_PER_MS;
+    bool silent = walk->now >= silent_from;
+    if (!silent && silent_from < walk->next_silent)
+        walk->next_silent = silent_from;
     if (silent && !entry->absent && entry->is_unclaimed) {
         if (clock_mono(walk->ingest->clock) - walk->now > TURN_NS)
             return; /* a turn must not keep batches waiting; the next goes on */
@@ -212,21 +216,21 @@ static void look_at(void *context, struct key_entry *entry)
         write_up(walk, entry);
 }
 
-void silence_timer(struct ingest *ingest, mono_ns now)
+mono_ns silence_timer(struct ingest *ingest, mono_ns now)
 {
     const int64_t now_ms =
         ingest->rules != NULL ? rules_now_ms(ingest->rules) : clock_unix_ms(ingest->clock);
-    struct walk walk = {ingest, now, now_ms, NULL, false};
+    struct walk walk = {ingest, now, now_ms, NULL, false, UINT64_MAX};
     keys_each(&ingest->keys, look_at, &walk);
     if (!walk.awaits && !ingest->told_delivered && ingest->rules != NULL) {
         ingest->told_delivered = true;
         rules_set_delivered(ingest->rules);
     }
     if (walk.up == NULL)
-        return;
+        return walk.next_silent;
     if (walk.up->write.sample_count == 0) {
         free(walk.up);
-        return;
+        return walk.next_silent;
     }
     walk.up->write.samples = walk.up->samples;
     walk.up->write.done = up_written;
@@ -234,4 +238,5 @@ void silence_timer(struct ingest *ingest, mono_ns now)
     walk.up->write.is_essential = true;
     if (store_write_submit(ingest->store, &walk.up->write) != 0)
         free(walk.up);
+    return walk.next_silent;
 }

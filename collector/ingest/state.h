@@ -86,7 +86,8 @@ struct ingest {
     void *router, *zap;
     struct zmq_watch router_watch, zap_watch;
     uv_async_t wake;  /* landed writes, commands, stop */
-    uv_timer_t timer; /* silence, pings, retries */
+    uv_timer_t timer;   /* silence, pings, retries */
+    uv_timer_t silence; /* once, when the next host would be silent */
     struct arena scratch; /* one message */
     struct buf out;       /* one answer */
     struct session *sessions;
@@ -159,8 +160,8 @@ void silence_load(struct ingest *ingest);
 void silence_heard(struct ingest *ingest, struct key_entry *entry, int64_t tick_ms);
 /* The key is revoked: its series, `up` too, have ended for good; or it is approved again. */
 void silence_retire(struct ingest *ingest, const struct key_entry *entry, bool is_retired);
-/* Writes up, finds who has gone silent. */
-void silence_timer(struct ingest *ingest, mono_ns now);
+/* Writes up, finds who has gone silent.  When the next host will be, if nothing comes of it. */
+mono_ns silence_timer(struct ingest *ingest, mono_ns now);
 
 /* push.c */
 int push_load(struct ingest *ingest, struct diagnosis *why);
