@@ -6,7 +6,6 @@
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
  * the query pool; see collector/README.md.
  */
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "collector/http/server.h"
 #include "collector/ingest/ingest.h"
 #include "collector/jobs/jobs.h"
+#include "collector/memory.h"
 #include "collector/options.h"
 #include "collector/parts.h"
 #include "collector/self.h"
@@ -45,6 +45,7 @@ struct collector {
     struct http_server *http;
     struct api *api;
     struct self *self;
+    struct memory_watch *memory;
     struct clock clock; /* the rules' */
     uv_timer_t health;
     bool failed; /* while running */
@@ -406,6 +407,8 @@ static int start(struct collector *collector, struct diagnosis *why)
     if (error == 0)
         error = self_start(&collector->loop, app, SELF_INTERVAL_MS, host, &collector->self);
     if (error == 0)
+        error = memory_watch_start(&collector->loop, &collector->memory);
+    if (error == 0)
         (void)uv_timer_start(&collector->health, on_health, HEALTH_MS, HEALTH_MS);
     if (error == 0)
         app->ready = true;
@@ -447,6 +450,7 @@ static void stop(struct collector *collector)
         ingest_set_rules(app->ingest, NULL);
         ingest_close(app->ingest);
     }
+    memory_watch_stop(collector->memory);
     self_stop(collector->self);
     watchdog_close(app->watchdog);
     duty_watch_stop(app->duty_watch);
@@ -477,16 +481,6 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* An answer of megabytes is rare and short-lived: glibc would keep its memory in the heap of
- * whichever thread made it, for it learns from the first such block to treat them as small. */
-static void give_back_large_blocks(void)
-{
-#ifdef __GLIBC__
-    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
-#endif
-}
-
 static int run(struct collector *collector)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -494,7 +488,7 @@ static int run(struct collector *collector)
 
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    give_back_large_blocks();
+    memory_setup();
     must(uv_loop_init(&collector->loop) == 0);
     must(uv_mutex_init(&collector->reload_lock) == 0);
     must(uv_cond_init(&collector->reload_finished) == 0);

@@ -18,6 +18,7 @@
 #define CHECKPOINT_WAL_BYTES ((uint64_t)48 << 20)
 #define CHECKPOINT_EVERY_NS  ((mono_ns)300 * MS_PER_SEC * NS_PER_MS)
 #define OVERDUE_BYTES        ((uint64_t)48 << 20)
+#define SPARE_BYTES          ((uint64_t)16 << 20)
 #define MINUTE_NS            ((mono_ns)60 * MS_PER_SEC * NS_PER_MS)
 #define GRACE_MS_MAX         ((int64_t)10 * 60 * MS_PER_SEC)
 #define GENERATIONS_KEPT     4
@@ -151,6 +152,10 @@ static void each_minute(struct keeper *keeper, mono_ns now)
         return;
     keeper->next_minute = now + MINUTE_NS;
     (void)mdb_reader_check(keeper->store->live.env, &dead);
+    /* After a burst, not between two checkpoints: what is used again soon may stay. */
+    const uint64_t spare = live_spare_bytes(&keeper->store->live);
+    if (spare >= SPARE_BYTES && spare > live_used_bytes(&keeper->store->live) / 2)
+        report("giving free pages back", give_pages_back(keeper->store));
     span_set_close_idle(keeper->store->spans);
     /* A full store frees itself by expiry. */
     if (full_level(&keeper->store->full) != FULL_NOT)

@@ -365,3 +365,14 @@ uint64_t live_used_bytes(struct live *live)
     size_t pages = info.me_last_pgno + 1;
     return pages > free_pages ? (uint64_t)(pages - free_pages) * stat.ms_psize : 0;
 }
+
+uint64_t live_spare_bytes(struct live *live)
+{
+    struct stat file;
+    int fd;
+    if (mdb_env_get_fd(live->env, &fd) != MDB_SUCCESS || fstat(fd, &file) != 0)
+        return 0;
+    const uint64_t on_disk = (uint64_t)file.st_blocks * 512;
+    const uint64_t used = live_used_bytes(live);
+    return on_disk > used ? on_disk - used : 0;
+}

@@ -91,3 +91,5 @@ uint32_t key_get_u32(const uint8_t *from);
 void live_punch_free_pages(struct live *live);
 /* Bytes in pages that hold something. */
 uint64_t live_used_bytes(struct live *live);
+/* Bytes that the file system could have back.  Any thread. */
+uint64_t live_spare_bytes(struct live *live);

@@ -23,6 +23,7 @@
 #include "proto/base/must.h"
 
 #define PREFETCH_AHEAD 8
+#define SHRINKS_BYTES  256 /* a row that loses so much is put anew */
 
 struct writer {
     /* fixed */
@@ -68,16 +69,33 @@ static int put_pending_series(struct writer *writer, MDB_txn *txn)
     return code;
 }
 
+/* LMDB joins pages that become empty when a row goes, not when one shrinks: a message whose text
+ * is dropped once it is told would keep its room for as long as its row stays. */
+static int make_room(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, size_t size)
+{
+    MDB_val old;
+    int code = mdb_get(txn, dbi, key, &old);
+    if (code == MDB_NOTFOUND)
+        return MDB_SUCCESS;
+    if (code == MDB_SUCCESS && old.mv_size >= size + SHRINKS_BYTES)
+        code = mdb_del(txn, dbi, key, NULL);
+    return code;
+}
+
 static int put_state(const struct live *live, MDB_txn *txn, const struct store_write *write)
 {
+    const MDB_dbi dbi = live->tables[LIVE_STATE];
     int code = MDB_SUCCESS;
     for (size_t i = 0; i < write->put_count && code == MDB_SUCCESS; i++) {
         MDB_val key = val_of(write->puts[i].key);
         MDB_val value = val_of(write->puts[i].value);
-        if (write->puts[i].value.data != NULL)
-            code = mdb_put(txn, live->tables[LIVE_STATE], &key, &value, 0);
-        else
-            code = mdb_del(txn, live->tables[LIVE_STATE], &key, NULL);
+        if (write->puts[i].value.data != NULL) {
+            code = make_room(txn, dbi, &key, value.mv_size);
+            if (code == MDB_SUCCESS)
+                code = mdb_put(txn, dbi, &key, &value, 0);
+        } else {
+            code = mdb_del(txn, dbi, &key, NULL);
+        }
         if (code == MDB_NOTFOUND)
             code = MDB_SUCCESS;
     }

@@ -1,0 +1,143 @@
+/*
+ * memory.c - see memory.h.
+ */
+#include "collector/memory.h"
+
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define LOOK_MS       2000
+#define WASTE_BYTES   ((size_t)8 << 20) /* not worth a walk below it, */
+#define WASTE_PART    4                 /* nor below a quarter of what is in use */
+#define RESTS_PART    16                /* at rest: what is in use changed by less than that */
+#define LOOKS_OFF_MAX 256               /* after giving back achieved nothing */
+
+struct memory_watch {
+    uv_timer_t timer;
+    uv_work_t work;
+    bool works, stops;
+    size_t used;                    /* at the last look */
+    size_t waste;                   /* when last given back */
+    unsigned looks_off, looks_left; /* how long to look away, and how long still */
+};
+
+void memory_setup(void)
+{
+#ifdef __GLIBC__
+    /* An answer of megabytes is rare and short-lived: glibc would keep its memory in the heap
+     * of whichever thread made it, for it learns from the first such block to treat them as
+     * small. */
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
+#endif
+}
+
+/* Resident memory that no file backs; 0 if nobody tells. */
+static size_t anonymous_bytes(void)
+{
+    unsigned long size, resident, shared;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    int read = fscanf(file, "%lu %lu %lu", &size, &resident, &shared);
+    (void)fclose(file);
+    if (read != 3 || resident < shared)
+        return 0;
+    return (size_t)(resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t used_bytes(void)
+{
+#ifdef __GLIBC__
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+#else
+    return SIZE_MAX;
+#endif
+}
+
+static size_t waste_over(size_t used)
+{
+    const size_t anonymous = anonymous_bytes();
+    return anonymous > used ? anonymous - used : 0;
+}
+
+static void give_back(uv_work_t *work)
+{
+    (void)work;
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
+static void given_back(uv_work_t *work, int status)
+{
+    struct memory_watch *watch = work->data;
+    (void)status;
+    watch->works = false;
+    if (watch->stops) {
+        free(watch);
+        return;
+    }
+    /* Holes smaller than a page stay: looking again soon would find the same. */
+    if (waste_over(used_bytes()) > watch->waste - watch->waste / WASTE_PART)
+        watch->looks_off = watch->looks_off == 0                   ? 1
+                           : watch->looks_off >= LOOKS_OFF_MAX / 2 ? LOOKS_OFF_MAX
+                                                                   : 2 * watch->looks_off;
+    else
+        watch->looks_off = 0;
+    watch->looks_left = watch->looks_off;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct memory_watch *watch = timer->data;
+    if (watch->works)
+        return;
+    if (watch->looks_left > 0) {
+        watch->looks_left--;
+        return;
+    }
+    const size_t used = used_bytes(), before = watch->used;
+    const size_t change = used > before ? used - before : before - used;
+    watch->used = used;
+    if (change > used / RESTS_PART)
+        return;
+    watch->waste = waste_over(used);
+    if (watch->waste < WASTE_BYTES || watch->waste < used / WASTE_PART)
+        return;
+    watch->works = uv_queue_work(timer->loop, &watch->work, give_back, given_back) == 0;
+}
+
+int memory_watch_start(uv_loop_t *loop, struct memory_watch **ret_watch)
+{
+    struct memory_watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL)
+        return ERR_NOMEM;
+    must(uv_timer_init(loop, &watch->timer) == 0);
+    watch->timer.data = watch;
+    watch->work.data = watch;
+    must(uv_timer_start(&watch->timer, on_look, LOOK_MS, LOOK_MS) == 0);
+    *ret_watch = watch;
+    return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct memory_watch *watch = handle->data;
+    watch->stops = true;
+    if (!watch->works)
+        free(watch);
+}
+
+void memory_watch_stop(struct memory_watch *watch)
+{
+    if (watch != NULL)
+        uv_close((uv_handle_t *)&watch->timer, on_closed);
+}
