@@ -133,6 +133,10 @@ size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct seri
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,
                 struct series ***ret_series, size_t *ret_count);
 
+/* The label pairs, until they are unlocked; no new series meanwhile, so not for long. */
+struct postings *head_lock_postings(struct head *head);
+void head_unlock_postings(struct head *head);
+
 /* ---- samples (head.c); the writer thread ------------------------------------------------ */
 
 static inline uint32_t head_shard_of(uint64_t id)

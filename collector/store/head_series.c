@@ -367,3 +367,14 @@ int head_select(struct head *head, struct matcher *const *matchers, size_t count
     *ret_count = found;
     return 0;
 }
+
+struct postings *head_lock_postings(struct head *head)
+{
+    must(pthread_rwlock_rdlock(&head->table) == 0);
+    return head->postings;
+}
+
+void head_unlock_postings(struct head *head)
+{
+    must(pthread_rwlock_unlock(&head->table) == 0);
+}

@@ -58,5 +58,11 @@ int postings_add(struct postings *postings, const struct labels *labels, uint32_
                  const struct labels **ret_labels);
 void postings_remove(struct postings *postings, const struct labels *labels, uint32_t id);
 
+/* Every pair and how many series bear it; the pairs of a label together. */
+void postings_each(const struct postings *postings,
+                   void (*visit)(void *context, struct bytes name, struct bytes value,
+                                 uint64_t series),
+                   void *context);
+
 struct postings_source postings_source_of(struct postings *postings);
 size_t postings_bytes(const struct postings *postings);
