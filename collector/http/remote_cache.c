@@ -122,6 +122,17 @@ void remote_cache_find(struct remote_cache *cache, const struct remote_key *keys
     must(pthread_rwlock_unlock(&cache->lock) == 0);
 }
 
+static unsigned patience_of(const struct remote_cache *cache)
+{
+    size_t used = 0;
+    if (cache->count < CACHE_HASTE_MIN)
+        return CACHE_IDLE_TURNS;
+    for (size_t i = 0; i < cache->slots; i++)
+        used += cache->entries[i].series != NULL &&
+                (uint8_t)(cache->turn - cache->turns[i]) < CACHE_HASTE_TURNS;
+    return used * 2 < cache->count ? CACHE_HASTE_TURNS : CACHE_IDLE_TURNS;
+}
+
 /* A table of `slots` with every entry that is young enough; the others go to `old`, if given. */
 static int rebuild(struct remote_cache *cache, size_t slots, struct series **old,
                    size_t *old_count)
@@ -133,12 +144,13 @@ static int rebuild(struct remote_cache *cache, size_t slots, struct series **old
         free(turns);
         return ERR_NOMEM;
     }
+    const unsigned patience = patience_of(cache);
     size_t count = 0;
     for (size_t i = 0; i < cache->slots; i++) {
         const struct entry *entry = &cache->entries[i];
         if (entry->series == NULL)
             continue;
-        if (old != NULL && (uint8_t)(cache->turn - cache->turns[i]) >= CACHE_IDLE_TURNS) {
+        if (old != NULL && (uint8_t)(cache->turn - cache->turns[i]) >= patience) {
             old[(*old_count)++] = entry->series;
             continue;
         }

@@ -1,10 +1,11 @@
 /*
  * remote_cache.h - from the bytes of a sender's labels to the store's series.
  *
- * A sender writes the same label bytes with every sample.  The cache maps XXH3-128 of those bytes
- * (with a secret seed, so that nobody can aim at a collision) to the series, and holds one
- * reference to each.  A series unused for CACHE_IDLE_TURNS turns of CACHE_TURN_MS is let go, so
- * that what left the store's head leaves memory.
+ * A sender writes the same label bytes with every sample.  The cache maps XXH3-128 of those
+ * bytes (with a secret seed, so that nobody can aim at a collision) to the series, and holds
+ * one reference to each.  A series unused for CACHE_IDLE_TURNS turns of CACHE_TURN_MS is let
+ * go, so that what left the store's head leaves memory; sooner where most are unused, as after
+ * an import of a year.
  *
  * Letting go is safe although writes under way still use pointers they looked up: every write
  * holds a ticket of one of two phases, and what a sweep removed is released only when the last
@@ -22,8 +23,10 @@
 #include "collector/store/store.h"
 #include "proto/base/clock.h"
 
-#define CACHE_TURN_MS    (5 * 60 * 1000)
-#define CACHE_IDLE_TURNS 12
+#define CACHE_TURN_MS     (60 * 1000)
+#define CACHE_IDLE_TURNS  60
+#define CACHE_HASTE_TURNS 2     /* instead, when most were not used in that time, */
+#define CACHE_HASTE_MIN   65536 /* and there are so many: names that will not come again */
 
 struct remote_cache;
 

@@ -121,9 +121,16 @@ void head_release(struct series *series);
 int head_take_pending(struct head *head, struct series ***ret_series, size_t *ret_count);
 /* ... and tells what became of it; frees the list. */
 void head_settle_pending(struct head *head, struct series **series, size_t count, bool stored);
-/* Drops series that are unreferenced, empty and untouched since `before_ms`; at most `limit`
- * ids from *resume on, which is moved (0 when through).  Returns how many were dropped. */
-size_t head_sweep(struct head *head, int64_t before_ms, size_t limit, uint64_t *resume);
+/* What head_sweep() takes for over; times of the clock. */
+struct sweep_bounds {
+    int64_t touched_ms; /* not appended to since */
+    int64_t last_ms;    /* or without samples of that time or later ... */
+    int64_t rested_ms;  /* ... and not appended to since: what came with old times */
+};
+/* Drops series that are over, unreferenced and empty; at most `limit` ids from *resume on, which
+ * is moved (0 when through).  *waiting is raised by those that only history does not hold yet. */
+void head_sweep(struct head *head, const struct sweep_bounds *bounds, size_t limit,
+                uint64_t *resume, size_t *waiting);
 
 /* Referenced series with ids from *from on, at most `limit`; moves *from behind them (0: that
  * were all).  `series` has room for `limit`. */

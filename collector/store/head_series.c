@@ -277,16 +277,22 @@ void head_settle_pending(struct head *head, struct series **series, size_t count
 
 /* -- forgetting -------------------------------------------------------------------------- */
 
-static bool is_idle(struct head *head, struct series *series, int64_t before_ms)
+enum idleness { IN_USE, OVER_WITH_SAMPLES, OVER };
+
+static enum idleness idleness_of(struct head *head, struct series *series,
+                                 const struct sweep_bounds *bounds)
 {
     if (series->pending || atomic_load_explicit(&series->references, memory_order_acquire) != 0)
-        return false;
+        return IN_USE;
     uint32_t shard = head_shard_of(series->id);
     must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
-    bool idle = series->chunks == NULL && series->late == NULL &&
-                tail_is_empty(&series->tail) && series->touched_ms < before_ms;
+    const bool is_over =
+        series->touched_ms < bounds->touched_ms ||
+        (series->last_ms < bounds->last_ms && series->touched_ms < bounds->rested_ms);
+    const bool is_empty =
+        series->chunks == NULL && series->late == NULL && tail_is_empty(&series->tail);
     head_unlock_shard(head, shard);
-    return idle;
+    return !is_over ? IN_USE : is_empty ? OVER : OVER_WITH_SAMPLES;
 }
 
 static void forget(struct head *head, struct series *series)
@@ -302,22 +308,21 @@ static void forget(struct head *head, struct series *series)
     series_free(series);
 }
 
-size_t head_sweep(struct head *head, int64_t before_ms, size_t limit, uint64_t *resume)
+void head_sweep(struct head *head, const struct sweep_bounds *bounds, size_t limit,
+                uint64_t *resume, size_t *waiting)
 {
-    size_t dropped = 0;
     must(pthread_rwlock_wrlock(&head->table) == 0);
     uint64_t id = *resume;
     uint64_t end = id + limit < head->next_id ? id + limit : head->next_id;
     for (; id < end; id++) {
         struct series *series = find_id(head, id);
-        if (series == NULL || !is_idle(head, series, before_ms))
-            continue;
-        forget(head, series);
-        dropped++;
+        enum idleness idleness = series == NULL ? IN_USE : idleness_of(head, series, bounds);
+        if (idleness == OVER)
+            forget(head, series);
+        *waiting += idleness == OVER_WITH_SAMPLES;
     }
     *resume = end == head->next_id ? 0 : end;
     must(pthread_rwlock_unlock(&head->table) == 0);
-    return dropped;
 }
 
 size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct series **series)

@@ -23,6 +23,8 @@
 #define GRACE_MS_MAX         ((int64_t)10 * 60 * MS_PER_SEC)
 #define GENERATIONS_KEPT     4
 #define SWEEP_IDS            4096
+#define REST_MS              (MS_PER_SEC * 60)
+#define CROWD_SERIES         50000
 
 struct keeper {
     /* fixed */
@@ -40,6 +42,7 @@ struct keeper {
     mono_ns next_checkpoint, next_minute;
     uint64_t checkpointed_wal_bytes, checkpointed_commit;
     int64_t flushed_until_ms;
+    bool crowded; /* with series that are over */
 };
 
 static void report(const char *what, int error)
@@ -100,21 +103,26 @@ static int give_pages_back(struct store *store)
     return writer_run(store->writer, &task);
 }
 
-static void sweep(struct store *store)
+/* Returns how many series are over and wait for nothing but a flush. */
+static size_t sweep(struct store *store, int64_t rest_ms)
 {
+    const int64_t now_ms = clock_unix_ms(store->clock);
+    const int64_t span_ago_ms = now_ms - store->head->span_ms;
+    const struct sweep_bounds bounds = {span_ago_ms, span_ago_ms, now_ms - rest_ms};
     uint64_t resume = 1;
-    int64_t before_ms = clock_unix_ms(store->clock) - store->head->span_ms;
+    size_t waiting = 0;
     do
-        (void)head_sweep(store->head, before_ms, SWEEP_IDS, &resume);
+        head_sweep(store->head, &bounds, SWEEP_IDS, &resume, &waiting);
     while (resume != 0);
+    return waiting;
 }
 
-static int tidy(struct store *store, size_t least)
+static int tidy(struct store *store, size_t least, int64_t rest_ms)
 {
     int error = merge_due(store, least);
     if (error == 0)
         error = merge_expire(store);
-    sweep(store);
+    (void)sweep(store, rest_ms);
     int punched = give_pages_back(store);
     full_look_soon(&store->full);
     return error != 0 ? error : punched;
@@ -128,8 +136,9 @@ static void flush_if_due(struct keeper *keeper, mono_ns now)
     int64_t until_ms =
         span_start_of(store->head->span_ms, clock_unix_ms(store->clock) - grace_ms(store));
     uint64_t overdue = atomic_load(&store->head->stats.overdue_bytes);
-    if (until_ms <= keeper->flushed_until_ms && overdue < OVERDUE_BYTES)
+    if (until_ms <= keeper->flushed_until_ms && overdue < OVERDUE_BYTES && !keeper->crowded)
         return;
+    keeper->crowded = false;
     note_checkpoint(keeper, now);
     atomic_store(&store->head->flushed_until_ms, until_ms);
     atomic_fetch_sub(&store->head->stats.overdue_bytes, overdue);
@@ -142,7 +151,7 @@ static void flush_if_due(struct keeper *keeper, mono_ns now)
         return;
     }
     keeper->flushed_until_ms = until_ms;
-    report("merging history", tidy(store, GENERATIONS_KEPT));
+    report("merging history", tidy(store, GENERATIONS_KEPT, REST_MS));
 }
 
 static void each_minute(struct keeper *keeper, mono_ns now)
@@ -157,6 +166,11 @@ static void each_minute(struct keeper *keeper, mono_ns now)
     if (spare >= SPARE_BYTES && spare > live_used_bytes(&keeper->store->live) / 2)
         report("giving free pages back", give_pages_back(keeper->store));
     span_set_close_idle(keeper->store->spans);
+    /* Names that came with old times and will not come again, many and with few samples each:
+     * they must not stay for hours. */
+    const size_t over = sweep(keeper->store, REST_MS);
+    keeper->crowded =
+        over >= CROWD_SERIES && over > atomic_load(&keeper->store->head->stats.series_active) / 4;
     /* A full store frees itself by expiry. */
     if (full_level(&keeper->store->full) != FULL_NOT)
         report("expiry", merge_expire(keeper->store));
@@ -170,7 +184,7 @@ static int settle(struct keeper *keeper)
     if (error == 0)
         error = flush_logs(store);
     if (error == 0)
-        error = tidy(store, 2);
+        error = tidy(store, 2, 0);
     /* Two empty commits more, and even the pages of the last ones can be given back. */
     for (int i = 0; i < 3 && error == 0; i++)
         error = give_pages_back(store);
