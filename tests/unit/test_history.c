@@ -159,6 +159,30 @@ static void an_idle_series_leaves_memory_and_comes_back_under_its_id(void **stat
     model_done(&model);
 }
 
+static void a_series_that_came_with_old_times_does_not_stay_for_a_span(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    kit_start(&kit);
+    kit.now_ms = KIT_START_MS + 5 * SPAN_MS;
+    for (unsigned n = 1; n <= 2; n++) {
+        const int64_t ts_ms = KIT_START_MS + (n == 1 ? 0 : 5 * SPAN_MS);
+        assert_int_equal(kit_write(&kit, n, ts_ms, n), 0);
+        model_write(&model, n, ts_ms, n);
+        store_series_release(kit.store, kit.series[n]);
+        kit.series[n] = NULL;
+    }
+    assert_int_equal(stats_of(&kit).series_active, 2);
+    kit.now_ms += 1;
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(stats_of(&kit).series_active, 1); /* of now */
+    kit_expect(&kit, &model, ALWAYS);
+    assert_int_equal(kit_count(&kit, MATCH_EQUAL, "n", "1", ALWAYS), 1);
+    kit_stop(&kit);
+    model_done(&model);
+}
+
 /* -- damage ------------------------------------------------------------------------------ */
 
 static void file_in_history(const struct kit *kit, char path[256])
@@ -318,6 +342,7 @@ int main(void)
         cmocka_unit_test(the_spans_of_a_past_day_become_one_file),
         cmocka_unit_test(what_is_older_than_retention_goes),
         cmocka_unit_test(an_idle_series_leaves_memory_and_comes_back_under_its_id),
+        cmocka_unit_test(a_series_that_came_with_old_times_does_not_stay_for_a_span),
         cmocka_unit_test(a_damaged_byte_is_never_returned_as_data),
         cmocka_unit_test(lines_are_found_once_wherever_they_are),
     };

@@ -205,9 +205,8 @@ static struct buf one_series(const char *name, const char *instance, double valu
 
 static int send_raw(struct remote_in *remote, struct bytes body, char text[512])
 {
-    struct http_request request = {.content_type = "application/x-protobuf",
-                                   .content_encoding = "snappy",
-                                   .body = body};
+    struct http_request request = {
+        .content_type = "application/x-protobuf", .content_encoding = "snappy", .body = body};
     struct http_response response = {.status = 200};
     finished = false;
     remote_in_handle(remote, &request, &response, NULL);
@@ -390,11 +389,11 @@ static void what_is_no_message_is_refused(void **state)
     static const uint8_t huge[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 0};
     assert_int_equal(send_raw(remote, (struct bytes){huge, sizeof huge}, NULL), 413);
     static const char *const broken[] = {
-        "\x0a",                         /* a size is missing */
-        "\x0a\x7fxx",                   /* longer than the rest */
-        "\x0a\x02\x0a\x05",             /* an inner one is */
-        "\x0a\x03\x12\x01\x09",         /* a cut double */
-        "\x03",                         /* a group */
+        "\x0a",                                             /* a size is missing */
+        "\x0a\x7fxx",                                       /* longer than the rest */
+        "\x0a\x02\x0a\x05",                                 /* an inner one is */
+        "\x0a\x03\x12\x01\x09",                             /* a cut double */
+        "\x03",                                             /* a group */
         "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", /* an endless varint */
     };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
@@ -497,6 +496,40 @@ static void idle_series_are_let_go_after_the_writes_that_use_them(void **state)
     remote_cache_close(cache);
 }
 
+/* An import of names that do not come again must not keep them all for an hour. */
+static void the_cache_is_hasty_when_most_is_unused(void **state)
+{
+    (void)state;
+    enum { COUNT = CACHE_HASTE_MIN + 1000, KEPT = 10 };
+    mono_ns now = 1;
+    const struct clock clock = {fake_unix, fake_mono, &now};
+    struct remote_cache *cache = NULL;
+    assert_int_equal(remote_cache_open(&the_store, &clock, &cache), 0);
+    struct series *series = calloc(COUNT, sizeof *series);
+    struct remote_key *keys = calloc(COUNT, sizeof *keys);
+    struct series *found[KEPT];
+    assert_true(series != NULL && keys != NULL);
+    for (size_t i = 0; i < COUNT; i++) {
+        keys[i] = remote_cache_key(cache, (struct bytes){(const uint8_t *)&i, sizeof i});
+        series[i].references = 1;
+        assert_int_equal(remote_cache_add(cache, keys[i], &series[i]), 0);
+    }
+    for (int i = 0; i <= CACHE_HASTE_TURNS; i++) {
+        now += (mono_ns)CACHE_TURN_MS * NS_PER_MS;
+        remote_cache_leave(cache, remote_cache_enter(cache));
+        remote_cache_find(cache, keys, KEPT, found);
+    }
+    assert_int_equal(remote_cache_count(cache), KEPT);
+    for (size_t i = 0; i < KEPT; i++)
+        assert_ptr_equal(found[i], &series[i]);
+    remote_cache_leave(cache, remote_cache_enter(cache));
+    for (size_t i = KEPT; i < COUNT; i++)
+        assert_int_equal(series[i].references, 0);
+    remote_cache_close(cache);
+    free(series);
+    free(keys);
+}
+
 static void the_cache_grows_and_forgets_nothing(void **state)
 {
     (void)state;
@@ -537,6 +570,7 @@ int main(void)
         cmocka_unit_test(other_encodings_are_told_what_is_wanted),
         cmocka_unit_test(metadata_reaches_new_series_of_the_family),
         cmocka_unit_test(idle_series_are_let_go_after_the_writes_that_use_them),
+        cmocka_unit_test(the_cache_is_hasty_when_most_is_unused),
         cmocka_unit_test(the_cache_grows_and_forgets_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
