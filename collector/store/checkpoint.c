@@ -289,6 +289,7 @@ int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_se
 {
     struct pass pass = {.store = store, .more = true};
     uint64_t last_pass = 0;
+    uint64_t deleted = deletes_last(&store->deletes);
     struct slice *slice = calloc(1, sizeof *slice);
     if (slice == NULL)
         return ERR_NOMEM;
@@ -319,6 +320,7 @@ int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_se
     if (error != 0)
         return error;
     atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
+    deletes_note_pass(store, deleted);
     if (ret_sequence != NULL)
         *ret_sequence = pass.sequence;
     return 0;

@@ -86,9 +86,10 @@ static int load_chunk(void *context, const struct checkpoint_entry *entry)
     return error;
 }
 
-static int load_tail(struct head *head, struct series *series, struct tail *tail,
-                     struct bytes chunk)
+static int load_tail(struct loading *loading, uint64_t commit, struct series *series,
+                     struct tail *tail, struct bytes chunk)
 {
+    struct head *head = loading->recovery->store->head;
     int64_t times_ms[CHUNK_SAMPLES_MAX];
     double values[CHUNK_SAMPLES_MAX];
     size_t count = 0;
@@ -104,15 +105,18 @@ static int load_tail(struct head *head, struct series *series, struct tail *tail
         if ((i > 0 && times_ms[i] <= times_ms[i - 1]) ||
             times_ms[i] - times_ms[0] > (int64_t)UINT32_MAX)
             return ERR_CORRUPT;
+        if (recovery_is_deleted(loading->recovery, series, commit, times_ms[i]))
+            continue;
         int error = tail_append(tail, times_ms[i], values[i]);
         if (error != 0)
             return error;
     }
-    if (count > 0 && times_ms[count - 1] > series->last_ms)
-        series->last_ms = times_ms[count - 1];
-    if (count > 0) {
-        head_widen(head, times_ms[0]);
-        head_widen(head, times_ms[count - 1]);
+    if (!tail_is_empty(tail)) {
+        int64_t tail_ms = tail_last_ms(tail);
+        if (tail_ms > series->last_ms)
+            series->last_ms = tail_ms;
+        head_widen(head, tail->first_ms);
+        head_widen(head, tail_ms);
     }
     return 0;
 }
@@ -128,20 +132,19 @@ static void set_last_value(struct series *series, const struct tail *tail)
 static int load_tails(void *context, const struct tails_entry *entry)
 {
     struct loading *loading = context;
-    struct head *head = loading->recovery->store->head;
     struct series *series;
     int error = recovery_series(loading->recovery, entry->id, &series);
     if (error == 0) {
         series->covered = entry->commit;
         series->in_tail_pass = entry->tail.data != NULL || entry->late.data != NULL;
-        error = load_tail(head, series, &series->tail, entry->tail);
+        error = load_tail(loading, entry->commit, series, &series->tail, entry->tail);
     }
     if (error == 0 && entry->late.data != NULL && series->late == NULL) {
         series->late = calloc(1, sizeof *series->late);
         error = series->late == NULL ? ERR_NOMEM : 0;
     }
     if (error == 0 && series->late != NULL)
-        error = load_tail(head, series, series->late, entry->late);
+        error = load_tail(loading, entry->commit, series, series->late, entry->late);
     if (error == 0) {
         series->last_known = false;
         set_last_value(series, &series->tail);

@@ -25,6 +25,8 @@ struct flush {
     uint64_t through;
     struct series **series; /* those with chunks in the span; referenced */
     size_t count, capacity;
+    struct deletes_view deletes;
+    bool is_empty; /* all of it has been deleted: there is no file */
     struct span_info info;
 };
 
@@ -165,6 +167,7 @@ static int write_series(struct flush *flush, struct span_writer *writer)
     arena_init(&arena, PIECES_ARENA);
     for (size_t i = 0; i < flush->count && error == 0; i++) {
         struct piece *pieces;
+        struct holes holes = {0};
         size_t piece_count = 0;
         const int64_t *times;
         const double *values;
@@ -173,8 +176,10 @@ static int write_series(struct flush *flush, struct span_writer *writer)
             arena_reset(&arena);
         error = copy_pieces(flush, flush->series[i], &arena, &pieces, &piece_count);
         if (error == 0)
-            error = pieces_merge(pieces, piece_count, INT64_MIN, INT64_MAX - 1, &scratch,
-                                 &times, &values, &count);
+            error = deletes_holes(&flush->deletes, flush->series[i]->labels, &arena, &holes);
+        if (error == 0)
+            error = pieces_merge(pieces, piece_count, &holes, INT64_MIN, INT64_MAX - 1,
+                                 &scratch, &times, &values, &count);
         if (error == 0 && count > 0)
             error =
                 span_writer_add_series(writer, flush->series[i]->labels, times, values, count);
@@ -188,36 +193,51 @@ static int register_span(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct flush *flush = context;
     (void)commit;
-    int code = span_row_put(&flush->store->live, txn, &flush->info);
+    int code = MDB_SUCCESS;
+    if (!flush->is_empty)
+        code = span_row_put(&flush->store->live, txn, &flush->info);
     for (int64_t start_ms = flush->start_ms; start_ms < flush->end_ms && code == MDB_SUCCESS;
          start_ms += flush->store->head->span_ms)
         code = checkpoint_put_through(&flush->store->live, txn, start_ms, flush->through);
     return code;
 }
 
-static int write_span(struct flush *flush)
+/* The file, if anything is left to be in it. */
+static int write_file(struct flush *flush)
 {
     struct store *store = flush->store;
     struct diagnosis why = {""};
     struct span_writer *writer;
     uint64_t generation = span_set_next_generation(store->spans);
-    int error = span_writer_open(span_set_directory(store->spans), SPAN_SAMPLES,
+    int error = deletes_view_landed(&store->deletes, flush->start_ms, flush->end_ms - 1,
+                                    &flush->deletes);
+    if (error == 0)
+        error = span_writer_open(span_set_directory(store->spans), SPAN_SAMPLES,
                                  flush->start_ms, flush->end_ms, generation, &writer, &why);
     if (error != 0)
         return error;
     error = write_series(flush, writer);
     store_step(store, "flush.written");
-    if (error != 0) {
+    flush->is_empty = error == 0 && span_writer_count(writer) == 0;
+    if (error != 0 || flush->is_empty) {
         span_writer_abandon(writer);
         return error;
     }
     error = span_writer_finish(writer, &flush->info, &why);
     store_step(store, "flush.finished");
+    return error;
+}
+
+static int write_span(struct flush *flush)
+{
+    struct store *store = flush->store;
+    int error = write_file(flush);
+    deletes_view_done(&flush->deletes);
     if (error != 0)
         return error;
     struct writer_task task = {register_span, NULL, flush, NULL, 0, false};
     error = writer_run(store->writer, &task);
-    if (error != 0)
+    if (error != 0 && !flush->is_empty)
         span_set_discard(store->spans, &flush->info);
     store_step(store, "flush.registered");
     return error;
@@ -244,7 +264,7 @@ static int flush_spans(struct store *store, int64_t start_ms, int64_t end_ms, ui
         qsort(flush.series, flush.count, sizeof(struct series *), by_labels);
     if (error == 0)
         error = write_span(&flush);
-    if (error == 0)
+    if (error == 0 && !flush.is_empty)
         error = span_set_change(store->spans, &flush.info, NULL, 0);
     if (error == 0) {
         remove_from_head(&flush);

@@ -18,7 +18,7 @@ int gather_init(struct gather *gather, struct store *store, const struct select_
 {
     *gather = (struct gather){.store = store, .hints = hints, .budget = budget, .arena = arena};
     arena_init(&gather->scratch, SCRATCH_BYTES_MAX);
-    return 0;
+    return deletes_view(&store->deletes, hints->from_ms, hints->until_ms, &gather->deletes);
 }
 
 void gather_done(struct gather *gather)
@@ -26,6 +26,7 @@ void gather_done(struct gather *gather)
     free(gather->items);
     free(gather->buckets);
     free(gather->absent);
+    deletes_view_done(&gather->deletes);
     arena_reset(&gather->scratch);
 }
 
@@ -96,6 +97,9 @@ static int add_item(struct gather *gather, const struct labels *labels,
     struct found *found = arena_alloc(&gather->scratch, 1, sizeof *found);
     if (found == NULL)
         return ERR_LIMIT;
+    int error = deletes_holes(&gather->deletes, labels, &gather->scratch, &found->holes);
+    if (error != 0)
+        return error;
     found->labels = labels;
     found->last_ms = INT64_MIN;
     gather->items[gather->count++] = found;
@@ -125,6 +129,19 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
     return 0;
 }
 
+/* Pieces of which samples are wanted are cut when they are decoded. */
+bool gather_is_deleted(const struct gather *gather, const struct found *found, uint64_t rank,
+                       int64_t first_ms, int64_t last_ms)
+{
+    if (!gather->hints->no_samples)
+        return false;
+    if (first_ms < gather->hints->from_ms)
+        first_ms = gather->hints->from_ms;
+    if (last_ms > gather->hints->until_ms)
+        last_ms = gather->hints->until_ms;
+    return holes_cover(&found->holes, rank, first_ms, last_ms);
+}
+
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece)
 {
     if (found->count == found->capacity) {
@@ -152,7 +169,8 @@ static int copy_tail(struct gather *gather, struct found *found, const struct ta
                      uint64_t rank)
 {
     if (tail == NULL || tail_is_empty(tail) ||
-        !overlaps(gather, tail->first_ms, tail_last_ms(tail)))
+        !overlaps(gather, tail->first_ms, tail_last_ms(tail)) ||
+        gather_is_deleted(gather, found, rank, tail->first_ms, tail_last_ms(tail)))
         return 0;
     struct piece piece = {.first_ms = tail->first_ms,
                           .last_ms = tail_last_ms(tail),
@@ -173,12 +191,15 @@ static int copy_tail(struct gather *gather, struct found *found, const struct ta
 static int copy_sealed(struct gather *gather, struct found *found, const struct sealed *sealed)
 {
     int64_t last_ms = sealed->first_ms + sealed->length_ms;
-    if (!overlaps(gather, sealed->first_ms, last_ms))
+    uint64_t rank =
+        sealed->late ? RANK_LATE(sealed->sequence) : RANK_SEALED(sealed->sequence);
+    if (!overlaps(gather, sealed->first_ms, last_ms) ||
+        gather_is_deleted(gather, found, rank, sealed->first_ms, last_ms))
         return 0;
     struct piece piece = {
         .first_ms = sealed->first_ms,
         .last_ms = last_ms,
-        .rank = sealed->late ? RANK_LATE(sealed->sequence) : RANK_SEALED(sealed->sequence),
+        .rank = rank,
         .count = sealed->count,
     };
     if (!gather->hints->no_samples) {
@@ -195,13 +216,20 @@ static int copy_sealed(struct gather *gather, struct found *found, const struct 
 static int copy_series(struct gather *gather, struct found *found, const struct series *series)
 {
     int error = 0;
+    found->last_ms = series->last_ms;
+    for (size_t i = 0; i < found->holes.count; i++) {
+        struct hole *hole = &found->holes.items[i];
+        hole->tails = series->fence < hole->fence;
+        if (hole->tails)
+            found->last_ms =
+                deletion_last_ms(hole->from_ms, hole->until_ms, found->last_ms);
+    }
     for (const struct sealed *at = series->chunks; at != NULL && error == 0; at = at->next)
         error = copy_sealed(gather, found, at);
     if (error == 0)
         error = copy_tail(gather, found, &series->tail, RANK_TAIL);
     if (error == 0)
         error = copy_tail(gather, found, series->late, RANK_LATE_TAIL);
-    found->last_ms = series->last_ms;
     return error;
 }
 

@@ -14,6 +14,7 @@ struct found {
     const struct labels *labels;
     struct piece *pieces;
     uint32_t count, capacity;
+    struct holes holes; /* what has been deleted of it */
     struct found *next; /* in its hash bucket */
     uint64_t source;
     int64_t last_ms; /* newest sample of all time, if the head knows it; else INT64_MIN */
@@ -32,6 +33,8 @@ struct gather {
     size_t bucket_count;
     struct absent_source *absent;
     size_t absent_count;
+    struct deletes_view deletes; /* those that touch the interval */
+    bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
 
 int gather_init(struct gather *gather, struct store *store, const struct select_hints *hints,
@@ -41,6 +44,9 @@ void gather_done(struct gather *gather);
 int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count);
 int gather_history(struct gather *gather, struct matcher *const *matchers, size_t count);
 
+/* Of a series without samples wanted: is there nothing left between these times of a piece? */
+bool gather_is_deleted(const struct gather *gather, const struct found *found, uint64_t rank,
+                       int64_t first_ms, int64_t last_ms);
 /* The entry of a label set that lives in the caller's arena; made if new. */
 int gather_obtain_owned(struct gather *gather, const struct labels *labels,
                         struct found **ret_found);

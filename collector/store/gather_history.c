@@ -21,7 +21,8 @@ static int take_chunk(void *context, struct bytes chunk)
     struct piece piece = {.rank = RANK_HISTORY(visit->generation)};
     if (chunk_describe(chunk, &piece.count, &piece.first_ms, &piece.last_ms) != 0)
         return ERR_CORRUPT;
-    if (piece.first_ms > gather->hints->until_ms || piece.last_ms < gather->hints->from_ms)
+    if (piece.first_ms > gather->hints->until_ms || piece.last_ms < gather->hints->from_ms ||
+        gather_is_deleted(gather, visit->found, piece.rank, piece.first_ms, piece.last_ms))
         return 0;
     if (!gather->hints->no_samples) {
         uint8_t *copy = arena_alloc(&gather->scratch, chunk.size, 1);
@@ -49,7 +50,8 @@ static int take_series(struct gather *gather, struct span_reader *reader,
         error = gather_obtain_owned(gather, labels, &visit.found);
     if (error != 0)
         return error;
-    if (gather->hints->no_samples && is_inside(gather, manifest)) {
+    if (gather->hints->no_samples && !gather->wants_counts && visit.found->holes.count == 0 &&
+        is_inside(gather, manifest)) {
         struct piece piece = {.first_ms = manifest->min_ms, .last_ms = manifest->max_ms};
         return gather_add_piece(gather, visit.found, &piece);
     }

@@ -93,8 +93,8 @@ static bool ends_by(const struct head *head, const struct tail *tail, int64_t un
 
 int head_seal(struct head *head, struct series *series, int64_t until_ms)
 {
-    int error = 0;
-    if (ends_by(head, &series->tail, until_ms))
+    int error = head_fence(head, series);
+    if (error == 0 && ends_by(head, &series->tail, until_ms))
         error = seal_tail(head, series, &series->tail, false);
     if (error == 0 && series->late != NULL && ends_by(head, series->late, until_ms)) {
         error = seal_tail(head, series, series->late, true);
@@ -176,7 +176,9 @@ void head_widen(struct head *head, int64_t ts_ms)
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
                 int64_t now_ms)
 {
-    int error;
+    int error = head_fence(head, series);
+    if (error != 0)
+        return error;
     if (ts_ms > HEAD_TIME_MS_MAX || ts_ms < -HEAD_TIME_MS_MAX) {
         count_add(&head->stats.refused, 1);
         return 0;

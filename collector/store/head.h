@@ -50,6 +50,8 @@ struct sealed {
     uint8_t data[];
 };
 
+struct deletes;
+
 struct series {
     /* fixed once made */
     uint32_t id;
@@ -67,6 +69,7 @@ struct series {
     double last_value;
     int64_t last_ms;    /* newest sample ever seen; INT64_MIN: none since it is in memory */
     bool last_known;    /* last_value is the value at last_ms */
+    uint32_t fence;     /* deletes up to this one have been cut out of the tails */
     int64_t touched_ms; /* clock time of the last append */
     uint64_t covered;   /* after a restart: commits up to this are in it already */
     bool in_tail_pass;  /* the last checkpoint pass wrote open tails of it */
@@ -102,6 +105,8 @@ struct head {
     /* owned by the writer thread */
     uint64_t sequence; /* of the last seal */
     struct buf scratch;
+    uint32_t fence; /* of the last delete since the opening */
+    struct deletes *deletes;
 };
 
 int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head);
@@ -159,6 +164,13 @@ void head_widen(struct head *head, int64_t ts_ms);
 /* One sample, under the series's shard lock.  ERR_NOMEM. */
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
                 int64_t now_ms);
+/* Cuts out of the tails what deletes since the last time cover; before anything is done with
+ * them.  Shard lock.  ERR_NOMEM. (head_fence.c) */
+int head_fence_slow(struct head *head, struct series *series);
+static inline int head_fence(struct head *head, struct series *series)
+{
+    return series->fence == head->fence ? 0 : head_fence_slow(head, series);
+}
 /* Seals tail and late tail, if their span ends at or before `until_ms`.  Shard lock. */
 int head_seal(struct head *head, struct series *series, int64_t until_ms);
 /* Puts a chunk read from the checkpoint table back; while opening. */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "collector/store/checkpoint.h"
+#include "collector/store/deletes.h"
 #include "collector/store/flush.h"
 #include "collector/store/merge.h"
 #include "collector/store/span_set.h"
@@ -35,7 +36,8 @@ struct keeper {
     pthread_mutex_t lock;
     pthread_cond_t wake, served;
     bool stopping;
-    uint64_t asked, answered; /* settle requests */
+    uint64_t asked, answered; /* requests */
+    bool settle_asked;        /* and not only to clean */
     int settle_error;
 
     /* the thread's own */
@@ -67,7 +69,8 @@ static void checkpoint_if_due(struct keeper *keeper, mono_ns now)
     uint64_t wal = atomic_load(&store->wal_bytes) - keeper->checkpointed_wal_bytes;
     if (now < keeper->next_checkpoint && wal < CHECKPOINT_WAL_BYTES)
         return;
-    if (writer_last_commit(store->writer) == keeper->checkpointed_commit) {
+    if (writer_last_commit(store->writer) == keeper->checkpointed_commit &&
+        !deletes_want_pass(store)) {
         keeper->next_checkpoint = now + CHECKPOINT_EVERY_NS;
         return;
     }
@@ -117,11 +120,32 @@ static size_t sweep(struct store *store, int64_t rest_ms)
     return waiting;
 }
 
+/* Turn after turn, until everything deleted is out of history. */
+static int clean(struct store *store)
+{
+    bool more = true;
+    int error = 0;
+    while (error == 0 && more)
+        error = deletes_apply(store, true, &more);
+    return error;
+}
+
+static void apply_deletes(struct store *store)
+{
+    bool more;
+    if (deletes_are_due(store))
+        report("rewriting history without what was deleted",
+               deletes_apply(store, false, &more));
+}
+
 static int tidy(struct store *store, size_t least, int64_t rest_ms)
 {
+    bool more;
     int error = merge_due(store, least);
     if (error == 0)
         error = merge_expire(store);
+    if (error == 0)
+        error = deletes_apply(store, true, &more);
     (void)sweep(store, rest_ms);
     int punched = give_pages_back(store);
     full_look_soon(&store->full);
@@ -176,6 +200,17 @@ static void each_minute(struct keeper *keeper, mono_ns now)
         report("expiry", merge_expire(keeper->store));
 }
 
+/* A pass first: what is only in the write-ahead log and the tails is done with, too. */
+static int clean_now(struct keeper *keeper)
+{
+    struct store *store = keeper->store;
+    note_checkpoint(keeper, clock_mono(&clock_system));
+    int error = checkpoint_pass(store, INT64_MIN, NULL);
+    if (error == 0)
+        error = clean(store);
+    return error;
+}
+
 static int settle(struct keeper *keeper)
 {
     struct store *store = keeper->store;
@@ -185,6 +220,8 @@ static int settle(struct keeper *keeper)
         error = flush_logs(store);
     if (error == 0)
         error = tidy(store, 2, 0);
+    if (error == 0)
+        error = clean(store);
     /* Two empty commits more, and even the pages of the last ones can be given back. */
     for (int i = 0; i < 3 && error == 0; i++)
         error = give_pages_back(store);
@@ -210,17 +247,20 @@ static void *keeper_main(void *context)
     while (!keeper->stopping) {
         uint64_t asked = keeper->asked;
         bool requested = asked != keeper->answered;
+        bool settles = keeper->settle_asked;
+        keeper->settle_asked = false;
         must(pthread_mutex_unlock(&keeper->lock) == 0);
 
         int error = 0;
         mono_ns now = clock_mono(&clock_system);
         if (requested) {
-            error = settle(keeper);
+            error = settles ? settle(keeper) : clean_now(keeper);
         } else {
             if (atomic_load(&keeper->store->logs_due))
                 report("packing log lines", checkpoint_logs(keeper->store, false));
             flush_if_due(keeper, now);
             checkpoint_if_due(keeper, now);
+            apply_deletes(keeper->store);
             each_minute(keeper, now);
         }
 
@@ -278,14 +318,25 @@ void keeper_stop(struct keeper *keeper)
     free(keeper);
 }
 
-int keeper_settle(struct keeper *keeper)
+static int ask(struct keeper *keeper, bool settles)
 {
     must(pthread_mutex_lock(&keeper->lock) == 0);
     uint64_t ticket = ++keeper->asked;
+    keeper->settle_asked = keeper->settle_asked || settles;
     must(pthread_cond_broadcast(&keeper->wake) == 0);
     while (keeper->answered < ticket)
         must(pthread_cond_wait(&keeper->served, &keeper->lock) == 0);
     int error = keeper->settle_error;
     must(pthread_mutex_unlock(&keeper->lock) == 0);
     return error;
+}
+
+int keeper_settle(struct keeper *keeper)
+{
+    return ask(keeper, true);
+}
+
+int keeper_clean(struct keeper *keeper)
+{
+    return ask(keeper, false);
 }

@@ -5,6 +5,7 @@
  *   every 5 min, or 48 MiB of WAL    a checkpoint pass, so that a restart replays no more
  *   span closed      flush it (a while after its end, so that most late samples are in)
  *   after a flush    merge, expire, forget idle series, give free pages back
+ *   after deletes    rewrite the files that hold what they cover
  *   every minute     sweep readers of dead processes, unmap idle files
  *
  * All it changes in the live environment goes through the writer as short tasks; what fails is
@@ -21,3 +22,5 @@ int keeper_start(struct store *store, struct keeper **ret_keeper);
 void keeper_stop(struct keeper *keeper);
 /* Flushes and merges everything; waits.  Its error. */
 int keeper_settle(struct keeper *keeper);
+/* Carries out what has been deleted, in history; waits.  Its error. */
+int keeper_clean(struct keeper *keeper);

@@ -48,6 +48,7 @@ static const struct {
     [LIVE_LOGS] = {"logs", 0},
     [LIVE_STATE] = {"state", 0},
     [LIVE_META] = {"meta", 0},
+    [LIVE_DELETES] = {"deletes", 0},
 };
 
 int error_from_lmdb(int code)

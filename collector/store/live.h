@@ -12,6 +12,7 @@
  *     logs            stream, file, offset, commit -> a log block not yet in history
  *     state           key                  -> value, the other parts' own
  *     meta            name                 -> the store's own few numbers
+ *     deletes         number               -> a delete that is not carried out everywhere yet
  *
  * All writing is done by the writer thread.  Readers use short transactions of their own.
  * LMDB gives values no alignment; they are valid until the transaction ends.
@@ -37,6 +38,7 @@ enum live_table {
     LIVE_LOGS,
     LIVE_STATE,
     LIVE_META,
+    LIVE_DELETES,
     LIVE_TABLES
 };
 

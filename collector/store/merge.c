@@ -21,7 +21,7 @@
 #define SPANS_A_DAY  12
 #define INPUTS_MAX   64
 #define SERIES_ARENA ((size_t)1 << 20)
-#define PIECES_ARENA ((size_t)1 << 30)
+#define HOLES_ARENA  ((size_t)1 << 20)
 
 struct input {
     struct span_reader *reader;
@@ -38,10 +38,12 @@ struct merge {
     enum span_kind kind;
     int64_t start_ms, end_ms;
     struct input inputs[INPUTS_MAX];
-    struct arena arena; /* pieces of the series at hand */
+    struct arena arena; /* holes of the series at hand */
     struct piece *pieces;
     size_t piece_count, piece_capacity;
     uint64_t generation; /* of the input whose chunks are being taken */
+    struct deletes_view deletes;
+    bool is_empty; /* all of it has been deleted: nothing takes the inputs' place */
     struct pieces_scratch scratch;
     struct span_info info;
 };
@@ -125,14 +127,18 @@ static int write_samples(struct merge *merge, struct span_writer *writer)
         error = advance(&merge->inputs[i]);
     while (error == 0) {
         const struct labels *labels;
+        struct holes holes;
         const int64_t *times;
         const double *values;
         size_t count = 0;
         error = next_series(merge, &labels);
         if (error != 0 || labels == NULL)
             break;
-        error = pieces_merge(merge->pieces, merge->piece_count, INT64_MIN, INT64_MAX - 1,
-                             &merge->scratch, &times, &values, &count);
+        arena_reset(&merge->arena);
+        error = deletes_holes(&merge->deletes, labels, &merge->arena, &holes);
+        if (error == 0)
+            error = pieces_merge(merge->pieces, merge->piece_count, &holes, INT64_MIN,
+                                 INT64_MAX - 1, &merge->scratch, &times, &values, &count);
         if (error == 0 && count > 0)
             error = span_writer_add_series(writer, labels, times, values, count);
         if (error == 0)
@@ -190,7 +196,7 @@ static int replace_rows(void *context, MDB_txn *txn, uint64_t commit)
     struct merge *merge = context;
     struct live *live = &merge->store->live;
     (void)commit;
-    int code = span_row_put(live, txn, &merge->info);
+    int code = merge->is_empty ? MDB_SUCCESS : span_row_put(live, txn, &merge->info);
     for (size_t i = 0; i < merge->count && code == MDB_SUCCESS; i++)
         code = span_row_delete(live, txn, span_info_of(merge->spans[i]));
     return code;
@@ -201,15 +207,21 @@ static int write_merged(struct merge *merge)
     struct store *store = merge->store;
     struct diagnosis why = {""};
     struct span_writer *writer;
-    int error =
-        span_writer_open(span_set_directory(store->spans), merge->kind, merge->start_ms,
-                         merge->end_ms, span_set_next_generation(store->spans), &writer, &why);
+    uint64_t generation = span_set_next_generation(store->spans);
+    int error = 0;
+    if (merge->kind == SPAN_SAMPLES)
+        error = deletes_view_landed(&store->deletes, merge->start_ms, merge->end_ms - 1,
+                                    &merge->deletes);
+    if (error == 0)
+        error = span_writer_open(span_set_directory(store->spans), merge->kind,
+                                 merge->start_ms, merge->end_ms, generation, &writer, &why);
     if (error != 0)
         return error;
     error =
         merge->kind == SPAN_SAMPLES ? write_samples(merge, writer) : write_logs(merge, writer);
     store_step(store, "merge.written");
-    if (error != 0) {
+    merge->is_empty = error == 0 && span_writer_count(writer) == 0;
+    if (error != 0 || merge->is_empty) {
         span_writer_abandon(writer);
         return error;
     }
@@ -222,22 +234,26 @@ static int run_merge(struct merge *merge)
 {
     struct store *store = merge->store;
     pieces_scratch_init(&merge->scratch);
+    arena_init(&merge->arena, HOLES_ARENA);
     int error = open_inputs(merge);
     if (error == 0)
         error = write_merged(merge);
     close_inputs(merge);
     pieces_scratch_done(&merge->scratch);
+    deletes_view_done(&merge->deletes);
+    arena_reset(&merge->arena);
     free(merge->pieces);
     merge->pieces = NULL;
     if (error != 0)
         return error;
     struct writer_task task = {replace_rows, NULL, merge, NULL, 0, false};
     error = writer_run(store->writer, &task);
-    if (error != 0)
+    if (error != 0 && !merge->is_empty)
         span_set_discard(store->spans, &merge->info);
     store_step(store, "merge.registered");
     if (error == 0)
-        error = span_set_change(store->spans, &merge->info, merge->spans, merge->count);
+        error = span_set_change(store->spans, merge->is_empty ? NULL : &merge->info,
+                                merge->spans, merge->count);
     store_step(store, "merge.replaced");
     return error;
 }
@@ -348,6 +364,49 @@ int merge_due(struct store *store, size_t least)
         if (error == 0 && !merged)
             error = merge_kind(store, SPAN_LOGS, least, &merged);
     }
+    return error;
+}
+
+/* Would what is written of these files win over one that it must not? */
+static bool overtakes(const struct merge *merge, struct span *const *spans, size_t count)
+{
+    uint64_t lowest = span_info_of(merge->spans[0])->manifest.generation;
+    for (size_t i = 0; i < count; i++) {
+        const struct span_manifest *other = &span_info_of(spans[i])->manifest;
+        bool is_input = false;
+        for (size_t j = 0; j < merge->count; j++)
+            is_input = is_input || merge->spans[j] == spans[i];
+        if (!is_input && other->generation > lowest && other->min_ms < merge->end_ms &&
+            other->max_ms >= merge->start_ms)
+            return true;
+    }
+    return false;
+}
+
+int merge_rewrite(struct store *store, const struct span_info *info)
+{
+    struct span **spans;
+    size_t count;
+    struct merge *merge = calloc(1, sizeof *merge);
+    if (merge == NULL)
+        return ERR_NOMEM;
+    int error = span_set_acquire(store->spans, INT64_MIN, INT64_MAX, &spans, &count);
+    if (error != 0) {
+        free(merge);
+        return error;
+    }
+    merge->store = store;
+    merge->kind = SPAN_SAMPLES;
+    size_t i = 0;
+    while (i < count &&
+           span_info_of(spans[i])->manifest.generation != info->manifest.generation)
+        i++;
+    if (i < count) {
+        fill_bucket(merge, spans, count, i, clock_unix_ms(store->clock));
+        error = overtakes(merge, spans, count) ? ERR_AGAIN : run_merge(merge);
+    }
+    span_set_release(store->spans, spans, count);
+    free(merge);
     return error;
 }
 

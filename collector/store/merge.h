@@ -10,6 +10,7 @@
 #pragma once
 
 #include "collector/store/parts.h"
+#include "collector/store/span_write.h"
 
 /* The bucket whose files become one: the day of the span that begins at start_ms, once that day
  * has passed, else the span. */
@@ -19,5 +20,10 @@ void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *re
 /* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
  * can be. */
 int merge_due(struct store *store, size_t least);
+/* Writes the files of the bucket that a file of samples belongs to anew, without what has been
+ * deleted; the bucket and not the file alone, because what is written last wins.  Has the file
+ * gone already, it is done.  ERR_CORRUPT: one of them is damaged; ERR_AGAIN: a file of another
+ * bucket lies above it (the clock has gone back). */
+int merge_rewrite(struct store *store, const struct span_info *info);
 /* Takes out files whose newest sample or line is older than retention. */
 int merge_expire(struct store *store);

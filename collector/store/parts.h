@@ -17,6 +17,7 @@
 
 #include "collector/log/head.h"
 #include "collector/store/absent.h"
+#include "collector/store/deletes.h"
 #include "collector/store/full.h"
 #include "collector/store/head.h"
 #include "collector/store/live.h"
@@ -48,6 +49,7 @@ struct store {
     struct absent absent;
     struct metadata_table metadata;
     struct full full;
+    struct deletes deletes;
 
     /* counters */
     _Atomic uint64_t commits, commit_failures, commit_ns, wal_bytes, wal_records;

@@ -10,7 +10,6 @@
  */
 #include "collector/store/pieces.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,19 +80,73 @@ static size_t run_length(const struct piece *pieces, size_t count)
     return length;
 }
 
-/* Decodes one piece to the arrays, which have room for its count. */
-static int decode(const struct piece *piece, int64_t *times_ms, double *values)
+/* -- holes ------------------------------------------------------------------------------- */
+
+static bool hole_takes(const struct hole *hole, uint64_t rank)
 {
-    if (piece->chunk.data == NULL) {
-        memcpy(times_ms, piece->times_ms, piece->count * sizeof *times_ms);
-        memcpy(values, piece->values, piece->count * sizeof *values);
-        return 0;
+    if (rank == RANK_TAIL || rank == RANK_LATE_TAIL)
+        return hole->tails;
+    if (rank < RANK_SEALED(0))
+        return rank < hole->generation;
+    return (rank & (RANK_SEALED(0) - 1)) <= hole->seal;
+}
+
+bool holes_cover(const struct holes *holes, uint64_t rank, int64_t first_ms, int64_t last_ms)
+{
+    bool moved = holes != NULL;
+    while (moved) {
+        moved = false;
+        for (size_t i = 0; i < holes->count; i++) {
+            const struct hole *hole = &holes->items[i];
+            if (hole->from_ms > first_ms || hole->until_ms < first_ms || !hole_takes(hole, rank))
+                continue;
+            if (hole->until_ms >= last_ms)
+                return true;
+            first_ms = hole->until_ms + 1;
+            moved = true;
+        }
     }
-    size_t count = 0;
-    if (chunk_decode(piece->chunk, times_ms, values, &count) != 0 || count != piece->count)
+    return false;
+}
+
+/* Takes the samples in holes out of the columns of a piece; how many are left. */
+static size_t cut(const struct holes *holes, uint64_t rank, int64_t *times_ms, double *values,
+                  size_t count)
+{
+    for (size_t h = 0; holes != NULL && h < holes->count; h++) {
+        const struct hole *hole = &holes->items[h];
+        size_t kept = 0;
+        if (count == 0 || hole->from_ms > times_ms[count - 1] ||
+            hole->until_ms < times_ms[0] || !hole_takes(hole, rank))
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            if (times_ms[i] >= hole->from_ms && times_ms[i] <= hole->until_ms)
+                continue;
+            times_ms[kept] = times_ms[i];
+            values[kept++] = values[i];
+        }
+        count = kept;
+    }
+    return count;
+}
+
+/* Decodes one piece to the arrays, which have room for its count; less what was deleted. */
+static int decode(const struct piece *piece, const struct holes *holes, int64_t *times_ms,
+                  double *values, size_t *ret_count)
+{
+    size_t count = piece->count;
+    if (piece->chunk.data == NULL) {
+        memcpy(times_ms, piece->times_ms, count * sizeof *times_ms);
+        memcpy(values, piece->values, count * sizeof *values);
+    } else if (chunk_decode(piece->chunk, times_ms, values, &count) != 0 ||
+               count != piece->count) {
         return ERR_CORRUPT;
+    }
+    *ret_count = cut(holes, piece->rank, times_ms, values, count);
     return 0;
 }
+
+/* -- merging ----------------------------------------------------------------------------- */
 
 /* a and b ascending; at equal times b wins.  The number of samples in `to`. */
 static size_t merge_two(const int64_t *a_ms, const double *a, size_t a_count,
@@ -130,17 +183,19 @@ static void swap_columns(struct pieces_scratch *scratch, size_t a, size_t b)
 
 /* Columns 0 hold the result so far, 1 what is decoded, 2 and 3 a run before and after a step.
  */
-static int merge_overlapping(struct piece *pieces, size_t count, struct pieces_scratch *scratch,
-                             size_t *have)
+static int merge_overlapping(struct piece *pieces, size_t count, const struct holes *holes,
+                             struct pieces_scratch *scratch, size_t *have)
 {
     size_t merged = 0;
     qsort(pieces, count, sizeof *pieces, by_rank);
     for (size_t i = 0; i < count; i++) {
-        int error = decode(&pieces[i], scratch->times_ms[1], scratch->values[1]);
+        size_t decoded = 0;
+        int error =
+            decode(&pieces[i], holes, scratch->times_ms[1], scratch->values[1], &decoded);
         if (error != 0)
             return error;
         merged = merge_two(scratch->times_ms[2], scratch->values[2], merged,
-                           scratch->times_ms[1], scratch->values[1], pieces[i].count,
+                           scratch->times_ms[1], scratch->values[1], decoded,
                            scratch->times_ms[3], scratch->values[3]);
         swap_columns(scratch, 2, 3);
     }
@@ -151,14 +206,28 @@ static int merge_overlapping(struct piece *pieces, size_t count, struct pieces_s
     return 0;
 }
 
-static int merge_run(struct piece *pieces, size_t count, struct pieces_scratch *scratch,
-                     size_t *have)
+static int merge_run(struct piece *pieces, size_t count, const struct holes *holes,
+                     struct pieces_scratch *scratch, size_t *have)
 {
     if (count > 1)
-        return merge_overlapping(pieces, count, scratch, have);
-    int error = decode(pieces, scratch->times_ms[0] + *have, scratch->values[0] + *have);
-    *have += pieces->count;
+        return merge_overlapping(pieces, count, holes, scratch, have);
+    size_t decoded = 0;
+    int error = decode(pieces, holes, scratch->times_ms[0] + *have, scratch->values[0] + *have,
+                       &decoded);
+    *have += decoded;
     return error;
+}
+
+/* Pieces of which nothing is left need no decoding. */
+static size_t drop_covered(struct piece *pieces, size_t count, const struct holes *holes)
+{
+    size_t kept = 0;
+    if (holes == NULL || holes->count == 0)
+        return count;
+    for (size_t i = 0; i < count; i++)
+        if (!holes_cover(holes, pieces[i].rank, pieces[i].first_ms, pieces[i].last_ms))
+            pieces[kept++] = pieces[i];
+    return kept;
 }
 
 /* The first index whose time is at or after `ms`. */
@@ -176,11 +245,12 @@ static size_t first_at(const int64_t *times_ms, size_t count, int64_t ms)
     return low;
 }
 
-int pieces_merge(struct piece *pieces, size_t count, int64_t from_ms, int64_t until_ms,
-                 struct pieces_scratch *scratch, const int64_t **ret_times_ms,
+int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, int64_t from_ms,
+                 int64_t until_ms, struct pieces_scratch *scratch, const int64_t **ret_times_ms,
                  const double **ret_values, size_t *ret_count)
 {
     size_t total = 0;
+    count = drop_covered(pieces, count, holes);
     for (size_t i = 0; i < count; i++)
         total += pieces[i].count;
     int error = hold(scratch, total);
@@ -192,7 +262,7 @@ int pieces_merge(struct piece *pieces, size_t count, int64_t from_ms, int64_t un
         qsort(pieces, count, sizeof *pieces, by_time);
     for (size_t i = 0, length = 0; i < count && error == 0; i += length) {
         length = run_length(pieces + i, count - i);
-        error = merge_run(pieces + i, length, scratch, &have);
+        error = merge_run(pieces + i, length, holes, scratch, &have);
     }
     if (error != 0)
         return error;

@@ -7,9 +7,13 @@
  *     rank   history generations ascending < head chunks of tails < the open tail
  *            < head chunks of late tails < the open late tail; among equals, later sealed is
  * higher
+ *
+ * A hole is a time of which something was deleted.  The rank of a piece tells whether it was
+ * there at that moment: what was written into the hole afterwards has a higher one and counts.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +35,21 @@ struct piece {
 #define RANK_TAIL                ((UINT64_C(2) << 60) - 1)
 #define RANK_LATE_TAIL           (UINT64_C(3) << 60)
 
+/* What a delete covers of one series. */
+struct hole {
+    int64_t from_ms, until_ms; /* closed */
+    uint64_t generation;       /* history files below this one */
+    uint64_t seal;             /* chunks of the head up to this seal number */
+    uint32_t fence;            /* of the delete (deletes.h) */
+    bool tails;                /* the open tails: they have not been cut yet */
+};
+struct holes {
+    struct hole *items;
+    size_t count;
+};
+/* Are all samples that a piece of this rank can have between the two times deleted? */
+bool holes_cover(const struct holes *holes, uint64_t rank, int64_t first_ms, int64_t last_ms);
+
 /* Buffers that are kept from series to series. */
 struct pieces_scratch {
     int64_t *times_ms[4];
@@ -40,8 +59,9 @@ struct pieces_scratch {
 void pieces_scratch_init(struct pieces_scratch *scratch);
 void pieces_scratch_done(struct pieces_scratch *scratch);
 
-/* The merged samples of the pieces (reordered) inside the closed interval; the columns live in
- * the scratch until the next call.  ERR_CORRUPT when a chunk does not decode, ERR_NOMEM. */
-int pieces_merge(struct piece *pieces, size_t count, int64_t from_ms, int64_t until_ms,
-                 struct pieces_scratch *scratch, const int64_t **ret_times_ms,
+/* The merged samples of the pieces (reordered) inside the closed interval, but for those in
+ * holes (NULL: there are none); the columns live in the scratch until the next call.
+ * ERR_CORRUPT when a chunk does not decode, ERR_NOMEM. */
+int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, int64_t from_ms,
+                 int64_t until_ms, struct pieces_scratch *scratch, const int64_t **ret_times_ms,
                  const double **ret_values, size_t *ret_count);

@@ -64,8 +64,8 @@ static int deliver(struct gather *gather, struct found *found, struct pieces_scr
     const int64_t *times = NULL;
     const double *values = NULL;
     size_t count = 0;
-    int error = pieces_merge(found->pieces, found->count, hints->from_ms, hints->until_ms,
-                             scratch, &times, &values, &count);
+    int error = pieces_merge(found->pieces, found->count, &found->holes, hints->from_ms,
+                             hints->until_ms, scratch, &times, &values, &count);
     if (error != 0)
         return error;
     int64_t marker = marker_ms(gather, found, times, values, count);

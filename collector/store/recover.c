@@ -6,6 +6,8 @@
  */
 #include "collector/store/recover.h"
 
+#include <stdlib.h>
+
 #include "collector/store/series_rows.h"
 #include "collector/store/wal.h"
 #include "proto/base/error.h"
@@ -14,6 +16,11 @@
 
 /* Memory for one record: its columns and lines. */
 #define RECORD_ARENA_BYTES ((size_t)1 << 30)
+
+/* Matchers are tried once a series, not once a sample. */
+struct recalled {
+    roaring_bitmap_t *asked, *covered; /* ids */
+};
 
 void recovery_init(struct recovery *recovery, struct store *store)
 {
@@ -24,8 +31,49 @@ void recovery_init(struct recovery *recovery, struct store *store)
 
 void recovery_done(struct recovery *recovery)
 {
+    for (size_t i = 0; recovery->deleted != NULL && i < recovery->store->deletes.count; i++) {
+        roaring_bitmap_free(recovery->deleted[i].asked);
+        roaring_bitmap_free(recovery->deleted[i].covered);
+    }
+    free(recovery->deleted);
     series_reader_done(&recovery->reader);
     arena_reset(&recovery->arena);
+}
+
+static bool covers(struct recovery *recovery, size_t i, const struct series *series)
+{
+    struct recalled *recalled = &recovery->deleted[i];
+    if (roaring_bitmap_add_checked(recalled->asked, series->id) &&
+        deletion_matches(recovery->store->deletes.items[i], series->labels))
+        roaring_bitmap_add(recalled->covered, series->id);
+    return roaring_bitmap_contains(recalled->covered, series->id);
+}
+
+static void recall(struct recovery *recovery)
+{
+    size_t count = recovery->store->deletes.count;
+    recovery->deleted = calloc(count, sizeof *recovery->deleted);
+    must(recovery->deleted != NULL);
+    for (size_t i = 0; i < count; i++) {
+        recovery->deleted[i].asked = roaring_bitmap_create();
+        recovery->deleted[i].covered = roaring_bitmap_create();
+        must(recovery->deleted[i].asked != NULL && recovery->deleted[i].covered != NULL);
+    }
+}
+
+bool recovery_is_deleted(struct recovery *recovery, const struct series *series,
+                         uint64_t commit, int64_t ts_ms)
+{
+    const struct deletes *deletes = &recovery->store->deletes;
+    if (deletes->count > 0 && recovery->deleted == NULL)
+        recall(recovery);
+    for (size_t i = 0; i < deletes->count; i++) {
+        const struct deletion *deletion = deletes->items[i];
+        if (commit <= deletion->commit && ts_ms >= deletion->from_ms &&
+            ts_ms <= deletion->until_ms && covers(recovery, i, series))
+            return true;
+    }
+    return false;
 }
 
 /* The whole block comes along: its neighbours were made together and will be met soon, and a
@@ -76,7 +124,9 @@ static int replay_samples(struct recovery *recovery, uint64_t commit,
             recovery->lost_samples++;
             continue;
         }
-        if (error == 0 && commit > series->covered && record->times_ms[i] >= recovery->floor_ms)
+        if (error == 0 && commit > series->covered &&
+            record->times_ms[i] >= recovery->floor_ms &&
+            !recovery_is_deleted(recovery, series, commit, record->times_ms[i]))
             error = head_append(head, series, record->times_ms[i], record->values[i], now_ms);
         if (error != 0)
             return error;

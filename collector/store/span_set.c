@@ -275,6 +275,14 @@ uint64_t span_set_next_generation(struct span_set *set)
     return generation;
 }
 
+void span_set_skip_generations(struct span_set *set, uint64_t through)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    if (through > set->generation)
+        set->generation = through;
+    must(pthread_mutex_unlock(&set->lock) == 0);
+}
+
 int span_set_acquire_kind(struct span_set *set, enum span_kind kind, int64_t from_ms,
                           int64_t until_ms, struct span ***ret_spans, size_t *ret_count)
 {

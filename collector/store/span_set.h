@@ -49,6 +49,8 @@ int span_set_change(struct span_set *set, const struct span_info *added,
 void span_set_discard(struct span_set *set, const struct span_info *info);
 /* A number above those of all files there have been. */
 uint64_t span_set_next_generation(struct span_set *set);
+/* Those up to this one have been given out; at opening. */
+void span_set_skip_generations(struct span_set *set, uint64_t through);
 
 /* Referenced spans of samples whose samples touch the closed interval, by generation. */
 int span_set_acquire(struct span_set *set, int64_t from_ms, int64_t until_ms,

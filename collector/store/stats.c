@@ -38,6 +38,8 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
         .checkpoints = get(&store->checkpoints),
         .spans = span_set_count(store->spans),
         .quarantined = get(&store->quarantined),
+        .deletes = get(&store->deletes.made),
+        .deletes_pending = atomic_load(&store->deletes.held),
         .head_chunks = get(&head->chunks),
         .head_bytes = get(&head->bytes),
         .commit_seconds_sum = (double)get(&store->commit_ns) / 1e9,

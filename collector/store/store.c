@@ -46,6 +46,9 @@ static int recover(struct store *store, uint64_t *ret_last_commit, struct diagno
         error = series_rows_last_id(&store->live, &last_id);
     if (error == 0) {
         store->head->next_id = last_id + 1;
+        error = deletes_load(store);
+    }
+    if (error == 0) {
         error = checkpoint_load(&recovery, &through);
     }
     if (error == 0)
@@ -99,6 +102,8 @@ static int open_parts(struct store *store, struct diagnosis *why)
     if (error == 0)
         error = head_open(store->options.span_ms, store->options.series_limit, &store->head);
     if (error == 0)
+        store->head->deletes = &store->deletes;
+    if (error == 0)
         error = log_head_new(&store->logs);
     if (error == 0)
         error = open_history(store, why);
@@ -132,6 +137,7 @@ int store_open(const struct store_options *options, struct store **ret_store,
         store->options.series_limit = SERIES_LIMIT_DEFAULT;
     store->directory = strdup(options->directory);
     absent_init(&store->absent);
+    deletes_init(&store->deletes);
     full_init(&store->full, store->directory, options->quota_bytes, &clock_system);
     int error = store->directory == NULL ? ERR_NOMEM : open_parts(store, why);
     if (error != 0) {
@@ -160,6 +166,7 @@ void store_close(struct store *store)
     metadata_done(&store->metadata);
     absent_done(&store->absent);
     full_done(&store->full);
+    deletes_done(&store->deletes);
     free(store->directory);
     free(store);
 }
@@ -286,6 +293,11 @@ int store_write_wait(struct store *store, struct store_write *write)
 int store_settle(struct store *store)
 {
     return keeper_settle(store->keeper);
+}
+
+int store_clean_deletes(struct store *store)
+{
+    return keeper_clean(store->keeper);
 }
 
 struct queryable *store_queryable(struct store *store)

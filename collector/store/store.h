@@ -121,6 +121,25 @@ int store_write_submit(struct store *store, struct store_write *write);
 /* The same, waiting for the result; not on the writer thread nor an event loop. */
 int store_write_wait(struct store *store, struct store_write *write);
 
+/* ---- deleting -------------------------------------------------------------------------- */
+
+/* Series by matchers that all hold; at least one. */
+struct store_selection {
+    struct matcher *const *matchers;
+    size_t count;
+};
+
+/* Deletes every sample in the closed interval of every series that a selection means, of what is
+ * acknowledged by now; samples written later count.  Returning 0 it is durable and visible to any
+ * querier opened from then on; the room comes back when the files have been rewritten.
+ * Waits for a commit: not on the writer thread nor an event loop.  ERR_INVALID: no selection, or
+ * the interval is empty; ERR_LIMIT: too many deletes wait to be carried out, or too many
+ * matchers. */
+int store_delete(struct store *store, const struct store_selection *selections, size_t count,
+                 int64_t from_ms, int64_t until_ms);
+/* Carries out every delete in history files, and waits for it. */
+int store_clean_deletes(struct store *store);
+
 /* How old samples may be: what is older is left out of a write (samples_refused).  0: for ever.
  */
 int64_t store_retention_ms(const struct store *store);
@@ -198,6 +217,7 @@ struct store_stats {
     uint64_t commits, commit_failures, wal_bytes, wal_records, queue_depth, log_lines_stored;
     uint64_t samples_refused; /* older than retention, or a time no calendar has */
     uint64_t flushes, checkpoints, spans, quarantined;
+    uint64_t deletes, deletes_pending; /* committed since the start; not carried out everywhere */
     uint64_t head_chunks, head_bytes, disk_bytes;
     uint64_t used_percent; /* of the quota or of the disk, whichever is more; full at
                               STORE_FULL_PERCENT */

@@ -12,6 +12,7 @@
 
 #include "collector/store/checkpoint.h"
 #include "collector/store/codec/codec.h"
+#include "collector/store/deletes.h"
 #include "collector/store/page_walk.h"
 #include "collector/store/parts.h"
 #include "collector/store/series_rows.h"
@@ -173,6 +174,14 @@ static int try_series(struct live_check *check, struct bytes key, struct bytes p
     return series_block_decode(key_get_u32(key.data), payload, &check->arena, rows, &count);
 }
 
+static int try_delete(struct bytes payload)
+{
+    struct deletion *deletion = NULL;
+    int error = delete_row_read(payload, &deletion);
+    deletion_release(deletion);
+    return error;
+}
+
 /* Tables whose values bear a seal of their own. */
 static void take_sealed(struct live_check *check, const char *table, struct bytes key,
                         struct bytes value)
@@ -189,6 +198,8 @@ static void take_sealed(struct live_check *check, const char *table, struct byte
         error = tails_row_decode(payload, try_tails, check);
     else if (strcmp(table, "series") == 0)
         error = try_series(check, key, payload);
+    else if (strcmp(table, "deletes") == 0)
+        error = try_delete(payload);
     if (error != 0)
         verify_fault(check->verify, "%s: a row cannot be read: %s", table, error_text(error));
 }
@@ -219,7 +230,7 @@ static int take_registration(struct live_check *check, struct bytes key, struct 
 static int take_value(void *context, const char *table, struct bytes key, struct bytes value)
 {
     struct live_check *check = context;
-    static const char *const sealed[] = {"checkpoint", "tails", "series", "logs"};
+    static const char *const sealed[] = {"checkpoint", "tails", "series", "logs", "deletes"};
     check->verify->counts.values++;
     if (strcmp(table, "wal") == 0)
         take_wal(check, key, value);

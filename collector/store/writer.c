@@ -36,6 +36,7 @@ struct writer {
     pthread_cond_t finished; /* a task has ended */
     struct store_write *first, **last;
     struct writer_task *first_task, **last_task;
+    struct writer_task *first_alone, **last_alone; /* each in a commit of its own */
     size_t queued_bytes, depth;
     bool stopping;
 
@@ -268,8 +269,19 @@ static bool take_group(struct writer *writer, struct group *ret_group)
 {
     struct group group = {0};
     must(pthread_mutex_lock(&writer->lock) == 0);
-    while (writer->first == NULL && writer->first_task == NULL && !writer->stopping)
+    while (writer->first == NULL && writer->first_task == NULL &&
+           writer->first_alone == NULL && !writer->stopping)
         must(pthread_cond_wait(&writer->work, &writer->lock) == 0);
+    if (writer->first_alone != NULL) {
+        group.tasks = writer->first_alone;
+        writer->first_alone = group.tasks->next;
+        if (writer->first_alone == NULL)
+            writer->last_alone = &writer->first_alone;
+        group.tasks->next = NULL;
+        must(pthread_mutex_unlock(&writer->lock) == 0);
+        *ret_group = group;
+        return true;
+    }
     size_t bytes = 0;
     struct store_write **last = &group.writes;
     while (writer->first != NULL && (bytes == 0 || bytes < GROUP_BYTES_MAX)) {
@@ -350,6 +362,7 @@ int writer_start(struct store *store, uint64_t last_commit, struct writer **ret_
     writer->store = store;
     writer->last = &writer->first;
     writer->last_task = &writer->first_task;
+    writer->last_alone = &writer->first_alone;
     atomic_init(&writer->commit, last_commit);
     wal_encoder_init(&writer->encoder);
     must(pthread_mutex_init(&writer->lock, NULL) == 0);
@@ -429,19 +442,29 @@ int writer_submit(struct writer *writer, struct store_write *write)
     return error;
 }
 
-int writer_run(struct writer *writer, struct writer_task *task)
+static int run_in(struct writer *writer, struct writer_task ***last, struct writer_task *task)
 {
     must(pthread_mutex_lock(&writer->lock) == 0);
     task->next = NULL;
     task->finished = false;
-    *writer->last_task = task;
-    writer->last_task = &task->next;
+    **last = task;
+    *last = &task->next;
     must(pthread_cond_signal(&writer->work) == 0);
     while (!task->finished)
         must(pthread_cond_wait(&writer->finished, &writer->lock) == 0);
     int error = task->error;
     must(pthread_mutex_unlock(&writer->lock) == 0);
     return error;
+}
+
+int writer_run(struct writer *writer, struct writer_task *task)
+{
+    return run_in(writer, &writer->last_task, task);
+}
+
+int writer_run_alone(struct writer *writer, struct writer_task *task)
+{
+    return run_in(writer, &writer->last_alone, task);
 }
 
 size_t writer_queue_depth(struct writer *writer)

@@ -46,6 +46,9 @@ struct writer_task {
 /* Runs a task and waits for it; not on the writer thread.  The commit's error. */
 int writer_run(struct writer *writer, struct writer_task *task);
 
+/* The same, in a commit of its own: nothing else is between what `run` sees and `after`. */
+int writer_run_alone(struct writer *writer, struct writer_task *task);
+
 size_t writer_queue_depth(struct writer *writer);
 /* Number of the last commit whose samples are in the head. */
 uint64_t writer_last_commit(const struct writer *writer);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "collector/store/checkpoint.h"
+#include "collector/store/deletes.h"
 #include "collector/store/series_rows.h"
 #include "collector/store/span_index.h"
 #include "collector/store/span_set.h"
@@ -97,13 +98,22 @@ static int touch_tails(void *context, const struct tails_entry *entry)
     return 0;
 }
 
+static void read_delete(struct bytes bytes)
+{
+    struct deletion *deletion = NULL;
+    if (delete_row_read(bytes, &deletion) == 0)
+        for (size_t i = 0; i < deletion->count; i++)
+            (void)matcher_matches(deletion->matchers[i], bytes, NULL);
+    deletion_release(deletion);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span_manifest manifest;
     if (size == 0)
         return 0;
     struct bytes bytes = {data + 1, size - 1};
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0:
         read_wal(bytes);
         break;
@@ -121,6 +131,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 5:
         (void)tails_row_decode(bytes, touch_tails, NULL);
+        break;
+    case 6:
+        read_delete(bytes);
         break;
     default:
         (void)span_manifest_read(bytes, &manifest);

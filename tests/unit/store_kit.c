@@ -24,11 +24,29 @@ static mono_ns kit_mono(void *context)
     return (mono_ns)((struct kit *)context)->now_ms * NS_PER_MS;
 }
 
+/* Both on the writer thread. */
+void kit_gate(struct kit *kit, const char *point)
+{
+    if (strcmp(point, "commit.begin") == 0)
+        must(pthread_mutex_lock(&kit->gate) == 0);
+    else if (strcmp(point, "commit.done") == 0)
+        must(pthread_mutex_unlock(&kit->gate) == 0);
+}
+
+static void gate(void *context, const char *point)
+{
+    kit_gate(context, point);
+}
+
 void kit_open(struct kit *kit)
 {
     struct diagnosis why = {""};
     kit->options.directory = kit->directory;
     kit->options.clock = &kit->clock;
+    if (kit->options.step == NULL) {
+        kit->options.step = gate;
+        kit->options.step_context = kit;
+    }
     if (store_open(&kit->options, &kit->store, &why) != 0) {
         (void)fprintf(stderr, "store_open: %s\n", why.text);
         abort();
@@ -41,6 +59,7 @@ void kit_start(struct kit *kit)
     kit->clock = (struct clock){kit_unix_ms, kit_mono, kit};
     (void)snprintf(kit->directory, sizeof kit->directory, "/tmp/fengsui-store-XXXXXX");
     must(mkdtemp(kit->directory) != NULL);
+    must(pthread_mutex_init(&kit->gate, NULL) == 0);
     kit_open(kit);
 }
 
@@ -109,6 +128,41 @@ int kit_put(struct kit *kit, const char *key, const char *value)
     return store_write_wait(kit->store, &write);
 }
 
+int kit_delete(struct kit *kit, unsigned n, int64_t from_ms, int64_t until_ms)
+{
+    struct matcher *matchers[2] = {NULL, NULL};
+    struct diagnosis why = {""};
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", n);
+    must(matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matchers[0], &why) ==
+         0);
+    must(matcher_new(MATCH_EQUAL, bytes_of("n"), bytes_of(text), &matchers[1], &why) == 0);
+    struct store_selection selection = {matchers, n == MODEL_ALL ? 1 : 2};
+    int error = store_delete(kit->store, &selection, 1, from_ms, until_ms);
+    matcher_free(matchers[0]);
+    matcher_free(matchers[1]);
+    return error;
+}
+
+void kit_crash(struct kit *kit)
+{
+    char command[256];
+    char copy[sizeof kit->directory + 8];
+    (void)snprintf(copy, sizeof copy, "%s.crash", kit->directory);
+    /* No commit runs meanwhile, so the copy is what one of them left; a file that is just being
+     * removed may fail to be copied, and is registered no more. */
+    (void)snprintf(command, sizeof command, "cp -r %s %s 2>/dev/null; true", kit->directory,
+                   copy);
+    must(pthread_mutex_lock(&kit->gate) == 0);
+    must(system(command) == 0);
+    must(pthread_mutex_unlock(&kit->gate) == 0);
+    kit_close(kit);
+    (void)snprintf(command, sizeof command, "rm -rf %s && mv %s %s", kit->directory, copy,
+                   kit->directory);
+    must(system(command) == 0);
+    kit_open(kit);
+}
+
 /* -- the model --------------------------------------------------------------------------- */
 
 void model_done(struct model *model)
@@ -130,6 +184,18 @@ void model_write(struct model *model, unsigned series, int64_t ts_ms, double val
         must(model->items != NULL);
     }
     model->items[model->count++] = (struct model_sample){series, ts_ms, value};
+}
+
+void model_delete(struct model *model, unsigned series, int64_t from_ms, int64_t until_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_sample *item = &model->items[i];
+        if ((series != MODEL_ALL && series != item->series) || item->ts_ms < from_ms ||
+            item->ts_ms > until_ms)
+            model->items[kept++] = *item;
+    }
+    model->count = kept;
 }
 
 static const struct model_sample *model_find(const struct model *model, unsigned series,

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +24,7 @@ struct kit {
     struct clock clock;
     _Atomic int64_t now_ms;     /* the store's threads look at it */
     struct series *series[256]; /* m{n="i"}, resolved on first use */
+    pthread_mutex_t gate;       /* held through each commit */
 };
 
 /* A fresh folder under /tmp and an open store with 2 h spans. */
@@ -34,6 +37,12 @@ void kit_stop_closed(struct kit *kit); /* removes the folder of a closed store *
 const struct labels *kit_labels(const char *name, const char *value); /* caller frees */
 struct series *kit_series(struct kit *kit, unsigned n);
 int kit_write(struct kit *kit, unsigned n, int64_t ts_ms, double value);
+/* Deletes of m{n="i"}, or of all m. */
+int kit_delete(struct kit *kit, unsigned n, int64_t from_ms, int64_t until_ms);
+/* The store goes on with what a kill at this moment would have left of its folder.  A test with
+ * a `step` of its own calls kit_gate() from it. */
+void kit_gate(struct kit *kit, const char *point);
+void kit_crash(struct kit *kit);
 int kit_put(struct kit *kit, const char *key, const char *value); /* NULL deletes */
 
 struct model_sample {
@@ -47,6 +56,9 @@ struct model {
 };
 void model_done(struct model *model);
 void model_write(struct model *model, unsigned series, int64_t ts_ms, double value);
+/* Of one series, or of all. */
+#define MODEL_ALL UINT_MAX
+void model_delete(struct model *model, unsigned series, int64_t from_ms, int64_t until_ms);
 
 /* Everything of m{} in the interval must be what the model holds there, bit for bit. */
 void kit_expect(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms);
