@@ -87,7 +87,9 @@ static int read_answer(const struct ctl *ctl, struct buf *answer, long status, b
         message = status / 100 == 2 ? NULL
                   : json_is_string(root)
                       ? json_string_value(root)
-                      : json_string_value(json_object_get(root, "message"));
+                  : json_object_get(root, "message") != NULL
+                      ? json_string_value(json_object_get(root, "message"))
+                      : json_string_value(json_object_get(root, "error"));
     }
     int code = EXIT_FINE;
     if (message != NULL) {

@@ -12,6 +12,7 @@
 #include "collector/ctl/client_parts.h"
 #include "collector/ctl/ctl.h"
 #include "collector/ctl/progress.h"
+#include "collector/ctl/store_delete.h"
 #include "collector/ctl/table.h"
 #include "collector/ctl/values.h"
 #include "collector/store/restore.h"
@@ -264,9 +265,17 @@ static int verify_there(const struct ctl *ctl)
 
 static int run_store(struct ctl *ctl, int count, char **arguments)
 {
-    static const char *const verbs[] = {"stat", "verify"};
+    static const char *const verbs[] = {"stat", "verify", "delete", "deletes", "clean"};
+    struct delete_options options = {.yes = false};
+    const struct flag flags[] = {
+        {"--match", FLAG_LIST, &options.matches},
+        {"--from", FLAG_TEXT, &options.from},
+        {"--to", FLAG_TEXT, &options.to},
+        {"--yes", FLAG_BOOL, &options.yes},
+    };
     int left = 0;
-    int code = args_parse(ctl, &command_store, count, arguments, NULL, 0, &left);
+    int code = args_parse(ctl, &command_store, count, arguments, flags,
+                          sizeof flags / sizeof *flags, &left);
     if (code != EXIT_FINE)
         return code < 0 ? EXIT_FINE : code;
     const char *verb = left > 0 ? arguments[0] : "";
@@ -275,21 +284,32 @@ static int run_store(struct ctl *ctl, int count, char **arguments)
         args_help(ctl, &command_store);
         return EXIT_USAGE;
     }
+    if (directory == NULL && strcmp(verb, "delete") == 0)
+        return store_delete_run(ctl, &options);
+    if (directory == NULL && strcmp(verb, "deletes") == 0)
+        return store_deletes_list(ctl);
+    if (directory == NULL && strcmp(verb, "clean") == 0)
+        return store_clean_run(ctl);
     if (strcmp(verb, "stat") == 0)
         return run_stat(ctl, directory);
     if (strcmp(verb, "verify") == 0)
         return directory != NULL ? verify_here(ctl, directory) : verify_there(ctl);
-    return args_unknown(ctl, SAY(ctl, "action", "动作"), verb, verbs, 2);
+    return args_unknown(ctl, SAY(ctl, "action", "动作"), verb, verbs,
+                        sizeof verbs / sizeof *verbs);
 }
 
 const struct command command_store = {
     .name = "store",
     .run = run_store,
-    .summary_english = "what the data's room goes into; is all of it whole",
-    .summary_chinese = "数据占用的空间，以及是否完好",
+    .summary_english = "what the data's room goes into; is all of it whole; deleting samples",
+    .summary_chinese = "数据占用的空间、是否完好，以及删除样本",
     .help_english =
         "fengsuictl store stat [DIR]\n"
-        "fengsuictl store verify [DIR]\n\n"
+        "fengsuictl store verify [DIR]\n"
+        "fengsuictl store delete --match SELECTOR [--match SELECTOR] [--from T] [--to T] "
+        "[--yes]\n"
+        "fengsuictl store deletes\n"
+        "fengsuictl store clean\n\n"
         "stat: bytes by environment and table, how full pages are, what large values waste, "
         "free\n"
         "pages, bytes a sample.  verify: meta pages, trees, the seal of every value, the counts "
@@ -298,17 +318,35 @@ const struct command command_store = {
         "Without DIR the collector is asked, and goes on beside it.  With DIR it is a data "
         "folder\n"
         "whose collector is stopped, or a backup, on this host; nothing is changed in it.\n\n"
+        "delete: shows what it would delete, asks, and deletes every sample of the series that\n"
+        "a selector means and that lies in the interval; without --from and --to, all of them.\n"
+        "What is written afterwards counts.  The room comes back as files are rewritten.\n"
+        "deletes: those that are not carried out everywhere yet.  clean: rewrites history now.\n\n"
+        "  --match SELECTOR  which series, as in a query\n"
+        "  --from T, --to T  2026-11-28T08:30:00Z, Unix seconds, or 2h ago as 2h; both included\n"
+        "  --yes             do not ask\n\n"
         "Examples:\n"
         "  fengsuictl store stat\n"
+        "  fengsuictl store delete --match '{instance=\"db-9\"}' --from 7d --to 6d\n"
         "  fengsuictl store verify /srv/backup/2026-11-28",
     .help_chinese =
         "fengsuictl store stat [目录]\n"
-        "fengsuictl store verify [目录]\n\n"
+        "fengsuictl store verify [目录]\n"
+        "fengsuictl store delete --match 选择器 [--match 选择器] [--from 时间] [--to 时间] [--yes]\n"
+        "fengsuictl store deletes\n"
+        "fengsuictl store clean\n\n"
         "stat：按环境和表列出字节数、页填充率、大值的浪费、空闲页、每个样本的字节数。\n"
         "verify：检查元页、树、每个值的校验和、每个清单的计数；损坏的部分会列出来，退出码为 1。\n\n"
         "不带目录时由采集器在线进行，不影响写入。带目录时处理本机上的一个目录：采集器已停止的\n"
         "数据目录，或一份备份；不会改动其中任何内容。\n\n"
+        "delete：先显示将要删除的内容，确认后删除选择器所指序列在这段时间内的全部样本；不给 --from\n"
+        "和 --to 则不限时间。之后写入的样本照常保留。文件重写后空间才会释放。\n"
+        "deletes：尚未处处完成的删除。clean：立即重写历史文件。\n\n"
+        "  --match 选择器       哪些序列，写法与查询相同\n"
+        "  --from 时间、--to 时间  2026-11-28T08:30:00Z、Unix 秒，或 2h 表示两小时前；两端都包含\n"
+        "  --yes                不再询问\n\n"
         "例子：\n"
         "  fengsuictl store stat\n"
+        "  fengsuictl store delete --match '{instance=\"db-9\"}' --from 7d --to 6d\n"
         "  fengsuictl store verify /srv/backup/2026-11-28",
 };

@@ -119,5 +119,7 @@ http_handler api_duty_now, api_duty_shifts, api_duty_persons, api_duty_coverage;
 http_handler api_duty_swaps, api_duty_swap, api_duty_cancel;                        /* api_duty_swap.c */
 http_handler api_backup_begin, api_backup_state, api_backup_cancel, api_verify_begin,
     api_verify_state, api_verify_cancel, api_store_stat;                            /* api_store.c */
+http_handler api_delete_samples, api_clean_tombstones, api_delete_preview,
+    api_deletes;                                                                    /* api_delete.c */
 http_handler api_logs;                                                              /* api_logs.c */
 http_handler api_console_page, api_console_asset;                                   /* api_console.c */

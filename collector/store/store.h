@@ -137,6 +137,23 @@ struct store_selection {
  * matchers. */
 int store_delete(struct store *store, const struct store_selection *selections, size_t count,
                  int64_t from_ms, int64_t until_ms);
+/* What it would cover, about: nothing is decoded for it.  ERR_CANCELLED, ERR_LIMIT. */
+struct store_delete_preview {
+    uint64_t series, samples;
+    int64_t first_ms, last_ms; /* INT64_MAX and INT64_MIN: nothing */
+};
+int store_delete_preview(struct store *store, const struct store_selection *selection,
+                         int64_t from_ms, int64_t until_ms, volatile bool *cancelled,
+                         struct store_delete_preview *ret_preview);
+/* Calls `each` for every delete that is not carried out everywhere yet, oldest first. */
+struct store_deletion {
+    struct store_selection selection; /* valid during the call */
+    uint64_t number;
+    int64_t from_ms, until_ms, made_ms;
+};
+int store_each_delete(struct store *store,
+                      void (*each)(void *context, const struct store_deletion *deletion),
+                      void *context);
 /* Carries out every delete in history files, and waits for it. */
 int store_clean_deletes(struct store *store);
 

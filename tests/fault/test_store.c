@@ -5,7 +5,8 @@
  * A child writes and settles; the parent learns through a pipe what was acknowledged.  After
  * the child's death the parent opens the folder: everything acknowledged must be there, and
  * nothing that was never sent.  What was sent but not acknowledged may be there or not, as a
- * whole.
+ * whole.  It deletes, too: what an acknowledged delete covers must not come back, whatever the
+ * child was at when it died; and a verification finds the folder whole.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -21,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "collector/store/verify.h"
 #include "proto/base/must.h"
 #include "tests/unit/store_kit.h"
 
@@ -31,8 +33,9 @@
 #define LINES   2  /* log lines of one write */
 #define STREAM  9
 #define PATH    "/var/log/app.log"
+#define DELETE  (1u << 30) /* an operation: a seed, with this bit for a delete */
 
-/* What the child tells: before a write ('s', its seed) and after its acknowledgement ('a'). */
+/* What the child tells: before an operation ('s') and after its acknowledgement ('a'). */
 struct note {
     char what;
     unsigned seed;
@@ -85,10 +88,32 @@ static void lines_of(unsigned seed, char texts[LINES][32], struct log_line lines
     *ret_log = (struct store_log_chunk){STREAM, {seed % 3, bytes_of(PATH), lines, LINES}};
 }
 
+/* So is a delete: an hour or so of one series, now and then of all. */
+static void delete_of(unsigned seed, unsigned *ret_series, int64_t *ret_from_ms,
+                      int64_t *ret_until_ms)
+{
+    unsigned state = seed * 104729u;
+    unsigned series = (unsigned)rand_r(&state) % (SERIES + 1);
+    *ret_series = series == SERIES ? MODEL_ALL : series;
+    *ret_from_ms = KIT_START_MS + rand_r(&state) % 400 * step_ms;
+    *ret_until_ms = *ret_from_ms + rand_r(&state) % 60 * step_ms;
+}
+
 static void send_note(int fd, char what, unsigned seed)
 {
     struct note note = {.what = what, .seed = seed};
     must(write(fd, &note, sizeof note) == (ssize_t)sizeof note);
+}
+
+static void child_deletes(struct kit *kit, int fd, unsigned seed)
+{
+    unsigned series;
+    int64_t from_ms;
+    int64_t until_ms;
+    delete_of(seed, &series, &from_ms, &until_ms);
+    send_note(fd, 's', seed | DELETE);
+    must(kit_delete(kit, series, from_ms, until_ms) == 0);
+    send_note(fd, 'a', seed | DELETE);
 }
 
 static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count,
@@ -118,6 +143,10 @@ static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count
         send_note(fd, 's', seed);
         must(store_write_wait(kit->store, &write) == 0);
         send_note(fd, 'a', seed);
+        if (w % 4 == 0)
+            child_deletes(kit, fd, seed);
+        if (settle_every > 0 && w % settle_every == settle_every / 2)
+            must(store_clean_deletes(kit->store) == 0);
         if (settle_every > 0 && w % settle_every == settle_every - 1)
             must(store_settle(kit->store) == 0);
     }
@@ -126,8 +155,9 @@ static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count
 /* -- the parent -------------------------------------------------------------------------- */
 
 struct history {
-    unsigned *seeds; /* of writes that are certain to be stored, in order */
+    unsigned *seeds; /* operations that are certain to be stored, in order */
     size_t count, capacity;
+    size_t writes; /* of them */
     unsigned pending; /* sent, not acknowledged; 0: none */
 };
 
@@ -139,6 +169,7 @@ static void history_add(struct history *history, unsigned seed)
         must(history->seeds != NULL);
     }
     history->seeds[history->count++] = seed;
+    history->writes += (seed & DELETE) == 0;
 }
 
 static void read_notes(int fd, struct history *history)
@@ -198,15 +229,15 @@ static void check_lines(struct kit *kit, const struct history *history, const ch
     struct diagnosis why = {""};
     const struct log_query query = {.from_ms = INT64_MIN / 2,
                                     .until_ms = INT64_MAX / 2,
-                                    .limit = history->count * LINES * 2 + 10};
+                                    .limit = history->writes * LINES * 2 + 10};
     struct log_hit *hits;
     size_t count;
     arena_init(&arena, (size_t)256 << 20);
     if (store_log_search(kit->store, &query, &arena, &hits, &count, &why) != 0)
         fail_msg("after %s: %s", because, why.text);
-    if (count != history->count * LINES)
+    if (count != history->writes * LINES)
         fail_msg("after %s: %zu lines are found, %zu are stored", because, count,
-                 history->count * LINES);
+                 history->writes * LINES);
     for (size_t i = 0; i < count; i++)
         if (!is_line(history, &hits[i], i == 0 ? NULL : &hits[i - 1]))
             fail_msg("after %s: line %zu is twice, out of place or nobody's: %.*s", because, i,
@@ -214,26 +245,76 @@ static void check_lines(struct kit *kit, const struct history *history, const ch
     arena_reset(&arena);
 }
 
-/* Opens, asks the store itself whether the unacknowledged write is there, compares. */
+static void replay(const struct history *history, struct model *model)
+{
+    for (size_t i = 0; i < history->count; i++) {
+        struct model_sample samples[WRITE];
+        unsigned series;
+        int64_t from_ms;
+        int64_t until_ms;
+        if ((history->seeds[i] & DELETE) != 0) {
+            delete_of(history->seeds[i] & ~DELETE, &series, &from_ms, &until_ms);
+            model_delete(model, series, from_ms, until_ms);
+            continue;
+        }
+        write_of(history->seeds[i], samples);
+        for (int j = 0; j < WRITE; j++)
+            model_write(model, samples[j].series, samples[j].ts_ms, samples[j].value);
+    }
+}
+
+/* Whether the unacknowledged operation is there: a write says so itself, a delete by what it
+ * covers, as a whole. */
+static bool is_done(struct kit *kit, const struct history *history)
+{
+    struct history with = *history;
+    struct model model = {0};
+    struct buf out = {0};
+    char why[256];
+    char key[32];
+    bool done;
+    if ((history->pending & DELETE) == 0) {
+        (void)snprintf(key, sizeof key, "seed/%u", history->pending);
+        done = store_state_get(kit->store, bytes_of(key), &out) == 0;
+        buf_done(&out);
+        return done;
+    }
+    with.seeds = malloc((history->count + 1) * sizeof(unsigned));
+    must(with.seeds != NULL);
+    if (history->count > 0)
+        memcpy(with.seeds, history->seeds, history->count * sizeof(unsigned));
+    with.seeds[with.count++] = history->pending;
+    replay(&with, &model);
+    done = kit_agrees(kit, &model, ALWAYS, why, sizeof why);
+    model_done(&model);
+    free(with.seeds);
+    return done;
+}
+
+static void complain(void *context, const char *file, const char *text)
+{
+    fail_msg("after %s: %s: %s", (const char *)context, file, text);
+}
+
+static void check_folder(const struct kit *kit, const char *because)
+{
+    struct verify verify = {.fault = complain, .context = (void *)(uintptr_t)because};
+    struct diagnosis why = {""};
+    if (verify_folder(&verify, kit->directory, &why) != 0)
+        fail_msg("after %s: %s", because, why.text);
+}
+
+/* Opens, asks the store itself whether what was not acknowledged is there, compares. */
 static void check(struct kit *kit, struct history *history, const char *because)
 {
     struct model model = {0};
-    struct buf out = {0};
     char why[256] = "";
+    check_folder(kit, because);
     kit_open(kit);
-    if (history->pending != 0) {
-        char key[32];
-        (void)snprintf(key, sizeof key, "seed/%u", history->pending);
-        if (store_state_get(kit->store, bytes_of(key), &out) == 0)
-            history_add(history, history->pending);
-        history->pending = 0;
-    }
-    for (size_t w = 0; w < history->count; w++) {
-        struct model_sample samples[WRITE];
-        write_of(history->seeds[w], samples);
-        for (int i = 0; i < WRITE; i++)
-            model_write(&model, samples[i].series, samples[i].ts_ms, samples[i].value);
-    }
+    if (history->pending != 0 && is_done(kit, history))
+        history_add(history, history->pending);
+    history->pending = 0;
+    replay(history, &model);
     if (!kit_agrees(kit, &model, ALWAYS, why, sizeof why))
         fail_msg("after %s: %s", because, why);
     check_lines(kit, history, because);
@@ -242,7 +323,6 @@ static void check(struct kit *kit, struct history *history, const char *because)
     if (stats.quarantined != 0)
         fail_msg("after %s: %llu values are quarantined", because,
                  (unsigned long long)stats.quarantined);
-    buf_done(&out);
     model_done(&model);
     kit_close(kit);
 }
@@ -284,6 +364,8 @@ static void dying_at_any_step_loses_nothing_acknowledged(void **state)
         "flush.registered",   "flush.removed",       "flush.forgetting",
         "merge.written",      "merge.finished",      "merge.registered",
         "merge.replaced",     "flush_logs.finished", "flush_logs.registered",
+        "delete.durable",     "delete.rewrite",      "delete.rewritten",
+        "delete.retired",
     };
     for (size_t p = 0; p < sizeof points / sizeof points[0]; p++) {
         struct kit kit;
