@@ -60,6 +60,7 @@ class Peer:
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={folder}/prometheus.yml",
              f"--storage.tsdb.path={folder}/data", "--web.enable-remote-write-receiver",
+             "--web.enable-admin-api",
              f"--web.listen-address=127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
 
     def __enter__(self):
@@ -143,11 +144,32 @@ def requests(now):
               ("POST", "/api/v1/label/instance/values", ""), ("PUT", f"{query}?query=1", ""),
               ("DELETE", "/api/v1/series?match[]=m", None), ("POST", "/federate?match[]=m", ""),
               ("POST", "/-/quit", ""), ("PUT", "/-/quit", ""),
-              ("POST", "/api/v1/admin/tsdb/delete_series?match[]=m", ""),
-              ("PUT", "/api/v1/admin/tsdb/delete_series?match[]=m", ""),
-              ("POST", "/api/v1/admin/tsdb/clean_tombstones", ""),
-              ("POST", "/api/v1/admin/tsdb/snapshot", ""),
               ("OPTIONS", query, None), ("OPTIONS", "/api/v1/nothing", None)]
+    return cases + deletes(now)
+
+
+def deletes(now):
+    """Deletes, and after each what is left of d: a sample each 10 s of the last ten minutes.
+
+    Few a series, ascending, away from the end: else its own queries make a 2.42 forget some."""
+    path = "/api/v1/admin/tsdb/delete_series"
+    left = [("GET", f"/api/v1/query?query=d[15m]&time={now}", None),
+            ("GET", f"/api/v1/query?query=count_over_time(d[15m])&time={now}", None),
+            ("GET", f"/api/v1/query_range?query=sum(d)&start={now - 700}&end={now}&step=20", None)]
+    cases = list(left)
+    for method, wish, body in (
+            ("POST", "", ""), ("POST", "?match[]=d{", ""), ("POST", "?match[]=d&start=x", ""),
+            ("POST", "?match[]=d&end=x", ""), ("POST", "?match[]=nothing", ""),
+            ("POST", f"?match[]=d&start={now}&end={now - 600}", ""),
+            ("POST", "", f"match[]=d{{instance=~'a|x'}}&match[]=d{{instance='c'}}&end={now - 550}"),
+            ("POST", f"?match[]=d{{instance='c'}}&start={now - 400}&end={now - 400}", ""),
+            ("POST", f"?match[]=d{{instance='a'}}&start={now - 300}&end={now - 200}", ""),
+            ("PUT", f"?match[]=d{{instance='b'}}&start={now - 300}.001&end={now - 200}", ""),
+            ("POST", f"?match[]=d{{instance!~'a|c'}}&start={now - 150}&end={now - 140}", ""),
+            ("POST", "?match[]=d{instance='b'}", ""), ("POST", "?match[]={__name__='d'}", "")):
+        cases += [(method, path + wish, body), *left]
+        if "instance!~" in wish:
+            cases += [("POST", "/api/v1/admin/tsdb/clean_tombstones", ""), *left]
     return cases
 
 
@@ -164,6 +186,10 @@ def test_answers_are_prometheus_answers():
                 for host in "abc")
             message += series({"__name__": "b_total", "job": "j", "instance": "a"},
                               [(float(k) * 3, (now - 60 + k * 7) * 1000) for k in range(8)])
+            message += b"".join(
+                series({"__name__": "d", "instance": host},
+                       [(float(k), (now - 600 + k * 10) * 1000) for k in range(61)])
+                for host in "abc")
             for port in (collector.http, peer.port):
                 code, _, text = ask(port, "POST", "/api/v1/write", snappy.compress(message), {
                     "Content-Type": "application/x-protobuf", "Content-Encoding": "snappy",
