@@ -3,6 +3,7 @@
  */
 #include "tests/unit/store_kit.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -283,4 +284,29 @@ void kit_expect(struct kit *kit, const struct model *model, int64_t from_ms, int
     char why[256] = "";
     if (!kit_agrees(kit, model, from_ms, until_ms, why, sizeof why))
         fail_msg("%s", why);
+}
+
+void kit_run(struct kit *kit, struct model *model, unsigned n, int64_t from_ms,
+             int64_t until_ms, double value)
+{
+    struct store_sample samples[512];
+    size_t count = 0;
+    unsigned noise = n;
+    for (int64_t ts = from_ms; ts < until_ms; ts += KIT_STEP_MS) {
+        double v = isnan(value) ? (double)rand_r(&noise) / 7 : value;
+        samples[count++] = (struct store_sample){kit_series(kit, n), ts, v};
+        model_write(model, n, ts, v);
+        if (count == 512 || ts + KIT_STEP_MS >= until_ms) {
+            struct store_write write = {.samples = samples, .sample_count = count};
+            must(store_write_wait(kit->store, &write) == 0);
+            count = 0;
+        }
+    }
+}
+
+void kit_delete_both(struct kit *kit, struct model *model, unsigned n, int64_t from_ms,
+                     int64_t until_ms)
+{
+    must(kit_delete(kit, n, from_ms, until_ms) == 0);
+    model_delete(model, n, from_ms, until_ms);
 }

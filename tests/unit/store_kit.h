@@ -60,6 +60,15 @@ void model_write(struct model *model, unsigned series, int64_t ts_ms, double val
 #define MODEL_ALL UINT_MAX
 void model_delete(struct model *model, unsigned series, int64_t from_ms, int64_t until_ms);
 
+/* Samples each 15 s in [from, until), to the store and to the model; the value tells which time
+ * they were written, NAN is noise, which takes room.  And a delete of both.  On any thread: what
+ * fails ends the program. */
+#define KIT_STEP_MS 15000
+void kit_run(struct kit *kit, struct model *model, unsigned n, int64_t from_ms,
+             int64_t until_ms, double value);
+void kit_delete_both(struct kit *kit, struct model *model, unsigned n, int64_t from_ms,
+                     int64_t until_ms);
+
 /* Everything of m{} in the interval must be what the model holds there, bit for bit. */
 void kit_expect(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms);
 /* The same as a bool, for processes that cannot use assertions. */

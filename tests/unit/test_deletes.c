@@ -4,15 +4,14 @@
  * What can go wrong, and the test that would see it:
  *   - samples are in the WAL only, in open or late tails, in sealed chunks, in history, in a file
  *     above another: in each place a delete must find them
- *     (wherever_the_samples_are_..., random_work_...)
+ *     (wherever_the_samples_are_..., random work in test_deletes_races.c)
  *   - what is written into the deleted time afterwards must live, the same value at the same
  *     time too, whether it goes to a tail, a late tail or over a history file
  *     (what_is_written_after_a_delete_lives)
  *   - a kill after the answer: WAL and tails rows still hold the samples, and seal numbers and
- *     generations begin anew below those the delete speaks of (a_kill_..., random_work_...)
+ *     generations begin anew below those the delete speaks of (a_kill_...)
  *   - a delete in the middle of a flush, a merge, a pass or a rewrite: what is being written
- *     knows nothing of it (a_delete_at_any_point_of_housekeeping_counts), or is just being
- *     registered (deletes_beside_housekeeping_count)
+ *     knows nothing of it, or is just being registered (test_deletes_races.c)
  *   - the delete is forgotten before all it covers is gone, or never
  *     (a_delete_is_forgotten_once_nothing_is_left)
  *   - a rewritten file wins over one that was written later (a_rewrite_keeps_the_order_of_files)
@@ -27,7 +26,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +46,6 @@
 
 #define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
 #define SPAN_MS ((int64_t)2 * 3600 * 1000)
-#define STEP_MS 15000
 
 static struct store_stats stats_of(struct kit *kit)
 {
@@ -69,35 +66,6 @@ static uint64_t history_bytes(struct kit *kit)
     return bytes;
 }
 
-#define NOISE NAN /* values that take room */
-
-/* Samples each 15 s in [from, until); the value tells which time they were written.  On any
- * thread, so without assertions. */
-static void write_run(struct kit *kit, struct model *model, unsigned n, int64_t from_ms,
-                      int64_t until_ms, double value)
-{
-    struct store_sample samples[512];
-    size_t count = 0;
-    unsigned noise = n;
-    for (int64_t ts = from_ms; ts < until_ms; ts += STEP_MS) {
-        double v = isnan(value) ? (double)rand_r(&noise) / 7 : value;
-        samples[count++] = (struct store_sample){kit_series(kit, n), ts, v};
-        model_write(model, n, ts, v);
-        if (count == 512 || ts + STEP_MS >= until_ms) {
-            struct store_write write = {.samples = samples, .sample_count = count};
-            must(store_write_wait(kit->store, &write) == 0);
-            count = 0;
-        }
-    }
-}
-
-static void delete_both(struct kit *kit, struct model *model, unsigned n, int64_t from_ms,
-                        int64_t until_ms)
-{
-    must(kit_delete(kit, n, from_ms, until_ms) == 0);
-    model_delete(model, n, from_ms, until_ms);
-}
-
 /* -- where samples are ------------------------------------------------------------------- */
 
 static void wherever_the_samples_are_they_are_gone_at_once(void **state)
@@ -108,19 +76,19 @@ static void wherever_the_samples_are_they_are_gone_at_once(void **state)
     const int64_t t = KIT_START_MS;
     kit_start(&kit);
     kit.now_ms = t + 3 * SPAN_MS;
-    write_run(&kit, &model, 0, t, t + 3 * SPAN_MS, 1); /* history */
-    write_run(&kit, &model, 1, t, t + 3 * SPAN_MS, 1);
+    kit_run(&kit, &model, 0, t, t + 3 * SPAN_MS, 1); /* history */
+    kit_run(&kit, &model, 1, t, t + 3 * SPAN_MS, 1);
     assert_int_equal(store_settle(kit.store), 0);
-    write_run(&kit, &model, 0, t + SPAN_MS / 2, t + 2 * SPAN_MS, 2); /* late, over it */
-    write_run(&kit, &model, 0, t + 3 * SPAN_MS, t + 4 * SPAN_MS, 3); /* chunks and a tail */
-    write_run(&kit, &model, 0, t + 3 * SPAN_MS, t + 3 * SPAN_MS + 90000, 4); /* late tail */
+    kit_run(&kit, &model, 0, t + SPAN_MS / 2, t + 2 * SPAN_MS, 2); /* late, over it */
+    kit_run(&kit, &model, 0, t + 3 * SPAN_MS, t + 4 * SPAN_MS, 3); /* chunks and a tail */
+    kit_run(&kit, &model, 0, t + 3 * SPAN_MS, t + 3 * SPAN_MS + 90000, 4); /* late tail */
     kit_expect(&kit, &model, ALWAYS);
     /* Pieces of each, beginning and ending between samples, at one, at one only. */
-    delete_both(&kit, &model, 0, t + 7, t + STEP_MS);
-    delete_both(&kit, &model, 0, t + SPAN_MS, t + SPAN_MS);
-    delete_both(&kit, &model, 0, t + SPAN_MS * 3 / 4, t + SPAN_MS + SPAN_MS / 4);
-    delete_both(&kit, &model, 0, t + 3 * SPAN_MS + 30000, t + 3 * SPAN_MS + 3600000);
-    delete_both(&kit, &model, 0, t + 4 * SPAN_MS - 60000, t + 4 * SPAN_MS);
+    kit_delete_both(&kit, &model, 0, t + 7, t + KIT_STEP_MS);
+    kit_delete_both(&kit, &model, 0, t + SPAN_MS, t + SPAN_MS);
+    kit_delete_both(&kit, &model, 0, t + SPAN_MS * 3 / 4, t + SPAN_MS + SPAN_MS / 4);
+    kit_delete_both(&kit, &model, 0, t + 3 * SPAN_MS + 30000, t + 3 * SPAN_MS + 3600000);
+    kit_delete_both(&kit, &model, 0, t + 4 * SPAN_MS - 60000, t + 4 * SPAN_MS);
     kit_expect(&kit, &model, ALWAYS);
     kit_close(&kit);
     kit_open(&kit);
@@ -129,7 +97,7 @@ static void wherever_the_samples_are_they_are_gone_at_once(void **state)
     kit_expect(&kit, &model, ALWAYS);
     assert_int_equal(store_settle(kit.store), 0);
     kit_expect(&kit, &model, ALWAYS);
-    delete_both(&kit, &model, MODEL_ALL, ALWAYS);
+    kit_delete_both(&kit, &model, MODEL_ALL, ALWAYS);
     assert_int_equal(kit_count(&kit, MATCH_EQUAL, "__name__", "m", ALWAYS), 0);
     assert_int_equal(store_settle(kit.store), 0);
     assert_int_equal(stats_of(&kit).spans, 0);
@@ -147,7 +115,7 @@ static void what_is_written_after_a_delete_lives(void **state)
     kit.now_ms = t + 2 * SPAN_MS;
     for (int round = 0; round < 4; round++) {
         /* The same samples each time: nothing may be taken for a twin of what is deleted. */
-        write_run(&kit, &model, 0, t, t + SPAN_MS + 600000, 1);
+        kit_run(&kit, &model, 0, t, t + SPAN_MS + 600000, 1);
         assert_int_equal(kit_write(&kit, 0, t + SPAN_MS + 600000, 1), 0);
         model_write(&model, 0, t + SPAN_MS + 600000, 1);
         kit_expect(&kit, &model, ALWAYS);
@@ -157,7 +125,7 @@ static void what_is_written_after_a_delete_lives(void **state)
             kit_crash(&kit);
         if (round == 3)
             break;
-        delete_both(&kit, &model, 0, round == 0 ? t + 3600000 : INT64_MIN, INT64_MAX);
+        kit_delete_both(&kit, &model, 0, round == 0 ? t + 3600000 : INT64_MIN, INT64_MAX);
         kit_expect(&kit, &model, ALWAYS);
     }
     kit_crash(&kit);
@@ -177,15 +145,15 @@ static void a_kill_brings_nothing_back(void **state)
     const int64_t t = KIT_START_MS;
     kit_start(&kit);
     kit.now_ms = t + SPAN_MS;
-    write_run(&kit, &model, 0, t, t + SPAN_MS, 1);
-    delete_both(&kit, &model, 0, t, t + SPAN_MS / 2);
+    kit_run(&kit, &model, 0, t, t + SPAN_MS, 1);
+    kit_delete_both(&kit, &model, 0, t, t + SPAN_MS / 2);
     kit_crash(&kit); /* all of it from the WAL */
     kit_expect(&kit, &model, ALWAYS);
-    write_run(&kit, &model, 0, t, t + 600000, 2); /* seal numbers begin anew */
+    kit_run(&kit, &model, 0, t, t + 600000, 2); /* seal numbers begin anew */
     kit_expect(&kit, &model, ALWAYS);
     assert_int_equal(store_clean_deletes(kit.store), 0); /* a pass: now from rows */
-    write_run(&kit, &model, 1, t, t + 600000, 2);
-    delete_both(&kit, &model, MODEL_ALL, t, t + 300000);
+    kit_run(&kit, &model, 1, t, t + 600000, 2);
+    kit_delete_both(&kit, &model, MODEL_ALL, t, t + 300000);
     kit_crash(&kit);
     kit_expect(&kit, &model, ALWAYS);
     kit_crash(&kit);
@@ -207,11 +175,11 @@ static void a_delete_is_forgotten_once_nothing_is_left(void **state)
     kit_start(&kit);
     kit.now_ms = t + 3 * SPAN_MS;
     for (unsigned n = 0; n < 40; n++)
-        write_run(&kit, &model, n, t, t + 2 * SPAN_MS, NOISE);
+        kit_run(&kit, &model, n, t, t + 2 * SPAN_MS, NAN);
     assert_int_equal(store_settle(kit.store), 0);
     uint64_t before = history_bytes(&kit);
     for (unsigned n = 1; n < 40; n++)
-        delete_both(&kit, &model, n, ALWAYS);
+        kit_delete_both(&kit, &model, n, ALWAYS);
     assert_int_equal(stats_of(&kit).deletes_pending, 39);
     kit_expect(&kit, &model, ALWAYS);
     assert_int_equal(store_clean_deletes(kit.store), 0);
@@ -219,8 +187,8 @@ static void a_delete_is_forgotten_once_nothing_is_left(void **state)
     assert_true(history_bytes(&kit) < before);
     kit_expect(&kit, &model, ALWAYS);
     /* In the head it is cut when it is flushed, not before. */
-    write_run(&kit, &model, 0, t + 2 * SPAN_MS, t + 3 * SPAN_MS, 1);
-    delete_both(&kit, &model, 0, t + 2 * SPAN_MS, t + 2 * SPAN_MS + 60000);
+    kit_run(&kit, &model, 0, t + 2 * SPAN_MS, t + 3 * SPAN_MS, 1);
+    kit_delete_both(&kit, &model, 0, t + 2 * SPAN_MS, t + 2 * SPAN_MS + 60000);
     assert_int_equal(store_clean_deletes(kit.store), 0);
     assert_int_equal(stats_of(&kit).deletes_pending, 1);
     kit_close(&kit);
@@ -245,15 +213,15 @@ static void a_file_of_which_nothing_is_left_goes(void **state)
     const int64_t t = KIT_START_MS;
     kit_start(&kit);
     kit.now_ms = t + 4 * SPAN_MS;
-    write_run(&kit, &model, 0, t, t + 2 * SPAN_MS, 1);
+    kit_run(&kit, &model, 0, t, t + 2 * SPAN_MS, 1);
     assert_int_equal(store_settle(kit.store), 0);
     assert_int_equal(stats_of(&kit).spans, 2);
-    delete_both(&kit, &model, 0, t, t + SPAN_MS - 1);
+    kit_delete_both(&kit, &model, 0, t, t + SPAN_MS - 1);
     assert_int_equal(store_clean_deletes(kit.store), 0);
     assert_int_equal(stats_of(&kit).spans, 1);
     /* A flush of which nothing is left writes no file. */
-    write_run(&kit, &model, 1, t, t + SPAN_MS, 1);
-    delete_both(&kit, &model, 1, ALWAYS);
+    kit_run(&kit, &model, 1, t, t + SPAN_MS, 1);
+    kit_delete_both(&kit, &model, 1, ALWAYS);
     assert_int_equal(store_settle(kit.store), 0);
     assert_int_equal(stats_of(&kit).spans, 1);
     assert_int_equal(stats_of(&kit).head_chunks, 0);
@@ -274,14 +242,14 @@ static void a_rewrite_keeps_the_order_of_files(void **state)
     const int64_t t = KIT_START_MS;
     kit_start(&kit);
     kit.now_ms = t + SPAN_MS / 2;
-    write_run(&kit, &model, 0, t, t + SPAN_MS, 1);
+    kit_run(&kit, &model, 0, t, t + SPAN_MS, 1);
     assert_int_equal(store_settle(kit.store), 0);
-    write_run(&kit, &model, 0, t + 600000, t + 1200000, 2);
-    delete_both(&kit, &model, 0, t, t + 300000);
+    kit_run(&kit, &model, 0, t + 600000, t + 1200000, 2);
+    kit_delete_both(&kit, &model, 0, t, t + 300000);
     assert_int_equal(store_settle(kit.store), 0);
     kit_expect(&kit, &model, ALWAYS);
-    delete_both(&kit, &model, 0, t + 900000, t + 1000000);
-    write_run(&kit, &model, 0, t + 900000, t + 930000, 3);
+    kit_delete_both(&kit, &model, 0, t + 900000, t + 1000000);
+    kit_run(&kit, &model, 0, t + 900000, t + 930000, 3);
     assert_int_equal(store_clean_deletes(kit.store), 0);
     kit_expect(&kit, &model, ALWAYS);
     assert_int_equal(store_settle(kit.store), 0);
@@ -323,17 +291,17 @@ static void a_series_without_samples_is_not_listed(void **state)
     kit.now_ms = t + 3 * SPAN_MS;
     for (int place = 0; place < 3; place++) { /* tails; chunks; history */
         int64_t end = t + (place == 0 ? 600000 : SPAN_MS);
-        write_run(&kit, &model, 0, t, end, 1);
-        write_run(&kit, &model, 1, t, end, 1);
+        kit_run(&kit, &model, 0, t, end, 1);
+        kit_run(&kit, &model, 1, t, end, 1);
         if (place == 2)
             assert_int_equal(store_settle(kit.store), 0);
         assert_int_equal(listed(&kit, ALWAYS), 2);
-        delete_both(&kit, &model, 0, t, t + 300000);
+        kit_delete_both(&kit, &model, 0, t, t + 300000);
         assert_int_equal(listed(&kit, ALWAYS), 2);
         assert_int_equal(listed(&kit, t, t + 300000), 1);
-        delete_both(&kit, &model, 0, t + 300000, INT64_MAX);
+        kit_delete_both(&kit, &model, 0, t + 300000, INT64_MAX);
         assert_int_equal(listed(&kit, ALWAYS), 1);
-        delete_both(&kit, &model, 1, ALWAYS);
+        kit_delete_both(&kit, &model, 1, ALWAYS);
         assert_int_equal(listed(&kit, ALWAYS), 0);
         kit_expect(&kit, &model, ALWAYS);
     }
@@ -356,161 +324,6 @@ static void a_silent_series_that_is_deleted_does_not_end(void **state)
     assert_int_equal(store_settle(kit.store), 0);
     assert_int_equal(kit_count(&kit, MATCH_EQUAL, "__name__", "m", ALWAYS), 0);
     kit_stop(&kit);
-}
-
-/* -- races ------------------------------------------------------------------------------- */
-
-/* Something is deleted, and something written, at one point of housekeeping. */
-struct intrusion {
-    struct kit *kit;
-    struct model *model;
-    const char *point;
-    int64_t from_ms, until_ms;
-    unsigned passed;
-};
-
-static void intrude(void *context, const char *point)
-{
-    struct intrusion *intrusion = context;
-    kit_gate(intrusion->kit, point);
-    if (intrusion->point == NULL || strcmp(point, intrusion->point) != 0)
-        return;
-    intrusion->passed++;
-    intrusion->point = NULL; /* once; its own commits pass points, too */
-    delete_both(intrusion->kit, intrusion->model, 0, intrusion->from_ms, intrusion->until_ms);
-    write_run(intrusion->kit, intrusion->model, 0, intrusion->from_ms + 60000,
-              intrusion->from_ms + 120000, 9);
-}
-
-static void a_delete_at_any_point_of_housekeeping_counts(void **state)
-{
-    (void)state;
-    /* Those of the keeper thread, on which a delete may wait. */
-    static const char *const points[] = {
-        "checkpoint.begun", "checkpoint.slices", "checkpoint.ended", "checkpoint.trimmed",
-        "flush.written",    "flush.finished",    "flush.registered", "flush.removed",
-        "flush.forgetting", "merge.written",     "merge.finished",   "merge.registered",
-        "merge.replaced",   "delete.rewrite",    "delete.rewritten", "delete.retired"};
-    for (size_t p = 0; p < sizeof points / sizeof points[0]; p++) {
-        struct kit kit;
-        struct model model = {0};
-        struct intrusion intrusion = {&kit, &model, NULL, KIT_START_MS + 600000,
-                                      KIT_START_MS + 1800000, 0};
-        const int64_t t = KIT_START_MS;
-        kit_start(&kit);
-        kit_close(&kit);
-        kit.options.step = intrude;
-        kit.options.step_context = &intrusion;
-        kit.now_ms = t + 3 * SPAN_MS;
-        kit_open(&kit);
-        write_run(&kit, &model, 0, t, t + SPAN_MS, 1);
-        write_run(&kit, &model, 1, t, t + 2 * SPAN_MS, 1);
-        assert_int_equal(store_settle(kit.store), 0);
-        write_run(&kit, &model, 0, t + 300000, t + 900000, 2);
-        delete_both(&kit, &model, 1, t, t + SPAN_MS + 600000);
-        intrusion.point = points[p];
-        assert_int_equal(store_settle(kit.store), 0);
-        if (intrusion.passed != 1)
-            fail_msg("%s was not passed", points[p]);
-        kit_expect(&kit, &model, ALWAYS);
-        kit_crash(&kit);
-        kit_expect(&kit, &model, ALWAYS);
-        assert_int_equal(store_settle(kit.store), 0);
-        kit_expect(&kit, &model, ALWAYS);
-        assert_int_equal(stats_of(&kit).deletes_pending, 0);
-        assert_int_equal(stats_of(&kit).quarantined, 0);
-        model_done(&model);
-        kit_stop(&kit);
-    }
-}
-
-struct settler {
-    struct kit *kit;
-    _Atomic bool stopping;
-};
-
-static void *settle_on(void *context)
-{
-    struct settler *settler = context;
-    for (int i = 0; !settler->stopping; i++)
-        must((i % 2 == 0 ? store_settle(settler->kit->store)
-                         : store_clean_deletes(settler->kit->store)) == 0);
-    return NULL;
-}
-
-static void deletes_beside_housekeeping_count(void **state)
-{
-    (void)state;
-    struct kit kit;
-    struct model model = {0};
-    struct settler settler = {.kit = &kit};
-    pthread_t thread;
-    unsigned seed = 4;
-    const int64_t t = KIT_START_MS;
-    kit_start(&kit);
-    kit.now_ms = t + 2 * SPAN_MS;
-    assert_int_equal(pthread_create(&thread, NULL, settle_on, &settler), 0);
-    for (int round = 0; round < 60; round++) {
-        unsigned n = (unsigned)rand_r(&seed) % 4;
-        int64_t from = t + rand_r(&seed) % 400 * STEP_MS;
-        int64_t until = from + rand_r(&seed) % 100 * STEP_MS;
-        if (round % 3 == 2)
-            delete_both(&kit, &model, n, from, until);
-        else
-            write_run(&kit, &model, n, from, until, round);
-        if (round % 10 == 9)
-            kit_expect(&kit, &model, ALWAYS);
-    }
-    settler.stopping = true;
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    kit_expect(&kit, &model, ALWAYS);
-    assert_int_equal(store_settle(kit.store), 0);
-    kit_expect(&kit, &model, ALWAYS);
-    assert_int_equal(stats_of(&kit).deletes_pending, 0);
-    model_done(&model);
-    kit_stop(&kit);
-}
-
-/* Anything in any order, against the model. */
-static void random_work_leaves_what_the_model_holds(void **state)
-{
-    (void)state;
-    for (unsigned seed = 1; seed <= 2; seed++) {
-        struct kit kit;
-        struct model model = {0};
-        unsigned random = seed;
-        const int64_t t = KIT_START_MS - KIT_START_MS % (12 * SPAN_MS);
-        kit_start(&kit);
-        kit.now_ms = t + 14 * SPAN_MS;
-        for (int i = 0; i < 200; i++) {
-            unsigned n = (unsigned)rand_r(&random) % 5;
-            unsigned what = (unsigned)rand_r(&random) % 64;
-            int64_t from = t + rand_r(&random) % (14 * 480) * STEP_MS;
-            int64_t until = from + rand_r(&random) % 200 * STEP_MS;
-            if (what < 40)
-                write_run(&kit, &model, n, from, until, i);
-            else if (what < 52)
-                delete_both(&kit, &model, what < 50 ? n : MODEL_ALL, from, until);
-            else if (what < 54)
-                assert_int_equal(store_clean_deletes(kit.store), 0);
-            else if (what < 57)
-                assert_int_equal(store_settle(kit.store), 0);
-            else if (what < 59)
-                kit_crash(&kit);
-            else if (what < 60) {
-                kit_close(&kit);
-                kit_open(&kit);
-            } else
-                kit_expect(&kit, &model, ALWAYS);
-        }
-        kit_expect(&kit, &model, ALWAYS);
-        assert_int_equal(store_settle(kit.store), 0);
-        kit_expect(&kit, &model, ALWAYS);
-        assert_int_equal(stats_of(&kit).deletes_pending, 0);
-        assert_int_equal(stats_of(&kit).quarantined, 0);
-        model_done(&model);
-        kit_stop(&kit);
-    }
 }
 
 /* -- damage, limits, rows ---------------------------------------------------------------- */
@@ -541,12 +354,12 @@ static void what_cannot_be_rewritten_stays_hidden(void **state)
     const int64_t t = KIT_START_MS;
     kit_start(&kit);
     kit.now_ms = t + 3 * SPAN_MS;
-    write_run(&kit, &model, 0, t, t + SPAN_MS, 1);
+    kit_run(&kit, &model, 0, t, t + SPAN_MS, 1);
     assert_int_equal(store_settle(kit.store), 0);
     kit_close(&kit);
     damage_history(&kit);
     kit_open(&kit);
-    delete_both(&kit, &model, 0, ALWAYS);
+    kit_delete_both(&kit, &model, 0, ALWAYS);
     assert_int_equal(store_settle(kit.store), 0);
     /* The file may be repaired from a backup one day: the delete is still there. */
     assert_int_equal(stats_of(&kit).deletes_pending, 1);
@@ -620,9 +433,6 @@ int main(void)
         cmocka_unit_test(a_rewrite_keeps_the_order_of_files),
         cmocka_unit_test(a_series_without_samples_is_not_listed),
         cmocka_unit_test(a_silent_series_that_is_deleted_does_not_end),
-        cmocka_unit_test(a_delete_at_any_point_of_housekeeping_counts),
-        cmocka_unit_test(deletes_beside_housekeeping_count),
-        cmocka_unit_test(random_work_leaves_what_the_model_holds),
         cmocka_unit_test(what_cannot_be_rewritten_stays_hidden),
         cmocka_unit_test(what_no_delete_can_be_is_refused),
         cmocka_unit_test(a_row_reads_as_it_was_written),
