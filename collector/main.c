@@ -244,14 +244,24 @@ static void on_health(uv_timer_t *timer)
 static int open_store(struct collector *collector, struct diagnosis *why)
 {
     const struct options *options = &collector->options;
+    struct store_retention *ages = calloc(options->age_count + 1, sizeof *ages);
+    if (ages == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < options->age_count; i++)
+        ages[i] = (struct store_retention){
+            {options->ages[i].matchers, options->ages[i].count}, options->ages[i].raw_ms};
     const struct store_options store = {
         .directory = options->data,
         .retention_raw_ms = options->retention_raw_ms,
         .retention_logs_ms = options->retention_logs_ms,
         .quota_bytes = options->quota_bytes,
         .series_limit = (uint64_t)options->series_limit,
+        .ages = ages,
+        .age_count = options->age_count,
     };
-    return store_open(&store, &collector->app.store, why);
+    int error = store_open(&store, &collector->app.store, why);
+    free(ages);
+    return error;
 }
 
 static int open_duty(struct collector *collector, struct diagnosis *why)

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "collector/options_ages.h"
 #include "proto/base/config_print.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
@@ -25,7 +26,7 @@ struct tls {
 struct root {
     struct options options;
     struct sections sections;
-    const struct config_node *tls;
+    const struct config_node *tls, *per_series;
     const char *retention_raw, *retention_5m, *retention_1h, *retention_logs;
 };
 
@@ -127,6 +128,7 @@ static const struct config_option retention_options[] = {
      .fallback = "forever"},
     {.key = "logs", .type = CONFIG_STRING, .offset = offsetof(struct root, retention_logs),
      .fallback = "180d"},
+    {.key = "per_series", .type = CONFIG_NODE, .offset = offsetof(struct root, per_series)},
 };
 
 static int parse_age(const char *where, const char *text, int64_t *ret_ms, struct diagnosis *why)
@@ -201,6 +203,8 @@ static int read_sections(struct config *config, struct root *root, struct diagno
         error = read_age(config, in->retention, "logs", root->retention_logs,
                          &root->options.retention_logs_ms, why);
     if (error == 0)
+        error = options_read_ages(config, root->per_series, &root->options, why);
+    if (error == 0)
         error = not_yet(config, in->remote_write, "remote_write", why);
     return error;
 }
@@ -238,6 +242,7 @@ int options_load(const struct flags *flags, struct options *ret_options, struct 
     if (error == 0)
         error = apply_flags(flags, &root.options, why);
     if (error != 0) {
+        options_free_ages(&root.options);
         config_free(config);
         return error;
     }
@@ -248,6 +253,7 @@ int options_load(const struct flags *flags, struct options *ret_options, struct 
 
 void options_free(struct options *options)
 {
+    options_free_ages(options);
     config_free(options->config);
     *options = (struct options){0};
 }
@@ -290,4 +296,5 @@ void options_print(const struct options *options, struct buf *out)
     buf_put_text(out, "retention:\n");
     print_age(out, "raw", options->retention_raw_ms);
     print_age(out, "logs", options->retention_logs_ms);
+    options_print_ages(options, out);
 }

@@ -20,6 +20,16 @@ struct flags {
     bool log_format_given;
 };
 
+struct matcher;
+
+/* Series that are kept for less long than retention_raw_ms. */
+struct options_age {
+    const char *match; /* as it was written */
+    struct matcher **matchers;
+    size_t count;
+    int64_t raw_ms;
+};
+
 struct options {
     struct config *config; /* NULL without --config */
     const char *data, *http_listen, *ingest_listen, *external_url;
@@ -32,6 +42,8 @@ struct options {
     int64_t lookback_ms, query_timeout_ms, max_samples, max_concurrency;
     bool delayed_name_removal, experimental_functions;
     int64_t retention_raw_ms, retention_logs_ms; /* 0: for ever */
+    struct options_age *ages; /* retention.per_series */
+    size_t age_count;
     uint64_t window_bytes, quota_bytes, query_memory_bytes;
     int64_t series_limit_per_probe, labels_limit, series_limit;
     struct config_strings scrape_jobs; /* items NULL: any */

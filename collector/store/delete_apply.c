@@ -284,11 +284,14 @@ bool deletes_want_pass(struct store *store)
     return yes;
 }
 
-/* What was cut short goes on with the next turn. */
-static void note_turn(struct deletes *deletes, uint64_t through, bool more)
+/* What was cut short goes on with the next turn; what failed, for want of room perhaps, in a
+ * while. */
+static void note_turn(struct deletes *deletes, uint64_t through, bool more, int error)
 {
     must(pthread_mutex_lock(&deletes->lock) == 0);
-    if (more)
+    if (error != 0)
+        deletes->first_made = deletes->last_made = clock_mono(&clock_system);
+    else if (more)
         deletes->first_made = deletes->last_made = 1;
     else if (deletes->last_number == through)
         deletes->first_made = 0;
@@ -310,8 +313,8 @@ int deletes_apply(struct store *store, bool now, bool *ret_more)
     for (size_t i = 0; i < view.count && rewrites && error == 0 && !*ret_more; i++)
         if (!view.items[i]->is_past_history)
             error = rewrite_for(store, view.items[i], deadline, ret_more);
-    if (error == 0 && rewrites)
-        note_turn(deletes, last, *ret_more);
+    if (rewrites)
+        note_turn(deletes, last, *ret_more, error);
     if (error == 0)
         error = retire(store, &view);
     deletes_view_done(&view);

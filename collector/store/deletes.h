@@ -44,6 +44,7 @@
 
 struct live;
 struct store;
+struct store_retention;
 struct store_selection;
 
 #define DELETES_MAX          1024 /* not yet gone, at once */
@@ -78,6 +79,10 @@ struct deletes {
     /* any thread */
     _Atomic size_t held; /* count, for who is in a hurry */
     _Atomic uint64_t made;
+    /* fixed after the opening (ages.c): what is older of these series counts as deleted */
+    struct deletion **ages; /* their matchers; until_ms is the age */
+    size_t age_count;
+    const struct clock *clock;
     _Atomic bool may_end; /* a pass was made since the keeper looked what is left */
 };
 
@@ -90,6 +95,8 @@ int deletes_load(struct store *store);
 struct deletes_view {
     struct deletion **items;
     size_t count;
+    const struct deletes *ages; /* whose ages touch the interval, too; NULL: none does */
+    int64_t now_ms;
 };
 int deletes_view(struct deletes *deletes, int64_t from_ms, int64_t until_ms,
                  struct deletes_view *ret_view);
@@ -109,6 +116,20 @@ bool deletion_matches(const struct deletion *deletion, const struct labels *labe
 /* The newest sample a series still has, if `last_ms` was it: an upper bound, INT64_MIN for
  * none. */
 int64_t deletion_last_ms(int64_t from_ms, int64_t until_ms, int64_t last_ms);
+
+/* ---- series with an age of their own (ages.c) ---------------------------------------------- */
+
+int ages_init(struct deletes *deletes, const struct store_retention *ages, size_t count,
+              const struct clock *clock);
+void ages_done(struct deletes *deletes);
+/* Adds to a view those that touch what is not after until_ms, or not before from_ms. */
+void ages_view(const struct deletes *deletes, int64_t from_ms, struct deletes_view *view);
+/* The number of them, and: adds what they cover of a series to its holes, which have room. */
+size_t ages_count(const struct deletes_view *view);
+void ages_holes(const struct deletes_view *view, const struct labels *labels,
+                struct holes *holes);
+/* Rewrites files that are older as a whole and still hold such series; keeper thread. */
+int ages_apply(struct store *store);
 
 /* ---- rows (delete_row.c) ---------------------------------------------------------------- */
 

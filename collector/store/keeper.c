@@ -146,6 +146,8 @@ static int tidy(struct store *store, size_t least, int64_t rest_ms)
         error = merge_expire(store);
     if (error == 0)
         error = deletes_apply(store, true, &more);
+    if (error == 0)
+        error = ages_apply(store);
     (void)sweep(store, rest_ms);
     int punched = give_pages_back(store);
     full_look_soon(&store->full);

@@ -96,6 +96,9 @@ static int open_parts(struct store *store, struct diagnosis *why)
     uint64_t last_commit = 0;
     int error = metadata_init(&store->metadata);
     if (error == 0)
+        error = ages_init(&store->deletes, store->options.ages, store->options.age_count,
+                          store->clock);
+    if (error == 0)
         error = restore_may_open(store->directory, why);
     if (error == 0)
         error = open_live(store, why);

@@ -46,10 +46,26 @@ struct series; /* interned; lives as long as the store holds it in the head */
 #define STORE_FULL_PERCENT      85
 #define STORE_EXHAUSTED_PERCENT 95 /* past it not even alerts are written */
 
+/* Series by matchers that all hold; at least one. */
+struct store_selection {
+    struct matcher *const *matchers;
+    size_t count;
+};
+
+/* Series whose samples are kept for less long than the others. */
+struct store_retention {
+    struct store_selection selection;
+    int64_t raw_ms;
+};
+
 struct store_options {
     const char *directory;     /* made if missing */
     int64_t retention_raw_ms;  /* 0: for ever */
     int64_t retention_logs_ms; /* 0: for ever */
+    /* Copied.  Queries leave out at once what is older, merges take it out of the files, and a
+     * file that is older as a whole is rewritten without it. */
+    const struct store_retention *ages;
+    size_t age_count;
     uint64_t quota_bytes;      /* 0: the file system's size */
     int64_t span_ms;           /* length of a fresh history span; 0: 2 h */
     uint64_t series_limit;     /* active series; 0: 10 million */
@@ -122,12 +138,6 @@ int store_write_submit(struct store *store, struct store_write *write);
 int store_write_wait(struct store *store, struct store_write *write);
 
 /* ---- deleting -------------------------------------------------------------------------- */
-
-/* Series by matchers that all hold; at least one. */
-struct store_selection {
-    struct matcher *const *matchers;
-    size_t count;
-};
 
 /* Deletes every sample in the closed interval of every series that a selection means, of what is
  * acknowledged by now; samples written later count.  Returning 0 it is durable and visible to any

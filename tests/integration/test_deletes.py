@@ -192,5 +192,45 @@ def test_fengsuictl_shows_and_asks_first():
                                                 pathlib.Path(collector.data))
 
 
+AGES = """
+retention:
+  raw: 30d
+  per_series:
+  - {match: '{instance=~"a|b"}', raw: 1h}
+  - {match: "m{it=\\"it's\\"}", raw: 2d}
+"""
+
+
+def check(folder, text):
+    (folder / "collector.yml").write_text(text)
+    done = subprocess.run([str(BUILD / "fengsui-collector"), "--check", "--config",
+                           str(folder / "collector.yml"), "--data", str(folder / "none")],
+                          capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_some_series_are_kept_for_less_long():
+    with Lab() as lab:
+        collector = lab.collector(AGES).start()
+        now = int(time.time())
+        old = now - 86400
+        fill(collector, "m", ["a", "b", "c"], old, now)
+        for _ in range(2):
+            assert counts(collector, "m", old, now - 3700) == {"c": (86400 - 3700) // STEP + 1}
+            recent = counts(collector, "m", now - 3000, now)
+            assert recent.keys() == {"a", "b", "c"} and len(set(recent.values())) == 1, recent
+            settle(collector)
+        # What is printed means the same when it is read again.
+        printed = collector.json("/api/v1/status/config")["data"]["yaml"]
+        code, text = check(lab.folder, printed)
+        assert code == 0 and "it''s" in printed, (code, text, printed)
+        for match, raw, word in (("m{", "7d", "match"), ("{}", "7d", "non-empty"),
+                                 ("m", "31d", "shorter"), ("m", "5m", "at least 1h")):
+            code, text = check(lab.folder, "retention:\n  raw: 30d\n  per_series:\n"
+                                           f"  - {{match: '{match}', raw: {raw}}}\n")
+            assert code == 2 and word in text and "collector.yml:4" in text, (code, text)
+        collector.stop()
+
+
 if __name__ == "__main__":
     run_tests(globals())

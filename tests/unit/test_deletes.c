@@ -164,6 +164,48 @@ static void a_kill_brings_nothing_back(void **state)
     kit_stop(&kit);
 }
 
+/* Seal numbers and generations that a delete speaks of were given out, though nothing else on disk
+ * says so. */
+static void numbers_go_on_above_those_of_a_delete(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    const int64_t t = KIT_START_MS;
+    kit_start(&kit);
+    kit.now_ms = t + 2 * SPAN_MS;
+    kit_run(&kit, &model, 0, t, t + SPAN_MS, 1);
+    for (int i = 0; i < 5; i++)
+        kit_delete_both(&kit, &model, 0, t + i * 120000, t + i * 120000 + 60000);
+    kit_crash(&kit);
+    kit_run(&kit, &model, 0, t, t + SPAN_MS / 2, 2);
+    kit_expect(&kit, &model, ALWAYS);
+    assert_int_equal(store_settle(kit.store), 0);
+    kit_expect(&kit, &model, ALWAYS);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+static void what_only_looks_like_the_newest_sample_is_none(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    const int64_t t = KIT_START_MS;
+    kit_start(&kit);
+    kit_run(&kit, &model, 0, t, t + 600000, 1);
+    kit_delete_both(&kit, &model, 0, t + 300001, INT64_MAX);
+    /* Where the series ends now there is no sample, and the value is that of the last one. */
+    assert_int_equal(kit_write(&kit, 0, t + 300000, 1), 0);
+    model_write(&model, 0, t + 300000, 1);
+    kit_delete_both(&kit, &model, 0, t + 290000, INT64_MAX);
+    assert_int_equal(kit_write(&kit, 0, t + 289999, 1), 0);
+    model_write(&model, 0, t + 289999, 1);
+    kit_expect(&kit, &model, ALWAYS);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
 /* -- space, and the end of a delete ------------------------------------------------------ */
 
 static void a_delete_is_forgotten_once_nothing_is_left(void **state)
@@ -326,6 +368,58 @@ static void a_silent_series_that_is_deleted_does_not_end(void **state)
     kit_stop(&kit);
 }
 
+/* -- ages ------------------------------------------------------------------------------------ */
+
+static void sum_series(void *context, const struct store_span *span)
+{
+    *(uint64_t *)context += span->series;
+}
+
+static void series_of_an_age_of_their_own_go_before_the_others(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    struct matcher *matcher;
+    struct diagnosis why = {""};
+    uint64_t in_files = 0;
+    const int64_t t = KIT_START_MS;
+    kit_start(&kit);
+    kit_close(&kit);
+    assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("n"), bytes_of("0"), &matcher, &why), 0);
+    const struct store_retention age = {{&matcher, 1}, SPAN_MS};
+    kit.options.ages = &age;
+    kit.options.age_count = 1;
+    kit.now_ms = t + 3 * SPAN_MS;
+    kit_open(&kit);
+    for (unsigned n = 0; n < 2; n++)
+        kit_run(&kit, &model, n, t, t + 3 * SPAN_MS, n);
+    model_delete(&model, 0, INT64_MIN, kit.now_ms - SPAN_MS - 1);
+    kit_expect(&kit, &model, ALWAYS); /* at once */
+    assert_int_equal(listed(&kit, t, t + SPAN_MS), 1);
+    assert_int_equal(store_settle(kit.store), 0);
+    kit_expect(&kit, &model, ALWAYS);
+    assert_int_equal(store_each_span(kit.store, sum_series, &in_files), 0);
+    assert_int_equal(in_files, 4);
+    kit_crash(&kit);
+    kit_expect(&kit, &model, ALWAYS);
+    /* The clock goes on: what is too old by now is hidden, then taken out of its file. */
+    kit.now_ms += SPAN_MS / 2;
+    model_delete(&model, 0, INT64_MIN, kit.now_ms - SPAN_MS - 1);
+    kit_expect(&kit, &model, ALWAYS);
+    kit.now_ms += SPAN_MS;
+    model_delete(&model, 0, INT64_MIN, INT64_MAX);
+    kit_expect(&kit, &model, ALWAYS);
+    assert_int_equal(store_settle(kit.store), 0);
+    kit_expect(&kit, &model, ALWAYS);
+    in_files = 0;
+    assert_int_equal(store_each_span(kit.store, sum_series, &in_files), 0);
+    assert_int_equal(in_files, 3);
+    model_done(&model);
+    kit_stop(&kit);
+    matcher_free(matcher);
+}
+
 /* -- damage, limits, rows ---------------------------------------------------------------- */
 
 static void damage_history(const struct kit *kit)
@@ -428,11 +522,14 @@ int main(void)
         cmocka_unit_test(wherever_the_samples_are_they_are_gone_at_once),
         cmocka_unit_test(what_is_written_after_a_delete_lives),
         cmocka_unit_test(a_kill_brings_nothing_back),
+        cmocka_unit_test(numbers_go_on_above_those_of_a_delete),
+        cmocka_unit_test(what_only_looks_like_the_newest_sample_is_none),
         cmocka_unit_test(a_delete_is_forgotten_once_nothing_is_left),
         cmocka_unit_test(a_file_of_which_nothing_is_left_goes),
         cmocka_unit_test(a_rewrite_keeps_the_order_of_files),
         cmocka_unit_test(a_series_without_samples_is_not_listed),
         cmocka_unit_test(a_silent_series_that_is_deleted_does_not_end),
+        cmocka_unit_test(series_of_an_age_of_their_own_go_before_the_others),
         cmocka_unit_test(what_cannot_be_rewritten_stays_hidden),
         cmocka_unit_test(what_no_delete_can_be_is_refused),
         cmocka_unit_test(a_row_reads_as_it_was_written),
