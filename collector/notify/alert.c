@@ -17,6 +17,7 @@
 #define ALERT_FLAG_RULELESS 16u
 #define ALERT_NOTE_SHIFT    5 /* two bits */
 #define ALERT_NOTE_MASK     3u
+#define ALERT_FLAG_PASSED   128u
 
 const char *alert_note_text(enum alert_note note, int64_t stale_since_ms,
                             char text[ALERT_NOTE_BYTES])
@@ -46,6 +47,7 @@ void alert_write(const struct alert *alert, struct buf *out)
                               (alert->external ? ALERT_FLAG_EXTERNAL : 0u) |
                               (alert->ends_by_timeout ? ALERT_FLAG_TIMEOUT : 0u) |
                               (alert->is_ruleless ? ALERT_FLAG_RULELESS : 0u) |
+                              (alert->has_passed ? ALERT_FLAG_PASSED : 0u) |
                               ALERT_FLAG_UPDATED |
                               (unsigned)alert->note << ALERT_NOTE_SHIFT));
     buf_put_zigzag(out, alert->starts_ms);
@@ -82,6 +84,7 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     alert.external = (flags & ALERT_FLAG_EXTERNAL) != 0;
     alert.ends_by_timeout = (flags & ALERT_FLAG_TIMEOUT) != 0;
     alert.is_ruleless = (flags & ALERT_FLAG_RULELESS) != 0;
+    alert.has_passed = (flags & ALERT_FLAG_PASSED) != 0;
     alert.note = (enum alert_note)(flags >> ALERT_NOTE_SHIFT & ALERT_NOTE_MASK);
     alert.starts_ms = reader_zigzag(&reader);
     alert.ends_ms = reader_zigzag(&reader);

@@ -5,7 +5,7 @@
  *                smtp_auth_password_file smtp_auth_secret smtp_auth_identity smtp_require_tls
  *                smtp_tls_config resolve_timeout http_config wechat_api_url wechat_api_secret
  *                wechat_api_secret_file wechat_api_corp_id, and ours:
- *                channel_down_after
+ *                channel_down_after language
  *     templates: globs of files of {{ define }}s
  *     alertmanagers: Prometheus's list of others that are told of our alerts (forward.h)
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
@@ -56,6 +56,7 @@ struct receiver {
                                                  is channel_escalation */
     const struct duty_person *person;         /* of a "person/<id>": integrations are the ways */
     const struct template_set *templates; /* what its texts may call */
+    bool is_english;                      /* global.language */
 };
 
 struct alerting;

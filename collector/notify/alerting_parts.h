@@ -16,6 +16,8 @@ struct global_settings {
     const struct config_node *http_config; /* what webhook_configs start from */
     const char *wechat_api_url, *wechat_api_secret, *wechat_api_secret_file,
         *wechat_api_corp_id; /* what wechat_configs start from */
+    const char *language;
+    bool is_english; /* language: en */
     int64_t channel_down_after_ms;
     int64_t resolve_timeout_ms; /* of posted alerts; those of our rules end when they end */
 };

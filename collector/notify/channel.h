@@ -30,6 +30,7 @@
 
 #define MESSAGE_ID_BYTES 17 /* 16 hex digits, in order of time, and a NUL */
 
+struct passed_line;  /* passed.h */
 struct template_set; /* template.h */
 
 /* What a group has to say to one integration.  Firing alerts first. */
@@ -48,6 +49,8 @@ struct message {
     uint64_t incident;           /* its number; 0: not told as one */
     const char *acknowledge_url; /* where whoever reads this can say "I am on it"; or NULL */
     bool is_trial; /* not an alert: somebody asks whether the channel works */
+    const struct passed_line *passed; /* what came and went unseen; NULL: nothing */
+    bool is_english;      /* our own words; else they are Chinese */
     const char *reply_to; /* id of the message that told the beginning; NULL: this is it */
     const struct template_set *templates; /* by name; NULL: none */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */

@@ -142,6 +142,8 @@ static int compose(const struct group *group, const struct integration *integrat
                               .alert_count = shown,
                               .firing_count = all->firing_count,
                               .reply_to = frame->reply_to,
+                              .passed = frame->passed,
+                              .is_english = group->receiver->is_english,
                               .now_ms = now_ms,
                               .templates = group->receiver->templates,
                               .template_errors = template_errors};
@@ -193,8 +195,7 @@ static int make_parcel(const struct group *group, const struct receiver *receive
 }
 
 static int plan_integration(const struct group *group, size_t index,
-                            const struct outbox *outbox, const struct gathered *all,
-                            const char *external_url, int64_t now_ms, mono_ns now,
+                            const struct flush_scene *scene, const struct gathered *all,
                             struct arena *arena, struct flush *flush)
 {
     const struct integration *integration = &group->receiver->integrations[index];
@@ -203,8 +204,8 @@ static int plan_integration(const struct group *group, size_t index,
     const bool begins = dedup_begins(record);
     enum dedup_verdict verdict =
         dedup_decide(record, &all->sight, integration->send_resolved,
-                     group->route->repeat_interval_ms, now_ms);
-    const struct flush_frame frame = {.external_url = external_url,
+                     group->route->repeat_interval_ms, scene->now_ms);
+    struct flush_frame frame = {.external_url = scene->external_url,
                                       .reply_to = begins ? NULL : record->thread,
                                       .tells_ended = integration->send_resolved};
     const bool escalates = integration->channel == &channel_escalation;
@@ -216,14 +217,18 @@ static int plan_integration(const struct group *group, size_t index,
     planned->verdict = verdict;
     /* A reminder adds nothing while what it would repeat has not even arrived. */
     if (verdict == DEDUP_REPEAT &&
-        outbox_owes(outbox, parcel_lane(group->receiver->name, integration->channel->name,
+        outbox_owes(scene->outbox, parcel_lane(group->receiver->name, integration->channel->name,
                                         integration->index, group->key)))
         verdict = DEDUP_SILENT;
-    if (verdict != DEDUP_SILENT && !escalates)
-        error = make_parcel(group, group->receiver, integration, all, &frame, now_ms, now,
-                            arena, &flush->template_errors, &planned->parcel);
+    if (verdict != DEDUP_SILENT && !escalates) {
+        frame.passed =
+            passed_claim(scene->passed, group->receiver->name, integration, group);
+        error = make_parcel(group, group->receiver, integration, all, &frame, scene->now_ms,
+                            scene->now, arena, &flush->template_errors, &planned->parcel);
+        planned->tells_passed = frame.passed != NULL && planned->parcel != NULL;
+    }
     if (error == 0)
-        error = dedup_next(record, &all->sight, verdict, now_ms, &planned->record,
+        error = dedup_next(record, &all->sight, verdict, scene->now_ms, &planned->record,
                            &planned->replaces);
     if (error == 0 && begins && planned->replaces && planned->parcel != NULL)
         memcpy(planned->record.thread, planned->parcel->id, sizeof planned->record.thread);
@@ -250,8 +255,7 @@ int flush_compose(const struct group *group, const struct mutes *mutes,
     return error;
 }
 
-int flush_plan(struct group *group, const struct mutes *mutes, const struct outbox *outbox,
-               const char *external_url, int64_t now_ms, mono_ns now, struct flush **ret_flush)
+int flush_plan(struct group *group, const struct flush_scene *scene, struct flush **ret_flush)
 {
     struct flush *flush = calloc(1, sizeof *flush);
     struct arena arena;
@@ -265,10 +269,9 @@ int flush_plan(struct group *group, const struct mutes *mutes, const struct outb
     error = flush->records == NULL ? ERR_NOMEM : 0;
     for (size_t i = 0; error == 0 && i < group->receiver->integration_count; i++) {
         struct gathered all;
-        error = gather(group, mutes, &group->records[i], now_ms, &arena, &all);
+        error = gather(group, scene->mutes, &group->records[i], scene->now_ms, &arena, &all);
         if (error == 0)
-            error = plan_integration(group, i, outbox, &all, external_url, now_ms, now, &arena,
-                                     flush);
+            error = plan_integration(group, i, scene, &all, &arena, flush);
         arena_reset(&arena);
     }
     for (size_t i = 0; i < group->member_count; i++)

@@ -44,6 +44,7 @@ struct alert {
     bool external;        /* posted by somebody, not made by a rule of ours */
     bool ends_by_timeout; /* external: nobody said when it ends */
     bool is_ruleless;     /* made by the collector itself, of no rule: a job that did not come */
+    bool has_passed;      /* began and ended while nobody looked: one line, no message (passed.h) */
     enum alert_note note;
 };
 

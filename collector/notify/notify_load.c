@@ -146,6 +146,12 @@ static int load_incident(void *context, struct bytes key, struct bytes value)
     return error;
 }
 
+static int load_passed(void *context, struct bytes key, struct bytes value)
+{
+    struct notify *notify = context;
+    return skip_unreadable(passed_remember(&notify->passed, value), key);
+}
+
 /* Numbers of inbox rows go on after the highest that is still there. */
 static int note_inbox(void *context, struct bytes key, struct bytes value)
 {
@@ -175,6 +181,7 @@ int notify_load(struct notify *notify, struct diagnosis *why)
                   {SILENCE_PREFIX, load_silence},
                   {INCIDENT_PREFIX, load_incident},
                   {OUTBOX_PREFIX, load_parcel},
+                  {PASSED_PREFIX, load_passed},
                   {NOTIFY_INBOX_PREFIX, note_inbox}};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int error =

@@ -32,6 +32,7 @@
 #include "collector/notify/notify.h"
 #include "collector/notify/order.h"
 #include "collector/notify/outbox.h"
+#include "collector/notify/passed.h"
 #include "collector/notify/puts.h"
 #include "collector/notify/silence.h"
 #include "proto/base/arena.h"
@@ -82,6 +83,7 @@ struct notify {
     struct forward *forward; /* other Alertmanagers; NULL until all is open */
     struct trials *trials; /* has a lock of its own (trial.h) */
     struct outbox outbox;
+    struct passed passed;
     struct health health;
     struct turn turn;
     uv_async_t wake;

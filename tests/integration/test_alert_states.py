@@ -50,16 +50,16 @@ class Host:
         fresh.rename(self.folder / "heat.prom")
 
 
-def collector_of(lab, hook, rules, beside="", interval="100ms"):
+def collector_of(lab, hook, rules, beside="", interval="100ms", receivers="", routes="[]"):
     folder = lab.folder / "collector"
     (folder / "rules").mkdir(parents=True)
     (folder / "rules/test.yml").write_text(rules)
     (folder / "rules/test-more.yml").write_text(beside)
     (folder / "alerting.yml").write_text(
         "route: {receiver: desk, group_by: [alertname], group_wait: 0s, "
-        f"group_interval: {interval}, repeat_interval: 1h}}\n"
+        f"group_interval: {interval}, repeat_interval: 1h, routes: {routes}}}\n"
         "receivers:\n- name: desk\n  webhook_configs: "
-        f"[{{url: 'http://127.0.0.1:{hook.port}/'}}]\n")
+        f"[{{url: 'http://127.0.0.1:{hook.port}/'}}]\n" + receivers)
     return lab.collector("rules: {evaluation_interval: 1s, files: [rules/*.yml]}\n"
                          "alerting: alerting.yml\n").start()
 
