@@ -41,7 +41,7 @@ export const texts = {
   'open': 'nobody yet', 'acked.by': 'acknowledged by {0}', 'silenced': 'silenced', 'silenced.until': 'silenced until {0}',
   'stale.since': 'no data since {0}', 'stale.hint': 'No data is no recovery',
   'flapping': 'flapping', 'flapping.hint': 'It comes and goes; told again when it has settled',
-  'alerts.past': '{0} alert began and ended while the collector was down; nobody was told|{0} alerts began and ended while the collector was down; nobody was told',
+  'alerts.past': '{0} alert began and ended while the collector was down; nobody was paged|{0} alerts began and ended while the collector was down; nobody was paged',
   'inhibited': 'inhibited', 'muted.by': 'not told at this time ({0})',
   'acknowledge': 'Acknowledge', 'unacknowledge': 'Take back', 'silence': 'Silence',
   'acknowledge.all': 'Acknowledge all', 'silence.all': 'Silence all',

@@ -41,7 +41,7 @@ export const texts = {
   'open': '无人确认', 'acked.by': '{0} 已确认', 'silenced': '已静默', 'silenced.until': '静默至 {0}',
   'stale.since': '数据中断 {0}', 'stale.hint': '没有数据，不等于恢复',
   'flapping': '抖动', 'flapping.hint': '反复触发与恢复，平静后另行通知',
-  'alerts.past': '采集器停机期间有 {0} 条告警出现又消失，未通知',
+  'alerts.past': '采集器停机期间有 {0} 条告警出现又消失，未单独通知',
   'inhibited': '被抑制', 'muted.by': '按时段“{0}”暂不通知',
   'acknowledge': '确认', 'unacknowledge': '撤销确认', 'silence': '静默',
   'acknowledge.all': '全部确认', 'silence.all': '全部静默',
