@@ -83,6 +83,8 @@ const struct route *alerting_fallback(const struct alerting *alerting, size_t n)
 /* All inhibit_rules in file order. */
 const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,
                                                   size_t *ret_count);
+/* All time intervals in file order, those of the older key last (interval.h). */
+const struct interval *alerting_intervals(const struct alerting *alerting, size_t *ret_count);
 /* NULL: no duty.yml. */
 struct duty *alerting_duty(const struct alerting *alerting);
 /* The receivers "person/<id>" in duty.yml's order. */
