@@ -3,7 +3,6 @@
 holds has its true start, what came and went is noted, pages nobody, and is a line of the next message.
 
 The collector is killed (-9), the probe is real and keeps what it measures meanwhile."""
-import datetime
 import pathlib
 import sys
 import time
@@ -30,12 +29,6 @@ groups:
 
 
 SLACK = 1.5 * kit.PATIENCE  # of a sample and of a step
-
-
-def seconds(text):
-    """RFC 3339 with up to nine digits of a second."""
-    head, _, tail = text.rstrip("Z").partition(".")
-    return datetime.datetime.fromisoformat(head + "+00:00").timestamp() + float("0." + (tail or "0"))
 
 
 def spool_until(host, collector, since):
@@ -137,18 +130,18 @@ def test_a_condition_of_the_past_is_a_note_and_one_that_lasts_has_its_true_start
         notes = {one["labels"]["alertname"]: one for one in past(collector)}
         assert set(notes) == {"Hot", "Warm"}, notes
         hot = notes["Hot"]
-        assert -1 < seconds(hot["startsAt"]) - set_at - 1 < SLACK, (hot, set_at)
-        assert -1 < seconds(hot["endsAt"]) - changed_at < SLACK, (hot, changed_at)
+        assert -1 < kit.seconds_of(hot["startsAt"]) - set_at - 1 < SLACK, (hot, set_at)
+        assert -1 < kit.seconds_of(hot["endsAt"]) - changed_at < SLACK, (hot, changed_at)
         assert hot["annotations"]["summary"].endswith("is at 180"), hot
-        assert -1 < seconds(notes["Warm"]["startsAt"]) - set_at < SLACK, notes
+        assert -1 < kit.seconds_of(notes["Warm"]["startsAt"]) - set_at < SLACK, notes
 
         # It fires a second after it became true, and not after it was seen.
         shown = wait_for(lambda: firing(collector), "what lasts")[0]
-        assert -1 < seconds(shown["activeAt"]) - last_at < SLACK, (shown, last_at)
+        assert -1 < kit.seconds_of(shown["activeAt"]) - last_at < SLACK, (shown, last_at)
         wait_for(lambda: told(hook) == [("firing", "")], "it is told, and nothing of the past")
         started = [one["startsAt"] for body in hook.accepted() for one in body["alerts"]
                    if one["labels"]["alertname"] == "Hot"]
-        assert -1 < seconds(started[0]) - last_at - 1 < SLACK, (started, last_at)
+        assert -1 < kit.seconds_of(started[0]) - last_at - 1 < SLACK, (started, last_at)
         assert collector.value(f"max_over_time(heat:double[{int(time.time() - set_at)}s])") == 180
         assert collector.value('count_over_time(ALERTS{alertname="Hot",alertstate="firing"}[1m])')
         assert "began and ended: 2;" in collector.log.read_text()
