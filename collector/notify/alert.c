@@ -9,7 +9,8 @@
 #include "collector/notify/message_text.h"
 #include "proto/base/error.h"
 
-#define ALERT_ROW_VERSION   1
+#define ALERT_ROW_VERSION   2
+#define ALERT_ROW_OLDEST    1 /* without hold_until */
 #define ALERT_FLAG_FIRING   1u
 #define ALERT_FLAG_EXTERNAL 2u
 #define ALERT_FLAG_TIMEOUT  4u
@@ -57,6 +58,7 @@ void alert_write(const struct alert *alert, struct buf *out)
     labels_write(alert->annotations, out);
     buf_put_sized(out, bytes_of(alert->generator_url != NULL ? alert->generator_url : ""));
     buf_put_zigzag(out, alert->updated_ms);
+    buf_put_zigzag(out, alert->hold_until_ms);
 }
 
 /* A C string of bytes that a row carries; NULL when out of memory. */
@@ -74,10 +76,10 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     struct alert alert = {0};
     struct bytes url;
     uint64_t bits;
-    uint8_t flags;
+    uint8_t version = reader_u8(&reader), flags;
     int error;
 
-    if (reader_u8(&reader) != ALERT_ROW_VERSION)
+    if (version < ALERT_ROW_OLDEST || version > ALERT_ROW_VERSION)
         return ERR_CORRUPT;
     flags = reader_u8(&reader);
     alert.firing = (flags & ALERT_FLAG_FIRING) != 0;
@@ -98,6 +100,8 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     url = reader_sized(&reader);
     alert.updated_ms =
         (flags & ALERT_FLAG_UPDATED) != 0 ? reader_zigzag(&reader) : alert.starts_ms;
+    if (version >= 2)
+        alert.hold_until_ms = reader_zigzag(&reader);
     if (reader.failed || reader_left(&reader) != 0)
         return ERR_CORRUPT;
     alert.generator_url = text_in(arena, url);

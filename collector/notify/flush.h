@@ -26,6 +26,7 @@ struct flush {
     struct flush_record *records; /* one an integration */
     bool drops_ended;             /* members have ended and go after the commit */
     bool changes;                 /* the group's row is to be written */
+    int64_t now_ms;               /* when it was planned */
     uint64_t template_errors;     /* of the messages composed */
     struct flush *next;
 };
@@ -61,6 +62,8 @@ struct flush_scene {
 int flush_plan(struct group *group, const struct flush_scene *scene, struct flush **ret_flush);
 /* How much of a write its messages are. */
 size_t flush_bytes(const struct flush *flush);
+/* When its group is flushed next: after group_interval, or when an end may be told. */
+mono_ns flush_next(const struct flush *flush, mono_ns now);
 /* The group's row as it will be after the flush; empty if the group will be gone. */
 void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out);
 /* After the commit: records, parcels (given to the outbox) and members become so. */

@@ -119,7 +119,7 @@ static struct happening what_happens(const struct incident_planning *planning,
         what.acknowledged = what.opens && sight->open == 0;
         return what;
     }
-    what.closes = group == NULL || (flush != NULL && sight->firing == 0);
+    what.closes = group == NULL || (flush != NULL && sight->firing + sight->held == 0);
     what.news = news && !what.closes && incident->told_count > 0;
     if (what.closes)
         return what;

@@ -37,6 +37,7 @@ struct alert {
     int64_t starts_ms;
     int64_t ends_ms; /* 0 while firing; of an external alert when it will have ended */
     bool firing;
+    int64_t hold_until_ms; /* of what has ended: told as firing until then, should it come back */
     double value;
     const char *generator_url;
     uint64_t fingerprint; /* labels_fingerprint(labels) */

@@ -117,7 +117,7 @@ static int load_acknowledgement(void *context, struct bytes key, struct bytes va
     if (key.size == prefix + 16)
         memcpy(digits, key.data + prefix, 16);
     tracked = groups_find_fingerprint(&notify->groups, strtoull(digits, NULL, 16));
-    if (tracked != NULL && tracked->alert->firing &&
+    if (tracked != NULL && alert_is_open(tracked->alert, clock_unix_ms(notify->clock)) &&
         tracked->alert->starts_ms <= acknowledgement->starts_ms)
         tracked->acknowledgement = acknowledgement;
     else

@@ -105,7 +105,7 @@ static void put_flush(struct notify *notify, struct puts *puts, struct flush *fl
     }
     for (size_t i = 0; i < group->member_count; i++) {
         struct tracked *member = group->members[i];
-        if (!member->alert->firing && ++member->dropping == member->group_count)
+        if (!alert_is_open(member->alert, flush->now_ms) && ++member->dropping == member->group_count)
             puts_add_numbered(puts, NOTIFY_ALERT_PREFIX, member->alert->fingerprint, NULL);
     }
     if (!flush->changes)
@@ -379,7 +379,7 @@ static void apply(struct notify *notify, mono_ns now)
     while (notify->turn.flushes != NULL) {
         struct flush *flush = notify->turn.flushes;
         notify->turn.flushes = flush->next;
-        flush->group->due = now + (mono_ns)flush->group->route->group_interval_ms * NS_PER_MS;
+        flush->group->due = flush_next(flush, now);
         flush_apply(&notify->groups, &notify->outbox, flush);
         flush_free(flush);
     }

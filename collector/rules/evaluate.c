@@ -78,24 +78,6 @@ static struct alert_terms terms_of(const struct rule *rule)
     return (struct alert_terms){rule->for_ms, rule->keep_firing_for_ms, rule->stale_ms};
 }
 
-/* Which of the two its coming and going makes of the step's message. */
-static void tell_flap(struct round_change *change, const struct flap_terms *terms,
-                      enum flap_change what, int64_t ts_ms, struct alert_step *step)
-{
-    bool changed;
-    const enum flap_tells tells = flap_step(&change->flap, terms, what, ts_ms, &changed);
-
-    step->changed = step->changed || changed;
-    if (tells == FLAP_TELLS_NOTHING && what != FLAP_NO_CHANGE)
-        step->telling = TELL_NOTHING;
-    else if (tells == FLAP_TELLS_FIRING)
-        step->telling = TELL_FIRING;
-    else if (tells == FLAP_TELLS_END)
-        step->telling = TELL_RESOLVED;
-    else if (tells == FLAP_TELLS_SETTLED)
-        step->telling = step->life.state == ALERT_FIRING ? TELL_FIRING : TELL_RESOLVED;
-}
-
 /* Takes the step, and what it means for how often the alert comes and goes. */
 static void take_step(struct round_change *change, enum alert_sight sight,
                       const struct alert_terms *terms, int64_t ts_ms)
@@ -107,11 +89,18 @@ static void take_step(struct round_change *change, enum alert_sight sight,
     bool began = before.state != ALERT_FIRING && step.life.state == ALERT_FIRING;
     bool ended = before.state == ALERT_FIRING && step.life.state == ALERT_INACTIVE;
 
-    if (ended && step.without_data)
+    if (ended && step.without_data) {
         change->flap = (struct flap){0};
-    else
-        tell_flap(change, flap_terms, began ? FLAP_BEGAN : ended ? FLAP_ENDED : FLAP_NO_CHANGE,
-                  ts_ms, &step);
+    } else if (began || ended) {
+        flap_change(&change->flap, flap_terms, ts_ms);
+        if (ended && change->flap.flapping)
+            step.telling = TELL_FIRING;
+    } else if (flap_is_over(&change->flap, flap_terms, ts_ms)) {
+        if (change->flap.flapping)
+            step.telling = step.life.state == ALERT_FIRING ? TELL_FIRING : TELL_RESOLVED;
+        change->flap = (struct flap){0};
+        step.changed = true;
+    }
     change->step = step;
     change->holds = sight == SIGHT_HOLDS;
     change->known = sight != SIGHT_NO_DATA;

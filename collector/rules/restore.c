@@ -69,14 +69,12 @@ static int add_orphan(struct restoring *restoring, struct bytes key, const struc
     memcpy(copy, key.data, key.size);
     restoring->deletions[restoring->orphan_count++] =
         (struct store_put){.key = {copy, key.size}};
-    if (row->life.state == ALERT_FIRING || row->flap.flapping || row->flap.owes_end)
+    if (row->life.state == ALERT_FIRING || row->flap.flapping)
         restoring->ended[restoring->ended_count++] =
             (struct alert){.labels = row->labels, .annotations = row->annotations,
-                           .starts_ms = row->flap.flapping   ? row->flap.began_ms
-                                        : row->flap.owes_end ? flap_fired_ms(&row->flap)
+                           .starts_ms = row->flap.flapping ? row->flap.began_ms
                                                              : row->life.fired_ms,
-                           .ends_ms = row->flap.owes_end ? flap_last_ms(&row->flap)
-                                                         : restoring->now_ms,
+                           .ends_ms = restoring->now_ms,
                            .value = row->value, .generator_url = "",
                            .fingerprint = labels_fingerprint(row->labels)};
     return 0;

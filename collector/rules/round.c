@@ -51,7 +51,7 @@ int round_end_alert(struct round *round, struct rule_state *state, struct live_a
     if (change == NULL)
         return ERR_NOMEM;
     change->step = (struct alert_step){.changed = true};
-    if (alert->life.state == ALERT_FIRING || alert->flap.flapping || alert->flap.owes_end)
+    if (alert->life.state == ALERT_FIRING || alert->flap.flapping)
         change->step.telling = TELL_RESOLVED;
     change->flap = (struct flap){0};
     return 0;
@@ -213,8 +213,6 @@ static int64_t told_start_ms(const struct round_change *change)
         return before->flap.began_ms;
     if (change->flap.flapping)
         return change->flap.began_ms;
-    if (before != NULL && before->flap.owes_end && change->step.telling == TELL_RESOLVED)
-        return flap_fired_ms(&before->flap);
     return change->step.life.state == ALERT_FIRING ? change->step.life.fired_ms
                                                    : before->life.fired_ms;
 }
@@ -249,10 +247,10 @@ static int fill_telling(struct round *round, const struct round_change *change,
         .labels = labels_of(change), .annotations = annotations_of(change),
         .firing = change->step.telling == TELL_FIRING, .value = change->value,
         .updated_ms = round->ts_ms, .starts_ms = told_start_ms(change)};
-    alert->ends_ms = alert->firing ? 0
-                     : change->alert != NULL && change->alert->flap.owes_end
-                         ? flap_last_ms(&change->alert->flap)
-                         : round->ts_ms;
+    alert->ends_ms = alert->firing ? 0 : round->ts_ms;
+    if (!alert->firing && !change->step.without_data && !change->alert->flap.flapping)
+        alert->hold_until_ms =
+            round->ts_ms + flap_hold_ms(&change->flap, &change->state->rule->flap);
     alert->fingerprint = labels_fingerprint(alert->labels);
     if (is_flapping)
         alert->note = ALERT_NOTE_FLAPPING;

@@ -360,7 +360,7 @@ def test_consequences_are_told_before_a_reload():
         world.close()
 
 
-DUTY = """
+NIGHTS = """
 persons: [{id: '1001', name: 值班员甲}, {id: '1002', name: 值班员乙}, {id: '1003', name: 值班员丙}]
 rosters:
 - {name: night, title: 夜班, layers: [{rotation: ['1001', %s], start: 2026-01-01, length: 1d}]}
@@ -377,7 +377,7 @@ def test_mutes_timers_and_duty_that_would_change_are_told_before_a_reload():
         collector = world.collector
         same = str(collector.folder / "collector.yml")
         world.put("collector.yml", CONFIG + "duty: duty.yml\n")
-        world.put("duty.yml", DUTY % "'1002'")
+        world.put("duty.yml", NIGHTS % "'1002'")
         # Whether today is a workday is the holiday files' matter, of which Alertmanager's YAML says nothing.
         alerting = ALERTING.replace("time_intervals: [{{", WORKDAYS, 1).replace("}}]}}]\ninhibit", "}}]}}\ninhibit")
         alerting = alerting.format(desk=world.desk.port, broken=1).replace(
@@ -394,7 +394,7 @@ def test_mutes_timers_and_duty_that_would_change_are_told_before_a_reload():
 
         world.put("new/rules.yml", RULES)
         world.put("new/collector.yml", CONFIG + "duty: duty.yml\n")
-        world.put("new/duty.yml", DUTY % "'1003'")
+        world.put("new/duty.yml", NIGHTS % "'1003'")
         world.put("new/alerting.yml", alerting.replace("equal: [rack]", "equal: [severity_of_racks]").replace(
             "'alertname=~\"Hot|Rack\"'", "'alertname=~\"Hot|Rack\"'], group_wait: 5m, "
             "mute_time_intervals: [work, rest").replace(
