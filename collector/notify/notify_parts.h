@@ -1,5 +1,7 @@
 /*
- * notify_parts.h - struct notify, between notify.c (life, hand-over) and notify_turn.c (work).
+ * notify_parts.h - struct notify, between the files that make up the notifier: notify*.c (life,
+ * hand-over, turns), incident_*.c, health.c, order.c, and those that show it (explain.c, ledger.c,
+ * trial.c, view.c).
  *
  * All work is done in turns, one at a time:
  *
