@@ -130,10 +130,15 @@ struct http_keys {
 #define HTTP_OPTIONS 11
 /* Offsets are into struct http_keys. */
 extern const struct config_option alerting_http_options[HTTP_OPTIONS];
-/* Checks the keys of `node` and makes settings of them; the time limit stays. */
+/* Checks the keys of `node` and makes settings of them; the time limit stays.  Who has no use for
+ * the tokens of oauth2 asks alerting_refuse_oauth(). */
 int alerting_use_http(struct alerting *alerting, const struct config_node *node,
                       const struct http_keys *keys, struct http_settings *http,
                       struct diagnosis *why);
+/* ERR_INVALID where the settings have oauth2. */
+int alerting_refuse_oauth(struct alerting *alerting, const struct config_node *node,
+                          const char *where, const struct http_settings *http,
+                          struct diagnosis *why);
 /* tls_config; NULL leaves *tls as it is. */
 int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
                       struct tls_settings *tls, struct diagnosis *why);

@@ -93,6 +93,8 @@ struct channel_verdict {
 
 /* How a service hands out its token. */
 struct channel_token {
+    /* NULL: all of the channel's settings need one. */
+    bool (*is_needed)(const void *settings);
     /* Appends what the token belongs to: integrations of the same key share it.  An error with
      * `why`. */
     int (*put_key)(const void *settings, struct buf *out, struct diagnosis *why);
@@ -136,6 +138,8 @@ extern const struct channel channel_smpp;
 extern const struct channel channel_wechat;
 extern const struct channel channel_escalation; /* people, by an incident */
 
+struct oauth_settings; /* http_oauth.h */
+
 struct tls_settings {
     const char *ca, *ca_file;     /* PEM, or a file of it; NULL both: the system's */
     const char *cert, *cert_file; /* our own; NULL both: none */
@@ -150,6 +154,7 @@ struct http_settings {
     const char *username, *password, *password_file; /* basic auth; NULL: none */
     const char *bearer, *bearer_file;                /* NULL: none */
     const char *scheme;                              /* the word before it; NULL: "Bearer" */
+    const struct oauth_settings *oauth; /* the request's token is the bearer; NULL: none */
     const char *proxy_url, *no_proxy;                /* NULL: none */
     bool proxy_from_environment;
     bool stays;  /* redirects are not followed */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "collector/notify/channel.h"
+#include "collector/notify/http_oauth.h"
 #include "collector/notify/http_post.h"
 #include "collector/notify/json.h"
 #include "collector/notify/message_text.h"
@@ -130,13 +131,51 @@ static void webhook_judge(const void *settings, CURL *easy, CURLcode result,
                           struct channel_request *request,
                           struct channel_verdict *ret_verdict)
 {
-    (void)settings;
+    const struct webhook_settings *webhook = settings;
     http_post_judge(easy, result, request, ret_verdict);
+    ret_verdict->renews = webhook->http.oauth != NULL && http_oauth_is_worn_out(easy, result);
 }
+
+/* ---- the token of oauth2 ----------------------------------------------------------------- */
+
+static bool token_is_needed(const void *settings)
+{
+    const struct webhook_settings *webhook = settings;
+    return webhook->http.oauth != NULL;
+}
+
+static int token_put_key(const void *settings, struct buf *out, struct diagnosis *why)
+{
+    const struct webhook_settings *webhook = settings;
+    return http_oauth_put_key(webhook->http.oauth, out, why);
+}
+
+static int token_prepare(const void *settings, CURL *easy, struct channel_request *request,
+                         struct diagnosis *why)
+{
+    const struct webhook_settings *webhook = settings;
+    return http_oauth_prepare(webhook->http.oauth, easy, request, why);
+}
+
+static char *token_read(const void *settings, CURL *easy, CURLcode result,
+                        const struct channel_request *request, int64_t *ret_life_ms,
+                        struct channel_verdict *ret_verdict)
+{
+    (void)settings;
+    return http_oauth_read(easy, result, request, ret_life_ms, ret_verdict);
+}
+
+static const struct channel_token webhook_token = {
+    .is_needed = token_is_needed,
+    .put_key = token_put_key,
+    .prepare = token_prepare,
+    .read = token_read,
+};
 
 const struct channel channel_webhook = {
     .name = "webhook",
     .compose = webhook_compose,
+    .token = &webhook_token,
     .prepare = webhook_prepare,
     .judge = webhook_judge,
 };
