@@ -119,7 +119,7 @@ int alerts_route(const struct ctl *ctl, char **words, int count, const char *fil
     arena_init(&arena, LABELS_BYTES_MAX);
     code = read_labels(ctl, words, count, &arena, &labels);
     if (code == EXIT_FINE)
-        code = file == NULL ? running_alerting(ctl, &alerting) : load(file, duty, &alerting);
+        code = file == NULL ? running_alerting(ctl, NULL, &alerting) : load(file, duty, &alerting);
     if (code == EXIT_FINE)
         code = show(ctl, alerting, labels, expect);
     alerting_free(alerting);

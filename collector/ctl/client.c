@@ -124,6 +124,7 @@ struct call {
     size_t count;
     const char *body; /* NULL: none */
     bool is_bare;
+    bool may_lack; /* 404 is an answer: there is none */
 };
 
 static int request(const struct ctl *ctl, const struct call *call, json_t **ret_data)
@@ -159,7 +160,9 @@ static int request(const struct ctl *ctl, const struct call *call, json_t **ret_
     } else {
         long status = 0;
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        code = read_answer(ctl, &answer, status, call->is_bare, ret_data);
+        code = status == 404 && call->may_lack
+                   ? EXIT_FINE
+                   : read_answer(ctl, &answer, status, call->is_bare, ret_data);
     }
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
@@ -172,6 +175,14 @@ int client_get(const struct ctl *ctl, const char *path, const struct parameter *
                size_t count, json_t **ret_data)
 {
     const struct call call = {.path = path, .parameters = parameters, .count = count};
+    return request(ctl, &call, ret_data);
+}
+
+int client_get_any(const struct ctl *ctl, const char *path, const struct parameter *parameters,
+                   size_t count, json_t **ret_data)
+{
+    const struct call call = {.path = path, .parameters = parameters, .count = count,
+                              .may_lack = true};
     return request(ctl, &call, ret_data);
 }
 
@@ -195,7 +206,8 @@ int client_bare(const struct ctl *ctl, const char *method, const char *path,
                 json_t **ret_data)
 {
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-    const struct call call = {method, path, parameters, count, text, true};
+    const struct call call = {.method = method, .path = path, .parameters = parameters,
+                              .count = count, .body = text, .is_bare = true};
     int code = body == NULL || text != NULL ? request(ctl, &call, ret_data) : EXIT_FAILED;
     free(text);
     return code;

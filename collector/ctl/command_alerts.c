@@ -97,7 +97,7 @@ static int list(const struct ctl *ctl)
     return code;
 }
 
-/* What began and ended while the collector was down: nobody was told. */
+/* What began and ended while the collector was down: nobody is paged. */
 static int list_past(const struct ctl *ctl)
 {
     struct values values = {0};
@@ -288,7 +288,7 @@ const struct command command_alerts = {
         "routes, in the collector's configuration or in a file.\n"
         "\"stale\" is an alert without data: it fires on, for no data is no recovery. "
         "\"flapping\" is one that comes and goes: told once, and when it has settled. \"past\" "
-        "shows what began and ended while the collector was down; nobody was told.\n\n"
+        "shows what began and ended while the collector was down: a line of the next message.\n\n"
         "An acknowledged alert is not repeated; its end is told.  It ends with the alert.\n"
         "  --comment TEXT   what is being done\n"
         "  --by NAME        who (where the collector has users, the user)\n"
@@ -313,7 +313,7 @@ const struct command command_alerts = {
         "完整指纹查询。\n"
         "route 显示带这些标签的告警会通知谁、经过哪些路由；用采集器的配置，或 --config 的文件。\n"
         "“数据中断”的告警没有新数据，仍算触发：没有数据不等于恢复。“抖动”的告警反复触发与恢复，"
-        "只通知一次，平静后再通知。past 列出采集器停机期间出现又消失的告警，未通知任何人。\n\n"
+        "只通知一次，平静后再通知。past 列出采集器停机期间出现又消失的告警，在下一条消息里补记一行。\n\n"
         "已确认的告警不再重复通知，恢复时照常通知；告警结束后确认随之失效。\n"
         "  --comment 文字   正在做什么\n"
         "  --by 姓名        谁确认（采集器有用户时为登录用户）\n"

@@ -161,7 +161,9 @@ const struct command command_check = {
                     "consequences compares a collector.yml and the files it names with what the collector\n"
                     "has in force: rules that come, go or change and the alerts that would end or begin\n"
                     "anew; alerts that would be told to others, or again; channels that go, and messages\n"
-                    "still owed to them; silences that no rule could meet.  Nothing is changed.\n"
+                    "still owed to them; silences that no rule could meet; alerts of now and of the last\n"
+                    "7 days that would be inhibited, muted by the time, or told at other times; who else\n"
+                    "would be on duty in the next 30 days.  Nothing is changed.\n"
                     "  --exit-code      exit code 1 if there are any",
     .help_chinese = "fengsuictl check config|alerting|policy 文件，check rules 文件…：按采集器的规则读取文件，\n"
                     "指出第一个错误的文件、行、原因；有错时退出码为 2。\n\n"
@@ -171,6 +173,7 @@ const struct command command_check = {
                     "  fengsuictl check consequences /etc/fengsui/collector.yml\n\n"
                     "consequences 把 collector.yml 及其引用的文件与采集器正在使用的配置比较：增加、删除、修改的\n"
                     "规则，会结束或重新计时的告警；改为通知别人、或再次通知的告警；取消的渠道及其尚未送达的通知；\n"
-                    "不会再匹配任何规则的静默。不做任何改动。\n"
+                    "不会再匹配任何规则的静默；现在和最近 7 天的告警中会被抑制、会因时段静音、或通知时间改变的；\n"
+                    "未来 30 天值班人的变化。不做任何改动。\n"
                     "  --exit-code      有影响时退出码为 1",
 };

@@ -86,6 +86,9 @@ struct parameter {
  * *ret_data is NULL.  Warnings and infos go to stderr. */
 int client_get(const struct ctl *ctl, const char *path, const struct parameter *parameters,
                size_t count, json_t **ret_data);
+/* The same, but without a word if there is no such thing (404): 0, and *ret_data is NULL. */
+int client_get_any(const struct ctl *ctl, const char *path, const struct parameter *parameters,
+                   size_t count, json_t **ret_data);
 int client_post(const struct ctl *ctl, const char *path, json_t *body, json_t **ret_data);
 int client_delete(const struct ctl *ctl, const char *path, json_t **ret_data);
 /* The same for Alertmanager's API, whose answers have no envelope: all of it is the data (JSON

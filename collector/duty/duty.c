@@ -115,11 +115,6 @@ void duty_unref(struct duty *duty)
 
 /* ---- finding ----------------------------------------------------------------------------- */
 
-const char *duty_name(const struct duty *duty)
-{
-    return config_name(duty->config);
-}
-
 const char *duty_holiday_folder(const struct duty *duty)
 {
     return duty->holidays;

@@ -130,8 +130,7 @@ const struct civil_zone *duty_roster_zone(const struct duty *duty, const char *n
 /* That of the file, which rosters without one have. */
 const struct civil_zone *duty_zone(const struct duty *duty);
 const struct calendar *duty_calendar(const struct duty *duty);
-/* The file's path; the folder its key `holidays` names, NULL without one. */
-const char *duty_name(const struct duty *duty);
+/* The folder its key `holidays` names; NULL without one. */
 const char *duty_holiday_folder(const struct duty *duty);
 /* Every channel that a person's way or a step names is one of these.  ERR_INVALID with file and
  * line.  Apart from duty_load(), because channels are alerting.yml's. */

@@ -68,8 +68,7 @@ struct http_response {
     const char *content_type; /* static string */
     struct buf body;
     const char *header_names[4]; /* static strings, NULL-ended */
-    const char *header_values[4]; /* static strings or header_text */
-    char header_text[128]; /* room for one dynamic value */
+    const char *header_values[4]; /* static strings */
     struct http_stream *stream; /* of slow routes: the body, instead of `body` */
 };
 
@@ -84,7 +83,7 @@ typedef void http_later_handler(struct http_request *request, struct http_respon
 
 void http_finish(struct http_pending *pending);
 
-/* Adds a header to an answer; at most four.  `value` is static or response->header_text. */
+/* Adds a header to an answer; at most four.  `value` is static. */
 void http_add_header(struct http_response *response, const char *name, const char *value);
 
 struct http_route {

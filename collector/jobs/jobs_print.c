@@ -10,29 +10,17 @@
 
 /* ---- JSON -------------------------------------------------------------------------------- */
 
+/* Members after a first one, as those of json.h. */
+
 static void put_key(struct buf *out, const char *key)
 {
-    if (out->size > 0 && out->data[out->size - 1] != '{')
-        buf_put_char(out, ',');
-    json_put_text(out, key);
-    buf_put_char(out, ':');
-}
-
-static void put_text(struct buf *out, const char *key, const char *text)
-{
-    put_key(out, key);
-    json_put_text(out, text);
+    buf_printf(out, ",\"%s\":", key);
 }
 
 /* null for none. */
 static void put_time(struct buf *out, const char *key, int64_t ts_ms)
 {
-    char text[JSON_TIME_BYTES];
-    put_key(out, key);
-    if (ts_ms == 0 || ts_ms == SCHEDULE_NEVER)
-        buf_put_text(out, "null");
-    else
-        json_put_text(out, json_time(ts_ms, text));
+    json_put_instant_member(out, key, ts_ms == SCHEDULE_NEVER ? 0 : ts_ms);
 }
 
 static void put_count(struct buf *out, const char *key, uint64_t count)
@@ -62,16 +50,15 @@ static void put_seconds(struct buf *out, const char *key, int64_t ms)
 
 static void put_run(struct buf *out, const struct job_run *run)
 {
-    buf_put_char(out, '{');
-    put_text(out, "outcome", job_outcome_name(run->outcome));
+    buf_printf(out, "{\"outcome\":\"%s\"", job_outcome_name(run->outcome));
     put_time(out, "due", run->due_ms);
     put_time(out, "started", run->started_ms);
     put_time(out, "ended", run->ended_ms);
     put_seconds(out, "seconds", run->duration_ms);
     put_known(out, "size", run->size);
     put_known(out, "exit", run->exit_code);
-    put_text(out, "rid", run->rid);
-    put_text(out, "message", run->message);
+    json_put_text_member(out, "rid", run->rid);
+    json_put_text_member(out, "message", run->message);
     buf_put_char(out, '}');
 }
 
@@ -86,10 +73,9 @@ static void put_problems(struct buf *out, const struct job_state *state)
         if (!is_first)
             buf_put_char(out, ',');
         is_first = false;
-        buf_put_char(out, '{');
-        put_text(out, "alertname", job_problem_name((enum job_problem)i));
+        buf_printf(out, "{\"alertname\":\"%s\"", job_problem_name((enum job_problem)i));
         put_time(out, "since", state->problems[i].since_ms);
-        put_text(out, "summary", state->problems[i].summary);
+        json_put_text_member(out, "summary", state->problems[i].summary);
         buf_put_char(out, '}');
     }
     buf_put_char(out, ']');
@@ -99,12 +85,12 @@ static void put_schedule(struct buf *out, const struct jobs_entry *entry)
 {
     const struct job_spec *spec = &entry->spec;
     char text[DURATION_TEXT_BYTES];
-    put_text(out, "cron", entry->schedule);
-    put_text(out, "every",
-             spec->schedule.every_ms > 0 ? duration_format(spec->schedule.every_ms, text) : "");
-    put_text(out, "calendar", entry->calendar);
-    put_text(out, "timeZone", spec->schedule.zone.name);
-    put_text(out, "grace", duration_format(spec->grace_ms, text));
+    json_put_text_member(out, "cron", entry->schedule);
+    json_put_text_member(out, "every",
+                         spec->schedule.every_ms > 0 ? duration_format(spec->schedule.every_ms, text) : "");
+    json_put_text_member(out, "calendar", entry->calendar);
+    json_put_text_member(out, "timeZone", spec->schedule.zone.name);
+    json_put_text_member(out, "grace", duration_format(spec->grace_ms, text));
 }
 
 static void put_job(struct jobs *jobs, const struct job *job, bool has_runs, int64_t now_ms,
@@ -112,12 +98,12 @@ static void put_job(struct jobs *jobs, const struct job *job, bool has_runs, int
 {
     const struct job_spec *spec = &job->entry->spec;
     const struct job_state *state = &job->state;
-    buf_put_char(out, '{');
-    put_text(out, "name", spec->name);
-    put_text(out, "title", spec->title);
-    put_text(out, "state", job_word(spec, &jobs->workdays, state, now_ms));
+    buf_put_text(out, "{\"name\":");
+    json_put_text(out, spec->name);
+    json_put_text_member(out, "title", spec->title);
+    json_put_text_member(out, "state", job_word(spec, &jobs->workdays, state, now_ms));
     put_problems(out, state);
-    put_text(out, "severity", job->entry->severity);
+    json_put_text_member(out, "severity", job->entry->severity);
     put_key(out, "labels");
     json_put_labels(out, job->entry->labels);
     put_schedule(out, job->entry);

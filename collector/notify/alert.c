@@ -9,7 +9,8 @@
 #include "collector/notify/message_text.h"
 #include "proto/base/error.h"
 
-#define ALERT_ROW_VERSION   1
+#define ALERT_ROW_VERSION   2
+#define ALERT_ROW_OLDEST    1 /* without hold_until */
 #define ALERT_FLAG_FIRING   1u
 #define ALERT_FLAG_EXTERNAL 2u
 #define ALERT_FLAG_TIMEOUT  4u
@@ -17,6 +18,7 @@
 #define ALERT_FLAG_RULELESS 16u
 #define ALERT_NOTE_SHIFT    5 /* two bits */
 #define ALERT_NOTE_MASK     3u
+#define ALERT_FLAG_PASSED   128u
 
 const char *alert_note_text(enum alert_note note, int64_t stale_since_ms,
                             char text[ALERT_NOTE_BYTES])
@@ -46,6 +48,7 @@ void alert_write(const struct alert *alert, struct buf *out)
                               (alert->external ? ALERT_FLAG_EXTERNAL : 0u) |
                               (alert->ends_by_timeout ? ALERT_FLAG_TIMEOUT : 0u) |
                               (alert->is_ruleless ? ALERT_FLAG_RULELESS : 0u) |
+                              (alert->has_passed ? ALERT_FLAG_PASSED : 0u) |
                               ALERT_FLAG_UPDATED |
                               (unsigned)alert->note << ALERT_NOTE_SHIFT));
     buf_put_zigzag(out, alert->starts_ms);
@@ -55,6 +58,7 @@ void alert_write(const struct alert *alert, struct buf *out)
     labels_write(alert->annotations, out);
     buf_put_sized(out, bytes_of(alert->generator_url != NULL ? alert->generator_url : ""));
     buf_put_zigzag(out, alert->updated_ms);
+    buf_put_zigzag(out, alert->hold_until_ms);
 }
 
 /* A C string of bytes that a row carries; NULL when out of memory. */
@@ -72,16 +76,17 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     struct alert alert = {0};
     struct bytes url;
     uint64_t bits;
-    uint8_t flags;
+    uint8_t version = reader_u8(&reader), flags;
     int error;
 
-    if (reader_u8(&reader) != ALERT_ROW_VERSION)
+    if (version < ALERT_ROW_OLDEST || version > ALERT_ROW_VERSION)
         return ERR_CORRUPT;
     flags = reader_u8(&reader);
     alert.firing = (flags & ALERT_FLAG_FIRING) != 0;
     alert.external = (flags & ALERT_FLAG_EXTERNAL) != 0;
     alert.ends_by_timeout = (flags & ALERT_FLAG_TIMEOUT) != 0;
     alert.is_ruleless = (flags & ALERT_FLAG_RULELESS) != 0;
+    alert.has_passed = (flags & ALERT_FLAG_PASSED) != 0;
     alert.note = (enum alert_note)(flags >> ALERT_NOTE_SHIFT & ALERT_NOTE_MASK);
     alert.starts_ms = reader_zigzag(&reader);
     alert.ends_ms = reader_zigzag(&reader);
@@ -95,6 +100,8 @@ int alert_read(struct bytes row, struct arena *arena, struct alert *ret_alert)
     url = reader_sized(&reader);
     alert.updated_ms =
         (flags & ALERT_FLAG_UPDATED) != 0 ? reader_zigzag(&reader) : alert.starts_ms;
+    if (version >= 2)
+        alert.hold_until_ms = reader_zigzag(&reader);
     if (reader.failed || reader_left(&reader) != 0)
         return ERR_CORRUPT;
     alert.generator_url = text_in(arena, url);

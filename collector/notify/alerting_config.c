@@ -485,6 +485,12 @@ const struct receiver *alerting_receiver(const struct alerting *alerting, const 
     return NULL;
 }
 
+const struct interval *alerting_intervals(const struct alerting *alerting, size_t *ret_count)
+{
+    *ret_count = alerting->interval_count;
+    return alerting->intervals;
+}
+
 struct duty *alerting_duty(const struct alerting *alerting)
 {
     return alerting->duty;

@@ -5,7 +5,7 @@
  *                smtp_auth_password_file smtp_auth_secret smtp_auth_identity smtp_require_tls
  *                smtp_tls_config resolve_timeout http_config wechat_api_url wechat_api_secret
  *                wechat_api_secret_file wechat_api_corp_id, and ours:
- *                channel_down_after
+ *                channel_down_after language
  *     templates: globs of files of {{ define }}s
  *     alertmanagers: Prometheus's list of others that are told of our alerts (forward.h)
  *     route:     receiver group_by group_wait group_interval repeat_interval matchers match
@@ -56,6 +56,7 @@ struct receiver {
                                                  is channel_escalation */
     const struct duty_person *person;         /* of a "person/<id>": integrations are the ways */
     const struct template_set *templates; /* what its texts may call */
+    bool is_english;                      /* global.language */
 };
 
 struct alerting;
@@ -82,6 +83,8 @@ const struct route *alerting_fallback(const struct alerting *alerting, size_t n)
 /* All inhibit_rules in file order. */
 const struct inhibit_rule *alerting_inhibit_rules(const struct alerting *alerting,
                                                   size_t *ret_count);
+/* All time intervals in file order, those of the older key last (interval.h). */
+const struct interval *alerting_intervals(const struct alerting *alerting, size_t *ret_count);
 /* NULL: no duty.yml. */
 struct duty *alerting_duty(const struct alerting *alerting);
 /* The receivers "person/<id>" in duty.yml's order. */

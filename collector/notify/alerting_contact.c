@@ -188,6 +188,7 @@ static int read_person(struct alerting *alerting, const struct config_node *list
     receiver->name = name;
     receiver->person = person;
     receiver->templates = alerting->templates;
+    receiver->is_english = alerting->global.is_english;
     for (size_t i = 0; error == 0 && i < person->way_count; i++) {
         error = read_way(alerting, list, person, i, &receiver->integrations[i], why);
         receiver->integration_count += error == 0;

@@ -4,6 +4,7 @@
  * Keys and meanings are those of Prometheus's and Alertmanager's HTTP clients.
  */
 #include "collector/notify/alerting_parts.h"
+#include "collector/notify/http_oauth.h"
 
 #include <string.h>
 #include <strings.h>
@@ -121,6 +122,110 @@ static int read_basic(struct alerting *alerting, const struct config_node *node,
     return error;
 }
 
+struct oauth_keys {
+    struct oauth_settings oauth;
+    struct config_strings scopes;
+    const struct config_node *params, *tls;
+    const char *proxy_url, *no_proxy;
+    bool proxy_from_environment;
+};
+
+#define AT(field) offsetof(struct oauth_keys, field)
+static const struct config_option oauth_options[] = {
+    {.key = "client_id", .type = CONFIG_STRING, .offset = AT(oauth.client_id),
+     .required = true, .help = "who asks for the token"},
+    {.key = "client_secret", .type = CONFIG_STRING, .offset = AT(oauth.client_secret),
+     .help = "its secret"},
+    {.key = "client_secret_file", .type = CONFIG_FILE, .offset = AT(oauth.client_secret_file),
+     .help = "a file that holds it"},
+    {.key = "token_url", .type = CONFIG_STRING, .offset = AT(oauth.token_url),
+     .required = true, .help = "where the token is asked for"},
+    {.key = "scopes", .type = CONFIG_STRINGS, .offset = AT(scopes), .help = "what it is for"},
+    {.key = "endpoint_params", .type = CONFIG_NODE, .offset = AT(params),
+     .help = "map of further parameters"},
+    {.key = "tls_config", .type = CONFIG_NODE, .offset = AT(tls), .help = "ca_file ..."},
+    {.key = "proxy_url", .type = CONFIG_STRING, .offset = AT(proxy_url),
+     .help = "http://host:port"},
+    {.key = "no_proxy", .type = CONFIG_STRING, .offset = AT(no_proxy),
+     .help = "hosts that go past it, with commas"},
+    {.key = "proxy_from_environment", .type = CONFIG_BOOL, .offset = AT(proxy_from_environment),
+     .fallback = "false", .help = "https_proxy and no_proxy say"},
+};
+#undef AT
+
+/* "a b"; nothing of an empty list. */
+static int join_scopes(struct alerting *alerting, const struct config_strings *scopes,
+                       const char **ret_scope)
+{
+    struct buf text = {0};
+    char *copy;
+    for (size_t i = 0; i < scopes->count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", scopes->items[i]);
+    if (scopes->count == 0)
+        return 0;
+    copy = buf_ok(&text) ? arena_alloc(&alerting->arena, text.size + 1, 1) : NULL;
+    if (copy != NULL)
+        memcpy(copy, buf_text(&text), text.size + 1);
+    buf_done(&text);
+    *ret_scope = copy;
+    return copy == NULL ? ERR_NOMEM : 0;
+}
+
+static int read_params(struct alerting *alerting, const struct config_node *node,
+                       struct oauth_settings *oauth, struct diagnosis *why)
+{
+    struct oauth_param *params;
+    if (node == NULL)
+        return 0;
+    if (node->kind != CONFIG_MAP)
+        return config_complain(alerting->config, node, why,
+                               "endpoint_params is a map of name to value");
+    params = arena_alloc(&alerting->arena, node->count + 1, sizeof *params);
+    if (params == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < node->count; i++) {
+        const struct config_node *pair = node->children[i];
+        if (pair->kind != CONFIG_SCALAR)
+            return config_complain(alerting->config, pair, why, "%s is not a single value",
+                                   pair->key);
+        params[i] = (struct oauth_param){pair->key, pair->text};
+    }
+    oauth->params = params;
+    oauth->param_count = node->count;
+    return 0;
+}
+
+static int read_oauth(struct alerting *alerting, const struct config_node *node,
+                      struct http_settings *http, struct diagnosis *why)
+{
+    struct oauth_keys *keys = arena_alloc(&alerting->arena, 1, sizeof *keys);
+    struct oauth_settings *oauth;
+    int error;
+
+    if (keys == NULL)
+        return ERR_NOMEM;
+    oauth = &keys->oauth;
+    error = config_read(alerting->config, node, "oauth2", oauth_options, COUNT(oauth_options),
+                        keys, why);
+    if (error == 0 && oauth->client_secret != NULL && oauth->client_secret_file != NULL)
+        error = config_complain(alerting->config, node, why,
+                                "oauth2: give client_secret or client_secret_file");
+    if (error == 0)
+        error = alerting_check_url(alerting, node, "oauth2", oauth->token_url, NULL, why);
+    if (error == 0)
+        error = join_scopes(alerting, &keys->scopes, &oauth->scope);
+    if (error == 0)
+        error = read_params(alerting, keys->params, oauth, why);
+    oauth->http = (struct http_settings){.timeout_ms = http->timeout_ms,
+                                         .proxy_url = keys->proxy_url,
+                                         .no_proxy = keys->no_proxy,
+                                         .proxy_from_environment = keys->proxy_from_environment};
+    if (error == 0)
+        error = alerting_read_tls(alerting, keys->tls, &oauth->http.tls, why);
+    http->oauth = oauth;
+    return error;
+}
+
 #define AT(field) offsetof(struct http_keys, field)
 const struct config_option alerting_http_options[HTTP_OPTIONS] = {
     {.key = "basic_auth", .type = CONFIG_NODE, .offset = AT(basic), .help = "user, password"},
@@ -140,7 +245,7 @@ const struct config_option alerting_http_options[HTTP_OPTIONS] = {
      .help = "hosts that go past it, with commas"},
     {.key = "proxy_from_environment", .type = CONFIG_BOOL, .offset = AT(proxy_from_environment),
      .fallback = "false", .help = "https_proxy and no_proxy say"},
-    {.key = "oauth2", .type = CONFIG_NODE, .offset = AT(oauth2), .help = "not there"},
+    {.key = "oauth2", .type = CONFIG_NODE, .offset = AT(oauth2), .help = "client_id, token_url ..."},
 };
 #undef AT
 
@@ -149,17 +254,14 @@ int alerting_use_http(struct alerting *alerting, const struct config_node *node,
                       struct diagnosis *why)
 {
     const int ways = (keys->basic != NULL) + (keys->authorization != NULL) +
-                     (keys->bearer != NULL) + (keys->bearer_file != NULL);
+                     (keys->bearer != NULL) + (keys->bearer_file != NULL) +
+                     (keys->oauth2 != NULL);
     int error = 0;
 
-    if (keys->oauth2 != NULL)
-        return config_complain(alerting->config, keys->oauth2, why,
-                               "oauth2: not supported; use authorization with a token that a "
-                               "helper renews in credentials_file");
     if (ways > 1)
         return config_complain(alerting->config, node, why,
-                               "give one of basic_auth, authorization, bearer_token and "
-                               "bearer_token_file");
+                               "give one of basic_auth, authorization, bearer_token, "
+                               "bearer_token_file and oauth2");
     if (keys->proxy_from_environment && (keys->proxy_url != NULL || keys->no_proxy != NULL))
         return config_complain(alerting->config, node, why,
                                "proxy_from_environment excludes proxy_url and no_proxy");
@@ -177,9 +279,23 @@ int alerting_use_http(struct alerting *alerting, const struct config_node *node,
         error = read_authorization(alerting, keys->authorization, http, why);
     if (error == 0 && keys->basic != NULL)
         error = read_basic(alerting, keys->basic, http, why);
+    if (error == 0 && keys->oauth2 != NULL)
+        error = read_oauth(alerting, keys->oauth2, http, why);
     if (error == 0)
         error = alerting_read_tls(alerting, keys->tls, &http->tls, why);
     return error;
+}
+
+int alerting_refuse_oauth(struct alerting *alerting, const struct config_node *node,
+                          const char *where, const struct http_settings *http,
+                          struct diagnosis *why)
+{
+    if (http->oauth == NULL)
+        return 0;
+    return config_complain(alerting->config, node, why,
+                           "%s: oauth2 is for webhook_configs; give an http_config with "
+                           "credentials here",
+                           where);
 }
 
 int alerting_read_http(struct alerting *alerting, const struct config_node *node,

@@ -16,6 +16,8 @@ struct global_settings {
     const struct config_node *http_config; /* what webhook_configs start from */
     const char *wechat_api_url, *wechat_api_secret, *wechat_api_secret_file,
         *wechat_api_corp_id; /* what wechat_configs start from */
+    const char *language;
+    bool is_english; /* language: en */
     int64_t channel_down_after_ms;
     int64_t resolve_timeout_ms; /* of posted alerts; those of our rules end when they end */
 };
@@ -128,10 +130,15 @@ struct http_keys {
 #define HTTP_OPTIONS 11
 /* Offsets are into struct http_keys. */
 extern const struct config_option alerting_http_options[HTTP_OPTIONS];
-/* Checks the keys of `node` and makes settings of them; the time limit stays. */
+/* Checks the keys of `node` and makes settings of them; the time limit stays.  Who has no use for
+ * the tokens of oauth2 asks alerting_refuse_oauth(). */
 int alerting_use_http(struct alerting *alerting, const struct config_node *node,
                       const struct http_keys *keys, struct http_settings *http,
                       struct diagnosis *why);
+/* ERR_INVALID where the settings have oauth2. */
+int alerting_refuse_oauth(struct alerting *alerting, const struct config_node *node,
+                          const char *where, const struct http_settings *http,
+                          struct diagnosis *why);
 /* tls_config; NULL leaves *tls as it is. */
 int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
                       struct tls_settings *tls, struct diagnosis *why);

@@ -83,6 +83,8 @@ static int read_webhook(struct alerting *alerting, const struct config_node *nod
 
 /* ---- global, receivers ------------------------------------------------------------------- */
 
+static const char *const languages[] = {"zh", "en", NULL};
+
 #define AT(field) offsetof(struct global_settings, field)
 static const struct config_option global_options[] = {
     {.key = "smtp_smarthost", .type = CONFIG_STRING, .offset = AT(email.smarthost),
@@ -108,6 +110,8 @@ static const struct config_option global_options[] = {
      .fallback = "5m", .help = "accepted; our alerts end when their condition does"},
     {.key = "channel_down_after", .type = CONFIG_DURATION, .offset = AT(channel_down_after_ms),
      .fallback = "30s", .help = "a failing channel is told through others after so long"},
+    {.key = "language", .type = CONFIG_STRING, .offset = AT(language), .fallback = "zh",
+     .choices = languages, .help = "zh or en: of the words that are not yours"},
     {.key = "http_config", .type = CONFIG_NODE, .offset = AT(http_config),
      .help = "auth and TLS of webhooks that have none of their own"},
     {.key = "wechat_api_url", .type = CONFIG_STRING, .offset = AT(wechat_api_url),
@@ -124,9 +128,14 @@ static const struct config_option global_options[] = {
 int alerting_read_global(struct alerting *alerting, const struct config_node *node,
                          struct diagnosis *why)
 {
-    alerting->global.email.timeout_ms = 30000;
-    return config_read(alerting->config, node, "global", global_options, COUNT(global_options),
-                       &alerting->global, why);
+    struct global_settings *global = &alerting->global;
+    int error;
+
+    global->email.timeout_ms = 30000;
+    error = config_read(alerting->config, node, "global", global_options, COUNT(global_options),
+                        global, why);
+    global->is_english = global->language != NULL && strcmp(global->language, "en") == 0;
+    return error;
 }
 
 struct receiver_keys {
@@ -218,6 +227,7 @@ int alerting_read_integrations(struct alerting *alerting, const struct config_no
         return error;
     receiver->name = keys.name;
     receiver->templates = alerting->templates;
+    receiver->is_english = alerting->global.is_english;
     receiver->integrations = arena_alloc(&alerting->arena, INTEGRATIONS_MAX,
                                          sizeof *receiver->integrations);
     if (receiver->integrations == NULL)

@@ -114,6 +114,8 @@ static int read_robot(struct alerting *alerting, const struct config_node *node,
         error = check_robot(alerting, node, kind, keys, why);
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->robot.http, why);
+    if (error == 0)
+        error = alerting_refuse_oauth(alerting, node, "robot_configs", &keys->robot.http, why);
     *integration = (struct integration){.channel = kind->channel,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

@@ -127,6 +127,8 @@ int alerting_read_sms(struct alerting *alerting, const struct config_node *node,
         error = read_success(alerting, node, keys, why);
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->sms.http, why);
+    if (error == 0)
+        error = alerting_refuse_oauth(alerting, node, "sms_configs", &keys->sms.http, why);
     *integration = (struct integration){.channel = &channel_sms,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

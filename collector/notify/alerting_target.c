@@ -99,6 +99,8 @@ static int add_target(struct alerting *alerting, const struct config_node *node,
     target->http.timeout_ms = keys->timeout_ms;
     error = alerting_use_http(alerting, node, &keys->http, &target->http, why);
     if (error == 0)
+        error = alerting_refuse_oauth(alerting, node, "alertmanagers", &target->http, why);
+    if (error == 0)
         error = keep_url(alerting, keys, address, &target->url);
     if (error == 0)
         alerting->target_count++;

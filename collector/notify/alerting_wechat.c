@@ -180,6 +180,8 @@ int alerting_read_wechat(struct alerting *alerting, const struct config_node *no
                                     &keys->wechat.words, why);
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->wechat.http, why);
+    if (error == 0)
+        error = alerting_refuse_oauth(alerting, node, "wechat_configs", &keys->wechat.http, why);
     *integration = (struct integration){.channel = &channel_wechat,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

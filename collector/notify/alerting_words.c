@@ -43,6 +43,7 @@ int alerting_read_words(struct alerting *alerting, const struct config_node *nod
 
     if (text == NULL)
         text = config_child(node, "message"); /* as Alertmanager calls it */
+    words->is_english = alerting->global.is_english;
     words->tells_all = strcmp(disclosure->disclose, "full") == 0;
     if (words->tells_all)
         error = check_consent(alerting, node, where, disclosure->consent, why);

@@ -30,6 +30,7 @@
 
 #define MESSAGE_ID_BYTES 17 /* 16 hex digits, in order of time, and a NUL */
 
+struct passed_line;  /* passed.h */
 struct template_set; /* template.h */
 
 /* What a group has to say to one integration.  Firing alerts first. */
@@ -48,6 +49,8 @@ struct message {
     uint64_t incident;           /* its number; 0: not told as one */
     const char *acknowledge_url; /* where whoever reads this can say "I am on it"; or NULL */
     bool is_trial; /* not an alert: somebody asks whether the channel works */
+    const struct passed_line *passed; /* what came and went unseen; NULL: nothing */
+    bool is_english;      /* our own words; else they are Chinese */
     const char *reply_to; /* id of the message that told the beginning; NULL: this is it */
     const struct template_set *templates; /* by name; NULL: none */
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
@@ -90,6 +93,8 @@ struct channel_verdict {
 
 /* How a service hands out its token. */
 struct channel_token {
+    /* NULL: all of the channel's settings need one. */
+    bool (*is_needed)(const void *settings);
     /* Appends what the token belongs to: integrations of the same key share it.  An error with
      * `why`. */
     int (*put_key)(const void *settings, struct buf *out, struct diagnosis *why);
@@ -133,6 +138,8 @@ extern const struct channel channel_smpp;
 extern const struct channel channel_wechat;
 extern const struct channel channel_escalation; /* people, by an incident */
 
+struct oauth_settings; /* http_oauth.h */
+
 struct tls_settings {
     const char *ca, *ca_file;     /* PEM, or a file of it; NULL both: the system's */
     const char *cert, *cert_file; /* our own; NULL both: none */
@@ -147,6 +154,7 @@ struct http_settings {
     const char *username, *password, *password_file; /* basic auth; NULL: none */
     const char *bearer, *bearer_file;                /* NULL: none */
     const char *scheme;                              /* the word before it; NULL: "Bearer" */
+    const struct oauth_settings *oauth; /* the request's token is the bearer; NULL: none */
     const char *proxy_url, *no_proxy;                /* NULL: none */
     bool proxy_from_environment;
     bool stays;  /* redirects are not followed */

@@ -1,5 +1,5 @@
 /*
- * channel_email.c - a mail in Chinese over SMTP.
+ * channel_email.c - a mail in Chinese, or English, over SMTP.
  *
  *     Subject: 【告警】HostCpuHigh（2 项）web01        (RFC 2047)
  *     text/plain; charset=UTF-8; base64: what, where, since when, value, labels, annotations
@@ -38,11 +38,31 @@
 
 /* ---- what the mail says ------------------------------------------------------------------ */
 
+/* What the mail says in one of two languages. */
+enum word { SUMMARY, DESCRIPTION, WHERE, SEVERITY, LABELS, ANNOTATIONS, VALUE, SEE, CONSOLE, GROUP };
+
+static const char *word(const struct message *message, enum word which)
+{
+    static const char *const words[][2] = {
+        [SUMMARY] = {"内容：", "What: "},
+        [DESCRIPTION] = {"说明：", "Description: "},
+        [WHERE] = {"位置：", "Where: "},
+        [SEVERITY] = {"级别：", "Severity: "},
+        [LABELS] = {"标签：", "Labels:"},
+        [ANNOTATIONS] = {"注释：", "Annotations:"},
+        [VALUE] = {"当前值：", "Value: "},
+        [SEE] = {"查看：", "See: "},
+        [CONSOLE] = {"控制台：", "Console: "},
+        [GROUP] = {"分组：", "Group: "},
+    };
+    return words[which][message->is_english];
+}
+
 static void put_pairs(struct buf *out, const char *title, const struct labels *labels)
 {
     if (labels->count == 0)
         return;
-    buf_printf(out, "%s：\n", title);
+    buf_printf(out, "%s\n", title);
     for (size_t i = 0; i < labels->count; i++) {
         buf_put_text(out, "    ");
         buf_put(out, labels->pairs[i].name.data, labels->pairs[i].name.size);
@@ -56,51 +76,88 @@ static void put_field(struct buf *out, const char *title, struct bytes value)
 {
     if (value.size == 0)
         return;
-    buf_printf(out, "%s：", title);
+    buf_put_text(out, title);
     buf_put(out, value.data, value.size);
     buf_put_char(out, '\n');
 }
 
-static void put_alert(struct buf *out, const struct alert *alert, size_t number)
+static void put_alert(const struct message *message, const struct alert *alert, size_t number,
+                      struct buf *out)
 {
     char time[MAIL_DATE_BYTES], value[VALUE_NUMBER_BYTES];
+    const bool english = message->is_english;
 
-    buf_printf(out, "%zu. %s ", number, message_alert_state(alert));
+    buf_printf(out, "%zu. %s ", number, message_alert_state(message, alert));
     buf_put(out, labels_get_text(alert->labels, "alertname").data,
             labels_get_text(alert->labels, "alertname").size);
     buf_put_char(out, '\n');
-    put_field(out, "内容", labels_get_text(alert->annotations, "summary"));
-    put_field(out, "说明", labels_get_text(alert->annotations, "description"));
-    put_field(out, "位置", labels_get_text(alert->labels, "instance"));
-    put_field(out, "级别", labels_get_text(alert->labels, "severity"));
-    buf_printf(out, "开始时间：%s（北京时间）\n", mail_local_time(alert->starts_ms, time));
+    put_field(out, word(message, SUMMARY), labels_get_text(alert->annotations, "summary"));
+    put_field(out, word(message, DESCRIPTION),
+              labels_get_text(alert->annotations, "description"));
+    put_field(out, word(message, WHERE), labels_get_text(alert->labels, "instance"));
+    put_field(out, word(message, SEVERITY), labels_get_text(alert->labels, "severity"));
+    buf_printf(out, english ? "Began: %s (Beijing time)\n" : "开始时间：%s（北京时间）\n",
+               mail_local_time(alert->starts_ms, time));
     if (!alert->firing)
-        buf_printf(out, "%s时间：%s（北京时间）\n", message_alert_end(alert),
-                   mail_local_time(alert->ends_ms, time));
+        buf_printf(out, english ? "%s: %s (Beijing time)\n" : "%s时间：%s（北京时间）\n",
+                   message_alert_end(message, alert), mail_local_time(alert->ends_ms, time));
     if (!alert->external && !alert->is_ruleless) /* only rules give one */
-        buf_printf(out, "当前值：%s\n", template_value_number_text(alert->value, value));
-    put_pairs(out, "标签", alert->labels);
-    put_pairs(out, "注释", alert->annotations);
+        buf_printf(out, "%s%s\n", word(message, VALUE),
+                   template_value_number_text(alert->value, value));
+    put_pairs(out, word(message, LABELS), alert->labels);
+    put_pairs(out, word(message, ANNOTATIONS), alert->annotations);
     if (alert->generator_url != NULL && alert->generator_url[0] != '\0')
-        buf_printf(out, "查看：%s\n", alert->generator_url);
+        buf_printf(out, "%s%s\n", word(message, SEE), alert->generator_url);
     buf_put_char(out, '\n');
 }
 
 static void put_own_text(const struct message *message, struct buf *out)
 {
+    const bool english = message->is_english;
     size_t shown =
         message->alert_count < MAIL_ALERTS_MAX ? message->alert_count : MAIL_ALERTS_MAX;
-    buf_printf(out, "烽燧监控：%zu 项告警中，%zu 项已恢复。\n\n", message->firing_count,
-               message->alert_count - message->firing_count);
+    buf_printf(out,
+               english ? "Fengsui: %zu firing, %zu resolved.\n\n"
+                       : "烽燧监控：%zu 项告警中，%zu 项已恢复。\n\n",
+               message->firing_count, message->alert_count - message->firing_count);
     if (message->acknowledge_url != NULL)
-        buf_printf(out, "认领此事件（打开后再点一次确认）：%s\n\n", message->acknowledge_url);
+        buf_printf(out,
+                   english ? "Acknowledge this incident (open, then confirm): %s\n\n"
+                           : "认领此事件（打开后再点一次确认）：%s\n\n",
+                   message->acknowledge_url);
     for (size_t i = 0; i < shown; i++)
-        put_alert(out, &message->alerts[i], i + 1);
+        put_alert(message, &message->alerts[i], i + 1, out);
     if (shown < message->alert_count)
-        buf_printf(out, "另有 %zu 项未列出。\n\n", message->alert_count - shown);
+        buf_printf(out, english ? "Not listed: %zu more.\n\n" : "另有 %zu 项未列出。\n\n",
+                   message->alert_count - shown);
     if (message->external_url[0] != '\0')
-        buf_printf(out, "控制台：%s\n", message->external_url);
-    buf_printf(out, "分组：%s\n", message->group_key);
+        buf_printf(out, "%s%s\n", word(message, CONSOLE), message->external_url);
+    buf_printf(out, "%s%s\n", word(message, GROUP), message->group_key);
+}
+
+/* A line of ours below whatever text the mail has. */
+static void put_passed(const struct message *message, bool is_page, struct buf *out)
+{
+    struct buf line = {0};
+    message_put_passed(message, true, &line);
+    if (line.size > 0 && is_page) {
+        buf_put_text(out, "\n<p>");
+        for (size_t i = 0; i < line.size; i++) {
+            const char c = (char)line.data[i];
+            if (c == '<' || c == '>' || c == '&')
+                buf_put_text(out, c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;");
+            else
+                buf_put_char(out, c);
+        }
+        buf_put_text(out, "</p>\n");
+    } else if (line.size > 0) {
+        if (out->size > 0 && out->data[out->size - 1] != '\n')
+            buf_put_char(out, '\n');
+        buf_put(out, line.data, line.size);
+    }
+    if (!buf_ok(&line))
+        out->failed = true;
+    buf_done(&line);
 }
 
 static const char *header_template(const struct email_settings *email, const char *name)
@@ -217,6 +274,7 @@ static int email_compose(const void *settings, const struct message *message, st
         message_put_template(message, email->text, &text);
     else
         put_own_text(message, &text);
+    put_passed(message, false, &text);
     if (email->html == NULL) {
         put_part(body, "plain", &text);
         return buf_ok(body) ? 0 : ERR_NOMEM;
@@ -228,6 +286,7 @@ static int email_compose(const void *settings, const struct message *message, st
     put_part(body, "plain", &text);
     buf_printf(body, "\r\n--=_%s\r\n", message->id);
     message_put_page(message, email->html, &page);
+    put_passed(message, true, &page);
     put_part(body, "html", &page);
     buf_printf(body, "\r\n--=_%s--\r\n", message->id);
     return buf_ok(body) ? 0 : ERR_NOMEM;

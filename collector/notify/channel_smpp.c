@@ -32,7 +32,7 @@ static int smpp_join(const void *settings, const struct bytes *bodies, size_t co
 
     if (smpp->signature != NULL)
         buf_put_text(out, smpp->signature);
-    error = robot_text_join(bodies, count, text_limit(smpp), out);
+    error = robot_text_join(&smpp->words, bodies, count, text_limit(smpp), out);
     while (error == 0 && out->size > 0 && out->data[out->size - 1] == '\n')
         out->size--; /* it costs a character of 70 */
     return error;

@@ -136,7 +136,7 @@ static int sms_join(const void *settings, const struct bytes *bodies, size_t cou
     const struct sms_settings *sms = settings;
     if (sms->signature != NULL)
         buf_put_text(out, sms->signature);
-    return robot_text_join(bodies, count, text_limit(sms), out);
+    return robot_text_join(&sms->words, bodies, count, text_limit(sms), out);
 }
 
 static int set_request(const struct sms_settings *sms, const struct sms_values *values,

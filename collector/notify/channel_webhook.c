@@ -4,7 +4,9 @@
  *     POST url   {"receiver","status","alerts":[{"status","labels","annotations","startsAt",
  *                "endsAt","generatorURL","fingerprint"}],"groupLabels","commonLabels",
  *                "commonAnnotations","externalURL","version":"4","groupKey","truncatedAlerts"}\n
- *                and, to a person of an incident, "incident" and "acknowledgeURL"
+ *                and, to a person of an incident, "incident" and "acknowledgeURL"; and, where
+ *                alerts came and went unseen (passed.h), "past":{"count","text","alerts":[{
+ *                "alertname","instance","severity","startsAt","endsAt","fingerprint"}]}
  *
  * Field order and escaping are Alertmanager's.  The message id travels as Idempotency-Key, so a
  * receiver that cares can drop what a retry sends twice.  2xx accepts; 5xx, 408, 429 and what
@@ -14,9 +16,14 @@
 #include <stdio.h>
 
 #include "collector/notify/channel.h"
+#include "collector/notify/http_oauth.h"
 #include "collector/notify/http_post.h"
 #include "collector/notify/json.h"
+#include "collector/notify/message_text.h"
+#include "collector/notify/passed.h"
 #include "proto/base/error.h"
+
+#define PASSED_SHOWN_MAX ((size_t)100) /* of "past"; the count says how many there are */
 
 static void put_alert(const struct alert *alert, struct buf *body)
 {
@@ -30,6 +37,38 @@ static void put_alert(const struct alert *alert, struct buf *body)
     buf_put_text(body, ",\"generatorURL\":");
     json_put_text(body, alert->generator_url != NULL ? alert->generator_url : "");
     buf_printf(body, ",\"fingerprint\":\"%016" PRIx64 "\"}", alert->fingerprint);
+}
+
+/* A member beside Alertmanager's, so that whoever reads those alone misses nothing of them. */
+static void put_passed(const struct message *message, struct buf *body)
+{
+    const struct passed_line *line = message->passed;
+    size_t shown = line->count < PASSED_SHOWN_MAX ? line->count : PASSED_SHOWN_MAX;
+    struct buf text = {0};
+
+    message_put_passed(message, true, &text);
+    if (text.size > 0)
+        text.size--; /* its end of line */
+    buf_printf(body, ",\"past\":{\"count\":%zu,\"text\":", line->count);
+    json_put_string(body, buf_bytes(&text));
+    buf_put_text(body, ",\"alerts\":[");
+    for (size_t i = 0; i < shown; i++) {
+        const struct passed_alert *alert = &line->alerts[i];
+        char time[JSON_TIME_BYTES];
+        buf_printf(body, "%s{\"alertname\":", i > 0 ? "," : "");
+        json_put_text(body, alert->name);
+        buf_put_text(body, ",\"instance\":");
+        json_put_text(body, alert->instance);
+        buf_put_text(body, ",\"severity\":");
+        json_put_text(body, alert->severity);
+        buf_printf(body, ",\"startsAt\":\"%s\"", json_time(alert->starts_ms, time));
+        buf_printf(body, ",\"endsAt\":\"%s\"", json_time(alert->ends_ms, time));
+        buf_printf(body, ",\"fingerprint\":\"%016" PRIx64 "\"}", alert->fingerprint);
+    }
+    buf_put_text(body, "]}");
+    if (!buf_ok(&text))
+        body->failed = true;
+    buf_done(&text);
 }
 
 static int webhook_compose(const void *settings, const struct message *message,
@@ -65,6 +104,8 @@ static int webhook_compose(const void *settings, const struct message *message,
                    message->incident);
         json_put_text(body, message->acknowledge_url == NULL ? "" : message->acknowledge_url);
     }
+    if (message->passed != NULL)
+        put_passed(message, body);
     buf_put_text(body, "}\n");
     return buf_ok(body) ? 0 : ERR_NOMEM;
 }
@@ -90,13 +131,51 @@ static void webhook_judge(const void *settings, CURL *easy, CURLcode result,
                           struct channel_request *request,
                           struct channel_verdict *ret_verdict)
 {
-    (void)settings;
+    const struct webhook_settings *webhook = settings;
     http_post_judge(easy, result, request, ret_verdict);
+    ret_verdict->renews = webhook->http.oauth != NULL && http_oauth_is_worn_out(easy, result);
 }
+
+/* ---- the token of oauth2 ----------------------------------------------------------------- */
+
+static bool token_is_needed(const void *settings)
+{
+    const struct webhook_settings *webhook = settings;
+    return webhook->http.oauth != NULL;
+}
+
+static int token_put_key(const void *settings, struct buf *out, struct diagnosis *why)
+{
+    const struct webhook_settings *webhook = settings;
+    return http_oauth_put_key(webhook->http.oauth, out, why);
+}
+
+static int token_prepare(const void *settings, CURL *easy, struct channel_request *request,
+                         struct diagnosis *why)
+{
+    const struct webhook_settings *webhook = settings;
+    return http_oauth_prepare(webhook->http.oauth, easy, request, why);
+}
+
+static char *token_read(const void *settings, CURL *easy, CURLcode result,
+                        const struct channel_request *request, int64_t *ret_life_ms,
+                        struct channel_verdict *ret_verdict)
+{
+    (void)settings;
+    return http_oauth_read(easy, result, request, ret_life_ms, ret_verdict);
+}
+
+static const struct channel_token webhook_token = {
+    .is_needed = token_is_needed,
+    .put_key = token_put_key,
+    .prepare = token_prepare,
+    .read = token_read,
+};
 
 const struct channel channel_webhook = {
     .name = "webhook",
     .compose = webhook_compose,
+    .token = &webhook_token,
     .prepare = webhook_prepare,
     .judge = webhook_judge,
 };

@@ -101,7 +101,7 @@ static int wechat_join(const void *settings, const struct bytes *bodies, size_t 
         if (i == 0)
             buf_put_sized(out, addresses);
     }
-    return robot_text_join(texts, count, wechat->words.text_bytes_max, out);
+    return robot_text_join(&wechat->words, texts, count, wechat->words.text_bytes_max, out);
 }
 
 static int set_url(const char *api_url, const char *call, const char *const *pairs,

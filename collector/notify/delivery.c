@@ -327,7 +327,8 @@ static int begin_transfer(struct transfer *transfer, struct diagnosis *why)
     const struct channel *channel = transfer->channel;
     int error = 0;
 
-    if (channel->token != NULL && transfer->request.token == NULL)
+    if (channel->token != NULL && transfer->request.token == NULL &&
+        (channel->token->is_needed == NULL || channel->token->is_needed(transfer->settings)))
         error = take_token(transfer, why);
     if (error != 0 || transfer->waits_token)
         return error;

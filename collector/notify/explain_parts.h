@@ -1,6 +1,6 @@
 /*
- * explain_parts.h - between explain.c (what holds) and explain_print.c (how it is written); for
- * nobody else.
+ * explain_parts.h - between the explain*.c files: what holds (explain.c, explain_incident.c,
+ * explain_ledger.c) and how it is written (explain_print.c); for nobody else.
  */
 #pragma once
 

@@ -67,26 +67,30 @@ static int gather_member(struct tracked *member, const struct mutes *mutes, bool
                          struct gathered *all)
 {
     const struct alert *alert = member->alert;
+    const bool is_open = alert_is_open(alert, now_ms);
     bool muted = false;
     int error = mutes_look(mutes, member, now_ms, &muted);
 
     if (error != 0)
         return error;
     muted = muted || out_of_time;
-    if (alert->firing && muted) {
+    if (is_open && muted) {
         add(&all->sight.muted, alert);
         return 0;
     }
-    if (!alert->firing && muted && !dedup_owes_end(record, alert->fingerprint))
+    /* What has ended and may come back is no news by itself. */
+    if (!alert->firing && (muted || is_open) && !dedup_owes_end(record, alert->fingerprint))
         return 0;
-    add(alert->firing ? &all->sight.firing : &all->sight.ended, alert);
-    if (alert->firing && member->acknowledgement != NULL)
+    add(is_open ? &all->sight.firing : &all->sight.ended, alert);
+    if (is_open && member->acknowledgement != NULL)
         add(&all->sight.acknowledged, alert);
-    if (alert->firing && alert->note == ALERT_NOTE_FLAPPING)
+    if (is_open && alert->note == ALERT_NOTE_FLAPPING)
         add(&all->sight.flapping, alert);
     all->alerts[all->count] = *alert;
-    if (alert->firing)
+    if (is_open) {
+        all->alerts[all->count].firing = true;
         all->alerts[all->count].ends_ms = 0; /* told as open, also where a timeout is known */
+    }
     all->count++;
     return 0;
 }
@@ -142,6 +146,8 @@ static int compose(const struct group *group, const struct integration *integrat
                               .alert_count = shown,
                               .firing_count = all->firing_count,
                               .reply_to = frame->reply_to,
+                              .passed = frame->passed,
+                              .is_english = group->receiver->is_english,
                               .now_ms = now_ms,
                               .templates = group->receiver->templates,
                               .template_errors = template_errors};
@@ -193,8 +199,7 @@ static int make_parcel(const struct group *group, const struct receiver *receive
 }
 
 static int plan_integration(const struct group *group, size_t index,
-                            const struct outbox *outbox, const struct gathered *all,
-                            const char *external_url, int64_t now_ms, mono_ns now,
+                            const struct flush_scene *scene, const struct gathered *all,
                             struct arena *arena, struct flush *flush)
 {
     const struct integration *integration = &group->receiver->integrations[index];
@@ -203,8 +208,8 @@ static int plan_integration(const struct group *group, size_t index,
     const bool begins = dedup_begins(record);
     enum dedup_verdict verdict =
         dedup_decide(record, &all->sight, integration->send_resolved,
-                     group->route->repeat_interval_ms, now_ms);
-    const struct flush_frame frame = {.external_url = external_url,
+                     group->route->repeat_interval_ms, scene->now_ms);
+    struct flush_frame frame = {.external_url = scene->external_url,
                                       .reply_to = begins ? NULL : record->thread,
                                       .tells_ended = integration->send_resolved};
     const bool escalates = integration->channel == &channel_escalation;
@@ -216,14 +221,18 @@ static int plan_integration(const struct group *group, size_t index,
     planned->verdict = verdict;
     /* A reminder adds nothing while what it would repeat has not even arrived. */
     if (verdict == DEDUP_REPEAT &&
-        outbox_owes(outbox, parcel_lane(group->receiver->name, integration->channel->name,
+        outbox_owes(scene->outbox, parcel_lane(group->receiver->name, integration->channel->name,
                                         integration->index, group->key)))
         verdict = DEDUP_SILENT;
-    if (verdict != DEDUP_SILENT && !escalates)
-        error = make_parcel(group, group->receiver, integration, all, &frame, now_ms, now,
-                            arena, &flush->template_errors, &planned->parcel);
+    if (verdict != DEDUP_SILENT && !escalates) {
+        frame.passed =
+            passed_claim(scene->passed, group->receiver->name, integration, group);
+        error = make_parcel(group, group->receiver, integration, all, &frame, scene->now_ms,
+                            scene->now, arena, &flush->template_errors, &planned->parcel);
+        planned->tells_passed = frame.passed != NULL && planned->parcel != NULL;
+    }
     if (error == 0)
-        error = dedup_next(record, &all->sight, verdict, now_ms, &planned->record,
+        error = dedup_next(record, &all->sight, verdict, scene->now_ms, &planned->record,
                            &planned->replaces);
     if (error == 0 && begins && planned->replaces && planned->parcel != NULL)
         memcpy(planned->record.thread, planned->parcel->id, sizeof planned->record.thread);
@@ -250,8 +259,7 @@ int flush_compose(const struct group *group, const struct mutes *mutes,
     return error;
 }
 
-int flush_plan(struct group *group, const struct mutes *mutes, const struct outbox *outbox,
-               const char *external_url, int64_t now_ms, mono_ns now, struct flush **ret_flush)
+int flush_plan(struct group *group, const struct flush_scene *scene, struct flush **ret_flush)
 {
     struct flush *flush = calloc(1, sizeof *flush);
     struct arena arena;
@@ -260,19 +268,20 @@ int flush_plan(struct group *group, const struct mutes *mutes, const struct outb
     if (flush == NULL)
         return ERR_NOMEM;
     flush->group = group;
+    flush->now_ms = scene->now_ms;
     flush->records = calloc(group->receiver->integration_count + 1, sizeof *flush->records);
     arena_init(&arena, FLUSH_ARENA_BYTES);
     error = flush->records == NULL ? ERR_NOMEM : 0;
     for (size_t i = 0; error == 0 && i < group->receiver->integration_count; i++) {
         struct gathered all;
-        error = gather(group, mutes, &group->records[i], now_ms, &arena, &all);
+        error = gather(group, scene->mutes, &group->records[i], scene->now_ms, &arena, &all);
         if (error == 0)
-            error = plan_integration(group, i, outbox, &all, external_url, now_ms, now, &arena,
-                                     flush);
+            error = plan_integration(group, i, scene, &all, &arena, flush);
         arena_reset(&arena);
     }
     for (size_t i = 0; i < group->member_count; i++)
-        flush->drops_ended = flush->drops_ended || !group->members[i]->alert->firing;
+        flush->drops_ended =
+            flush->drops_ended || !alert_is_open(group->members[i]->alert, scene->now_ms);
     flush->changes = flush->changes || flush->drops_ended || !group->flushed;
     if (error != 0) {
         flush_free(flush);
@@ -304,20 +313,33 @@ static void exchange_records(struct flush *flush)
     }
 }
 
+mono_ns flush_next(const struct flush *flush, mono_ns now)
+{
+    const struct group *group = flush->group;
+    int64_t wait_ms = group->route->group_interval_ms;
+    for (size_t i = 0; i < group->member_count; i++) {
+        const struct alert *alert = group->members[i]->alert;
+        const int64_t held_ms = alert->hold_until_ms - flush->now_ms;
+        if (!alert->firing && held_ms > 0 && held_ms < wait_ms)
+            wait_ms = held_ms;
+    }
+    return now + (mono_ns)wait_ms * NS_PER_MS;
+}
+
 void flush_write_row(struct flush *flush, int64_t now_ms, mono_ns now, struct buf *out)
 {
     struct group *group = flush->group;
     const mono_ns due = group->due;
     const bool flushed = group->flushed;
-    size_t firing = 0;
+    size_t open = 0;
 
     for (size_t i = 0; i < group->member_count; i++)
-        firing += group->members[i]->alert->firing;
-    if (firing == 0)
+        open += alert_is_open(group->members[i]->alert, flush->now_ms);
+    if (open == 0)
         return;
     exchange_records(flush);
     group->flushed = true;
-    group->due = now + (mono_ns)group->route->group_interval_ms * NS_PER_MS;
+    group->due = flush_next(flush, now);
     group_write(group, now_ms, now, out);
     group->flushed = flushed;
     group->due = due;
@@ -339,7 +361,7 @@ void flush_apply(struct groups *groups, struct outbox *outbox, struct flush *flu
         planned->parcel = NULL;
     }
     group->flushed = true;
-    if (group_drop_ended(groups, group) == 0)
+    if (group_drop_ended(groups, group, flush->now_ms) == 0)
         groups_remove(groups, group);
     flush->group = NULL;
 }

@@ -275,7 +275,8 @@ static void end_acknowledgement(struct tracked *tracked)
 {
     const struct alert *alert = tracked->alert;
     if (tracked->acknowledgement == NULL ||
-        (alert->firing && alert->starts_ms <= tracked->acknowledgement->starts_ms))
+        ((alert->firing || alert->hold_until_ms > 0) &&
+         alert->starts_ms <= tracked->acknowledgement->starts_ms))
         return;
     acknowledgement_free(tracked->acknowledgement);
     tracked->acknowledgement = NULL;
@@ -318,6 +319,10 @@ int groups_take_alert(struct groups *groups, const struct route *root,
             return 0; /* our own rule knows better */
         fresh = merged(tracked->alert, fresh, now_ms);
     }
+    /* It is back before its end was told: as far as anybody knows it fires on. */
+    if (tracked != NULL && fresh.firing && !tracked->alert->firing &&
+        alert_is_open(tracked->alert, now_ms))
+        fresh.starts_ms = tracked->alert->starts_ms;
     if (tracked == NULL && !fresh.firing)
         return 0; /* its beginning was never heard, or its end was told long ago */
     if (tracked == NULL) {
@@ -373,6 +378,10 @@ void groups_shift(struct groups *groups, int64_t shift_ms, int64_t now_ms)
 {
     for (struct tracked *at = groups_next_alert(groups, NULL); at != NULL;
          at = groups_next_alert(groups, at)) {
+        if (at->alert->hold_until_ms != 0) {
+            at->alert->hold_until_ms += shift_ms;
+            at->dirty = true;
+        }
         if (!is_on_old_time(at->alert, shift_ms, now_ms))
             continue;
         at->alert->ends_ms += shift_ms;
@@ -406,12 +415,12 @@ static void drop_tracked(struct groups *groups, struct tracked *tracked)
     free(tracked);
 }
 
-size_t group_drop_ended(struct groups *groups, struct group *group)
+size_t group_drop_ended(struct groups *groups, struct group *group, int64_t now_ms)
 {
     size_t kept = 0;
     for (size_t i = 0; i < group->member_count; i++) {
         struct tracked *member = group->members[i];
-        if (member->alert->firing)
+        if (alert_is_open(member->alert, now_ms))
             group->members[kept++] = member;
         else if (--member->group_count == 0)
             drop_tracked(groups, member);

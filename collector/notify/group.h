@@ -111,8 +111,14 @@ int64_t groups_end_overdue(struct groups *groups, int64_t now_ms);
 /* Time has jumped by so much: what was told so long ago, and what ends so soon, still does.
  * Rows are dirty then. */
 void groups_shift(struct groups *groups, int64_t shift_ms, int64_t now_ms);
-/* Removes members that have ended, and frees alerts no group holds.  Returns what is left. */
-size_t group_drop_ended(struct groups *groups, struct group *group);
+/* It fires, or its end is not told yet (hold_until_ms). */
+static inline bool alert_is_open(const struct alert *alert, int64_t now_ms)
+{
+    return alert->firing || alert->hold_until_ms > now_ms;
+}
+/* Removes members that were not open at a time, and frees alerts no group holds.  Returns what is
+ * left. */
+size_t group_drop_ended(struct groups *groups, struct group *group, int64_t now_ms);
 /* Unlinks and frees a group. */
 void groups_remove(struct groups *groups, struct group *group);
 /* Forgets groups and routes (not alerts), keeping what groups remember: before a new

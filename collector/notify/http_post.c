@@ -11,7 +11,7 @@
 #include "proto/base/file.h"
 
 #define SECRET_BYTES_MAX ((size_t)4096)
-#define ANSWER_BYTES_MAX ((size_t)4096)
+#define ANSWER_BYTES_MAX ((size_t)16 << 10) /* there are tokens of some thousand */
 
 static size_t keep_answer(char *data, size_t size, size_t count, void *context)
 {
@@ -43,14 +43,17 @@ int http_post_header(struct channel_request *request, const char *text)
 static int set_token(const struct http_settings *settings, struct channel_request *request,
                      struct diagnosis *why)
 {
+    const bool is_handed_out = settings->oauth != NULL;
     struct buf line = {0};
-    int error =
-        http_post_secret(settings->bearer, settings->bearer_file, &request->secret, why);
+    int error = is_handed_out ? 0
+                              : http_post_secret(settings->bearer, settings->bearer_file,
+                                                 &request->secret, why);
 
     if (error != 0)
         return error;
     buf_printf(&line, "Authorization: %s %s",
-               settings->scheme != NULL ? settings->scheme : "Bearer", request->secret);
+               settings->scheme != NULL ? settings->scheme : "Bearer",
+               is_handed_out ? request->token : request->secret);
     error = buf_ok(&line) ? http_post_header(request, buf_text(&line)) : ERR_NOMEM;
     buf_done(&line);
     return error;
@@ -70,7 +73,7 @@ static int set_auth(const struct http_settings *settings, CURL *easy,
         (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, request->secret);
         return 0;
     }
-    return settings->bearer != NULL || settings->bearer_file != NULL
+    return settings->oauth != NULL || settings->bearer != NULL || settings->bearer_file != NULL
                ? set_token(settings, request, why)
                : 0;
 }

@@ -22,6 +22,11 @@ static size_t escalation_index(const struct group *group)
     return group->receiver->integration_count - 1;
 }
 
+const struct integration *incident_integration(const struct group *group)
+{
+    return &group->receiver->integrations[escalation_index(group)];
+}
+
 static const struct duty_escalation *escalation_of(const struct notify *notify,
                                                    const struct group *group,
                                                    const struct incident *incident)
@@ -114,7 +119,7 @@ static struct happening what_happens(const struct incident_planning *planning,
         what.acknowledged = what.opens && sight->open == 0;
         return what;
     }
-    what.closes = group == NULL || (flush != NULL && sight->firing == 0);
+    what.closes = group == NULL || (flush != NULL && sight->firing + sight->held == 0);
     what.news = news && !what.closes && incident->told_count > 0;
     if (what.closes)
         return what;
@@ -198,6 +203,9 @@ static void put_change(struct incident_planning *planning)
         parcel_write(at, &row);
         puts_add_named(planning->puts, OUTBOX_PREFIX, at->id, &row);
     }
+    if (planning->change->parcels != NULL)
+        passed_told(&planning->notify->passed, planning->group->receiver->name,
+                    incident_integration(planning->group), planning->group, planning->puts);
     buf_done(&row);
 }
 

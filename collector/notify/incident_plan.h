@@ -51,6 +51,8 @@ struct incident_planning {
     size_t told; /* messages made for it */
 };
 
+/* The integration of an escalation's receiver that stands for its incidents. */
+const struct integration *incident_integration(const struct group *group);
 /* Adds the row of an event of `fresh`; `person`, `channel`, `message`, `text`: NULL is "". */
 void incident_note(struct incident_planning *planning, enum incident_event_kind kind,
                    const char *person, const char *channel, const char *message,

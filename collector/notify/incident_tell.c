@@ -68,6 +68,8 @@ int incident_tell_way(struct incident_planning *planning, const struct duty_pers
     if (!ends || fresh->state == INCIDENT_OPEN)
         signed_link_put(&notify->link_key, notify->external_url, fresh->number, person->id,
                         &link);
+    frame.passed = passed_claim(&notify->passed, planning->group->receiver->name,
+                                incident_integration(planning->group), planning->group);
     if (link.size > 0 && buf_ok(&link))
         frame.acknowledge_url = buf_text(&link);
     error = flush_compose(planning->group, &planning->mutes, planning->record, receiver,

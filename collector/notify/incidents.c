@@ -127,8 +127,10 @@ int incidents_look(const struct group *group, const struct mutes *mutes, int64_t
         struct tracked *member = group->members[i];
         const struct acknowledgement *by = member->acknowledgement;
         bool muted = false;
-        if (!member->alert->firing)
+        if (!member->alert->firing) {
+            sight.held += alert_is_open(member->alert, now_ms);
             continue;
+        }
         error = mutes_look(mutes, member, now_ms, &muted);
         muted = muted || out_of_time;
         sight.firing++;

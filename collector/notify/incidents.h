@@ -45,6 +45,7 @@ void incidents_free(struct incidents *incidents);
 /* The members of a group that fire, by what stands against telling people of them. */
 struct incident_sight {
     size_t firing, muted, acknowledged;
+    size_t held; /* over, but perhaps not for good (hold_until_ms): no step runs for them */
     size_t open; /* neither muted nor acknowledged: somebody must see to it */
     const struct acknowledgement *newest; /* of those acknowledged; or NULL */
 };

@@ -165,6 +165,7 @@ static void notify_free(struct notify *notify)
     trials_close(notify->trials);
     alerting_free(notify->alerting);
     outbox_free(&notify->outbox);
+    passed_free(&notify->passed);
     health_done(&notify->health);
     silences_free(&notify->silences);
     inhibition_done(&notify->inhibition);

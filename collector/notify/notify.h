@@ -37,6 +37,7 @@ struct alert {
     int64_t starts_ms;
     int64_t ends_ms; /* 0 while firing; of an external alert when it will have ended */
     bool firing;
+    int64_t hold_until_ms; /* of what has ended: told as firing until then, should it come back */
     double value;
     const char *generator_url;
     uint64_t fingerprint; /* labels_fingerprint(labels) */
@@ -44,6 +45,7 @@ struct alert {
     bool external;        /* posted by somebody, not made by a rule of ours */
     bool ends_by_timeout; /* external: nobody said when it ends */
     bool is_ruleless;     /* made by the collector itself, of no rule: a job that did not come */
+    bool has_passed;      /* began and ended while nobody looked: one line, no message (passed.h) */
     enum alert_note note;
 };
 

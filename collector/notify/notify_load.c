@@ -117,7 +117,7 @@ static int load_acknowledgement(void *context, struct bytes key, struct bytes va
     if (key.size == prefix + 16)
         memcpy(digits, key.data + prefix, 16);
     tracked = groups_find_fingerprint(&notify->groups, strtoull(digits, NULL, 16));
-    if (tracked != NULL && tracked->alert->firing &&
+    if (tracked != NULL && alert_is_open(tracked->alert, clock_unix_ms(notify->clock)) &&
         tracked->alert->starts_ms <= acknowledgement->starts_ms)
         tracked->acknowledgement = acknowledgement;
     else
@@ -144,6 +144,12 @@ static int load_incident(void *context, struct bytes key, struct bytes value)
     if (error != 0)
         incident_free(incident);
     return error;
+}
+
+static int load_passed(void *context, struct bytes key, struct bytes value)
+{
+    struct notify *notify = context;
+    return skip_unreadable(passed_remember(&notify->passed, value), key);
 }
 
 /* Numbers of inbox rows go on after the highest that is still there. */
@@ -175,6 +181,7 @@ int notify_load(struct notify *notify, struct diagnosis *why)
                   {SILENCE_PREFIX, load_silence},
                   {INCIDENT_PREFIX, load_incident},
                   {OUTBOX_PREFIX, load_parcel},
+                  {PASSED_PREFIX, load_passed},
                   {NOTIFY_INBOX_PREFIX, note_inbox}};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int error =

@@ -1,5 +1,7 @@
 /*
- * notify_parts.h - struct notify, between notify.c (life, hand-over) and notify_turn.c (work).
+ * notify_parts.h - struct notify, between the files that make up the notifier: notify*.c (life,
+ * hand-over, turns), incident_*.c, health.c, order.c, and those that show it (explain.c, ledger.c,
+ * trial.c, view.c).
  *
  * All work is done in turns, one at a time:
  *
@@ -32,6 +34,7 @@
 #include "collector/notify/notify.h"
 #include "collector/notify/order.h"
 #include "collector/notify/outbox.h"
+#include "collector/notify/passed.h"
 #include "collector/notify/puts.h"
 #include "collector/notify/silence.h"
 #include "proto/base/arena.h"
@@ -82,6 +85,7 @@ struct notify {
     struct forward *forward; /* other Alertmanagers; NULL until all is open */
     struct trials *trials; /* has a lock of its own (trial.h) */
     struct outbox outbox;
+    struct passed passed;
     struct health health;
     struct turn turn;
     uv_async_t wake;

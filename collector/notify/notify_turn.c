@@ -43,7 +43,10 @@ static int take_inbox_row(void *context, struct bytes key, struct bytes value)
     scan->bytes += value.size;
     arena_init(&arena, ALERT_ARENA_MAX);
     error = alert_read(value, &arena, &alert);
-    if (error == 0) {
+    if (error == 0 && alert.has_passed) {
+        error = passed_take(&scan->notify->passed, alerting_root(scan->notify->alerting),
+                            &scan->notify->silences, &alert, scan->puts);
+    } else if (error == 0) {
         struct notify *notify = scan->notify;
         if (alert.ends_by_timeout) {
             alert.ends_ms = alert.updated_ms + alerting_resolve_timeout_ms(notify->alerting);
@@ -93,12 +96,16 @@ static void put_flush(struct notify *notify, struct puts *puts, struct flush *fl
                       int64_t now_ms, mono_ns now, struct buf *row)
 {
     struct group *group = flush->group;
-    for (size_t i = 0; i < group->receiver->integration_count; i++)
+    for (size_t i = 0; i < group->receiver->integration_count; i++) {
         if (flush->records[i].parcel != NULL)
             put_parcel(puts, flush->records[i].parcel, row);
+        if (flush->records[i].tells_passed)
+            passed_told(&notify->passed, group->receiver->name,
+                        &group->receiver->integrations[i], group, puts);
+    }
     for (size_t i = 0; i < group->member_count; i++) {
         struct tracked *member = group->members[i];
-        if (!member->alert->firing && ++member->dropping == member->group_count)
+        if (!alert_is_open(member->alert, flush->now_ms) && ++member->dropping == member->group_count)
             puts_add_numbered(puts, NOTIFY_ALERT_PREFIX, member->alert->fingerprint, NULL);
     }
     if (!flush->changes)
@@ -143,6 +150,10 @@ static void put_groups(struct notify *notify, struct puts *puts, int64_t now_ms,
 static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
 {
     const struct mutes mutes = {&notify->silences, &notify->inhibition};
+    const struct flush_scene scene = {.mutes = &mutes, .outbox = &notify->outbox,
+                                      .passed = &notify->passed,
+                                      .external_url = notify->external_url,
+                                      .now_ms = now_ms, .now = now};
     size_t bytes = 0;
     for (struct group *at = groups_next(&notify->groups, NULL); at != NULL;
          at = groups_next(&notify->groups, at)) {
@@ -157,8 +168,7 @@ static void plan_flushes(struct notify *notify, int64_t now_ms, mono_ns now)
         (void)pthread_mutex_lock(&notify->view_lock); /* what is muted is noted there */
         error = inhibition_refresh(&notify->inhibition, &notify->groups);
         if (error == 0)
-            error = flush_plan(at, &mutes, &notify->outbox, notify->external_url, now_ms, now,
-                               &flush);
+            error = flush_plan(at, &scene, &flush);
         if (error != 0)
             at->due = now + (mono_ns)RETRY_MS * NS_PER_MS;
         (void)pthread_mutex_unlock(&notify->view_lock);
@@ -248,6 +258,7 @@ static void forget_plan(struct notify *notify, int error)
         notify->turn.flushes = next;
     }
     incident_plan_forget(notify);
+    passed_forget(&notify->passed);
     free(notify->turn.puts);
     notify->turn.puts = NULL;
     arena_reset(&notify->turn.arena);
@@ -302,6 +313,7 @@ static void cut_ledger(struct notify *notify, struct puts *puts, int64_t now_ms)
     notify->swept_ms = now_ms;
     cut_silences(notify, puts, now_ms);
     incident_cut(notify, puts, now_ms);
+    passed_cut(&notify->passed, puts, now_ms);
     outbox_stop_awaiting(&notify->outbox, now_ms);
     (void)store_state_scan(notify->store, bytes_of(OUTBOX_PREFIX), cut_ledger_row, &scan);
 }
@@ -367,11 +379,12 @@ static void apply(struct notify *notify, mono_ns now)
     while (notify->turn.flushes != NULL) {
         struct flush *flush = notify->turn.flushes;
         notify->turn.flushes = flush->next;
-        flush->group->due = now + (mono_ns)flush->group->route->group_interval_ms * NS_PER_MS;
+        flush->group->due = flush_next(flush, now);
         flush_apply(&notify->groups, &notify->outbox, flush);
         flush_free(flush);
     }
     incident_plan_apply(notify, clock_unix_ms(notify->clock), now);
+    passed_apply(&notify->passed);
     forget_old_silences(notify);
     if (notify->turn.order != NULL)
         order_apply(notify, notify->turn.order);

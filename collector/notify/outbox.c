@@ -423,7 +423,6 @@ void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict,
 
     must(parcel->sending);
     parcel->sending = false;
-    parcel->heads = false;
     parcel->attempts++;
     outbox_make_dirty(parcel);
     /* Without memory for it the next try does again what this one has done. */

@@ -108,8 +108,7 @@ struct parcel {
     /* memory only */
     bool sending;
     bool yields; /* most have it: its lane does not wait for the rest */
-    bool heads;  /* the first of its transfer */
-    bool shares; /* that is one of many on one connection: it takes nobody's place */
+    bool shares; /* the first of a transfer that is one of many on one connection: it takes nobody's place */
     void *owner; /* the sender's, while sending */
     bool dirty; /* its row is to be written */
     bool refused;   /* the last try, in a way that another will hardly change */

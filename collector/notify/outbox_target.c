@@ -121,7 +121,6 @@ void outbox_begin(struct outbox *outbox, struct parcel *const *parcels, size_t c
         must(!parcels[i]->sending);
         lane_go(parcels[i]);
         parcels[i]->sending = true;
-        parcels[i]->heads = i == 0;
         parcels[i]->together = i + 1 < count ? parcels[i + 1] : NULL;
     }
     outbox->sending++;

@@ -26,7 +26,7 @@ size_t robot_fit(const void *settings, const struct bytes *bodies, size_t count)
 int robot_join(const void *settings, const struct bytes *bodies, size_t count, struct buf *out)
 {
     const struct robot_settings *robot = settings;
-    return robot_text_join(bodies, count, robot->words.text_bytes_max, out);
+    return robot_text_join(&robot->words, bodies, count, robot->words.text_bytes_max, out);
 }
 
 char *robot_sign(struct bytes key, struct bytes text)

@@ -1,6 +1,6 @@
 /*
- * robot_text.h - what a message says in a chat: short, in Chinese, and no more than may be
- * told.
+ * robot_text.h - what a message says in a chat: short, in Chinese (or English: message_text.h),
+ * and no more than may be told.
  *
  *     full                                     number (default: the room is outside the house)
  *     【告警】HostCpuHigh（2 项）                【告警】2 项
@@ -14,6 +14,9 @@
  *     【告警】严重 编号 1a2b3c4d 等 2 项         【告警】严重 编号 1a2b3c4d 申报系统
  *     1. [告警中] web01 的 CPU 使用率 97%
  *     ...
+ *
+ * What came and went unseen (passed.h) is a last line: "【补记】停机期间起止的告警 2 项", in full with
+ * names and times.
  *
  * The number is the first eight digits of the alert's fingerprint: what the console and
  * fengsuictl call it.  Where messages come faster than a room takes them, several are told in
@@ -31,6 +34,7 @@
 
 struct robot_words {
     bool is_terse;  /* severity and number first, as in a text message */
+    bool is_english; /* of what is made without a message: the joint of several */
     bool tells_all; /* names, summaries, links: the room is as trusted as the console */
     const char
         *alias_label;      /* the label that says which system, in words meant for outsiders */
@@ -48,4 +52,5 @@ size_t robot_text_fit(const struct bytes *bodies, size_t count, size_t limit);
 
 /* The text of one message made of `count` bodies (1: the whole text; more: their digests), cut
  * at the end of a line where it is longer than `limit`.  ERR_CORRUPT, ERR_NOMEM. */
-int robot_text_join(const struct bytes *bodies, size_t count, size_t limit, struct buf *out);
+int robot_text_join(const struct robot_words *words, const struct bytes *bodies, size_t count,
+                    size_t limit, struct buf *out);

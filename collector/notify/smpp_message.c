@@ -94,14 +94,6 @@ enum smpp_match smpp_progress_take(struct smpp_progress *progress, uint64_t sess
                                                                          : SMPP_MATCH_PART;
 }
 
-bool smpp_progress_awaits(const struct smpp_progress *progress)
-{
-    for (size_t i = 0; i < progress->count; i++)
-        if (progress->parts[i].state == SMPP_PART_TAKEN && progress->parts[i].id[0] != '\0')
-            return true;
-    return false;
-}
-
 int smpp_message_new(const struct smpp_settings *settings, struct bytes text,
                      struct bytes progress, uint8_t reference,
                      struct smpp_message **ret_message)

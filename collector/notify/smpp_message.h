@@ -59,8 +59,6 @@ enum smpp_match {
 /* Does the receipt speak of one of these parts?  Notes it there. */
 enum smpp_match smpp_progress_take(struct smpp_progress *progress, uint64_t session,
                                    const struct smpp_receipt *receipt, bool loosely);
-/* Receipts are still to come. */
-bool smpp_progress_awaits(const struct smpp_progress *progress);
 
 struct smpp_session;
 

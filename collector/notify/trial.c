@@ -218,6 +218,7 @@ static void send_all(struct notify *notify, const struct receiver *receiver,
                                         .alert_count = 1,
                                         .firing_count = 1,
                                         .is_trial = true,
+                                        .is_english = receiver->is_english,
                                         .templates = receiver->templates,
                                         .now_ms = now_ms};
         for (size_t i = 0; i < trial->count; i++)

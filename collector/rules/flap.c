@@ -33,6 +33,18 @@ void flap_change(struct flap *flap, const struct flap_terms *terms, int64_t ts_m
     }
 }
 
+int64_t flap_hold_ms(const struct flap *flap, const struct flap_terms *terms)
+{
+    const int64_t most_ms = terms->within_ms / 40;
+    int64_t fired_ms;
+    if (terms->changes == 0 || flap->count < 2)
+        return 0; /* it began longer ago than is remembered */
+    fired_ms = flap_last_ms(flap) - flap->at_ms[flap->count - 2];
+    if (fired_ms >= terms->within_ms / 10)
+        return 0;
+    return fired_ms + fired_ms / 4 < most_ms ? fired_ms + fired_ms / 4 : most_ms;
+}
+
 bool flap_is_over(const struct flap *flap, const struct flap_terms *terms, int64_t ts_ms)
 {
     int64_t quiet_ms = flap->flapping ? terms->within_ms / 2 : terms->within_ms;

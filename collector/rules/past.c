@@ -153,6 +153,25 @@ struct past {
     size_t note_count;
 };
 
+/* Whom its route names has a line of it in the next message. */
+static int owe_line(struct past *past, const struct alert *alert)
+{
+    struct round *round = past->round;
+    struct alert passed = *alert;
+    struct store_put *puts = NULL;
+    size_t count = 0;
+    int error;
+
+    if (round->notify == NULL)
+        return 0;
+    passed.has_passed = true;
+    error = notify_transitions(round->notify, &passed, 1, round->ts_ms, &round->arena, &puts,
+                               &count);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = round_put(round, puts[i].key, puts[i].value);
+    return error;
+}
+
 static int add_note(void *context, const struct alert *alert)
 {
     struct past *past = context;
@@ -166,7 +185,7 @@ static int add_note(void *context, const struct alert *alert)
     error = buf_ok(&row) ? round_put(past->round, bytes_of(key), buf_bytes(&row)) : ERR_NOMEM;
     buf_done(&row);
     past->note_count++;
-    return error;
+    return error != 0 ? error : owe_line(past, alert);
 }
 
 static bool is_in_round(const struct past *past, const struct labels *labels)
@@ -399,8 +418,8 @@ static void finish_group(struct rules *rules, struct group_state *group)
     group->past_from_ms = 0;
     if (next_group(rules) != NULL || rules->past_notes == 0)
         return;
-    log_info("rules", "while the collector was down, alerts began and ended: %zu; nobody was "
-             "told (fengsuictl alerts past)", rules->past_notes);
+    log_info("rules", "while the collector was down, alerts began and ended: %zu; nobody is "
+             "paged for them (fengsuictl alerts past)", rules->past_notes);
     rules->past_notes = 0;
 }
 
@@ -438,6 +457,8 @@ void past_run(struct rules *rules)
         error = round_commit(&round);
         if (error == 0)
             rules->past_notes += past.note_count;
+        if (error == 0 && past.note_count > 0 && rules->notify != NULL)
+            notify_wake(rules->notify);
         else
             log_warn("rules",
                      "the steps that rule \"%s\" of group \"%s\" missed are not written: %s",

@@ -11,7 +11,8 @@
  *
  *     recording rules     their samples are written at those steps
  *     true to the end     the alert gets its true start, and what has lasted for `for` fires now
- *     began and ended     a note: kept, shown, one line in the log; nobody is told
+ *     began and ended     a note: kept, shown, one line in the log; nobody is paged: those whom
+ *                         its route names find a line of it in their next message (passed.h)
  *     ALERTS              as at any timed step
  *
  * What was alive before goes on (restore.c).  More than PAST_STEPS_MAX steps are thinned out; what

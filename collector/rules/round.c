@@ -248,6 +248,9 @@ static int fill_telling(struct round *round, const struct round_change *change,
         .firing = change->step.telling == TELL_FIRING, .value = change->value,
         .updated_ms = round->ts_ms, .starts_ms = told_start_ms(change)};
     alert->ends_ms = alert->firing ? 0 : round->ts_ms;
+    if (!alert->firing && !change->step.without_data && !change->alert->flap.flapping)
+        alert->hold_until_ms =
+            round->ts_ms + flap_hold_ms(&change->flap, &change->state->rule->flap);
     alert->fingerprint = labels_fingerprint(alert->labels);
     if (is_flapping)
         alert->note = ALERT_NOTE_FLAPPING;

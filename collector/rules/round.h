@@ -42,7 +42,7 @@ struct round {
     int64_t ts_ms;
     struct arena arena;
     struct round_change *first, **last;
-    size_t change_count, telling_count, row_count;
+    size_t change_count;
     size_t template_errors; /* texts that came out as an error; noted by note_outcome() */
     struct output_samples samples;
     struct round_put *puts; /* other rows */

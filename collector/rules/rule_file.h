@@ -68,7 +68,6 @@ struct rule {
     /* an alert's, from the files that say more (rule_more.h) */
     struct promql_expression *recover; /* owned; NULL: it ends when it no longer holds */
     bool recover_single;
-    const char *recover_text;
     int64_t stale_ms;
     struct flap_terms flap;
 };

@@ -100,7 +100,6 @@ static int read_recover(const struct rule_more *more, struct rule *rule, struct 
         return config_complain(more->config, node, why,
                                "recover must yield an instant vector");
     rule->recover_single = scope_is_single(rule->recover);
-    rule->recover_text = node->text;
     return 0;
 }
 

@@ -93,7 +93,7 @@ struct rules_alert {
 int rules_visit_alerts(struct rules *rules,
                        int (*each)(void *context, const struct rules_alert *alert),
                        void *context);
-/* One alert that is pending or fires, copied into the caller's arena. */
+/* One alert that is pending, fires or flaps, copied into the caller's arena. */
 struct rules_explained {
     const struct labels *labels, *annotations;
     bool is_pending;

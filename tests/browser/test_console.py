@@ -41,8 +41,14 @@ route: {receiver: 值班, group_by: [alertname, instance], group_wait: 0s, group
 receivers: [{name: 值班, escalation: 值班}]
 contact_channels: [{name: hook, program_configs: [{command: [/bin/true, '{to}']}]}]
 """
+JOBS = """
+jobs:
+- {name: sync, title: 对账, cron: '0 2 * * *', grace: 30m, labels: {team: db}}
+- {name: backup, title: 数据库备份, every: 1h, grace: 1s}
+- {name: report, every: 1d, grace: 1h, calendar: cn-workday}
+"""
 PAGES = {"overview": "", "host": "?host=web-01&range=15m", "silences": "?view=silences",
-         "incidents": "?view=incidents"}
+         "incidents": "?view=incidents", "jobs": "?view=jobs", "job": "?view=jobs&job=sync"}
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "dashboards/console/js"
 
 
@@ -56,8 +62,9 @@ class Night:
         (lab.folder / "collector/night.yml").write_text(RULES)
         (lab.folder / "collector/duty.yml").write_text(DUTY)
         (lab.folder / "collector/alerting.yml").write_text(ALERTING)
+        (lab.folder / "collector/jobs.yml").write_text(JOBS)
         self.collector = lab.collector("rules: {evaluation_interval: 1s, files: [night.yml]}\n"
-                                       "alerting: alerting.yml\nduty: duty.yml\n").start()
+                                       "alerting: alerting.yml\nduty: duty.yml\njobs: jobs.yml\n").start()
         self.origin = f"http://127.0.0.1:{self.collector.http}/"
         self.log = lab.folder / "app.log"
         self.log.write_text("")
@@ -171,6 +178,65 @@ def an_incident_is_taken_by_clicking(night):
     browser.click('dialog button[type="submit"]')
     wait_for(lambda: night.incident()["state"] == "open", "the incident to be nobody's again")
     night.open()
+
+
+def jobs_are_looked_at_and_paused_by_clicking(night):
+    """The worst is first; a message of a job is foreign text; pausing and resuming are a click."""
+    browser = night.browser
+
+    def ping(job, word, query="", body=""):
+        code, answer = night.collector.request("POST", f"/api/fengsui/v1/jobs/{job}/{word}{query}", body.encode())
+        assert code == 200, answer
+
+    def state_of(job):
+        return night.collector.json(f"/api/fengsui/v1/jobs/{job}")["data"]["state"]
+
+    def every(span):
+        (night.folder / "collector/jobs.yml").write_text(JOBS.replace("every: 1h", f"every: {span}"))
+        assert night.collector.request("POST", "/-/reload")[0] == 200
+    ping("backup", "ok")
+    every("1s")
+    ping("report", "ok", "?size=1048576")
+    ping("sync", "fail", "?exit=3", "磁盘满 " + HOSTILE)
+    wait_for(lambda: state_of("backup") == "down", "a job that did not come")
+    night.open("?view=jobs")
+    browser.until(lambda: browser.script("return [...document.querySelectorAll('tr.job')].map((e) => e.dataset.job)")
+                  == ["sync", "backup", "report"], "the worst first")
+    browser.says("没有按时报告", 'tr[data-job="backup"]')
+    browser.says("退出码 3", 'tr[data-job="sync"]')
+    browser.says("1.00 MiB", 'tr[data-job="report"]')
+    browser.says("工作日", 'tr[data-job="report"]')
+    browser.says("作业 2", "#top nav")
+    browser.picture("jobs-zh")
+    browser.click('tr[data-job="sync"] a')
+    browser.says("磁盘满 " + HOSTILE, "table.runs")
+    browser.says("共 1 次，失败 1，缺 0", "main")
+    assert browser.script("return document.body.dataset.owned") is None
+    browser.picture("job-zh")
+    browser.click('[data-do="pause-job"]')
+    browser.says("直到恢复", "dialog")
+    browser.picture("pause-dialog-zh")
+    browser.click('dialog button[type="submit"]')
+    browser.says("已暂停", "h1")
+    browser.says("暂停至", "main")
+    assert state_of("sync") == "paused"
+    browser.click('[data-do="resume-job"]')
+    browser.click('dialog button[type="submit"]')
+    wait_for(lambda: state_of("sync") != "paused", "the job to be resumed")
+    browser.click("#language")
+    browser.says("Last runs", "main")
+    said = [*browser.script("return [...document.querySelectorAll('.job-problem, .job-message')].map((e) => e.innerText)"),
+            "对账"]  # what the collector and jobs.yml say
+    shown = browser.text("main")
+    for words in said:
+        shown = shown.replace(words, "")
+    left = re.findall(r"[一-鿿]+", shown)
+    assert left == [], left
+    browser.click("#language")
+    every("1h")  # nothing of them fires in what follows
+    for job in ("backup", "sync"):
+        ping(job, "ok")
+    wait_for(lambda: all(one["labels"]["alertname"] == "负载测试" for one in night.alerts()), "their alerts to end")
 
 
 def an_alert_is_silenced_by_clicking(night):
@@ -380,7 +446,7 @@ def test_a_night_on_duty():
         for step in (nothing_there_teaches, the_language_is_one_switch_away,
                      a_probe_is_approved_by_clicking, a_host_and_its_alert_appear,
                      an_alert_is_acknowledged_by_clicking,
-                     an_incident_is_taken_by_clicking,
+                     an_incident_is_taken_by_clicking, jobs_are_looked_at_and_paused_by_clicking,
                      an_alert_is_silenced_by_clicking, a_host_has_its_charts,
                      processes_are_those_of_the_cursors_second,
                      expressions_are_cut_where_they_compare, the_log_tail_is_live_and_inert,

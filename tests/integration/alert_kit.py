@@ -5,6 +5,7 @@ HTTP and SMTP.
 """
 import base64
 import concurrent.futures
+import datetime
 import email
 import email.header
 import email.policy
@@ -39,6 +40,12 @@ def wait_for(what, seconds, why):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {why}")
         time.sleep(0.005)
+
+
+def seconds_of(text):
+    """RFC 3339 with up to nine digits of a second."""
+    head, _, tail = text.rstrip("Z").partition(".")
+    return datetime.datetime.fromisoformat(head + "+00:00").timestamp() + float("0." + (tail or "0"))
 
 
 def free_port():

@@ -26,7 +26,7 @@ route:
   - {{receiver: chat}}
 receivers:
 - name: chat
-  wecom_configs: [{{url: '{robot}', disclose: full}}]
+  wecom_configs: [{{url: '{robot}', disclose: full, consent: '文号1'}}]
 - name: pager
   webhook_configs: [{{url: 'http://127.0.0.1:{hook}/'}}]
 """

@@ -6,6 +6,7 @@ The probes are real; a metric in a text file is the condition."""
 import json
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import alert_kit as kit  # noqa: E402
@@ -50,16 +51,16 @@ class Host:
         fresh.rename(self.folder / "heat.prom")
 
 
-def collector_of(lab, hook, rules, beside="", interval="100ms"):
+def collector_of(lab, hook, rules, beside="", interval="100ms", receivers="", routes="[]"):
     folder = lab.folder / "collector"
     (folder / "rules").mkdir(parents=True)
     (folder / "rules/test.yml").write_text(rules)
     (folder / "rules/test-more.yml").write_text(beside)
     (folder / "alerting.yml").write_text(
         "route: {receiver: desk, group_by: [alertname], group_wait: 0s, "
-        f"group_interval: {interval}, repeat_interval: 1h}}\n"
+        f"group_interval: {interval}, repeat_interval: 1h, routes: {routes}}}\n"
         "receivers:\n- name: desk\n  webhook_configs: "
-        f"[{{url: 'http://127.0.0.1:{hook.port}/'}}]\n")
+        f"[{{url: 'http://127.0.0.1:{hook.port}/'}}]\n" + receivers)
     return lab.collector("rules: {evaluation_interval: 1s, files: [rules/*.yml]}\n"
                          "alerting: alerting.yml\n").start()
 
@@ -167,6 +168,28 @@ def test_what_comes_and_goes_is_told_three_times():
         assert told(hook) == [("firing", ""), ("firing", "抖动"), ("resolved", "")], told(hook)
         assert collector.ctl("check", "rules", lab.folder / "collector/rules/test.yml",
                              lab.folder / "collector/rules/test-more.yml")
+    hook.close()
+
+
+def test_the_end_of_a_short_alert_is_told_when_it_has_lasted():
+    """Over a kill as well; and it tells when it began and ended, not when it was told."""
+    hook = kit.Hook()
+    with Lab() as lab:
+        collector = collector_of(lab, hook, RULES, FLAPS.replace("6s", "60s"), interval="1ms")
+        host = Host(lab, collector)
+        host.set(90)
+        shown = wait_for(lambda: firing(collector), "it fires")[0]
+        wait_for(lambda: told(hook) == [("firing", "")], "it is told")
+        host.set(10)
+        wait_for(lambda: not firing(collector), "it is over")
+        over = time.time()
+        collector.kill()
+        collector.start()
+        wait_for(lambda: told(hook) == [("firing", ""), ("resolved", "")], "it has lasted", 30)
+        last = hook.accepted()[-1]["alerts"][0]
+        started, ended = (kit.seconds_of(last[key]) for key in ("startsAt", "endsAt"))
+        assert started == kit.seconds_of(hook.accepted()[0]["alerts"][0]["startsAt"]), (last, shown)
+        assert started < ended <= over, (last, over)
     hook.close()
 
 

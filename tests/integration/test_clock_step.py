@@ -90,7 +90,7 @@ def test_an_hour_forth_and_back_is_nothing():
             look_on(collector, hook, began, [("firing", "")])
         assert "go by theirs" in collector.log.read_text()
         host.set(10)
-        wait_for(lambda: told(hook) == [("firing", ""), ("resolved", "")], "it ends in time", 5)
+        wait_for(lambda: told(hook) == [("firing", ""), ("resolved", "")], "it ends in time, once that has lasted", 20)
         clock.set(0)
         host.set(95)
         wait_for(lambda: len(told(hook)) == 3, "and fires again", 5)

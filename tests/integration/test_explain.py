@@ -360,5 +360,64 @@ def test_consequences_are_told_before_a_reload():
         world.close()
 
 
+NIGHTS = """
+persons: [{id: '1001', name: 值班员甲}, {id: '1002', name: 值班员乙}, {id: '1003', name: 值班员丙}]
+rosters:
+- {name: night, title: 夜班, layers: [{rotation: ['1001', %s], start: 2026-01-01, length: 1d}]}
+"""
+WORKDAYS = """time_intervals:
+- {{name: work, time_intervals: [{{calendar: cn-workday}}]}}
+- {{name: never, time_intervals: []}}
+- {{"""
+
+
+def test_mutes_timers_and_duty_that_would_change_are_told_before_a_reload():
+    with Lab() as lab:
+        world = World(lab)
+        collector = world.collector
+        same = str(collector.folder / "collector.yml")
+        world.put("collector.yml", CONFIG + "duty: duty.yml\n")
+        world.put("duty.yml", NIGHTS % "'1002'")
+        # Whether today is a workday is the holiday files' matter, of which Alertmanager's YAML says nothing.
+        alerting = ALERTING.replace("time_intervals: [{{", WORKDAYS, 1).replace("}}]}}]\ninhibit", "}}]}}\ninhibit")
+        alerting = alerting.format(desk=world.desk.port, broken=1).replace(
+            "routes:", "routes:\n  - {receiver: broken, matchers: [alertname=Work], active_time_intervals: [work]}")
+        world.put("alerting.yml", alerting)
+        collector.stop()
+        collector.start()
+        write(collector, ("heat", {"instance": "hot", "rack": "7"}, 90), ("rack_down", {"rack": "8"}, 1),
+              ("rack_down", {"rack": "7"}, 0))
+        wait_for(lambda: {"Hot", "Slow", "Rack"} <= {
+            alert["labels"]["alertname"]
+            for alert in collector.json("/api/fengsui/v1/alerts")["data"]["alerts"]}, "alerts")
+        assert "没有影响" in ctl(collector, "check", "consequences", same, "--exit-code")
+
+        world.put("new/rules.yml", RULES)
+        world.put("new/collector.yml", CONFIG + "duty: duty.yml\n")
+        world.put("new/duty.yml", NIGHTS % "'1003'")
+        world.put("new/alerting.yml", alerting.replace("equal: [rack]", "equal: [severity_of_racks]").replace(
+            "'alertname=~\"Hot|Rack\"'", "'alertname=~\"Hot|Rack\"'], group_wait: 5m, "
+            "mute_time_intervals: [work, rest").replace(
+            "- {name: never, time_intervals: []}",
+            "- {name: rest, time_intervals: [{calendar: cn-holiday}]}"))
+        told = consequences(collector, str(collector.folder / "new/collector.yml"))
+        row, = told["muting"]  # workdays and all others are every day
+        assert (row["receiver"], row["becomes"], row["by"]) == ("desk", "muted", "time"), row
+        assert {one["labels"]["alertname"] for one in row["alerts"]} == {"Hot", "Rack"}, row
+        assert [(row["before"][0]["groupWaitMs"], row["after"][0]["groupWaitMs"], len(row["alerts"]))
+                for row in told["timers"]] == [(0, 300000, 2)], told["timers"]
+        assert told["intervals"] == {"added": ["rest"], "removed": ["never"], "changed": []}, told
+        assert len(told["inhibit_rules"]["added"]) == len(told["inhibit_rules"]["removed"]) == 1, told
+        days = [(row["before"][0]["id"], row["after"][0]["id"], row["toMs"] - row["fromMs"]) for row in told["duty"]]
+        assert 14 <= len(days) <= 16 and {day[:2] for day in days} == {("1002", "1003")}, told["duty"]
+        assert set(day[2] for day in days[1:-1]) == {86400000}, told["duty"]
+        text = ctl(collector, "check", "consequences", str(collector.folder / "new/collector.yml"),
+                   "--exit-code", code=1)
+        for words in ("desk：2 条告警时段上会静音，不再通知", "desk：0s/1s/4h → 5m/1s/4h；涉及现在和最近 7 天的告警 2 条",
+                      "~ 夜班", "值班员乙（1002） → 值班员丙（1003）", "+ rest", "- never", "正在触发"):
+            assert words in text, (words, text)
+        world.close()
+
+
 if __name__ == "__main__":
     run_tests(globals())

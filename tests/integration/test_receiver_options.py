@@ -1,6 +1,7 @@
 """What alerting.yml says of receivers comes true: proxies, redirects, certificates, pages in mails,
 files of templates; and what it says wrongly is named with file and line.
 """
+import base64
 import http.server
 import json
 import os
@@ -24,7 +25,7 @@ receivers:
 
 def start(lab, receiver, templates=None):
     folder = lab.folder / "collector"
-    (folder / "templates").mkdir(parents=True)
+    (folder / "templates").mkdir(parents=True, exist_ok=True)
     for name, text in (templates or {}).items():
         (folder / "templates" / name).write_text(text)
     (folder / "alerting.yml").write_text(ROUTES.format(receiver))
@@ -89,6 +90,77 @@ def test_a_proxy_carries_it_and_a_redirect_is_followed_with_the_body():
         collector.stop()
     for one in (proxy, first, second):
         one.close()
+
+
+class TokenDesk(Odd):
+    """Hands out tokens of OAuth 2.0, and is the service that takes only the newest of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.told, self.refused, self.life, self.refuses = [], [], 0, 3600, False
+        desk = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, answer = 200, b""
+                if self.path == "/token" and desk.refuses:
+                    status, answer = 400, b'{"error":"invalid_client","error_description":"who?"}'
+                elif self.path == "/token":
+                    desk.asked.append((self.headers["Authorization"], body.decode()))
+                    answer = json.dumps({"access_token": f"t{len(desk.asked)}", "token_type": "Bearer",
+                                         "expires_in": desk.life}).encode()
+                elif self.headers["Authorization"] == f"Bearer t{len(desk.asked)}":
+                    desk.told += [a["labels"]["alertname"] for a in json.loads(body)["alerts"]]
+                else:
+                    desk.refused += 1
+                    status = 401
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args):
+                pass
+        self.server.RequestHandlerClass = Handler
+
+
+def test_a_token_is_asked_for_kept_and_asked_for_again():
+    desk = TokenDesk()
+    with Lab() as lab:
+        (lab.folder / "collector").mkdir()
+        secret = lab.folder / "collector/secret"
+        secret.write_text("p:w d\n")
+        secret.chmod(0o600)
+        collector = start(lab, f"""
+  webhook_configs:
+  - url: http://127.0.0.1:{desk.port}/hook
+    http_config:
+      oauth2:
+        client_id: 'fengsui@unit'
+        client_secret_file: secret
+        token_url: http://127.0.0.1:{desk.port}/token
+        scopes: [alerts.write, x]
+        endpoint_params: {{audience: 'https://hook/'}}""")
+        fire(collector, "A")
+        wait_for(lambda: desk.told == ["A"], "it is told, with a token")
+        login = base64.b64encode(b"fengsui%40unit:p%3Aw%20d").decode()
+        assert desk.asked == [(f"Basic {login}", "grant_type=client_credentials&scope=alerts.write%20x"
+                               "&audience=https%3A%2F%2Fhook%2F")], desk.asked
+        fire(collector, "B")
+        wait_for(lambda: desk.told == ["A", "B"], "the next")
+        assert len(desk.asked) == 1, "the token is kept"
+        desk.asked.append(None)  # somebody else got a newer one: ours is worn out
+        fire(collector, "C")
+        wait_for(lambda: desk.told == ["A", "B", "C"], "a new token is asked for, at once")
+        assert len(desk.asked) == 3 and desk.refused == 1, (desk.asked, desk.refused)
+        desk.asked.append(None)
+        desk.refuses = True
+        fire(collector, "D")
+        wait_for(lambda: "invalid_client: who?" in collector.log.read_text() or
+                 "invalid_client: who?" in str(collector.json("/api/fengsui/v1/receivers")), "why not, in words")
+        collector.stop()
+    desk.close()
 
 
 def make_certificates(folder):
@@ -182,7 +254,13 @@ MAIL = "email_configs: [{{to: a@example.org, from: b@example.org, smarthost: 'h:
 WRONG = [
     ("slack_configs: [{api_url: 'http://x'}]", "slack_configs: there is no such channel"),
     ("pagerduty_configs: [{}]", "pagerduty_configs"),
-    ("webhook_configs: [{url: 'http://x', http_config: {oauth2: {client_id: a}}}]", "oauth2"),
+    ("webhook_configs: [{url: 'http://x', http_config: {oauth2: {client_id: a}}}]", "token_url"),
+    ("webhook_configs: [{url: 'http://x', http_config: {oauth2: {client_id: a, token_url: 'http://t', "
+     "endpoint_params: [b]}}}]", "endpoint_params"),
+    ("webhook_configs: [{url: 'http://x', http_config: {bearer_token: b, oauth2: {client_id: a, "
+     "token_url: 'http://t'}}}]", "give one of"),
+    ("wecom_configs: [{url: 'http://x', http_config: {oauth2: {client_id: a, token_url: 'http://t'}}}]",
+     "oauth2 is for webhook_configs"),
     ("webhook_configs: [{url: 'http://x', http_config: {basic_auth: {username: a, password: b, "
      "password_file: c}}}]", "password or password_file"),
     ("webhook_configs: [{url: 'http://x', http_config: {bearer_token: a, authorization: "

@@ -131,11 +131,18 @@ receivers:
                               if values[second] is not None])
             if second in LOOKS:
                 self.look(collector, second)
-        told = [a["labels"]["alertname"] for body in hook.accepted() for a in body["alerts"]]
+        expected = {"AtOnce": 2, "Waits": 2, "Summed": 2, "Absent": 1, "Labelled": 2, "ManyToMany": 2,
+                    "Double": 0}
+
+        def names():
+            return [a["labels"]["alertname"] for body in hook.accepted() for a in body["alerts"]]
+        # The end of what fired for seconds is told when it has lasted as long.
+        kit.wait_for(lambda: all(names().count(name) >= times for name, times in expected.items()), 20,
+                     "what is to be told")
+        told = names()
         self.assertNotIn("Limited", told)
         self.assertNotIn("TooShort", told)
-        for name, times in (("AtOnce", 2), ("Waits", 2), ("Summed", 2), ("Absent", 1),
-                            ("Labelled", 2), ("ManyToMany", 2), ("Double", 0)):
+        for name, times in expected.items():
             self.assertEqual(told.count(name), times, (name, told))
 
     def look(self, collector, second):

@@ -1,5 +1,5 @@
 /*
- * test_consequences.c - what other rules, routes and receivers would do: comparisons of answers
+ * test_consequences.c - what other rules, routes, receivers and duty would do: comparisons of answers
  * of the API, written here, with files read from memory.
  */
 #include <setjmp.h>
@@ -230,6 +230,236 @@ static void a_channel_that_goes_is_told_with_what_is_owed(void **state)
     json_decref(running);
 }
 
+/* ---- who is told when -------------------------------------------------------------------- */
+
+/* Thursday 2026-12-03 10:00 and 22:00 in Beijing, and 22:00 of the day before: ALERTS as a range
+ * query gives them, and an alert that fires at the later of these. */
+#define TEN     "1796263200"
+#define TEN_PM  "1796306400"
+#define EVE     "1796220000"
+#define NOW_MS  INT64_C(1796306400000)
+static const char fires_now[] =
+    "[{\"labels\":{\"alertname\":\"Slow\",\"rack\":\"7\"},\"state\":\"firing\"},"
+    "{\"labels\":{\"alertname\":\"Soon\"},\"state\":\"pending\"}]";
+static const char fired[] =
+    "{\"result\":["
+    "{\"metric\":{\"__name__\":\"ALERTS\",\"alertstate\":\"firing\",\"alertname\":\"Slow\","
+    "\"rack\":\"7\"},\"values\":[[" TEN ",\"1\"]]},"
+    "{\"metric\":{\"alertstate\":\"firing\",\"alertname\":\"Down\",\"rack\":\"7\"},"
+    "\"values\":[[" EVE ",\"1\"],[" TEN ",\"1\"]]},"
+    "{\"metric\":{\"alertstate\":\"firing\",\"alertname\":\"Slow\",\"rack\":\"8\"},"
+    "\"values\":[[" TEN ",\"1\"]]}]}";
+
+static json_t *seen(void)
+{
+    json_t *now = json_of(fires_now), *past = json_of(fired);
+    json_t *episodes = consequences_episodes(now, past, NOW_MS, 0);
+    json_decref(now);
+    json_decref(past);
+    return episodes;
+}
+
+static void what_fires_and_what_fired_are_one_where_their_labels_are(void **state)
+{
+    json_t *past = json_of(fired), *none = json_array();
+    (void)state;
+    expect("now and before", seen(),
+           "[{\"labels\":{\"alertname\":\"Slow\",\"rack\":\"7\"},\"state\":\"firing\",\"times\":["
+           TEN_PM "000," TEN "000]},"
+           "{\"labels\":{\"alertname\":\"Down\",\"rack\":\"7\"},\"state\":\"past\",\"times\":["
+           EVE "000," TEN "000]},"
+           "{\"labels\":{\"alertname\":\"Slow\",\"rack\":\"8\"},\"state\":\"past\",\"times\":["
+           TEN "000]}]");
+    expect("nothing is known of the past", consequences_episodes(none, NULL, NOW_MS, 0), "[]");
+    json_decref(past);
+    json_decref(none);
+}
+
+#define NIGHTS                                                                                 \
+    "time_intervals: [{name: nights, time_intervals: [{times: [{start_time: '18:00', "         \
+    "end_time: '24:00'}], location: Asia/Shanghai}]}]\n"
+#define INHIBIT(equal)                                                                         \
+    "inhibit_rules: [{source_matchers: [alertname=Down], target_matchers: ['alertname=~\".+\"'], " \
+    "equal: [" equal "]}]\n"
+#define ROUTE(more) "route: {receiver: x, routes: [{receiver: y, matchers: ['rack=~\".+\"']" more "}]}\n"
+#define MUTED(name, rack, state, n, first, last)                                               \
+    "{\"labels\":{\"alertname\":\"" name "\",\"rack\":\"" rack "\"},\"state\":\"" state          \
+    "\",\"moments\":" n ",\"firstMs\":" first "000,\"lastMs\":" last "000}"
+#define MUTING(becomes, by, alerts)                                                            \
+    "[{\"receiver\":\"y\",\"becomes\":\"" becomes "\",\"by\":\"" by "\",\"alerts\":[" alerts "]}]"
+
+static void alerts_of_now_and_of_the_past_are_muted_by_other_rules_and_times(void **state)
+{
+    static const struct {
+        const char *because, *before, *after, *wanted;
+    } cases[] = {
+        {"nothing changes", NIGHTS INHIBIT("rack") ROUTE(", mute_time_intervals: [nights]"),
+         NIGHTS INHIBIT("rack") ROUTE(", mute_time_intervals: [nights]"), "[]"},
+        {"at night it is not told", NIGHTS ROUTE(""),
+         NIGHTS ROUTE(", mute_time_intervals: [nights]"),
+         MUTING("muted", "time",
+                MUTED("Slow", "7", "firing", "1", TEN_PM, TEN_PM) ","
+                MUTED("Down", "7", "past", "1", EVE, EVE))},
+        {"by day it was not", NIGHTS ROUTE(", active_time_intervals: [nights]"), ROUTE(""),
+         MUTING("told", "time",
+                MUTED("Slow", "7", "firing", "1", TEN, TEN) ","
+                MUTED("Down", "7", "past", "1", TEN, TEN) ","
+                MUTED("Slow", "8", "past", "1", TEN, TEN))},
+        {"the same rack was down, which inhibits not itself", ROUTE(""),
+         INHIBIT("rack") ROUTE(""),
+         MUTING("muted", "inhibition", MUTED("Slow", "7", "firing", "1", TEN, TEN))},
+        {"no longer only of the rack", INHIBIT("rack") ROUTE(""), INHIBIT("") ROUTE(""),
+         MUTING("muted", "inhibition", MUTED("Slow", "8", "past", "1", TEN, TEN))},
+        {"an inhibition that goes, where the time mutes as before",
+         NIGHTS INHIBIT("") ROUTE(", active_time_intervals: [nights]"),
+         NIGHTS ROUTE(", active_time_intervals: [nights]"), "[]"},
+    };
+    json_t *episodes = seen();
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        struct alerting *before, *after;
+        (void)snprintf(text, sizeof text, "%s%s", cases[i].before, NAMES);
+        before = alerting_of(text);
+        (void)snprintf(text, sizeof text, "%s%s", cases[i].after, NAMES);
+        after = alerting_of(text);
+        expect(cases[i].because, consequences_of_mutes(episodes, before, after),
+               cases[i].wanted);
+        alerting_free(before);
+        alerting_free(after);
+    }
+    json_decref(episodes);
+}
+
+#define TIMERS(wait, interval, repeat)                                                         \
+    "[{\"groupWaitMs\":" wait ",\"groupIntervalMs\":" interval ",\"repeatIntervalMs\":" repeat "}]"
+
+static void other_timers_are_told_with_the_alerts_they_are_of(void **state)
+{
+    struct alerting *before = alerting_of(ROUTE("") NAMES);
+    struct alerting *after =
+        alerting_of("route: {receiver: x, repeat_interval: 1h, routes: [{receiver: y, "
+                    "matchers: ['rack=~\".+\"'], group_wait: 1m, repeat_interval: 4h}]}\n" NAMES);
+    json_t *episodes = seen();
+    (void)state;
+    expect("both routes, one of them without an alert",
+           consequences_of_timers(episodes, before, after),
+           "[{\"receiver\":\"y\",\"before\":" TIMERS("30000", "300000", "14400000")
+           ",\"after\":" TIMERS("60000", "300000", "14400000") ",\"alerts\":["
+           "{\"labels\":{\"alertname\":\"Slow\",\"rack\":\"7\"},\"state\":\"firing\"},"
+           "{\"labels\":{\"alertname\":\"Down\",\"rack\":\"7\"},\"state\":\"past\"},"
+           "{\"labels\":{\"alertname\":\"Slow\",\"rack\":\"8\"},\"state\":\"past\"}]},"
+           "{\"receiver\":\"x\",\"before\":" TIMERS("30000", "300000", "14400000")
+           ",\"after\":" TIMERS("30000", "300000", "3600000") ",\"alerts\":[]}]");
+    expect("the same", consequences_of_timers(episodes, after, after), "[]");
+    json_decref(episodes);
+    alerting_free(before);
+    alerting_free(after);
+}
+
+static void rules_and_intervals_that_come_and_go_are_named(void **state)
+{
+    struct alerting *before = alerting_of(INHIBIT("rack") NIGHTS ROUTE("") NAMES);
+    struct alerting *after = alerting_of(
+        INHIBIT("row, rack") "time_intervals: [{name: nights, time_intervals: [{years: "
+                             "['2026']}]}, {name: days, time_intervals: []}]\n" ROUTE("") NAMES);
+    (void)state;
+    expect("rules", consequences_of_inhibit_rules(before, after),
+           "{\"added\":[\"{alertname=\\\"Down\\\"} -> {alertname=~\\\".+\\\"} equal [row, "
+           "rack]\"],\"removed\":[\"{alertname=\\\"Down\\\"} -> {alertname=~\\\".+\\\"} equal "
+           "[rack]\"]}");
+    expect("intervals", consequences_of_intervals(before, after),
+           "{\"added\":[\"days\"],\"removed\":[],\"changed\":[\"nights\"]}");
+    expect("back", consequences_of_intervals(after, before),
+           "{\"added\":[],\"removed\":[\"days\"],\"changed\":[\"nights\"]}");
+    alerting_free(before);
+    alerting_free(after);
+}
+
+/* ---- duty -------------------------------------------------------------------------------- */
+
+#define DAY INT64_C(86400000)
+#define D0  INT64_C(1796227200000) /* 2026-12-03 00:00 in Beijing */
+#define PERSONS                                                                                \
+    "persons: [{id: a, name: 值班员甲}, {id: b, name: 值班员乙}, {id: c, name: 值班员丙}]\n"
+#define A "{\"id\":\"a\",\"name\":\"值班员甲\"}"
+#define B "{\"id\":\"b\",\"name\":\"值班员乙\"}"
+#define C "{\"id\":\"c\",\"name\":\"值班员丙\"}"
+
+static struct duty *duty_of(const char *text)
+{
+    struct duty *duty;
+    struct diagnosis why = {0};
+    if (duty_parse("d.yml", bytes_of(text), &duty, &why) != 0)
+        fail_msg("%s", why.text);
+    return duty;
+}
+
+/* a, b, a on three days, as duty/shifts has it. */
+#define SHIFT(from, to, person)                                                                \
+    "{\"fromMs\":" from ",\"toMs\":" to ",\"person\":" person ",\"layer\":\"l\",\"swap\":0}"
+static const char running_duty[] =
+    "{\"rosters\":[{\"name\":\"r\",\"title\":\"夜班\",\"offsetMs\":28800000,\"shifts\":["
+    SHIFT("1796227200000", "1796270400000", A) "," /* until noon, and then another layer */
+    SHIFT("1796270400000", "1796313600000", A) ","
+    SHIFT("1796313600000", "1796400000000", B) ","
+    SHIFT("1796400000000", "1796486400000", A) "]}]}";
+#define ROSTER(persons)                                                                        \
+    "rosters:\n- {name: r, title: 夜班, layers: [{rotation: [" persons                          \
+    "], start: 2026-12-03, length: 1d}]}\n"
+#define STRETCH(becomes, from, to, before, after)                                              \
+    "{\"roster\":\"r\",\"title\":\"夜班\",\"offsetMs\":28800000,\"becomes\":\"" becomes           \
+    "\",\"fromMs\":" from ",\"toMs\":" to ",\"before\":[" before "],\"after\":[" after "]}"
+
+static void others_on_duty_are_told_by_the_stretch(void **state)
+{
+    static const struct {
+        const char *because, *text, *swaps, *wanted;
+    } cases[] = {
+        {"the same", PERSONS ROSTER("a, b"), "[]", "[]"},
+        {"a swap is no part of the file", PERSONS ROSTER("a, c"),
+         "[{\"number\":1,\"roster\":\"r\",\"person\":\"b\",\"insteadOf\":\"c\",\"fromMs\":"
+         "1796313600000,\"toMs\":1796400000000,\"by\":\"x\",\"atMs\":1,\"reason\":\"\"}]",
+         "[]"},
+        {"the second day", PERSONS ROSTER("a, c"), "[]",
+         "[" STRETCH("changed", "1796313600000", "1796400000000", B, C) "]"},
+        {"one more, beside them", PERSONS ROSTER("[a, c], [b, c], [a, c]"), "[]",
+         "[" STRETCH("changed", "1796227200000", "1796313600000", A, A "," C) ","
+         STRETCH("changed", "1796313600000", "1796400000000", B, B "," C) ","
+         STRETCH("changed", "1796400000000", "1796486400000", A, A "," C) "]"},
+        {"a roster that goes; what says the same is one stretch", PERSONS, "[]",
+         "[" STRETCH("removed", "1796227200000", "1796313600000", A, "") ","
+         STRETCH("removed", "1796313600000", "1796400000000", B, "") ","
+         STRETCH("removed", "1796400000000", "1796486400000", A, "") "]"},
+    };
+    json_t *running = json_of(running_duty);
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct duty *duty = duty_of(cases[i].text);
+        json_t *swaps = json_of(cases[i].swaps);
+        expect(cases[i].because, consequences_of_duty(running, swaps, duty, D0, D0 + 3 * DAY),
+               cases[i].wanted);
+        json_decref(swaps);
+        duty_unref(duty);
+    }
+    json_decref(running);
+}
+
+static void a_first_duty_file_and_its_end_are_told(void **state)
+{
+    struct duty *duty = duty_of(PERSONS ROSTER("a"));
+    json_t *running = json_of(running_duty), *none = json_array();
+    (void)state;
+    expect("the first", consequences_of_duty(NULL, none, duty, D0, D0 + 2 * DAY),
+           "[" STRETCH("added", "1796227200000", "1796400000000", "", A) "]");
+    expect("the end", consequences_of_duty(running, none, NULL, D0, D0 + DAY),
+           "[" STRETCH("removed", "1796227200000", "1796313600000", A, "") "]");
+    expect("neither", consequences_of_duty(NULL, none, NULL, D0, D0 + DAY), "[]");
+    duty_unref(duty);
+    json_decref(running);
+    json_decref(none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +467,12 @@ int main(void)
         cmocka_unit_test(a_silence_is_idle_if_no_rule_left_can_meet_it),
         cmocka_unit_test(alerts_change_hands_or_groups),
         cmocka_unit_test(a_channel_that_goes_is_told_with_what_is_owed),
+        cmocka_unit_test(what_fires_and_what_fired_are_one_where_their_labels_are),
+        cmocka_unit_test(alerts_of_now_and_of_the_past_are_muted_by_other_rules_and_times),
+        cmocka_unit_test(other_timers_are_told_with_the_alerts_they_are_of),
+        cmocka_unit_test(rules_and_intervals_that_come_and_go_are_named),
+        cmocka_unit_test(others_on_duty_are_told_by_the_stretch),
+        cmocka_unit_test(a_first_duty_file_and_its_end_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,11 +60,13 @@ static struct buf composed(const struct robot_words *words, const struct alert *
     return body;
 }
 
+static const struct robot_words chinese;
+
 static char *joined(const struct bytes *bodies, size_t count, size_t limit)
 {
     struct buf out = {0};
     char *text;
-    assert_int_equal(robot_text_join(bodies, count, limit, &out), 0);
+    assert_int_equal(robot_text_join(&chinese, bodies, count, limit, &out), 0);
     text = strdup(buf_text(&out));
     buf_done(&out);
     return text;
@@ -218,7 +220,7 @@ static void a_broken_body_is_an_error(void **state)
     const struct bytes broken = {(const uint8_t *)"\x7f", 1};
     struct buf out = {0};
     (void)state;
-    assert_int_not_equal(robot_text_join(&broken, 1, 100, &out), 0);
+    assert_int_not_equal(robot_text_join(&chinese, &broken, 1, 100, &out), 0);
     buf_done(&out);
 }
 

@@ -103,6 +103,12 @@ export async function incidents() {
 export const incident = (number) => data('api/fengsui/v1/incidents/' + encodeURIComponent(number));
 export const take = (body) => request('POST', 'api/fengsui/v1/incidents/acknowledge', {body});
 export const untake = (body) => request('POST', 'api/fengsui/v1/incidents/unacknowledge', {body});
+export const jobs = async () => (await data('api/fengsui/v1/jobs')).jobs;
+export const job = (name) => data('api/fengsui/v1/jobs/' + encodeURIComponent(name));
+/* `span`: 2h; "" until it is resumed. */
+export const pause_job = (name, span) => request('POST',
+  'api/fengsui/v1/jobs/' + encodeURIComponent(name) + '/pause', span ? {params: {for: span}} : {});
+export const resume_job = (name) => request('POST', 'api/fengsui/v1/jobs/' + encodeURIComponent(name) + '/resume');
 export const keys = () => data('api/fengsui/v1/keys');
 export const approve = (body) => request('POST', 'api/fengsui/v1/keys/approve', {body});
 export const silences = () => request('GET', 'api/v2/silences');

@@ -197,6 +197,27 @@ export function take(number, takes) {
   });
 }
 
+/* ---- jobs ----------------------------------------------------------------------------------- */
+
+const PAUSES = [['1h', 3600], ['4h', 14400], ['1d', 86400], ['7d', 604800], ['', 0]];
+
+/* A job that is paused is not expected, and nothing of it is wrong. */
+export function pause_job(name) {
+  const choices = PAUSES.map(([text, seconds], i) => ({text, node: h('label', {class: 'choice'},
+    h('input', {type: 'radio', name: 'span', value: text, checked: i === 0}),
+    h('span', null, text === '' ? t('job.pause.open') : format.span(seconds)))}));
+  const body = h('div', null, h('p', null, t('job.pause.what')),
+    h('fieldset', null, h('legend', null, t('silence.span')),
+      h('div', {class: 'choices'}, choices.map((one) => one.node))));
+  open(t('job.pause') + ' · ' + name, body, {button: t('job.pause'),
+    send: () => api.pause_job(name, body.querySelector('input:checked').value)});
+}
+
+export function resume_job(name) {
+  open(t('job.resume') + ' · ' + name, h('p', null, t('job.resume.what')), {button: t('job.resume'),
+    send: () => api.resume_job(name)});
+}
+
 export function expire(one) {
   if (!one) return;
   open(t('expire.title'), [h('p', null, one.comment), h('p', null, t('expire.what'))],

@@ -14,6 +14,7 @@ import * as overview from './overview.js';
 import * as hosts from './hosts.js';
 import * as silences from './silences.js';
 import * as incidents from './incidents.js';
+import * as jobs from './jobs.js';
 import * as alert_page from './alert.js';
 import * as dialogs from './dialogs.js';
 import * as host_page from './host.js';
@@ -37,6 +38,11 @@ function nav_link(view, text) {
     'aria-current': is_here ? 'page' : null}, text);
 }
 
+function jobs_text() {
+  const wrong = jobs.count_wrong();
+  return wrong === 0 ? t('nav.jobs') : [t('nav.jobs'), ' ', h('span', {class: 'badge warning'}, wrong)];
+}
+
 function bar() {
   const is_old = is_stale();
   return [
@@ -44,7 +50,8 @@ function bar() {
       h('span', {class: 'beacon ' + (is_old ? 'lost' : model_of.is_troubled() ? 'lit' : 'calm'),
         'aria-hidden': 'true'}), t('title')),
     h('nav', {'aria-label': t('nav'), 'data-key': 'nav'}, nav_link('overview', t('nav.overview')),
-      nav_link('incidents', t('nav.incidents')), nav_link('silences', t('nav.silences'))),
+      nav_link('incidents', t('nav.incidents')), nav_link('jobs', jobs_text()),
+      nav_link('silences', t('nav.silences'))),
     h('span', {class: 'as-of' + (is_old ? ' old' : ''), 'data-key': 'asof'},
       model.as_of_ms > 0 ? [t('as.of'), ' ', h('b', null, format.when(model.as_of_ms, api.now_ms()))] : ''),
     h('span', {class: 'switches', 'data-key': 'switches'},
@@ -111,6 +118,7 @@ const pages = {
   overview: {tree: overview.overview, title: overview.title},
   silences: {tree: silences.page, title: () => t('nav.silences')},
   incidents: {tree: incidents.page, title: () => t('nav.incidents')},
+  jobs: {tree: jobs.page, title: () => state.get('job') || t('nav.jobs')},
   alert: {mount: alert_page.mount, title: alert_page.title},
   host: {mount: host_page.mount, title: () => state.get('host')},
 };
@@ -183,6 +191,8 @@ const actions = {
   approve: (target) => dialogs.approve(model.pending.find((one) => one.key === target.dataset.probe)),
   take: (target) => dialogs.take(Number(target.dataset.incident), true),
   untake: (target) => dialogs.take(Number(target.dataset.incident), false),
+  'pause-job': (target) => dialogs.pause_job(target.dataset.job),
+  'resume-job': (target) => dialogs.resume_job(target.dataset.job),
   expire: (target) => dialogs.expire(model.silences.find((one) => one.id === target.dataset.id)),
   help: () => dialogs.help(),
 };

@@ -15,6 +15,7 @@ const AGAIN_MS = 2000; /* after a failure */
 export const model = {
   probes: null, status: null, alerts: null, rules: null, silences: null, session: null, pending: [], past: [],
   incidents: null, incident: null, /* those that are not over; the one that is looked at */
+  jobs: null, job: null,
   usage: new Map(),  /* instance -> {cpu, memory, disk, mount} */
   sparks: new Map(), /* instance -> the last half hour of CPU, one value a minute */
   as_of_ms: 0, failure: null, failures: 0, since_ms: 0,
@@ -68,6 +69,11 @@ const kinds = [
     const chosen = state.get('incident');
     model.incident = chosen === null ? null : await api.incident(chosen);
   }},
+  {every: 2, read: async () => { model.jobs = await api.jobs(); }},
+  {every: 1, read: async () => {
+    const chosen = state.get('job');
+    model.job = chosen === null ? null : await api.job(chosen);
+  }},
   {every: 12, read: async () => { model.past = await api.past_alerts(); }},
   {every: 12, read: async () => { model.session = await api.session(); }},
   {every: 2, read: async () => {
@@ -119,10 +125,11 @@ export function on_change(listener) {
   listeners.push(listener);
 }
 
-let looked_at = state.get('incident');
+const chosen_now = () => [state.get('incident'), state.get('job')].join('\n');
+let looked_at = chosen_now();
 state.on_change(() => {
-  if (state.get('incident') === looked_at) return;
-  looked_at = state.get('incident');
+  if (chosen_now() === looked_at) return;
+  looked_at = chosen_now();
   refresh_all(); /* it is not shown before it was asked for */
 });
 

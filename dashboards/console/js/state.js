@@ -5,6 +5,7 @@
  *     ?host=web-01&from=...&to=...    a stretch of time, Unix seconds
  *     &at=1700000000                  the pinned second
  *     ?alert=FINGERPRINT              one alert        ?view=silences     silences
+ *     ?view=jobs&job=NAME             one job
  *     &lang=en   &tz=shanghai         language and time zone; also remembered by the browser
  */
 import {set_language} from './text.js';
@@ -50,7 +51,7 @@ export function theme() {
 export function view() {
   if (params.get('host')) return 'host';
   if (params.get('alert')) return 'alert';
-  return ['silences', 'incidents'].includes(params.get('view')) ? params.get('view') : 'overview';
+  return ['silences', 'incidents', 'jobs'].includes(params.get('view')) ? params.get('view') : 'overview';
 }
 
 /* Names that stay while one walks from page to page. */
