@@ -177,7 +177,7 @@ static int encode_chunks(struct span_writer *writer, const int64_t *times_ms,
     for (size_t at = 0; at < count; at += CHUNK_SAMPLES_KEPT) {
         size_t before = writer->chunk_bytes.size;
         size_t size = count - at < CHUNK_SAMPLES_KEPT ? count - at : CHUNK_SAMPLES_KEPT;
-        int error = chunk_encode(times_ms + at, values + at, size, &writer->chunk_bytes);
+        int error = chunk_encode(times_ms + at, values + at, size, CHUNK_SMALL, &writer->chunk_bytes);
         if (error != 0)
             return error;
         buf_put_varint(&writer->entry, writer->chunk_bytes.size - before);

@@ -29,7 +29,8 @@ static double value_of(uint64_t bits)
 }
 
 /* Encodes, describes, decodes, compares; returns the chunk's size. */
-static size_t round_trip(const int64_t *times, const double *values, size_t count)
+static size_t round_trip_with(const int64_t *times, const double *values, size_t count,
+                              enum chunk_effort effort)
 {
     static int64_t got_times[CHUNK_SAMPLES_MAX];
     static double got_values[CHUNK_SAMPLES_MAX];
@@ -37,7 +38,7 @@ static size_t round_trip(const int64_t *times, const double *values, size_t coun
     size_t got_count = 0;
     int64_t first = 0, last = 0;
 
-    assert_int_equal(chunk_encode(times, values, count, &buf), 0);
+    assert_int_equal(chunk_encode(times, values, count, effort, &buf), 0);
     assert_int_equal(chunk_describe(buf_bytes(&buf), &got_count, &first, &last), 0);
     assert_int_equal(got_count, count);
     assert_int_equal(first, times[0]);
@@ -49,6 +50,15 @@ static size_t round_trip(const int64_t *times, const double *values, size_t coun
     size_t size = buf.size;
     buf_done(&buf);
     return size;
+}
+
+/* With both efforts; the smaller size. */
+static size_t round_trip(const int64_t *times, const double *values, size_t count)
+{
+    size_t quick = round_trip_with(times, values, count, CHUNK_QUICK);
+    size_t small = round_trip_with(times, values, count, CHUNK_SMALL);
+    assert_true(small <= quick);
+    return small;
 }
 
 static const int64_t *regular_times(void)
@@ -242,13 +252,13 @@ static void what_cannot_be_a_chunk_is_refused(void **state)
     struct buf buf = {0};
     (void)state;
 
-    assert_int_equal(chunk_encode(back, values, 2, &buf), ERR_INVALID);
-    assert_int_equal(chunk_encode(same, values, 2, &buf), ERR_INVALID);
-    assert_int_equal(chunk_encode(back, values, 0, &buf), ERR_INVALID);
-    assert_int_equal(chunk_encode(back, values, CHUNK_SAMPLES_MAX + 1, &buf), ERR_LIMIT);
+    assert_int_equal(chunk_encode(back, values, 2, CHUNK_SMALL, &buf), ERR_INVALID);
+    assert_int_equal(chunk_encode(same, values, 2, CHUNK_SMALL, &buf), ERR_INVALID);
+    assert_int_equal(chunk_encode(back, values, 0, CHUNK_SMALL, &buf), ERR_INVALID);
+    assert_int_equal(chunk_encode(back, values, CHUNK_SAMPLES_MAX + 1, CHUNK_SMALL, &buf), ERR_LIMIT);
     assert_int_equal(buf.size, 0);
     buf_init(&buf, 8);
-    assert_int_equal(chunk_encode(regular_times(), values, 2, &buf), ERR_NOMEM);
+    assert_int_equal(chunk_encode(regular_times(), values, 2, CHUNK_SMALL, &buf), ERR_NOMEM);
     buf_done(&buf);
 }
 
@@ -264,7 +274,7 @@ static void damaged_chunks_are_safe(void **state)
         uint64_t seed = s;
         for (size_t i = 0; i < 300; i++)
             values[i] = shapes[s].value(i, &seed);
-        assert_int_equal(chunk_encode(regular_times(), values, 300, &buf), 0);
+        assert_int_equal(chunk_encode(regular_times(), values, 300, CHUNK_SMALL, &buf), 0);
         for (size_t at = 0; at < 2 * buf.size; at++) {
             size_t size = at < buf.size ? at : buf.size;
             uint8_t *copy = malloc(size + 1);

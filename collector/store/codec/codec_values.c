@@ -8,7 +8,7 @@
  *          2 runs:      v number of runs k, 2..count
  *                       k - 1 integers: length - 1 of every run but the last
  *                       values again, k of them, not constant and not runs
- *          3 decimals:  u8 scale (0..15) + 16 * order (0..2)
+ *          3 decimals:  u8 scale (0..15) + 16 * order (0..2) + 64 * rule (0..2)
  *                       z first mantissa
  *                       v unit, at least 1
  *                       count - 1 integers, see below
@@ -20,12 +20,15 @@
  *          5 xor:       8 bytes, the bits of the first
  *                       u8 shift, 0..63
  *                       count - 1 integers: (bits XOR bits of the one before) >> shift
+ *          6 tokens:    as 3, rule 0..3, but the integers as codec_tokens.c draws them; of order 0
+ *                       there are `count`, and what stands as first mantissa is a base
  *
  *   Integers are packed as codec_ints.c draws them.  Those of decimals give
  *          n[i], n[0] = 0:  order 0: n[i] itself; 1: n[i] - n[i-1];
  *                           2: (n[i] - n[i-1]) - (n[i-1] - n[i-2]), n[-1] = 0
  *          mantissa[i] = first + unit * n[i], modulo 2^64
- *          value[i] = mantissa[i] / 10^scale (binary64 division)
+ *          value[i] from mantissa[i] by the rule (codec_decimal.h): 0 mantissa / 10^scale,
+ *          1 mantissa * 10^-scale, 2 mantissa / 10^(scale/2) / 10^(scale/2), 3 the bits themselves
  *
  * The unit is the greatest common divisor of the steps: memory comes in pages, sectors in 512.
  */
@@ -33,6 +36,7 @@
 
 #include "collector/store/codec/codec_decimal.h"
 #include "collector/store/codec/codec_ints.h"
+#include "collector/store/codec/codec_tokens.h"
 
 enum coding {
     CONSTANT,
@@ -41,6 +45,7 @@ enum coding {
     DECIMALS,
     EXCEPTIONS,
     XOR,
+    TOKENS,
 };
 
 #define ORDERS 3
@@ -48,6 +53,10 @@ enum coding {
 #define RUN_MEAN_MIN 2
 /* Nine bytes each: past this share XOR is cheaper. */
 #define EXCEPTIONS_SHARE 16
+/* Tokens take longer to read: they must save at least this share of the bytes, and of a sample. */
+#define TOKENS_SHARE   32
+#define TOKENS_SAMPLES 64
+#define TOKENS_BLOCK   256 /* are read at once; even */
 
 static uint64_t bits_of(double value)
 {
@@ -76,7 +85,8 @@ static void put_constant(struct buf *out, double value)
     bool is_exception;
     struct decimals decimals;
 
-    if (decimals_find(&value, 1, 0, &mantissa, &is_exception, &decimals)) {
+    if (decimals_find(&value, 1, 0, &mantissa, &is_exception, &decimals) &&
+        decimals.rule == DECIMAL_QUOTIENT) {
         buf_put_u8(out, SHORT_CONSTANT);
         buf_put_u8(out, (uint8_t)decimals.scale);
         buf_put_zigzag(out, mantissa);
@@ -160,7 +170,13 @@ static void take_differences(uint64_t *n, size_t count, unsigned order)
     }
 }
 
-static void put_decimals(struct buf *out, uint64_t *mantissas, size_t count, unsigned scale)
+static uint8_t manner_of(const struct decimals *decimals, unsigned order)
+{
+    return (uint8_t)(decimals->scale + 16 * order + 64 * (unsigned)decimals->rule);
+}
+
+static void put_decimals(struct buf *out, uint64_t *mantissas, size_t count,
+                         const struct decimals *decimals)
 {
     uint64_t first = mantissas[0];
     uint64_t unit = unit_of(mantissas, count);
@@ -171,7 +187,7 @@ static void put_decimals(struct buf *out, uint64_t *mantissas, size_t count, uns
     }
     unsigned order = order_of(mantissas, count);
     take_differences(mantissas, count, order);
-    buf_put_u8(out, (uint8_t)(scale + 16 * order));
+    buf_put_u8(out, manner_of(decimals, order));
     buf_put_zigzag(out, (int64_t)first);
     buf_put_varint(out, unit);
     ints_put(out, mantissas + 1, count - 1);
@@ -222,7 +238,7 @@ static void put_dense(struct buf *out, const double *values, size_t count)
     buf_put_u8(out, decimals.exception_count > 0 ? EXCEPTIONS : DECIMALS);
     if (decimals.exception_count > 0)
         put_exceptions(out, values, scratch.is_exception, count, decimals.exception_count);
-    put_decimals(out, scratch.mantissas, count, decimals.scale);
+    put_decimals(out, scratch.mantissas, count, &decimals);
 }
 
 static size_t count_runs(const double *values, size_t count)
@@ -256,16 +272,106 @@ static void put_runs(struct buf *out, const double *values, size_t count, size_t
     put_dense(out, run_values, run_count);
 }
 
-void values_put(struct buf *out, const double *values, size_t count)
+static void put_quickly(struct buf *out, const double *values, size_t count, size_t run_count)
 {
-    size_t run_count = count_runs(values, count);
-
-    if (run_count == 1)
-        put_constant(out, values[0]);
-    else if (run_count <= count / RUN_MEAN_MIN)
+    if (run_count <= count / RUN_MEAN_MIN)
         put_runs(out, values, count, run_count);
     else
         put_dense(out, values, count);
+}
+
+/* One way to tokens: the integers of an order, and what they will take. */
+struct attempt {
+    uint64_t n[CHUNK_SAMPLES_MAX];
+    uint64_t first, unit;
+    unsigned order;
+    size_t skipped; /* 1: n[0] is not written */
+    struct tokens_plan plan;
+};
+
+/* Units of bits may wrap around, which only powers of two survive. */
+static uint64_t unit_by_rule(const uint64_t *mantissas, size_t count, enum decimal_rule rule)
+{
+    uint64_t unit = unit_of(mantissas, count);
+    if (rule != DECIMAL_BITS)
+        return unit;
+    uint64_t power = unit & (~unit + 1);
+    return power >> 63 != 0 ? power >> 1 : power;
+}
+
+static bool try_order(struct attempt *attempt, const uint64_t *mantissas, size_t count,
+                      enum decimal_rule rule, unsigned order)
+{
+    attempt->unit = unit_by_rule(mantissas, count, rule);
+    attempt->order = order;
+    attempt->skipped = order > 0;
+    attempt->first = mantissas[0];
+    if (order == 0)
+        attempt->first = (uint64_t)((int64_t)mantissas[0] % (int64_t)attempt->unit);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t distance = mantissas[i] - attempt->first;
+        attempt->n[i] = (uint64_t)((int64_t)distance / (int64_t)attempt->unit);
+    }
+    take_differences(attempt->n, count, order);
+    return tokens_plan(attempt->n + attempt->skipped, count - attempt->skipped, &attempt->plan);
+}
+
+static void put_tokens(struct buf *out, const struct attempt *attempt, size_t count,
+                       const struct decimals *decimals)
+{
+    buf_put_u8(out, TOKENS);
+    buf_put_u8(out, manner_of(decimals, attempt->order));
+    buf_put_zigzag(out, (int64_t)attempt->first);
+    buf_put_varint(out, attempt->unit);
+    tokens_put(out, attempt->n + attempt->skipped, count - attempt->skipped, &attempt->plan);
+}
+
+/* Appends the values as tokens, unless that would take more than `most` bytes. */
+static bool put_as_tokens(struct buf *out, const double *values, size_t count, size_t most)
+{
+    struct scratch scratch;
+    struct attempt attempts[2];
+    struct decimals decimals;
+    struct attempt *best = NULL;
+    size_t before = out->size;
+
+    if (!decimals_find(values, count, 0, (int64_t *)scratch.mantissas, scratch.is_exception,
+                       &decimals)) {
+        decimals = (struct decimals){.rule = DECIMAL_BITS};
+        memcpy(scratch.mantissas, values, count * sizeof *values);
+    }
+    for (unsigned order = 0; order < ORDERS; order++) {
+        struct attempt *attempt = best == &attempts[0] ? &attempts[1] : &attempts[0];
+        if (try_order(attempt, scratch.mantissas, count, decimals.rule, order) &&
+            (best == NULL || attempt->plan.bits < best->plan.bits))
+            best = attempt;
+    }
+    if (best == NULL || best->plan.bits / 8 > (double)most)
+        return false;
+    put_tokens(out, best, count, &decimals);
+    if (out->size - before <= most)
+        return true;
+    out->size = before;
+    return false;
+}
+
+void values_put(struct buf *out, const double *values, size_t count, enum chunk_effort effort)
+{
+    size_t run_count = count_runs(values, count), before = out->size;
+
+    if (run_count == 1) {
+        put_constant(out, values[0]);
+        return;
+    }
+    put_quickly(out, values, count, run_count);
+    size_t size = out->size - before, saved = size / TOKENS_SHARE + count / TOKENS_SAMPLES / 8;
+    if (effort == CHUNK_QUICK || !buf_ok(out) || size <= saved)
+        return;
+    /* Tokens go behind the quick coding, and then over it. */
+    if (put_as_tokens(out, values, count, size - saved - 1) && buf_ok(out)) {
+        memmove(out->data + before, out->data + before + size, out->size - before - size);
+        out->size -= size;
+    }
 }
 
 /* ---- reading --------------------------------------------------------------------------- */
@@ -284,7 +390,7 @@ static bool get_short_constant(struct reader *reader, double *values, size_t cou
 
     if (reader->failed || scale > DECIMAL_SCALE_MAX)
         return false;
-    decimals_to_values(&mantissa, 1, scale, &value);
+    decimals_to_values(&mantissa, 1, DECIMAL_QUOTIENT, scale, &value);
     fill(values, count, value);
     return true;
 }
@@ -292,38 +398,94 @@ static bool get_short_constant(struct reader *reader, double *values, size_t cou
 /* Differences back to n[], a block at a time; `n` and `step` carry over. */
 static void add_up(uint64_t *block, size_t count, unsigned order, uint64_t *n, uint64_t *step)
 {
+    uint64_t sum = *n, slope = *step; /* in registers: the block might alias them */
+
     if (order == 2) {
         for (size_t i = 0; i < count; i++)
-            block[i] = *step += block[i];
-    }
-    if (order >= 1) {
+            block[i] = sum += slope += block[i];
+    } else if (order == 1) {
         for (size_t i = 0; i < count; i++)
-            block[i] = *n += block[i];
+            block[i] = sum += block[i];
     }
+    *n = sum;
+    *step = slope;
+}
+
+/* What stands in front of the integers. */
+struct manner {
+    enum decimal_rule rule;
+    unsigned scale, order;
+    uint64_t first, unit;
+};
+
+static bool get_manner(struct reader *reader, enum decimal_rule last, struct manner *ret_manner)
+{
+    unsigned byte = reader_u8(reader);
+    *ret_manner = (struct manner){.rule = (enum decimal_rule)(byte / 64),
+                                  .scale = byte % 16,
+                                  .order = byte / 16 % 4};
+    ret_manner->first = (uint64_t)reader_zigzag(reader);
+    ret_manner->unit = reader_varint(reader);
+    return !reader->failed && ret_manner->order < ORDERS && ret_manner->unit != 0 &&
+           ret_manner->rule <= last;
+}
+
+/* Integers to values, a block at a time. */
+static void to_values(const struct manner *manner, uint64_t *block, size_t size, uint64_t *n,
+                      uint64_t *step, double *values)
+{
+    const uint64_t first = manner->first, unit = manner->unit;
+
+    add_up(block, size, manner->order, n, step);
+    if (unit == 1) { /* mostly; and processors multiply 64 bits one at a time */
+        for (size_t i = 0; i < size; i++)
+            block[i] += first;
+    } else {
+        for (size_t i = 0; i < size; i++)
+            block[i] = first + unit * block[i];
+    }
+    decimals_to_values(block, size, manner->rule, manner->scale, values);
 }
 
 static bool get_decimals(struct reader *reader, double *values, size_t count)
 {
-    unsigned scale_and_order = reader_u8(reader);
-    unsigned scale = scale_and_order % 16, order = scale_and_order / 16;
-    uint64_t first = (uint64_t)reader_zigzag(reader);
-    uint64_t unit = reader_varint(reader);
+    struct manner manner;
     uint64_t n = 0, step = 0;
     uint64_t block[CHUNK_BLOCK];
 
-    if (reader->failed || order >= ORDERS || unit == 0)
+    if (!get_manner(reader, DECIMAL_TWICE, &manner))
         return false;
-    decimals_to_values(&first, 1, scale, values);
+    decimals_to_values(&manner.first, 1, manner.rule, manner.scale, values);
     for (size_t at = 1; at < count; at += CHUNK_BLOCK) {
         size_t size = count - at < CHUNK_BLOCK ? count - at : CHUNK_BLOCK;
         if (!ints_get(reader, block, size))
             return false;
-        add_up(block, size, order, &n, &step);
-        for (size_t i = 0; i < size; i++)
-            block[i] = first + unit * block[i];
-        decimals_to_values(block, size, scale, values + at);
+        to_values(&manner, block, size, &n, &step, values + at);
     }
     return true;
+}
+
+static bool get_tokens(struct reader *reader, double *values, size_t count)
+{
+    struct manner manner;
+    struct tokens_reader run;
+    uint64_t n = 0, step = 0;
+    uint64_t block[TOKENS_BLOCK];
+
+    if (!get_manner(reader, DECIMAL_BITS, &manner))
+        return false;
+    size_t at = manner.order > 0;
+    if (at >= count || !tokens_open(reader, &run))
+        return false;
+    if (at > 0)
+        decimals_to_values(&manner.first, 1, manner.rule, manner.scale, values);
+    while (at < count) {
+        size_t size = count - at < TOKENS_BLOCK ? count - at : TOKENS_BLOCK;
+        tokens_get(&run, block, size);
+        to_values(&manner, block, size, &n, &step, values + at);
+        at += size;
+    }
+    return tokens_end(&run);
 }
 
 /* Walks the exceptions; writes them into values unless that is NULL. */
@@ -447,6 +609,8 @@ bool values_get(struct reader *reader, double *values, size_t count)
         return get_short_constant(reader, values, count);
     case RUNS:
         return get_runs(reader, values, count);
+    case TOKENS:
+        return get_tokens(reader, values, count);
     default:
         return get_dense(reader, coding, values, count);
     }

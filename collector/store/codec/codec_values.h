@@ -7,6 +7,6 @@
 
 #include "collector/store/codec/codec.h"
 
-void values_put(struct buf *out, const double *values, size_t count);
+void values_put(struct buf *out, const double *values, size_t count, enum chunk_effort effort);
 /* False for rubbish. */
 bool values_get(struct reader *reader, double *values, size_t count);
