@@ -23,13 +23,12 @@
  * table letter, key and bytes.  So nothing is lost to half-filled pages, however small a group
  * is.
  *
- *   group     u8 coding (0 plain, 1 zstd) | varint raw size | raw
- *             raw: varint n | n x varint entry size | entries
- *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in
- * time block     as a group, an entry being one label set (labels.h) posting   u8 form: 0
- * varint differences | 1 portable roaring bitmap; + 2: sized name and sized value stand before
- * it, because key was too long and is cut: first KEY_CUT_BYTES of name NUL value | XXH3 of all
- * of it u64 BE
+ *   group     entries, packed as span_group.c draws it
+ *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in time
+ *   block     as a group, an entry being one label set (labels.h)
+ *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap; + 2: sized name and
+ *             sized value stand before it, because key was too long and is cut: first
+ *             KEY_CUT_BYTES of name NUL value | XXH3 of all of it u64 BE
  */
 #pragma once
 
@@ -87,10 +86,11 @@ void span_manifest_write(const struct span_manifest *manifest, struct buf *out);
 /* Any bytes are safe.  ERR_MALFORMED. */
 int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest);
 
-/* Packs entries as a group or block; and takes it apart: *ret_raw points into `bytes` or into
- * `raw`.  Any bytes are safe.  ERR_MALFORMED, ERR_NOMEM. */
-int group_pack(const struct buf *sizes, size_t count, const struct buf *entries,
-               struct buf *out);
+/* Packs entries as a group or block (span_group.c); and takes it apart: what the view points to
+ * is in `bytes`, `raw` and `table`.  Any bytes are safe.  ERR_MALFORMED, ERR_NOMEM. */
+enum group_of { GROUP_OF_CHUNKS, GROUP_OF_LABELS };
+int group_pack(enum group_of of, const struct buf *sizes, size_t count,
+               const struct buf *entries, struct buf *out);
 struct group_view {
     const uint8_t *entries;
     const uint32_t *offsets; /* count + 1 of them; in `table` */

@@ -130,8 +130,9 @@ static int close_gathering(struct span_writer *writer, struct gathering *gatheri
         return 0;
     key_put_u32(key, gathering->first);
     buf_clear(&writer->packed);
-    int error =
-        group_pack(&gathering->sizes, gathering->count, &gathering->entries, &writer->packed);
+    enum group_of of = gathering->table == SPAN_CHUNKS ? GROUP_OF_CHUNKS : GROUP_OF_LABELS;
+    int error = group_pack(of, &gathering->sizes, gathering->count, &gathering->entries,
+                           &writer->packed);
     if (error != 0)
         return error;
     struct extent extent =
