@@ -3,6 +3,9 @@
 #include <endian.h>
 #include <stdlib.h>
 
+#define XXH_STATIC_LINKING_ONLY /* a state on the stack */
+#include <xxhash.h>
+
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -52,6 +55,77 @@ struct definition_loader {
     bool stop; /* a row is missing or stale: everything after it is undefined */
 };
 
+/* The next series of a row; ERR_NOTFOUND: its id is unknown.  *ret_series may be NULL. */
+static int read_definition(struct definition_loader *loader, struct reader *reader, bool joint,
+                           uint64_t *id, uint64_t *ret_hash, struct series **ret_series)
+{
+    uint64_t number = reader_varint(reader);
+    *ret_series = NULL;
+    *ret_hash = 0;
+    if (joint && number != 0)
+        number = *id += ((number - 1) >> 1) ^ (~((number - 1) & 1) + 1);
+    else if (!joint && number != 0)
+        *ret_hash = reader_u64(reader);
+    if (reader->failed)
+        return ERR_CORRUPT;
+    if (number == 0)
+        return 0;
+    if (store_series_by_id(loader->store, number, ret_series) != 0)
+        return ERR_NOTFOUND;
+    uint64_t hash = store_series_labels(*ret_series)->hash;
+    if (!joint && hash != *ret_hash)
+        return ERR_NOTFOUND;
+    *ret_hash = hash;
+    return 0;
+}
+
+/* Takes back what a row has defined, from `count` on. */
+static void undefine(struct definition_loader *loader, uint64_t count)
+{
+    struct stream *stream = loader->stream;
+    while (stream->definition_count > count) {
+        struct series *series = stream->series[--stream->definition_count];
+        if (series != NULL)
+            store_series_release(loader->store, series);
+    }
+    loader->stop = true;
+}
+
+static int read_definitions(struct definition_loader *loader, struct reader *reader)
+{
+    struct stream *stream = loader->stream;
+    uint64_t before = stream->definition_count, count = reader_varint(reader), id = 0;
+    bool joint = count == 0; /* a row is never empty */
+    uint64_t expected = 0;
+    XXH3_state_t state;
+
+    if (joint) {
+        count = reader_varint(reader);
+        expected = reader_u64(reader);
+    }
+    (void)XXH3_64bits_reset(&state);
+    for (uint64_t i = 0; i < count; i++) {
+        struct series *series;
+        uint64_t hash;
+        int error = read_definition(loader, reader, joint, &id, &hash, &series);
+        if (error == 0)
+            error = stream_define(stream, series);
+        if (error != 0 && series != NULL)
+            store_series_release(loader->store, series);
+        if (error == ERR_NOTFOUND) {
+            undefine(loader, joint ? before : stream->definition_count);
+            return 0;
+        }
+        if (error != 0)
+            return error;
+        hash = htole64(hash);
+        (void)XXH3_64bits_update(&state, &hash, sizeof hash);
+    }
+    if (joint && XXH3_64bits_digest(&state) != expected)
+        undefine(loader, before);
+    return 0;
+}
+
 static int load_definition_row(void *context, struct bytes key, struct bytes value)
 {
     struct definition_loader *loader = context;
@@ -65,28 +139,34 @@ static int load_definition_row(void *context, struct bytes key, struct bytes val
         loader->stop = true;
         return 0;
     }
-    uint64_t count = reader_varint(&reader);
-    for (uint64_t i = 0; i < count; i++) {
-        struct series *series = NULL;
-        uint64_t id = reader_varint(&reader);
-        uint64_t hash = id == 0 ? 0 : reader_u64(&reader);
-        if (reader.failed)
-            return ERR_CORRUPT;
-        if (id != 0 && (store_series_by_id(loader->store, id, &series) != 0 ||
-                        store_series_labels(series)->hash != hash)) {
-            if (series != NULL)
-                store_series_release(loader->store, series);
-            loader->stop = true;
-            return 0;
+    return read_definitions(loader, &reader);
+}
+
+void stream_write_definitions(const struct stream *stream, uint64_t first, struct buf *out)
+{
+    uint64_t before = 0;
+    struct buf ids = {0};
+    XXH3_state_t state;
+
+    (void)XXH3_64bits_reset(&state);
+    for (uint64_t ref = first; ref < stream->definition_count; ref++) {
+        const struct series *series = stream->series[ref];
+        uint64_t hash = series == NULL ? 0 : htole64(store_series_labels(series)->hash);
+        (void)XXH3_64bits_update(&state, &hash, sizeof hash);
+        if (series == NULL) {
+            buf_put_varint(&ids, 0);
+            continue;
         }
-        int error = stream_define(loader->stream, series);
-        if (error != 0) {
-            if (series != NULL)
-                store_series_release(loader->store, series);
-            return error;
-        }
+        uint64_t id = store_series_id(series), step = id - before;
+        buf_put_varint(&ids, ((step << 1) ^ (uint64_t)((int64_t)step >> 63)) + 1);
+        before = id;
     }
-    return 0;
+    buf_put_varint(out, 0);
+    buf_put_varint(out, stream->definition_count - first);
+    buf_put_u64(out, XXH3_64bits_digest(&state));
+    buf_put(out, ids.data, ids.size);
+    out->failed |= !buf_ok(&ids);
+    buf_done(&ids);
 }
 
 static int load_numbers(struct store *store, struct stream *stream)

@@ -10,11 +10,16 @@
  *                                              u32 which of them | u64 hash of each
  *     stream/ KEY(32) EPOCH(8 BE) h NUMBER(8)  one content hash: written by 0.1.0 before blocks
  *                                              were, still read, goes with its number
- *     stream/ KEY(32) EPOCH(8 BE) d REF(8 BE)  definitions from REF on: (series id, labels hash)
+ *     stream/ KEY(32) EPOCH(8 BE) d REF(8 BE)  definitions from REF on, n of them:
+ *                                              v 0 | v n | u64 joint hash | n x (v 0: refused, or
+ *                                              v 1 + zigzag(series id minus the one before))
+ *                                              or, as 0.1.0 wrote first: v n | n x (v id, u64 hash
+ *                                              of its labels unless id is 0)
  *
- * A definition row repeats the hash of the labels, because a series becomes durable only with its
- * first sample: after a crash an id may be unknown, or belong to another series; then the refs
- * from there on count as undefined and the probe sends them again.
+ * The joint hash is XXH3 over the hashes of the labels.  It is there because a series becomes
+ * durable only with its first sample: after a crash an id may be unknown, or belong to another
+ * series; then the refs of that row and all that follow count as undefined and the probe sends
+ * them again.
  *
  * Owner: the ingest thread.
  */
@@ -88,6 +93,9 @@ void stream_free(struct store *store, struct stream *stream);
 
 /* Remembers the series of the next ref (NULL: refused).  ERR_LIMIT past REFS_MAX, ERR_NOMEM. */
 int stream_define(struct stream *stream, struct series *series);
+
+/* The value of the row of all definitions from `first` on. */
+void stream_write_definitions(const struct stream *stream, uint64_t first, struct buf *out);
 
 /* Was this number stored with this content?  0: not stored; 1: stored, same content (or too long
  * ago to know); ERR_CONFLICT: stored with other content. */
