@@ -26,7 +26,7 @@ int chunk_encode(const int64_t *times_ms, const double *values, size_t count,
     buf_put_u8(out, FORMAT_AND_KIND);
     buf_put_varint(out, count);
     times_put(out, times_ms, count);
-    values_put(out, values, count, effort);
+    values_put(out, values, count, effort == CHUNK_QUICK ? WITHOUT_TOKENS : 0);
     return buf_ok(out) ? 0 : ERR_NOMEM;
 }
 

@@ -7,7 +7,7 @@
  *          a rule but 0; it is still read
  *     v    sample count, 1..CHUNK_SAMPLES_MAX
  *     ...  times (drawn in codec_times.c)
- *     ...  values (drawn in codec_values.c)
+ *     ...  values (drawn in codec_values.h)
  *
  * The codec chooses per chunk: constant; exact decimal integers as they are, as deltas or as
  * delta-of-deltas, divided by what they have in common and bit-packed; sparse changes; XOR
