@@ -121,7 +121,8 @@ static double sometimes_stale(size_t i, uint64_t *seed)
 static double any_bits(size_t i, uint64_t *seed)
 {
     (void)i;
-    return value_of(next_random(seed) << 17 ^ next_random(seed));
+    uint64_t high = next_random(seed) << 17;
+    return value_of(high ^ next_random(seed));
 }
 
 static double signs_of_zero(size_t i, uint64_t *seed)
@@ -161,14 +162,16 @@ static double nanosecond_clock(size_t i, uint64_t *seed)
 static double log_uniform(size_t i, uint64_t *seed)
 {
     (void)i;
-    return (double)(next_random(seed) % (UINT64_C(1) << (4 + next_random(seed) % 16))) / 1e9;
+    uint64_t bits = 4 + next_random(seed) % 16;
+    return (double)(next_random(seed) % (UINT64_C(1) << bits)) / 1e9;
 }
 
 /* Bit patterns half the range apart: their differences wrap around. */
 static double either_sign(size_t i, uint64_t *seed)
 {
     (void)i;
-    return (next_random(seed) % 2 == 0 ? 1.0 : -1.0) / (double)(3 + next_random(seed) % 5);
+    double sign = next_random(seed) % 2 == 0 ? 1.0 : -1.0;
+    return sign / (double)(3 + next_random(seed) % 5);
 }
 
 static const struct shape {
@@ -417,7 +420,7 @@ static void format_2_stays_as_it_is(void **state)
         {"milliseconds", UINT64_C(0x1b0a01843a439ad7), UINT64_C(0xa73c75cbfd63f839)},
         {"pressure", UINT64_C(0x162e78430ae52a69), UINT64_C(0x162e78430ae52a69)},
         {"nanosecond clock", UINT64_C(0xd84c09b8dc3e1475), UINT64_C(0x4fad4fad9206de36)},
-        {"log uniform", UINT64_C(0x746d3f81b939ab70), UINT64_C(0xc4d112562ef20e01)},
+        {"log uniform", UINT64_C(0x483def23bdb8759a), UINT64_C(0x521866a6a5101bde)},
         {"either sign", UINT64_C(0xfbd8e0a639617120), UINT64_C(0x0cb4eb24bb5052f0)},
     };
     static double values[1200];
