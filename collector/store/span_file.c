@@ -8,7 +8,6 @@
 
 #include "proto/base/error.h"
 
-#define MANIFEST_VERSION 1
 
 const char *const span_table_names[SPAN_TABLES] = {
     [SPAN_MANIFEST] = "manifest",
@@ -40,7 +39,7 @@ uint64_t extent_seal(char table, struct bytes key, struct bytes data)
 
 void span_manifest_write(const struct span_manifest *manifest, struct buf *out)
 {
-    buf_put_u8(out, MANIFEST_VERSION);
+    buf_put_u8(out, manifest->version);
     buf_put_u8(out, manifest->kind);
     buf_put_zigzag(out, manifest->start_ms);
     buf_put_zigzag(out, manifest->end_ms);
@@ -61,8 +60,9 @@ int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest)
 {
     struct reader reader = reader_of(bytes);
     struct span_manifest manifest = {0};
-    if (reader_u8(&reader) != MANIFEST_VERSION)
-        return ERR_MALFORMED;
+    manifest.version = reader_u8(&reader);
+    if (manifest.version > SPAN_VERSION)
+        return ERR_INVALID;
     manifest.kind = reader_u8(&reader);
     manifest.start_ms = reader_zigzag(&reader);
     manifest.end_ms = reader_zigzag(&reader);
@@ -77,7 +77,7 @@ int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest)
     manifest.stream_bytes = reader_varint(&reader);
     manifest.min_ms = reader_zigzag(&reader);
     manifest.max_ms = reader_zigzag(&reader);
-    if (reader.failed || reader_left(&reader) != 0 ||
+    if (reader.failed || reader_left(&reader) != 0 || manifest.version == 0 ||
         (manifest.kind != SPAN_SAMPLES && manifest.kind != SPAN_LOGS) ||
         manifest.series > UINT32_MAX)
         return ERR_MALFORMED;

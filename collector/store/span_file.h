@@ -64,7 +64,11 @@ extern const char *const span_table_names[SPAN_TABLES];
 #define CHUNK_SAMPLES_KEPT 4096               /* a chunk in history holds at most */
 #define SPAN_MAP_BYTES     ((size_t)16 << 30) /* no file grows past this */
 
+/* 1: groups of codings 0 and 1, chunks of format 1; 2: all of them. */
+#define SPAN_VERSION 2
+
 struct span_manifest {
+    uint8_t version; /* 1..SPAN_VERSION */
     uint8_t kind;
     int64_t start_ms, end_ms;
     uint64_t generation;
@@ -83,7 +87,7 @@ struct extent extent_get(const uint8_t from[EXTENT_BYTES]);
 uint64_t extent_seal(char table, struct bytes key, struct bytes data);
 
 void span_manifest_write(const struct span_manifest *manifest, struct buf *out);
-/* Any bytes are safe.  ERR_MALFORMED. */
+/* Any bytes are safe.  ERR_MALFORMED; ERR_INVALID: of a version that comes after this one. */
 int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest);
 
 /* Packs entries as a group or block (span_group.c); and takes it apart: what the view points to

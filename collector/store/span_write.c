@@ -287,7 +287,8 @@ int span_writer_open(const char *directory, enum span_kind kind, int64_t start_m
     struct span_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
-    writer->manifest = (struct span_manifest){.kind = (uint8_t)kind,
+    writer->manifest = (struct span_manifest){.version = SPAN_VERSION,
+                                              .kind = (uint8_t)kind,
                                               .start_ms = start_ms,
                                               .end_ms = end_ms,
                                               .generation = generation,
