@@ -201,18 +201,11 @@ static struct series *resolve(struct ingest *ingest, struct key_entry *entry,
     return series;
 }
 
-static void write_row(struct buf *row, const struct series *series)
-{
-    buf_put_varint(row, series == NULL ? 0 : store_series_id(series));
-    if (series != NULL)
-        buf_put_u64(row, store_series_labels(series)->hash);
-}
-
 int intake_definitions(struct ingest *ingest, struct session *session,
                        const struct definitions *definitions)
 {
     struct stream *stream = session_stream(ingest, session, definitions->epoch, false);
-    struct buf items = {0}, row = {0};
+    struct buf row = {0};
     struct grant grant = {0};
     uint8_t key[STREAM_KEY_BYTES];
 
@@ -224,26 +217,22 @@ int intake_definitions(struct ingest *ingest, struct session *session,
     for (size_t i = skip; error == 0 && i < definitions->count; i++) {
         struct series *series = resolve(ingest, session->entry, &definitions->items[i], &grant);
         error = stream_define(stream, series);
-        if (error == 0)
-            write_row(&items, series);
-        else if (series != NULL)
+        if (error != 0 && series != NULL)
             store_series_release(ingest->store, series);
     }
     uint64_t added = stream->definition_count - first;
     struct intake_write *write = added == 0 ? NULL : intake_write_of(ingest, session, stream);
     bool kept = false;
     if (write != NULL) {
-        buf_put_varint(&row, added);
-        buf_put(&row, items.data, items.size);
+        stream_write_definitions(stream, first, &row);
         size_t size = stream_row_key(stream, STREAM_DEFINITIONS, first, key);
-        kept = buf_ok(&items) && buf_ok(&row) &&
+        kept = buf_ok(&row) &&
                intake_add_put(write, (struct bytes){key, size}, buf_bytes(&row)) == 0;
     }
     if (kept)
         intake_submit(ingest, stream);
     else /* never acknowledge what a restart would not know */
         intake_take_back(ingest, session, stream, first);
-    buf_done(&items);
     buf_done(&row);
     return error == ERR_LIMIT ? ERR_MALFORMED : 0;
 }

@@ -127,18 +127,23 @@ static int add_content(struct ingest *ingest, struct intake_write *write,
     return error;
 }
 
-static int add_hash_row(struct intake_write *write, uint64_t number, uint64_t content_hash)
+static int add_hash_row(struct ingest *ingest, struct intake_write *write, uint64_t number,
+                        uint64_t content_hash)
 {
     uint8_t key[STREAM_KEY_BYTES];
-    uint8_t value[8];
-    struct buf row = {0};
-    size_t size = stream_row_key(write->stream, STREAM_HASH, number, key);
-    buf_put_u64(&row, content_hash);
-    if (!buf_ok(&row))
-        return ERR_NOMEM;
-    memcpy(value, row.data, sizeof value);
-    buf_done(&row);
-    return intake_add_put(write, (struct bytes){key, size}, (struct bytes){value, 8});
+    uint8_t row[STREAM_HASHES_BYTES];
+    size_t size =
+        stream_row_key(write->stream, STREAM_HASHES, number / STREAM_HASH_BLOCK, key);
+    size_t row_size =
+        stream_write_hash(ingest->store, write->stream, number, content_hash, row);
+    return intake_add_put(write, (struct bytes){key, size}, (struct bytes){row, row_size});
+}
+
+static int delete_row(struct intake_write *write, enum stream_row row, uint64_t number)
+{
+    uint8_t key[STREAM_KEY_BYTES];
+    size_t size = stream_row_key(write->stream, row, number, key);
+    return intake_add_put(write, (struct bytes){key, size}, (struct bytes){NULL, 0});
 }
 
 /* Hashes far below the low-water mark are of no more use. */
@@ -147,16 +152,16 @@ static int prune_hashes(struct intake_write *write, uint64_t low_before)
     uint64_t low = write->stored_after.low_water;
     uint64_t until = low > STREAM_HASHES_KEPT ? low - STREAM_HASHES_KEPT : 0;
     uint64_t from = low_before > STREAM_HASHES_KEPT ? low_before - STREAM_HASHES_KEPT : 0;
+    int error = 0;
     if (until > from + HASHES_PRUNED_A_WRITE)
         until = from + HASHES_PRUNED_A_WRITE;
-    for (uint64_t number = from + 1; number <= until; number++) {
-        uint8_t key[STREAM_KEY_BYTES];
-        size_t size = stream_row_key(write->stream, STREAM_HASH, number, key);
-        int error = intake_add_put(write, (struct bytes){key, size}, (struct bytes){NULL, 0});
-        if (error != 0)
-            return error;
+    for (uint64_t number = from + 1; error == 0 && number <= until; number++) {
+        if (number % STREAM_HASH_BLOCK == STREAM_HASH_BLOCK - 1)
+            error = delete_row(write, STREAM_HASHES, number / STREAM_HASH_BLOCK);
+        if (error == 0 && number <= write->stream->single_hashes)
+            error = delete_row(write, STREAM_SINGLE_HASH, number);
     }
-    return 0;
+    return error;
 }
 
 static void conflict(struct ingest *ingest, struct session *session, struct stream *stream,
@@ -203,7 +208,7 @@ static int take_batch(struct ingest *ingest, struct session *session, struct str
         write->log_count = logs_before;
         return error == ERR_MALFORMED ? error : 0;
     }
-    if (add_hash_row(write, coded->number, coded->content_hash) != 0 ||
+    if (add_hash_row(ingest, write, coded->number, coded->content_hash) != 0 ||
         prune_hashes(write, low_before) != 0)
         return 0; /* a missing hash only weakens the conflict check */
     if (plain.tick_ms > write->last_tick_ms)

@@ -3,6 +3,9 @@
 #include <endian.h>
 #include <stdlib.h>
 
+#define XXH_STATIC_LINKING_ONLY /* a state on the stack */
+#include <xxhash.h>
+
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -52,6 +55,77 @@ struct definition_loader {
     bool stop; /* a row is missing or stale: everything after it is undefined */
 };
 
+/* The next series of a row; ERR_NOTFOUND: its id is unknown.  *ret_series may be NULL. */
+static int read_definition(struct definition_loader *loader, struct reader *reader, bool joint,
+                           uint64_t *id, uint64_t *ret_hash, struct series **ret_series)
+{
+    uint64_t number = reader_varint(reader);
+    *ret_series = NULL;
+    *ret_hash = 0;
+    if (joint && number != 0)
+        number = *id += ((number - 1) >> 1) ^ (~((number - 1) & 1) + 1);
+    else if (!joint && number != 0)
+        *ret_hash = reader_u64(reader);
+    if (reader->failed)
+        return ERR_CORRUPT;
+    if (number == 0)
+        return 0;
+    if (store_series_by_id(loader->store, number, ret_series) != 0)
+        return ERR_NOTFOUND;
+    uint64_t hash = store_series_labels(*ret_series)->hash;
+    if (!joint && hash != *ret_hash)
+        return ERR_NOTFOUND;
+    *ret_hash = hash;
+    return 0;
+}
+
+/* Takes back what a row has defined, from `count` on. */
+static void undefine(struct definition_loader *loader, uint64_t count)
+{
+    struct stream *stream = loader->stream;
+    while (stream->definition_count > count) {
+        struct series *series = stream->series[--stream->definition_count];
+        if (series != NULL)
+            store_series_release(loader->store, series);
+    }
+    loader->stop = true;
+}
+
+static int read_definitions(struct definition_loader *loader, struct reader *reader)
+{
+    struct stream *stream = loader->stream;
+    uint64_t before = stream->definition_count, count = reader_varint(reader), id = 0;
+    bool joint = count == 0; /* a row is never empty */
+    uint64_t expected = 0;
+    XXH3_state_t state;
+
+    if (joint) {
+        count = reader_varint(reader);
+        expected = reader_u64(reader);
+    }
+    (void)XXH3_64bits_reset(&state);
+    for (uint64_t i = 0; i < count; i++) {
+        struct series *series;
+        uint64_t hash;
+        int error = read_definition(loader, reader, joint, &id, &hash, &series);
+        if (error == 0)
+            error = stream_define(stream, series);
+        if (error != 0 && series != NULL)
+            store_series_release(loader->store, series);
+        if (error == ERR_NOTFOUND) {
+            undefine(loader, joint ? before : stream->definition_count);
+            return 0;
+        }
+        if (error != 0)
+            return error;
+        hash = htole64(hash);
+        (void)XXH3_64bits_update(&state, &hash, sizeof hash);
+    }
+    if (joint && XXH3_64bits_digest(&state) != expected)
+        undefine(loader, before);
+    return 0;
+}
+
 static int load_definition_row(void *context, struct bytes key, struct bytes value)
 {
     struct definition_loader *loader = context;
@@ -65,28 +139,34 @@ static int load_definition_row(void *context, struct bytes key, struct bytes val
         loader->stop = true;
         return 0;
     }
-    uint64_t count = reader_varint(&reader);
-    for (uint64_t i = 0; i < count; i++) {
-        struct series *series = NULL;
-        uint64_t id = reader_varint(&reader);
-        uint64_t hash = id == 0 ? 0 : reader_u64(&reader);
-        if (reader.failed)
-            return ERR_CORRUPT;
-        if (id != 0 && (store_series_by_id(loader->store, id, &series) != 0 ||
-                        store_series_labels(series)->hash != hash)) {
-            if (series != NULL)
-                store_series_release(loader->store, series);
-            loader->stop = true;
-            return 0;
+    return read_definitions(loader, &reader);
+}
+
+void stream_write_definitions(const struct stream *stream, uint64_t first, struct buf *out)
+{
+    uint64_t before = 0;
+    struct buf ids = {0};
+    XXH3_state_t state;
+
+    (void)XXH3_64bits_reset(&state);
+    for (uint64_t ref = first; ref < stream->definition_count; ref++) {
+        const struct series *series = stream->series[ref];
+        uint64_t hash = series == NULL ? 0 : htole64(store_series_labels(series)->hash);
+        (void)XXH3_64bits_update(&state, &hash, sizeof hash);
+        if (series == NULL) {
+            buf_put_varint(&ids, 0);
+            continue;
         }
-        int error = stream_define(loader->stream, series);
-        if (error != 0) {
-            if (series != NULL)
-                store_series_release(loader->store, series);
-            return error;
-        }
+        uint64_t id = store_series_id(series), step = id - before;
+        buf_put_varint(&ids, ((step << 1) ^ (uint64_t)((int64_t)step >> 63)) + 1);
+        before = id;
     }
-    return 0;
+    buf_put_varint(out, 0);
+    buf_put_varint(out, stream->definition_count - first);
+    buf_put_u64(out, XXH3_64bits_digest(&state));
+    buf_put(out, ids.data, ids.size);
+    out->failed |= !buf_ok(&ids);
+    buf_done(&ids);
 }
 
 static int load_numbers(struct store *store, struct stream *stream)
@@ -111,6 +191,25 @@ static int load_numbers(struct store *store, struct stream *stream)
     return error;
 }
 
+static int note_single_hash(void *context, struct bytes key, struct bytes value)
+{
+    struct stream *stream = context;
+    uint64_t number;
+    (void)value;
+    if (key.size != STREAM_KEY_BYTES)
+        return ERR_CORRUPT;
+    memcpy(&number, key.data + STREAM_KEY_BYTES - 8, 8);
+    stream->single_hashes = be64toh(number); /* they ascend */
+    return 0;
+}
+
+static int load_single_hashes(struct store *store, struct stream *stream)
+{
+    uint8_t prefix[STREAM_KEY_BYTES];
+    size_t size = stream_row_key(stream, STREAM_SINGLE_HASH, 0, prefix) - 8;
+    return store_state_scan(store, (struct bytes){prefix, size}, note_single_hash, stream);
+}
+
 int stream_load(struct store *store, const uint8_t key[CURVE_KEY_BYTES], uint64_t epoch,
                 struct stream **ret_stream)
 {
@@ -120,6 +219,8 @@ int stream_load(struct store *store, const uint8_t key[CURVE_KEY_BYTES], uint64_
     memcpy(stream->key, key, CURVE_KEY_BYTES);
     stream->epoch = epoch;
     int error = load_numbers(store, stream);
+    if (error == 0)
+        error = load_single_hashes(store, stream);
     if (error == 0) {
         struct definition_loader loader = {store, stream, false};
         uint8_t prefix[STREAM_KEY_BYTES];
@@ -154,24 +255,107 @@ void stream_free(struct store *store, struct stream *stream)
 
 /* -- numbers -------------------------------------------------------------------------------- */
 
+/* Reads a row of hashes; what is damaged counts as empty. */
+static void read_hashes(struct bytes row, struct stream_hashes *hashes)
+{
+    struct reader reader = reader_of(row);
+    uint32_t present = reader_u32(&reader);
+
+    hashes->present = 0;
+    if (reader_left(&reader) != 8 * (size_t)__builtin_popcount(present))
+        return;
+    for (unsigned i = 0; i < STREAM_HASH_BLOCK; i++)
+        hashes->hashes[i] = (present >> i & 1) != 0 ? reader_u64(&reader) : 0;
+    hashes->present = present;
+}
+
+static void load_hashes(struct store *store, const struct stream *stream, uint64_t block,
+                        struct stream_hashes *hashes)
+{
+    uint8_t key[STREAM_KEY_BYTES];
+    struct buf row = {0};
+    size_t size = stream_row_key(stream, STREAM_HASHES, block, key);
+
+    *hashes = (struct stream_hashes){.block = block};
+    if (store_state_get(store, (struct bytes){key, size}, &row) == 0)
+        read_hashes(buf_bytes(&row), hashes);
+    buf_done(&row);
+}
+
+static const struct stream_hashes *hashes_at_hand(const struct stream *stream, uint64_t block)
+{
+    for (size_t i = 0; i < STREAM_HASH_BLOCKS; i++)
+        if (stream->hashes[i].present != 0 && stream->hashes[i].block == block)
+            return &stream->hashes[i];
+    return NULL;
+}
+
+size_t stream_write_hash(struct store *store, struct stream *stream, uint64_t number,
+                         uint64_t content_hash, uint8_t row[STREAM_HASHES_BYTES])
+{
+    uint64_t block = number / STREAM_HASH_BLOCK;
+    unsigned at = (unsigned)(number % STREAM_HASH_BLOCK);
+    struct stream_hashes *hashes = (struct stream_hashes *)hashes_at_hand(stream, block);
+    size_t size = 4;
+
+    if (hashes == NULL) {
+        hashes = &stream->hashes[stream->next_hashes];
+        stream->next_hashes = (stream->next_hashes + 1) % STREAM_HASH_BLOCKS;
+        load_hashes(store, stream, block, hashes);
+    }
+    hashes->present |= UINT32_C(1) << at;
+    hashes->hashes[at] = content_hash;
+    memcpy(row, &(uint32_t){htole32(hashes->present)}, 4);
+    for (unsigned i = 0; i < STREAM_HASH_BLOCK; i++) {
+        if ((hashes->present >> i & 1) == 0)
+            continue;
+        memcpy(row + size, &(uint64_t){htole64(hashes->hashes[i])}, 8);
+        size += 8;
+    }
+    return size;
+}
+
+/* The hash of a stored number, if it is still known. */
+static bool find_hash(struct store *store, const struct stream *stream, uint64_t number,
+                      uint64_t *ret_hash)
+{
+    struct stream_hashes loaded;
+    const struct stream_hashes *hashes = hashes_at_hand(stream, number / STREAM_HASH_BLOCK);
+    unsigned at = (unsigned)(number % STREAM_HASH_BLOCK);
+
+    if (hashes == NULL) {
+        load_hashes(store, stream, number / STREAM_HASH_BLOCK, &loaded);
+        hashes = &loaded;
+    }
+    if ((hashes->present >> at & 1) != 0) {
+        *ret_hash = hashes->hashes[at];
+        return true;
+    }
+    if (number > stream->single_hashes)
+        return false;
+    uint8_t key[STREAM_KEY_BYTES];
+    struct buf value = {0};
+    size_t size = stream_row_key(stream, STREAM_SINGLE_HASH, number, key);
+    int error = store_state_get(store, (struct bytes){key, size}, &value);
+    bool found = error == 0 && value.size == sizeof *ret_hash;
+    if (found) {
+        struct reader reader = reader_of(buf_bytes(&value));
+        *ret_hash = reader_u64(&reader);
+    }
+    buf_done(&value);
+    return found;
+}
+
 int stream_check_number(struct store *store, const struct stream *stream, uint64_t number,
                         uint64_t content_hash)
 {
-    uint8_t key[STREAM_KEY_BYTES];
-    struct buf value = {0};
+    uint64_t stored_hash;
 
     if (!range_set_has(&stream->stored, number))
         return 0;
-    size_t size = stream_row_key(stream, STREAM_HASH, number, key);
-    int error = store_state_get(store, (struct bytes){key, size}, &value);
-    int verdict = 1;
-    if (error == 0) {
-        struct reader reader = reader_of(buf_bytes(&value));
-        if (reader_u64(&reader) != content_hash && !reader.failed)
-            verdict = ERR_CONFLICT;
-    }
-    buf_done(&value);
-    return verdict;
+    if (find_hash(store, stream, number, &stored_hash) && stored_hash != content_hash)
+        return ERR_CONFLICT;
+    return 1;
 }
 
 void stream_write_numbers(const struct range_set *stored, int64_t last_tick_ms, struct buf *out)

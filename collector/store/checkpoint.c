@@ -102,7 +102,7 @@ static void save_tail(struct slice *slice, const struct tail *tail)
     double values[TAIL_SAMPLES_MAX];
     tail_copy(tail, times_ms, values);
     buf_clear(&slice->chunk);
-    if (chunk_encode(times_ms, values, tail->count, &slice->chunk) != 0 ||
+    if (chunk_encode(times_ms, values, tail->count, CHUNK_QUICK, &slice->chunk) != 0 ||
         !buf_ok(&slice->chunk)) {
         slice->code = ENOMEM;
         return;

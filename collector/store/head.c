@@ -43,7 +43,7 @@ static struct sealed *sealed_new(struct head *head, const struct tail *tail, boo
 
     tail_copy(tail, times_ms, values);
     buf_clear(&head->scratch);
-    if (chunk_encode(times_ms, values, tail->count, &head->scratch) != 0 ||
+    if (chunk_encode(times_ms, values, tail->count, CHUNK_QUICK, &head->scratch) != 0 ||
         !buf_ok(&head->scratch))
         return NULL;
     size_t bytes = head->scratch.size;

@@ -64,8 +64,12 @@ static int put_block(const struct live *live, MDB_txn *txn, const struct series_
     encode_rows(rows, count, &raw);
     if (buf_ok(&raw) && pack(&raw, &out)) {
         key_put_u32(key, rows[0].id);
+        /* Ids ascend, and appending fills the pages where splitting halves them. */
         code = sealed_put(txn, live->tables[LIVE_SERIES], (struct bytes){key, sizeof key},
-                          buf_bytes(&out), 0);
+                          buf_bytes(&out), MDB_APPEND);
+        if (code == MDB_KEYEXIST)
+            code = sealed_put(txn, live->tables[LIVE_SERIES], (struct bytes){key, sizeof key},
+                              buf_bytes(&out), 0);
     }
     buf_done(&raw);
     buf_done(&out);

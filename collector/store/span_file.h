@@ -23,13 +23,12 @@
  * table letter, key and bytes.  So nothing is lost to half-filled pages, however small a group
  * is.
  *
- *   group     u8 coding (0 plain, 1 zstd) | varint raw size | raw
- *             raw: varint n | n x varint entry size | entries
- *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in
- * time block     as a group, an entry being one label set (labels.h) posting   u8 form: 0
- * varint differences | 1 portable roaring bitmap; + 2: sized name and sized value stand before
- * it, because key was too long and is cut: first KEY_CUT_BYTES of name NUL value | XXH3 of all
- * of it u64 BE
+ *   group     entries, packed as span_group.c draws it
+ *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in time
+ *   block     as a group, an entry being one label set (labels.h)
+ *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap; + 2: sized name and
+ *             sized value stand before it, because key was too long and is cut: first
+ *             KEY_CUT_BYTES of name NUL value | XXH3 of all of it u64 BE
  */
 #pragma once
 
@@ -65,7 +64,11 @@ extern const char *const span_table_names[SPAN_TABLES];
 #define CHUNK_SAMPLES_KEPT 4096               /* a chunk in history holds at most */
 #define SPAN_MAP_BYTES     ((size_t)16 << 30) /* no file grows past this */
 
+/* 1: groups of codings 0 and 1, chunks of format 1; 2: all of them. */
+#define SPAN_VERSION 2
+
 struct span_manifest {
+    uint8_t version; /* 1..SPAN_VERSION */
     uint8_t kind;
     int64_t start_ms, end_ms;
     uint64_t generation;
@@ -84,13 +87,14 @@ struct extent extent_get(const uint8_t from[EXTENT_BYTES]);
 uint64_t extent_seal(char table, struct bytes key, struct bytes data);
 
 void span_manifest_write(const struct span_manifest *manifest, struct buf *out);
-/* Any bytes are safe.  ERR_MALFORMED. */
+/* Any bytes are safe.  ERR_MALFORMED; ERR_INVALID: of a version that comes after this one. */
 int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest);
 
-/* Packs entries as a group or block; and takes it apart: *ret_raw points into `bytes` or into
- * `raw`.  Any bytes are safe.  ERR_MALFORMED, ERR_NOMEM. */
-int group_pack(const struct buf *sizes, size_t count, const struct buf *entries,
-               struct buf *out);
+/* Packs entries as a group or block (span_group.c); and takes it apart: what the view points to
+ * is in `bytes`, `raw` and `table`.  Any bytes are safe.  ERR_MALFORMED, ERR_NOMEM. */
+enum group_of { GROUP_OF_CHUNKS, GROUP_OF_LABELS };
+int group_pack(enum group_of of, const struct buf *sizes, size_t count,
+               const struct buf *entries, struct buf *out);
 struct group_view {
     const uint8_t *entries;
     const uint32_t *offsets; /* count + 1 of them; in `table` */

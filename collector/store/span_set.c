@@ -139,10 +139,9 @@ int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_in
     ret_info->file_hash = reader_u64(&reader);
     if (reader.failed)
         return ERR_CORRUPT;
-    return span_manifest_read((struct bytes){reader.at, reader_left(&reader)},
-                              &ret_info->manifest) == 0
-               ? 0
-               : ERR_CORRUPT;
+    int error = span_manifest_read((struct bytes){reader.at, reader_left(&reader)},
+                                   &ret_info->manifest);
+    return error == ERR_MALFORMED ? ERR_CORRUPT : error;
 }
 
 /* -- the list ---------------------------------------------------------------------------- */
@@ -414,8 +413,13 @@ static int load_rows(struct span_set *set, bool verify)
             struct span *span;
             if (key.mv_size != ROW_KEY_BYTES)
                 continue;
-            if (span_row_read(bytes_of_val(key), bytes_of_val(value), &info) != 0) {
-                log_error("store", "a history registration is damaged; its file is not read");
+            int bad = span_row_read(bytes_of_val(key), bytes_of_val(value), &info);
+            if (bad != 0) {
+                log_error("store", "%s",
+                          bad == ERR_INVALID
+                              ? "a history file was written by a newer version of this program: "
+                                "it is kept and not read; start that version to see it"
+                              : "a history registration is damaged; its file is not read");
                 atomic_fetch_add(&set->store->quarantined, 1);
                 continue;
             }

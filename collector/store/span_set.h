@@ -37,7 +37,7 @@ int span_set_load(struct span_set *set, bool verify, struct diagnosis *why);
 /* Registration rows, in a transaction (LMDB codes) ... */
 int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info);
 int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info);
-/* Any bytes are safe.  ERR_CORRUPT. */
+/* Any bytes are safe.  ERR_CORRUPT; ERR_INVALID: of a version that comes after this one. */
 #define SPAN_ROW_KEY_BYTES 25
 int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_info);
 /* ... and in memory, once that is durable: `added` (may be NULL) in, `removed` out and

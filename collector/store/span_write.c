@@ -130,8 +130,9 @@ static int close_gathering(struct span_writer *writer, struct gathering *gatheri
         return 0;
     key_put_u32(key, gathering->first);
     buf_clear(&writer->packed);
-    int error =
-        group_pack(&gathering->sizes, gathering->count, &gathering->entries, &writer->packed);
+    enum group_of of = gathering->table == SPAN_CHUNKS ? GROUP_OF_CHUNKS : GROUP_OF_LABELS;
+    int error = group_pack(of, &gathering->sizes, gathering->count, &gathering->entries,
+                           &writer->packed);
     if (error != 0)
         return error;
     struct extent extent =
@@ -177,7 +178,7 @@ static int encode_chunks(struct span_writer *writer, const int64_t *times_ms,
     for (size_t at = 0; at < count; at += CHUNK_SAMPLES_KEPT) {
         size_t before = writer->chunk_bytes.size;
         size_t size = count - at < CHUNK_SAMPLES_KEPT ? count - at : CHUNK_SAMPLES_KEPT;
-        int error = chunk_encode(times_ms + at, values + at, size, &writer->chunk_bytes);
+        int error = chunk_encode(times_ms + at, values + at, size, CHUNK_SMALL, &writer->chunk_bytes);
         if (error != 0)
             return error;
         buf_put_varint(&writer->entry, writer->chunk_bytes.size - before);
@@ -286,7 +287,8 @@ int span_writer_open(const char *directory, enum span_kind kind, int64_t start_m
     struct span_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
-    writer->manifest = (struct span_manifest){.kind = (uint8_t)kind,
+    writer->manifest = (struct span_manifest){.version = SPAN_VERSION,
+                                              .kind = (uint8_t)kind,
                                               .start_ms = start_ms,
                                               .end_ms = end_ms,
                                               .generation = generation,

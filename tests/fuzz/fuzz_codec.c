@@ -14,7 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void must_survive(const int64_t *times, const double *values, size_t count)
+static void must_survive_effort(const int64_t *times, const double *values, size_t count,
+                                enum chunk_effort effort)
 {
     struct buf buf = {0};
     size_t got_count;
@@ -23,7 +24,7 @@ static void must_survive(const int64_t *times, const double *values, size_t coun
     double *got_values = malloc(count * sizeof *got_values);
 
     must(got_times != NULL && got_values != NULL);
-    must(chunk_encode(times, values, count, &buf) == 0);
+    must(chunk_encode(times, values, count, effort, &buf) == 0);
     must(chunk_describe(buf_bytes(&buf), &got_count, &first, &last) == 0);
     must(got_count == count && first == times[0] && last == times[count - 1]);
     must(chunk_decode(buf_bytes(&buf), got_times, got_values, &got_count) == 0);
@@ -33,6 +34,12 @@ static void must_survive(const int64_t *times, const double *values, size_t coun
     free(got_times);
     free(got_values);
     buf_done(&buf);
+}
+
+static void must_survive(const int64_t *times, const double *values, size_t count)
+{
+    must_survive_effort(times, values, count, CHUNK_QUICK);
+    must_survive_effort(times, values, count, CHUNK_SMALL);
 }
 
 static void try_chunk(struct bytes chunk)

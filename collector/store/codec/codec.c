@@ -7,11 +7,13 @@
 #include "collector/store/codec/codec_values.h"
 #include "proto/base/error.h"
 
-#define FORMAT_AND_KIND 0x10 /* format 1, float64 */
+#define FORMAT_AND_KIND 0x20 /* format 2, float64 */
+#define FORMAT_1_KIND   0x10 /* read, no longer written */
 
 _Static_assert(CHUNK_BLOCK == 64, "patch positions and the cost tables assume it");
 
-int chunk_encode(const int64_t *times_ms, const double *values, size_t count, struct buf *out)
+int chunk_encode(const int64_t *times_ms, const double *values, size_t count,
+                 enum chunk_effort effort, struct buf *out)
 {
     if (count == 0)
         return ERR_INVALID;
@@ -24,13 +26,14 @@ int chunk_encode(const int64_t *times_ms, const double *values, size_t count, st
     buf_put_u8(out, FORMAT_AND_KIND);
     buf_put_varint(out, count);
     times_put(out, times_ms, count);
-    values_put(out, values, count);
+    values_put(out, values, count, effort == CHUNK_QUICK ? WITHOUT_TOKENS : 0);
     return buf_ok(out) ? 0 : ERR_NOMEM;
 }
 
 static int open_chunk(struct reader *reader, struct times_head *ret_head, size_t *ret_count)
 {
-    if (reader_u8(reader) != FORMAT_AND_KIND)
+    uint8_t format = reader_u8(reader);
+    if (format != FORMAT_AND_KIND && format != FORMAT_1_KIND)
         return ERR_MALFORMED;
     uint64_t count = reader_varint(reader);
     if (reader->failed || count == 0 || count > CHUNK_SAMPLES_MAX ||

@@ -2,18 +2,20 @@
  * codec.h - a chunk: samples of one series, compressed without losing a bit.
  *
  *   chunk (varints are LEB128, zigzag ones signed, fixed integers little-endian)
- *     u8   format 1 in the high four bits, value kind in the low ones: 0 float64 (native
- *          histograms come later)
+ *     u8   format 2 in the high four bits, value kind in the low ones: 0 float64 (native
+ *          histograms come later).  Format 1 is the same without tokens and without decimals of
+ *          a rule but 0; it is still read
  *     v    sample count, 1..CHUNK_SAMPLES_MAX
  *     ...  times (drawn in codec_times.c)
- *     ...  values (drawn in codec_values.c)
+ *     ...  values (drawn in codec_values.h)
  *
  * The codec chooses per chunk: constant; exact decimal integers as they are, as deltas or as
  * delta-of-deltas, divided by what they have in common and bit-packed; sparse changes; XOR
- * (after Gorilla, VLDB 2015) for what is no short decimal.  It decodes whole chunks at once, in
- * blocks of CHUNK_BLOCK.  Checksums are the container's (store values carry XXH3).
+ * (after Gorilla, VLDB 2015) for what is no short decimal; and, for what is written once and kept,
+ * the same integers entropy-coded.  It decodes whole chunks at once.  Checksums are the
+ * container's (store values carry XXH3).
  *
- * Pure functions; any thread; they use up to 256 KiB of stack and allocate nothing but `out`.
+ * Pure functions; any thread; they use up to 512 KiB of stack and allocate nothing but `out`.
  */
 #pragma once
 
@@ -26,9 +28,15 @@
 #define CHUNK_SAMPLES_MAX 8192
 #define CHUNK_BLOCK       64
 
+enum chunk_effort {
+    CHUNK_QUICK, /* the head's: it is written and read again within hours */
+    CHUNK_SMALL, /* history's: five times as long to write, an eighth smaller */
+};
+
 /* Appends the chunk.  ERR_INVALID if times do not strictly ascend or count is 0, ERR_LIMIT,
  * ERR_NOMEM. */
-int chunk_encode(const int64_t *times_ms, const double *values, size_t count, struct buf *out);
+int chunk_encode(const int64_t *times_ms, const double *values, size_t count,
+                 enum chunk_effort effort, struct buf *out);
 
 /* Number of samples, first and last time, without decoding values; constant time.  Bytes may be
  * corrupt: ERR_MALFORMED. */

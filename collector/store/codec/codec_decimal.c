@@ -4,6 +4,8 @@
  * Both 1234567 and 100 are exact in binary64 and division is correctly rounded, so decoding by
  * one division gives back exactly the double that reading "12345.67" gave.  The encoder guesses
  * the integer by multiplying, and believes the guess only if dividing gives the same bits.
+ *
+ * The same with other ways from an integer to a double, for programs that do not divide.
  */
 #include "collector/store/codec/codec_decimal.h"
 
@@ -16,6 +18,10 @@
 
 static const double powers[DECIMAL_SCALE_MAX + 1] = {
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+static const double inverses[DECIMAL_SCALE_MAX + 1] = {1e0,   1e-1,  1e-2,  1e-3,  1e-4,  1e-5,
+                                                       1e-6,  1e-7,  1e-8,  1e-9,  1e-10, 1e-11,
+                                                       1e-12, 1e-13, 1e-14, 1e-15};
 
 static bool fits_scale(double value, unsigned scale, int64_t *ret_mantissa)
 {
@@ -44,10 +50,12 @@ static unsigned scale_from(double value, unsigned scale)
     return scale;
 }
 
-bool decimals_find(const double *values, size_t count, size_t exceptions_max,
-                   int64_t *mantissas, bool *is_exception, struct decimals *ret_decimals)
+/* At the smallest scale for quotients. */
+static bool find_quotients(const double *values, size_t count, size_t exceptions_max,
+                           int64_t *mantissas, bool *is_exception,
+                           struct decimals *ret_decimals)
 {
-    struct decimals decimals = {0};
+    struct decimals decimals = {.rule = DECIMAL_QUOTIENT};
     size_t exceptions = 0;
     int64_t before = 0;
 
@@ -69,14 +77,91 @@ bool decimals_find(const double *values, size_t count, size_t exceptions_max,
     return true;
 }
 
-void decimals_to_values(const uint64_t *mantissas, size_t count, unsigned scale, double *values)
+static bool find_by_rule(const double *values, size_t count, size_t exceptions_max,
+                         int64_t *mantissas, bool *is_exception, struct decimals *decimals)
 {
+    int64_t before = 0;
+
+    decimals->exception_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        double scaled = values[i] * powers[decimals->scale];
+        bool fits = fabs(scaled) < ROUND_MAX; /* false for NaN too */
+        if (fits) {
+            uint64_t mantissa = (uint64_t)(int64_t)((scaled + ROUNDER) - ROUNDER);
+            double again;
+            decimals_to_values(&mantissa, 1, decimals->rule, decimals->scale, &again);
+            fits = memcmp(&again, &values[i], sizeof again) == 0;
+            before = fits ? (int64_t)mantissa : before;
+        }
+        if (!fits && ++decimals->exception_count > exceptions_max)
+            return false;
+        mantissas[i] = before;
+        is_exception[i] = !fits;
+    }
+    return true;
+}
+
+/* Of programs that do not divide once by a power of ten: the disk times of node_exporter are
+ * milliseconds times 0.001, its pressure times microseconds / 1000 / 1000. */
+static bool find_others(const double *values, size_t count, size_t exceptions_max,
+                        int64_t *mantissas, bool *is_exception, struct decimals *ret_decimals)
+{
+    static const struct decimals others[] = {{.rule = DECIMAL_PRODUCT, .scale = 3},
+                                             {.rule = DECIMAL_PRODUCT, .scale = 6},
+                                             {.rule = DECIMAL_PRODUCT, .scale = 9},
+                                             {.rule = DECIMAL_TWICE, .scale = 6}};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct decimals decimals = others[i];
+        if (find_by_rule(values, count, exceptions_max, mantissas, is_exception, &decimals)) {
+            *ret_decimals = decimals;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool decimals_find(const double *values, size_t count, size_t exceptions_max,
+                   int64_t *mantissas, bool *is_exception, struct decimals *ret_decimals)
+{
+    bool found = find_quotients(values, count, exceptions_max, mantissas, is_exception,
+                                ret_decimals);
+    if (found && ret_decimals->exception_count == 0)
+        return true;
+    size_t fewer = found ? ret_decimals->exception_count - 1 : exceptions_max;
+    if (find_others(values, count, fewer, mantissas, is_exception, ret_decimals))
+        return true;
+    /* The attempts have overwritten what was found. */
+    return found && find_quotients(values, count, exceptions_max, mantissas, is_exception,
+                                   ret_decimals);
+}
+
+void decimals_to_values(const uint64_t *mantissas, size_t count, enum decimal_rule rule,
+                        unsigned scale, double *values)
+{
+    const double divisor = powers[rule == DECIMAL_TWICE ? scale / 2 : scale];
+    const double factor = inverses[scale];
+
+    switch (rule) {
+    case DECIMAL_PRODUCT:
+        for (size_t i = 0; i < count; i++)
+            values[i] = (double)(int64_t)mantissas[i] * factor;
+        return;
+    case DECIMAL_TWICE:
+        for (size_t i = 0; i < count; i++)
+            values[i] = (double)(int64_t)mantissas[i] / divisor / divisor;
+        return;
+    case DECIMAL_BITS:
+        memcpy(values, mantissas, count * sizeof *values);
+        return;
+    default:
+        break;
+    }
     if (scale == 0) {
         for (size_t i = 0; i < count; i++)
             values[i] = (double)(int64_t)mantissas[i];
         return;
     }
-    const double divisor = powers[scale];
     for (size_t i = 0; i < count; i++)
         values[i] = (double)(int64_t)mantissas[i] / divisor;
 }
