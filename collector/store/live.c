@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "collector/store/care_file.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/must.h"
@@ -119,13 +120,31 @@ static int open_tables(struct live *live)
     return mdb_txn_commit(txn);
 }
 
-int live_open(const char *directory, struct live *ret_live, struct diagnosis *why)
+int live_table_of(const char *name)
+{
+    for (int i = 0; i < LIVE_TABLES; i++)
+        if (strcmp(tables[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* LMDB syncs what is in its file, not that there is one. */
+static int sync_names(const char *directory, struct diagnosis *why)
+{
+    char parent[4096];
+    (void)snprintf(parent, sizeof parent, "%s/..", directory);
+    int error = care_sync_folder(directory, why);
+    return error == 0 ? care_sync_folder(parent, why) : error;
+}
+
+int live_open(const char *directory, uint64_t map_bytes_max, struct live *ret_live,
+              struct diagnosis *why)
 {
     struct live live = {0};
     int error = file_make_directories(directory, why);
     if (error != 0)
         return error;
-    size_t map_bytes = MAP_BYTES_FIRST;
+    size_t map_bytes = map_bytes_max != 0 ? (size_t)map_bytes_max : MAP_BYTES_FIRST;
     int code = open_env(directory, map_bytes, &live.env);
     while (code == ENOMEM && map_bytes > MAP_BYTES_LEAST) {
         map_bytes /= 4;
@@ -140,6 +159,11 @@ int live_open(const char *directory, struct live *ret_live, struct diagnosis *wh
     if (code != MDB_SUCCESS) {
         live_close(&live);
         return diagnose(why, error_from_lmdb(code), "%s: %s", directory, mdb_strerror(code));
+    }
+    error = sync_names(directory, why);
+    if (error != 0) {
+        live_close(&live);
+        return error;
     }
     *ret_live = live;
     return 0;
@@ -194,28 +218,31 @@ int live_meta_get(struct live *live, const char *name, uint64_t *ret_value)
 {
     MDB_txn *txn;
     MDB_val value;
+    struct bytes payload;
+    uint64_t number = 0;
+    int error = 0;
     int code = mdb_txn_begin(live->env, NULL, MDB_RDONLY, &txn);
     if (code != MDB_SUCCESS)
         return error_from_lmdb(code);
     MDB_val key = val_of(bytes_of(name));
     code = mdb_get(txn, live->tables[LIVE_META], &key, &value);
-    uint64_t number = 0;
-    if (code == MDB_SUCCESS && value.mv_size == sizeof number)
-        memcpy(&number, value.mv_data, sizeof number);
-    else if (code == MDB_NOTFOUND)
-        code = MDB_SUCCESS;
-    mdb_txn_abort(txn);
     if (code == MDB_SUCCESS)
+        error = sealed_open(bytes_of(name), bytes_of_val(value), &payload);
+    else if (code != MDB_NOTFOUND)
+        error = error_from_lmdb(code);
+    if (code == MDB_SUCCESS && error == 0 && payload.size == sizeof number)
+        memcpy(&number, payload.data, sizeof number);
+    mdb_txn_abort(txn);
+    if (error == 0)
         *ret_value = le64toh(number);
-    return error_from_lmdb(code);
+    return error;
 }
 
-int live_meta_put(struct live *live, MDB_txn *txn, const char *name, uint64_t value)
+int live_meta_put(const struct live *live, MDB_txn *txn, const char *name, uint64_t value)
 {
     uint64_t number = htole64(value);
-    MDB_val key = val_of(bytes_of(name));
-    MDB_val val = {sizeof number, &number};
-    return mdb_put(txn, live->tables[LIVE_META], &key, &val, 0);
+    return sealed_put(txn, live->tables[LIVE_META], bytes_of(name),
+                      (struct bytes){(const uint8_t *)&number, sizeof number}, 0);
 }
 
 /* -- numbers in keys --------------------------------------------------------------------- */

@@ -50,9 +50,14 @@ struct live {
     MDB_dbi tables[LIVE_TABLES];
 };
 
-/* `directory` is made if missing. */
-int live_open(const char *directory, struct live *ret_live, struct diagnosis *why);
+/* `directory` is made if missing; when it returns, the file in it is durable under its name.
+ * `map_bytes_max` 0: as large as it gets. */
+int live_open(const char *directory, uint64_t map_bytes_max, struct live *ret_live,
+              struct diagnosis *why);
 void live_close(struct live *live);
+
+/* Which of the tables bears a name; -1: none. */
+int live_table_of(const char *name);
 
 /* ERR_FULL for a full disk or map, ERR_CORRUPT, ERR_NOTFOUND, ERR_NOMEM, else ERR_IO. */
 int error_from_lmdb(int code);
@@ -76,9 +81,9 @@ int sealed_put(MDB_txn *txn, MDB_dbi dbi, struct bytes key, struct bytes payload
                unsigned flags);
 int sealed_open(struct bytes key, struct bytes value, struct bytes *ret_payload);
 
-/* One of the store's own numbers; 0 if never set. */
+/* One of the store's own numbers; 0 if never set.  ERR_CORRUPT: its seal does not fit. */
 int live_meta_get(struct live *live, const char *name, uint64_t *ret_value);
-int live_meta_put(struct live *live, MDB_txn *txn, const char *name, uint64_t value);
+int live_meta_put(const struct live *live, MDB_txn *txn, const char *name, uint64_t value);
 
 /* Big-endian numbers in keys sort as numbers; signed ones are shifted first. */
 void key_put_u64(uint8_t *to, uint64_t value);

@@ -127,9 +127,7 @@ static int put_entry(const struct live *live, MDB_txn *txn, const struct metadat
     buf_put_sized(&out, entry->metadata.help);
     int code = ENOMEM;
     if (buf_ok(&out)) {
-        MDB_val key = val_of(entry->name);
-        MDB_val value = val_of(buf_bytes(&out));
-        code = mdb_put(txn, live->tables[LIVE_METADATA], &key, &value, 0);
+        code = sealed_put(txn, live->tables[LIVE_METADATA], entry->name, buf_bytes(&out), 0);
     }
     buf_done(&out);
     return code;
@@ -181,7 +179,10 @@ int metadata_load(struct metadata_table *table, struct live *live)
     if (code == MDB_SUCCESS) {
         while (error == 0 &&
                (code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
-            struct reader reader = reader_of(bytes_of_val(value));
+            struct bytes payload;
+            if (sealed_open(bytes_of_val(key), bytes_of_val(value), &payload) != 0)
+                continue; /* named and taken out when the store opened */
+            struct reader reader = reader_of(payload);
             struct metadata metadata;
             metadata.type = (enum metric_type)reader_u8(&reader);
             metadata.unit = reader_sized(&reader);

@@ -1,17 +1,7 @@
 /*
  * page_walk.c - down the trees of an LMDB file, one page after the other.
  *
- *   page   u64 number | u16 pad (item size of a leaf of fixed items) | u16 flags
- *          | u16 lower, u16 upper, node offsets u16...        (branch, leaf)
- *          | u32 page count                                   (overflow)
- *   node   u16 low, u16 high, u16 flags, u16 key size | key | value
- *          leaf: value size = low + high << 16; branch: child = low + high << 16 + flags << 32
- *   meta   page header | u32 magic, u32 version, u64 address, u64 map size
- *          | table of free pages, table of tables (48 bytes each) | u64 last page, u64 txn
- *   table  u32 pad (page size, in the first), u16 flags, u16 depth,
- *          u64 branch, leaf, overflow pages, u64 entries, u64 root
- *
- * A fault ends the walk of the page it is in, never that of the file.
+ * page_format.h draws them.  A fault ends the walk of the page it is in, never that of the file.
  */
 #include "collector/store/page_walk.h"
 
@@ -21,21 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/page_format.h"
 #include "proto/base/error.h"
 
-#define HEADER_BYTES 16
-#define NODE_BYTES   8
-#define TABLE_BYTES  48
-#define META_MAGIC   0xBEEFC0DEu
-#define META_VERSION 1
-#define META_TABLES  (HEADER_BYTES + 24)
-#define META_LAST    (META_TABLES + 2 * TABLE_BYTES)
 #define DEPTH_MAX    32 /* LMDB's cursors go no deeper */
 #define NO_PAGE      UINT64_MAX
+/* LMDB may have handed out pages past the end of the file and taken them back unwritten: at
+ * most as many as one transaction can change. */
+#define UNWRITTEN_MAX ((uint64_t)1 << 18)
 
-enum page_flag { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8, FIXED_LEAF = 0x20, SUB = 0x40 };
 enum node_flag { BIG = 1, SUBTREE = 2, DUPLICATES = 4 };
 enum table_flag { REVERSE_KEY = 2, DUPSORT = 4, INTEGER_KEY = 8, DUPFIXED = 0x10 };
+#define TABLE_FLAGS 0x7fu /* the rest of the free list's are the environment's */
 
 struct table {
     uint32_t pad;
@@ -50,29 +37,16 @@ struct place {
     const char *name; /* the table's */
     bool is_free_list, is_root; /* of free pages; of tables */
     bool is_integer;            /* keys are numbers of this machine */
+    bool has_duplicates;        /* of keys */
     struct bytes dup_key;       /* data NULL: not among duplicates */
     uint64_t items;             /* met so far */
+    unsigned deepest;           /* pages from the root down to the leaf that is deepest */
     struct bytes last_key;      /* in a leaf; data NULL: none yet */
     struct bytes least;         /* what a branch says of the next key; data NULL: nothing */
     struct table *subtables;    /* what the table of tables holds */
     char (*names)[PAGE_NAME_MAX];
     size_t subtable_count;
 };
-
-static uint16_t get16(const uint8_t *from)
-{
-    return (uint16_t)(from[0] | from[1] << 8);
-}
-
-static uint32_t get32(const uint8_t *from)
-{
-    return (uint32_t)get16(from) | (uint32_t)get16(from + 2) << 16;
-}
-
-static uint64_t get64(const uint8_t *from)
-{
-    return (uint64_t)get32(from) | (uint64_t)get32(from + 4) << 32;
-}
 
 static void __attribute__((format(printf, 2, 3))) complain(struct page_walk *walk,
                                                            const char *format, ...)
@@ -95,8 +69,8 @@ static const uint8_t *page_at(const struct page_walk *walk, uint64_t number)
 /* Notes that a run of pages is in use; false: one of them cannot be. */
 static bool claim(struct page_walk *walk, const char *what, uint64_t number, uint64_t count)
 {
-    if (number < 2 || count == 0 || number >= walk->file_pages ||
-        count > walk->file_pages - number) {
+    uint64_t pages = walk->file_pages < walk->pages ? walk->file_pages : walk->pages;
+    if (number < 2 || count == 0 || number >= pages || count > pages - number) {
         complain(walk, "%s: page %" PRIu64 " is outside the file", what, number);
         return false;
     }
@@ -125,12 +99,13 @@ static struct table table_at(const uint8_t *from)
 
 /* -- nodes ------------------------------------------------------------------------------- */
 
-/* The n-th node, whole within its page; NULL after a complaint. */
-static const uint8_t *node_at(struct place *at, const uint8_t *page, size_t size, size_t n)
+/* The n-th node, whole within its page; NULL after a complaint.  Adds what it takes. */
+static const uint8_t *node_at(struct place *at, const uint8_t *page, size_t size, size_t n,
+                              size_t *taken)
 {
-    size_t lower = get16(page + 12);
+    size_t upper = get16(page + 14);
     size_t offset = get16(page + HEADER_BYTES + 2 * n);
-    if (offset >= lower && offset + NODE_BYTES <= size) {
+    if (offset >= upper && offset + NODE_BYTES <= size) {
         const uint8_t *node = page + offset;
         size_t left = size - offset - NODE_BYTES;
         size_t key = get16(node + 6);
@@ -139,8 +114,10 @@ static const uint8_t *node_at(struct place *at, const uint8_t *page, size_t size
                        : (get16(node + 4) & BIG) != 0
                            ? sizeof(uint64_t)
                            : (size_t)get16(node) | (size_t)get16(node + 2) << 16;
-        if (key <= left && value <= left - key)
+        if (key <= left && value <= left - key) {
+            *taken += (NODE_BYTES + key + value + 1) & ~(size_t)1;
             return node;
+        }
     }
     complain(at->walk, "%s: page %" PRIu64 " has a node outside itself", at->name, get64(page));
     return NULL;
@@ -175,14 +152,16 @@ static void take_free(struct place *at, struct bytes value)
         complain(walk, "free list: a row is cut short");
         return;
     }
+    uint64_t before = UINT64_MAX;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t number = get64(value.data + 8 + 8 * i);
         walk->free_pages++;
+        if (number >= before)
+            complain(walk, "free list: a row is out of order");
+        before = number;
         /* LMDB may have handed out pages past the end and taken them back unwritten. */
-        if (number < walk->file_pages)
+        if (number < walk->file_pages || number >= walk->pages)
             (void)claim(walk, "free list", number, 1);
-        else if (number >= walk->pages)
-            complain(walk, "free list: page %" PRIu64 " is outside the file", number);
         else
             walk->met_count++;
     }
@@ -193,6 +172,10 @@ static int take_value(struct place *at, struct bytes key, struct bytes value)
     struct page_walk *walk = at->walk;
     at->items++;
     if (at->is_free_list) {
+        if (key.size == 8)
+            walk->last_freed = get64(key.data);
+        else
+            complain(walk, "free list: a key has a size it cannot have");
         take_free(at, value);
         return 0;
     }
@@ -203,25 +186,32 @@ static int take_value(struct place *at, struct bytes key, struct bytes value)
     return walk->value(walk->context, at->name, key, value);
 }
 
-/* A value in pages of its own. */
+/* A value in pages of its own: as many as it needs, or more, if it was longer a moment before.
+ */
 static int take_large(struct place *at, struct bytes key, uint64_t number, uint64_t size)
 {
     struct page_walk *walk = at->walk;
     uint64_t count = (HEADER_BYTES + size + walk->page_bytes - 1) / walk->page_bytes;
+    bool is_untouched = walk->value == NULL && !at->is_free_list; /* it stays on the disk */
+    if (!is_untouched && number >= 2 && number < walk->file_pages) {
+        const uint8_t *page = page_at(walk, number);
+        if (get64(page) != number || (get16(page + 10) & OVERFLOW) == 0 ||
+            get32(page + 12) < count) {
+            complain(walk, "%s: overflow page %" PRIu64 " is not what it should be", at->name,
+                     number);
+            return 0;
+        }
+        count = get32(page + 12);
+    }
     at->tree->overflow_pages += count;
     at->tree->large_bytes += size;
     if (!claim(walk, at->name, number, count))
         return 0;
-    if (walk->value == NULL && !at->is_free_list) {
+    if (is_untouched) {
         at->items++;
-        return 0; /* it stays untouched on the disk */
-    }
-    const uint8_t *page = page_at(walk, number);
-    if (get64(page) != number || (get16(page + 10) & OVERFLOW) == 0 || get32(page + 12) != count) {
-        complain(walk, "%s: overflow page %" PRIu64 " is not what it should be", at->name, number);
         return 0;
     }
-    return take_value(at, key, (struct bytes){page + HEADER_BYTES, (size_t)size});
+    return take_value(at, key, (struct bytes){page_at(walk, number) + HEADER_BYTES, (size_t)size});
 }
 
 static void note_table(struct place *at, struct bytes key, const uint8_t *from)
@@ -274,7 +264,7 @@ static int take_node(struct place *at, const uint8_t *page, const uint8_t *node)
         note_table(at, key, value.data);
         return 0;
     }
-    if ((flags & DUPLICATES) != 0 && at->dup_key.data == NULL)
+    if ((flags & DUPLICATES) != 0 && at->has_duplicates)
         return take_duplicates(at, key, value, (flags & SUBTREE) != 0);
     if (flags == BIG)
         return take_large(at, key, get64(value.data), size);
@@ -290,8 +280,10 @@ static int take_node(struct place *at, const uint8_t *page, const uint8_t *node)
 static int walk_fixed_leaf(struct place *at, const uint8_t *page, size_t size, size_t count)
 {
     size_t item = get16(page + 8);
+    size_t unused = (size_t)get16(page + 14) - get16(page + 12);
     int error = 0;
-    if (item == 0 || count > (size - HEADER_BYTES) / item) {
+    if (item == 0 || count > (size - HEADER_BYTES) / item ||
+        unused > size - HEADER_BYTES - count * item) {
         complain(at->walk, "%s: page %" PRIu64 " has items outside itself", at->name, get64(page));
         return 0;
     }
@@ -306,6 +298,8 @@ static int walk_fixed_leaf(struct place *at, const uint8_t *page, size_t size, s
 static int walk_child(struct place *at, uint64_t number, unsigned depth)
 {
     struct page_walk *walk = at->walk;
+    if (depth + 1 > at->deepest)
+        at->deepest = depth + 1;
     if (walk->cancelled != NULL && __atomic_load_n(walk->cancelled, __ATOMIC_RELAXED))
         return ERR_CANCELLED;
     if (!claim(walk, at->name, number, 1))
@@ -354,6 +348,7 @@ static int walk_page(struct place *at, const uint8_t *page, size_t size, unsigne
         return 0;
     }
     size_t count = (lower - HEADER_BYTES) / 2;
+    size_t taken = 0;
     if (!is_inner) {
         at->tree->used_bytes += size - (upper - lower);
         at->tree->branch_pages += (flags & BRANCH) != 0;
@@ -362,12 +357,16 @@ static int walk_page(struct place *at, const uint8_t *page, size_t size, unsigne
     if ((flags & FIXED_LEAF) != 0 && (flags & LEAF) != 0)
         return walk_fixed_leaf(at, page, size, count);
     for (size_t i = 0; i < count && error == 0; i++) {
-        const uint8_t *node = node_at(at, page, size, i);
+        const uint8_t *node = node_at(at, page, size, i, &taken);
         if (node == NULL)
-            break;
+            return 0;
         error = (flags & BRANCH) == 0 ? take_node(at, page, node)
                                       : take_branch(at, page, node, i, depth);
     }
+    /* LMDB keeps nodes packed; a size that was turned shows here. */
+    if (error == 0 && taken != size - upper)
+        complain(at->walk, "%s: page %" PRIu64 " has nodes over one another, or gaps", at->name,
+                 get64(page));
     return error;
 }
 
@@ -378,6 +377,7 @@ static int walk_tree(struct place *at, const struct table *table)
     uint64_t faults = walk->faults;
     int error = 0;
     at->is_integer = at->is_free_list || (table->flags & INTEGER_KEY) != 0;
+    at->deepest = 0;
     if (table->root != NO_PAGE)
         error = walk_child(at, table->root, 0);
     else if (table->entries != 0)
@@ -387,85 +387,58 @@ static int walk_tree(struct place *at, const struct table *table)
     if (error != 0 || walk->faults != faults)
         return error;
     const struct page_tree *tree = at->tree;
-    if (at->items != table->entries)
+    /* Unread, a large value may have more pages than it needs. */
+    bool is_exact = walk->value != NULL || at->is_free_list;
+    uint64_t overflow_pages = tree->overflow_pages - before.overflow_pages;
+    if (at->deepest != table->depth)
+        complain(walk, "%s: it is %u pages deep, where it says %u", at->name, at->deepest,
+                 table->depth);
+    else if (at->items != table->entries)
         complain(walk, "%s: %" PRIu64 " entries, where it says %" PRIu64, at->name, at->items,
                  table->entries);
     else if (at->dup_key.data == NULL && !(table->flags & DUPSORT) &&
              (tree->branch_pages - before.branch_pages != table->branch_pages ||
               tree->leaf_pages - before.leaf_pages != table->leaf_pages ||
-              tree->overflow_pages - before.overflow_pages != table->overflow_pages))
+              overflow_pages > table->overflow_pages ||
+              (is_exact && overflow_pages != table->overflow_pages)))
         complain(walk, "%s: it has other pages than it says", at->name);
     return 0;
 }
 
 /* -- the file ---------------------------------------------------------------------------- */
 
-static bool is_meta(const uint8_t *page)
-{
-    return (get16(page + 10) & META) != 0 && get32(page + HEADER_BYTES) == META_MAGIC &&
-           get32(page + HEADER_BYTES + 4) == META_VERSION;
-}
-
-static uint64_t txn_of(const uint8_t *meta)
-{
-    return get64(meta + META_LAST + 8);
-}
-
-static bool is_page_size(uint64_t bytes)
-{
-    return bytes >= PAGE_META_BYTES && bytes <= 32768 && (bytes & (bytes - 1)) == 0;
-}
-
-/* The page size stands in the meta pages, and the second lies where the page size says. */
-static uint64_t page_size_of(struct bytes file)
-{
-    for (size_t at = 0; at <= 32768 && at + PAGE_META_BYTES <= file.size;
-         at = at == 0 ? PAGE_META_BYTES : at * 2) {
-        uint64_t told = get32(file.data + at + META_TABLES);
-        if (is_meta(file.data + at) && is_page_size(told) && (at == 0 || at == told))
-            return told;
-    }
-    return 0;
-}
-
-bool page_walk_snapshot(struct bytes file, uint64_t txn, uint8_t meta[PAGE_META_BYTES])
-{
-    uint64_t page_bytes = page_size_of(file);
-    for (uint64_t at = 0; page_bytes != 0 && at <= page_bytes; at += page_bytes) {
-        uint8_t again[PAGE_META_BYTES];
-        if (at + PAGE_META_BYTES > file.size)
-            break;
-        memcpy(meta, file.data + at, PAGE_META_BYTES);
-        memcpy(again, file.data + at, PAGE_META_BYTES);
-        if (is_meta(meta) && txn_of(meta) == txn && memcmp(meta, again, PAGE_META_BYTES) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* The meta page to begin with; complains about one that is none. */
 static const uint8_t *choose_meta(struct page_walk *walk)
 {
-    const uint8_t *best = NULL;
-    walk->page_bytes = page_size_of(
-        walk->snapshot != NULL ? (struct bytes){walk->snapshot, PAGE_META_BYTES} : walk->file);
-    if (walk->snapshot != NULL)
+    const uint8_t *metas[2];
+    uint64_t txns[2];
+    if (walk->snapshot != NULL) {
+        walk->page_bytes = page_size_in((struct bytes){walk->snapshot, PAGE_META_BYTES});
         return walk->page_bytes != 0 ? walk->snapshot : NULL;
-    if (walk->page_bytes == 0 || walk->file.size < 2 * walk->page_bytes) {
+    }
+    page_walk_metas(walk->file, metas, txns, &walk->page_bytes);
+    if (metas[0] == NULL && metas[1] == NULL) {
         complain(walk, "both meta pages are torn: it is no LMDB file");
         return NULL;
     }
-    for (unsigned i = 0; i < 2; i++) {
-        const uint8_t *meta = page_at(walk, i);
-        if (!is_meta(meta) || get64(meta) != i ||
-            get32(meta + META_TABLES) != walk->page_bytes) {
+    for (unsigned i = 0; i < 2; i++)
+        if (metas[i] == NULL) {
             complain(walk, "meta page %u is torn", i);
-            continue;
+            return metas[1 - i];
         }
-        if (best == NULL || txn_of(meta) > txn_of(best))
-            best = meta;
-    }
-    return best;
+    unsigned newest = txns[1] > txns[0];
+    if (txns[newest] != 0 && txns[newest] - txns[1 - newest] != 1)
+        complain(walk, "the meta pages are not those of two successive commits");
+    return metas[newest];
+}
+
+/* What a table's keys and items are like is told by flags, and LMDB would compare by them. */
+static bool has_known_flags(const struct table *table, const struct place *root)
+{
+    unsigned flags = table->flags & TABLE_FLAGS;
+    if (root != NULL && root->is_free_list)
+        return flags == INTEGER_KEY;
+    return flags == 0 || (root == NULL && flags == (DUPSORT | DUPFIXED));
 }
 
 static int walk_named(struct page_walk *walk, const char *name, const struct table *table,
@@ -479,6 +452,9 @@ static int walk_named(struct page_walk *walk, const char *name, const struct tab
         at = *root;
         at.tree = tree;
     }
+    if (!has_known_flags(table, root))
+        complain(walk, "%s: it has flags that no table of ours has", name);
+    at.has_duplicates = (table->flags & DUPSORT) != 0;
     int error = walk_tree(&at, table);
     tree->entries = at.items;
     if (root != NULL)
@@ -513,6 +489,8 @@ int page_walk_run(struct page_walk *walk)
     }
     uint64_t last = get64(meta + META_LAST);
     walk->file_pages = walk->file.size / walk->page_bytes;
+    if (last >= walk->file_pages && last - walk->file_pages >= UNWRITTEN_MAX)
+        complain(walk, "it says that it has more pages than the file");
     walk->pages = last < UINT64_MAX ? last + 1 : last;
     walk->met = calloc((size_t)(walk->file_pages / 8 + 1), 1);
     if (walk->met == NULL)

@@ -4,8 +4,9 @@
  * LMDB trusts its files: a pointer that a bad sector has turned leads it astray, out of its map
  * if need be.  This walk trusts nothing.  It looks at both meta pages, goes from the newest (or
  * from that of a snapshot) down every tree, and notices: a page number outside the file, a page
- * met twice or free and in use, a page that says it is another, nodes outside their page, keys
- * out of order, counts that differ from what is there.  Each value is handed on, so that its
+ * met twice or free and in use, a page that says it is another, nodes outside their page or
+ * over one another, keys out of order, counts, depths and flags that differ from what is there,
+ * meta pages that are not those of two successive commits.  Each value is handed on, so that its
  * seal can be tried.
  *
  * The file is that of a 64-bit little-endian machine; LMDB's own format is no more portable.
@@ -53,6 +54,7 @@ struct page_walk {
     uint64_t free_pages;
     uint64_t lost_pages; /* neither free nor in a tree; harmless, but gone */
     uint64_t faults;
+    uint64_t last_freed; /* the newest commit that has freed a page; 0: none has */
     struct page_tree trees[PAGE_TREES_MAX];
     size_t tree_count;
 
@@ -64,6 +66,12 @@ struct page_walk {
 /* 0 when the walk came to its end, however many faults there were; ERR_CANCELLED, ERR_NOMEM, or
  * what `value` returned. */
 int page_walk_run(struct page_walk *walk);
+
+/* The two meta pages as they are; NULL for one that is torn.  Their commits' numbers. */
+void page_walk_metas(struct bytes file, const uint8_t *ret_metas[2], uint64_t ret_txns[2],
+                     uint64_t *ret_page_bytes);
+/* A meta page that says the same of commit `txn`, into a page of `page_bytes`. */
+void page_walk_meta_as(const uint8_t *meta, uint64_t txn, uint8_t *page, uint64_t page_bytes);
 
 /* Copies the meta page of a snapshot that an open transaction holds; false: it has been
  * overwritten already, begin another transaction. */

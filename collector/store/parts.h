@@ -53,6 +53,7 @@ struct store {
 
     /* counters */
     _Atomic uint64_t commits, commit_failures, commit_ns, wal_bytes, wal_records;
+    bool is_salvaged;             /* live was damaged when it was opened; fixed from then on */
     _Atomic bool broken;          /* LMDB's MDB_PANIC was met */
     _Atomic bool logs_due;        /* the log head has a full block; the writer's word */
     _Atomic size_t lines_waiting; /* in the log head */

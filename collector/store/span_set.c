@@ -17,40 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/store/quarantine.h"
+#include "collector/store/span_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
 #define ROW_KEY_BYTES SPAN_ROW_KEY_BYTES
-
-struct span {
-    /* fixed */
-    struct span_set *set;
-    struct span_info info;
-    char name[SPAN_NAME_BYTES];
-    /* under the set's lock */
-    unsigned references; /* the set's own included */
-    bool doomed;         /* unlinked when the last reference goes */
-    /* under its own lock */
-    pthread_mutex_t lock;
-    MDB_env *env; /* NULL: not mapped */
-    MDB_dbi tables[SPAN_TABLES];
-    unsigned readers;
-    bool verify, quarantined;
-};
-
-struct span_set {
-    struct store *store;
-    char *directory;
-    pthread_mutex_t lock;
-    struct span **items; /* ascending generation */
-    size_t count, capacity;
-    uint64_t generation;
-    unsigned pins;
-    char (*kept)[SPAN_NAME_BYTES]; /* taken out while pinned: unlinked with the last pin */
-    size_t kept_count, kept_capacity;
-};
 
 int span_set_new(struct store *store, struct span_set **ret_set)
 {
@@ -59,7 +33,7 @@ int span_set_new(struct store *store, struct span_set **ret_set)
         return ERR_NOMEM;
     set->store = store;
     must(pthread_mutex_init(&set->lock, NULL) == 0);
-    if (asprintf(&set->directory, "%s/history", store->directory) < 0) {
+    if (asprintf(&set->directory, "%s/" HISTORY, store->directory) < 0) {
         set->directory = NULL;
         span_set_free(set);
         return ERR_NOMEM;
@@ -191,6 +165,7 @@ static void unlink_name(const struct span_set *set, const char *name)
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/%s", set->directory, name);
     (void)unlink(path);
+    quarantine_drop(set->store->directory, name);
 }
 
 /* For the time when nobody has the set pinned; false: out of memory. */
@@ -394,6 +369,24 @@ void span_set_discard(struct span_set *set, const struct span_info *info)
 
 /* -- loading ----------------------------------------------------------------------------- */
 
+/* A file set aside earlier is still missing, and said again at each start; or somebody has put
+ * a good copy back, which has to prove itself. */
+static void look_aside(struct span *span)
+{
+    char reason[QUARANTINE_REASON_BYTES];
+    char path[4096];
+    if (!quarantine_reason(span->set->store->directory, span->name, reason))
+        return;
+    (void)snprintf(path, sizeof path, "%s/%s", span->set->directory, span->name);
+    span->was_aside = true;
+    span->verify = true;
+    if (access(path, F_OK) == 0)
+        return;
+    span->quarantined = true;
+    atomic_fetch_add_explicit(&span->set->store->quarantined, 1, memory_order_relaxed);
+    log_error("store", "history/%s was set aside earlier: %s", span->name, reason);
+}
+
 static int load_rows(struct span_set *set, bool verify)
 {
     struct live *live = &set->store->live;
@@ -421,9 +414,12 @@ static int load_rows(struct span_set *set, bool verify)
                                 "it is kept and not read; start that version to see it"
                               : "a history registration is damaged; its file is not read");
                 atomic_fetch_add(&set->store->quarantined, 1);
+                set->damaged_rows++;
                 continue;
             }
             error = span_new(set, &info, verify, &span);
+            if (error == 0)
+                look_aside(span);
             if (error == 0 && (error = insert(set, span)) != 0)
                 span_free(span);
         }
@@ -443,20 +439,24 @@ static bool is_registered(const struct span_set *set, const char *name)
     return false;
 }
 
-/* While a registration is damaged, files without one may be somebody's data: they stay. */
+/* While a registration is damaged, or when live has lost rows, files without one may be
+ * somebody's data: they are set aside. */
 static void remove_strays(struct span_set *set)
 {
     DIR *folder = opendir(set->directory);
-    if (folder == NULL || atomic_load(&set->store->quarantined) > 0) {
-        if (folder != NULL)
-            (void)closedir(folder);
+    bool may_be_data = set->store->is_salvaged || set->damaged_rows > 0;
+    if (folder == NULL)
         return;
-    }
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         size_t size = strlen(entry->d_name);
         bool ours = (size > 4 && strcmp(entry->d_name + size - 4, ".mdb") == 0) ||
                     (size > 4 && strcmp(entry->d_name + size - 4, ".tmp") == 0);
-        if (ours && !is_registered(set, entry->d_name))
+        if (!ours || is_registered(set, entry->d_name))
+            continue;
+        if (may_be_data && entry->d_name[size - 1] == 'b')
+            quarantine_move(set->store->directory, HISTORY, entry->d_name,
+                            "its registration is damaged or lost");
+        else
             (void)unlinkat(dirfd(folder), entry->d_name, 0);
     }
     (void)closedir(folder);
@@ -470,119 +470,4 @@ int span_set_load(struct span_set *set, bool verify, struct diagnosis *why)
     if (error == 0)
         remove_strays(set);
     return error;
-}
-
-/* -- files ------------------------------------------------------------------------------- */
-
-const char *span_name(const struct span *span)
-{
-    return span->name;
-}
-
-struct store *span_store(struct span *span)
-{
-    return span->set->store;
-}
-
-static void quarantine_locked(struct span *span, const char *reason)
-{
-    if (span->quarantined)
-        return;
-    span->quarantined = true;
-    atomic_fetch_add_explicit(&span->set->store->quarantined, 1, memory_order_relaxed);
-    log_error("store", "history/%s is not read any more: %s", span->name, reason);
-}
-
-void span_quarantine(struct span *span, const char *reason)
-{
-    must(pthread_mutex_lock(&span->lock) == 0);
-    quarantine_locked(span, reason);
-    must(pthread_mutex_unlock(&span->lock) == 0);
-}
-
-static int check_file(struct span *span, const char *path)
-{
-    struct stat stat_;
-    if (stat(path, &stat_) != 0) {
-        quarantine_locked(span, "the file is missing");
-        return ERR_CORRUPT;
-    }
-    /* Reading a map past the end of its file would end the process. */
-    if ((uint64_t)stat_.st_size != span->info.file_bytes) {
-        quarantine_locked(span, "its size is wrong");
-        return ERR_CORRUPT;
-    }
-    if (span->verify) {
-        uint64_t hash = 0;
-        uint64_t bytes = 0;
-        int error = span_file_hash(path, &hash, &bytes);
-        if (error != 0)
-            return error;
-        if (hash != span->info.file_hash) {
-            quarantine_locked(span, "its bytes are not those that were written");
-            return ERR_CORRUPT;
-        }
-        span->verify = false;
-    }
-    return 0;
-}
-
-static int map_file(struct span *span, const char *path)
-{
-    MDB_txn *txn = NULL;
-    int code = mdb_env_create(&span->env);
-    if (code == MDB_SUCCESS)
-        code = mdb_env_set_maxdbs(span->env, SPAN_TABLES + 2);
-    if (code == MDB_SUCCESS)
-        code = mdb_env_set_mapsize(span->env, (size_t)span->info.file_bytes);
-    if (code == MDB_SUCCESS)
-        code = mdb_env_open(span->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS,
-                            0640);
-    if (code == MDB_SUCCESS)
-        code = mdb_txn_begin(span->env, NULL, MDB_RDONLY, &txn);
-    for (size_t i = 0; i < SPAN_TABLES && code == MDB_SUCCESS; i++)
-        code = mdb_dbi_open(txn, span_table_names[i], 0, &span->tables[i]);
-    if (code == MDB_SUCCESS)
-        code = mdb_txn_commit(txn); /* keeps the table handles */
-    else if (txn != NULL)
-        mdb_txn_abort(txn);
-    if (code == MDB_SUCCESS)
-        return 0;
-    if (span->env != NULL)
-        mdb_env_close(span->env);
-    span->env = NULL;
-    if (error_from_lmdb(code) == ERR_NOMEM)
-        return ERR_NOMEM;
-    quarantine_locked(span, mdb_strerror(code));
-    return ERR_CORRUPT;
-}
-
-int span_env_open(struct span *span, MDB_env **ret_env, const MDB_dbi **ret_tables)
-{
-    char path[4096];
-    int error = 0;
-    (void)snprintf(path, sizeof path, "%s/%s", span->set->directory, span->name);
-    must(pthread_mutex_lock(&span->lock) == 0);
-    if (span->quarantined)
-        error = ERR_CORRUPT;
-    else if (span->env == NULL) {
-        error = check_file(span, path);
-        if (error == 0)
-            error = map_file(span, path);
-    }
-    if (error == 0) {
-        span->readers++;
-        *ret_env = span->env;
-        *ret_tables = span->tables;
-    }
-    must(pthread_mutex_unlock(&span->lock) == 0);
-    return error;
-}
-
-void span_env_done(struct span *span)
-{
-    must(pthread_mutex_lock(&span->lock) == 0);
-    must(span->readers > 0);
-    span->readers--;
-    must(pthread_mutex_unlock(&span->lock) == 0);
 }

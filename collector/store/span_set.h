@@ -6,8 +6,9 @@
  * readable; it is unlinked when the last reader is through (or, after a crash, at the next
  * opening).
  *
- * A file that fails its checks is quarantined: it stays on disk under its name, is named in the
- * log and counted, and is read no more.
+ * A file that fails its checks is moved to DATA/quarantine, named there and in the log, counted,
+ * and read no more; it stays registered (quarantine.h).  Its trees are walked before it is
+ * mapped first.
  *
  * Any thread.  A reader belongs to one thread.
  */
@@ -96,7 +97,7 @@ int span_reader_logs_in_order(struct span_reader *reader, span_log_visit *visit,
 /* Names the damage in the log, once per reader, and counts it. */
 void span_reader_complain(struct span_reader *reader, const char *what);
 
-/* Used by span_read.c only. */
+/* Used by span_read.c only (span_open.c). */
 int span_env_open(struct span *span, MDB_env **ret_env, const MDB_dbi **ret_tables);
 void span_env_done(struct span *span);
 void span_quarantine(struct span *span, const char *reason);

@@ -9,7 +9,9 @@
 
 #include "collector/store/care.h"
 #include "collector/store/checkpoint.h"
+#include "collector/store/inspect.h"
 #include "collector/store/keeper.h"
+#include "collector/store/live_rows.h"
 #include "collector/store/parts.h"
 #include "collector/store/querier.h"
 #include "collector/store/recover.h"
@@ -32,7 +34,16 @@ static int open_live(struct store *store, struct diagnosis *why)
     int size = snprintf(path, sizeof path, "%s/live", store->directory);
     if (size < 0 || (size_t)size >= sizeof path)
         return diagnose(why, ERR_LIMIT, "%s: the path is too long", store->directory);
-    return live_open(path, &store->live, why);
+    struct inspection found;
+    uint64_t damaged = 0;
+    int error = inspect_live(store->directory, &found, why);
+    if (error == 0)
+        error = live_open(path, store->options.live_bytes_max, &store->live, why);
+    if (error == 0)
+        error = live_rows_settle(&store->live, store->directory, &damaged, why);
+    store->is_salvaged = found.faults > 0;
+    atomic_fetch_add(&store->quarantined, found.faults + damaged);
+    return error;
 }
 
 static int recover(struct store *store, uint64_t *ret_last_commit, struct diagnosis *why)

@@ -69,6 +69,7 @@ struct store_options {
     uint64_t quota_bytes;      /* 0: the file system's size */
     int64_t span_ms;           /* length of a fresh history span; 0: 2 h */
     uint64_t series_limit;     /* active series; 0: 10 million */
+    uint64_t live_bytes_max;   /* what live may grow to; 0: 1 TiB, or as much as can be mapped */
     const struct clock *clock; /* NULL: the system's */
     /* NULL in service.  A fault test is told of each step of a commit, checkpoint, flush or
      * merge ("commit.durable", ...), on the thread that takes it, and may end the process. */

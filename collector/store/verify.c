@@ -33,6 +33,7 @@ struct live_check {
     unsigned next_part;
     uint64_t record_bytes;    /* it should have */
     bool is_broken;           /* the commit at hand, named already */
+    bool is_unsealed;         /* `meta`, `metadata` and `state` are, as they once were */
     uint64_t covered;         /* commits up to this one need no WAL any more */
 };
 
@@ -227,6 +228,22 @@ static int take_registration(struct live_check *check, struct bytes key, struct 
     return 0;
 }
 
+/* Comes before all tables that depend on it: `meta` sorts behind `checkpoint` and `logs` only. */
+static void take_number(struct live_check *check, struct bytes key, struct bytes value)
+{
+    struct bytes payload = value;
+    if (value.size == sizeof(uint64_t)) {
+        check->is_unsealed = true;
+    } else if (sealed_open(key, value, &payload) != 0 || payload.size != sizeof(uint64_t)) {
+        verify_fault(check->verify, "meta: the seal of a row does not fit");
+        return;
+    }
+    if (bytes_equal(key, bytes_of("wal_through"))) {
+        struct reader reader = reader_of(payload);
+        check->covered = reader_u64(&reader);
+    }
+}
+
 static int take_value(void *context, const char *table, struct bytes key, struct bytes value)
 {
     struct live_check *check = context;
@@ -236,14 +253,13 @@ static int take_value(void *context, const char *table, struct bytes key, struct
         take_wal(check, key, value);
     else if (strcmp(table, "spans") == 0)
         return take_registration(check, key, value);
-    else if (strcmp(table, "meta") == 0 && value.size == sizeof(uint64_t) &&
-             bytes_equal(key, bytes_of("wal_through"))) {
-        struct reader reader = reader_of(value);
-        check->covered = reader_u64(&reader);
-    }
+    else if (strcmp(table, "meta") == 0)
+        take_number(check, key, value);
     for (size_t i = 0; i < sizeof sealed / sizeof *sealed; i++)
         if (strcmp(table, sealed[i]) == 0)
             take_sealed(check, table, key, value);
+    if (!check->is_unsealed && (strcmp(table, "state") == 0 || strcmp(table, "metadata") == 0))
+        take_sealed(check, table, key, value);
     return care_is_cancelled(check->verify->cancelled) ? ERR_CANCELLED : 0;
 }
 

@@ -89,11 +89,10 @@ static int put_state(const struct live *live, MDB_txn *txn, const struct store_w
     int code = MDB_SUCCESS;
     for (size_t i = 0; i < write->put_count && code == MDB_SUCCESS; i++) {
         MDB_val key = val_of(write->puts[i].key);
-        MDB_val value = val_of(write->puts[i].value);
         if (write->puts[i].value.data != NULL) {
-            code = make_room(txn, dbi, &key, value.mv_size);
+            code = make_room(txn, dbi, &key, write->puts[i].value.size + SEAL_BYTES);
             if (code == MDB_SUCCESS)
-                code = mdb_put(txn, dbi, &key, &value, 0);
+                code = sealed_put(txn, dbi, write->puts[i].key, write->puts[i].value, 0);
         } else {
             code = mdb_del(txn, dbi, &key, NULL);
         }

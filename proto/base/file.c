@@ -200,7 +200,9 @@ int file_make_directories(const char *path, struct diagnosis *why)
             continue;
         char kept = partial[i];
         partial[i] = '\0';
-        if (mkdir(partial, 0750) != 0 && errno != EEXIST)
+        if (mkdir(partial, 0750) == 0)
+            (void)sync_folder_of(&file_io_system, partial); /* where there is nothing to sync, fine */
+        else if (errno != EEXIST)
             return fail(why, partial);
         partial[i] = kept;
     }

@@ -36,7 +36,7 @@ int file_read_whole(const char *path, size_t limit, char **ret_text, size_t *ret
 int file_write_atomic(const struct file_io *io, const char *path, struct bytes content,
                       mode_t mode, struct diagnosis *why);
 
-/* Makes a directory and its missing parents, mode 0750. */
+/* Makes a directory and its missing parents, mode 0750, durably. */
 int file_make_directories(const char *path, struct diagnosis *why);
 
 /* Writes all bytes at an offset; ERR_FULL for ENOSPC/EDQUOT, else ERR_IO. */

@@ -1,0 +1,40 @@
+/*
+ * span_parts.h - what a span and the set of spans are made of.  For span_set.c and span_open.c.
+ */
+#pragma once
+
+#include "collector/store/span_set.h"
+
+#define HISTORY "history" /* in DATA */
+
+struct span {
+    /* fixed */
+    struct span_set *set;
+    struct span_info info;
+    char name[SPAN_NAME_BYTES];
+    /* under the set's lock */
+    unsigned references; /* the set's own included */
+    bool doomed;         /* unlinked when the last reference goes */
+    /* under its own lock */
+    pthread_mutex_t lock;
+    MDB_env *env; /* NULL: not mapped */
+    MDB_dbi tables[SPAN_TABLES];
+    unsigned readers;
+    bool verify;    /* its hash is to be tried before it is used */
+    bool is_walked; /* its trees have been */
+    bool was_aside; /* a copy of it is in quarantine */
+    bool quarantined;
+};
+
+struct span_set {
+    struct store *store;
+    char *directory;
+    pthread_mutex_t lock;
+    struct span **items; /* ascending generation */
+    size_t count, capacity;
+    uint64_t generation;
+    unsigned damaged_rows; /* registrations that cannot be read; fixed after loading */
+    unsigned pins;
+    char (*kept)[SPAN_NAME_BYTES]; /* taken out while pinned: unlinked with the last pin */
+    size_t kept_count, kept_capacity;
+};
