@@ -411,9 +411,8 @@ int checkpoint_put_through(struct live *live, MDB_txn *txn, int64_t start_ms, ui
     uint8_t value[8];
     through_key(key, start_ms);
     key_put_u64(value, through);
-    MDB_val k = {sizeof key, key};
-    MDB_val v = {sizeof value, value};
-    return mdb_put(txn, live->tables[LIVE_SPANS], &k, &v, 0);
+    return sealed_put(txn, live->tables[LIVE_SPANS], (struct bytes){key, sizeof key},
+                      (struct bytes){value, sizeof value}, 0);
 }
 
 /* Rows of the spans from start to end, up to the seal number; at most a slice of them. */

@@ -9,7 +9,7 @@
  *   tails       pass u64 BE, first id u32 BE
  *               -> seal | varint C | n x (varint id, u8 bits, [sized chunk], [sized chunk])
  *               bit 0: the open tail follows, bit 1: the open late tail
- *   spans       'T', span start i64 BE -> u64 BE: chunks of the span with a seal number up to
+ *   spans       'T', span start i64 BE -> seal | u64 BE: chunks of the span with a seal number up to
  *               this are in history; here while checkpoint rows of them are left to delete
  *   meta        tail_pass: the last whole pass   wal_through: the commits it covers
  *
@@ -37,6 +37,9 @@ int checkpoint_forget_spans(struct store *store, int64_t start_ms, int64_t end_m
                             uint64_t through);
 /* The 'T' row; an LMDB code. */
 int checkpoint_put_through(struct live *live, MDB_txn *txn, int64_t start_ms, uint64_t through);
+
+/* What it says; 0: its seal does not fit.  Then the span is flushed once more, no harm. */
+uint64_t checkpoint_through_of(struct bytes key, struct bytes value);
 
 /* Rebuilds chunks and tails; *ret_through: the commits that all of it covers. */
 int checkpoint_load(struct recovery *recovery, uint64_t *ret_through);

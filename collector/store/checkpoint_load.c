@@ -157,6 +157,14 @@ static int load_tails(void *context, const struct tails_entry *entry)
     return error;
 }
 
+uint64_t checkpoint_through_of(struct bytes key, struct bytes value)
+{
+    struct bytes payload;
+    if (sealed_open(key, value, &payload) != 0 || payload.size != sizeof(uint64_t))
+        return 0;
+    return key_get_u64(payload.data);
+}
+
 static void find_through(struct live *live, MDB_txn *txn, struct loading *loading)
 {
     uint8_t key[9] = {'T'};
@@ -164,8 +172,8 @@ static void find_through(struct live *live, MDB_txn *txn, struct loading *loadin
     MDB_val k = {sizeof key, key};
     MDB_val value;
     loading->through = 0;
-    if (mdb_get(txn, live->tables[LIVE_SPANS], &k, &value) == MDB_SUCCESS && value.mv_size == 8)
-        loading->through = key_get_u64(value.mv_data);
+    if (mdb_get(txn, live->tables[LIVE_SPANS], &k, &value) == MDB_SUCCESS)
+        loading->through = checkpoint_through_of(bytes_of_val(k), bytes_of_val(value));
 }
 
 /* Seal numbers go on above what 'T' rows speak of: a chunk with a smaller number would be taken
@@ -184,8 +192,9 @@ static int skip_used_sequences(struct store *store)
     if (code == MDB_SUCCESS) {
         code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         while (code == MDB_SUCCESS && ((const uint8_t *)key.mv_data)[0] == 'T') {
-            if (value.mv_size == 8 && key_get_u64(value.mv_data) > store->head->sequence)
-                store->head->sequence = key_get_u64(value.mv_data);
+            uint64_t through = checkpoint_through_of(bytes_of_val(key), bytes_of_val(value));
+            if (through > store->head->sequence)
+                store->head->sequence = through;
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
         }
         mdb_cursor_close(cursor);

@@ -68,7 +68,7 @@ static int each_series(struct store *store, int (*each)(void *context, struct se
 }
 
 struct earliest {
-    int64_t span_ms, now_ms, until_ms;
+    int64_t span_ms, retention_ms, now_ms, until_ms;
     int64_t start_ms, end_ms; /* of what goes into one file */
     uint64_t through;
 };
@@ -83,8 +83,9 @@ static int look_for_earliest(void *context, struct series *series)
         was_saved = at->saved;
         if (at->sequence > earliest->through || at->first_ms >= earliest->start_ms)
             continue;
-        merge_bucket(earliest->span_ms, span_start_of(earliest->span_ms, at->first_ms),
-                     earliest->now_ms, &start_ms, &end_ms);
+        merge_bucket(earliest->span_ms, earliest->retention_ms,
+                     span_start_of(earliest->span_ms, at->first_ms), earliest->now_ms, &start_ms,
+                     &end_ms);
         if (end_ms <= earliest->until_ms) {
             earliest->start_ms = start_ms;
             earliest->end_ms = end_ms;
@@ -305,6 +306,7 @@ int flush_samples(struct store *store, int64_t until_ms)
         sort_all(store);
     while (error == 0) {
         struct earliest earliest = {.span_ms = store->head->span_ms,
+                                    .retention_ms = store->options.retention_raw_ms,
                                     .now_ms = clock_unix_ms(store->clock),
                                     .until_ms = until_ms,
                                     .start_ms = INT64_MAX,

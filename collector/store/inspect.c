@@ -145,24 +145,6 @@ static int go_back(const char *directory, const char *path, struct bytes file,
     return write_metas(path, state, page_bytes);
 }
 
-/* Its two meta pages are written at once and synced by the first commit: a file that has no
- * more, and not even those, holds nothing anybody was promised. */
-static bool was_never_written(struct bytes file)
-{
-    const uint8_t *metas[2];
-    uint64_t txns[2];
-    uint64_t page_bytes;
-    page_walk_metas(file, metas, txns, &page_bytes);
-    if (file.size > 2 * PAGE_BYTES_MAX || (metas[0] != NULL && metas[1] != NULL))
-        return false;
-    if (page_bytes != 0)
-        return file.size <= 2 * page_bytes && txns[0] == 0 && txns[1] == 0;
-    for (size_t i = 0; i < file.size; i++)
-        if (file.data[i] != 0)
-            return false;
-    return true;
-}
-
 static int repair(const char *directory, const char *path, struct bytes file,
                   const struct inspection *found, struct diagnosis *why)
 {
@@ -196,11 +178,11 @@ int inspect_live(const char *directory, struct inspection *ret_found, struct dia
     *ret_found = (struct inspection){.faults = 0};
     (void)snprintf(path, sizeof path, "%s/live/data.mdb", directory);
     int error = care_map(path, &file, NULL);
-    if (error == ERR_NOTFOUND || (error == 0 && file.size == 0))
+    if (error == ERR_NOTFOUND)
         return 0;
     if (error != 0)
         return diagnose(why, error, "%s: %s", path, error_text(error));
-    if (was_never_written(file)) {
+    if (page_walk_never_written(file)) {
         care_unmap(file);
         return truncate(path, 0) == 0 ? 0 : ERR_IO;
     }

@@ -197,9 +197,8 @@ static void each_minute(struct keeper *keeper, mono_ns now)
     const size_t over = sweep(keeper->store, REST_MS);
     keeper->crowded =
         over >= CROWD_SERIES && over > atomic_load(&keeper->store->head->stats.series_active) / 4;
-    /* A full store frees itself by expiry. */
-    if (full_level(&keeper->store->full) != FULL_NOT)
-        report("expiry", merge_expire(keeper->store));
+    /* Not only after a flush: a full store, which flushes nothing, frees itself by expiry. */
+    report("expiry", merge_expire(keeper->store));
 }
 
 /* A pass first: what is only in the write-ahead log and the tails is done with, too. */

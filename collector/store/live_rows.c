@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "collector/store/quarantine.h"
+#include "collector/store/span_set.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -89,6 +90,8 @@ static int settle_table(struct settling *settling, enum live_table table, const 
     if (code != MDB_SUCCESS)
         return code;
     while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
+        if (table == LIVE_SPANS && key.mv_size == SPAN_ROW_KEY_BYTES)
+            continue; /* span_set.c reads them all, too, and what is damaged stays */
         if (is_unsealed)
             code = seal_row(settling, cursor, key, value);
         else if (sealed_open(bytes_of_val(key), bytes_of_val(value), &payload) != 0)
@@ -139,6 +142,8 @@ int live_rows_settle(const struct live *live, const char *directory, uint64_t *r
         code = settle_table(&settling, LIVE_METADATA, "metadata", unsealed);
     if (code == MDB_SUCCESS)
         code = settle_table(&settling, LIVE_STATE, "state", unsealed);
+    if (code == MDB_SUCCESS)
+        code = settle_table(&settling, LIVE_SPANS, "spans", unsealed);
     if (code == MDB_SUCCESS)
         code = settle_pass(&settling);
     if (code == MDB_SUCCESS && settling.sealed + settling.damaged > 0)

@@ -1,6 +1,6 @@
 /*
  * live_rows.h - rows of the live environment that are small, few and looked up by key: `state`,
- * `metadata`, `meta`.
+ * `metadata`, `meta`, and of `spans` those that say how far a checkpoint is flushed.
  *
  * All bear seals.  What a lookup does not find nobody misses, so these are tried all at once
  * when the store opens: what fails is named in the log, kept in quarantine/, and taken out, as

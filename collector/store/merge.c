@@ -19,6 +19,7 @@
 #include "proto/base/must.h"
 
 #define SPANS_A_DAY  12
+#define RETENTION_PARTS 16 /* of them one more may be on disk than is kept */
 #define INPUTS_MAX   64
 #define SERIES_ARENA ((size_t)1 << 20)
 #define HOLES_ARENA  ((size_t)1 << 20)
@@ -265,10 +266,20 @@ static int64_t floor_to(int64_t ms, int64_t unit)
     return span_start_of(unit, ms);
 }
 
-void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *ret_start_ms,
-                  int64_t *ret_end_ms)
+/* A file stays until all in it has expired: a day's file beside two days of retention would be
+ * half as much again. */
+static int64_t merged_ms(int64_t span_ms, int64_t retention_ms)
 {
-    int64_t day_ms = span_ms * SPANS_A_DAY;
+    int64_t spans = SPANS_A_DAY;
+    while (spans > 1 && retention_ms > 0 && span_ms * spans > retention_ms / RETENTION_PARTS)
+        spans -= spans == 6 ? 2 : spans / 2; /* 12, 6, 4, 2, 1: whole parts of a day */
+    return span_ms * spans;
+}
+
+void merge_bucket(int64_t span_ms, int64_t retention_ms, int64_t start_ms, int64_t now_ms,
+                  int64_t *ret_start_ms, int64_t *ret_end_ms)
+{
+    int64_t day_ms = merged_ms(span_ms, retention_ms);
     int64_t day = floor_to(start_ms, day_ms);
     bool has_passed = day + day_ms + span_ms <= now_ms;
     *ret_start_ms = has_passed ? day : start_ms;
@@ -279,7 +290,10 @@ void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *re
 static void bucket_of(const struct store *store, const struct span_manifest *manifest,
                       int64_t now_ms, int64_t *start_ms, int64_t *end_ms)
 {
-    merge_bucket(store->head->span_ms, manifest->start_ms, now_ms, start_ms, end_ms);
+    int64_t retention_ms = manifest->kind == SPAN_LOGS ? store->options.retention_logs_ms
+                                                       : store->options.retention_raw_ms;
+    merge_bucket(store->head->span_ms, retention_ms, manifest->start_ms, now_ms, start_ms,
+                 end_ms);
     if (manifest->end_ms > *end_ms) { /* a day's file, and the clock has gone back */
         *start_ms = manifest->start_ms;
         *end_ms = manifest->end_ms;

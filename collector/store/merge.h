@@ -13,9 +13,10 @@
 #include "collector/store/span_write.h"
 
 /* The bucket whose files become one: the day of the span that begins at start_ms, once that day
- * has passed, else the span. */
-void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *ret_start_ms,
-                  int64_t *ret_end_ms);
+ * has passed, else the span.  Where less than 16 days are kept it is a half, a third, a sixth of
+ * a day, or no more than the span: at most a sixteenth of retention. */
+void merge_bucket(int64_t span_ms, int64_t retention_ms, int64_t start_ms, int64_t now_ms,
+                  int64_t *ret_start_ms, int64_t *ret_end_ms);
 
 /* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
  * can be. */

@@ -27,7 +27,15 @@
 #define META_TABLES  (HEADER_BYTES + 24)
 #define META_LAST    (META_TABLES + 2 * TABLE_BYTES)
 
-enum page_flag { BRANCH = 1, LEAF = 2, OVERFLOW = 4, META = 8, FIXED_LEAF = 0x20, SUB = 0x40 };
+enum page_flag {
+    BRANCH = 1,
+    LEAF = 2,
+    OVERFLOW = 4,
+    META = 8,
+    DIRTY = 0x10, /* on disk in pages within pages only */
+    FIXED_LEAF = 0x20,
+    SUB = 0x40
+};
 
 static inline uint16_t get16(const uint8_t *from)
 {

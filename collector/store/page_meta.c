@@ -9,9 +9,11 @@
 #include "collector/store/page_format.h"
 #include "collector/store/page_walk.h"
 
+#define PAGE_BYTES_MAX 32768
+
 static bool is_meta(const uint8_t *page)
 {
-    return (get16(page + 10) & META) != 0 && get32(page + HEADER_BYTES) == META_MAGIC &&
+    return get16(page + 10) == META && get32(page + HEADER_BYTES) == META_MAGIC &&
            get32(page + HEADER_BYTES + 4) == META_VERSION;
 }
 
@@ -22,12 +24,12 @@ static uint64_t txn_of(const uint8_t *meta)
 
 static bool is_page_size(uint64_t bytes)
 {
-    return bytes >= PAGE_META_BYTES && bytes <= 32768 && (bytes & (bytes - 1)) == 0;
+    return bytes >= PAGE_META_BYTES && bytes <= PAGE_BYTES_MAX && (bytes & (bytes - 1)) == 0;
 }
 
 uint64_t page_size_in(struct bytes file)
 {
-    for (size_t at = 0; at <= 32768 && at + PAGE_META_BYTES <= file.size;
+    for (size_t at = 0; at <= PAGE_BYTES_MAX && at + PAGE_META_BYTES <= file.size;
          at = at == 0 ? PAGE_META_BYTES : at * 2) {
         uint64_t told = get32(file.data + at + META_TABLES);
         if (is_meta(file.data + at) && is_page_size(told) && (at == 0 || at == told))
@@ -81,4 +83,22 @@ void page_walk_meta_as(const uint8_t *meta, uint64_t txn, uint8_t *page, uint64_
     page[0] = (uint8_t)(txn % 2);
     for (unsigned i = 0; i < 8; i++)
         page[META_LAST + 8 + i] = (uint8_t)(txn >> 8 * i);
+}
+
+/* Its two meta pages are written at once and synced by the first commit: a file that has no
+ * more, and not even those, holds nothing anybody was promised. */
+bool page_walk_never_written(struct bytes file)
+{
+    const uint8_t *metas[2];
+    uint64_t txns[2];
+    uint64_t page_bytes;
+    page_walk_metas(file, metas, txns, &page_bytes);
+    if (file.size > 2 * PAGE_BYTES_MAX || (metas[0] != NULL && metas[1] != NULL))
+        return false;
+    if (page_bytes != 0)
+        return file.size <= 2 * page_bytes && txns[0] == 0 && txns[1] == 0;
+    for (size_t i = 0; i < file.size; i++)
+        if (file.data[i] != 0)
+            return false;
+    return true;
 }

@@ -195,7 +195,7 @@ static int take_large(struct place *at, struct bytes key, uint64_t number, uint6
     bool is_untouched = walk->value == NULL && !at->is_free_list; /* it stays on the disk */
     if (!is_untouched && number >= 2 && number < walk->file_pages) {
         const uint8_t *page = page_at(walk, number);
-        if (get64(page) != number || (get16(page + 10) & OVERFLOW) == 0 ||
+        if (get64(page) != number || get16(page + 10) != OVERFLOW ||
             get32(page + 12) < count) {
             complain(walk, "%s: overflow page %" PRIu64 " is not what it should be", at->name,
                      number);
@@ -244,7 +244,7 @@ static int take_duplicates(struct place *at, struct bytes key, struct bytes valu
         struct table table = table_at(value.data);
         error = walk_tree(&inner, &table);
     } else if (!is_tree && value.size >= HEADER_BYTES &&
-               (get16(value.data + 10) & SUB) != 0) {
+               (get16(value.data + 10) & ~(unsigned)(DIRTY | FIXED_LEAF)) == (LEAF | SUB)) {
         error = walk_page(&inner, value.data, value.size, DEPTH_MAX);
     } else {
         complain(at->walk, "%s: a list of items is malformed", at->name);
@@ -305,8 +305,9 @@ static int walk_child(struct place *at, uint64_t number, unsigned depth)
     if (!claim(walk, at->name, number, 1))
         return 0;
     const uint8_t *page = page_at(walk, number);
-    unsigned kind = get16(page + 10) & (BRANCH | LEAF | OVERFLOW | META);
-    if (get64(page) != number || (kind != BRANCH && kind != LEAF)) {
+    unsigned flags = get16(page + 10); /* those of pages in memory are not written */
+    if (get64(page) != number ||
+        (flags != BRANCH && flags != LEAF && flags != (LEAF | FIXED_LEAF))) {
         complain(walk, "%s: page %" PRIu64 " is not what it should be", at->name, number);
         return 0;
     }
@@ -349,6 +350,10 @@ static int walk_page(struct place *at, const uint8_t *page, size_t size, unsigne
     }
     size_t count = (lower - HEADER_BYTES) / 2;
     size_t taken = 0;
+    if (count < ((flags & BRANCH) != 0 ? 2 : 1)) { /* LMDB aborts where a branch does not branch */
+        complain(at->walk, "%s: page %" PRIu64 " has fewer nodes than any", at->name, get64(page));
+        return 0;
+    }
     if (!is_inner) {
         at->tree->used_bytes += size - (upper - lower);
         at->tree->branch_pages += (flags & BRANCH) != 0;

@@ -73,6 +73,10 @@ void page_walk_metas(struct bytes file, const uint8_t *ret_metas[2], uint64_t re
 /* A meta page that says the same of commit `txn`, into a page of `page_bytes`. */
 void page_walk_meta_as(const uint8_t *meta, uint64_t txn, uint8_t *page, uint64_t page_bytes);
 
+/* Is it a file to which nothing was ever committed?  LMDB makes it, writes both meta pages at
+ * once, and syncs them with the first commit. */
+bool page_walk_never_written(struct bytes file);
+
 /* Copies the meta page of a snapshot that an open transaction holds; false: it has been
  * overwritten already, begin another transaction. */
 bool page_walk_snapshot(struct bytes file, uint64_t txn, uint8_t meta[PAGE_META_BYTES]);

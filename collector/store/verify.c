@@ -208,8 +208,11 @@ static void take_sealed(struct live_check *check, const char *table, struct byte
 static int take_registration(struct live_check *check, struct bytes key, struct bytes value)
 {
     struct verify *verify = check->verify;
-    if (key.size != SPAN_ROW_KEY_BYTES)
-        return 0; /* how far a checkpoint is flushed */
+    if (key.size != SPAN_ROW_KEY_BYTES) { /* how far a checkpoint is flushed */
+        if (!check->is_unsealed && checkpoint_through_of(key, value) == 0)
+            verify_fault(verify, "spans: the seal of a row does not fit");
+        return 0;
+    }
     if (verify->span_count == verify->span_capacity) {
         size_t capacity = verify->span_capacity == 0 ? 64 : verify->span_capacity * 2;
         struct span_info *grown = realloc(verify->spans, capacity * sizeof *grown);
@@ -308,7 +311,8 @@ int verify_live(struct verify *verify, const char *directory, struct diagnosis *
     if (error != 0)
         return diagnose(why, error, "%s", *reason.text != '\0' ? reason.text : error_text(error));
     verify->counts.total_bytes += bytes;
-    error = check_live(verify, file, NULL);
+    if (!page_walk_never_written(file)) /* a death before the first commit: nothing is missing */
+        error = check_live(verify, file, NULL);
     care_unmap(file);
     return error;
 }
