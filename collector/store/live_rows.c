@@ -57,18 +57,26 @@ static int seal_row(struct settling *settling, MDB_cursor *cursor, MDB_val key, 
     return code;
 }
 
-static int take_out(struct settling *settling, const char *table, MDB_cursor *cursor,
-                    MDB_val key, MDB_val value)
+/* As text, or where it is none, its first bytes. */
+static void print_key(MDB_val key, char text[KEY_TOLD + 1])
+{
+    const uint8_t *bytes = key.mv_data;
+    bool is_text = true;
+    size_t at = 0;
+    for (size_t i = 0; i < key.mv_size; i++)
+        is_text = is_text && bytes[i] >= 0x20 && bytes[i] < 0x7f;
+    for (size_t i = 0; i < key.mv_size && at + 2 <= KEY_TOLD; i++)
+        at += (size_t)snprintf(text + at, 3, is_text ? "%c" : "%02x", bytes[i]);
+    text[at] = '\0';
+}
+
+static int take_out(struct settling *settling, enum live_table number, const char *table,
+                    MDB_cursor *cursor, MDB_val key, MDB_val value)
 {
     char text[KEY_TOLD + 1];
     char name[64];
     char reason[QUARANTINE_REASON_BYTES];
-    size_t size = key.mv_size < KEY_TOLD ? key.mv_size : KEY_TOLD;
-    for (size_t i = 0; i < size; i++) {
-        uint8_t byte = ((const uint8_t *)key.mv_data)[i];
-        text[i] = byte >= 0x20 && byte < 0x7f ? (char)byte : '?';
-    }
-    text[size] = '\0';
+    print_key(key, text);
     (void)snprintf(reason, sizeof reason, "live: the seal of %s row %s does not fit", table,
                    text);
     (void)snprintf(name, sizeof name, "live.%s.%016" PRIx64, table,
@@ -76,7 +84,8 @@ static int take_out(struct settling *settling, const char *table, MDB_cursor *cu
     quarantine_keep(settling->directory, name, bytes_of_val(value), reason);
     log_error("store", "%s: it is lost, the rest is kept", reason);
     settling->damaged++;
-    return mdb_cursor_del(cursor, 0);
+    /* While its block is there, the numbers of a series are not handed out again. */
+    return number == LIVE_SERIES ? MDB_SUCCESS : mdb_cursor_del(cursor, 0);
 }
 
 static int settle_table(struct settling *settling, enum live_table table, const char *name,
@@ -92,10 +101,10 @@ static int settle_table(struct settling *settling, enum live_table table, const 
     while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
         if (table == LIVE_SPANS && key.mv_size == SPAN_ROW_KEY_BYTES)
             continue; /* span_set.c reads them all, too, and what is damaged stays */
-        if (is_unsealed)
+        if (is_unsealed && table != LIVE_SERIES)
             code = seal_row(settling, cursor, key, value);
         else if (sealed_open(bytes_of_val(key), bytes_of_val(value), &payload) != 0)
-            code = take_out(settling, name, cursor, key, value);
+            code = take_out(settling, table, name, cursor, key, value);
         if (code != MDB_SUCCESS)
             break;
     }
@@ -144,6 +153,8 @@ int live_rows_settle(const struct live *live, const char *directory, uint64_t *r
         code = settle_table(&settling, LIVE_STATE, "state", unsealed);
     if (code == MDB_SUCCESS)
         code = settle_table(&settling, LIVE_SPANS, "spans", unsealed);
+    if (code == MDB_SUCCESS)
+        code = settle_table(&settling, LIVE_SERIES, "series", unsealed);
     if (code == MDB_SUCCESS)
         code = settle_pass(&settling);
     if (code == MDB_SUCCESS && settling.sealed + settling.damaged > 0)

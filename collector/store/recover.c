@@ -99,6 +99,9 @@ int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_
     if (series == NULL) {
         const struct labels *labels;
         int error = series_reader_find(&recovery->reader, id, &labels);
+        /* Its labels are lost, its number must not become another's. */
+        if ((error == ERR_NOTFOUND || error == ERR_CORRUPT) && id >= head->next_id)
+            head->next_id = id + 1;
         if (error == 0)
             error = intern_block(recovery);
         if (error != 0)

@@ -289,8 +289,8 @@ int series_rows_id_of(struct live *live, const struct labels *labels, uint64_t *
     for (size_t i = 0; i < count && error == ERR_NOTFOUND; i++) {
         const struct labels *stored;
         int found = series_reader_find(reader, ids[i], &stored);
-        if (found != 0 && found != ERR_NOTFOUND)
-            error = found;
+        if (found != 0 && found != ERR_NOTFOUND && found != ERR_CORRUPT)
+            error = found; /* a damaged block was named at opening; its series get new numbers */
         else if (found == 0 && labels_equal(stored, labels)) {
             *ret_id = ids[i];
             error = 0;
