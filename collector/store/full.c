@@ -11,9 +11,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "collector/store/live.h"
 #include "collector/store/store.h"
 #include "proto/base/must.h"
 
+#define MAP_PARTS     128 /* of it may be written between two looks */
 #define LOOK_EVERY_NS ((mono_ns)MS_PER_SEC * NS_PER_MS)
 
 void full_init(struct full *full, const char *directory, uint64_t quota_bytes,
@@ -73,10 +75,16 @@ static void look(const struct full *full, struct view *ret_view)
         disk_percent = usable == 0 ? 0 : used * 100 / usable;
     }
     uint64_t percent = quota_percent > disk_percent ? quota_percent : disk_percent;
+    uint64_t map_percent = full->live == NULL ? 0 : live_map_percent(full->live);
+    uint64_t most = percent > map_percent ? percent : map_percent;
     view.percent = percent;
-    view.is_full = percent >= STORE_FULL_PERCENT;
-    view.is_exhausted = percent >= STORE_EXHAUSTED_PERCENT;
-    if (view.is_full && quota_percent >= STORE_FULL_PERCENT)
+    view.is_full = most >= STORE_FULL_PERCENT;
+    view.is_exhausted = most >= STORE_EXHAUSTED_PERCENT;
+    if (map_percent >= STORE_FULL_PERCENT)
+        (void)snprintf(view.reason, sizeof view.reason,
+                       "the live environment fills %llu %% of what it may grow to (limit %d %%)",
+                       (unsigned long long)map_percent, STORE_FULL_PERCENT);
+    else if (view.is_full && quota_percent >= STORE_FULL_PERCENT)
         (void)snprintf(view.reason, sizeof view.reason,
                        "the store takes %llu of its quota of %llu bytes (limit %d %%)",
                        (unsigned long long)view.disk_bytes,
@@ -96,14 +104,18 @@ static enum full_level level_now(const struct full *full, mono_ns now)
     return full->is_full ? FULL_BUT_ESSENTIAL : FULL_NOT;
 }
 
-enum full_level full_level(struct full *full)
+enum full_level full_level(struct full *full, uint64_t coming_bytes)
 {
     struct view view;
     mono_ns now = clock_mono(full->clock);
+    uint64_t map_bytes = full->live == NULL ? UINT64_MAX : live_map_bytes(full->live);
     must(pthread_mutex_lock(&full->lock) == 0);
-    bool due = now >= full->next_look;
-    if (due)
+    full->unseen_bytes += coming_bytes;
+    bool due = now >= full->next_look || full->unseen_bytes > map_bytes / MAP_PARTS;
+    if (due) {
         full->next_look = now + LOOK_EVERY_NS;
+        full->unseen_bytes = 0;
+    }
     enum full_level level = level_now(full, now);
     must(pthread_mutex_unlock(&full->lock) == 0);
     if (!due)

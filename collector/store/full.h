@@ -2,7 +2,7 @@
  * full.h - is there room on the disk?
  *
  * The writer asks at most once a second: past STORE_FULL_PERCENT of the file system (as df
- * counts it for an unprivileged user) or of the quota it takes essential writes only (alerts,
+ * counts it for an unprivileged user), of the quota, or of the map of live it takes essential writes only (alerts,
  * the outbox, own metrics), past STORE_EXHAUSTED_PERCENT none, and all again as soon as there
  * is room.  A commit that fails, for whatever reason, closes the gate too: every second one
  * more is tried, and the first that succeeds opens it.
@@ -15,11 +15,14 @@
 
 #include "proto/base/clock.h"
 
+struct live;
+
 struct full {
     /* fixed */
     const char *directory;
     uint64_t quota_bytes;
     const struct clock *clock;
+    struct live *live; /* set when it is open, before there are other threads; NULL is allowed */
     /* under the lock */
     pthread_mutex_t lock;
     bool is_full;      /* past STORE_FULL_PERCENT */
@@ -27,6 +30,7 @@ struct full {
     bool fails;        /* the last commit failed */
     char reason[160], failure[160];
     mono_ns next_look, next_try;
+    uint64_t unseen_bytes; /* written since the last look */
     uint64_t disk_bytes; /* allocated to our files, at the last look */
     uint64_t percent;    /* used of the quota or of the disk, whichever is more, then */
 };
@@ -39,8 +43,9 @@ enum full_level {
     FULL_BUT_ESSENTIAL, /* essential writes are taken */
     FULL_ALL,           /* nothing is */
 };
-/* How full is it now?  Looks at the disk if it has not for a second. */
-enum full_level full_level(struct full *full);
+/* How full is it now?  Looks at the disk if it has not for a second, or if since then so much has
+ * come that it would show in the map. */
+enum full_level full_level(struct full *full, uint64_t coming_bytes);
 /* What became of a commit. */
 void full_note_failure(struct full *full, const char *what);
 void full_note_success(struct full *full);

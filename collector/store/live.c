@@ -21,7 +21,8 @@
 #include "proto/base/file.h"
 #include "proto/base/must.h"
 
-#define READERS_MAX 1022
+#define READERS_MAX      1022
+#define MAP_PERCENT_SEEN 80
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define MAP_BYTES_FIRST ((size_t)16 << 30)
@@ -403,4 +404,21 @@ uint64_t live_spare_bytes(struct live *live)
     const uint64_t on_disk = (uint64_t)file.st_blocks * 512;
     const uint64_t used = live_used_bytes(live);
     return on_disk > used ? on_disk - used : 0;
+
+uint64_t live_map_percent(struct live *live)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(live->env, &info) != MDB_SUCCESS ||
+        mdb_env_stat(live->env, &stat) != MDB_SUCCESS || info.me_mapsize < 100)
+        return 0;
+    /* Free pages are counted only where it matters: that takes a walk over their list. */
+    uint64_t percent = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize / (info.me_mapsize / 100);
+    return percent < MAP_PERCENT_SEEN ? percent : live_used_bytes(live) / (info.me_mapsize / 100);
+}
+
+uint64_t live_map_bytes(struct live *live)
+{
+    MDB_envinfo info;
+    return mdb_env_info(live->env, &info) == MDB_SUCCESS ? info.me_mapsize : UINT64_MAX;
 }

@@ -96,6 +96,9 @@ uint32_t key_get_u32(const uint8_t *from);
 /* Gives the disk space of pages that no snapshot can need back to the file system; on the
  * writer thread, no transaction open.  Not all file systems can: then nothing happens. */
 void live_punch_free_pages(struct live *live);
+/* How much of the map is in use: past 100 nothing can be committed, not even a deletion. */
+uint64_t live_map_percent(struct live *live);
+uint64_t live_map_bytes(struct live *live);
 /* Bytes in pages that hold something. */
 uint64_t live_used_bytes(struct live *live);
 /* Bytes that the file system could have back.  Any thread. */

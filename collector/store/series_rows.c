@@ -240,6 +240,7 @@ int series_reader_find(struct series_reader *reader, uint64_t id,
 /* -- labels to id ------------------------------------------------------------------------ */
 
 #define CANDIDATES_MAX 64
+#define ID_GAP_MAX     ((uint64_t)1 << 24) /* numbers handed out and never stored, in a row */
 
 /* Ids whose hash has the same top bits. */
 static int candidates(struct live *live, uint64_t hash, uint64_t *ids, size_t *ret_count)
@@ -301,6 +302,35 @@ int series_rows_id_of(struct live *live, const struct labels *labels, uint64_t *
     return error;
 }
 
+/* Of the last block.  If it is damaged its numbers are never handed out again, those of all it
+ * can hold; if its key is so far from the block before that it must be what is damaged, it is
+ * that one's which count. */
+static int last_id(struct series_reader *reader, MDB_cursor *cursor, uint32_t first,
+                   uint64_t *ret_last)
+{
+    MDB_val key = {0, NULL};
+    MDB_val value;
+    int error = load_block(reader, cursor, first);
+    if (error != ERR_CORRUPT) {
+        *ret_last = error == 0 && reader->count > 0 ? reader->rows[reader->count - 1].id : 0;
+        return error;
+    }
+    *ret_last = (uint64_t)first + SERIES_BLOCK_MAX;
+    for (uint64_t blocks = 1;; blocks++) {
+        if (mdb_cursor_get(cursor, &key, &value, MDB_PREV) != MDB_SUCCESS || key.mv_size != 4)
+            return 0;
+        error = load_block(reader, cursor, key_get_u32(key.mv_data));
+        if (error == ERR_CORRUPT)
+            continue;
+        if (error != 0 || reader->count == 0)
+            return error;
+        uint64_t before = reader->rows[reader->count - 1].id;
+        if (first - before > ID_GAP_MAX)
+            *ret_last = before + blocks * SERIES_BLOCK_MAX;
+        return 0;
+    }
+}
+
 int series_rows_last_id(struct live *live, uint64_t *ret_id)
 {
     MDB_txn *txn;
@@ -320,11 +350,7 @@ int series_rows_last_id(struct live *live, uint64_t *ret_id)
             error = reader == NULL ? ERR_NOMEM : 0;
             if (reader != NULL) {
                 series_reader_init(reader, live);
-                error = load_block(reader, cursor, key_get_u32(key.mv_data));
-                if (error == 0 && reader->count > 0)
-                    last = reader->rows[reader->count - 1].id;
-                else if (error == ERR_CORRUPT) /* ids past it are never handed out again */
-                    last = key_get_u32(key.mv_data) + SERIES_BLOCK_MAX, error = 0;
+                error = last_id(reader, cursor, key_get_u32(key.mv_data), &last);
                 series_reader_done(reader);
                 free(reader);
             }

@@ -41,6 +41,8 @@ static int open_live(struct store *store, struct diagnosis *why)
         error = live_open(path, store->options.live_bytes_max, &store->live, why);
     if (error == 0)
         error = live_rows_settle(&store->live, store->directory, &damaged, why);
+    if (error == 0)
+        store->full.live = &store->live;
     store->is_salvaged = found.faults > 0;
     atomic_fetch_add(&store->quarantined, found.faults + damaged);
     return error;

@@ -314,8 +314,11 @@ static bool is_essential(const struct store_write *write)
 static void refuse_for_room(struct writer *writer, struct group *group)
 {
     struct store_write *refused = NULL, **last_refused = &refused, **link = &group->writes;
+    uint64_t bytes = 0;
+    for (const struct store_write *at = group->writes; at != NULL; at = at->next)
+        bytes += at->approximate_bytes;
     enum full_level level =
-        group->writes == NULL ? FULL_NOT : full_level(&writer->store->full);
+        group->writes == NULL ? FULL_NOT : full_level(&writer->store->full, bytes);
     if (level == FULL_NOT)
         return;
     while (*link != NULL) {
