@@ -404,6 +404,7 @@ uint64_t live_spare_bytes(struct live *live)
     const uint64_t on_disk = (uint64_t)file.st_blocks * 512;
     const uint64_t used = live_used_bytes(live);
     return on_disk > used ? on_disk - used : 0;
+}
 
 uint64_t live_map_percent(struct live *live)
 {

@@ -152,7 +152,8 @@ static void world_stop(struct world *world)
 /* -- the child: what does a store say that opens there? ---------------------------------- */
 
 struct answer {
-    bool is_wrong, is_less;
+    bool is_wrong;
+    const char *less; /* what is missing; NULL: nothing is */
     char why[256];
 };
 
@@ -170,7 +171,7 @@ static void ask_samples(struct kit *kit, const struct world *world, struct answe
         return;
     if (strstr(why, "samples where") == NULL)
         wrong(answer, why);
-    answer->is_less = true;
+    answer->less = "samples";
 }
 
 static void ask_lines(struct kit *kit, const struct world *world, struct answer *answer)
@@ -190,7 +191,8 @@ static void ask_lines(struct kit *kit, const struct world *world, struct answer 
             wrong(answer, "a line that nobody wrote");
     if (count > world->lines)
         wrong(answer, "a line twice");
-    answer->is_less = answer->is_less || count < world->lines;
+    if (count < world->lines)
+        answer->less = "lines";
     arena_reset(&arena);
 }
 
@@ -219,7 +221,8 @@ static void ask_state(struct kit *kit, struct answer *answer)
         wrong(answer, "a state row that nobody wrote");
     if (store_metadata_scan(kit->store, take_metadata, &names) != 0)
         wrong(answer, "metadata that nobody wrote");
-    answer->is_less = answer->is_less || rows < 60 || names < 1;
+    if (rows < 60 || names < 1)
+        answer->less = rows < 60 ? "state" : "metadata";
     if (rows > 60)
         wrong(answer, "state rows twice");
 }
@@ -259,9 +262,9 @@ static enum verdict judge(struct world *world, char why[256])
     (void)snprintf(why, 256, "%.255s", answer.why);
     if (answer.is_wrong)
         return WRONG;
-    if (answer.is_less && !was_named)
-        (void)snprintf(why, 256, "something is missing, and nothing was said");
-    return was_named ? NAMED : answer.is_less ? WRONG : RIGHT;
+    if (answer.less != NULL && !was_named)
+        (void)snprintf(why, 256, "%s are missing, and nothing was said", answer.less);
+    return was_named ? NAMED : answer.less != NULL ? WRONG : RIGHT;
 }
 
 static const char *last_words(const struct world *world)
