@@ -98,6 +98,13 @@ static void print_stat(const struct ctl *ctl, const json_t *data)
     {
         print_tables(ctl, row);
     }
+    json_array_foreach(json_object_get(data, "quarantine"), index, row)
+    {
+        struct values values = {.next = 0};
+        printf(SAY(ctl, "%squarantine/%s: %s\n", "%s已隔离 quarantine/%s：%s\n"),
+               index == 0 ? "\n" : "", value_text(&values, row, "name"),
+               value_text(&values, row, "reason"));
+    }
     if (json_is_number(ratio))
         printf(SAY(ctl, "\n%" PRId64 " samples in history, %.3f bytes a sample\n",
                    "\n历史中有 %" PRId64 " 个样本，每个样本 %.3f 字节\n"),

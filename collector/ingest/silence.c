@@ -6,7 +6,8 @@
  * (probe/link.c), so two seconds without a link are no silence of a probe that beats every
  * second.  Then the time of its last tick is handed to the store, which shows a stale
  * marker behind the last sample of each of its series until later samples arrive.  `up` is
- * written at the probe's interval and never rewritten: 1 heard, 0 silent.
+ * written at the probe's interval and never rewritten: 1 heard, 0 silent.  What has come and is
+ * not stored yet, because the disk is slow, is no silence.
  *
  * A tick is news to its own stream only: a host whose clock was years ahead starts a new epoch
  * when it has been set right, and is heard although its ticks are older than the last ones.
@@ -182,6 +183,17 @@ static bool is_awaited(const struct ingest *ingest, const struct key_entry *entr
            entry->last_tick_ms != 0;
 }
 
+/* Batches of it have come and wait for the disk, which may take seconds for a sync: then it is
+ * the probe's last word that counts, and a host that has died meanwhile is still found. */
+static bool waits_for_store(const struct session *session)
+{
+    for (const struct stream *at = session->streams; at != NULL; at = at->next)
+        if ((at->flying != NULL && at->flying->batch_count > 0) ||
+            (at->gathering != NULL && at->gathering->batch_count > 0))
+            return true;
+    return false;
+}
+
 static void look_at(void *context, struct key_entry *entry)
 {
     struct walk *walk = context;
@@ -193,6 +205,9 @@ static void look_at(void *context, struct key_entry *entry)
         heard = walk->ingest->started_mono;
     if (walk->ingest->store_refuses && entry->session != NULL)
         heard = walk->now; /* it speaks; it is we who do not store */
+    else if (entry->session != NULL && entry->session->heard_mono > heard &&
+             waits_for_store(entry->session))
+        heard = entry->session->heard_mono;
     const mono_ns silent_from = heard + (mono_ns)patience_ms(entry) * NS_PER_MS;
     bool silent = walk->now >= silent_from;
     if (!silent && silent_from < walk->next_silent)

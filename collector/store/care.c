@@ -313,7 +313,7 @@ void store_care_stats(struct store *store, struct care_stats *ret_stats)
 
 /* -- telling ----------------------------------------------------------------------------- */
 
-static void put_json_text(struct buf *out, const char *text)
+void care_put_text(struct buf *out, const char *text)
 {
     buf_put_char(out, '"');
     for (; text != NULL && *text != '\0'; text++) {
@@ -332,9 +332,9 @@ static void print_found(const struct report *report, struct buf *out)
     buf_put_text(out, ",\"found\":[");
     for (size_t i = 0; i < report->found_count; i++) {
         buf_put_text(out, i > 0 ? ",{\"file\":" : "{\"file\":");
-        put_json_text(out, report->found[i].file);
+        care_put_text(out, report->found[i].file);
         buf_put_text(out, ",\"what\":");
-        put_json_text(out, report->found[i].what);
+        care_put_text(out, report->found[i].what);
         buf_put_char(out, '}');
     }
     buf_put_char(out, ']');
@@ -349,7 +349,7 @@ static void print_backup(const struct report *report, struct buf *out)
                ",\"directory\":",
                counts->bytes, counts->total_bytes, counts->files, counts->linked_files,
                counts->size_bytes, report->taken_ms);
-    put_json_text(out, report->directory);
+    care_put_text(out, report->directory);
 }
 
 static void print_verify(const struct report *report, struct buf *out)
@@ -370,7 +370,7 @@ void store_care_print_json(struct store *store, enum care_kind kind, struct buf 
     const struct report *report = &care->reports[kind];
     buf_printf(out, "{\"state\":\"%s\",\"startedAt\":%" PRId64 ",\"endedAt\":%" PRId64 ",\"error\":",
                state_names[report->state], report->started_ms, report->ended_ms);
-    put_json_text(out, report->error);
+    care_put_text(out, report->error);
     buf_printf(out, ",\"faults\":%" PRIu64, report->faults);
     if (kind == CARE_BACKUP)
         print_backup(report, out);

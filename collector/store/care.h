@@ -38,6 +38,8 @@ int store_care_cancel(struct store *store, enum care_kind kind);
  *    "found": [{"file", "what"}]          the first CARE_FAULTS_KEPT of the faults
  *    backup: "directory", "linkedFiles", "sizeBytes", "takenAt"
  *    verify: "values", "samples", "walSamples", "logBlocks"} */
+/* Text as a JSON string. */
+void care_put_text(struct buf *out, const char *text);
 void store_care_print_json(struct store *store, enum care_kind kind, struct buf *out);
 
 struct care_stats {

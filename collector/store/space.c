@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "collector/store/care.h"
 #include "collector/store/care_file.h"
 #include "collector/store/parts.h"
 #include "collector/store/span_set.h"
@@ -145,12 +146,23 @@ static void add_live_file(struct space *space, const char *directory)
     add_file(&space->environments[SPACE_LIVE], path);
 }
 
+static void take_aside(void *context, const char *name, const char *reason)
+{
+    struct space *space = context;
+    size_t at = space->aside_count++;
+    if (at >= SPACE_ASIDE_TOLD)
+        return;
+    (void)snprintf(space->aside[at].name, QUARANTINE_NAME_BYTES, "%s", name);
+    (void)snprintf(space->aside[at].reason, QUARANTINE_REASON_BYTES, "%s", reason);
+}
+
 int space_of_folder(const char *directory, struct space *ret_space, struct diagnosis *why)
 {
     struct survey survey = {.space = ret_space};
     char path[4096];
     struct bytes file;
     *ret_space = (struct space){.samples = 0};
+    quarantine_each(directory, take_aside, ret_space);
     (void)snprintf(path, sizeof path, "%s/live/data.mdb", directory);
     int error = care_map(path, &file, why);
     if (error != 0)
@@ -168,6 +180,7 @@ int space_of_store(struct store *store, struct space *ret_space, struct diagnosi
 {
     struct survey survey = {.space = ret_space};
     *ret_space = (struct space){.samples = 0};
+    quarantine_each(store->directory, take_aside, ret_space);
     add_live_file(ret_space, store->directory);
     int error = verify_store_live(store, walk_live, &survey, why);
     for (size_t i = 0; i < survey.count && error == 0; i++) {
@@ -243,6 +256,14 @@ void space_print_json(const struct space *space, struct buf *out)
         if (i > 0)
             buf_put_char(out, ',');
         print_environment(&space->environments[i], environment_names[i], out);
+    }
+    buf_printf(out, "],\"quarantined\":%zu,\"quarantine\":[", space->aside_count);
+    for (size_t i = 0; i < space->aside_count && i < SPACE_ASIDE_TOLD; i++) {
+        buf_put_text(out, i > 0 ? ",{\"name\":" : "{\"name\":");
+        care_put_text(out, space->aside[i].name);
+        buf_put_text(out, ",\"reason\":");
+        care_put_text(out, space->aside[i].reason);
+        buf_put_char(out, '}');
     }
     buf_put_text(out, "]}");
 }

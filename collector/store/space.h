@@ -15,10 +15,13 @@
 #include <stdint.h>
 
 #include "collector/store/page_walk.h"
+#include "collector/store/quarantine.h"
 #include "proto/base/buf.h"
 #include "proto/base/diagnosis.h"
 
 struct store;
+
+#define SPACE_ASIDE_TOLD 16
 
 enum space_kind { SPACE_LIVE, SPACE_SAMPLES, SPACE_LOGS, SPACE_KINDS };
 
@@ -33,6 +36,10 @@ struct space_environment {
 struct space {
     struct space_environment environments[SPACE_KINDS];
     uint64_t samples, series_of_spans, log_blocks; /* in history, as registered */
+    struct {
+        char name[QUARANTINE_NAME_BYTES], reason[QUARANTINE_REASON_BYTES];
+    } aside[SPACE_ASIDE_TOLD]; /* what was found damaged (quarantine.h) */
+    size_t aside_count;        /* of all that there is */
 };
 
 int space_of_store(struct store *store, struct space *ret_space, struct diagnosis *why);
@@ -44,5 +51,6 @@ int space_of_folder(const char *directory, struct space *ret_space, struct diagn
  *    "environments": [{"name", "files", "damagedFiles", "bytes", "diskBytes", "pageBytes",
  *      "pages", "freePages", "lostPages",
  *      "tables": [{"name", "entries", "depth", "branchPages", "leafPages", "overflowPages",
- *                  "bytes", "fill" (null without pages), "overflowWasteBytes"}]}]} */
+ *                  "bytes", "fill" (null without pages), "overflowWasteBytes"}]}],
+ *    "quarantined", "quarantine": [{"name", "reason"}]} */
 void space_print_json(const struct space *space, struct buf *out);

@@ -33,6 +33,7 @@ static struct {
     int journal; /* 0: none */
     uint64_t room;
     unsigned sync_ms;
+    const char *slow_when; /* while there is this file; NULL: always */
     bool is_through[FILES_MAX]; /* opened O_DSYNC, which was left out to be fast */
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER, .room = UINT64_MAX};
 
@@ -74,6 +75,18 @@ void io_world_room(uint64_t bytes_left)
 void io_world_slow(unsigned sync_ms)
 {
     world.sync_ms = sync_ms;
+}
+
+/* In a program that does not know of it (LD_PRELOAD): what its environment says. */
+static void __attribute__((constructor)) preloaded(void)
+{
+    const char *folder = getenv("IO_WORLD_FOLDER");
+    const char *sync_ms = getenv("IO_WORLD_SYNC_MS");
+    if (folder != NULL)
+        io_world_watch(folder);
+    world.slow_when = getenv("IO_WORLD_SLOW_WHEN");
+    if (sync_ms != NULL)
+        io_world_slow((unsigned)strtoul(sync_ms, NULL, 10));
 }
 
 /* -- which file -------------------------------------------------------------------------- */
@@ -175,7 +188,7 @@ static bool is_synchronous(int fd)
 static void rest(void)
 {
     const struct timespec pause = {world.sync_ms / 1000, (long)(world.sync_ms % 1000) * 1000000};
-    if (world.sync_ms > 0)
+    if (world.sync_ms > 0 && (world.slow_when == NULL || access(world.slow_when, F_OK) == 0))
         (void)nanosleep(&pause, NULL);
 }
 

@@ -10,6 +10,10 @@
  *   io_world_record()    each call is written down, to be played again (disk_image.h)
  *   io_world_fail()      writes fail with ENOSPC, syncs take their time
  *
+ * As a shared library it does the same for programs that are started with LD_PRELOAD:
+ * IO_WORLD_FOLDER is what it watches, IO_WORLD_SYNC_MS how long each sync takes while there is a
+ * file IO_WORLD_SLOW_WHEN.
+ *
  * mmap is no way around: LMDB is not used with MDB_WRITEMAP; its lock file, which is mapped, is
  * made anew by whoever opens first.
  *
