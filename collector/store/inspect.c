@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "collector/store/care_file.h"
+#include "collector/store/live.h"
 #include "collector/store/page_walk.h"
 #include "collector/store/salvage.h"
 #include "proto/base/error.h"
@@ -50,16 +51,35 @@ static int take_value(void *context, const char *table, struct bytes key, struct
     return 0;
 }
 
-static int walk(struct bytes file, const uint8_t *snapshot, bool with_values,
+/* LMDB would make a table anew whose name it does not find.  One that is strange is fine (a
+ * later version's), one that lacks is, too (made later): not both. */
+static void check_names(const struct page_walk *walked, struct inspection *found)
+{
+    unsigned known = 0;
+    const char *strange = NULL;
+    for (size_t i = 0; i < walked->tree_count; i++) {
+        const char *name = walked->trees[i].name;
+        if (live_table_of(name) >= 0)
+            known++;
+        else if (name[0] != '\0' && strcmp(name, "free list") != 0)
+            strange = name;
+    }
+    if (strange != NULL && known < LIVE_TABLES)
+        take_fault(found, "a table has lost its name");
+}
+
+static int walk(struct bytes file, const uint8_t *snapshot, bool is_live,
                 struct inspection *found, uint64_t *ret_last_freed)
 {
     struct page_walk page_walk = {.file = file,
                                   .snapshot = snapshot,
-                                  .value = with_values ? take_value : NULL,
+                                  .value = is_live ? take_value : NULL,
                                   .fault = take_fault,
                                   .context = found};
     int error = page_walk_run(&page_walk);
     *ret_last_freed = page_walk.last_freed;
+    if (is_live && error == 0)
+        check_names(&page_walk, found);
     return error;
 }
 
