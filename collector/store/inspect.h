@@ -5,7 +5,8 @@
  * belongs to another key.  So meta pages and trees are walked (page_walk.h) before a file is
  * opened: of the live environment at each start, clean stop or not, because a sector goes bad
  * in a clean stop, too; of a history file before it is mapped first.  Values are not
- * looked at: they bear seals, which are tried when they are read.
+ * looked at: they bear seals, which are tried when they are read.  But for a file's index, where
+ * a key that was turned would be missed by nobody.
  *
  *   live/data.mdb is                              then
  *   whole, or not there                           nothing changes

@@ -167,6 +167,12 @@ static void take_free(struct place *at, struct bytes value)
     }
 }
 
+static bool is_wanted(const struct place *at)
+{
+    const struct page_walk *walk = at->walk;
+    return walk->value != NULL && (walk->only == NULL || strcmp(walk->only, at->name) == 0);
+}
+
 static int take_value(struct place *at, struct bytes key, struct bytes value)
 {
     struct page_walk *walk = at->walk;
@@ -179,7 +185,7 @@ static int take_value(struct place *at, struct bytes key, struct bytes value)
         take_free(at, value);
         return 0;
     }
-    if (walk->value == NULL || at->is_root)
+    if (!is_wanted(at) || at->is_root)
         return 0;
     if (at->dup_key.data != NULL)
         return walk->value(walk->context, at->name, at->dup_key, key);
@@ -192,7 +198,7 @@ static int take_large(struct place *at, struct bytes key, uint64_t number, uint6
 {
     struct page_walk *walk = at->walk;
     uint64_t count = (HEADER_BYTES + size + walk->page_bytes - 1) / walk->page_bytes;
-    bool is_untouched = walk->value == NULL && !at->is_free_list; /* it stays on the disk */
+    bool is_untouched = !is_wanted(at) && !at->is_free_list; /* it stays on the disk */
     if (!is_untouched && number >= 2 && number < walk->file_pages) {
         const uint8_t *page = page_at(walk, number);
         if (get64(page) != number || get16(page + 10) != OVERFLOW ||
@@ -393,7 +399,7 @@ static int walk_tree(struct place *at, const struct table *table)
         return error;
     const struct page_tree *tree = at->tree;
     /* Unread, a large value may have more pages than it needs. */
-    bool is_exact = walk->value != NULL || at->is_free_list;
+    bool is_exact = is_wanted(at) || at->is_free_list;
     uint64_t overflow_pages = tree->overflow_pages - before.overflow_pages;
     if (at->deepest != table->depth)
         complain(walk, "%s: it is %u pages deep, where it says %u", at->name, at->deepest,

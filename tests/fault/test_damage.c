@@ -511,7 +511,7 @@ static void a_good_copy_put_back_is_read_again(void **state)
     (void)state;
     struct world world;
     char path[CARE_PATHS];
-    char whole[CARE_PATHS];
+    char whole[CARE_PATHS * 2];
     char folder[CARE_PATHS * 2];
     world_start(&world, 27, true);
     fresh_copy(&world);
@@ -524,8 +524,7 @@ static void a_good_copy_put_back_is_read_again(void **state)
     for (int64_t round = 0; round < 2; round++) /* what the judges wrote */
         model_write(&world.model, 3, KIT_START_MS + 30 * 3600 * INT64_C(1000) + round, 77);
     assert_int_equal(judge_apart(&world, "still missing"), NAMED);
-    (void)snprintf(folder, sizeof folder, "%s/history", world.kit.directory);
-    care_find(folder, ".samples.mdb", whole);
+    (void)snprintf(whole, sizeof whole, "%s/history%s", world.kit.directory, strrchr(path, '/'));
     copy_file(whole, path);
     assert_int_equal(judge_apart(&world, "put back"), RIGHT);
     assert_false(was_set_aside(&world, strrchr(path, '/') + 1));
