@@ -110,9 +110,12 @@ int head_seal(struct head *head, struct series *series, int64_t until_ms)
 
 static bool fits(const struct head *head, const struct tail *tail, int64_t ts_ms)
 {
-    return tail_is_empty(tail) ||
-           (tail_has_room(tail, ts_ms) && span_start_of(head->span_ms, tail->first_ms) ==
-                                              span_start_of(head->span_ms, ts_ms));
+    if (tail_is_empty(tail))
+        return true;
+    if (!tail_has_room(tail, ts_ms))
+        return false;
+    int64_t start_ms = span_start_of(head->span_ms, tail->first_ms);
+    return ts_ms >= start_ms && ts_ms - start_ms < head->span_ms;
 }
 
 /* Is this very sample in a tail already?  (Sealed chunks are not looked into: a twin there

@@ -90,6 +90,12 @@ void store_close(struct store *store);
 int store_series_resolve(struct store *store, const struct labels *labels,
                          const struct metadata *metadata, struct series **ret_series);
 void store_series_release(struct store *store, struct series *series);
+/* Series of a batch lie far apart: whoever walks one asks this many ahead. */
+#define STORE_SERIES_AHEAD 8
+static inline void store_series_prefetch(const struct series *series)
+{
+    __builtin_prefetch(series);
+}
 uint64_t store_series_id(const struct series *series);
 const struct labels *store_series_labels(const struct series *series);
 /* By persistent id (streams keep ids); ERR_NOTFOUND. */

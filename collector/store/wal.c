@@ -75,6 +75,8 @@ static void add_samples(struct wal_encoder *encoder, const struct store_sample *
     uint64_t last_id = encoder->last_id;
     uint64_t last_ms = (uint64_t)encoder->last_ms;
     for (size_t i = 0; i < count; i++) {
+        if (i + STORE_SERIES_AHEAD < count)
+            store_series_prefetch(samples[i + STORE_SERIES_AHEAD].series);
         uint64_t id = store_series_id(samples[i].series);
         uint64_t ms = (uint64_t)samples[i].ts_ms;
         ids = put_varint(ids, zigzag(id - last_id));

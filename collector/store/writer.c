@@ -22,7 +22,8 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define PREFETCH_AHEAD 8
+#define CACHE_LINE_BYTES 64
+
 #define SHRINKS_BYTES  256 /* a row that loses so much is put anew */
 
 struct writer {
@@ -176,6 +177,16 @@ static int commit_group(struct writer *writer, const struct group *group)
     return 0;
 }
 
+/* The lines head_append() will touch: of a series, and of the tail of one that was asked for a
+ * few samples ago. */
+static void prefetch_series(struct series *far, struct series *near)
+{
+    for (size_t at = 0; at < sizeof *far; at += CACHE_LINE_BYTES)
+        __builtin_prefetch((const uint8_t *)far + at, 1);
+    if (near->tail.values != NULL)
+        __builtin_prefetch(near->tail.values + near->tail.count, 1);
+}
+
 /* -- into the head ----------------------------------------------------------------------- */
 
 static void apply_samples(struct writer *writer, const struct store_write *write,
@@ -187,8 +198,9 @@ static void apply_samples(struct writer *writer, const struct store_write *write
 
     for (size_t i = 0; i < write->sample_count; i++) {
         const struct store_sample *sample = &write->samples[i];
-        if (i + PREFETCH_AHEAD < write->sample_count)
-            __builtin_prefetch(sample[PREFETCH_AHEAD].series, 1);
+        if (i + STORE_SERIES_AHEAD < write->sample_count)
+            prefetch_series(sample[STORE_SERIES_AHEAD].series,
+                            sample[STORE_SERIES_AHEAD / 2].series);
         if (sample->ts_ms < floor_ms) {
             atomic_fetch_add_explicit(&head->stats.refused, 1, memory_order_relaxed);
             continue;

@@ -30,7 +30,7 @@
 
 enum chunk_effort {
     CHUNK_QUICK, /* the head's: it is written and read again within hours */
-    CHUNK_SMALL, /* history's: five times as long to write, an eighth smaller */
+    CHUNK_SMALL, /* history's: three times as long to write, an eighth smaller */
 };
 
 /* Appends the chunk.  ERR_INVALID if times do not strictly ascend or count is 0, ERR_LIMIT,

@@ -1,8 +1,8 @@
 /*
  * codec_tokens.h - runs of integers, entropy-coded.  Internal to the codec.
  *
- * Takes ten times as long to write as codec_ints.h and about twice as long to read, and comes
- * near the entropy of the integers' sizes: for what is written once and kept for long.
+ * Takes about three times as long to write as codec_ints.h and up to twice as long to read, and
+ * comes near the entropy of the integers' sizes: for what is written once and kept for long.
  */
 #pragma once
 
