@@ -36,7 +36,7 @@ static struct store_stats stats_of(struct kit *kit)
 struct intrusion {
     struct kit *kit;
     struct model *model;
-    const char *point;
+    const char *_Atomic point; /* looked at by the writer thread, too */
     int64_t from_ms, until_ms;
     unsigned passed;
 };
@@ -45,7 +45,8 @@ static void intrude(void *context, const char *point)
 {
     struct intrusion *intrusion = context;
     kit_gate(intrusion->kit, point);
-    if (intrusion->point == NULL || strcmp(point, intrusion->point) != 0)
+    const char *wanted = intrusion->point;
+    if (wanted == NULL || strcmp(point, wanted) != 0)
         return;
     intrusion->passed++;
     intrusion->point = NULL; /* once; its own commits pass points, too */
