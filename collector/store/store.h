@@ -70,6 +70,12 @@ struct store_options {
     int64_t span_ms;           /* length of a fresh history span; 0: 2 h */
     uint64_t series_limit;     /* active series; 0: 10 million */
     const struct clock *clock; /* NULL: the system's */
+    /* Asked before the write-ahead log is cut, with the last commit that may go by the store;
+     * answers with the last that may go at all, at most `through` (0: none).  What stays is cut
+     * another time.  For whoever reads what was committed (changes.h).  On the keeper's thread,
+     * and on the one that closes the store.  NULL: all of it. */
+    uint64_t (*release)(void *context, uint64_t through);
+    void *release_context;
     /* NULL in service.  A fault test is told of each step of a commit, checkpoint, flush or
      * merge ("commit.durable", ...), on the thread that takes it, and may end the process. */
     void (*step)(void *context, const char *point);
