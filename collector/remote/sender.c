@@ -41,16 +41,13 @@ static void reap(struct sender *sender)
     }
 }
 
-static size_t start_requests(struct sender *sender, mono_ns now)
+static void start_requests(struct sender *sender, mono_ns now)
 {
-    size_t running = 0;
-    for (uint32_t i = 0; i < sender->window.shard_count; i++) {
+    for (uint32_t i = 0; i < sender->window.shard_count && now >= sender->paused_until; i++) {
         struct request *request = &sender->requests[i];
         if (request->state == REQUEST_WAITING && now >= request->next_try)
             sender_request_start(request, now);
-        running += request->state == REQUEST_RUNNING;
     }
-    return running;
 }
 
 /* Until something is due; what libcurl and the writer have to say wakes it earlier. */
@@ -63,8 +60,9 @@ static int turn_ms(const struct sender *sender, mono_ns now)
         const struct request *request = &sender->requests[i];
         if (request->state != REQUEST_WAITING)
             continue;
-        int64_t left_ms =
-            request->next_try <= now ? 0 : (int64_t)((request->next_try - now) / NS_PER_MS) + 1;
+        mono_ns at = request->next_try > sender->paused_until ? request->next_try
+                                                              : sender->paused_until;
+        int64_t left_ms = at <= now ? 0 : (int64_t)((at - now) / NS_PER_MS) + 1;
         if (left_ms < least_ms)
             least_ms = left_ms;
     }
@@ -81,8 +79,9 @@ static void *sender_main(void *context)
         /* Several in a row may be empty, where relabelling drops nearly all. */
         if (sender_is_committed(sender))
             sender_open_window(sender, now);
-        (void)start_requests(sender, now);
-        sender_tell_metadata(sender, now);
+        start_requests(sender, now);
+        if (now >= sender->paused_until)
+            sender_tell_metadata(sender, now);
         sender_look_at_level(sender);
         (void)curl_multi_poll(sender->multi, NULL, 0, turn_ms(sender, now), NULL);
         reap(sender);

@@ -59,6 +59,7 @@ struct sender {
     bool is_urgent;               /* ... by what was acknowledged */
     mono_ns commit_at;            /* not before */
     mono_ns waiting_since;        /* something is to be sent; 0: nothing is */
+    mono_ns paused_until;         /* the receiver said Retry-After */
     mono_ns read_again_at;        /* after the store could not be read */
     uint64_t counted_before, passed, base; /* samples: pending is what was counted but not passed */
     uint64_t mark_commit;         /* all up to it was committed by ... */

@@ -103,6 +103,9 @@ static void try_again(struct request *request, const char *why, int64_t pause_ms
 {
     const struct remote_settings *settings = &request->sender->settings;
     note_failure(request, why);
+    /* Who asks for a pause means all of us. */
+    if (pause_ms > 0)
+        request->sender->paused_until = now + (mono_ns)pause_ms * NS_PER_MS;
     int64_t wait_ms = request->backoff_ms > pause_ms ? request->backoff_ms : pause_ms;
     request->backoff_ms = request->backoff_ms * 2 < settings->max_backoff_ms
                               ? request->backoff_ms * 2

@@ -6,9 +6,10 @@ another reading.  `mode` says what it answers:
     ok      204, and the samples count as accepted
     500, 503, 429, 400, 415 ...   that status; nothing is accepted
     hang    reads the request and never answers
-    lost    accepts, and breaks the connection off instead of answering
 """
+import contextlib
 import http.server
+import socket
 import struct
 import threading
 import time
@@ -115,7 +116,7 @@ class Receiver:
         self.accepted = []   # requests: lists of (series, ms, value)
         self.requests = []   # (time, status or mode, headers)
         self.metadata = {}
-        self.port, self.server, self.release = 0, None, threading.Event()
+        self.port, self.server, self.release, self.connections = 0, None, threading.Event(), []
 
     def __enter__(self):
         return self.start()
@@ -129,6 +130,11 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def setup(self):
+                super().setup()
+                with receiver.lock:
+                    receiver.connections.append(self.connection)
+
             def do_POST(self):
                 receiver.serve(self)
 
@@ -141,19 +147,23 @@ class Receiver:
             def handle_error(self, *_):
                 pass  # the other side went away in the middle
 
-        self.release = threading.Event()
+        self.release, self.connections = threading.Event(), []
         self.server = Server(("127.0.0.1", self.port), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def stop(self):
-        """As if it died: connections that are open go, too."""
+        """As if it died, but what it accepted is answered: connections that are open go, too."""
         self.release.set()
         if self.server is not None:
             self.server.shutdown()
             self.server.server_close()
             self.server = None
+        with self.lock:
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def url(self):
         return f"http://127.0.0.1:{self.port}/api/v1/write"
@@ -166,30 +176,33 @@ class Receiver:
         assert handler.headers["X-Prometheus-Remote-Write-Version"] == \
             ("2.0.0" if is_v2 else "0.1.0")
         samples, metadata = (read_v2 if is_v2 else read_v1)(snappy.decompress(body))
-        extra = {}
         with self.lock:
             mode = self.mode(samples) if callable(self.mode) else self.mode
             if is_v2 and not self.speaks_v2:
                 mode = "415"
             self.requests.append((time.monotonic(), mode, handler.headers))
-            if mode in ("ok", "lost"):
+            if mode == "ok":
+                # Under the lock, so that whoever stops us finds accepted what is answered, and
+                # nothing else.
+                self.answer(handler, 204, len(samples) if is_v2 else None)
                 if samples:
                     self.accepted.append(samples)
                 self.metadata.update(metadata)
-            extra.update(self.headers)
             release = self.release
         if mode == "hang":
             release.wait(60)
-        if mode in ("hang", "lost"):
             handler.close_connection = True
-            return
-        if is_v2 and mode == "ok":
-            extra["X-Prometheus-Remote-Write-Samples-Written"] = str(len(samples))
-        text = b"" if mode == "ok" else self.reason.encode() + b"\n"
-        handler.send_response(204 if mode == "ok" else int(mode))
-        for name, value in extra.items():
+        elif mode != "ok":
+            self.answer(handler, int(mode))
+
+    def answer(self, handler, status, written=None):
+        text = b"" if status == 204 else self.reason.encode() + b"\n"
+        handler.send_response(status)
+        for name, value in self.headers.items():
             handler.send_header(name, value)
-        if mode != "ok":
+        if written is not None:
+            handler.send_header("X-Prometheus-Remote-Write-Samples-Written", str(written))
+        if status != 204:
             handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)
