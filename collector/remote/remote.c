@@ -75,9 +75,10 @@ static bool needed_from(struct remote *remote, uint64_t *ret_commit)
 static void drop_beyond_limit(struct remote *remote)
 {
     struct spill_file file;
-    while (spill_drop_oldest(&remote->spill, &file)) {
+    const uint64_t limit_bytes = spill_limit(&remote->spill);
+    while (spill_drop_oldest(&remote->spill, limit_bytes, &file)) {
         log_error("remote",
-                  "the backlog reached its limit: %" PRIu64 " samples of commits %" PRIu64
+                  "the backlog is larger than it may be: %" PRIu64 " samples of commits %" PRIu64
                   " to %" PRIu64 " are dropped",
                   file.samples, file.first, file.last);
         atomic_fetch_add(&remote->dropped_samples, file.samples);

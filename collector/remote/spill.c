@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -178,10 +179,24 @@ void spill_prune(struct spill *spill, uint64_t through)
     must(pthread_mutex_unlock(&spill->lock) == 0);
 }
 
-bool spill_drop_oldest(struct spill *spill, struct spill_file *ret_file)
+uint64_t spill_limit(struct spill *spill)
+{
+    struct statvfs disk;
+    const uint64_t bytes = spill_bytes(spill);
+    if (statvfs(spill->directory, &disk) != 0)
+        return spill->limit_bytes;
+    const uint64_t used = (uint64_t)(disk.f_blocks - disk.f_bfree) * disk.f_frsize;
+    const uint64_t usable = used + (uint64_t)disk.f_bavail * disk.f_frsize;
+    const uint64_t may = usable / 100 * SPILL_DISK_PERCENT;
+    const uint64_t fits = used > may ? (used - may < bytes ? bytes - (used - may) : 0)
+                                     : bytes + (may - used);
+    return fits < spill->limit_bytes ? fits : spill->limit_bytes;
+}
+
+bool spill_drop_oldest(struct spill *spill, uint64_t limit_bytes, struct spill_file *ret_file)
 {
     must(pthread_mutex_lock(&spill->lock) == 0);
-    bool is_over = spill->count > 0 && spill->bytes > spill->limit_bytes;
+    bool is_over = spill->count > 0 && spill->bytes > limit_bytes;
     if (is_over) {
         *ret_file = spill->files[0];
         unlink_first(spill);

@@ -63,8 +63,13 @@ bool spill_has(struct spill *spill, uint64_t commit, uint64_t *ret_next);
 int spill_write(struct spill *spill, struct store *store, uint64_t first, uint64_t last);
 /* Unlinks what holds nothing behind `through`. */
 void spill_prune(struct spill *spill, uint64_t through);
-/* Unlinks the oldest file if the limit is passed; false: it is not.  *ret_file is what went. */
-bool spill_drop_oldest(struct spill *spill, struct spill_file *ret_file);
+/* How many bytes the files may take now: what the set was opened with, and less where the disk
+ * would be fuller than SPILL_DISK_PERCENT: a receiver that is away must not stop ingest. */
+uint64_t spill_limit(struct spill *spill);
+#define SPILL_DISK_PERCENT 80
+/* Unlinks the oldest file if there are more bytes than that; false: there are not.  *ret_file is
+ * what went. */
+bool spill_drop_oldest(struct spill *spill, uint64_t limit_bytes, struct spill_file *ret_file);
 
 struct spill_reader {
     int fd;              /* -1: none */
