@@ -176,8 +176,8 @@ static int reload_now(struct collector *collector, struct diagnosis *why)
     }
     show_config(collector, &text);
     if (needs_restart)
-        log_warn("main", "rules, policy, duty, jobs, remote_write are taken anew, and what the users, "
-                         "alerting and certificate files say; the rest of what has changed waits for a "
+        log_warn("main", "rules, policy, duty, jobs and remote_write are taken anew, and what the "
+                         "users, alerting and certificate files say; the rest waits for a "
                          "restart; GET /api/v1/status/config shows what is in force");
     log_info("main", "configuration re-read");
     return 0;

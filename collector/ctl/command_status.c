@@ -104,7 +104,8 @@ const struct command command_status = {
     .summary_english = "is everything well",
     .summary_chinese = "整体状况",
     .help_english = "fengsuictl status: the collector, its probes, its store, its alerts and the "
-                    "receivers of remote_write on one screen.\nFails (exit code 1) while the collector is not ready.\n\n"
+                    "receivers of remote_write on one screen.\n"
+                    "Fails (exit code 1) while the collector is not ready.\n\n"
                     "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
     .help_chinese = "fengsuictl status：采集器、探针、存储、告警与远程写出的概况。\n"
                     "采集器未就绪时退出码为 1。\n\n"

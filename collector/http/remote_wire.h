@@ -38,7 +38,8 @@ static inline bool remote_read_varint(const uint8_t **at, const uint8_t *end, ui
     return false;
 }
 
-static inline bool remote_read_sized(const uint8_t **at, const uint8_t *end, struct bytes *ret_bytes)
+static inline bool remote_read_sized(const uint8_t **at, const uint8_t *end,
+                                     struct bytes *ret_bytes)
 {
     uint64_t size = 0;
     if (!remote_read_varint(at, end, &size) || size > (uint64_t)(end - *at))

@@ -37,7 +37,8 @@ static const struct config_option entry_options[] = {
     {.key = "headers", .type = CONFIG_NODE, .offset = AT(headers), .help = "more of them"},
     {.key = "write_relabel_configs", .type = CONFIG_NODE, .offset = AT(relabel),
      .help = "rules that keep, drop and rewrite series"},
-    {.key = "queue_config", .type = CONFIG_NODE, .offset = AT(queue), .help = "how much, how often"},
+    {.key = "queue_config", .type = CONFIG_NODE, .offset = AT(queue),
+     .help = "how much, how often"},
     {.key = "metadata_config", .type = CONFIG_NODE, .offset = AT(metadata),
      .help = "types and helps, with 1.0"},
     {.key = "protobuf_message", .type = CONFIG_STRING, .offset = AT(message),
@@ -66,7 +67,8 @@ static const struct config_option queue_options[] = {
     {.key = "retry_on_http_429", .type = CONFIG_BOOL, .offset = AT(retries_429),
      .fallback = "true", .help = "false: what a receiver puts off is set aside"},
     {.key = "sample_age_limit", .type = CONFIG_DURATION, .offset = AT(sample_age_limit_ms),
-     .fallback = "0s", .min = 0, .max = 36500 * DAY_MS, .help = "older samples are not sent; 0: all"},
+     .fallback = "0s", .min = 0, .max = 36500 * DAY_MS,
+     .help = "older samples are not sent; 0: all"},
 };
 
 static const struct config_option metadata_options[] = {

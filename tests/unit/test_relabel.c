@@ -65,7 +65,8 @@ static void replace_writes_what_matched(void **state)
     (void)state;
     expect("{source_labels: [a], regex: 'f(.*)', target_label: d, replacement: 'ch${1}-ch${1}'}",
            "up{a=\"foo\", b=\"bar\", c=\"baz\", d=\"choo-choo\"}");
-    expect("{source_labels: [a, b], regex: 'f(.*);(.*)r', target_label: a, replacement: 'b${1}${2}m'}",
+    expect("{source_labels: [a, b], regex: 'f(.*);(.*)r', target_label: a, "
+           "replacement: 'b${1}${2}m'}",
            "up{a=\"boobam\", b=\"bar\", c=\"baz\"}");
     expect("{source_labels: [a, b], separator: '', regex: '(.*)', target_label: d}",
            "up{a=\"foo\", b=\"bar\", c=\"baz\", d=\"foobar\"}");
