@@ -257,8 +257,13 @@ def test_a_reload_adds_changes_and_forgets_receivers():
         for receiver in (first, second):
             samples = receiver.samples("load")
             assert len(samples) == len(set(samples))
-        config_text = json.dumps(collector.json("/api/v1/status/config"))
-        assert "remote_write" in config_text
+        # What is in force is shown, without what nobody is to read.
+        assert reload(config(entry(first, "first", ", headers: {X-Key: hidden-1}, basic_auth: "
+                                   "{username: seen-1, password: hidden-2}"),
+                             "  - {url: 'http://a:hidden-3@127.0.0.1:9/', name: third}\n"))[0] == 200
+        shown = json.dumps(collector.json("/api/v1/status/config"))
+        assert "remote_write" in shown and "seen-1" in shown and "third" in shown, shown
+        assert "hidden" not in shown and shown.count("<secret>") == 3, shown
         collector.stop()
 
 
