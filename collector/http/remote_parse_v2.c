@@ -47,7 +47,8 @@ static int clear_told(struct remote_message *message)
         message->is_told = grown;
         message->told_capacity = message->symbol_capacity;
     }
-    memset(message->is_told, 0, message->symbol_count);
+    if (message->symbol_count > 0)
+        memset(message->is_told, 0, message->symbol_count);
     return 0;
 }
 
@@ -282,8 +283,10 @@ static void point_at_runs(struct remote_message *message)
     const uint8_t *at = message->label_runs.data;
     for (size_t i = 0; i < message->series_count; i++) {
         struct bytes *run = &message->series[i].label_run;
-        run->data = run->size > 0 ? at : NULL;
-        at += run->size;
+        if (run->size > 0) {
+            run->data = at;
+            at += run->size;
+        }
         message->series[i].message = *run;
     }
 }
@@ -297,7 +300,8 @@ int remote_parse_v2(struct bytes bytes, struct remote_message *message)
         error = clear_told(message);
     if (error == 0)
         error = each_field(message, bytes, FIELD(5, WIRE_SIZED), add_series);
-    if (error == 0 && message->series_count > 0 && message->symbols[0].size != 0)
+    if (error == 0 && message->series_count > 0 &&
+        (message->symbol_count == 0 || message->symbols[0].size != 0))
         error = ERR_MALFORMED;
     if (error == 0)
         point_at_runs(message);

@@ -241,6 +241,7 @@ static void what_leads_nowhere_is_refused(void **state)
         {symbols, {1, 2, 3}, 3},                          /* half a label */
         {(const char *const[]){"x", "__name__", NULL}, {1, 0}, 2}, /* no empty text first */
         {(const char *const[]){NULL}, {0, 0}, 2},         /* no table */
+        {(const char *const[]){NULL}, {0}, 0},            /* nor any need of one */
     };
     struct remote_message parsed = {0};
     (void)state;
