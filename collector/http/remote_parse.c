@@ -264,7 +264,8 @@ int remote_labels(const struct remote_series *series, struct label *pairs, size_
                   size_t *ret_count)
 {
     const uint8_t *at = series->message.data;
-    const uint8_t *end = at + series->message.size;
+    /* NULL + 0 is undefined in C. */
+    const uint8_t *end = series->message.size == 0 ? at : at + series->message.size;
     size_t count = 0;
     while (at < end) {
         uint64_t key = 0;
