@@ -2,7 +2,6 @@
  * main.c - starts the parts in order, runs the loop, stops them in reverse.
  *
  *     options -> store -> duty -> notify -> jobs -> rules -> remote -> http -> ingest -> watchdog
- *     -> ready
  *
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
  * the query pool; see collector/README.md.
@@ -251,11 +250,9 @@ static int open_store(struct collector *collector, struct diagnosis *why)
     const struct options *options = &collector->options;
     /* First, because the store asks it before it cuts its log. */
     int error = remote_new(options->data, options->remote_backlog_bytes, &collector->app.remote);
-    if (error != 0)
-        return error;
     struct store_retention *ages = calloc(options->age_count + 1, sizeof *ages);
-    if (ages == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
+    if (error != 0 || ages == NULL)
+        return free(ages), diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < options->age_count; i++)
         ages[i] = (struct store_retention){
             {options->ages[i].matchers, options->ages[i].count}, options->ages[i].raw_ms};
