@@ -18,6 +18,7 @@
 
 struct ingest;
 struct jobs;
+struct remote;
 struct watchdog;
 
 struct app {
@@ -27,6 +28,7 @@ struct app {
     struct notify *notify;
     struct jobs *jobs;
     struct watchdog *watchdog;
+    struct remote *remote; /* write out */
     struct duty_book *duty; /* who is on duty: duty.yml in force, and swaps */
     struct duty_watch *duty_watch;
     struct promql_options promql;

@@ -1,7 +1,7 @@
 /*
  * main.c - starts the parts in order, runs the loop, stops them in reverse.
  *
- *     options -> store -> duty -> notify -> jobs -> rules -> http -> ingest -> watchdog -> ready
+ *     options -> store -> duty -> notify -> jobs -> rules -> remote -> http -> ingest -> watchdog
  *
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
  * the query pool; see collector/README.md.
@@ -21,6 +21,7 @@
 #include "collector/memory.h"
 #include "collector/options.h"
 #include "collector/parts.h"
+#include "collector/remote/remote.h"
 #include "collector/self.h"
 #include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
@@ -95,6 +96,7 @@ static int print_reloaded(const struct collector *collector, const struct option
     in_force.policy = fresh->policy;
     in_force.jobs = fresh->jobs;
     in_force.duty = fresh->duty;
+    in_force.remote_write = fresh->remote_write;
     options_print(&in_force, ret_text);
     options_print(fresh, &wanted);
     int error = buf_ok(ret_text) && buf_ok(&wanted) ? 0 : ERR_NOMEM;
@@ -140,6 +142,8 @@ static int reload_parts(struct collector *collector, const struct options *fresh
         error = notify_reload(collector->app.notify, duty, why);
     if (error == 0)
         error = rules_reload(collector->app.rules, &rules, why);
+    if (error == 0)
+        error = remote_reload(collector->app.remote, fresh->config, fresh->remote_write, why);
     if (error == 0) { /* last, because they cannot fail */
         ingest_set_policy(collector->app.ingest, policy);
         duty_book_set(collector->app.duty, duty);
@@ -171,8 +175,8 @@ static int reload_now(struct collector *collector, struct diagnosis *why)
     }
     show_config(collector, &text);
     if (needs_restart)
-        log_warn("main", "rules, policy, duty and jobs are taken anew, and what the users, "
-                         "alerting and certificate files say; the rest of what has changed waits for a "
+        log_warn("main", "rules, policy, duty, jobs and remote_write are taken anew, and what the "
+                         "users, alerting and certificate files say; the rest waits for a "
                          "restart; GET /api/v1/status/config shows what is in force");
     log_info("main", "configuration re-read");
     return 0;
@@ -244,9 +248,11 @@ static void on_health(uv_timer_t *timer)
 static int open_store(struct collector *collector, struct diagnosis *why)
 {
     const struct options *options = &collector->options;
+    /* First, because the store asks it before it cuts its log. */
+    int error = remote_new(options->data, options->remote_backlog_bytes, &collector->app.remote);
     struct store_retention *ages = calloc(options->age_count + 1, sizeof *ages);
-    if (ages == NULL)
-        return diagnose(why, ERR_NOMEM, "out of memory");
+    if (error != 0 || ages == NULL)
+        return free(ages), diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < options->age_count; i++)
         ages[i] = (struct store_retention){
             {options->ages[i].matchers, options->ages[i].count}, options->ages[i].raw_ms};
@@ -258,8 +264,10 @@ static int open_store(struct collector *collector, struct diagnosis *why)
         .series_limit = (uint64_t)options->series_limit,
         .ages = ages,
         .age_count = options->age_count,
+        .release = remote_release,
+        .release_context = collector->app.remote,
     };
-    int error = store_open(&store, &collector->app.store, why);
+    error = store_open(&store, &collector->app.store, why);
     free(ages);
     return error;
 }
@@ -402,6 +410,8 @@ static int start(struct collector *collector, struct diagnosis *why)
     if (error == 0)
         error = rules_open(&rules, app->store, app->notify, &app->rules, why);
     if (error == 0)
+        error = remote_open(app->remote, app->store, options->config, options->remote_write, why);
+    if (error == 0)
         error = duty_watch_start(app->duty, app->notify, &app->duty_watch);
     if (error == 0)
         error = open_http(collector, why);
@@ -472,7 +482,9 @@ static void stop(struct collector *collector)
     uv_walk(&collector->loop, close_handle, NULL);
     (void)uv_run(&collector->loop, UV_RUN_DEFAULT);
     duty_book_close(app->duty);
-    store_close(app->store);
+    remote_stop(app->remote);
+    store_close(app->store); /* what receivers have yet to get is spilled */
+    remote_free(app->remote);
     (void)uv_loop_close(&collector->loop);
     uv_mutex_destroy(&collector->reload_lock);
     uv_cond_destroy(&collector->reload_finished);

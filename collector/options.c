@@ -16,7 +16,7 @@
 
 /* The root's maps, each read by its own table below. */
 struct sections {
-    const struct config_node *http, *ingest, *rules, *promql, *retention, *remote_write;
+    const struct config_node *http, *ingest, *rules, *promql, *retention;
 };
 
 struct tls {
@@ -55,9 +55,11 @@ static const struct config_option root_options[] = {
     {.key = "jobs", .type = CONFIG_FILE, .offset = AT(jobs),
      .help = "jobs.yml: what is expected to report when it has run"},
     {.key = "watchdog", .type = CONFIG_NODE, .offset = AT(watchdog)},
-    {.key = "remote_write", .type = CONFIG_NODE, .offset = SECTION(remote_write)},
+    {.key = "remote_write", .type = CONFIG_NODE, .offset = AT(remote_write)},
     {.key = "quota", .type = CONFIG_SIZE, .offset = AT(quota_bytes), .fallback = "0",
      .help = "most the data folder may take; 0: the file system"},
+    {.key = "remote_write_backlog", .type = CONFIG_SIZE, .offset = AT(remote_backlog_bytes),
+     .fallback = "16GiB", .help = "most that waits for receivers on disk; then the oldest goes"},
     {.key = "series_limit", .type = CONFIG_INTEGER, .offset = AT(series_limit), .fallback = "0",
      .min = 0, .max = INT64_C(1000000000), .help = "active series; 0: 10 million"},
     {.key = "log_format", .type = CONFIG_STRING, .offset = AT(log_format),
@@ -158,14 +160,6 @@ static int read_age(struct config *config, const struct config_node *section, co
     return error == 0 ? 0 : diagnose(why, error, "%s", reason.text);
 }
 
-static int not_yet(struct config *config, const struct config_node *node, const char *key,
-                   struct diagnosis *why)
-{
-    if (node == NULL)
-        return 0;
-    return config_complain(config, node, why, "%s: this version cannot do that", key);
-}
-
 static int read_sections(struct config *config, struct root *root, struct diagnosis *why)
 {
     const struct sections *in = &root->sections;
@@ -204,8 +198,6 @@ static int read_sections(struct config *config, struct root *root, struct diagno
                          &root->options.retention_logs_ms, why);
     if (error == 0)
         error = options_read_ages(config, root->per_series, &root->options, why);
-    if (error == 0)
-        error = not_yet(config, in->remote_write, "remote_write", why);
     return error;
 }
 
@@ -265,6 +257,48 @@ static void print_age(struct buf *out, const char *key, int64_t age_ms)
                age_ms == 0 ? "forever" : duration_format(age_ms, text));
 }
 
+static bool is_secret(const char *key)
+{
+    static const char *const secrets[] = {"password", "credentials", "bearer_token", "key"};
+    for (size_t i = 0; key != NULL && i < COUNT(secrets); i++)
+        if (strcmp(secrets[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* A URL may hold a password before its host. */
+static bool has_userinfo(const char *key, const char *text)
+{
+    const char *host = key != NULL && strcmp(key, "url") == 0 ? strstr(text, "://") : NULL;
+    return host != NULL && memchr(host + 3, '@', strcspn(host + 3, "/?#")) != NULL;
+}
+
+/* As config_print(), without what nobody is to read.  All of `headers` is taken for such. */
+static void print_without_secrets(const struct config_node *node, bool hides, struct buf *out)
+{
+    const bool is_map = node->kind == CONFIG_MAP;
+    if (node->kind == CONFIG_SCALAR) {
+        if (hides || is_secret(node->key) || has_userinfo(node->key, node->text))
+            buf_put_text(out, "\"<secret>\"");
+        else
+            config_print(node, out);
+        return;
+    }
+    buf_put_char(out, is_map ? '{' : '[');
+    for (size_t i = 0; i < node->count; i++) {
+        const struct config_node *child = node->children[i];
+        buf_put_text(out, i > 0 ? ", " : "");
+        if (is_map) { /* a text as config_print() writes it, whatever is in it */
+            const struct config_node key = {.text = child->key, .quoted = true};
+            config_print(&key, out);
+            buf_put_text(out, ": ");
+        }
+        bool is_header = child->key != NULL && strcmp(child->key, "headers") == 0;
+        print_without_secrets(child, hides || is_header, out);
+    }
+    buf_put_char(out, is_map ? '}' : ']');
+}
+
 void options_print(const struct options *options, struct buf *out)
 {
     const struct {
@@ -291,6 +325,11 @@ void options_print(const struct options *options, struct buf *out)
     if (options->watchdog != NULL) {
         buf_put_text(out, "watchdog: ");
         config_print(options->watchdog, out);
+        buf_put_char(out, '\n');
+    }
+    if (options->remote_write != NULL) {
+        buf_put_text(out, "remote_write: ");
+        print_without_secrets(options->remote_write, false, out);
         buf_put_char(out, '\n');
     }
     buf_put_text(out, "retention:\n");

@@ -37,6 +37,8 @@ struct options {
     bool behind_proxy;
     int64_t query_threads;
     const struct config_node *watchdog; /* the config's; NULL: none */
+    const struct config_node *remote_write; /* the same */
+    uint64_t remote_backlog_bytes;
     struct config_strings rule_files;
     int64_t evaluation_interval_ms;
     int64_t lookback_ms, query_timeout_ms, max_samples, max_concurrency;
@@ -60,5 +62,6 @@ void options_free(struct options *options);
 
 /* Appends the options as a collector.yml that says all of them, defaults and flags included:
  * read again it gives the same (file names are as they were resolved).  Of users.yml, keys and
- * the other files it has the names, never what is in them. */
+ * the other files it has the names, never what is in them; secrets of remote_write that stand in
+ * collector.yml itself are "<secret>". */
 void options_print(const struct options *options, struct buf *out);

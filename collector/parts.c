@@ -6,6 +6,7 @@
 #include "collector/http/users.h"
 #include "collector/jobs/jobs.h"
 #include "collector/notify/notify.h"
+#include "collector/remote/remote.h"
 #include "collector/watchdog/watchdog.h"
 
 static struct promql_options promql_options_of(const struct options *options)
@@ -64,6 +65,8 @@ int parts_check(const struct options *options, struct diagnosis *why)
         error = jobs_check(options->jobs, why);
     if (error == 0)
         error = watchdog_check(options->config, options->watchdog, why);
+    if (error == 0)
+        error = remote_check(options->config, options->remote_write, why);
     if (error == 0 && options->users != NULL) {
         struct users *users;
         error = users_load(options->users, &users, why);

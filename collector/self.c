@@ -16,6 +16,7 @@
 
 #include "collector/ingest/ingest.h"
 #include "collector/jobs/jobs.h"
+#include "collector/remote/remote.h"
 #include "collector/store/care.h"
 #include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
@@ -219,6 +220,7 @@ void self_print_metrics(struct app *app, struct buf *out)
     ingest_print_metrics(app->ingest, out);
     jobs_print_metrics(app->jobs, out);
     watchdog_print_metrics(app->watchdog, out);
+    remote_print_metrics(app->remote, out);
 }
 
 /* -- into the store -------------------------------------------------------------------------

@@ -12,6 +12,32 @@ static void line(const char *name, const char *value)
            value);
 }
 
+/* A line a receiver of remote write. */
+static void print_remotes(const struct ctl *ctl, const json_t *remotes)
+{
+    const json_t *remote;
+    size_t i;
+    json_array_foreach(remotes, i, remote)
+    {
+        struct values values = {.next = 0};
+        char name[128], text[1024], bad[256] = "";
+        const bool is_failing = json_is_true(json_object_get(remote, "failing"));
+        snprintf(name, sizeof name, SAY(ctl, "Remote write %s", "远程写出 %s"),
+                 value_text(&values, remote, "name"));
+        if (value_integer(remote, "refused") + value_integer(remote, "lost") > 0)
+            snprintf(bad, sizeof bad, SAY(ctl, "; %s refused, %s lost", "；被拒 %s，丢失 %s"),
+                     value_text(&values, remote, "refused"), value_text(&values, remote, "lost"));
+        snprintf(text, sizeof text,
+                 SAY(ctl, "%s samples sent, %s wait, %s s behind%s%s%s",
+                     "已发 %s 个样本，待发 %s，落后 %s 秒%s%s%s"),
+                 value_text(&values, remote, "sent"), value_text(&values, remote, "pending"),
+                 value_text(&values, remote, "lagSeconds"), bad,
+                 is_failing ? SAY(ctl, "; not taken: ", "；对方不收：") : "",
+                 is_failing ? value_text(&values, remote, "error") : "");
+        line(name, text);
+    }
+}
+
 static void print_status(const struct ctl *ctl, const json_t *data)
 {
     struct values values = {.next = 0};
@@ -54,6 +80,7 @@ static void print_status(const struct ctl *ctl, const json_t *data)
              value_text(&values, notices, "sent"), value_text(&values, notices, "waiting"),
              value_text(&values, notices, "failed"));
     line(SAY(ctl, "Notifications", "通知"), text);
+    print_remotes(ctl, json_object_get(data, "remoteWrite"));
 }
 
 static int run_status(struct ctl *ctl, int count, char **arguments)
@@ -76,10 +103,11 @@ const struct command command_status = {
     .run = run_status,
     .summary_english = "is everything well",
     .summary_chinese = "整体状况",
-    .help_english = "fengsuictl status: the collector, its probes, its store and its alerts on one "
-                    "screen.\nFails (exit code 1) while the collector is not ready.\n\n"
+    .help_english = "fengsuictl status: the collector, its probes, its store, its alerts and the "
+                    "receivers of remote_write on one screen.\n"
+                    "Fails (exit code 1) while the collector is not ready.\n\n"
                     "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
-    .help_chinese = "fengsuictl status：采集器、探针、存储、告警的概况。\n"
+    .help_chinese = "fengsuictl status：采集器、探针、存储、告警与远程写出的概况。\n"
                     "采集器未就绪时退出码为 1。\n\n"
                     "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
 };

@@ -11,6 +11,7 @@
 
 #include "collector/http/api_parts.h"
 #include "collector/ingest/ingest.h"
+#include "collector/remote/remote.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -131,6 +132,26 @@ static void write_store(struct json_writer *json, const struct store_stats *stat
     json_write_end(json);
 }
 
+static void write_remote(void *context, const struct sender_status *status)
+{
+    struct json_writer *json = context;
+    json_write_object(json);
+    json_write_key(json, "name");
+    json_write_text(json, status->name);
+    json_write_key(json, "failing");
+    json_write_boolean(json, status->is_failing);
+    json_write_key(json, "error");
+    json_write_text(json, status->is_failing ? status->error : "");
+    json_write_key(json, "refusal");
+    json_write_text(json, status->refusal);
+    integer(json, "pending", status->pending_samples);
+    integer(json, "lagSeconds", (uint64_t)status->lag_ms / MS_PER_SEC);
+    integer(json, "sent", status->sent);
+    integer(json, "refused", status->refused);
+    integer(json, "lost", status->lost_samples);
+    json_write_end(json);
+}
+
 void api_summary(struct http_request *request, struct http_response *response)
 {
     const struct app *app = app_of(request);
@@ -170,6 +191,10 @@ void api_summary(struct http_request *request, struct http_response *response)
     integer(json, "delivered", notify.notifications_delivered);
     integer(json, "failed", notify.notifications_failed);
     integer(json, "waiting", notify.outbox_depth);
+    json_write_end(json);
+    json_write_key(json, "remoteWrite");
+    json_write_array(json);
+    remote_each(app->remote, write_remote, json);
     json_write_end(json);
     json_write_end(json);
     reply_finish(&reply, NULL, NULL);

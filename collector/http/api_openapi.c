@@ -94,7 +94,7 @@ static const struct operation operations[] = {
     {CHANGE, "/api/v1/admin/tsdb/clean_tombstones",
      .summary = "Rewrite history without what was deleted, and wait for it"},
     {CHANGE, "/api/v1/admin/tsdb/snapshot", .summary = "Refused: switched off"},
-    {HTTP_POST, "/api/v1/write", .summary = "Remote write 1.0 in",
+    {HTTP_POST, "/api/v1/write", .summary = "Remote write 1.0 and 2.0 in",
      .body = "application/x-protobuf"},
     {BOTH, "/api/v1/export/prometheus", .summary = "Stored samples as text",
      .parameters = "match[]! start end"},

@@ -18,12 +18,15 @@
 #include "collector/http/remote_cache.h"
 #include "collector/http/remote_metadata.h"
 #include "collector/http/remote_parse.h"
+#include "collector/http/remote_type.h"
 #include "collector/rules/rules.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
 #define JOBS_KEPT_MAX 4
+/* Label runs that a usual 2.0 message has; what an unusual one took is given back. */
+#define LABEL_RUNS_KEPT_BYTES ((size_t)16 << 20)
 
 enum rejection { REJECT_LABELS, REJECT_SERIES_LIMIT, REJECT_FUTURE, REJECT_HISTOGRAM,
                  REJECT_MEMORY, REJECTIONS };
@@ -37,6 +40,7 @@ struct job {
     struct http_response *response;
     struct http_pending *pending;
     unsigned ticket;
+    bool is_v2;
     size_t rejected[REJECTIONS];
     struct diagnosis first_rejection;
     struct buf message_bytes;
@@ -52,7 +56,7 @@ struct remote_in {
     struct rules *rules; /* may be NULL */
     struct remote_cache *cache;
     struct remote_metadata_table *metadata;
-    atomic_ullong requests, samples_accepted, metadata_received, exemplars_ignored;
+    atomic_ullong requests, requests_v2, samples_accepted, metadata_received, exemplars_ignored;
     atomic_ullong rejected[REJECTIONS];
     atomic_ullong refused_malformed, refused_busy;
     pthread_mutex_t lock;
@@ -136,6 +140,8 @@ static struct job *take_job(struct remote_in *remote)
 static void give_job_back(struct job *job)
 {
     struct remote_in *remote = job->remote;
+    if (job->message.label_runs.capacity > LABEL_RUNS_KEPT_BYTES)
+        buf_done(&job->message.label_runs);
     must(pthread_mutex_lock(&remote->lock) == 0);
     bool is_kept = remote->idle_count < JOBS_KEPT_MAX;
     if (is_kept) {
@@ -159,10 +165,23 @@ static void say(struct http_response *response, int status, const char *text)
         http_add_header(response, "Retry-After", "5");
 }
 
+/* 2.0 wants to be told how many of each were written, whatever the status. */
+static void say_written(struct job *job, size_t samples)
+{
+    struct http_response *response = job->response;
+    if (!job->is_v2)
+        return;
+    (void)snprintf(response->header_text, sizeof response->header_text, "%zu", samples);
+    http_add_header(response, "X-Prometheus-Remote-Write-Samples-Written", response->header_text);
+    http_add_header(response, "X-Prometheus-Remote-Write-Histograms-Written", "0");
+    http_add_header(response, "X-Prometheus-Remote-Write-Exemplars-Written", "0");
+}
+
 static void say_result(struct job *job)
 {
     struct http_response *response = job->response;
     size_t total = 0;
+    say_written(job, job->write.sample_count);
     for (size_t i = 0; i < REJECTIONS; i++)
         total += job->rejected[i];
     if (total == 0) {
@@ -207,7 +226,8 @@ static int build_labels(const struct remote_series *series, const struct labels 
     struct label pairs[SERIES_LABELS_MAX];
     size_t count = 0;
     const struct labels *labels = NULL;
-    int error = remote_labels(series, pairs, SERIES_LABELS_MAX, &count);
+    int error = series->is_unfit ? ERR_LIMIT
+                                 : remote_labels(series, pairs, SERIES_LABELS_MAX, &count);
     if (error == 0)
         error = labels_build(pairs, count, NULL, &labels);
     if (error == ERR_NOMEM)
@@ -334,6 +354,7 @@ static void say_error(struct job *job, int error)
     bool is_busy = error == ERR_AGAIN || error == ERR_FULL;
     if (is_busy)
         atomic_fetch_add(&job->remote->refused_busy, 1);
+    say_written(job, 0);
     say(job->response, is_busy ? 503 : 500,
         error == ERR_AGAIN ? "the write queue is full, try again"
         : error == ERR_FULL ? "the disk or its quota is full, try again later"
@@ -376,19 +397,6 @@ static void submit(struct job *job)
 
 /* ---- reading --------------------------------------------------------------------------- */
 
-static bool is_protobuf(const char *type)
-{
-    static const char media[] = "application/x-protobuf";
-    size_t size = sizeof media - 1;
-    if (*type == '\0')
-        return true;
-    if (strncasecmp(type, media, size) != 0)
-        return false;
-    const char *proto = strstr(type + size, "proto=");
-    return (type[size] == '\0' || type[size] == ';') &&
-           (proto == NULL || strncmp(proto + 6, "prometheus.WriteRequest", 23) == 0);
-}
-
 static int decompress(struct job *job, struct bytes body)
 {
     size_t size = 0;
@@ -411,7 +419,8 @@ static int read_message(struct job *job, struct bytes body)
 {
     int error = decompress(job, body);
     if (error == 0)
-        error = remote_parse(buf_bytes(&job->message_bytes), &job->message);
+        error = job->is_v2 ? remote_parse_v2(buf_bytes(&job->message_bytes), &job->message)
+                           : remote_parse(buf_bytes(&job->message_bytes), &job->message);
     if (error != 0)
         return error;
     struct remote_message *message = &job->message;
@@ -427,13 +436,15 @@ static int read_message(struct job *job, struct bytes body)
 
 static void refuse(struct job *job, int error)
 {
+    say_written(job, 0);
     if (error == ERR_NOMEM) {
         say(job->response, 503, "out of memory, try again");
     } else {
         atomic_fetch_add(&job->remote->refused_malformed, 1);
         say(job->response, error == ERR_LIMIT ? 413 : 400,
             error == ERR_LIMIT ? "too large: send fewer samples a request"
-                               : "no remote write 1.0 message in snappy's block format");
+                               : job->is_v2 ? "no remote write 2.0 message in snappy's block format"
+                         : "no remote write 1.0 message in snappy's block format");
     }
     finish(job);
 }
@@ -441,12 +452,17 @@ static void refuse(struct job *job, int error)
 void remote_in_handle(struct remote_in *remote, struct http_request *request,
                       struct http_response *response, struct http_pending *pending)
 {
+    const enum remote_type type = remote_type_of(request->content_type);
     atomic_fetch_add(&remote->requests, 1);
-    if (!is_protobuf(request->content_type) ||
+    if (type == REMOTE_V2)
+        atomic_fetch_add(&remote->requests_v2, 1);
+    if (type == REMOTE_NONE ||
         (*request->content_encoding != '\0' &&
          strcasecmp(request->content_encoding, "snappy") != 0)) {
         say(response, 415,
-            "remote write 1.0 only: Content-Type application/x-protobuf, Content-Encoding snappy");
+            "remote write 1.0 and 2.0 only: Content-Type application/x-protobuf, with "
+            "proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request, and "
+            "Content-Encoding snappy");
         http_finish(pending);
         return;
     }
@@ -458,6 +474,7 @@ void remote_in_handle(struct remote_in *remote, struct http_request *request,
     }
     job->response = response;
     job->pending = pending;
+    job->is_v2 = type == REMOTE_V2;
     job->ticket = remote_cache_enter(remote->cache);
     int error = read_message(job, request->body);
     if (error != 0)
@@ -473,6 +490,7 @@ void remote_in_print_metrics(struct remote_in *remote, struct buf *out)
         unsigned long long value;
     } rows[] = {
         {"requests_total", "Remote write requests.", "counter", remote->requests},
+        {"requests_v2_total", "Of these: remote write 2.0.", "counter", remote->requests_v2},
         {"samples_accepted_total", "Samples stored.", "counter", remote->samples_accepted},
         {"metadata_received_total", "Metadata entries read.", "counter",
          remote->metadata_received},

@@ -1,7 +1,8 @@
 /*
- * remote_in.h - Prometheus remote write 1.0, receiving.
+ * remote_in.h - Prometheus remote write 1.0 and 2.0, receiving.
  *
  *     POST /api/v1/write   Content-Type: application/x-protobuf   Content-Encoding: snappy
+ *                          (2.0: ;proto=io.prometheus.write.v2.Request, remote_type.h)
  *
  *     pool thread: snappy -> message -> series (cache, else the store) -> store_write_submit()
  *     writer thread, after the commit: done() -> 204
@@ -11,6 +12,8 @@
  * Retry-After when the store is full or its queue is (nothing was taken; senders try again).
  * A series is refused for bad labels or the store's series limit; a sample for a time more than
  * REMOTE_FUTURE_MS ahead.  Native histograms are refused and counted, exemplars are left out.
+ * What 2.0 says of a series' created or start timestamp is not kept.  Answers to 2.0 bear
+ * X-Prometheus-Remote-Write-Samples-Written (and -Histograms-, -Exemplars-Written: 0).
  *
  * Threads: any.
  */

@@ -68,7 +68,8 @@ struct http_response {
     const char *content_type; /* static string */
     struct buf body;
     const char *header_names[4]; /* static strings, NULL-ended */
-    const char *header_values[4]; /* static strings */
+    const char *header_values[4]; /* static strings, or header_text */
+    char header_text[24];         /* room for a number */
     struct http_stream *stream; /* of slow routes: the body, instead of `body` */
 };
 
@@ -83,7 +84,8 @@ typedef void http_later_handler(struct http_request *request, struct http_respon
 
 void http_finish(struct http_pending *pending);
 
-/* Adds a header to an answer; at most four.  `value` is static. */
+/* Adds a header to an answer; at most four.  `value` is static, or
+ * response->header_text. */
 void http_add_header(struct http_response *response, const char *name, const char *value);
 
 struct http_route {

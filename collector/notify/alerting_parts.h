@@ -1,5 +1,6 @@
 /*
- * alerting_parts.h - between the files that read alerting.yml; for nobody else.
+ * alerting_parts.h - between the files that read alerting.yml; for nobody else, but that
+ * remote_write in collector.yml has the keys of its HTTP clients (collector/remote/settings.c).
  */
 #pragma once
 

@@ -199,7 +199,7 @@ static void slice_is_durable(void *context, int error)
 
 struct pass {
     struct store *store;
-    uint64_t number, commit, sequence, through;
+    uint64_t number, commit, sequence, through, cut;
     size_t limit;
     bool more;
 };
@@ -258,7 +258,16 @@ static int trim_wal(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct pass *pass = context;
     (void)commit;
-    return wal_delete(&pass->store->live, txn, pass->commit, WAL_SLICE_PARTS, &pass->more);
+    return wal_delete(&pass->store->live, txn, pass->cut, WAL_SLICE_PARTS, &pass->more);
+}
+
+/* Who reads the log, and is not through with it, keeps what it needs, here or elsewhere. */
+static uint64_t release(const struct store *store, uint64_t through)
+{
+    if (store->options.release == NULL)
+        return through;
+    uint64_t cut = store->options.release(store->options.release_context, through);
+    return cut < through ? cut : through;
 }
 
 static int run_slices(struct slice *slice)
@@ -309,6 +318,8 @@ int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_se
     if (error == 0)
         error = run(store, end_pass, &pass);
     store_step(store, "checkpoint.ended");
+    if (error == 0)
+        pass.cut = release(store, pass.commit);
     while (error == 0 && pass.more)
         error = run(store, trim_wal, &pass);
     store_step(store, "checkpoint.trimmed");

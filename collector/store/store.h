@@ -71,6 +71,12 @@ struct store_options {
     uint64_t series_limit;     /* active series; 0: 10 million */
     uint64_t live_bytes_max;   /* what live may grow to; 0: 1 TiB, or as much as can be mapped */
     const struct clock *clock; /* NULL: the system's */
+    /* Asked before the write-ahead log is cut, with the last commit that may go by the store;
+     * answers with the last that may go at all, at most `through` (0: none).  What stays is cut
+     * another time.  For whoever reads what was committed (changes.h).  On the keeper's thread,
+     * and on the one that closes the store.  NULL: all of it. */
+    uint64_t (*release)(void *context, uint64_t through);
+    void *release_context;
     /* NULL in service.  A fault test is told of each step of a commit, checkpoint, flush or
      * merge ("commit.durable", ...), on the thread that takes it, and may end the process. */
     void (*step)(void *context, const char *point);

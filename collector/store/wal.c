@@ -287,6 +287,18 @@ int wal_decode(struct bytes bytes, struct arena *arena, struct wal_record *ret_r
     return error;
 }
 
+int wal_decode_samples(struct bytes bytes, struct arena *arena, struct wal_record *ret_record)
+{
+    struct reader reader = reader_of(bytes);
+    struct wal_record record = {0};
+    if (reader_u8(&reader) != RECORD_VERSION)
+        return ERR_MALFORMED;
+    int error = decode_samples(&reader, arena, &record);
+    if (error == 0)
+        *ret_record = record;
+    return error;
+}
+
 /* -- replay ------------------------------------------------------------------------------ */
 
 struct replay {

@@ -63,6 +63,8 @@ struct wal_record {
 /* Reads a record; arrays live in `arena`, texts in `record`.  Any bytes are safe.
  * ERR_MALFORMED, ERR_NOMEM. */
 int wal_decode(struct bytes record, struct arena *arena, struct wal_record *ret_record);
+/* The samples alone; what follows them is not looked at. */
+int wal_decode_samples(struct bytes record, struct arena *arena, struct wal_record *ret_record);
 
 /* Calls `each` for every whole record in commit order.  A record whose parts fail their seal or
  * are not all there is passed by and counted in *ret_bad.  Stops at a non-zero return. */

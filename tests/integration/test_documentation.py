@@ -99,7 +99,8 @@ def test_every_flag_that_fengsuictl_takes_is_in_a_help():
 def test_pages_of_the_files_have_every_key():
     sources = {
         "fengsui-collector.yml.5": [ROOT / "collector/options.c",
-                                    ROOT / "collector/watchdog/watchdog.c"],
+                                    ROOT / "collector/watchdog/watchdog.c",
+                                    *sorted((ROOT / "collector/remote").glob("*.c"))],
         "fengsui-jobs.yml.5": [ROOT / "collector/jobs/jobs_file.c"],
         "fengsui-alerting.yml.5": [*sorted((ROOT / "collector/notify").glob("alerting_*.[ch]"))],
         "fengsui-duty.yml.5": sorted((ROOT / "collector/duty").glob("*.c")),

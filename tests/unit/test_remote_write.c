@@ -414,7 +414,8 @@ static void other_encodings_are_told_what_is_wanted(void **state)
         int status;
     } cases[] = {
         {"application/json", "snappy", 415},
-        {"application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy", 415},
+        {"application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy", 400},
+        {"application/x-protobuf;proto=io.prometheus.write.v3.Request", "snappy", 415},
         {"application/x-protobuf", "zstd", 415},
         {"application/x-protobufx", "snappy", 415},
         {"application/x-protobuf;proto=prometheus.WriteRequest", "snappy", 400},
