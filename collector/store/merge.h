@@ -17,6 +17,14 @@
 void merge_bucket(int64_t span_ms, int64_t start_ms, int64_t now_ms, int64_t *ret_start_ms,
                   int64_t *ret_end_ms);
 
+/* The same of a file's manifest. */
+struct span_manifest;
+void merge_bucket_of(const struct store *store, const struct span_manifest *manifest,
+                     int64_t now_ms, int64_t *start_ms, int64_t *end_ms);
+
+/* Is a bucket a day that has passed, and not a span that waits for it? */
+bool merge_is_day(const struct store *store, int64_t start_ms, int64_t end_ms, int64_t now_ms);
+
 /* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
  * can be. */
 int merge_due(struct store *store, size_t least);
@@ -25,5 +33,6 @@ int merge_due(struct store *store, size_t least);
  * gone already, it is done.  ERR_CORRUPT: one of them is damaged; ERR_AGAIN: a file of another
  * bucket lies above it (the clock has gone back). */
 int merge_rewrite(struct store *store, const struct span_info *info);
-/* Takes out files whose newest sample or line is older than retention. */
+/* Takes out files whose newest sample or line is older than retention.  Where samples are rolled
+ * up before they go, theirs are rollup_run()'s. */
 int merge_expire(struct store *store);
