@@ -187,7 +187,7 @@ static int write_chunk(const int64_t *times_ms, const double *values, size_t cou
                        struct buf *sizes, struct buf *chunks)
 {
     size_t before = chunks->size;
-    int error = chunk_encode(times_ms, values, count, chunks);
+    int error = chunk_encode(times_ms, values, count, CHUNK_SMALL, chunks);
     buf_put_varint(sizes, chunks->size - before);
     return error;
 }

@@ -170,7 +170,7 @@ static int take_day(struct run *run, struct rollup_day *day, int64_t newest_ms)
     error = make_if_due(day, is_expired);
     if (error == 0 && is_expired)
         error = rollup_retire(day);
-    return error == ERR_AGAIN ? 0 : error;
+    return error == ERR_AGAIN || error == ERR_CORRUPT ? 0 : error;
 }
 
 int rollup_run(struct store *store, size_t days, uint64_t quiet, bool *ret_more)

@@ -19,15 +19,22 @@ const struct rollup_tier rollup_tiers[ROLLUP_TIERS] = {
     {SPAN_ROLLUP_1H, INT64_C(3600000)},
 };
 
+#define HOLES_ARENA ((size_t)1 << 20)
+#define NONE        SIZE_MAX
+
 struct making {
     struct rollup_day *day;
     struct series_walk walk;
     struct pieces_scratch scratch;
+    struct deletes_view deletes;
+    struct arena arena; /* holes of the series at hand */
+    struct holes holes;
     struct records base, late, whole;
-    size_t base_input[ROLLUP_TIERS]; /* where the roll-up is read that stays the base; or 0 */
+    size_t base_input[ROLLUP_TIERS]; /* where the roll-up is read that stays the base; or NONE */
     struct span_writer *writers[ROLLUP_TIERS];
     struct span_info infos[ROLLUP_TIERS];
     bool is_written[ROLLUP_TIERS]; /* finished, not registered */
+    bool is_empty[ROLLUP_TIERS];   /* sole, and all of it deleted */
 };
 
 /* -- series ------------------------------------------------------------------------------ */
@@ -35,6 +42,19 @@ struct making {
 static void clear(struct records *records)
 {
     records->count = 0;
+}
+
+/* The records of the roll-up that is to be replaced, but for those of which some is deleted. */
+static int read_base(struct making *making, size_t tier, struct bytes entry)
+{
+    struct records *all = &making->whole;
+    uint64_t rank = RANK_HISTORY(making->walk.inputs[making->base_input[tier]].generation);
+    int error = records_read(all, entry);
+    for (size_t i = 0; i < all->count && error == 0; i++)
+        if (!holes_touch(&making->holes, rank, all->firsts_ms[i], all->lasts_ms[i]))
+            error = records_add(&making->base, all, i);
+    clear(all);
+    return error;
 }
 
 /* The series at hand in one tier. */
@@ -48,10 +68,10 @@ static int add_series(struct making *making, size_t tier, const struct labels *l
     clear(&making->late);
     clear(&making->whole);
     int error = records_roll(&making->late, width_ms, times_ms, values, count);
-    if (error == 0 && making->base_input[tier] > 0)
+    if (error == 0 && making->base_input[tier] != NONE)
         error = series_walk_entry(&making->walk, making->base_input[tier], &entry);
     if (error == 0 && entry.data != NULL)
-        error = records_read(&making->base, entry);
+        error = read_base(making, tier, entry);
     if (error == ERR_CORRUPT) {
         span_reader_complain(making->walk.inputs[making->base_input[tier]].reader, "a roll-up");
         error = 0;
@@ -81,9 +101,13 @@ static int write_series(struct making *making)
         if (error != 0 || labels == NULL)
             break;
         error = series_walk_pieces(&making->walk, 0, day->count);
+        arena_reset(&making->arena);
         if (error == 0)
-            error = pieces_merge(making->walk.pieces, making->walk.piece_count, INT64_MIN,
-                                 INT64_MAX - 1, &making->scratch, &times, &values, &count);
+            error = deletes_holes(&making->deletes, labels, &making->arena, &making->holes);
+        if (error == 0)
+            error = pieces_merge(making->walk.pieces, making->walk.piece_count, &making->holes,
+                                 INT64_MIN, INT64_MAX - 1, &making->scratch, &times, &values,
+                                 &count);
         if (error == ERR_CORRUPT) { /* counted and passed by */
             atomic_fetch_add(&day->store->quarantined, 1);
             count = 0;
@@ -137,6 +161,10 @@ static int open_walk(struct making *making)
         }
     int error = series_walk_open(&making->walk, spans, count, true);
     free(spans);
+    /* A base that cannot be read stays what it is, and late samples beside it. */
+    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++)
+        if (making->base_input[t] != NONE && making->walk.inputs[making->base_input[t]].reader == NULL)
+            error = ERR_CORRUPT;
     return error;
 }
 
@@ -146,8 +174,10 @@ static int finish_writers(struct making *making)
     int error = 0;
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
         struct span_writer *writer = making->writers[t];
-        if (writer == NULL || span_writer_count(writer) == 0)
-            continue;              /* nothing of it can be read: abandoned */
+        if (writer == NULL || span_writer_count(writer) == 0) {
+            making->is_empty[t] = writer != NULL && making->base_input[t] != NONE;
+            continue; /* nothing of it is left, or can be read: abandoned */
+        }
         making->writers[t] = NULL; /* freed, whether it succeeds or not */
         error = span_writer_finish(writer, &making->infos[t], &why);
         making->is_written[t] = error == 0;
@@ -161,8 +191,13 @@ static int write_files(struct making *making)
     int error = open_walk(making);
     if (error == 0)
         error = open_writers(making);
+    if (error == 0) /* after the generations were taken */
+        error = deletes_view_landed(&store->deletes, making->day->start_ms,
+                                    making->day->end_ms - 1, &making->deletes);
     if (error == 0)
         error = write_series(making);
+    deletes_view_done(&making->deletes);
+    arena_reset(&making->arena);
     store_step(store, "rollup.written");
     if (error == 0)
         error = finish_writers(making);
@@ -183,9 +218,10 @@ static int replace_rows(void *context, MDB_txn *txn, uint64_t commit)
     int code = MDB_SUCCESS;
     (void)commit;
     for (size_t t = 0; t < ROLLUP_TIERS && code == MDB_SUCCESS; t++) {
-        if (!making->is_written[t])
+        if (!making->is_written[t] && !making->is_empty[t])
             continue;
-        code = span_row_put(live, txn, &making->infos[t]);
+        if (making->is_written[t])
+            code = span_row_put(live, txn, &making->infos[t]);
         if (code == MDB_SUCCESS && day->made[t] != NULL)
             code = span_row_delete(live, txn, span_info_of(day->made[t]));
     }
@@ -198,11 +234,15 @@ static int replace(struct making *making, size_t tier)
     struct rollup_day *day = making->day;
     struct span_set *set = day->store->spans;
     struct span *old = day->made[tier];
-    int error = span_set_change(set, &making->infos[tier], &old, old != NULL);
+    int error = span_set_change(set, making->is_written[tier] ? &making->infos[tier] : NULL,
+                                &old, old != NULL);
     if (error != 0)
         return error;
     if (old != NULL)
         span_set_release_one(set, old);
+    day->made[tier] = NULL;
+    if (making->is_empty[tier])
+        return 0;
     day->made[tier] = span_set_acquire_one(set, &making->infos[tier]);
     atomic_fetch_add(&day->store->rollups, 1);
     return 0;
@@ -218,7 +258,9 @@ static int register_files(struct making *making)
     int error = writer_run(store->writer, &task);
     store_step(store, "rollup.registered");
     for (size_t t = 0; t < ROLLUP_TIERS; t++) {
-        if (!making->is_written[t])
+        if (!making->is_written[t] && !making->is_empty[t])
+            continue;
+        if (error != 0 && making->is_empty[t])
             continue;
         if (error != 0)
             span_set_discard(store->spans, &making->infos[t]);
@@ -231,12 +273,13 @@ static int register_files(struct making *making)
 
 int rollup_make(struct rollup_day *day)
 {
-    struct making making = {.day = day};
+    struct making making = {.day = day, .base_input = {NONE, NONE}};
     bool is_any = false;
     pieces_scratch_init(&making.scratch);
+    arena_init(&making.arena, HOLES_ARENA);
     int error = write_files(&making);
     for (size_t t = 0; t < ROLLUP_TIERS; t++) {
-        is_any = is_any || making.is_written[t];
+        is_any = is_any || making.is_written[t] || making.is_empty[t];
         if (error != 0 && making.is_written[t])
             span_set_discard(day->store->spans, &making.infos[t]);
     }
@@ -246,6 +289,26 @@ int rollup_make(struct rollup_day *day)
     records_done(&making.base);
     records_done(&making.late);
     records_done(&making.whole);
+    return error;
+}
+
+int rollup_rewrite(struct store *store, struct span *span)
+{
+    const struct span_info *info = span_info_of(span);
+    struct rollup_day day = {.store = store,
+                             .start_ms = info->manifest.start_ms,
+                             .end_ms = info->manifest.end_ms};
+    int error = 0;
+    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
+        if (info->manifest.kind != (uint8_t)rollup_tiers[t].kind)
+            continue;
+        day.made[t] = span_set_acquire_one(store->spans, info);
+        day.is_due[t] = day.made[t] != NULL;
+        if (day.made[t] != NULL)
+            error = rollup_make(&day);
+        if (day.made[t] != NULL)
+            span_set_release_one(store->spans, day.made[t]);
+    }
     return error;
 }
 
