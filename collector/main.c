@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "collector/app.h"
+#include "collector/descriptors.h"
 #include "collector/http/api.h"
 #include "collector/http/server.h"
 #include "collector/ingest/ingest.h"
@@ -260,6 +260,9 @@ static int open_store(struct collector *collector, struct diagnosis *why)
         .directory = options->data,
         .retention_raw_ms = options->retention_raw_ms,
         .retention_logs_ms = options->retention_logs_ms,
+        .rolls_up = true,
+        .retention_5m_ms = options->retention_5m_ms,
+        .retention_1h_ms = options->retention_1h_ms,
         .quota_bytes = options->quota_bytes,
         .series_limit = (uint64_t)options->series_limit,
         .ages = ages,
@@ -492,24 +495,13 @@ static void stop(struct collector *collector)
     buf_done(&collector->config_text);
 }
 
-/* Clients, probes and history files all need descriptors; a shell's usual 1024 are soon gone. */
-static void raise_descriptor_limit(void)
-{
-    const rlim_t wanted = 65536;
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
-        return;
-    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-}
-
 static int run(struct collector *collector)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     struct diagnosis why = {0};
 
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
+    descriptors_raise_limit();
     memory_setup();
     must(uv_loop_init(&collector->loop) == 0);
     must(uv_mutex_init(&collector->reload_lock) == 0);

@@ -164,7 +164,6 @@ static int read_sections(struct config *config, struct root *root, struct diagno
 {
     const struct sections *in = &root->sections;
     struct tls tls = {0};
-    int64_t unused_ms;
     int error = config_read(config, in->http, "http", http_options, COUNT(http_options), root,
                             why);
     if (error == 0 && root->tls != NULL)
@@ -188,11 +187,11 @@ static int read_sections(struct config *config, struct root *root, struct diagno
         error = read_age(config, in->retention, "raw", root->retention_raw,
                          &root->options.retention_raw_ms, why);
     if (error == 0)
-        error = read_age(config, in->retention, "rollup_5m", root->retention_5m, &unused_ms,
-                         why);
+        error = read_age(config, in->retention, "rollup_5m", root->retention_5m,
+                         &root->options.retention_5m_ms, why);
     if (error == 0)
-        error = read_age(config, in->retention, "rollup_1h", root->retention_1h, &unused_ms,
-                         why);
+        error = read_age(config, in->retention, "rollup_1h", root->retention_1h,
+                         &root->options.retention_1h_ms, why);
     if (error == 0)
         error = read_age(config, in->retention, "logs", root->retention_logs,
                          &root->options.retention_logs_ms, why);
@@ -218,6 +217,17 @@ static int apply_flags(const struct flags *flags, struct options *options, struc
     return 0;
 }
 
+/* --retention says how long samples are kept, in whatever form: roll-ups outlive them only where
+ * the file says so. */
+static void keep_no_longer(struct root *root)
+{
+    const struct config_node *section = root->sections.retention;
+    if (config_child(section, "rollup_5m") == NULL)
+        root->options.retention_5m_ms = root->options.retention_raw_ms;
+    if (config_child(section, "rollup_1h") == NULL)
+        root->options.retention_1h_ms = root->options.retention_raw_ms;
+}
+
 int options_load(const struct flags *flags, struct options *ret_options, struct diagnosis *why)
 {
     struct root root = {0};
@@ -233,6 +243,8 @@ int options_load(const struct flags *flags, struct options *ret_options, struct 
         error = read_sections(config, &root, why);
     if (error == 0)
         error = apply_flags(flags, &root.options, why);
+    if (error == 0 && flags->retention != NULL)
+        keep_no_longer(&root);
     if (error != 0) {
         options_free_ages(&root.options);
         config_free(config);
@@ -334,6 +346,8 @@ void options_print(const struct options *options, struct buf *out)
     }
     buf_put_text(out, "retention:\n");
     print_age(out, "raw", options->retention_raw_ms);
+    print_age(out, "rollup_5m", options->retention_5m_ms);
+    print_age(out, "rollup_1h", options->retention_1h_ms);
     print_age(out, "logs", options->retention_logs_ms);
     options_print_ages(options, out);
 }

@@ -43,7 +43,7 @@ struct options {
     int64_t evaluation_interval_ms;
     int64_t lookback_ms, query_timeout_ms, max_samples, max_concurrency;
     bool delayed_name_removal, experimental_functions;
-    int64_t retention_raw_ms, retention_logs_ms; /* 0: for ever */
+    int64_t retention_raw_ms, retention_5m_ms, retention_1h_ms, retention_logs_ms; /* 0: for ever */
     struct options_age *ages; /* retention.per_series */
     size_t age_count;
     uint64_t window_bytes, quota_bytes, query_memory_bytes;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "collector/promql/kahan.h"
+#include "collector/series/kahan.h"
 #include "proto/base/error.h"
 
 static const struct aggregation table[] = {

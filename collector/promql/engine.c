@@ -196,7 +196,7 @@ static int one_sample(struct arena *arena, const struct labels *labels, int64_t 
         return ERR_NOMEM;
     *time = time_ms;
     *copy = value;
-    *out = (struct series_samples){labels, time, copy, 1};
+    *out = (struct series_samples){labels, time, copy, 1, NULL};
     return 0;
 }
 
@@ -234,7 +234,7 @@ static int shape_columns(struct evaluation *ev, const struct grid *grid,
                 column->values[kept++] = column->values[step]; /* never ahead of its source */
             }
         result->series[result->series_count++] =
-            (struct series_samples){column->labels, times, column->values, count};
+            (struct series_samples){column->labels, times, column->values, count, NULL};
     }
     return 0;
 }
@@ -255,7 +255,7 @@ static int shape_scalars(struct evaluation *ev, const struct grid *grid,
         return ERR_NOMEM;
     for (size_t step = 0; step < grid->count; step++)
         times[step] = grid_time(grid, step);
-    result->series[0] = (struct series_samples){none, times, value->scalars, grid->count};
+    result->series[0] = (struct series_samples){none, times, value->scalars, grid->count, NULL};
     return 0;
 }
 
@@ -288,7 +288,7 @@ static int shape_ranges(struct evaluation *ev, const struct grid *grid,
         evaluation_look(ev, grid, 0, next - first);
         if (first < next)
             result->series[result->series_count++] = (struct series_samples){
-                labels, range->times_ms + first, range->values + first, next - first};
+                labels, range->times_ms + first, range->values + first, next - first, NULL};
     }
     sort_series(result);
     for (size_t i = 1; i < result->series_count; i++)

@@ -63,6 +63,7 @@ struct range_series {
     const double *values;
     size_t count;
     bool drop_name;
+    const struct rolled *rolled; /* as in struct series_samples, without those of markers */
 };
 
 /* How a range reaches beyond its ends (functions_extended.c). */
@@ -98,6 +99,9 @@ struct window {
     uint32_t *resets;        /* [i]: counter resets up to sample i; made when first asked for */
     uint32_t *reset_places;  /* [n]: the sample of the n-th reset */
     size_t extreme, extreme_until; /* of min and max: where it was, and what was looked at */
+    const struct rolled *rolled;   /* of the whole series; NULL: it has no records */
+    bool is_narrow;                /* the window is one record that is wider than it, */
+    double share;                  /* and has this part of what adds up; else 1 */
     double *scratch;               /* room for all_count numbers, made when first asked for */
     struct evaluation *ev;
     bool failed; /* out of memory */
@@ -114,7 +118,7 @@ struct annotations {
 /* What a selector fetched, kept for the next one that asks for the same. */
 struct fetched {
     const struct node *selector;
-    int64_t from_ms, until_ms;
+    int64_t from_ms, until_ms, reach_ms;
     struct series_samples *series;
     size_t count;
 };
@@ -187,6 +191,14 @@ int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct
                     struct value *ret_value);
 int evaluate_subquery(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       struct value *ret_value);
+/* eval_rolled.c: how far back the i-th sample or record may lie from a time it is taken for; */
+int64_t rolled_lookback(const struct rolled *rolled, size_t i, int64_t lookback_ms);
+/* tells in an info whose records stand in for samples, and when; */
+void rolled_annotate(struct evaluation *ev, const struct node *node,
+                     const struct series_samples *series, size_t count);
+/* the records that are left when markers are dropped. */
+int rolled_without_markers(struct evaluation *ev, const struct series_samples *series,
+                           const struct rolled **ret_rolled);
 /* functions_extended.c: the samples of an extended range that ends at until_ms, those at its
  * ends made; none if there are none. */
 int extended_range(struct evaluation *ev, const struct value *matrix, int64_t until_ms,

@@ -22,7 +22,7 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
 {
     for (size_t i = 0; i < ev->fetched_count; i++) {
         const struct fetched *fetched = &ev->fetched[i];
-        if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms &&
+        if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms && fetched->reach_ms == hints->reach_ms &&
             matchers_equal(fetched->selector->matchers, fetched->selector->matcher_count,
                            node->matchers, node->matcher_count))
             return fetched;
@@ -42,6 +42,7 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
     struct select_hints hints = {
         .from_ms = value_reference(times, grid, 0) - reach_ms + 1,
         .until_ms = value_reference(times, grid, grid->count - 1) + ahead_ms,
+        .reach_ms = reach_ms,
     };
     int error = evaluation_tick(ev);
     if (error != 0)
@@ -54,9 +55,12 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
     }
     error = ev->store->calls->select(ev->querier, node->matchers, node->matcher_count, &hints,
                                      ev->budget, ev->arena, ret_series, ret_count, ev->why);
+    if (error == 0)
+        rolled_annotate(ev, node, *ret_series, *ret_count);
     if (error == 0 && ev->fetched_count < FETCHED_MAX)
         ev->fetched[ev->fetched_count++] =
-            (struct fetched){node, hints.from_ms, hints.until_ms, *ret_series, *ret_count};
+            (struct fetched){node,        hints.from_ms, hints.until_ms, reach_ms,
+                             *ret_series, *ret_count};
     return error;
 }
 
@@ -70,7 +74,8 @@ static void fill_column(const struct evaluation *ev, const struct grid *grid,
         int64_t reference = value_reference(times, grid, step);
         while (next < series->count && series->times_ms[next] <= reference)
             next++;
-        if (next == 0 || series->times_ms[next - 1] <= reference - ev->lookback_ms ||
+        if (next == 0 || series->times_ms[next - 1] <=
+                reference - rolled_lookback(series->rolled, next - 1, ev->lookback_ms) ||
             is_stale_nan(series->values[next - 1]))
             continue;
         column_set(column, step,
@@ -90,8 +95,9 @@ static int drop_stale(struct evaluation *ev, const struct series_samples *series
                                    .times_ms = series->times_ms,
                                    .values = series->values,
                                    .count = series->count - stale};
-    if (stale == 0 || range->count == 0)
-        return 0;
+    int error = rolled_without_markers(ev, series, &range->rolled);
+    if (error != 0 || stale == 0 || range->count == 0)
+        return error;
     int64_t *times = arena_alloc(ev->arena, range->count, sizeof *times);
     double *values = arena_alloc(ev->arena, range->count, sizeof *values);
     if (times == NULL || values == NULL)
@@ -216,7 +222,8 @@ static int range_of_column(struct evaluation *ev, const struct grid *inner,
             values[kept++] = column->values[step];
         }
     must(kept == count);
-    *range = (struct range_series){column->labels, times, values, count, column->drop_name};
+    *range = (struct range_series){column->labels, times, values, count, column->drop_name,
+                                   NULL};
     return 0;
 }
 

@@ -11,9 +11,10 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define MAP(name)    map_##name, NULL, NULL
-#define WINDOW(name) NULL, window_##name, NULL
-#define WHOLE(name)  NULL, NULL, whole_##name
+#define MAP(name)    map_##name, NULL, NULL, NULL
+#define WINDOW(name) NULL, window_##name, NULL, NULL
+#define ROLLED(name) NULL, window_##name, NULL, rolled_##name
+#define WHOLE(name)  NULL, NULL, whole_##name, NULL
 
 /* clang-format off */
 static const struct function table[] = {
@@ -29,10 +30,10 @@ static const struct function table[] = {
     {"atan", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(atan), "arc tangent, in radians"},
     {"atanh", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(atanh),
      "inverse hyperbolic tangent"},
-    {"avg_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(avg_over_time),
+    {"avg_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, ROLLED(avg_over_time),
      "mean of the samples"},
     {"ceil", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(ceil), "rounded up to an integer"},
-    {"changes", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, WINDOW(changes),
+    {"changes", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, ROLLED(changes),
      "how often the value changed"},
     {"clamp", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_SCALAR, PROMQL_SCALAR}, 3, 3, 0, MAP(clamp),
      "kept within min and max"},
@@ -42,7 +43,7 @@ static const struct function table[] = {
      "at least min"},
     {"cos", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(cos), "cosine of radians"},
     {"cosh", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(cosh), "hyperbolic cosine"},
-    {"count_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(count_over_time),
+    {"count_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, ROLLED(count_over_time),
      "number of samples"},
     {"day_of_month", PROMQL_VECTOR, {PROMQL_VECTOR}, 0, 1, FUNCTION_TIME_BOUND,
      MAP(day_of_month), "day of the month, 1..31, UTC"},
@@ -53,7 +54,7 @@ static const struct function table[] = {
     {"days_in_month", PROMQL_VECTOR, {PROMQL_VECTOR}, 0, 1, FUNCTION_TIME_BOUND,
      MAP(days_in_month), "days in the month, 28..31, UTC"},
     {"deg", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(deg), "radians in degrees"},
-    {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED | FUNCTION_SMOOTHED, WINDOW(delta),
+    {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ROLLED(delta),
      "extrapolated difference of a gauge over the range"},
     {"deriv", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(deriv),
      "per-second slope by least squares"},
@@ -65,7 +66,7 @@ static const struct function table[] = {
      "end of the query, in seconds"},
     {"exp", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(exp), "e to the power"},
     {"first_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_KEEPS_NAME,
-     WINDOW(first_over_time), "oldest sample"},
+     ROLLED(first_over_time), "oldest sample"},
     {"floor", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(floor),
      "rounded down to an integer"},
     {"histogram_avg", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, WHOLE(empty),
@@ -89,7 +90,7 @@ static const struct function table[] = {
      "hour of the day, 0..23, UTC"},
     {"idelta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(idelta),
      "difference of the last two samples"},
-    {"increase", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, WINDOW(increase),
+    {"increase", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ROLLED(increase),
      "extrapolated increase of a counter over the range"},
     {"info", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_VECTOR}, 1, 2, FUNCTION_EXPERIMENTAL,
      WHOLE(info), "with the labels of its info metrics"},
@@ -101,7 +102,7 @@ static const struct function table[] = {
      {PROMQL_VECTOR, PROMQL_STRING, PROMQL_STRING, PROMQL_STRING, PROMQL_STRING},
      5, 5, 0, WHOLE(label_replace), "a label made of another by a pattern"},
     {"last_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_KEEPS_NAME,
-     WINDOW(last_over_time), "newest sample"},
+     NULL, window_last_over_time, NULL, window_last_over_time, "newest sample"},
     {"ln", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(ln), "natural logarithm"},
     {"log10", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(log10), "decimal logarithm"},
     {"log2", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(log2), "binary logarithm"},
@@ -109,11 +110,11 @@ static const struct function table[] = {
      WINDOW(mad_over_time), "median absolute deviation"},
     {"max_of", PROMQL_SCALAR, {PROMQL_SCALAR}, 2, 2, FUNCTION_EXPERIMENTAL, WHOLE(max_of),
      "the larger of two scalars"},
-    {"max_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(max_over_time),
+    {"max_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, ROLLED(max_over_time),
      "largest sample"},
     {"min_of", PROMQL_SCALAR, {PROMQL_SCALAR}, 2, 2, FUNCTION_EXPERIMENTAL, WHOLE(min_of),
      "the smaller of two scalars"},
-    {"min_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(min_over_time),
+    {"min_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, ROLLED(min_over_time),
      "smallest sample"},
     {"minute", PROMQL_VECTOR, {PROMQL_VECTOR}, 0, 1, FUNCTION_TIME_BOUND, MAP(minute),
      "minute of the hour, 0..59, UTC"},
@@ -122,16 +123,16 @@ static const struct function table[] = {
     {"pi", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, 0, WHOLE(pi), "3.14159..."},
     {"predict_linear", PROMQL_VECTOR, {PROMQL_MATRIX, PROMQL_SCALAR}, 2, 2, FUNCTION_TIME_BOUND,
      WINDOW(predict_linear), "value in t seconds by least squares"},
-    {"present_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(present_over_time),
+    {"present_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, NULL, window_present_over_time, NULL, window_present_over_time,
      "1 where there is a sample"},
     {"quantile_over_time", PROMQL_VECTOR, {PROMQL_SCALAR, PROMQL_MATRIX},
      2, 2, FUNCTION_QUANTILE, WINDOW(quantile_over_time), "the sample at a rank"},
     {"rad", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(rad), "degrees in radians"},
     {"range", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, FUNCTION_EXPERIMENTAL, WHOLE(range),
      "end less start of the query, in seconds"},
-    {"rate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, WINDOW(rate),
+    {"rate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ROLLED(rate),
      "per-second increase of a counter over the range"},
-    {"resets", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, WINDOW(resets),
+    {"resets", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, ROLLED(resets),
      "how often a counter was reset"},
     {"round", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_SCALAR}, 1, 2, 0, MAP(round),
      "rounded to the nearest multiple, of 1 if not told"},
@@ -159,7 +160,7 @@ static const struct function table[] = {
      "population variance"},
     {"step", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, FUNCTION_EXPERIMENTAL, WHOLE(step),
      "step of the query, in seconds"},
-    {"sum_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(sum_over_time),
+    {"sum_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, ROLLED(sum_over_time),
      "sum of the samples"},
     {"tan", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(tan), "tangent of radians"},
     {"tanh", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(tanh), "hyperbolic tangent"},
@@ -168,9 +169,9 @@ static const struct function table[] = {
     {"timestamp", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, FUNCTION_TIME_BOUND, WHOLE(timestamp),
      "time of the sample, in seconds"},
     {"ts_of_first_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
-     WINDOW(ts_of_first_over_time), "time of the oldest sample"},
+     ROLLED(ts_of_first_over_time), "time of the oldest sample"},
     {"ts_of_last_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
-     WINDOW(ts_of_last_over_time), "time of the newest sample"},
+     NULL, window_ts_of_last_over_time, NULL, window_ts_of_last_over_time, "time of the newest sample"},
     {"ts_of_max_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
      WINDOW(ts_of_max_over_time), "time of the largest sample"},
     {"ts_of_min_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
@@ -317,6 +318,27 @@ static void annotate_counter(struct evaluation *ev, const struct node *argument,
              (int)name.size, (const char *)name.data);
 }
 
+typedef bool window_call(struct window *window, double *ret_value);
+
+static window_call *window_function(const struct node *call, const struct window *window)
+{
+    bool has_records = window->rolled != NULL && window->first < window->rolled->count &&
+                       window->extension == EXTENSION_NONE;
+    return has_records && call->function->rolled != NULL ? call->function->rolled
+                                                         : call->function->window;
+}
+
+/* A function that knows nothing of records sees few samples, and says so. */
+static void annotate_records(struct evaluation *ev, const struct node *call,
+                             const struct value *matrix, const struct range_series *series)
+{
+    if (series->rolled != NULL && series->rolled->count > 0 &&
+        (call->function->rolled == NULL || matrix->extension != EXTENSION_NONE))
+        annotate(ev, call, false,
+                 "%s() sees one sample of each bucket of a roll-up, the last",
+                 call->function->name);
+}
+
 /* Slides the window over one series while the steps go forward in time. */
 static int slide(struct evaluation *ev, const struct node *call, const struct grid *grid,
                  const struct value *matrix, const struct range_series *series,
@@ -327,6 +349,7 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
                             .all_count = series->count,
                             .parameters = at_step,
                             .extreme = SIZE_MAX,
+                            .rolled = series->rolled,
                             .extension = matrix->extension,
                             .ev = ev};
     size_t first = 0;
@@ -342,15 +365,18 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
             next++;
         while (first < next && series->times_ms[first] <= window.from_ms - matrix->before_ms)
             first++;
-        if (first == next)
-            continue;
-        evaluation_look(ev, grid, step, next - first);
         window.first = first;
-        window.count = next - first;
-        window.times_ms = series->times_ms + first;
-        window.values = series->values + first;
+        if (series->rolled != NULL && window.extension == EXTENSION_NONE)
+            window.is_narrow = rolled_narrow(series, first, next, window.until_ms,
+                                             matrix->range_ms, &window.first, &window.share);
+        if (window.first == next)
+            continue;
+        evaluation_look(ev, grid, step, next - window.first);
+        window.count = next - window.first;
+        window.times_ms = series->times_ms + window.first;
+        window.values = series->values + window.first;
         parameters_at(parameters, step, at_step);
-        if (call->function->window(&window, &result))
+        if (window_function(call, &window)(&window, &result))
             column_set(out, step, result);
         if (window.failed)
             return ERR_NOMEM;
@@ -403,6 +429,7 @@ static int evaluate_window(struct evaluation *ev, const struct node *call,
         error = slide(ev, call, grid, &matrix, series, &parameters, column);
         if (error != 0 || !column_any(column, grid))
             continue;
+        annotate_records(ev, call, &matrix, series);
         if ((flags & FUNCTION_COUNTER) != 0)
             annotate_counter(ev, matrix_argument(call), series);
         if ((flags & FUNCTION_KEEPS_NAME) == 0)

@@ -41,6 +41,9 @@ struct function {
     bool (*window)(struct window *window, double *ret_value);
     int (*whole)(struct evaluation *ev, const struct node *call, const struct grid *grid,
                  struct value *ret_value);
+    /* Of a window function: for windows with records of a roll-up; NULL: it sees the last sample
+     * of each as if there were no others. */
+    bool (*rolled)(struct window *window, double *ret_value);
     const char *help;
 };
 

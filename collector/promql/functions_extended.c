@@ -128,7 +128,8 @@ int extended_range(struct evaluation *ev, const struct value *matrix, int64_t un
     times[inside + 1] = until_ms;
     values[inside + 1] = ends.right;
     *series =
-        (struct range_series){series->labels, times, values, inside + 2, series->drop_name};
+        (struct range_series){series->labels, times, values, inside + 2, series->drop_name,
+                              NULL};
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #define MAP_FUNCTION(name)                                                                     \
     bool map_##name(double value, const double *parameters, double *ret_value)
 #define WINDOW_FUNCTION(name) bool window_##name(struct window *window, double *ret_value)
+#define ROLLED_FUNCTION(name) bool rolled_##name(struct window *window, double *ret_value)
 #define WHOLE_FUNCTION(name)                                                                   \
     int whole_##name(struct evaluation *ev, const struct node *call, const struct grid *grid,  \
                      struct value *ret_value)
@@ -74,6 +75,25 @@ bool extended_increase(const struct window *window, bool counter, bool per_secon
 void extended_anchor(struct window *window);
 /* ERR_INVALID if a range given to the call has a modifier the function does not take. */
 int extended_check(struct evaluation *ev, const struct node *call);
+
+/* functions_rolled.c: the same where a window has records of a roll-up in it. */
+#define EXTRAPOLATION_THRESHOLD 1.1 /* of the average distance of samples */
+ROLLED_FUNCTION(rate);
+ROLLED_FUNCTION(increase);
+ROLLED_FUNCTION(delta);
+ROLLED_FUNCTION(resets);
+ROLLED_FUNCTION(changes);
+ROLLED_FUNCTION(avg_over_time);
+ROLLED_FUNCTION(count_over_time);
+ROLLED_FUNCTION(first_over_time);
+ROLLED_FUNCTION(max_over_time);
+ROLLED_FUNCTION(min_over_time);
+ROLLED_FUNCTION(sum_over_time);
+ROLLED_FUNCTION(ts_of_first_over_time);
+/* Elements [first, next) are in the window that ends at until_ms.  Where it is narrower than the
+ * buckets of the records before its end: true, and the window is the last of them. */
+bool rolled_narrow(const struct range_series *series, size_t first, size_t next, int64_t until_ms,
+                   int64_t range_ms, size_t *ret_first, double *ret_share);
 
 /* functions_trend.c */
 WINDOW_FUNCTION(deriv);

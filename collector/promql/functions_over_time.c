@@ -6,7 +6,7 @@
 
 #include "collector/promql/aggregate.h"
 #include "collector/promql/functions_impl.h"
-#include "collector/promql/kahan.h"
+#include "collector/series/kahan.h"
 
 WINDOW_FUNCTION(count_over_time)
 {

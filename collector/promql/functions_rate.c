@@ -11,8 +11,6 @@
 
 #include "collector/promql/functions_impl.h"
 
-#define EXTRAPOLATION_THRESHOLD 1.1
-
 /* Notes where the counter was reset, once a series: how often up to each sample, and where the
  * n-th time was.  A window then adds up its resets without a look at the samples between. */
 static bool find_resets(struct window *window)

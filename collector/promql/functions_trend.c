@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "collector/promql/functions_impl.h"
-#include "collector/promql/kahan.h"
+#include "collector/series/kahan.h"
 
 struct line {
     double slope, intercept; /* at the time given */

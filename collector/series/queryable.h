@@ -31,16 +31,45 @@ static inline bool is_stale_nan(double value)
     return bits == STALE_NAN_BITS;
 }
 
-/* One series of a result: samples ascending by time, times unique. */
+/* What a roll-up keeps of the samples of one series in one bucket of time, (end - width, end].
+ * Stale markers are left out of all of it; the one a bucket ends with is a record of its own,
+ * without samples. */
+enum rolled_column {
+    ROLLED_FIRST,   /* the first value */
+    ROLLED_SAMPLES, /* how many there were */
+    ROLLED_SUM,     /* compensated while it was added up */
+    ROLLED_MIN,     /* as min_over_time() and */
+    ROLLED_MAX,     /* max_over_time() give them, NaN included */
+    ROLLED_FALLEN,  /* what a counter lost: the values before each fall, added up */
+    ROLLED_RESETS,  /* how often a value was below the one before */
+    ROLLED_CHANGES, /* how often it was another */
+    ROLLED_COLUMNS
+};
+
+/* Records in place of samples whose own time has expired; ascending, they do not overlap. */
+struct rolled {
+    size_t count;             /* the first so many samples of the series are records */
+    const int64_t *widths_ms; /* of the buckets; 0: one sample as it was written */
+    const int64_t *firsts_ms; /* times of the first samples */
+    const double *columns[ROLLED_COLUMNS];
+};
+
+/* One series of a result: samples ascending by time, times unique.  In the place of a record
+ * stand the time and value of the last sample it speaks of. */
 struct series_samples {
     const struct labels *labels;
     const int64_t *times_ms;
     const double *values;
     size_t count;
+    const struct rolled *rolled; /* NULL: all are as they were written */
 };
 
 struct select_hints {
     int64_t from_ms, until_ms; /* closed interval of sample times wanted */
+    /* How far the interval's start lies before the first time that is looked at, + 1.  Where
+     * roll-ups serve it is stretched to two of their buckets: what is nearer may lie between
+     * the last samples of two. */
+    int64_t reach_ms;
     bool no_samples;           /* labels only: counts are 0 */
     bool stored_only;          /* without markers that stand for a silent source */
     size_t series_limit;       /* 0: none */

@@ -176,10 +176,9 @@ static int check_room(struct making *making)
     struct span **spans;
     size_t count;
     uint64_t history = 0;
-    static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_LOGS};
-    for (size_t i = 0; i < 2; i++) {
-        int error = span_set_acquire_kind(making->store->spans, kinds[i], INT64_MIN, INT64_MAX,
-                                          &spans, &count);
+    for (size_t i = 0; i < SPAN_KINDS; i++) {
+        int error = span_set_acquire_kind(making->store->spans, span_kind_rows[i].kind, INT64_MIN,
+                                          INT64_MAX, &spans, &count);
         if (error != 0)
             return error;
         for (size_t j = 0; j < count; j++)

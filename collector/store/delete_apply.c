@@ -15,6 +15,7 @@
 #include "collector/store/deletes.h"
 #include "collector/store/merge.h"
 #include "collector/store/parts.h"
+#include "collector/store/rollup_make.h"
 #include "collector/store/span_set.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
@@ -170,6 +171,34 @@ static int rewrite_once(struct store *store, const struct deletion *deletion, mo
     return error;
 }
 
+/* The roll-ups that are all there is of their time; the others are made anew of the samples. */
+static int rewrite_rollups(struct store *store, const struct deletion *deletion, mono_ns deadline,
+                           struct walk *walk)
+{
+    int error = 0;
+    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
+        struct span **spans = NULL;
+        size_t count = 0;
+        error = span_set_acquire_kind(store->spans, rollup_tiers[t].kind, deletion->from_ms,
+                                      deletion->until_ms, &spans, &count);
+        for (size_t i = 0; i < count && error == 0 && !walk->more; i++) {
+            bool yes = false;
+            if (span_is_sole(spans[i]))
+                error = is_in_span(deletion, spans[i], &yes);
+            walk->more = yes && clock_mono(&clock_system) >= deadline;
+            if (error == 0 && yes && !walk->more)
+                error = rollup_rewrite(store, spans[i]);
+            if (error == ERR_CORRUPT) {
+                walk->is_blind = true;
+                error = 0;
+            }
+        }
+        if (spans != NULL)
+            span_set_release(store->spans, spans, count);
+    }
+    return error;
+}
+
 static int rewrite_for(struct store *store, struct deletion *deletion, mono_ns deadline,
                        bool *ret_more)
 {
@@ -179,6 +208,8 @@ static int rewrite_for(struct store *store, struct deletion *deletion, mono_ns d
         walk.is_blind = false;
         error = rewrite_once(store, deletion, deadline, &walk);
     }
+    if (error == 0 && !walk.more)
+        error = rewrite_rollups(store, deletion, deadline, &walk);
     *ret_more = walk.more;
     deletion->is_past_history = error == 0 && !walk.more && !walk.is_blind;
     return error;

@@ -306,7 +306,7 @@ int flush_samples(struct store *store, int64_t until_ms)
         sort_all(store);
     while (error == 0) {
         struct earliest earliest = {.span_ms = store->head->span_ms,
-                                    .retention_ms = store->options.retention_raw_ms,
+                                    .retention_ms = merge_retention_ms(store, SPAN_SAMPLES),
                                     .now_ms = clock_unix_ms(store->clock),
                                     .until_ms = until_ms,
                                     .start_ms = INT64_MAX,

@@ -1,20 +1,34 @@
 /*
  * gather.h - what one select() has found so far: series, each with its pieces.
  *
- * Head first, history afterwards (what is flushed in between is then in a registered span). The
+ * Head first, history afterwards (what is flushed in between is then in a registered span), then
+ * roll-ups. The
  * compressed bytes are copied out, so no lock is held while they are decoded.
  */
 #pragma once
 
 #include "collector/store/parts.h"
 #include "collector/store/pieces.h"
+#include "collector/store/records.h"
 #include "proto/base/arena.h"
+
+/* What a roll-up has of a series. */
+struct rolled_piece {
+    int64_t start_ms, end_ms; /* its day */
+    int64_t from_ms;          /* records that end before it are not wanted */
+    int64_t width_ms;
+    uint64_t rank; /* of the file */
+    struct bytes entry; /* a copy; empty where no samples are wanted */
+    struct rolled_piece *next;
+};
 
 struct found {
     const struct labels *labels;
     struct piece *pieces;
     uint32_t count, capacity;
     struct holes holes; /* what has been deleted of it */
+    uint32_t rolled_count;
+    struct rolled_piece *rolled;
     struct found *next; /* in its hash bucket */
     uint64_t source;
     int64_t last_ms; /* newest sample of all time, if the head knows it; else INT64_MIN */
@@ -47,6 +61,21 @@ int gather_history(struct gather *gather, struct matcher *const *matchers, size_
 /* Of a series without samples wanted: is there nothing left between these times of a piece? */
 bool gather_is_deleted(const struct gather *gather, const struct found *found, uint64_t rank,
                        int64_t first_ms, int64_t last_ms);
+/* After gather_history(): samples that expire go from there into roll-ups. */
+int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count);
+
+/* Records of one series, in the order of time; kept from series to series.  Zeroed at first. */
+struct rolled_join {
+    struct records records, day;
+    int64_t *widths_ms; /* of records */
+    size_t width_capacity;
+};
+/* Fills join->records from the roll-ups of `found`; samples in their time become records, or are
+ * left out.  *ret_next: the first sample behind all records.  ERR_NOMEM, ERR_LIMIT. */
+int rolled_join(struct rolled_join *join, struct gather *gather, const struct found *found,
+                const int64_t *times_ms, const double *values, size_t count, size_t *ret_next);
+void rolled_join_done(struct rolled_join *join);
+
 /* The entry of a label set that lives in the caller's arena; made if new. */
 int gather_obtain_owned(struct gather *gather, const struct labels *labels,
                         struct found **ret_found);

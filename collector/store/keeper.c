@@ -10,6 +10,7 @@
 #include "collector/store/deletes.h"
 #include "collector/store/flush.h"
 #include "collector/store/merge.h"
+#include "collector/store/rollup.h"
 #include "collector/store/span_set.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
@@ -44,7 +45,9 @@ struct keeper {
     mono_ns next_checkpoint, next_minute;
     uint64_t checkpointed_wal_bytes, checkpointed_commit;
     int64_t flushed_until_ms;
-    bool crowded; /* with series that are over */
+    bool crowded;            /* with series that are over */
+    bool rollups_due;        /* perhaps */
+    uint64_t quiet, written; /* files that were there before the last flush; and after it */
 };
 
 static void report(const char *what, int error)
@@ -176,8 +179,25 @@ static void flush_if_due(struct keeper *keeper, mono_ns now)
         atomic_fetch_add(&store->head->stats.overdue_bytes, overdue);
         return;
     }
-    keeper->flushed_until_ms = until_ms;
     report("merging history", tidy(store, GENERATIONS_KEPT, REST_MS));
+    /* Not for every piece of an import: its days would be rolled up anew, or closed to the rest. */
+    if (until_ms > keeper->flushed_until_ms) {
+        keeper->rollups_due = true;
+        keeper->quiet = keeper->written;
+        keeper->written = span_set_next_generation(store->spans);
+    }
+    keeper->flushed_until_ms = until_ms;
+}
+
+/* A day at a time: checkpoints and flushes come in between. */
+static void roll_up_if_due(struct keeper *keeper)
+{
+    if (!keeper->rollups_due)
+        return;
+    int error = rollup_run(keeper->store, 1, keeper->quiet, &keeper->rollups_due);
+    if (error != 0)
+        keeper->rollups_due = false; /* with the next span that ends */
+    report("rolling up", error);
 }
 
 static void each_minute(struct keeper *keeper, mono_ns now)
@@ -199,6 +219,10 @@ static void each_minute(struct keeper *keeper, mono_ns now)
         over >= CROWD_SERIES && over > atomic_load(&keeper->store->head->stats.series_active) / 4;
     /* Not only after a flush: a full store, which flushes nothing, frees itself by expiry. */
     report("expiry", merge_expire(keeper->store));
+    if (full_level(&keeper->store->full, 0) != FULL_NOT) {
+        keeper->quiet = UINT64_MAX;
+        keeper->rollups_due = true;
+    }
 }
 
 /* A pass first: what is only in the write-ahead log and the tails is done with, too. */
@@ -221,6 +245,8 @@ static int settle(struct keeper *keeper)
         error = flush_logs(store);
     if (error == 0)
         error = tidy(store, 2, 0);
+    if (error == 0)
+        error = rollup_run(store, SIZE_MAX, UINT64_MAX, &keeper->rollups_due);
     if (error == 0)
         error = clean(store);
     /* Two empty commits more, and even the pages of the last ones can be given back. */
@@ -262,6 +288,7 @@ static void *keeper_main(void *context)
             flush_if_due(keeper, now);
             checkpoint_if_due(keeper, now);
             apply_deletes(keeper->store);
+            roll_up_if_due(keeper);
             each_minute(keeper, now);
         }
 
@@ -288,6 +315,7 @@ int keeper_start(struct store *store, struct keeper **ret_keeper)
     keeper->store = store;
     /* What was in the head before the restart is flushed if its time has come. */
     keeper->flushed_until_ms = INT64_MIN;
+    keeper->written = span_set_next_generation(store->spans);
     keeper->next_checkpoint = clock_mono(&clock_system) + CHECKPOINT_EVERY_NS;
     keeper->next_minute = clock_mono(&clock_system) + MINUTE_NS;
     must(pthread_condattr_init(&monotonic) == 0);

@@ -5,6 +5,7 @@
  *   every 5 min, or 48 MiB of WAL    a checkpoint pass, so that a restart replays no more
  *   span closed      flush it (a while after its end, so that most late samples are in)
  *   after a flush    merge, expire, forget idle series, give free pages back
+ *   then, a day at a time    roll samples up that are about to expire
  *   after deletes    rewrite the files that hold what they cover
  *   every minute     sweep readers of dead processes, unmap idle files
  *

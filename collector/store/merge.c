@@ -9,28 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/store/codec/codec.h"
 #include "collector/store/log_join.h"
-#include "collector/store/pieces.h"
-#include "collector/store/span_set.h"
+#include "collector/store/rollup.h"
+#include "collector/store/series_walk.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define SPANS_A_DAY  12
+#define SPANS_A_DAY     12
 #define RETENTION_PARTS 16 /* of them one more may be on disk than is kept */
-#define INPUTS_MAX   64
-#define SERIES_ARENA ((size_t)1 << 20)
-#define HOLES_ARENA  ((size_t)1 << 20)
-
-struct input {
-    struct span_reader *reader;
-    struct arena arena;          /* the labels at hand */
-    const struct labels *labels; /* NULL: at its end */
-    uint32_t next, count;
-    uint64_t generation;
-};
+#define INPUTS_MAX      64
+#define HOLES_ARENA     ((size_t)1 << 20)
 
 struct merge {
     struct store *store;
@@ -38,11 +28,8 @@ struct merge {
     size_t count;
     enum span_kind kind;
     int64_t start_ms, end_ms;
-    struct input inputs[INPUTS_MAX];
+    struct series_walk walk;
     struct arena arena; /* holes of the series at hand */
-    struct piece *pieces;
-    size_t piece_count, piece_capacity;
-    uint64_t generation; /* of the input whose chunks are being taken */
     struct deletes_view deletes;
     bool is_empty; /* all of it has been deleted: nothing takes the inputs' place */
     struct pieces_scratch scratch;
@@ -51,99 +38,28 @@ struct merge {
 
 /* -- samples ----------------------------------------------------------------------------- */
 
-static int advance(struct input *input)
-{
-    arena_reset(&input->arena);
-    input->labels = NULL;
-    if (input->next >= input->count)
-        return 0;
-    return span_reader_labels(input->reader, input->next, &input->arena, &input->labels);
-}
-
-static int take_chunk(void *context, struct bytes chunk)
-{
-    struct merge *merge = context;
-    struct piece piece = {.rank = RANK_HISTORY(merge->generation)};
-    if (chunk_describe(chunk, &piece.count, &piece.first_ms, &piece.last_ms) != 0)
-        return ERR_CORRUPT;
-    if (merge->piece_count == merge->piece_capacity) {
-        size_t capacity = merge->piece_capacity == 0 ? 64 : merge->piece_capacity * 2;
-        struct piece *pieces = realloc(merge->pieces, capacity * sizeof *pieces);
-        if (pieces == NULL)
-            return ERR_NOMEM;
-        merge->pieces = pieces;
-        merge->piece_capacity = capacity;
-    }
-    /* The entry lives in the reader's buffer until this series is written, no longer. */
-    piece.chunk = chunk;
-    merge->pieces[merge->piece_count++] = piece;
-    return 0;
-}
-
-/* Takes the next series in label order from all inputs that have it; false at the end. */
-static int next_series(struct merge *merge, const struct labels **ret_labels)
-{
-    const struct labels *least = NULL;
-    merge->piece_count = 0;
-    for (size_t i = 0; i < merge->count; i++)
-        if (merge->inputs[i].labels != NULL &&
-            (least == NULL || labels_compare(merge->inputs[i].labels, least) < 0))
-            least = merge->inputs[i].labels;
-    *ret_labels = least;
-    int error = 0;
-    for (size_t i = 0; i < merge->count && least != NULL && error == 0; i++) {
-        struct input *input = &merge->inputs[i];
-        struct bytes entry;
-        if (input->labels == NULL || !labels_equal(input->labels, least))
-            continue;
-        merge->generation = input->generation;
-        error = span_reader_entry(input->reader, input->next, &entry);
-        if (error == 0)
-            error = span_entry_chunks(entry, take_chunk, merge);
-    }
-    return error == ERR_MALFORMED ? ERR_CORRUPT : error;
-}
-
-static int pass_series(struct merge *merge, const struct labels *labels)
-{
-    bool passed[INPUTS_MAX] = {false};
-    for (size_t i = 0; i < merge->count; i++)
-        passed[i] =
-            merge->inputs[i].labels != NULL && labels_equal(merge->inputs[i].labels, labels);
-    for (size_t i = 0; i < merge->count; i++) {
-        if (!passed[i])
-            continue;
-        merge->inputs[i].next++;
-        int error = advance(&merge->inputs[i]);
-        if (error != 0)
-            return error;
-    }
-    return 0;
-}
-
 static int write_samples(struct merge *merge, struct span_writer *writer)
 {
+    struct series_walk *walk = &merge->walk;
     int error = 0;
-    for (size_t i = 0; i < merge->count && error == 0; i++)
-        error = advance(&merge->inputs[i]);
     while (error == 0) {
         const struct labels *labels;
         struct holes holes;
         const int64_t *times;
         const double *values;
         size_t count = 0;
-        error = next_series(merge, &labels);
+        error = series_walk_next(walk, &labels);
         if (error != 0 || labels == NULL)
             break;
+        error = series_walk_pieces(walk, 0, walk->count);
         arena_reset(&merge->arena);
-        error = deletes_holes(&merge->deletes, labels, &merge->arena, &holes);
         if (error == 0)
-            error = pieces_merge(merge->pieces, merge->piece_count, &holes, INT64_MIN,
+            error = deletes_holes(&merge->deletes, labels, &merge->arena, &holes);
+        if (error == 0)
+            error = pieces_merge(walk->pieces, walk->piece_count, &holes, INT64_MIN,
                                  INT64_MAX - 1, &merge->scratch, &times, &values, &count);
         if (error == 0 && count > 0)
             error = span_writer_add_series(writer, labels, times, values, count);
-        if (error == 0)
-            error = pass_series(merge, labels);
     }
     return error;
 }
@@ -162,7 +78,7 @@ static int write_logs(struct merge *merge, struct span_writer *writer)
     if (error != 0)
         return error;
     for (size_t i = 0; i < merge->count && error == 0; i++)
-        error = span_reader_logs_in_order(merge->inputs[i].reader, take_block, join);
+        error = span_reader_logs_in_order(merge->walk.inputs[i].reader, take_block, join);
     if (error == 0)
         error = log_join_flush(join);
     log_join_free(join);
@@ -170,27 +86,6 @@ static int write_logs(struct merge *merge, struct span_writer *writer)
 }
 
 /* -- one merge --------------------------------------------------------------------------- */
-
-static int open_inputs(struct merge *merge)
-{
-    int error = 0;
-    for (size_t i = 0; i < merge->count && error == 0; i++) {
-        struct input *input = &merge->inputs[i];
-        arena_init(&input->arena, SERIES_ARENA);
-        input->count = (uint32_t)span_info_of(merge->spans[i])->manifest.series;
-        input->generation = span_info_of(merge->spans[i])->manifest.generation;
-        error = span_reader_open(merge->spans[i], &input->reader);
-    }
-    return error;
-}
-
-static void close_inputs(struct merge *merge)
-{
-    for (size_t i = 0; i < merge->count; i++) {
-        span_reader_close(merge->inputs[i].reader);
-        arena_reset(&merge->inputs[i].arena);
-    }
-}
 
 static int replace_rows(void *context, MDB_txn *txn, uint64_t commit)
 {
@@ -236,15 +131,13 @@ static int run_merge(struct merge *merge)
     struct store *store = merge->store;
     pieces_scratch_init(&merge->scratch);
     arena_init(&merge->arena, HOLES_ARENA);
-    int error = open_inputs(merge);
+    int error = series_walk_open(&merge->walk, merge->spans, merge->count, false);
     if (error == 0)
         error = write_merged(merge);
-    close_inputs(merge);
+    series_walk_close(&merge->walk);
     pieces_scratch_done(&merge->scratch);
     deletes_view_done(&merge->deletes);
     arena_reset(&merge->arena);
-    free(merge->pieces);
-    merge->pieces = NULL;
     if (error != 0)
         return error;
     struct writer_task task = {replace_rows, NULL, merge, NULL, 0, false};
@@ -276,6 +169,13 @@ static int64_t merged_ms(int64_t span_ms, int64_t retention_ms)
     return span_ms * spans;
 }
 
+int64_t merge_retention_ms(const struct store *store, uint8_t kind)
+{
+    if (kind == SPAN_LOGS)
+        return store->options.retention_logs_ms;
+    return rollup_is_on(store) ? 0 : store->options.retention_raw_ms;
+}
+
 void merge_bucket(int64_t span_ms, int64_t retention_ms, int64_t start_ms, int64_t now_ms,
                   int64_t *ret_start_ms, int64_t *ret_end_ms)
 {
@@ -286,14 +186,17 @@ void merge_bucket(int64_t span_ms, int64_t retention_ms, int64_t start_ms, int64
     *ret_end_ms = has_passed ? day + day_ms : start_ms + span_ms;
 }
 
-/* The bucket a file belongs to. */
-static void bucket_of(const struct store *store, const struct span_manifest *manifest,
-                      int64_t now_ms, int64_t *start_ms, int64_t *end_ms)
+bool merge_is_day(const struct store *store, int64_t start_ms, int64_t end_ms, int64_t now_ms)
 {
-    int64_t retention_ms = manifest->kind == SPAN_LOGS ? store->options.retention_logs_ms
-                                                       : store->options.retention_raw_ms;
-    merge_bucket(store->head->span_ms, retention_ms, manifest->start_ms, now_ms, start_ms,
-                 end_ms);
+    int64_t span_ms = store->head->span_ms;
+    return end_ms - start_ms >= span_ms * SPANS_A_DAY && end_ms + span_ms <= now_ms;
+}
+
+void merge_bucket_of(const struct store *store, const struct span_manifest *manifest,
+                     int64_t now_ms, int64_t *start_ms, int64_t *end_ms)
+{
+    merge_bucket(store->head->span_ms, merge_retention_ms(store, manifest->kind),
+                 manifest->start_ms, now_ms, start_ms, end_ms);
     if (manifest->end_ms > *end_ms) { /* a day's file, and the clock has gone back */
         *start_ms = manifest->start_ms;
         *end_ms = manifest->end_ms;
@@ -306,13 +209,13 @@ static void fill_bucket(struct merge *merge, struct span *const *spans, size_t c
                         size_t first, int64_t now_ms)
 {
     const struct span_manifest *wanted = &span_info_of(spans[first])->manifest;
-    bucket_of(merge->store, wanted, now_ms, &merge->start_ms, &merge->end_ms);
+    merge_bucket_of(merge->store, wanted, now_ms, &merge->start_ms, &merge->end_ms);
     merge->count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct span_manifest *manifest = &span_info_of(spans[i])->manifest;
         int64_t start_ms;
         int64_t end_ms;
-        bucket_of(merge->store, manifest, now_ms, &start_ms, &end_ms);
+        merge_bucket_of(merge->store, manifest, now_ms, &start_ms, &end_ms);
         if (start_ms != merge->start_ms || end_ms != merge->end_ms)
             continue;
         if (merge->count == INPUTS_MAX) {
@@ -464,8 +367,15 @@ static int expire_kind(struct store *store, enum span_kind kind, int64_t retenti
 
 int merge_expire(struct store *store)
 {
-    int error = expire_kind(store, SPAN_SAMPLES, store->options.retention_raw_ms);
+    const struct store_options *options = &store->options;
+    int error = 0;
+    if (!rollup_is_on(store))
+        error = expire_kind(store, SPAN_SAMPLES, options->retention_raw_ms);
     if (error == 0)
-        error = expire_kind(store, SPAN_LOGS, store->options.retention_logs_ms);
+        error = expire_kind(store, SPAN_ROLLUP_5M, options->retention_5m_ms);
+    if (error == 0)
+        error = expire_kind(store, SPAN_ROLLUP_1H, options->retention_1h_ms);
+    if (error == 0)
+        error = expire_kind(store, SPAN_LOGS, options->retention_logs_ms);
     return error;
 }

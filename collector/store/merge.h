@@ -14,9 +14,21 @@
 
 /* The bucket whose files become one: the day of the span that begins at start_ms, once that day
  * has passed, else the span.  Where less than 16 days are kept it is a half, a third, a sixth of
- * a day, or no more than the span: at most a sixteenth of retention. */
+ * a day, or no more than the span: at most a sixteenth of retention (0: of no matter). */
 void merge_bucket(int64_t span_ms, int64_t retention_ms, int64_t start_ms, int64_t now_ms,
                   int64_t *ret_start_ms, int64_t *ret_end_ms);
+
+/* The retention that bounds a bucket of files of a kind (enum span_kind): 0 for samples that are
+ * rolled up, which is done by the day. */
+int64_t merge_retention_ms(const struct store *store, uint8_t kind);
+
+/* The bucket of a file, by its manifest. */
+struct span_manifest;
+void merge_bucket_of(const struct store *store, const struct span_manifest *manifest,
+                     int64_t now_ms, int64_t *start_ms, int64_t *end_ms);
+
+/* Is a bucket a day that has passed, and not a span that waits for it? */
+bool merge_is_day(const struct store *store, int64_t start_ms, int64_t end_ms, int64_t now_ms);
 
 /* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
  * can be. */
@@ -26,5 +38,6 @@ int merge_due(struct store *store, size_t least);
  * gone already, it is done.  ERR_CORRUPT: one of them is damaged; ERR_AGAIN: a file of another
  * bucket lies above it (the clock has gone back). */
 int merge_rewrite(struct store *store, const struct span_info *info);
-/* Takes out files whose newest sample or line is older than retention. */
+/* Takes out files whose newest sample or line is older than retention.  Where samples are rolled
+ * up before they go, theirs are rollup_run()'s. */
 int merge_expire(struct store *store);

@@ -58,6 +58,7 @@ struct store {
     _Atomic bool logs_due;        /* the log head has a full block; the writer's word */
     _Atomic size_t lines_waiting; /* in the log head */
     _Atomic uint64_t log_lines, flushes, checkpoints, quarantined;
+    _Atomic uint64_t rollups, rollup_left_out, rollup_days_lost;
 };
 
 /* A named point on the way of a commit, checkpoint, flush or merge.  In service it does

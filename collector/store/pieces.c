@@ -109,6 +109,15 @@ bool holes_cover(const struct holes *holes, uint64_t rank, int64_t first_ms, int
     return false;
 }
 
+bool holes_touch(const struct holes *holes, uint64_t rank, int64_t first_ms, int64_t last_ms)
+{
+    for (size_t i = 0; i < holes->count; i++)
+        if (holes->items[i].from_ms <= last_ms && holes->items[i].until_ms >= first_ms &&
+            hole_takes(&holes->items[i], rank))
+            return true;
+    return false;
+}
+
 /* Takes the samples in holes out of the columns of a piece; how many are left. */
 static size_t cut(const struct holes *holes, uint64_t rank, int64_t *times_ms, double *values,
                   size_t count)

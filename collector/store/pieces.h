@@ -50,6 +50,9 @@ struct holes {
 /* Are all samples that a piece of this rank can have between the two times deleted? */
 bool holes_cover(const struct holes *holes, uint64_t rank, int64_t first_ms, int64_t last_ms);
 
+/* Is any sample deleted that a piece of this rank can have between the two times? */
+bool holes_touch(const struct holes *holes, uint64_t rank, int64_t first_ms, int64_t last_ms);
+
 /* Buffers that are kept from series to series. */
 struct pieces_scratch {
     int64_t *times_ms[4];

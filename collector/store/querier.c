@@ -57,46 +57,119 @@ static int64_t marker_ms(const struct gather *gather, const struct found *found,
     return last_ms + 1;
 }
 
-static int deliver(struct gather *gather, struct found *found, struct pieces_scratch *scratch,
-                   struct series_samples *ret_samples)
+/* What one series comes to, and where its parts are until they are copied. */
+struct delivery {
+    struct pieces_scratch pieces;
+    struct rolled_join join;
+    const int64_t *times_ms; /* samples */
+    const double *values;
+    size_t count, rolled; /* of samples, of records before them */
+};
+
+static int charge(struct gather *gather, const struct found *found, size_t samples)
 {
-    const struct select_hints *hints = gather->hints;
-    const int64_t *times = NULL;
-    const double *values = NULL;
-    size_t count = 0;
-    int error = pieces_merge(found->pieces, found->count, &found->holes, hints->from_ms,
-                             hints->until_ms, scratch, &times, &values, &count);
+    struct query_budget *budget = gather->budget;
+    if (budget == NULL)
+        return 0;
+    if (samples > budget->samples_left)
+        return ERR_LIMIT;
+    budget->samples_left -= samples;
+    budget->samples_seen += samples;
+    budget->chunks_seen += found->count + found->rolled_count;
+    return 0;
+}
+
+static void *copy_of(struct gather *gather, const void *column, size_t count)
+{
+    void *copy = arena_alloc(gather->arena, count, sizeof(double));
+    if (copy != NULL)
+        memcpy(copy, column, count * sizeof(double));
+    return copy;
+}
+
+static int copy_rolled(struct gather *gather, const struct rolled_join *join, size_t count,
+                       const struct rolled **ret_rolled)
+{
+    struct rolled *rolled = arena_alloc(gather->arena, 1, sizeof *rolled);
+    if (rolled == NULL)
+        return ERR_LIMIT;
+    rolled->count = count;
+    rolled->widths_ms = copy_of(gather, join->widths_ms, count);
+    rolled->firsts_ms = copy_of(gather, join->records.firsts_ms, count);
+    if (rolled->widths_ms == NULL || rolled->firsts_ms == NULL)
+        return ERR_LIMIT;
+    for (size_t c = 0; c < ROLLED_COLUMNS; c++) {
+        rolled->columns[c] = copy_of(gather, join->records.columns[c], count);
+        if (rolled->columns[c] == NULL)
+            return ERR_LIMIT;
+    }
+    *ret_rolled = rolled;
+    return 0;
+}
+
+static int find_parts(struct gather *gather, struct found *found, struct delivery *delivery)
+{
+    size_t next = 0;
+    delivery->count = 0;
+    delivery->rolled = 0;
+    int error = pieces_merge(found->pieces, found->count, &found->holes, gather->hints->from_ms,
+                             gather->hints->until_ms, &delivery->pieces, &delivery->times_ms,
+                             &delivery->values, &delivery->count);
+    if (error != 0 || found->rolled == NULL)
+        return error;
+    error = rolled_join(&delivery->join, gather, found, delivery->times_ms, delivery->values,
+                        delivery->count, &next);
     if (error != 0)
         return error;
-    int64_t marker = marker_ms(gather, found, times, values, count);
-    size_t all = count + (marker != INT64_MAX);
-    *ret_samples = (struct series_samples){.labels = found->labels, .count = all};
-    if (all == 0)
-        return 0;
-    struct query_budget *budget = gather->budget;
-    if (budget != NULL) {
-        if (all > budget->samples_left)
-            return ERR_LIMIT;
-        budget->samples_left -= all;
-        budget->samples_seen += all;
-        budget->chunks_seen += found->count;
+    delivery->rolled = delivery->join.records.count;
+    delivery->count -= next;
+    if (next > 0) {
+        delivery->times_ms += next;
+        delivery->values += next;
     }
-    int64_t *to_times = arena_alloc(gather->arena, all, sizeof *to_times);
-    double *to_values = arena_alloc(gather->arena, all, sizeof *to_values);
+    return 0;
+}
+
+static int copy_parts(struct gather *gather, const struct delivery *delivery, int64_t marker,
+                      struct series_samples *samples)
+{
+    size_t rolled = delivery->rolled;
+    int64_t *to_times = arena_alloc(gather->arena, samples->count, sizeof *to_times);
+    double *to_values = arena_alloc(gather->arena, samples->count, sizeof *to_values);
     if (to_times == NULL || to_values == NULL)
         return ERR_LIMIT;
-    if (count > 0) {
-        memcpy(to_times, times, count * sizeof *times);
-        memcpy(to_values, values, count * sizeof *values);
+    if (rolled > 0) {
+        memcpy(to_times, delivery->join.records.lasts_ms, rolled * sizeof *to_times);
+        memcpy(to_values, delivery->join.records.lasts, rolled * sizeof *to_values);
+    }
+    if (delivery->count > 0) {
+        memcpy(to_times + rolled, delivery->times_ms, delivery->count * sizeof *to_times);
+        memcpy(to_values + rolled, delivery->values, delivery->count * sizeof *to_values);
     }
     if (marker != INT64_MAX) {
         uint64_t bits = STALE_NAN_BITS;
-        to_times[count] = marker;
-        memcpy(&to_values[count], &bits, sizeof bits);
+        to_times[rolled + delivery->count] = marker;
+        memcpy(&to_values[rolled + delivery->count], &bits, sizeof bits);
     }
-    ret_samples->times_ms = to_times;
-    ret_samples->values = to_values;
-    return 0;
+    samples->times_ms = to_times;
+    samples->values = to_values;
+    return rolled == 0 ? 0 : copy_rolled(gather, &delivery->join, rolled, &samples->rolled);
+}
+
+static int deliver(struct gather *gather, struct found *found, struct delivery *delivery,
+                   struct series_samples *ret_samples)
+{
+    int error = find_parts(gather, found, delivery);
+    if (error != 0)
+        return error;
+    int64_t marker =
+        marker_ms(gather, found, delivery->times_ms, delivery->values, delivery->count);
+    size_t all = delivery->rolled + delivery->count + (marker != INT64_MAX);
+    *ret_samples = (struct series_samples){.labels = found->labels, .count = all};
+    if (all == 0)
+        return 0;
+    error = charge(gather, found, all);
+    return error != 0 ? error : copy_parts(gather, delivery, marker, ret_samples);
 }
 
 static int by_labels(const void *a, const void *b)
@@ -110,7 +183,7 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
                        size_t *ret_count)
 {
     const struct select_hints *hints = gather->hints;
-    struct pieces_scratch scratch;
+    struct delivery delivery = {.count = 0};
     size_t kept = 0;
     int error = 0;
     struct series_samples *series =
@@ -119,7 +192,7 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
         return ERR_LIMIT;
     if (gather->count > 1)
         qsort(gather->items, gather->count, sizeof(struct found *), by_labels);
-    pieces_scratch_init(&scratch);
+    pieces_scratch_init(&delivery.pieces);
     for (size_t i = 0; i < gather->count && error == 0; i++) {
         struct found *found = gather->items[i];
         if (hints->series_limit > 0 && kept >= hints->series_limit)
@@ -127,7 +200,7 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
         if (i % 256 == 0 && gather_is_cancelled(gather))
             error = ERR_CANCELLED;
         else if (!hints->no_samples)
-            error = deliver(gather, found, &scratch, &series[kept]);
+            error = deliver(gather, found, &delivery, &series[kept]);
         else
             series[kept] = (struct series_samples){.labels = found->labels};
         if (error == ERR_CORRUPT) { /* counted and passed by, never returned as data */
@@ -135,9 +208,11 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
             error = 0;
             continue;
         }
-        kept += error == 0 && (hints->no_samples ? found->count > 0 : series[kept].count > 0);
+        kept += error == 0 && (hints->no_samples ? found->count > 0 || found->rolled != NULL
+                                               : series[kept].count > 0);
     }
-    pieces_scratch_done(&scratch);
+    pieces_scratch_done(&delivery.pieces);
+    rolled_join_done(&delivery.join);
     if (error != 0)
         return error;
     if (gather->budget != NULL)
@@ -159,6 +234,8 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
         error = gather_head(&gather, matchers, matcher_count);
     if (error == 0)
         error = gather_history(&gather, matchers, matcher_count);
+    if (error == 0)
+        error = gather_rollups(&gather, matchers, matcher_count);
     if (error == 0)
         error = deliver_all(&gather, ret_series, ret_count);
     gather_done(&gather);

@@ -19,6 +19,7 @@ struct texts {
     struct bytes *items;
     size_t count, capacity;
     struct bytes last_name;
+    int64_t from_ms, until_ms;
 };
 
 static int add_text(struct texts *texts, struct bytes text)
@@ -105,6 +106,33 @@ static bool touches_head(struct head *head, int64_t from_ms, int64_t until_ms)
     return from_ms <= until_ms && from_ms <= max_ms && until_ms >= min_ms;
 }
 
+/* Those of one kind; roll-ups as far as they are sole. */
+static int from_spans(struct texts *texts, struct store *store, enum span_kind kind,
+                      struct bytes name, struct matcher *const *matchers, size_t count)
+{
+    struct span **spans;
+    size_t span_count;
+    int error = span_set_acquire_kind(store->spans, kind, texts->from_ms, texts->until_ms,
+                                      &spans, &span_count);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < span_count && error == 0; i++) {
+        struct span_reader *reader = NULL;
+        if (kind != SPAN_SAMPLES && !span_is_sole(spans[i]))
+            continue;
+        error = span_reader_open(spans[i], &reader);
+        if (error == 0) {
+            struct postings_source source = span_postings(reader);
+            error = from_source(texts, &source, name, matchers, count);
+        }
+        if (error == ERR_CORRUPT)
+            error = 0; /* counted where it was found */
+        span_reader_close(reader);
+    }
+    span_set_release(store->spans, spans, span_count);
+    return error;
+}
+
 static int gather_texts(struct querier *querier, struct bytes name,
                         struct matcher *const *matchers, size_t count, struct arena *arena,
                         struct bytes **ret_items, size_t *ret_count)
@@ -122,26 +150,11 @@ static int gather_texts(struct querier *querier, struct bytes name,
         must(pthread_rwlock_unlock(&store->head->table) == 0);
     }
 
-    struct span **spans = NULL;
-    size_t span_count = 0;
-    if (error == 0)
-        error = span_set_acquire(store->spans, from_ms, until_ms, &spans, &span_count);
-    for (size_t i = 0; i < span_count; i++) {
-        struct span_reader *reader = NULL;
-        if (error == 0) {
-            int opened = span_reader_open(spans[i], &reader);
-            if (opened == 0) {
-                struct postings_source source = span_postings(reader);
-                error = from_source(&texts, &source, name, matchers, count);
-                if (error == ERR_CORRUPT)
-                    error = 0; /* counted where it was found */
-            } else if (opened == ERR_NOMEM) {
-                error = opened;
-            }
-            span_reader_close(reader);
-        }
-    }
-    span_set_release(store->spans, spans, span_count);
+    static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
+    texts.from_ms = from_ms;
+    texts.until_ms = until_ms;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
+        error = from_spans(&texts, store, kinds[i], name, matchers, count);
     if (error == 0)
         error = finish(&texts, ret_items, ret_count);
     free(texts.items);

@@ -159,7 +159,7 @@ int recovery_replay(struct recovery *recovery, uint64_t after_commit, uint64_t *
 {
     struct store *store = recovery->store;
     uint64_t bad = 0;
-    int64_t retention_ms = store->options.retention_raw_ms;
+    int64_t retention_ms = store_retention_ms(store);
     recovery->floor_ms =
         retention_ms > 0 ? clock_unix_ms(store->clock) - retention_ms : INT64_MIN;
     int error = wal_replay(&store->live, after_commit, replay_record, recovery, ret_last, &bad);

@@ -18,8 +18,22 @@
 
 #define DISK_BLOCK_BYTES  512 /* what st_blocks counts */
 
-static const char *const environment_names[SPACE_KINDS] = {"live", "history samples",
-                                                           "history logs"};
+static const char *const environment_names[SPACE_KINDS] = {
+    "live", "history samples", "history logs", "history rollup_5m", "history rollup_1h"};
+
+static enum space_kind space_of_kind(uint8_t kind)
+{
+    switch (kind) {
+    case SPAN_LOGS:
+        return SPACE_LOGS;
+    case SPAN_ROLLUP_5M:
+        return SPACE_ROLLUP_5M;
+    case SPAN_ROLLUP_1H:
+        return SPACE_ROLLUP_1H;
+    default:
+        return SPACE_SAMPLES;
+    }
+}
 
 struct survey {
     struct space *space;
@@ -110,9 +124,8 @@ static int walk_live(void *context, struct bytes file, const uint8_t *snapshot)
 static int add_span(struct survey *survey, const char *directory, const struct span_info *info)
 {
     struct space *space = survey->space;
-    bool is_logs = info->manifest.kind == SPAN_LOGS;
     struct space_environment *environment =
-        &space->environments[is_logs ? SPACE_LOGS : SPACE_SAMPLES];
+        &space->environments[space_of_kind(info->manifest.kind)];
     char name[SPAN_NAME_BYTES];
     char path[4096];
     struct bytes file;
@@ -133,7 +146,8 @@ static int add_span(struct survey *survey, const char *directory, const struct s
         return error;
     add_file(environment, path);
     add_walk(environment, &walk);
-    space->samples += info->manifest.samples;
+    if (info->manifest.kind == SPAN_SAMPLES)
+        space->samples += info->manifest.samples;
     space->series_of_spans += info->manifest.series;
     space->log_blocks += info->manifest.log_blocks;
     return 0;

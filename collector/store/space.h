@@ -23,7 +23,14 @@ struct store;
 
 #define SPACE_ASIDE_TOLD 16
 
-enum space_kind { SPACE_LIVE, SPACE_SAMPLES, SPACE_LOGS, SPACE_KINDS };
+enum space_kind {
+    SPACE_LIVE,
+    SPACE_SAMPLES,
+    SPACE_LOGS,
+    SPACE_ROLLUP_5M,
+    SPACE_ROLLUP_1H,
+    SPACE_KINDS
+};
 
 struct space_environment {
     uint64_t files, damaged_files; /* damaged: their trees were not walked to the end */

@@ -19,6 +19,21 @@ const char *const span_table_names[SPAN_TABLES] = {
     [SPAN_LOGS_BY_TIME] = "logs_by_time",
 };
 
+const struct span_kind_row span_kind_rows[SPAN_KINDS] = {
+    {SPAN_SAMPLES, "samples"},
+    {SPAN_LOGS, "logs"},
+    {SPAN_ROLLUP_5M, "rollup_5m"},
+    {SPAN_ROLLUP_1H, "rollup_1h"},
+};
+
+static bool is_kind(uint8_t kind)
+{
+    for (size_t i = 0; i < SPAN_KINDS; i++)
+        if (kind == (uint8_t)span_kind_rows[i].kind)
+            return true;
+    return false;
+}
+
 void extent_put(uint8_t to[EXTENT_BYTES], const struct extent *extent)
 {
     key_put_u64(to, extent->offset);
@@ -54,6 +69,8 @@ void span_manifest_write(const struct span_manifest *manifest, struct buf *out)
     buf_put_varint(out, manifest->stream_bytes);
     buf_put_zigzag(out, manifest->min_ms);
     buf_put_zigzag(out, manifest->max_ms);
+    if (span_kind_is_rollup(manifest->kind))
+        buf_put_varint(out, manifest->through);
 }
 
 int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest)
@@ -77,8 +94,10 @@ int span_manifest_read(struct bytes bytes, struct span_manifest *ret_manifest)
     manifest.stream_bytes = reader_varint(&reader);
     manifest.min_ms = reader_zigzag(&reader);
     manifest.max_ms = reader_zigzag(&reader);
+    if (span_kind_is_rollup(manifest.kind))
+        manifest.through = reader_varint(&reader);
     if (reader.failed || reader_left(&reader) != 0 || manifest.version == 0 ||
-        (manifest.kind != SPAN_SAMPLES && manifest.kind != SPAN_LOGS) ||
+        !is_kind(manifest.kind) ||
         manifest.series > UINT32_MAX)
         return ERR_MALFORMED;
     *ret_manifest = manifest;

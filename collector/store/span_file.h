@@ -1,7 +1,8 @@
 /*
  * span_file.h - a history file: one LMDB environment in one file, written once, in key order.
  *
- *   name      DATA/history/START-END.GENERATION.samples.mdb  (or .logs.mdb), times in ms
+ *   name      DATA/history/START-END.GENERATION.samples.mdb, times in ms
+ *             (or .logs.mdb, .rollup_5m.mdb, .rollup_1h.mdb)
  *
  *   table     key                              value
  *   manifest  "manifest"                       seal | counts (struct span_manifest, varints)
@@ -12,7 +13,6 @@
  *   logs      stream, file, offset (u64 BE),
  *             block number u32 BE              extent of a log block | min ms, max ms (i64 BE)
  *   logs_by_time  min ms i64 BE, number u32 BE max ms i64 BE | key of `logs`
- *   rollup_5m, rollup_1h   names kept for roll-ups
  *
  * Series are numbered by ordinals, from 0 in the order of their labels; all tables speak of
  * ordinals.  So a metric's series stand together, a posting of a name is one run, and what a
@@ -24,7 +24,8 @@
  * is.
  *
  *   group     entries, packed as span_group.c draws it
- *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in time
+ *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in
+ *             time; of a roll-up those of its records (records.h)
  *   block     as a group, an entry being one label set (labels.h)
  *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap; + 2: sized name and
  *             sized value stand before it, because key was too long and is cut: first
@@ -33,13 +34,30 @@
 #pragma once
 
 #include <lmdb.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "collector/store/live.h"
 #include "proto/base/buf.h"
 
-enum span_kind { SPAN_SAMPLES = 's', SPAN_LOGS = 'l' };
+enum span_kind {
+    SPAN_SAMPLES = 's',
+    SPAN_LOGS = 'l',
+    SPAN_ROLLUP_5M = '5',
+    SPAN_ROLLUP_1H = 'h',
+};
+/* All kinds, and what their file names say of them. */
+#define SPAN_KINDS 4
+struct span_kind_row {
+    enum span_kind kind;
+    const char *name;
+};
+extern const struct span_kind_row span_kind_rows[SPAN_KINDS];
+static inline bool span_kind_is_rollup(uint8_t kind)
+{
+    return kind == SPAN_ROLLUP_5M || kind == SPAN_ROLLUP_1H;
+}
 
 enum span_table {
     SPAN_MANIFEST,
@@ -74,6 +92,7 @@ struct span_manifest {
     uint64_t generation;
     uint64_t series, chunks, samples, groups, blocks, pairs, log_blocks, stream_bytes;
     int64_t min_ms, max_ms; /* of samples or lines */
+    uint64_t through;       /* of a roll-up: samples of files up to this generation are in it */
 };
 
 struct extent {

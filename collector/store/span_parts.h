@@ -12,6 +12,7 @@ struct span {
     struct span_set *set;
     struct span_info info;
     char name[SPAN_NAME_BYTES];
+    _Atomic bool is_sole; /* info.is_sole, as it is by now */
     /* under the set's lock */
     unsigned references; /* the set's own included */
     bool doomed;         /* unlinked when the last reference goes */

@@ -1,9 +1,6 @@
 /*
  * span_set.c - registrations of history files.
  *
- *   live `spans`:  kind u8 | start i64 BE | end i64 BE | generation u64 BE
- *                  -> seal | manifest | file bytes u64 | file hash u64
- *
  * What is not registered does not exist: a file without a row is what a crash left of a flush
  * or merge, and is removed at the next opening.
  */
@@ -24,7 +21,6 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define ROW_KEY_BYTES SPAN_ROW_KEY_BYTES
 
 int span_set_new(struct store *store, struct span_set **ret_set)
 {
@@ -68,56 +64,6 @@ const char *span_set_directory(const struct span_set *set)
     return set->directory;
 }
 
-/* -- rows -------------------------------------------------------------------------------- */
-
-static void row_key(const struct span_manifest *manifest, uint8_t key[ROW_KEY_BYTES])
-{
-    key[0] = manifest->kind;
-    key_put_i64(key + 1, manifest->start_ms);
-    key_put_i64(key + 9, manifest->end_ms);
-    key_put_u64(key + 17, manifest->generation);
-}
-
-int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info)
-{
-    uint8_t key[ROW_KEY_BYTES];
-    struct buf out = {0};
-    row_key(&info->manifest, key);
-    buf_put_u64(&out, info->file_bytes);
-    buf_put_u64(&out, info->file_hash);
-    span_manifest_write(&info->manifest, &out);
-    int code = ENOMEM;
-    if (buf_ok(&out))
-        code = sealed_put(txn, live->tables[LIVE_SPANS], (struct bytes){key, sizeof key},
-                          buf_bytes(&out), 0);
-    buf_done(&out);
-    return code;
-}
-
-int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info)
-{
-    uint8_t key[ROW_KEY_BYTES];
-    row_key(&info->manifest, key);
-    MDB_val k = {sizeof key, key};
-    int code = mdb_del(txn, live->tables[LIVE_SPANS], &k, NULL);
-    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
-}
-
-int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_info)
-{
-    struct bytes payload;
-    if (key.size != ROW_KEY_BYTES || sealed_open(key, value, &payload) != 0)
-        return ERR_CORRUPT;
-    struct reader reader = reader_of(payload);
-    ret_info->file_bytes = reader_u64(&reader);
-    ret_info->file_hash = reader_u64(&reader);
-    if (reader.failed)
-        return ERR_CORRUPT;
-    int error = span_manifest_read((struct bytes){reader.at, reader_left(&reader)},
-                                   &ret_info->manifest);
-    return error == ERR_MALFORMED ? ERR_CORRUPT : error;
-}
-
 /* -- the list ---------------------------------------------------------------------------- */
 
 static int span_new(struct span_set *set, const struct span_info *info, bool verify,
@@ -128,6 +74,7 @@ static int span_new(struct span_set *set, const struct span_info *info, bool ver
         return ERR_NOMEM;
     span->set = set;
     span->info = *info;
+    atomic_init(&span->is_sole, info->is_sole);
     span->references = 1;
     span->verify = verify;
     span_file_name((enum span_kind)info->manifest.kind, info->manifest.start_ms,
@@ -214,6 +161,36 @@ void span_set_unpin(struct span_set *set)
     must(pthread_mutex_unlock(&set->lock) == 0);
 }
 
+/* Under the set's lock. */
+static void take_out(struct span_set *set, struct span *span)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->items[i] != span)
+            continue;
+        set->count--;
+        memmove(set->items + i, set->items + i + 1, (set->count - i) * sizeof(struct span *));
+        span->doomed = true;
+        drop_reference(span);
+        return;
+    }
+}
+
+void span_set_retire(struct span_set *set, struct span *const *soles, size_t sole_count,
+                     struct span *const *removed, size_t removed_count)
+{
+    must(pthread_mutex_lock(&set->lock) == 0);
+    for (size_t i = 0; i < sole_count; i++)
+        atomic_store(&soles[i]->is_sole, true);
+    for (size_t i = 0; i < removed_count; i++)
+        take_out(set, removed[i]);
+    must(pthread_mutex_unlock(&set->lock) == 0);
+}
+
+bool span_is_sole(const struct span *span)
+{
+    return atomic_load(&span->is_sole);
+}
+
 int span_set_change(struct span_set *set, const struct span_info *added,
                     struct span *const *removed, size_t removed_count)
 {
@@ -225,16 +202,7 @@ int span_set_change(struct span_set *set, const struct span_info *added,
     if (span != NULL)
         error = insert(set, span);
     for (size_t i = 0; i < removed_count && error == 0; i++)
-        for (size_t j = 0; j < set->count; j++) {
-            if (set->items[j] != removed[i])
-                continue;
-            set->count--;
-            memmove(set->items + j, set->items + j + 1,
-                    (set->count - j) * sizeof(struct span *));
-            removed[i]->doomed = true;
-            drop_reference(removed[i]);
-            break;
-        }
+        take_out(set, removed[i]);
     must(pthread_mutex_unlock(&set->lock) == 0);
     if (error != 0)
         span_free(span);
@@ -327,6 +295,22 @@ size_t span_set_count(struct span_set *set)
     return count;
 }
 
+void span_set_sum(struct span_set *set, enum span_kind kind, uint64_t *ret_files,
+                  uint64_t *ret_bytes)
+{
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+    must(pthread_mutex_lock(&set->lock) == 0);
+    for (size_t i = 0; i < set->count; i++) {
+        const struct span_info *info = &set->items[i]->info;
+        files += info->manifest.kind == kind;
+        bytes += info->manifest.kind == kind ? info->file_bytes : 0;
+    }
+    must(pthread_mutex_unlock(&set->lock) == 0);
+    *ret_files = files;
+    *ret_bytes = bytes;
+}
+
 void span_set_close_idle(struct span_set *set)
 {
     must(pthread_mutex_lock(&set->lock) == 0);
@@ -349,15 +333,11 @@ void span_set_discard(struct span_set *set, const struct span_info *info)
 {
     struct live *live = &set->store->live;
     MDB_txn *txn;
-    uint8_t key[ROW_KEY_BYTES];
     char name[SPAN_NAME_BYTES];
     char path[4096];
-    row_key(&info->manifest, key);
-    MDB_val k = {sizeof key, key};
-    MDB_val value;
     if (mdb_txn_begin(live->env, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
         return;
-    int code = mdb_get(txn, live->tables[LIVE_SPANS], &k, &value);
+    int code = span_row_find(live, txn, info);
     mdb_txn_abort(txn);
     if (code != MDB_NOTFOUND)
         return;
@@ -404,7 +384,7 @@ static int load_rows(struct span_set *set, bool verify)
                (code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
             struct span_info info;
             struct span *span;
-            if (key.mv_size != ROW_KEY_BYTES)
+            if (key.mv_size != SPAN_ROW_KEY_BYTES)
                 continue;
             int bad = span_row_read(bytes_of_val(key), bytes_of_val(value), &info);
             if (bad != 0) {

@@ -38,6 +38,8 @@ int span_set_load(struct span_set *set, bool verify, struct diagnosis *why);
 /* Registration rows, in a transaction (LMDB codes) ... */
 int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *info);
 int span_row_delete(const struct live *live, MDB_txn *txn, const struct span_info *info);
+/* MDB_NOTFOUND: it is not registered. */
+int span_row_find(const struct live *live, MDB_txn *txn, const struct span_info *info);
 /* Any bytes are safe.  ERR_CORRUPT; ERR_INVALID: of a version that comes after this one. */
 #define SPAN_ROW_KEY_BYTES 25
 int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_info);
@@ -45,6 +47,13 @@ int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_in
  * unlinked, in one step. */
 int span_set_change(struct span_set *set, const struct span_info *added,
                     struct span *const *removed, size_t removed_count);
+/* In memory, too: samples expire.  The roll-ups made of them become all there is of their time,
+ * in one step: whoever looks at the files of samples first and at roll-ups afterwards sees one
+ * or both. */
+void span_set_retire(struct span_set *set, struct span *const *soles, size_t sole_count,
+                     struct span *const *removed, size_t removed_count);
+/* Is the roll-up all there is of its time? */
+bool span_is_sole(const struct span *span);
 /* Unlinks a written file whose registration failed: tries that pile up would fill the disk.  It
  * stays if it is registered after all, or nobody can tell. */
 void span_set_discard(struct span_set *set, const struct span_info *info);
@@ -65,6 +74,9 @@ struct span *span_set_acquire_one(struct span_set *set, const struct span_info *
 void span_set_release_one(struct span_set *set, struct span *span);
 const struct span_info *span_info_of(const struct span *span);
 size_t span_set_count(struct span_set *set);
+/* Files of a kind, and their bytes. */
+void span_set_sum(struct span_set *set, enum span_kind kind, uint64_t *ret_files,
+                  uint64_t *ret_bytes);
 /* From a pin to its unpin no file leaves the folder: what is merged away or expires meanwhile is
  * unlinked at the end.  So every file that a snapshot of the live environment, taken under the
  * pin, speaks of is there. */

@@ -52,8 +52,11 @@ struct span_writer {
 void span_file_name(enum span_kind kind, int64_t start_ms, int64_t end_ms, uint64_t generation,
                     char name[SPAN_NAME_BYTES])
 {
+    size_t row = 0;
+    while (span_kind_rows[row].kind != kind)
+        must(++row < SPAN_KINDS);
     (void)snprintf(name, SPAN_NAME_BYTES, "%" PRId64 "-%" PRId64 ".%" PRIu64 ".%s.mdb",
-                   start_ms, end_ms, generation, kind == SPAN_LOGS ? "logs" : "samples");
+                   start_ms, end_ms, generation, span_kind_rows[row].name);
 }
 
 /* -- transactions ------------------------------------------------------------------------ */
@@ -197,15 +200,12 @@ static void widen(struct span_manifest *manifest, int64_t min_ms, int64_t max_ms
         manifest->max_ms = max_ms;
 }
 
-int span_writer_add_series(struct span_writer *writer, const struct labels *labels,
-                           const int64_t *times_ms, const double *values, size_t count)
+/* The series of the entry at hand. */
+static int add_series(struct span_writer *writer, const struct labels *labels)
 {
     const struct labels *shared;
-    must(count > 0);
     must(writer->manifest.series < UINT32_MAX);
-    int error = encode_chunks(writer, times_ms, values, count);
-    if (error == 0)
-        error = gather_entry(writer, &writer->chunks, buf_bytes(&writer->entry),
+    int error = gather_entry(writer, &writer->chunks, buf_bytes(&writer->entry),
                              writer->chunks.entries.size >= GROUP_RAW_BYTES);
     if (error != 0)
         return error;
@@ -220,8 +220,48 @@ int span_writer_add_series(struct span_writer *writer, const struct labels *labe
         return error;
     free((void *)(uintptr_t)shared);
     writer->manifest.series++;
-    widen(&writer->manifest, times_ms[0], times_ms[count - 1]);
     return error_from_lmdb(writer->code);
+}
+
+int span_writer_add_series(struct span_writer *writer, const struct labels *labels,
+                           const int64_t *times_ms, const double *values, size_t count)
+{
+    must(count > 0);
+    int error = encode_chunks(writer, times_ms, values, count);
+    if (error == 0)
+        error = add_series(writer, labels);
+    if (error == 0)
+        widen(&writer->manifest, times_ms[0], times_ms[count - 1]);
+    return error;
+}
+
+int span_writer_add_records(struct span_writer *writer, const struct labels *labels,
+                            const struct records *records)
+{
+    size_t chunks = 0;
+    must(records->count > 0);
+    buf_clear(&writer->entry);
+    buf_clear(&writer->chunk_sizes);
+    buf_clear(&writer->chunk_bytes);
+    int error = records_write(records, &writer->chunk_sizes, &writer->chunk_bytes, &chunks);
+    if (error != 0)
+        return error;
+    buf_put_varint(&writer->entry, chunks);
+    buf_put(&writer->entry, writer->chunk_sizes.data, writer->chunk_sizes.size);
+    buf_put(&writer->entry, writer->chunk_bytes.data, writer->chunk_bytes.size);
+    if (!buf_ok(&writer->chunk_sizes) || !buf_ok(&writer->entry))
+        return ERR_NOMEM;
+    writer->manifest.chunks += chunks;
+    writer->manifest.samples += records->count * RECORD_CHUNKS;
+    error = add_series(writer, labels);
+    if (error == 0)
+        widen(&writer->manifest, records->firsts_ms[0], records->lasts_ms[records->count - 1]);
+    return error;
+}
+
+void span_writer_set_through(struct span_writer *writer, uint64_t generation)
+{
+    writer->manifest.through = generation;
 }
 
 /* -- logs -------------------------------------------------------------------------------- */

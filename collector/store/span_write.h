@@ -3,6 +3,7 @@
  *
  *   span_writer_open()
  *   span_writer_add_series() ...     ascending labels, each with its samples
+ *   span_writer_add_records() ...    the same of a roll-up
  *   span_writer_add_log() ...        ascending (stream, file, offset)
  *   span_writer_finish()             durable, under its final name
  *
@@ -10,10 +11,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "collector/series/labels.h"
+#include "collector/store/records.h"
 #include "collector/store/span_file.h"
 #include "proto/base/diagnosis.h"
 
@@ -24,6 +27,7 @@ struct span_info {
     struct span_manifest manifest;
     uint64_t file_bytes;
     uint64_t file_hash; /* XXH3 of the whole file */
+    bool is_sole;       /* of a roll-up: what it was made of has expired */
 };
 
 #define SPAN_NAME_BYTES 128
@@ -37,6 +41,11 @@ int span_writer_open(const char *directory, enum span_kind kind, int64_t start_m
 /* One series; times strictly ascending, at least one. */
 int span_writer_add_series(struct span_writer *writer, const struct labels *labels,
                            const int64_t *times_ms, const double *values, size_t count);
+/* One series of a roll-up; at least one record. */
+int span_writer_add_records(struct span_writer *writer, const struct labels *labels,
+                            const struct records *records);
+/* Of a roll-up: what is registered as its manifest's `through`. */
+void span_writer_set_through(struct span_writer *writer, uint64_t generation);
 struct log_key {
     uint64_t stream_id, file_id, offset;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "collector/store/parts.h"
+#include "collector/store/rollup_make.h"
 #include "collector/store/span_set.h"
 #include "collector/store/writer.h"
 
@@ -15,7 +16,23 @@ static uint64_t get(_Atomic uint64_t *counter)
 
 int64_t store_retention_ms(const struct store *store)
 {
-    return store->options.retention_raw_ms;
+    const struct store_options *options = &store->options;
+    const int64_t tiers[] = {options->retention_5m_ms, options->retention_1h_ms};
+    int64_t longest_ms = options->retention_raw_ms;
+    if (!rollup_is_on(store))
+        return longest_ms;
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
+        int64_t tier_ms = tiers[i] > 0 && tiers[i] < STORE_LATE_MS_MAX ? tiers[i] : STORE_LATE_MS_MAX;
+        longest_ms = tier_ms > longest_ms ? tier_ms : longest_ms;
+    }
+    return longest_ms;
+}
+
+static void count_rollups(struct store *store, struct store_stats *stats)
+{
+    for (size_t t = 0; t < ROLLUP_TIERS; t++)
+        span_set_sum(store->spans, rollup_tiers[t].kind, &stats->rollup_files[t],
+                     &stats->rollup_bytes[t]);
 }
 
 void store_get_stats(struct store *store, struct store_stats *ret_stats)
@@ -40,12 +57,16 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
         .quarantined = get(&store->quarantined),
         .deletes = get(&store->deletes.made),
         .deletes_pending = atomic_load(&store->deletes.held),
+        .rollups_made = get(&store->rollups),
+        .rollup_left_out = get(&store->rollup_left_out),
+        .rollup_days_lost = get(&store->rollup_days_lost),
         .head_chunks = get(&head->chunks),
         .head_bytes = get(&head->bytes),
         .commit_seconds_sum = (double)get(&store->commit_ns) / 1e9,
         .head_min_ms = atomic_load_explicit(&head->min_ms, memory_order_relaxed),
         .head_max_ms = atomic_load_explicit(&head->max_ms, memory_order_relaxed),
     };
+    count_rollups(store, &stats);
     stats.broken = atomic_load(&store->broken);
     stats.full =
         full_get(&store->full, stats.full_reason, &stats.disk_bytes, &stats.used_percent);

@@ -62,6 +62,9 @@ struct store_options {
     const char *directory;     /* made if missing */
     int64_t retention_raw_ms;  /* 0: for ever */
     int64_t retention_logs_ms; /* 0: for ever */
+    bool rolls_up;             /* samples before they expire; the roll-ups are kept */
+    int64_t retention_5m_ms;   /* so long, those of 5 minutes, */
+    int64_t retention_1h_ms;   /* and those of an hour; 0: for ever */
     /* Copied.  Queries leave out at once what is older, merges take it out of the files, and a
      * file that is older as a whole is rewritten without it. */
     const struct store_retention *ages;
@@ -181,7 +184,9 @@ int store_each_delete(struct store *store,
 int store_clean_deletes(struct store *store);
 
 /* How old samples may be: what is older is left out of a write (samples_refused).  0: for ever.
- */
+ * What is too old to be kept as it is, is rolled up: up to the age of the longest tier, but no more
+ * than STORE_LATE_MS_MAX, because a time of 1970 is one in a wrong unit. */
+#define STORE_LATE_MS_MAX (INT64_C(10) * 365 * 86400 * 1000)
 int64_t store_retention_ms(const struct store *store);
 
 /* ---- key-value state --------------------------------------------------------------------
@@ -259,6 +264,10 @@ struct store_stats {
     uint64_t flushes, checkpoints, spans, quarantined;
     uint64_t deletes, deletes_pending; /* committed since the start; not carried out everywhere */
     uint64_t head_chunks, head_bytes, disk_bytes;
+    uint64_t rollups_made;      /* files, those made anew included */
+    uint64_t rollup_files[2], rollup_bytes[2]; /* of 5 minutes, of an hour */
+    uint64_t rollup_left_out;   /* samples too late even for the roll-up of their bucket */
+    uint64_t rollup_days_lost;  /* expired without one, for want of room */
     uint64_t used_percent; /* of the quota or of the disk, whichever is more; full at
                               STORE_FULL_PERCENT */
     double commit_seconds_sum;

@@ -252,7 +252,8 @@ static int look_inside(struct verify *verify, const char *path, const struct spa
         care_unmap(file);
     }
     if (error == 0) {
-        verify->counts.samples += check.samples;
+        if (info->manifest.kind == SPAN_SAMPLES)
+            verify->counts.samples += check.samples;
         verify->counts.log_blocks += check.log_blocks;
     }
     arena_reset(&check.arena);

@@ -232,7 +232,7 @@ static void apply_group(struct writer *writer, const struct group *group)
 {
     struct store *store = writer->store;
     int64_t now_ms = clock_unix_ms(store->clock);
-    int64_t retention_ms = store->options.retention_raw_ms;
+    int64_t retention_ms = store_retention_ms(store);
     int64_t floor_ms = retention_ms > 0 ? now_ms - retention_ms : INT64_MIN;
 
     for (const struct store_write *at = group->writes; at != NULL; at = at->next) {

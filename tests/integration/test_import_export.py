@@ -120,7 +120,7 @@ def test_a_request_is_all_or_nothing():
 
 def test_what_cannot_be_kept_is_told():
     with Lab() as lab:
-        collector = lab.collector().start()
+        collector = lab.collector(flags=["--retention", "90d"]).start()
         now = int(time.time() * 1000)
         labels = ",".join(f'l{i}="x"' for i in range(64))
         text = f"old 1 {now - 91 * DAY * 1000}\nold 2 {now - 89 * DAY * 1000}\n" \

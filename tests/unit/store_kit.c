@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "collector/store/verify.h"
 #include "proto/base/must.h"
 
 static int64_t kit_unix_ms(void *context)
@@ -229,6 +230,42 @@ static size_t select_all(struct kit *kit, int kind, const char *name, const char
     queryable->calls->close(querier);
     matcher_free(matcher);
     return count;
+}
+
+uint64_t kit_samples(struct kit *kit, int64_t from_ms, int64_t until_ms, uint64_t *ret_records)
+{
+    struct arena arena;
+    struct series_samples *series;
+    double samples = 0;
+    *ret_records = 0;
+    arena_init(&arena, (size_t)1 << 30);
+    size_t count =
+        select_all(kit, MATCH_EQUAL, "__name__", "m", from_ms, until_ms, &arena, &series);
+    for (size_t i = 0; i < count; i++) {
+        size_t records = series[i].rolled != NULL ? series[i].rolled->count : 0;
+        for (size_t j = 0; j < records; j++)
+            samples += series[i].rolled->columns[ROLLED_SAMPLES][j];
+        samples += (double)(series[i].count - records);
+        *ret_records += records;
+    }
+    arena_reset(&arena);
+    return (uint64_t)samples;
+}
+
+static void tell_fault(void *context, const char *file, const char *text)
+{
+    (void)context;
+    (void)fprintf(stderr, "%s: %s\n", file, text);
+}
+
+uint64_t kit_faults(struct kit *kit)
+{
+    struct diagnosis why = {""};
+    struct verify verify = {.fault = tell_fault};
+    must(verify_folder(&verify, kit->directory, &why) == 0);
+    uint64_t found = verify.counts.faults + verify.counts.strays;
+    verify_done(&verify);
+    return found;
 }
 
 size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char *value,

@@ -74,6 +74,11 @@ void kit_expect(struct kit *kit, const struct model *model, int64_t from_ms, int
 /* The same as a bool, for processes that cannot use assertions. */
 bool kit_agrees(struct kit *kit, const struct model *model, int64_t from_ms, int64_t until_ms,
                 char *why, size_t why_bytes);
+/* Samples of m{} in the interval, those in records of roll-ups included; *ret_records: how many
+ * of those there are. */
+uint64_t kit_samples(struct kit *kit, int64_t from_ms, int64_t until_ms, uint64_t *ret_records);
+/* Faults and strays that verification finds in the folder of a closed store, told on stderr. */
+uint64_t kit_faults(struct kit *kit);
 /* How many series a selector of one matcher finds. */
 size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char *value,
                  int64_t from_ms, int64_t until_ms);

@@ -1,0 +1,277 @@
+/*
+ * gather_rollup.c - collecting records from roll-ups, and putting them before the samples.
+ *
+ * Only roll-ups that are sole are read: while the samples are there, those are.  Of a day the
+ * finer one is taken.  Samples may still lie between or in front of records, having come late
+ * for a day that has expired: those are made records of one sample each, so that records come
+ * first and samples behind them.  Where a bucket has a record, it stands, and late samples in
+ * it do not count: so it will be when they are put into the roll-up (records_fill()).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/store/gather.h"
+#include "collector/store/records.h"
+#include "collector/store/rollup_make.h"
+#include "proto/base/error.h"
+
+#define CANCEL_EVERY 256
+
+/* The first time wanted of a tier (select_hints.reach_ms). */
+static int64_t from_of(const struct select_hints *hints, int64_t width_ms)
+{
+    int64_t more_ms = 2 * width_ms - hints->reach_ms;
+    return hints->reach_ms > 0 && more_ms > 0 ? hints->from_ms - more_ms : hints->from_ms;
+}
+
+struct tier_spans {
+    struct span **items;
+    size_t count;
+    int64_t width_ms, from_ms;
+};
+
+static int take_series(struct gather *gather, const struct tier_spans *tier,
+                       const struct span_manifest *manifest, struct span_reader *reader,
+                       uint32_t ordinal)
+{
+    const struct labels *labels;
+    struct found *found;
+    struct bytes entry;
+    bool is_touched = false;
+    int error = span_reader_labels(reader, ordinal, gather->arena, &labels);
+    if (error == 0)
+        error = span_reader_entry(reader, ordinal, &entry);
+    if (error == 0)
+        error = records_touch(entry, tier->from_ms, gather->hints->until_ms, &is_touched);
+    if (error != 0 || !is_touched)
+        return error;
+    error = gather_obtain_owned(gather, labels, &found);
+    if (error != 0)
+        return error;
+    const uint64_t rank = RANK_HISTORY(manifest->generation);
+    if (gather->hints->no_samples &&
+        holes_cover(&found->holes, rank, manifest->min_ms, manifest->max_ms))
+        return 0;
+    struct rolled_piece *piece = arena_alloc(&gather->scratch, 1, sizeof *piece);
+    uint8_t *copy =
+        gather->hints->no_samples ? NULL : arena_alloc(&gather->scratch, entry.size, 1);
+    if (piece == NULL || (copy == NULL && !gather->hints->no_samples))
+        return ERR_LIMIT;
+    if (copy != NULL)
+        memcpy(copy, entry.data, entry.size);
+    *piece = (struct rolled_piece){.start_ms = manifest->start_ms,
+                                   .end_ms = manifest->end_ms,
+                                   .from_ms = tier->from_ms,
+                                   .width_ms = tier->width_ms,
+                                   .rank = rank,
+                                   .entry = {copy, copy != NULL ? entry.size : 0},
+                                   .next = found->rolled};
+    found->rolled = piece;
+    found->rolled_count++;
+    return 0;
+}
+
+static int take_span(struct gather *gather, const struct tier_spans *tier, struct span *span,
+                     struct span_reader *reader, struct matcher *const *matchers, size_t count)
+{
+    roaring_bitmap_t *ordinals = NULL;
+    struct postings_source source = span_postings(reader);
+    int error = postings_select(&source, matchers, count, &ordinals);
+    if (error == ERR_CORRUPT) {
+        span_quarantine(span, "its index is damaged");
+        return 0;
+    }
+    if (error != 0)
+        return error;
+    roaring_uint32_iterator_t at;
+    roaring_init_iterator(ordinals, &at);
+    for (size_t i = 0; at.has_value && error == 0; i++) {
+        if (i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
+            error = ERR_CANCELLED;
+        else
+            error = take_series(gather, tier, &span_info_of(span)->manifest, reader,
+                                at.current_value);
+        if (error == ERR_CORRUPT) {
+            span_reader_complain(reader, "a series");
+            error = 0;
+        }
+        roaring_advance_uint32_iterator(&at);
+    }
+    roaring_bitmap_free(ordinals);
+    return error;
+}
+
+/* Does the finer tier have the same day, and can it be read? */
+static bool is_hidden(const struct span *span, const struct tier_spans *finer,
+                      const bool *is_read)
+{
+    const struct span_manifest *day = &span_info_of(span)->manifest;
+    for (size_t i = 0; i < finer->count; i++) {
+        const struct span_manifest *other = &span_info_of(finer->items[i])->manifest;
+        if (is_read[i] && other->start_ms == day->start_ms && other->end_ms == day->end_ms)
+            return true;
+    }
+    return false;
+}
+
+static int take_tier(struct gather *gather, const struct tier_spans *tier,
+                     const struct tier_spans *finer, const bool *finer_is_read, bool *is_read,
+                     struct matcher *const *matchers, size_t count)
+{
+    int error = 0;
+    for (size_t i = 0; i < tier->count && error == 0; i++) {
+        struct span_reader *reader;
+        struct span *span = tier->items[i];
+        if (!span_is_sole(span) || (finer != NULL && is_hidden(span, finer, finer_is_read)))
+            continue;
+        int opened = span_reader_open(span, &reader);
+        if (opened == ERR_CORRUPT)
+            continue; /* named and counted */
+        error = opened;
+        if (error == 0) {
+            is_read[i] = true;
+            error = take_span(gather, tier, span, reader, matchers, count);
+            span_reader_close(reader);
+        }
+    }
+    return error;
+}
+
+int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count)
+{
+    struct span_set *set = gather->store->spans;
+    struct tier_spans tiers[ROLLUP_TIERS] = {0};
+    bool *is_read[ROLLUP_TIERS] = {NULL};
+    int error = 0;
+    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
+        /* A finer tier is looked for as far back as the next, to hide its days. */
+        int64_t from_ms = from_of(gather->hints, rollup_tiers[ROLLUP_TIERS - 1].width_ms);
+        tiers[t].width_ms = rollup_tiers[t].width_ms;
+        tiers[t].from_ms = from_of(gather->hints, tiers[t].width_ms);
+        error =
+            span_set_acquire_kind(set, rollup_tiers[t].kind, from_ms, gather->hints->until_ms,
+                                  &tiers[t].items, &tiers[t].count);
+        if (error == 0)
+            is_read[t] = calloc(tiers[t].count + 1, sizeof(bool));
+        if (error == 0 && is_read[t] == NULL)
+            error = ERR_NOMEM;
+    }
+    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++)
+        error = take_tier(gather, &tiers[t], t > 0 ? &tiers[t - 1] : NULL,
+                          t > 0 ? is_read[t - 1] : NULL, is_read[t], matchers, count);
+    for (size_t t = 0; t < ROLLUP_TIERS; t++) {
+        if (tiers[t].items != NULL)
+            span_set_release(set, tiers[t].items, tiers[t].count);
+        free(is_read[t]);
+    }
+    return error;
+}
+
+/* -- records before samples -------------------------------------------------------------- */
+
+struct joining {
+    struct rolled_join *join;
+    const int64_t *times_ms;
+    const double *values;
+    size_t count, next; /* samples; those before `next` are done with */
+};
+
+static int add_width(struct rolled_join *join, int64_t width_ms)
+{
+    if (join->records.count > join->width_capacity) {
+        size_t capacity = join->records.capacity;
+        int64_t *widths = realloc(join->widths_ms, capacity * sizeof *widths);
+        if (widths == NULL)
+            return ERR_NOMEM;
+        join->widths_ms = widths;
+        join->width_capacity = capacity;
+    }
+    join->widths_ms[join->records.count - 1] = width_ms;
+    return 0;
+}
+
+/* Samples up to a time become records of one each. */
+static int add_samples(struct joining *joining, int64_t until_ms)
+{
+    int error = 0;
+    for (; error == 0 && joining->next < joining->count &&
+           joining->times_ms[joining->next] <= until_ms;
+         joining->next++) {
+        error = records_add_sample(&joining->join->records, joining->times_ms[joining->next],
+                                   joining->values[joining->next]);
+        if (error == 0)
+            error = add_width(joining->join, 0);
+    }
+    return error;
+}
+
+/* The records of a day that end in the interval, and the samples before and between them. */
+static int join_piece(struct joining *joining, const struct rolled_piece *piece,
+                      const struct holes *holes, int64_t until_ms)
+{
+    struct rolled_join *join = joining->join;
+    int64_t width_ms = piece->width_ms;
+    join->day.count = 0;
+    int error = records_read(&join->day, piece->entry);
+    for (size_t i = 0; i < join->day.count && error == 0; i++) {
+        int64_t last_ms = join->day.lasts_ms[i];
+        int64_t end_ms = bucket_end(last_ms, width_ms);
+        int64_t after_ms = end_ms - width_ms; /* the bucket, as far as it is the day's */
+        after_ms = after_ms < piece->start_ms ? piece->start_ms - 1 : after_ms;
+        end_ms = end_ms >= piece->end_ms ? piece->end_ms - 1 : end_ms;
+        /* Of which some is deleted: the rest cannot be told from it. */
+        if (last_ms < piece->from_ms || last_ms > until_ms ||
+            holes_touch(holes, piece->rank, join->day.firsts_ms[i], last_ms) ||
+            (join->records.count > 0 &&
+             join->day.firsts_ms[i] <= join->records.lasts_ms[join->records.count - 1]))
+            continue;
+        error = add_samples(joining, after_ms);
+        if (error == 0)
+            error = records_add(&join->records, &join->day, i);
+        if (error == 0)
+            error = add_width(join, width_ms);
+        while (joining->next < joining->count && joining->times_ms[joining->next] <= end_ms)
+            joining->next++;
+    }
+    return error;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct rolled_piece *const *x = a;
+    const struct rolled_piece *const *y = b;
+    return (*x)->start_ms < (*y)->start_ms ? -1 : (*x)->start_ms > (*y)->start_ms;
+}
+
+int rolled_join(struct rolled_join *join, struct gather *gather, const struct found *found,
+                const int64_t *times_ms, const double *values, size_t count, size_t *ret_next)
+{
+    struct joining joining = {join, times_ms, values, count, 0};
+    int error = 0;
+    size_t pieces = 0;
+    const struct rolled_piece **sorted =
+        arena_alloc(&gather->scratch, found->rolled_count, sizeof *sorted);
+    if (sorted == NULL)
+        return ERR_LIMIT;
+    for (const struct rolled_piece *at = found->rolled; at != NULL; at = at->next)
+        sorted[pieces++] = at;
+    qsort(sorted, pieces, sizeof *sorted, by_start);
+    join->records.count = 0;
+    for (size_t i = 0; i < pieces && error == 0; i++) {
+        error = join_piece(&joining, sorted[i], &found->holes, gather->hints->until_ms);
+        if (error == ERR_CORRUPT) { /* that day's; the others are good */
+            atomic_fetch_add_explicit(&gather->store->quarantined, 1, memory_order_relaxed);
+            error = 0;
+        }
+    }
+    *ret_next = joining.next;
+    return error;
+}
+
+void rolled_join_done(struct rolled_join *join)
+{
+    records_done(&join->records);
+    records_done(&join->day);
+    free(join->widths_ms);
+    *join = (struct rolled_join){0};
+}
