@@ -156,6 +156,8 @@ int live_rows_settle(const struct live *live, const char *directory, uint64_t *r
     if (code == MDB_SUCCESS)
         code = settle_table(&settling, LIVE_SERIES, "series", unsealed);
     if (code == MDB_SUCCESS)
+        code = settle_table(&settling, LIVE_DELETES, "deletes", false);
+    if (code == MDB_SUCCESS)
         code = settle_pass(&settling);
     if (code == MDB_SUCCESS && settling.sealed + settling.damaged > 0)
         code = mdb_txn_commit(settling.txn);

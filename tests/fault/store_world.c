@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "collector/store/verify.h"
 #include "proto/base/must.h"
 
 #define STREAM 9
@@ -72,16 +73,36 @@ int world_write(struct kit *kit, unsigned seed)
     return store_write_wait(kit->store, &write);
 }
 
+static void delete_of(unsigned seed, unsigned *ret_series, int64_t *ret_from_ms,
+                      int64_t *ret_until_ms)
+{
+    unsigned state = seed * 104729u;
+    unsigned series = (unsigned)rand_r(&state) % (SERIES + 1);
+    *ret_series = series == SERIES ? MODEL_ALL : series;
+    *ret_from_ms = KIT_START_MS + rand_r(&state) % 400 * world_step_ms;
+    *ret_until_ms = *ret_from_ms + rand_r(&state) % 60 * world_step_ms;
+}
+
+int world_delete(struct kit *kit, unsigned seed)
+{
+    unsigned series;
+    int64_t from_ms;
+    int64_t until_ms;
+    delete_of(seed, &series, &from_ms, &until_ms);
+    return kit_delete(kit, series, from_ms, until_ms);
+}
+
 /* -- the comparison ---------------------------------------------------------------------- */
 
-void history_add(struct history *history, unsigned seed)
+void history_add(struct history *history, unsigned operation)
 {
     if (history->count == history->capacity) {
         history->capacity = history->capacity == 0 ? 256 : history->capacity * 2;
         history->seeds = realloc(history->seeds, history->capacity * sizeof(unsigned));
         must(history->seeds != NULL);
     }
-    history->seeds[history->count++] = seed;
+    history->seeds[history->count++] = operation;
+    history->writes += (operation & DELETE) == 0;
 }
 
 static bool is_stored(const struct history *history, unsigned seed)
@@ -123,15 +144,15 @@ static void check_lines(struct kit *kit, const struct history *history, const ch
     struct diagnosis why = {""};
     const struct log_query query = {.from_ms = INT64_MIN / 2,
                                     .until_ms = INT64_MAX / 2,
-                                    .limit = history->count * LINES * 2 + 10};
+                                    .limit = history->writes * LINES * 2 + 10};
     struct log_hit *hits;
     size_t count;
     arena_init(&arena, (size_t)256 << 20);
     if (store_log_search(kit->store, &query, &arena, &hits, &count, &why) != 0)
         fail_msg("after %s: %s", because, why.text);
-    if (count != history->count * LINES)
+    if (count != history->writes * LINES)
         fail_msg("after %s: %zu lines are found, %zu are stored", because, count,
-                 history->count * LINES);
+                 history->writes * LINES);
     for (size_t i = 0; i < count; i++)
         if (!is_line(history, &hits[i], i == 0 ? NULL : &hits[i - 1]))
             fail_msg("after %s: line %zu is twice, out of place or nobody's: %.*s", because, i,
@@ -139,8 +160,63 @@ static void check_lines(struct kit *kit, const struct history *history, const ch
     arena_reset(&arena);
 }
 
+static void replay(const struct history *history, struct model *model)
+{
+    for (size_t i = 0; i < history->count; i++) {
+        struct model_sample samples[WRITE];
+        unsigned series;
+        int64_t from_ms;
+        int64_t until_ms;
+        if ((history->seeds[i] & DELETE) != 0) {
+            delete_of(history->seeds[i] & ~DELETE, &series, &from_ms, &until_ms);
+            model_delete(model, series, from_ms, until_ms);
+            continue;
+        }
+        write_of(history->seeds[i], samples);
+        for (int j = 0; j < WRITE; j++)
+            model_write(model, samples[j].series, samples[j].ts_ms, samples[j].value);
+    }
+}
+
+/* Whether the unacknowledged operation is there: a write says so itself, a delete by what it
+ * covers, as a whole. */
+static bool is_done(struct kit *kit, const struct history *history)
+{
+    struct history with = *history;
+    struct model model = {0};
+    struct buf out = {0};
+    char why[256];
+    char key[32];
+    bool done;
+    if ((history->pending & DELETE) == 0) {
+        (void)snprintf(key, sizeof key, "seed/%u", history->pending);
+        done = store_state_get(kit->store, bytes_of(key), &out) == 0;
+        buf_done(&out);
+        return done;
+    }
+    with.seeds = malloc((history->count + 1) * sizeof(unsigned));
+    must(with.seeds != NULL);
+    if (history->count > 0)
+        memcpy(with.seeds, history->seeds, history->count * sizeof(unsigned));
+    with.seeds[with.count++] = history->pending;
+    replay(&with, &model);
+    done = kit_agrees(kit, &model, ALWAYS, why, sizeof why);
+    model_done(&model);
+    free(with.seeds);
+    return done;
+}
+
+static void complain(void *context, const char *file, const char *text)
+{
+    fail_msg("after %s: %s: %s", (const char *)context, file, text);
+}
+
 void world_check(struct kit *kit, struct history *history, const char *because)
 {
+    struct verify verify = {.fault = complain, .context = (void *)(uintptr_t)because};
+    struct diagnosis why = {""};
+    if (verify_folder(&verify, kit->directory, &why) != 0)
+        fail_msg("after %s: %s", because, why.text);
     world_check_from(kit, history, INT64_MIN / 2, because);
 }
 
@@ -148,22 +224,12 @@ void world_check_from(struct kit *kit, struct history *history, int64_t from_ms,
                       const char *because)
 {
     struct model model = {0};
-    struct buf out = {0};
     char why[256] = "";
     kit_open(kit);
-    if (history->pending != 0) {
-        char key[32];
-        (void)snprintf(key, sizeof key, "seed/%u", history->pending);
-        if (store_state_get(kit->store, bytes_of(key), &out) == 0)
-            history_add(history, history->pending);
-        history->pending = 0;
-    }
-    for (size_t w = 0; w < history->count; w++) {
-        struct model_sample samples[WRITE];
-        write_of(history->seeds[w], samples);
-        for (int i = 0; i < WRITE; i++)
-            model_write(&model, samples[i].series, samples[i].ts_ms, samples[i].value);
-    }
+    if (history->pending != 0 && is_done(kit, history))
+        history_add(history, history->pending);
+    history->pending = 0;
+    replay(history, &model);
     if (!kit_agrees(kit, &model, from_ms, INT64_MAX / 2, why, sizeof why))
         fail_msg("after %s: %s", because, why);
     check_lines(kit, history, because);
@@ -172,8 +238,6 @@ void world_check_from(struct kit *kit, struct history *history, int64_t from_ms,
     if (stats.quarantined != 0)
         fail_msg("after %s: %llu values are quarantined", because,
                  (unsigned long long)stats.quarantined);
-    buf_done(&out);
     model_done(&model);
     kit_close(kit);
 }
-

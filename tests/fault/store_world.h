@@ -3,7 +3,7 @@
  * acknowledged of them, and the question whether a folder holds it.
  *
  * A write is a function of its seed: samples, lines, and a state key that says that it was
- * stored.  What was sent and not acknowledged may be there or not, as a whole.
+ * stored; so is a delete.  What was sent and not acknowledged may be there or not, as a whole.
  */
 #pragma once
 
@@ -18,22 +18,26 @@
 #define SERIES  6
 #define WRITE   10 /* samples of one write */
 #define LINES   2  /* log lines of one write */
+#define DELETE  (1u << 30) /* an operation: a seed, with this bit for a delete */
 
 /* How far apart the samples of a write can be, at least; a minute, if nobody says otherwise. */
 extern int64_t world_step_ms;
 
 struct history {
-    unsigned *seeds; /* of writes that are certain to be stored, in order */
+    unsigned *seeds; /* operations that are certain to be stored, in order */
     size_t count, capacity;
+    size_t writes;    /* of them */
     unsigned pending; /* sent, not acknowledged; 0: none */
 };
-void history_add(struct history *history, unsigned seed);
+void history_add(struct history *history, unsigned operation);
 
 /* Writes one and waits; 0, or what the store says. */
 int world_write(struct kit *kit, unsigned seed);
-/* Opens the kit's folder, compares all samples and lines with the history (which gets the
- * pending write, if it is there), closes.  Fails the test. */
+/* Deletes an hour or so of one series, now and then of all. */
+int world_delete(struct kit *kit, unsigned seed);
+/* Verifies the kit's folder, opens it, compares all samples and lines with the history (which gets the
+ * pending operation, if it is there), closes.  Fails the test. */
 void world_check(struct kit *kit, struct history *history, const char *because);
-/* The same of samples and lines from a time on. */
+/* The same of samples and lines from a time on, without the verification. */
 void world_check_from(struct kit *kit, struct history *history, int64_t from_ms,
                       const char *because);

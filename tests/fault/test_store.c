@@ -22,18 +22,8 @@
 
 #include <cmocka.h>
 
-#include "collector/store/verify.h"
 #include "proto/base/must.h"
-#include "tests/unit/store_kit.h"
-
-#define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
-#define SPAN_MS ((int64_t)2 * 3600 * 1000)
-#define SERIES  6
-#define WRITE   10 /* samples of one write */
-#define LINES   2  /* log lines of one write */
-#define STREAM  9
-#define PATH    "/var/log/app.log"
-#define DELETE  (1u << 30) /* an operation: a seed, with this bit for a delete */
+#include "tests/fault/store_world.h"
 
 /* What the child tells: before an operation ('s') and after its acknowledgement ('a'). */
 struct note {
@@ -57,48 +47,6 @@ static void tick(void *context, const char *point)
         _exit(99);
 }
 
-/* How far apart the samples of a write can be, at least. */
-static int64_t step_ms = 60000;
-
-/* A write is a function of its seed, so that both sides know it. */
-static void write_of(unsigned seed, struct model_sample samples[WRITE])
-{
-    for (int i = 0; i < WRITE; i++) {
-        unsigned state = seed * 7919u + (unsigned)i;
-        samples[i].series = (unsigned)rand_r(&state) % SERIES;
-        samples[i].ts_ms = KIT_START_MS + rand_r(&state) % 400 * step_ms;
-        samples[i].value = (double)seed;
-        for (int j = 0; j < i; j++) /* one write says one thing about one time */
-            if (samples[j].series == samples[i].series && samples[j].ts_ms == samples[i].ts_ms)
-                samples[i].value = samples[j].value;
-    }
-}
-
-/* Its lines, in one of three files; no two writes have the same. */
-static void lines_of(unsigned seed, char texts[LINES][32], struct log_line lines[LINES],
-                     struct store_log_chunk *ret_log)
-{
-    for (unsigned i = 0; i < LINES; i++) {
-        (void)snprintf(texts[i], 32, "seed %u line %u", seed, i);
-        lines[i] = (struct log_line){.offset = (uint64_t)seed * 100 + i,
-                                     .ts_ms = KIT_START_MS + seed % 400 * 60000,
-                                     .severity = 7,
-                                     .text = bytes_of(texts[i])};
-    }
-    *ret_log = (struct store_log_chunk){STREAM, {seed % 3, bytes_of(PATH), lines, LINES}};
-}
-
-/* So is a delete: an hour or so of one series, now and then of all. */
-static void delete_of(unsigned seed, unsigned *ret_series, int64_t *ret_from_ms,
-                      int64_t *ret_until_ms)
-{
-    unsigned state = seed * 104729u;
-    unsigned series = (unsigned)rand_r(&state) % (SERIES + 1);
-    *ret_series = series == SERIES ? MODEL_ALL : series;
-    *ret_from_ms = KIT_START_MS + rand_r(&state) % 400 * step_ms;
-    *ret_until_ms = *ret_from_ms + rand_r(&state) % 60 * step_ms;
-}
-
 static void send_note(int fd, char what, unsigned seed)
 {
     struct note note = {.what = what, .seed = seed};
@@ -107,12 +55,8 @@ static void send_note(int fd, char what, unsigned seed)
 
 static void child_deletes(struct kit *kit, int fd, unsigned seed)
 {
-    unsigned series;
-    int64_t from_ms;
-    int64_t until_ms;
-    delete_of(seed, &series, &from_ms, &until_ms);
     send_note(fd, 's', seed | DELETE);
-    must(kit_delete(kit, series, from_ms, until_ms) == 0);
+    must(world_delete(kit, seed) == 0);
     send_note(fd, 'a', seed | DELETE);
 }
 
@@ -120,28 +64,9 @@ static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count
                          int settle_every)
 {
     for (int w = 0; w < count; w++) {
-        struct model_sample planned[WRITE];
-        struct store_sample samples[WRITE];
         unsigned seed = first_seed + (unsigned)w;
-        write_of(seed, planned);
-        char texts[LINES][32];
-        struct log_line lines[LINES];
-        struct store_log_chunk log;
-        lines_of(seed, texts, lines, &log);
-        for (int i = 0; i < WRITE; i++)
-            samples[i] = (struct store_sample){kit_series(kit, planned[i].series),
-                                               planned[i].ts_ms, planned[i].value};
-        char key[32];
-        (void)snprintf(key, sizeof key, "seed/%u", seed);
-        struct store_put put = {bytes_of(key), bytes_of("stored")};
-        struct store_write write = {.samples = samples,
-                                    .sample_count = WRITE,
-                                    .logs = &log,
-                                    .log_count = 1,
-                                    .puts = &put,
-                                    .put_count = 1};
         send_note(fd, 's', seed);
-        must(store_write_wait(kit->store, &write) == 0);
+        must(world_write(kit, seed) == 0);
         send_note(fd, 'a', seed);
         if (w % 4 == 0)
             child_deletes(kit, fd, seed);
@@ -153,24 +78,6 @@ static void child_writes(struct kit *kit, int fd, unsigned first_seed, int count
 }
 
 /* -- the parent -------------------------------------------------------------------------- */
-
-struct history {
-    unsigned *seeds; /* operations that are certain to be stored, in order */
-    size_t count, capacity;
-    size_t writes; /* of them */
-    unsigned pending; /* sent, not acknowledged; 0: none */
-};
-
-static void history_add(struct history *history, unsigned seed)
-{
-    if (history->count == history->capacity) {
-        history->capacity = history->capacity == 0 ? 256 : history->capacity * 2;
-        history->seeds = realloc(history->seeds, history->capacity * sizeof(unsigned));
-        must(history->seeds != NULL);
-    }
-    history->seeds[history->count++] = seed;
-    history->writes += (seed & DELETE) == 0;
-}
 
 static void read_notes(int fd, struct history *history)
 {
@@ -188,143 +95,6 @@ static void read_notes(int fd, struct history *history)
             history->pending = 0;
         }
     }
-}
-
-static bool is_stored(const struct history *history, unsigned seed)
-{
-    for (size_t i = 0; i < history->count; i++)
-        if (history->seeds[i] == seed)
-            return true;
-    return false;
-}
-
-/* A line of a write that is stored, and behind the one before in (time, file, offset). */
-static bool is_line(const struct history *history, const struct log_hit *hit,
-                    const struct log_hit *before)
-{
-    char texts[LINES][32];
-    struct log_line lines[LINES];
-    struct store_log_chunk log;
-    unsigned seed = (unsigned)(hit->line.offset / 100);
-    size_t i = hit->line.offset % 100;
-    if (i >= LINES || !is_stored(history, seed))
-        return false;
-    lines_of(seed, texts, lines, &log);
-    if (hit->stream_id != STREAM || hit->file_id != log.chunk.file_id ||
-        hit->line.ts_ms != lines[i].ts_ms || hit->line.severity != lines[i].severity ||
-        !bytes_equal(hit->line.text, lines[i].text) || !bytes_equal(hit->path, log.chunk.path))
-        return false;
-    if (before == NULL || before->line.ts_ms < hit->line.ts_ms)
-        return true;
-    return before->line.ts_ms == hit->line.ts_ms &&
-           (before->file_id < hit->file_id ||
-            (before->file_id == hit->file_id && before->line.offset < hit->line.offset));
-}
-
-/* As many lines as the stored writes have, each one of them and each greater than the one
- * before: so each is there once, and in order. */
-static void check_lines(struct kit *kit, const struct history *history, const char *because)
-{
-    struct arena arena;
-    struct diagnosis why = {""};
-    const struct log_query query = {.from_ms = INT64_MIN / 2,
-                                    .until_ms = INT64_MAX / 2,
-                                    .limit = history->writes * LINES * 2 + 10};
-    struct log_hit *hits;
-    size_t count;
-    arena_init(&arena, (size_t)256 << 20);
-    if (store_log_search(kit->store, &query, &arena, &hits, &count, &why) != 0)
-        fail_msg("after %s: %s", because, why.text);
-    if (count != history->writes * LINES)
-        fail_msg("after %s: %zu lines are found, %zu are stored", because, count,
-                 history->writes * LINES);
-    for (size_t i = 0; i < count; i++)
-        if (!is_line(history, &hits[i], i == 0 ? NULL : &hits[i - 1]))
-            fail_msg("after %s: line %zu is twice, out of place or nobody's: %.*s", because, i,
-                     (int)hits[i].line.text.size, (const char *)hits[i].line.text.data);
-    arena_reset(&arena);
-}
-
-static void replay(const struct history *history, struct model *model)
-{
-    for (size_t i = 0; i < history->count; i++) {
-        struct model_sample samples[WRITE];
-        unsigned series;
-        int64_t from_ms;
-        int64_t until_ms;
-        if ((history->seeds[i] & DELETE) != 0) {
-            delete_of(history->seeds[i] & ~DELETE, &series, &from_ms, &until_ms);
-            model_delete(model, series, from_ms, until_ms);
-            continue;
-        }
-        write_of(history->seeds[i], samples);
-        for (int j = 0; j < WRITE; j++)
-            model_write(model, samples[j].series, samples[j].ts_ms, samples[j].value);
-    }
-}
-
-/* Whether the unacknowledged operation is there: a write says so itself, a delete by what it
- * covers, as a whole. */
-static bool is_done(struct kit *kit, const struct history *history)
-{
-    struct history with = *history;
-    struct model model = {0};
-    struct buf out = {0};
-    char why[256];
-    char key[32];
-    bool done;
-    if ((history->pending & DELETE) == 0) {
-        (void)snprintf(key, sizeof key, "seed/%u", history->pending);
-        done = store_state_get(kit->store, bytes_of(key), &out) == 0;
-        buf_done(&out);
-        return done;
-    }
-    with.seeds = malloc((history->count + 1) * sizeof(unsigned));
-    must(with.seeds != NULL);
-    if (history->count > 0)
-        memcpy(with.seeds, history->seeds, history->count * sizeof(unsigned));
-    with.seeds[with.count++] = history->pending;
-    replay(&with, &model);
-    done = kit_agrees(kit, &model, ALWAYS, why, sizeof why);
-    model_done(&model);
-    free(with.seeds);
-    return done;
-}
-
-static void complain(void *context, const char *file, const char *text)
-{
-    fail_msg("after %s: %s: %s", (const char *)context, file, text);
-}
-
-static void check_folder(const struct kit *kit, const char *because)
-{
-    struct verify verify = {.fault = complain, .context = (void *)(uintptr_t)because};
-    struct diagnosis why = {""};
-    if (verify_folder(&verify, kit->directory, &why) != 0)
-        fail_msg("after %s: %s", because, why.text);
-}
-
-/* Opens, asks the store itself whether what was not acknowledged is there, compares. */
-static void check(struct kit *kit, struct history *history, const char *because)
-{
-    struct model model = {0};
-    char why[256] = "";
-    check_folder(kit, because);
-    kit_open(kit);
-    if (history->pending != 0 && is_done(kit, history))
-        history_add(history, history->pending);
-    history->pending = 0;
-    replay(history, &model);
-    if (!kit_agrees(kit, &model, ALWAYS, why, sizeof why))
-        fail_msg("after %s: %s", because, why);
-    check_lines(kit, history, because);
-    struct store_stats stats;
-    store_get_stats(kit->store, &stats);
-    if (stats.quarantined != 0)
-        fail_msg("after %s: %llu values are quarantined", because,
-                 (unsigned long long)stats.quarantined);
-    model_done(&model);
-    kit_close(kit);
 }
 
 /* Runs a child with a bomb on the kit's folder.  Whether it went off. */
@@ -379,7 +149,7 @@ static void dying_at_any_step_loses_nothing_acknowledged(void **state)
             bool went_off = run_child(&kit, (struct bomb){points[p], left}, &history,
                                       1 + (unsigned)left * 100);
             ever = ever || went_off;
-            check(&kit, &history, points[p]);
+            world_check(&kit, &history, points[p]);
         }
         if (!ever)
             fail_msg("no child has passed %s", points[p]);
@@ -398,7 +168,7 @@ static void dying_at_the_nth_step_whatever_it_is_loses_nothing(void **state)
     kit.now_ms = KIT_START_MS + 3 * SPAN_MS;
     for (int left = 3; left < 160; left += 7) {
         (void)run_child(&kit, (struct bomb){NULL, left}, &history, 1 + (unsigned)left * 100);
-        check(&kit, &history, "the n-th step");
+        world_check(&kit, &history, "the n-th step");
     }
     free(history.seeds);
     kit_stop_closed(&kit);
@@ -420,9 +190,9 @@ static void a_second_death_loses_nothing_either(void **state)
     for (int left = 2; left <= 4; left++)
         for (size_t p = 0; p < sizeof seconds / sizeof seconds[0]; p++) {
             (void)run_child(&kit, (struct bomb){"flush.registered", left}, &history, seed);
-            check(&kit, &history, "a death between flush and deletion");
+            world_check(&kit, &history, "a death between flush and deletion");
             (void)run_child(&kit, (struct bomb){seconds[p], 1}, &history, seed + 100);
-            check(&kit, &history, seconds[p]);
+            world_check(&kit, &history, seconds[p]);
             seed += 200;
         }
     free(history.seeds);
@@ -439,7 +209,7 @@ static void dying_while_days_are_written_loses_nothing(void **state)
     struct kit kit;
     struct history history = {0};
     unsigned seed = 1;
-    step_ms = 15 * 60000; /* five days */
+    world_step_ms = 15 * 60000; /* five days */
     kit_start(&kit);
     kit_close(&kit);
     kit.now_ms = KIT_START_MS + 6 * 12 * SPAN_MS;
@@ -447,10 +217,10 @@ static void dying_while_days_are_written_loses_nothing(void **state)
         for (int left = 1; left <= 4; left += 3) {
             if (!run_child(&kit, (struct bomb){points[p], left}, &history, seed))
                 fail_msg("the child has not passed %s %d times", points[p], left);
-            check(&kit, &history, points[p]);
+            world_check(&kit, &history, points[p]);
             seed += 100;
         }
-    step_ms = 60000;
+    world_step_ms = 60000;
     free(history.seeds);
     kit_stop_closed(&kit);
 }
@@ -491,7 +261,7 @@ static void a_kill_at_any_moment_loses_nothing_acknowledged(void **state)
         read_notes(fds[0], &history);
         (void)close(fds[0]);
         must(waitpid(child, NULL, 0) == child);
-        check(&kit, &history, "a kill");
+        world_check(&kit, &history, "a kill");
     }
     free(history.seeds);
     kit_stop_closed(&kit);
