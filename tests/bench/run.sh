@@ -75,14 +75,21 @@ alerting() {
   $python tests/bench/latency.py ${quick:+--quick} && $python tests/bench/alerts_held.py
 }
 
+# A week of series that live an hour; churn.md in the work folder.
+churn() {
+  FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} BENCH_DIR=$work $python tests/bench/churn.py "$@"
+}
+
 failed=
 case $part in
   all)
     agents || failed=1
     bench $stages
     alerting || failed=1
+    churn ${quick:+4000 48} || failed=1
     ;;
   alerting) alerting || failed=1 ;;
+  churn) churn || failed=1 ;;
   stores) bench $stages ;;
   queries) bench gen,ingest,long ;;
   agents) agents || failed=1 ;;
