@@ -3,13 +3,14 @@
 #
 #   tests/bench/run.sh                  everything, about an hour on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | report
+#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn | report
 #
 #   stores   ingest, memory, disk, queries, kill -9, alert rules
 #   queries  only ingest of the two sets, and queries
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
 #   alerting from a condition to its message; ten thousand alerts held
+#   churn    a week of series that live an hour
 #   report   print the tables of what was measured last
 #
 # Installs the peers, builds the release preset; results and report.md are in build/bench.
@@ -22,8 +23,8 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | agents | probe | alerting | report) part=$argument ;;
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    stores | queries | agents | probe | alerting | churn | report) part=$argument ;;
+    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
