@@ -14,11 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "collector/store/care_file.h"
 #include "collector/store/live.h"
 #include "collector/store/page_walk.h"
 #include "collector/store/salvage.h"
+#include "collector/store/span_file.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
@@ -68,13 +70,44 @@ static void check_names(const struct page_walk *walked, struct inspection *found
         take_fault(found, "a table has lost its name");
 }
 
-/* A label pair whose key was turned is looked up in vain, and nobody would miss it. */
-static int try_posting(void *context, const char *table, struct bytes key, struct bytes value)
+static bool is_looked_up(const char *table)
 {
+    return strcmp(table, span_table_names[SPAN_INDEX]) == 0 ||
+           strcmp(table, span_table_names[SPAN_LOGS_TABLE]) == 0 ||
+           strcmp(table, span_table_names[SPAN_LOGS_BY_TIME]) == 0;
+}
+
+/* What the index by time says of a block of lines: its key and value, one behind the other. */
+static uint64_t hash_of_lines(const char *table, struct bytes key, struct bytes value)
+{
+    uint8_t row[LOG_KEY_BYTES + 20];
+    const bool is_index = strcmp(table, span_table_names[SPAN_LOGS_BY_TIME]) == 0;
+    if (is_index ? key.size + value.size != sizeof row
+                 : key.size != LOG_KEY_BYTES || value.size != EXTENT_BYTES + 16)
+        return 1; /* alone, it fits nothing */
+    if (is_index) {
+        memcpy(row, key.data, key.size);
+        memcpy(row + key.size, value.data, value.size);
+    } else {
+        memcpy(row, value.data + EXTENT_BYTES, 8);
+        memcpy(row + 8, key.data + LOG_KEY_BYTES - 4, 4);
+        memcpy(row + 12, value.data + EXTENT_BYTES + 8, 8);
+        memcpy(row + 20, key.data, LOG_KEY_BYTES);
+    }
+    return XXH3_64bits(row, sizeof row);
+}
+
+/* A label pair whose key was turned is looked up in vain, and nobody would miss it; nor a line
+ * whose time was. */
+static int try_row(void *context, const char *table, struct bytes key, struct bytes value)
+{
+    struct inspection *found = context;
     struct bytes payload;
-    (void)table;
-    if (sealed_open(key, value, &payload) != 0)
-        take_fault(context, "index: the seal of a row does not fit");
+    if (strcmp(table, span_table_names[SPAN_INDEX]) != 0)
+        found->log_rows[strcmp(table, span_table_names[SPAN_LOGS_BY_TIME]) == 0] +=
+            hash_of_lines(table, key, value);
+    else if (sealed_open(key, value, &payload) != 0)
+        take_fault(found, "index: the seal of a row does not fit");
     return 0;
 }
 
@@ -83,14 +116,16 @@ static int walk(struct bytes file, const uint8_t *snapshot, bool is_live,
 {
     struct page_walk page_walk = {.file = file,
                                   .snapshot = snapshot,
-                                  .value = is_live ? take_value : try_posting,
-                                  .only = is_live ? NULL : "index",
+                                  .value = is_live ? take_value : try_row,
+                                  .wants = is_live ? NULL : is_looked_up,
                                   .fault = take_fault,
                                   .context = found};
     int error = page_walk_run(&page_walk);
     *ret_last_freed = page_walk.last_freed;
     if (is_live && error == 0)
         check_names(&page_walk, found);
+    if (!is_live && error == 0 && found->log_rows[0] != found->log_rows[1])
+        take_fault(found, "logs: the rows and their index by time do not fit");
     return error;
 }
 

@@ -5,8 +5,8 @@
  * belongs to another key.  So meta pages and trees are walked (page_walk.h) before a file is
  * opened: of the live environment at each start, clean stop or not, because a sector goes bad
  * in a clean stop, too; of a history file before it is mapped first.  Values are not
- * looked at: they bear seals, which are tried when they are read.  But for a file's index, where
- * a key that was turned would be missed by nobody.
+ * looked at: they bear seals, which are tried when they are read.  But for a file's index and
+ * the index of lines by time, where a key that was turned would be missed by nobody.
  *
  *   live/data.mdb is                              then
  *   whole, or not there                           nothing changes
@@ -31,6 +31,7 @@
 struct inspection {
     uint64_t faults; /* 0: it is whole */
     char first[QUARANTINE_REASON_BYTES - 64];
+    uint64_t log_rows[2]; /* sums over the rows of lines, and over their index by time */
 };
 
 /* `directory` is DATA.  0: LMDB may open it; what is missing then is said by `faults`.

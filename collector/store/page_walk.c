@@ -170,7 +170,7 @@ static void take_free(struct place *at, struct bytes value)
 static bool is_wanted(const struct place *at)
 {
     const struct page_walk *walk = at->walk;
-    return walk->value != NULL && (walk->only == NULL || strcmp(walk->only, at->name) == 0);
+    return walk->value != NULL && (walk->wants == NULL || walk->wants(at->name));
 }
 
 static int take_value(struct place *at, struct bytes key, struct bytes value)

@@ -44,7 +44,8 @@ struct page_walk {
     /* Every value of every named table; NULL: values are not touched, nor large ones read.  For
      * a table of duplicates, every item.  Non-zero stops the walk. */
     int (*value)(void *context, const char *table, struct bytes key, struct bytes value);
-    const char *only; /* values of this table only, the others stay untouched; NULL: of all */
+    /* Whether values of a table are wanted; the others stay untouched.  NULL: all are. */
+    bool (*wants)(const char *table);
     /* Every fault, one line without the file's name. */
     void (*fault)(void *context, const char *text);
     void *context;

@@ -302,7 +302,7 @@ static enum verdict judge_apart(struct world *world, const char *what)
         (void)alarm(120);                /* an endless loop is a death, too */
         enum verdict verdict = judge(world, why);
         must(write(fds[1], why, sizeof why) == (ssize_t)sizeof why);
-        _exit(verdict);
+        _exit((int)verdict);
     }
     (void)close(fds[1]);
     if (read(fds[0], why, sizeof why) < 0)

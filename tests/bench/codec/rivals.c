@@ -24,7 +24,7 @@ struct bits {
 static void put_bits(struct bits *bits, uint64_t value, unsigned count)
 {
     while (count-- > 0) {
-        bits->byte = (uint8_t)(bits->byte << 1 | (value >> count & 1));
+        bits->byte = (uint8_t)((unsigned)bits->byte << 1 | (value >> count & 1));
         if (++bits->used == 8) {
             buf_put_u8(bits->out, bits->byte);
             bits->used = 0;
