@@ -48,17 +48,6 @@ static void put_row(const struct passed_line *line, const struct passed_alert *a
 
 /* ---- what is owed ------------------------------------------------------------------------ */
 
-static char *text_of(struct bytes bytes)
-{
-    char *text = malloc(bytes.size + 1);
-    if (text == NULL)
-        return NULL;
-    if (bytes.size > 0)
-        memcpy(text, bytes.data, bytes.size);
-    text[bytes.size] = '\0';
-    return text;
-}
-
 static void alert_done(struct passed_alert *alert)
 {
     free(alert->name);
@@ -156,9 +145,9 @@ static int owe(struct passed_line *line, struct passed_alert alert, struct bytes
 {
     bool added = false;
     int error = ERR_NOMEM;
-    alert.name = text_of(name);
-    alert.instance = text_of(instance);
-    alert.severity = text_of(severity);
+    alert.name = bytes_copy_text(name);
+    alert.instance = bytes_copy_text(instance);
+    alert.severity = bytes_copy_text(severity);
     if (alert.name != NULL && alert.instance != NULL && alert.severity != NULL)
         error = add(line, &alert, ret_place, &added);
     if (!added || error != 0)
@@ -240,8 +229,8 @@ int passed_remember(struct passed *passed, struct bytes row)
     severity = reader_sized(&reader);
     if (reader.failed || reader_left(&reader) != 0 || index > UINT32_MAX)
         return ERR_CORRUPT;
-    receiver_text = text_of(receiver);
-    channel_text = text_of(channel);
+    receiver_text = bytes_copy_text(receiver);
+    channel_text = bytes_copy_text(channel);
     if (receiver_text != NULL && channel_text != NULL)
         line = find_or_make(passed, receiver_text, channel_text, (unsigned)index);
     if (line != NULL)
