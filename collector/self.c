@@ -96,7 +96,7 @@ static void put_store(struct app *app, struct buf *out)
         {"rollup_samples_left_out_total", "counter",
          "Samples that came when the bucket they belong to had been rolled up and had expired.",
          (double)s.rollup_left_out},
-        {"rollup_days_lost_total", "counter",
+        {"rollups_lost_total", "counter",
          "Days that expired without a roll-up, for want of room.", (double)s.rollup_days_lost},
         {"full", "gauge", "1 while writes are refused for want of space.", s.full},
     };
