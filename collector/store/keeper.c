@@ -20,7 +20,7 @@
 #define CHECKPOINT_WAL_BYTES ((uint64_t)48 << 20)
 #define CHECKPOINT_EVERY_NS  ((mono_ns)300 * MS_PER_SEC * NS_PER_MS)
 #define OVERDUE_BYTES        ((uint64_t)48 << 20)
-#define SPARE_BYTES          ((uint64_t)16 << 20)
+#define SPARE_BYTES          ((uint64_t)4 << 20)
 #define MINUTE_NS            ((mono_ns)60 * MS_PER_SEC * NS_PER_MS)
 #define GRACE_MS_MAX         ((int64_t)10 * 60 * MS_PER_SEC)
 #define GENERATIONS_KEPT     4
