@@ -2,12 +2,13 @@
  * silence.c - what the collector saw of a host at the time: up, and "absent since".
  *
  * A stream is silent when nothing of it was stored for three of its intervals, and at least
- * 3.3 seconds: a beat that a dead link loses is sent again every fifth of a second
+ * 3.4 seconds: a beat that a dead link loses is sent again every fifth of a second
  * (probe/link.c), so two seconds without a link are no silence of a probe that beats every
- * second.  Then the time of its last tick is handed to the store, which shows a stale
- * marker behind the last sample of each of its series until later samples arrive.  `up` is
- * written at the probe's interval and never rewritten: 1 heard, 0 silent.  What has come and is
- * not stored yet, because the disk is slow, is no silence.
+ * second, once its connection has lost something: before that, TCP doubles the time.  Then the
+ * time of its last tick is handed to the store, which shows a stale marker behind the last
+ * sample of each of its series until later samples arrive.  `up` is written at the probe's
+ * interval and never rewritten: 1 heard, 0 silent.  What has come and is not stored yet, because
+ * the disk is slow, is no silence.
  *
  * A tick is news to its own stream only: a host whose clock was years ahead starts a new epoch
  * when it has been set right, and is heard although its ticks are older than the last ones.
@@ -24,7 +25,7 @@
 #include "proto/base/log.h"
 
 #define MISSED_INTERVALS 3
-#define SILENCE_MS_MIN   3300
+#define SILENCE_MS_MIN   3400
 #define UP_SAMPLES_MAX   4096
 #define TURN_NS          ((mono_ns)100 * NS_PER_MS) /* for loading the series of the silent */
 
