@@ -5,12 +5,19 @@
 
 #include <malloc.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 33)
+#define HAS_MALLINFO2 1 /* the one before it counts in int */
+#endif
+#endif
 
 #define LOOK_MS       2000
 #define WASTE_BYTES   ((size_t)8 << 20) /* not worth a walk below it, */
@@ -54,11 +61,11 @@ static size_t anonymous_bytes(void)
 
 static size_t used_bytes(void)
 {
-#ifdef __GLIBC__
+#ifdef HAS_MALLINFO2
     const struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
 #else
-    return SIZE_MAX;
+    return SIZE_MAX; /* nobody tells: then nothing is taken for waste */
 #endif
 }
 

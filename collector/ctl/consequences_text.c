@@ -31,19 +31,25 @@ static void begin(const struct ctl *ctl, const char *english, const char *chines
     buf_printf(out, "%s\n", SAY(ctl, english, chinese));
 }
 
+/* Whether the i-th is told; instead of the first too many comes how many there are. */
+static bool begin_example(const struct ctl *ctl, const json_t *alerts, size_t i, struct buf *out)
+{
+    buf_put_text(out, "      ");
+    if (i < EXAMPLES_MAX)
+        return true;
+    buf_printf(out, SAY(ctl, "and %zu more\n", "等共 %zu 条\n"),
+               ctl->chinese ? json_array_size(alerts) : json_array_size(alerts) - EXAMPLES_MAX);
+    return false;
+}
+
 static void put_examples(const struct ctl *ctl, const json_t *alerts, struct buf *out)
 {
     size_t i;
     json_t *alert;
     json_array_foreach(alerts, i, alert)
     {
-        buf_put_text(out, "      ");
-        if (i == EXAMPLES_MAX) {
-            buf_printf(out, SAY(ctl, "and %zu more\n", "等共 %zu 条\n"),
-                       ctl->chinese ? json_array_size(alerts)
-                                    : json_array_size(alerts) - EXAMPLES_MAX);
+        if (!begin_example(ctl, alerts, i, out))
             return;
-        }
         explain_put_labels(json_object_get(alert, "labels"), out);
         if (strcmp(member(alert, "state"), "pending") == 0)
             buf_put_text(out, SAY(ctl, "  (pending)", "（待定）"));
@@ -271,13 +277,8 @@ static void put_muted_alerts(const struct ctl *ctl, const json_t *alerts, struct
     json_t *alert;
     json_array_foreach(alerts, i, alert)
     {
-        buf_put_text(out, "      ");
-        if (i == EXAMPLES_MAX) {
-            buf_printf(out, SAY(ctl, "and %zu more\n", "等共 %zu 条\n"),
-                       ctl->chinese ? json_array_size(alerts)
-                                    : json_array_size(alerts) - EXAMPLES_MAX);
+        if (!begin_example(ctl, alerts, i, out))
             return;
-        }
         explain_put_labels(json_object_get(alert, "labels"), out);
         buf_put_text(out, "  ");
         put_stretch(alert, out);

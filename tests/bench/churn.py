@@ -136,7 +136,13 @@ def ours(lab, rows):
 
     def settle():
         call(collector.http, "/api/fengsui/v1/store/settle", b"")
-        time.sleep(4)  # what is not needed any more goes back to the system
+        # What is not needed any more goes back to the system, looked for every two seconds.
+        last = [float("inf")]
+
+        def has_settled():
+            before, last[0] = last[0], memory_mib(pid)[1]
+            return before - last[0] < 1
+        wait_for(has_settled, "memory to settle", 60, 2.5)
     result = feed("fengsui", collector.http, pid, settle, collector.data, rows)
     start = time.monotonic()
     size = len(call(collector.http, "/api/v1/status/tsdb"))
