@@ -397,6 +397,8 @@ int policy_logs(struct policy *policy, const struct permit *permit,
         }
         if (error == 0 && permit_covers(permit, name)) {
             list.items[list.count - 1].permit = permit;
+            /* Only the host itself may let its numbers leave unmasked. */
+            list.items[list.count - 1].redaction.numbers = REDACT_NUMBERS;
             continue;
         }
         while (list.count > before)

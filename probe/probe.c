@@ -10,6 +10,7 @@
 
 #include "probe/definition.h"
 #include "probe/log/log.h"
+#include "probe/log/redact_key.h"
 #include "probe/once.h"
 #include "probe/scheduler.h"
 #include "probe/self.h"
@@ -35,6 +36,8 @@ struct probe {
     mono_ns started;
     uint8_t boot_id[SPOOL_BOOT_ID_BYTES];
     struct curve_pair key;
+    struct redact_key redact_key;
+    bool has_redact_key; /* false: the log source makes one for this run */
     struct tick_clock ticks;
     struct spool *spool;
     struct emitter *emitter;
@@ -228,6 +231,8 @@ static int prepare(void *context, const struct source *source, void *state,
         fill_self(probe, state);
     if (source != &source_log)
         return 0;
+    if (probe->has_redact_key)
+        log_source_set_key(state, &probe->redact_key);
     for (size_t i = 0; error == 0 && i < probe->options->glob_count; i++)
         error = log_source_add(state, probe->options->globs[i], why);
     if (error == 0)
@@ -342,6 +347,16 @@ static int open_key(struct probe *probe, struct diagnosis *why)
     return curve_load_or_make(secret, public, &probe->key, why);
 }
 
+/* A key that cannot be kept is no reason to measure nothing, nor to send a number. */
+static void open_redact_key(struct probe *probe)
+{
+    struct diagnosis why = {0};
+    probe->has_redact_key =
+        redact_key_load_or_make(probe->options->state, &probe->redact_key, &why) == 0;
+    if (!probe->has_redact_key)
+        log_warn("log", "%s; numbers are masked with a key of this run", why.text);
+}
+
 static int open_transport(struct probe *probe, uv_loop_t *loop, struct diagnosis *why)
 {
     const struct options *options = probe->options;
@@ -394,6 +409,8 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
         error = read_boot_id(probe->boot_id, why);
     if (error == 0)
         error = open_key(probe, why);
+    if (error == 0)
+        open_redact_key(probe);
     if (error == 0)
         error = open_spool(probe, why);
     if (error == 0) {

@@ -3,7 +3,8 @@
  * so that a mistake is told to who writes it, with file and line, and not by sixty probes.
  *
  * The keys are those of probe/log/settings.c, and `enabled: false`, which takes back what an
- * earlier rule said of the path.
+ * earlier rule said of the path.  Not among them is `redact`: only the host itself may let its
+ * numbers leave unmasked.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -12,6 +13,7 @@
 #include "proto/base/error.h"
 
 #define PATTERNS_MAX   64
+#define REDACTIONS_MAX 32
 #define SILENCE_MAX_MS (INT64_C(366) * 86400 * 1000)
 
 struct entry {
@@ -19,7 +21,7 @@ struct entry {
     double rate_limit;
     int64_t max_silence_ms;
     bool enabled;
-    const struct config_node *patterns;
+    const struct config_node *patterns, *redact_patterns;
 };
 
 static const char *const encodings[] = {"auto",     "utf-8",    "utf8",  "gb18030",
@@ -48,6 +50,9 @@ static const struct config_option rows[] = {
      .min = 1000,
      .max = SILENCE_MAX_MS},
     {.key = "patterns", .type = CONFIG_NODE, .offset = offsetof(struct entry, patterns)},
+    {.key = "redact_patterns",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct entry, redact_patterns)},
     {.key = "enabled",
      .type = CONFIG_BOOL,
      .offset = offsetof(struct entry, enabled),
@@ -89,18 +94,18 @@ static int check_regex(struct config *config, const struct config_node *node, co
                            (size_t)offset + 1, (const char *)text);
 }
 
+/* `what` is the key, with at most `most` (of PATTERNS_MAX) entries. */
 static int check_patterns(struct config *config, const struct config_node *node,
-                          struct diagnosis *why)
+                          const char *what, size_t most, struct diagnosis *why)
 {
     struct pattern patterns[PATTERNS_MAX] = {0};
     if (node == NULL)
         return 0;
-    if (node->kind != CONFIG_LIST || node->count > PATTERNS_MAX)
+    if (node->kind != CONFIG_LIST || node->count > most)
         return config_complain(config, node, why,
-                               "patterns must be a list of at most %d of {name, regex}",
-                               PATTERNS_MAX);
+                               "%s must be a list of at most %zu of {name, regex}", what, most);
     for (size_t i = 0; i < node->count; i++) {
-        int error = config_read(config, node->children[i], "patterns", pattern_rows,
+        int error = config_read(config, node->children[i], what, pattern_rows,
                                 COUNT(pattern_rows), &patterns[i], why);
         if (error == 0)
             error = check_regex(config, config_child(node->children[i], "regex"),
@@ -147,7 +152,12 @@ int policy_check_log(struct config *config, const struct config_node *node,
                                "logs: rate_limit must be 0..1e9 lines a second");
     if (entry.multiline != NULL)
         error = check_regex(config, config_child(node, "multiline"), entry.multiline, why);
-    return error == 0 ? check_patterns(config, entry.patterns, why) : error;
+    if (error == 0)
+        error = check_patterns(config, entry.patterns, "patterns", PATTERNS_MAX, why);
+    if (error == 0)
+        error = check_patterns(config, entry.redact_patterns, "redact_patterns", REDACTIONS_MAX,
+                               why);
+    return error;
 }
 
 const char *policy_log_path(const struct config_node *node)

@@ -28,14 +28,16 @@ struct drain {
     size_t text_size;
     struct log_line lines[CHUNK_LINES];
     size_t line_count;
+    struct redact_key key;
     struct log_account next; /* the account once the chunk is handed over */
 };
 
-int drain_new(struct drain **ret_drain)
+int drain_new(const struct redact_key *key, struct drain **ret_drain)
 {
     struct drain *drain = calloc(1, sizeof *drain);
     if (drain == NULL)
         return ERR_NOMEM;
+    drain->key = *key;
     drain->raw = malloc(RAW_BYTES);
     drain->text = malloc(TEXT_BYTES);
     if (drain->raw == NULL || drain->text == NULL) {
@@ -129,6 +131,8 @@ static void take_event(struct drain *drain, const struct log_event *event, uint6
         account->tally.dropped_rate++;
         return;
     }
+    redact(&settings->redaction, &drain->key, drain->text + drain->text_size, event->text_bytes,
+           account->tally.redacted);
     drain->lines[drain->line_count++] = (struct log_line){.offset = offset,
                                                           .ts_ms = now_ms,
                                                           .severity = severity,

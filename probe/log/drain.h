@@ -3,7 +3,9 @@
  *
  * The buffers are shared by all files, so that memory does not grow with their number:
  *
- *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB --> emitter_log()
+ *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB --redact()--> emitter_log()
+ *
+ * Severity and patterns are of the line as it was written; what leaves is masked.
  *
  * What the tick has no room for stays in the file: the position moves only past what was handed
  * over, and counters count a line when it leaves, so nothing is counted twice.
@@ -15,6 +17,7 @@
 #include <stdint.h>
 
 #include "probe/emitter.h"
+#include "probe/log/redact.h"
 #include "probe/log/settings.h"
 #include "probe/log/severity.h"
 #include "probe/log/tail.h"
@@ -28,9 +31,10 @@
 struct log_tally {
     uint64_t lines[SEVERITY_COUNT];
     uint64_t matches[LOG_PATTERNS_MAX];
-    uint64_t dropped_rate;  /* lines over the rate limit */
-    uint64_t decode_errors; /* lines with something that did not decode */
-    uint64_t cut;           /* lines or events that were too long */
+    uint64_t dropped_rate;                /* lines over the rate limit */
+    uint64_t decode_errors;               /* lines with something that did not decode */
+    uint64_t redacted[REDACT_KIND_COUNT]; /* what was masked, of lines that were sent */
+    uint64_t cut;                         /* lines or events that were too long */
 };
 
 /* A path's account: the tally, and the rate limit's bucket. */
@@ -45,7 +49,8 @@ struct log_account {
 
 struct drain;
 
-int drain_new(struct drain **ret_drain);
+/* `key` is copied. */
+int drain_new(const struct redact_key *key, struct drain **ret_drain);
 void drain_free(struct drain *drain); /* NULL is allowed */
 
 /* Hands over what the tail has.  `is_last`: an unterminated line at the end is a line.

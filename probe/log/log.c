@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "probe/log/drain.h"
+#include "probe/log/redact_key.h"
 #include "probe/log/settings.h"
 #include "probe/log/siblings.h"
 #include "probe/log/watch.h"
@@ -43,6 +44,8 @@ struct log_state {
     struct log_settings_list settings; /* probe.yml's and --log */
     struct log_settings_list policy;
     struct drain *drain;
+    struct redact_key key;
+    bool has_key;
     struct watch *watches[LOG_WATCHES_MAX];
     size_t count;
     size_t next_turn; /* whose turn it is to be first */
@@ -77,6 +80,13 @@ void log_source_take_policy(void *state, struct log_settings_list *list)
     log_settings_done(&log->policy);
     log->policy = *list;
     *list = (struct log_settings_list){0};
+}
+
+void log_source_set_key(void *state, const struct redact_key *key)
+{
+    struct log_state *log = state;
+    log->key = *key;
+    log->has_key = true;
 }
 
 bool log_source_is_idle(const void *state)
@@ -229,7 +239,9 @@ static int log_start(void *state, const struct source_env *env, struct emitter *
     size_t count;
     if (log_source_is_idle(state))
         return ERR_NOTFOUND;
-    int error = drain_new(&log->drain);
+    if (!log->has_key)
+        redact_key_make(&log->key);
+    int error = drain_new(&log->key, &log->drain);
     if (error != 0)
         return error;
     log->next_order = 1; /* 0 is for copies */

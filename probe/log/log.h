@@ -15,11 +15,11 @@
  * is told every LOG_TELL_MS.
  *
  * Metrics, by file: logwatch_lines_total{severity}, logwatch_pattern_matches_total{pattern},
- * logwatch_dropped_lines_total{reason}, logwatch_decode_errors_total, logwatch_cut_lines_total,
- * logwatch_truncations_total, logwatch_rotations_total, logwatch_lost_files_total,
- * logwatch_read_lag_bytes, logwatch_last_line_timestamp_seconds,
- * logwatch_expected_max_silence_seconds; of all: logwatch_files, logwatch_files_excess,
- * logwatch_files_unreadable, logwatch_files_refused.
+ * logwatch_dropped_lines_total{reason}, logwatch_redacted_total{kind},
+ * logwatch_decode_errors_total, logwatch_cut_lines_total, logwatch_truncations_total,
+ * logwatch_rotations_total, logwatch_lost_files_total, logwatch_read_lag_bytes,
+ * logwatch_last_line_timestamp_seconds, logwatch_expected_max_silence_seconds; of all:
+ * logwatch_files, logwatch_files_excess, logwatch_files_unreadable, logwatch_files_refused.
  */
 #pragma once
 
@@ -37,6 +37,10 @@ extern const struct source source_log;
 /* One more glob, with the defaults.  `state` is the source's.  ERR_INVALID, ERR_LIMIT,
  * ERR_NOMEM. */
 int log_source_add(void *state, const char *glob, struct diagnosis *why);
+
+/* The key of what is masked (redact.h); before start(), which makes one for this run alone
+ * where none was set. */
+void log_source_set_key(void *state, const struct redact_key *key);
 
 /* What a policy wants tailed beside it; for a path that both name, our own entry holds.  Takes
  * the list over and leaves it empty.  Between configure() and start(). */

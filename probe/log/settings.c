@@ -20,6 +20,8 @@ struct entry {
     double rate_limit;
     int64_t max_silence_ms;
     const struct config_node *patterns;
+    struct config_strings redact;
+    const struct config_node *redact_patterns;
 };
 
 static const char *const starts[] = {"beginning", "end", NULL};
@@ -62,6 +64,14 @@ static const struct config_option options[] = {
      .type = CONFIG_NODE,
      .offset = offsetof(struct entry, patterns),
      .help = "what to count: a list of {name, regex}"},
+    {.key = "redact",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct entry, redact),
+     .help = "what to mask: id-card, mobile, bank-card (all by default), or none"},
+    {.key = "redact_patterns",
+     .type = CONFIG_NODE,
+     .offset = offsetof(struct entry, redact_patterns),
+     .help = "what else to mask: a list of {name, regex}; a group (?<secret>...) alone"},
 };
 
 struct pattern_entry {
@@ -135,6 +145,55 @@ static int read_patterns(struct log_settings *settings, struct config *config,
     return 0;
 }
 
+/* No list: all numbers.  `none` stands alone. */
+static int read_redact(struct log_settings *settings, struct config *config,
+                       const struct config_node *node, const struct config_strings *names,
+                       struct diagnosis *why)
+{
+    const struct config_node *list = config_child(node, "redact");
+    settings->redaction.numbers = list == NULL ? REDACT_NUMBERS : 0;
+    for (size_t i = 0; i < names->count; i++) {
+        enum redact_kind kind = REDACT_ID_CARD;
+        if (strcmp(names->items[i], "none") == 0 && names->count == 1)
+            return 0;
+        while (kind < REDACT_PATTERN && strcmp(names->items[i], redact_kind_name(kind)) != 0)
+            kind++;
+        if (kind == REDACT_PATTERN)
+            return config_complain(config, list, why,
+                                   "redact: \"%s\" is none of id-card, mobile, bank-card, nor "
+                                   "none alone",
+                                   names->items[i]);
+        settings->redaction.numbers |= 1U << kind;
+    }
+    return 0;
+}
+
+static int read_redact_patterns(struct redaction *redaction, struct config *config,
+                                const struct config_node *node, struct diagnosis *why)
+{
+    if (node == NULL)
+        return 0;
+    if (node->kind != CONFIG_LIST || node->count > REDACT_PATTERNS_MAX)
+        return config_complain(config, node, why,
+                               "redact_patterns must be a list of at most %d of {name, regex}",
+                               REDACT_PATTERNS_MAX);
+    redaction->patterns = calloc(node->count + 1, sizeof *redaction->patterns);
+    if (redaction->patterns == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < node->count; i++) {
+        struct pattern_entry entry = {0};
+        int error = config_read(config, node->children[i], "redact_patterns", pattern_options,
+                                COUNT(pattern_options), &entry, why);
+        if (error == 0)
+            error =
+                compile(config, node->children[i], entry.regex, &redaction->patterns[i], why);
+        if (error != 0)
+            return error;
+        redaction->pattern_count++;
+    }
+    return 0;
+}
+
 static struct log_settings *append(struct log_settings_list *list)
 {
     struct log_settings *grown = realloc(list->items, (list->count + 1) * sizeof *list->items);
@@ -185,6 +244,10 @@ static int read_entry(struct log_settings_list *list, struct config *config,
         error = compile(config, node, entry.multiline, &settings->first_line, why);
     if (error == 0)
         error = read_patterns(settings, config, entry.patterns, why);
+    if (error == 0)
+        error = read_redact(settings, config, node, &entry.redact, why);
+    if (error == 0)
+        error = read_redact_patterns(&settings->redaction, config, entry.redact_patterns, why);
     return error;
 }
 
@@ -214,6 +277,7 @@ int log_settings_add(struct log_settings_list *list, const char *glob, struct di
     struct log_settings *settings = append(list);
     if (settings == NULL)
         return ERR_NOMEM;
+    settings->redaction.numbers = REDACT_NUMBERS;
     settings->glob = strdup(glob);
     return settings->glob == NULL ? ERR_NOMEM : 0;
 }
@@ -225,6 +289,9 @@ void log_settings_pop(struct log_settings_list *list)
         free(settings->patterns[k].name);
         pattern_free(settings->patterns[k].pattern);
     }
+    for (size_t k = 0; k < settings->redaction.pattern_count; k++)
+        pattern_free(settings->redaction.patterns[k]);
+    free(settings->redaction.patterns);
     free(settings->patterns);
     pattern_free(settings->first_line);
     free(settings->glob);

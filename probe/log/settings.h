@@ -2,13 +2,19 @@
  * settings.h - which files to tail, and how: the `logs:` list of probe.yml and --log.
  *
  *     logs:
- *       - path: /app/tomcat/logs/catalina.*.log     # a glob
- *         encoding: gb18030                         # auto (default), utf-8, gb18030, utf-16
- * ... multiline: '^\d{4}-\d\d-\d\d'             # an event begins where this matches from: end
- * # beginning (default), of files found at start rate_limit: 200                           #
- * lines a second; errors always pass max_silence: 10m                          # exported, for
- * the rule that watches silence patterns:
- *           - {name: java_oom, regex: 'OutOfMemoryError'}
+ *     - path: /app/tomcat/logs/catalina.*.log
+ *       encoding: gb18030
+ *       multiline: '^\d{4}-\d\d-\d\d'
+ *       from: end
+ *       rate_limit: 200
+ *       max_silence: 10m
+ *       patterns: [{name: java_oom, regex: 'OutOfMemoryError'}]
+ *       redact: [id-card, mobile, bank-card]
+ *       redact_patterns: [{name: password, regex: '(?i)password=(?<secret>[^&\s]+)'}]
+ *
+ * All but the path may be left out: the encoding is found out, every line is an event, files
+ * are read from their beginning, no rate is too high, no silence too long, and all kinds of
+ * numbers are masked (redact.h).
  */
 #pragma once
 
@@ -17,6 +23,7 @@
 #include <stdint.h>
 
 #include "probe/log/decode.h"
+#include "probe/log/redact.h"
 #include "probe/source/pattern.h"
 #include "proto/base/diagnosis.h"
 
@@ -41,6 +48,7 @@ struct log_settings {
     int64_t max_silence_ms; /* 0: none */
     struct log_pattern *patterns;
     size_t pattern_count;
+    struct redaction redaction;  /* what leaves the host only masked */
     const struct permit *permit; /* what its files must be allowed by; NULL: it is our own */
     uint64_t signature;          /* equal for entries that say the same; 0: it is our own */
     bool has_scanned;            /* from: end means files that were there before this */

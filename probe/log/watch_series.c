@@ -36,6 +36,9 @@ static const struct metric matches_total = {"logwatch_pattern_matches_total", ME
                                             "Log lines that match a pattern.", NULL};
 static const struct metric dropped_total = {"logwatch_dropped_lines_total", METRIC_COUNTER,
                                             "Log lines that were not sent, by reason.", NULL};
+static const struct metric redacted_total = {
+    "logwatch_redacted_total", METRIC_COUNTER,
+    "What was masked in log lines before they were sent, by kind.", NULL};
 static const struct metric last_line = {"logwatch_last_line_timestamp_seconds", METRIC_GAUGE,
                                         "When the last line was read, Unix time.", NULL};
 static const struct metric max_silence = {"logwatch_expected_max_silence_seconds", METRIC_GAUGE,
@@ -52,6 +55,7 @@ struct watch_series {
     struct told plain[PLAIN_COUNT];
     struct told lines[SEVERITY_COUNT];
     struct told dropped_rate;
+    struct told redacted[REDACT_KIND_COUNT];
     struct told last_line;
     struct told max_silence; /* SERIES_NONE without a limit */
     struct told matches[];   /* one for each pattern */
@@ -80,6 +84,9 @@ struct watch_series *watch_series_new(const struct watch *watch, struct emitter 
                                                bytes_of(settings->patterns[i].name)));
     series->dropped_rate =
         untold(series_two(out, &dropped_total, "file", file, "reason", bytes_of("rate_limit")));
+    for (enum redact_kind i = 0; i < REDACT_KIND_COUNT; i++)
+        series->redacted[i] = untold(series_two(out, &redacted_total, "file", file, "kind",
+                                                bytes_of(redact_kind_name(i))));
     series->last_line = untold(series_one(out, &last_line, "file", file));
     series->max_silence =
         untold(settings->max_silence_ms > 0 ? series_one(out, &max_silence, "file", file)
@@ -116,6 +123,8 @@ void watch_series_emit(struct watch_series *series, const struct watch *watch, b
     for (size_t i = 0; i < settings->pattern_count; i++)
         tell(&series->matches[i], (double)tally->matches[i], all, out);
     tell(&series->dropped_rate, (double)tally->dropped_rate, all, out);
+    for (size_t i = 0; i < REDACT_KIND_COUNT; i++)
+        tell(&series->redacted[i], (double)tally->redacted[i], all, out);
     if (!all)
         return; /* the gauges below move with every line; nobody needs them at once */
     tell(&series->plain[LAG], (double)watch_lag(watch), all, out);
@@ -138,6 +147,7 @@ void watch_series_end(const struct watch_series *series, const struct watch *wat
     end(series->lines, SEVERITY_COUNT, out);
     end(series->matches, watch->account.settings->pattern_count, out);
     end(&series->dropped_rate, 1, out);
+    end(series->redacted, REDACT_KIND_COUNT, out);
     end(&series->last_line, 1, out);
     end(&series->max_silence, 1, out);
 }

@@ -69,6 +69,31 @@ struct bytes pattern_capture(const struct pattern *pattern, struct bytes text, c
     return (struct bytes){text.data + first, last - first};
 }
 
+int pattern_search(struct pattern *pattern, struct bytes text, size_t from, const char *group,
+                   struct pattern_span *ret_whole, struct pattern_span *ret_group)
+{
+    PCRE2_SPTR subject = text.size > 0 ? (PCRE2_SPTR)text.data : (PCRE2_SPTR) "";
+    int count = pcre2_match(pattern->code, subject, text.size, from, 0, pattern->match,
+                            pattern->limits);
+    if (count == PCRE2_ERROR_NOMATCH)
+        return ERR_NOTFOUND;
+    if (count < 0)
+        return ERR_LIMIT;
+    const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(pattern->match);
+    int number = pcre2_substring_number_from_name(pattern->code, (PCRE2_SPTR)group);
+    /* \K in a lookahead can set the start behind the end. */
+    if (offsets[0] > offsets[1])
+        return ERR_NOTFOUND;
+    *ret_whole = (struct pattern_span){offsets[0], offsets[1]};
+    *ret_group = *ret_whole;
+    if (number >= 0) {
+        PCRE2_SIZE first = offsets[2 * number], end = offsets[2 * number + 1];
+        bool has_part = number < count && first != PCRE2_UNSET && first <= end;
+        *ret_group = has_part ? (struct pattern_span){first, end} : (struct pattern_span){0, 0};
+    }
+    return 0;
+}
+
 void pattern_free(struct pattern *pattern)
 {
     if (pattern == NULL)

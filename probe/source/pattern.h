@@ -28,5 +28,17 @@ bool pattern_matches(struct pattern *pattern, struct bytes text);
 struct bytes pattern_capture(const struct pattern *pattern, struct bytes text,
                              const char *name);
 
+/* Bytes first to end - 1 of a text. */
+struct pattern_span {
+    size_t first, end;
+};
+
+/* The first match that begins at `from` or behind it; what is before is looked at by
+ * lookbehinds.  *ret_group is the named group's part of it, empty where it took no part, or the
+ * whole where the expression has no such group.  ERR_NOTFOUND; ERR_LIMIT: more than
+ * PATTERN_MATCH_LIMIT steps, so nobody knows. */
+int pattern_search(struct pattern *pattern, struct bytes text, size_t from, const char *group,
+                   struct pattern_span *ret_whole, struct pattern_span *ret_group);
+
 /* NULL is allowed. */
 void pattern_free(struct pattern *pattern);

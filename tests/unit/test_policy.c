@@ -257,7 +257,7 @@ static void files_hold_only_within_the_allow_list(void **state)
             fail_msg("%s", cases[i].path);
     struct log_settings_list list;
     struct policy *policy =
-        parse("logs:\n- {path: /app/pay/logs/a.log, encoding: gb18030}\n"
+        parse("logs:\n- {path: /app/pay/logs/a.log, encoding: gb18030, redact: none}\n"
               "- {path: /etc/shadow}\n- {path: /app/logs/b.log, from: now}\n"
               "- {path: /app/logs/c.log, multiline: '('}\n"
               "- [{path: /app/logs/d.log}, {path: /etc/passwd}]\n- e\n");
@@ -265,6 +265,7 @@ static void files_hold_only_within_the_allow_list(void **state)
     assert_int_equal(list.count, 1);
     assert_string_equal(list.items[0].glob, "/app/pay/logs/a.log");
     assert_ptr_equal(list.items[0].permit, permit);
+    assert_int_equal(list.items[0].redaction.numbers, REDACT_NUMBERS); /* the host's to say */
     assert_int_equal(policy->refusal_count, 5);
     assert_string_equal(policy->refusals[0].part, "logs./etc/shadow");
     log_settings_done(&list);

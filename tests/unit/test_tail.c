@@ -395,6 +395,26 @@ static void random_deaths_and_rotations_lose_and_repeat_nothing(void **state)
         campaign(seed, seed % 2 == 0 ? "a.log" : "a.log*");
 }
 
+static void numbers_leave_masked_and_are_judged_as_written(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, "a.log\n    patterns: [{name: vip, regex: '13800138000'}]\n"
+                       "    redact: [mobile]\n"
+                       "    redact_patterns: [{name: pin, regex: 'pin=(?<secret>\\d+)'}]");
+    world_append(&world, "a.log", "13800138000 pin=12 4111111111111111\n");
+    world_start(&world);
+    world_ticks(&world, 2);
+    assert_int_equal(memcmp(world.out->stored.data, "138*", 4), 0);
+    assert_int_equal(memcmp((const char *)world.out->stored.data + 6, "*8000 pin=** 4111", 17),
+                     0);
+    assert_true(world_value(&world, "logwatch_pattern_matches_total", ",pattern=vip") == 1);
+    assert_true(world_value(&world, "logwatch_redacted_total", ",kind=mobile") == 1);
+    assert_true(world_value(&world, "logwatch_redacted_total", ",kind=pattern") == 1);
+    assert_true(world_value(&world, "logwatch_redacted_total", ",kind=bank-card") == 0);
+    world_done(&world);
+}
+
 static void bad_settings_name_their_line(void **state)
 {
     (void)state;
@@ -408,6 +428,9 @@ static void bad_settings_name_their_line(void **state)
         {"- {path: /a, encoding: latin}", "encoding"},
         {"- {path: /a, patterns: [{name: a, regex: b}, {name: a, regex: c}]}", "two patterns"},
         {"- {path: /a, rate_limit: -1}", "rate_limit"},
+        {"- {path: /a, redact: [mobil]}", "\"mobil\" is none of"},
+        {"- {path: /a, redact: [none, mobile]}", "none alone"},
+        {"- {path: /a, redact_patterns: [{name: a, regex: '('}]}", "regular expression"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct config *document;
@@ -528,6 +551,7 @@ int main(void)
         cmocka_unit_test(settings_shape_what_is_read),
         cmocka_unit_test(an_overlong_line_is_cut_and_the_next_is_whole),
         cmocka_unit_test(random_deaths_and_rotations_lose_and_repeat_nothing),
+        cmocka_unit_test(numbers_leave_masked_and_are_judged_as_written),
         cmocka_unit_test(bad_settings_name_their_line),
         cmocka_unit_test(files_of_a_policy_come_change_and_go_while_others_are_read_on),
         cmocka_unit_test(our_own_entry_holds_over_a_policys),

@@ -1,0 +1,222 @@
+/*
+ * test_redact.c - numbers that leave masked, and those that must not be touched.
+ *
+ * The numbers are made up: divisions, dates and check digits are right, persons there are none.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "probe/log/redact_key.h"
+#include "proto/base/error.h"
+
+static const struct redact_key key = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+
+struct line {
+    char text[512];
+    uint64_t counts[REDACT_KIND_COUNT];
+};
+
+static struct line masked_with(const struct redaction *redaction, const char *text)
+{
+    struct line line = {{0}, {0}};
+    (void)snprintf(line.text, sizeof line.text, "%s", text);
+    redact(redaction, &key, (uint8_t *)line.text, strlen(line.text), line.counts);
+    assert_int_equal(strlen(line.text), strlen(text));
+    return line;
+}
+
+static struct line masked(const char *text)
+{
+    return masked_with(&(struct redaction){.numbers = REDACT_NUMBERS}, text);
+}
+
+/* `before`, `number` and `after` are one line; the number's ends stay, as many as said. */
+static void assert_masks(enum redact_kind kind, const char *number, size_t first)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "号码=%s，完", number);
+    struct line line = masked(text);
+    size_t begin = strlen("号码="), size = strlen(number);
+    const char *mask = line.text + begin;
+    if (line.counts[kind] != 1)
+        fail_msg("%s was not masked as %s: %s", number, redact_kind_name(kind), line.text);
+    for (size_t i = 0; i < REDACT_KIND_COUNT; i++)
+        assert_int_equal(line.counts[i], i == (size_t)kind);
+    assert_memory_equal(line.text, text, begin + first);
+    assert_memory_equal(mask + size - 4, text + begin + size - 4, strlen("1234，完"));
+    for (size_t i = first; i < size - 4; i++)
+        if (mask[i] != ' ' && mask[i] != '-')
+            assert_false(mask[i] >= '0' && mask[i] <= '9');
+}
+
+static void assert_keeps(const char *text)
+{
+    struct line line = masked(text);
+    assert_string_equal(line.text, text);
+    for (size_t i = 0; i < REDACT_KIND_COUNT; i++)
+        assert_int_equal(line.counts[i], 0);
+}
+
+static void identity_cards_are_masked(void **state)
+{
+    (void)state;
+    assert_masks(REDACT_ID_CARD, "11010519491231002X", 3); /* the example of GB 11643-1999 */
+    assert_masks(REDACT_ID_CARD, "440524188001010014", 3); /* the other */
+    assert_masks(REDACT_ID_CARD, "110105491231002", 3);    /* before 1999 */
+    assert_masks(REDACT_ID_CARD, "110105 19491231 002X", 3);
+    assert_masks(REDACT_ID_CARD, "440524-18800101-0014", 3);
+    assert_int_equal(masked("11010519491231002x").counts[REDACT_ID_CARD], 1);
+}
+
+static void mobile_numbers_are_masked(void **state)
+{
+    (void)state;
+    assert_masks(REDACT_MOBILE, "13800138000", 3);
+    assert_masks(REDACT_MOBILE, "19912345678", 3);
+    assert_masks(REDACT_MOBILE, "138 0013 8000", 3);
+    assert_masks(REDACT_MOBILE, "138-0013-8000", 3);
+    assert_masks(REDACT_MOBILE, "+8613800138000", 6);
+    assert_masks(REDACT_MOBILE, "008613800138000", 7);
+    assert_masks(REDACT_MOBILE, "013800138000", 4);
+    assert_int_equal(masked("tel13800138000").counts[REDACT_MOBILE], 1);
+    assert_int_equal(masked("{\"phone\":\"13800138000\"}").counts[REDACT_MOBILE], 1);
+    assert_int_equal(masked("2026-11-28 13:00:05 13800138000.").counts[REDACT_MOBILE], 1);
+    assert_int_equal(masked("13800138000,13900139000").counts[REDACT_MOBILE], 2);
+}
+
+static void bank_cards_are_masked(void **state)
+{
+    (void)state;
+    assert_masks(REDACT_BANK_CARD, "6222021234567890128", 4);
+    assert_masks(REDACT_BANK_CARD, "4111111111111111", 4);
+    assert_masks(REDACT_BANK_CARD, "4111 1111 1111 1111", 4);
+    assert_string_equal(masked("6222-0212-3456-7890-128").text + 18, "0-128");
+    assert_int_equal(masked("6222 0212 3456 7890 128").counts[REDACT_BANK_CARD], 1);
+    assert_masks(REDACT_BANK_CARD, "378282246310005", 4);
+}
+
+static void other_numbers_stay(void **state)
+{
+    (void)state;
+    assert_keeps("");
+    assert_keeps("110105194912310021");                  /* wrong check digit */
+    assert_keeps("11010519491331002X");                  /* month 13 */
+    assert_keeps("990105194912310020");                  /* no such division */
+    assert_keeps("4111111111111112");                    /* Luhn's says no */
+    assert_keeps("12345678901 10800138000");             /* no mobile begins so */
+    assert_keeps("1380013800 138001380001");             /* ten digits; twelve */
+    assert_keeps("1764316800123 1764316800123456");      /* times in ms and us */
+    assert_keeps("17179869184 bytes, 17179869184bytes"); /* a size */
+    assert_keeps("0.13800138000 13800138000.5");         /* decimals */
+    assert_keeps("id a13800138000ff 0x13800138000");     /* hexadecimal words */
+    assert_keeps("2026-11-28 13:00:05,123 10.0.0.1:8080 ORA-00600 [13011]");
+    assert_keeps("6222021234567890128622202123456789012"); /* part of a longer one */
+}
+
+static void one_number_is_always_masked_alike(void **state)
+{
+    (void)state;
+    struct line one = masked("id 11010519491231002X");
+    struct line other = masked("id 11010519491231002x");
+    struct line grouped = masked("id 110105 19491231 002X");
+    assert_memory_equal(one.text, other.text, strlen("id 11010519491231002"));
+    assert_memory_equal(grouped.text + 10, one.text + 9, 8);
+    struct line person = masked("id 440524188001010014");
+    assert_memory_not_equal(one.text + 7, person.text + 7, 9);
+    struct redact_key second = key;
+    struct line same = {{0}, {0}};
+    second.bytes[0] ^= 1;
+    (void)snprintf(same.text, sizeof same.text, "id 11010519491231002X");
+    redact(&(struct redaction){.numbers = REDACT_NUMBERS}, &second, (uint8_t *)same.text,
+           strlen(same.text), same.counts);
+    assert_memory_not_equal(one.text + 7, same.text + 7, 9);
+}
+
+static void kinds_that_are_not_wanted_stay(void **state)
+{
+    (void)state;
+    struct redaction mobile = {.numbers = 1U << REDACT_MOBILE};
+    const char *text = "11010519491231002X 4111111111111111 13800138000";
+    struct line line = masked_with(&mobile, text);
+    assert_memory_equal(line.text, text, strlen("11010519491231002X 4111111111111111 138"));
+    assert_int_equal(line.counts[REDACT_MOBILE], 1);
+    assert_string_equal(masked_with(&(struct redaction){0}, text).text, text);
+}
+
+static void patterns_mask_their_secret(void **state)
+{
+    (void)state;
+    struct pattern *patterns[2];
+    assert_int_equal(pattern_new("password=(?<secret>[^& ]+)", &patterns[0], NULL), 0);
+    assert_int_equal(pattern_new("姓名：\\S+", &patterns[1], NULL), 0);
+    struct redaction redaction = {0, patterns, 2};
+    struct line line = masked_with(&redaction, "password=abc&password=d 姓名：某某 完");
+    assert_string_equal(line.text, "password=***&password=* *************** 完");
+    assert_int_equal(line.counts[REDACT_PATTERN], 3);
+    for (size_t i = 0; i < 2; i++)
+        pattern_free(patterns[i]);
+}
+
+static void a_line_that_cannot_be_looked_at_is_masked_whole(void **state)
+{
+    (void)state;
+    struct pattern *pattern;
+    assert_int_equal(pattern_new("^(a|aa)+$", &pattern, NULL), 0);
+    struct redaction redaction = {0, &pattern, 1};
+    char text[128];
+    memset(text, 'a', 100);
+    (void)snprintf(text + 100, sizeof text - 100, " secret");
+    struct line line = masked_with(&redaction, text);
+    assert_int_equal(strspn(line.text, "*"), strlen(text));
+    assert_int_equal(line.counts[REDACT_PATTERN], 1);
+    pattern_free(pattern);
+}
+
+static void the_key_is_kept(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/redactXXXXXX", path[64];
+    struct redact_key first, second;
+    struct diagnosis why = {0};
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/redact.key", folder);
+    assert_int_equal(redact_key_load_or_make(folder, &first, &why), 0);
+    assert_int_equal(redact_key_load_or_make(folder, &second, &why), 0);
+    assert_memory_equal(&first, &second, sizeof first);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(redact_key_load_or_make(folder, &second, &why), ERR_REFUSED);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(truncate(path, 10), 0);
+    assert_int_equal(redact_key_load_or_make(folder, &second, &why), ERR_MALFORMED);
+    assert_non_null(strstr(why.text, path));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(redact_key_load_or_make(folder, &second, &why), 0);
+    assert_memory_not_equal(&first, &second, sizeof first);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(identity_cards_are_masked),
+        cmocka_unit_test(mobile_numbers_are_masked),
+        cmocka_unit_test(bank_cards_are_masked),
+        cmocka_unit_test(other_numbers_stay),
+        cmocka_unit_test(one_number_is_always_masked_alike),
+        cmocka_unit_test(kinds_that_are_not_wanted_stay),
+        cmocka_unit_test(patterns_mask_their_secret),
+        cmocka_unit_test(a_line_that_cannot_be_looked_at_is_masked_whole),
+        cmocka_unit_test(the_key_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
