@@ -15,10 +15,6 @@
 #define TEXT_BYTES  (2 * LOG_LINE_BYTES_MAX)
 #define CHUNK_LINES ((size_t)256)
 
-/* A bucket holds this much of its rate, so that a slow tick does not drop what a fast one
- * would have let through. */
-#define BUCKET_SECONDS 10.0
-
 _Static_assert(TEXT_BYTES <= EMITTER_LOG_CHUNK_BYTES, "any chunk fits a tick of its own");
 _Static_assert(CHUNK_LINES <= BATCH_LOG_LINES_MAX, "any chunk fits a batch");
 
@@ -88,56 +84,19 @@ static int chunk_end(struct drain *drain, struct tail *tail, struct log_account 
     return 0;
 }
 
-/* May a line pass the rate limit?  Errors always may; they too take from the bucket. */
-static bool may_pass(struct log_account *account, uint32_t severity)
-{
-    if (account->settings->rate_limit <= 0)
-        return true;
-    bool is_error = severity >= 1 && severity <= 4;
-    bool may = account->tokens >= 1 || is_error;
-    if (may && account->tokens >= 1)
-        account->tokens -= 1;
-    return may;
-}
-
-static void refill(struct log_account *account, int64_t now_ms)
-{
-    double rate = account->settings->rate_limit;
-    double most = rate * BUCKET_SECONDS < 1 ? 1 : rate * BUCKET_SECONDS;
-    if (account->refilled_ms == 0)
-        account->tokens = most;
-    else if (now_ms > account->refilled_ms)
-        account->tokens += rate * (double)(now_ms - account->refilled_ms) / 1000;
-    if (account->tokens > most)
-        account->tokens = most;
-    account->refilled_ms = now_ms;
-}
-
-/* Counts an event, and takes it into the chunk unless the rate limit forbids. */
+/* Counts an event, and takes it into the chunk if it may leave. */
 static void take_event(struct drain *drain, const struct log_event *event, uint64_t offset,
                        int64_t now_ms)
 {
-    struct log_account *account = &drain->next;
-    const struct log_settings *settings = account->settings;
-    struct bytes text = {drain->text + drain->text_size, event->text_bytes};
-    uint32_t severity = severity_of(text);
-    account->tally.lines[severity]++;
-    account->tally.decode_errors += (event->flags & LOG_LINE_REPLACED) != 0;
-    account->tally.cut += (event->flags & LOG_LINE_CUT) != 0;
-    account->last_line_ms = now_ms;
-    for (size_t i = 0; i < settings->pattern_count; i++)
-        account->tally.matches[i] += pattern_matches(settings->patterns[i].pattern, text);
-    if (!may_pass(account, severity)) {
-        account->tally.dropped_rate++;
+    uint8_t *text = drain->text + drain->text_size;
+    struct log_line line = {.offset = offset,
+                            .ts_ms = now_ms,
+                            .flags = event->flags,
+                            .text = {text, event->text_bytes}};
+    line.severity = severity_of(line.text);
+    if (!log_account_take(&drain->next, &drain->key, &line, text))
         return;
-    }
-    redact(&settings->redaction, &drain->key, drain->text + drain->text_size, event->text_bytes,
-           account->tally.redacted);
-    drain->lines[drain->line_count++] = (struct log_line){.offset = offset,
-                                                          .ts_ms = now_ms,
-                                                          .severity = severity,
-                                                          .flags = event->flags,
-                                                          .text = text};
+    drain->lines[drain->line_count++] = line;
     drain->text_size += event->text_bytes;
 }
 
@@ -171,7 +130,7 @@ int drain_tail(struct drain *drain, struct tail *tail, struct log_account *accou
 {
     size_t taken = 0;
     *ret_is_empty = false;
-    refill(account, now_ms);
+    log_account_refill(account, now_ms);
     while (taken < LOG_TURN_BYTES) {
         size_t size;
         int error = tail_read(tail, drain->raw, RAW_BYTES, &size);

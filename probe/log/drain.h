@@ -3,9 +3,8 @@
  *
  * The buffers are shared by all files, so that memory does not grow with their number:
  *
- *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB --redact()--> emitter_log()
- *
- * Severity and patterns are of the line as it was written; what leaves is masked.
+ *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB --log_account_take()-->
+ * emitter_log()
  *
  * What the tick has no room for stays in the file: the position moves only past what was handed
  * over, and counters count a line when it leaves, so nothing is counted twice.
@@ -17,35 +16,13 @@
 #include <stdint.h>
 
 #include "probe/emitter.h"
-#include "probe/log/redact.h"
-#include "probe/log/settings.h"
-#include "probe/log/severity.h"
+#include "probe/log/account.h"
 #include "probe/log/tail.h"
 
 /* A multi-line event is complete when nothing followed it for this long. */
 #define LOG_EVENT_IDLE_MS 3000
 /* Read from one file in one turn, so that a busy one does not starve the others. */
 #define LOG_TURN_BYTES ((size_t)1 << 20)
-
-/* What a path's files had in them; since the probe's start. */
-struct log_tally {
-    uint64_t lines[SEVERITY_COUNT];
-    uint64_t matches[LOG_PATTERNS_MAX];
-    uint64_t dropped_rate;                /* lines over the rate limit */
-    uint64_t decode_errors;               /* lines with something that did not decode */
-    uint64_t redacted[REDACT_KIND_COUNT]; /* what was masked, of lines that were sent */
-    uint64_t cut;                         /* lines or events that were too long */
-};
-
-/* A path's account: the tally, and the rate limit's bucket. */
-struct log_account {
-    const struct log_settings *settings;
-    struct bytes path; /* as the collector sees it */
-    struct log_tally tally;
-    double tokens;       /* lines that may pass now */
-    int64_t refilled_ms; /* 0: never */
-    int64_t last_line_ms;
-};
 
 struct drain;
 

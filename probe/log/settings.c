@@ -14,19 +14,12 @@
 /* An entry as the configuration has it. */
 struct entry {
     const char *path;
-    const char *encoding;
     const char *multiline;
     const char *from;
-    double rate_limit;
-    int64_t max_silence_ms;
-    const struct config_node *patterns;
-    struct config_strings redact;
-    const struct config_node *redact_patterns;
+    struct log_line_options lines;
 };
 
 static const char *const starts[] = {"beginning", "end", NULL};
-
-#define SILENCE_MAX_MS ((int64_t)366 * 86400 * 1000)
 
 static const struct config_option options[] = {
     {.key = "path",
@@ -34,12 +27,6 @@ static const struct config_option options[] = {
      .offset = offsetof(struct entry, path),
      .required = true,
      .help = "absolute path or glob of the files"},
-    {.key = "encoding",
-     .type = CONFIG_STRING,
-     .offset = offsetof(struct entry, encoding),
-     .fallback = "auto",
-     .choices = log_encoding_names,
-     .help = "what the bytes are"},
     {.key = "multiline",
      .type = CONFIG_STRING,
      .offset = offsetof(struct entry, multiline),
@@ -50,28 +37,7 @@ static const struct config_option options[] = {
      .fallback = "beginning",
      .choices = starts,
      .help = "where to begin in files that were there before the probe"},
-    {.key = "rate_limit",
-     .type = CONFIG_NUMBER,
-     .offset = offsetof(struct entry, rate_limit),
-     .help = "lines a second; more are counted and dropped, errors never"},
-    {.key = "max_silence",
-     .type = CONFIG_DURATION,
-     .offset = offsetof(struct entry, max_silence_ms),
-     .min = 1000,
-     .max = SILENCE_MAX_MS,
-     .help = "exported beside the time of the last line"},
-    {.key = "patterns",
-     .type = CONFIG_NODE,
-     .offset = offsetof(struct entry, patterns),
-     .help = "what to count: a list of {name, regex}"},
-    {.key = "redact",
-     .type = CONFIG_STRINGS,
-     .offset = offsetof(struct entry, redact),
-     .help = "what to mask: id-card, mobile, bank-card (all by default), or none"},
-    {.key = "redact_patterns",
-     .type = CONFIG_NODE,
-     .offset = offsetof(struct entry, redact_patterns),
-     .help = "what else to mask: a list of {name, regex}; a group (?<secret>...) alone"},
+    LOG_LINE_OPTIONS(offsetof(struct entry, lines)),
 };
 
 struct pattern_entry {
@@ -217,6 +183,24 @@ static uint64_t sign(const struct config_node *node, uint64_t seed)
     return hash;
 }
 
+int log_settings_take(struct log_settings *settings, struct config *config,
+                      const struct config_node *node, const struct log_line_options *lines,
+                      struct diagnosis *why)
+{
+    if (!(lines->rate_limit >= 0 && lines->rate_limit <= 1e9))
+        return config_complain(config, node, why, "rate_limit must be 0..1e9 lines a second");
+    if (!log_encoding_named(lines->encoding, &settings->encoding))
+        return config_complain(config, node, why, "unknown encoding \"%s\"", lines->encoding);
+    settings->rate_limit = lines->rate_limit;
+    settings->max_silence_ms = lines->max_silence_ms;
+    int error = read_patterns(settings, config, lines->patterns, why);
+    if (error == 0)
+        error = read_redact(settings, config, node, &lines->redact, why);
+    if (error == 0)
+        error = read_redact_patterns(&settings->redaction, config, lines->redact_patterns, why);
+    return error;
+}
+
 static int read_entry(struct log_settings_list *list, struct config *config,
                       const struct config_node *node, struct diagnosis *why)
 {
@@ -226,29 +210,17 @@ static int read_entry(struct log_settings_list *list, struct config *config,
         return error;
     if (entry.path[0] != '/')
         return config_complain(config, node, why, "path \"%s\" is not absolute", entry.path);
-    if (!(entry.rate_limit >= 0 && entry.rate_limit <= 1e9))
-        return config_complain(config, node, why, "rate_limit must be 0..1e9 lines a second");
     struct log_settings *settings = append(list);
     if (settings == NULL)
         return ERR_NOMEM;
     settings->signature = sign(node, 0);
     settings->from_end = strcmp(entry.from, "end") == 0;
-    settings->rate_limit = entry.rate_limit;
-    settings->max_silence_ms = entry.max_silence_ms;
     settings->glob = strdup(entry.path);
     if (settings->glob == NULL)
         return ERR_NOMEM;
-    if (!log_encoding_named(entry.encoding, &settings->encoding))
-        return config_complain(config, node, why, "unknown encoding \"%s\"", entry.encoding);
     if (entry.multiline != NULL)
         error = compile(config, node, entry.multiline, &settings->first_line, why);
-    if (error == 0)
-        error = read_patterns(settings, config, entry.patterns, why);
-    if (error == 0)
-        error = read_redact(settings, config, node, &entry.redact, why);
-    if (error == 0)
-        error = read_redact_patterns(&settings->redaction, config, entry.redact_patterns, why);
-    return error;
+    return error == 0 ? log_settings_take(settings, config, node, &entry.lines, why) : error;
 }
 
 int log_settings_read(struct log_settings_list *list, struct config *config,
@@ -282,9 +254,8 @@ int log_settings_add(struct log_settings_list *list, const char *glob, struct di
     return settings->glob == NULL ? ERR_NOMEM : 0;
 }
 
-void log_settings_pop(struct log_settings_list *list)
+void log_settings_clear(struct log_settings *settings)
 {
-    struct log_settings *settings = &list->items[--list->count];
     for (size_t k = 0; k < settings->pattern_count; k++) {
         free(settings->patterns[k].name);
         pattern_free(settings->patterns[k].pattern);
@@ -295,6 +266,12 @@ void log_settings_pop(struct log_settings_list *list)
     free(settings->patterns);
     pattern_free(settings->first_line);
     free(settings->glob);
+    *settings = (struct log_settings){0};
+}
+
+void log_settings_pop(struct log_settings_list *list)
+{
+    log_settings_clear(&list->items[--list->count]);
 }
 
 void log_settings_done(struct log_settings_list *list)

@@ -25,22 +25,64 @@
 #include "probe/log/decode.h"
 #include "probe/log/redact.h"
 #include "probe/source/pattern.h"
+#include "proto/base/config.h"
 #include "proto/base/diagnosis.h"
 
-struct config;
-struct config_node;
 struct permit;
 
-#define LOG_SETTINGS_MAX 256 /* entries of the list */
-#define LOG_PATTERNS_MAX 64  /* of one entry */
+#define LOG_SETTINGS_MAX   256 /* entries of the list */
+#define LOG_PATTERNS_MAX   64  /* of one entry */
+#define LOG_SILENCE_MAX_MS ((int64_t)366 * 86400 * 1000)
 
 struct log_pattern {
     char *name; /* the label `pattern` */
     struct pattern *pattern;
 };
 
+/* What may be said of lines wherever they come from: rows of a table, read into this. */
+struct log_line_options {
+    const char *encoding;
+    double rate_limit;
+    int64_t max_silence_ms;
+    const struct config_node *patterns;
+    struct config_strings redact;
+    const struct config_node *redact_patterns;
+};
+
+/* Rows for a struct log_line_options at `at` of the table's target. */
+#define LOG_LINE_OPTIONS(at)                                                                   \
+    {.key = "encoding",                                                                        \
+     .type = CONFIG_STRING,                                                                    \
+     .offset = (at) + offsetof(struct log_line_options, encoding),                             \
+     .fallback = "auto",                                                                       \
+     .choices = log_encoding_names,                                                            \
+     .help = "what the bytes are"},                                                            \
+        {.key = "rate_limit",                                                                  \
+         .type = CONFIG_NUMBER,                                                                \
+         .offset = (at) + offsetof(struct log_line_options, rate_limit),                       \
+         .help = "lines a second; more are counted and dropped, errors never"},                \
+        {.key = "max_silence",                                                                 \
+         .type = CONFIG_DURATION,                                                              \
+         .offset = (at) + offsetof(struct log_line_options, max_silence_ms),                   \
+         .min = 1000,                                                                          \
+         .max = LOG_SILENCE_MAX_MS,                                                            \
+         .help = "exported beside the time of the last line"},                                 \
+        {.key = "patterns",                                                                    \
+         .type = CONFIG_NODE,                                                                  \
+         .offset = (at) + offsetof(struct log_line_options, patterns),                         \
+         .help = "what to count: a list of {name, regex}"},                                    \
+        {.key = "redact",                                                                      \
+         .type = CONFIG_STRINGS,                                                               \
+         .offset = (at) + offsetof(struct log_line_options, redact),                           \
+         .help = "what to mask: id-card, mobile, bank-card (all by default), or none"},        \
+    {                                                                                          \
+        .key = "redact_patterns", .type = CONFIG_NODE,                                         \
+        .offset = (at) + offsetof(struct log_line_options, redact_patterns),                   \
+        .help = "what else to mask: a list of {name, regex}; a group (?<secret>...) alone"     \
+    }
+
 struct log_settings {
-    char *glob;
+    char *glob; /* NULL: no files */
     enum log_encoding encoding;
     struct pattern *first_line; /* NULL: each line is an event */
     bool from_end;
@@ -63,6 +105,15 @@ struct log_settings_list {
  * the list then holds what came before. */
 int log_settings_read(struct log_settings_list *list, struct config *config,
                       const struct config_node *node, struct diagnosis *why);
+
+/* Takes what `options` of `node` says into settings that are zero.  ERR_INVALID with file and
+ * line in `why`, ERR_NOMEM; log_settings_clear() is due in any case. */
+int log_settings_take(struct log_settings *settings, struct config *config,
+                      const struct config_node *node, const struct log_line_options *options,
+                      struct diagnosis *why);
+
+/* Frees what settings hold; they are not the settings of a list. */
+void log_settings_clear(struct log_settings *settings);
 
 /* The last entry goes. */
 void log_settings_pop(struct log_settings_list *list);

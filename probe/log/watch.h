@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "probe/emitter.h"
+#include "probe/log/account.h"
 #include "probe/log/drain.h"
 #include "probe/log/settings.h"
 #include "probe/log/siblings.h"

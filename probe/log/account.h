@@ -1,0 +1,46 @@
+/*
+ * account.h - one origin of log lines (a path, a sender of syslog): what it said counted, what
+ * may leave decided, and what leaves masked.
+ *
+ * Severity and patterns are of the line as it was written; the text that leaves is masked
+ * (redact.h).  Lines over the rate limit are counted and stay; errors always leave, and take
+ * from the same bucket.
+ *
+ * Thread: the loop's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "probe/log/redact.h"
+#include "probe/log/settings.h"
+#include "probe/log/severity.h"
+#include "proto/wire/plain.h"
+
+/* What an origin's lines had in them; since the probe's start. */
+struct log_tally {
+    uint64_t lines[SEVERITY_COUNT];
+    uint64_t matches[LOG_PATTERNS_MAX];
+    uint64_t redacted[REDACT_KIND_COUNT]; /* what was masked, of lines that were sent */
+    uint64_t dropped_rate;                /* lines over the rate limit */
+    uint64_t decode_errors;               /* lines with something that did not decode */
+    uint64_t cut;                         /* lines or events that were too long */
+};
+
+struct log_account {
+    const struct log_settings *settings;
+    struct bytes path; /* as the collector sees it */
+    struct log_tally tally;
+    double tokens;       /* lines that may pass now */
+    int64_t refilled_ms; /* 0: never */
+    int64_t last_line_ms;
+};
+
+/* Fills the rate limit's bucket up to `now_ms`. */
+void log_account_refill(struct log_account *account, int64_t now_ms);
+
+/* Counts the line, whose severity, flags and time are set; true: it may leave, and `text`,
+ * which is the line's own text, has been masked. */
+bool log_account_take(struct log_account *account, const struct redact_key *key,
+                      const struct log_line *line, uint8_t *text);
