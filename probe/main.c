@@ -16,6 +16,7 @@
 #include "probe/options.h"
 #include "probe/probe.h"
 #include "probe/self.h"
+#include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -231,6 +232,7 @@ static int list_sources(void)
     for (size_t i = 0; sources[i] != NULL; i++)
         (void)printf("%-16s %s\n", sources[i]->name, sources[i]->summary);
     (void)printf("%-16s %s\n", source_log.name, source_log.summary);
+    (void)printf("%-16s %s\n", source_syslog.name, source_syslog.summary);
     (void)printf("%-16s %s\n", source_self.name, source_self.summary);
     return EXIT_FINE;
 }

@@ -12,6 +12,7 @@
 #include "probe/options_policy.h"
 #include "probe/options_sources.h"
 #include "probe/self.h"
+#include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/units.h"
@@ -98,8 +99,9 @@ void options_print_help(void)
     (void)printf("\nSources:\n");
     for (size_t i = 0; sources[i] != NULL; i++)
         (void)printf("  %-26s %s\n", sources[i]->name, sources[i]->summary);
-    (void)printf("  %-26s %s\n  %-26s %s\n", source_log.name, source_log.summary,
-                 source_self.name, source_self.summary);
+    (void)printf("  %-26s %s\n  %-26s %s\n  %-26s %s\n", source_log.name, source_log.summary,
+                 source_syslog.name, source_syslog.summary, source_self.name,
+                 source_self.summary);
 }
 
 /* probe.yml's maps. */

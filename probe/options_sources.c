@@ -10,6 +10,7 @@
 #include "probe/log/log.h"
 #include "probe/self.h"
 #include "probe/source/scrape.h"
+#include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
 #include "proto/base/units.h"
 
@@ -105,19 +106,28 @@ static int add_targets(struct options *options, const struct config_node *node,
     return error;
 }
 
+/* Listening is asked for by saying where. */
+static int add_syslog(struct options *options, const struct config_node *node,
+                      struct diagnosis *why)
+{
+    struct source_common_options common = {config_child(node, "listen") != NULL, 0};
+    return add_source(options, &source_syslog, node, common, why);
+}
+
 bool options_source_exists(const char *name)
 {
     return source_find(name) != NULL || strcmp(name, source_log.name) == 0 ||
-           strcmp(name, source_self.name) == 0;
+           strcmp(name, source_syslog.name) == 0 || strcmp(name, source_self.name) == 0;
 }
 
 const char *options_nearest_source(const char *wrong)
 {
     const char *names[SOURCE_NAMES_MAX];
     size_t count = 0;
-    for (; sources[count] != NULL && count < SOURCE_NAMES_MAX - 2; count++)
+    for (; sources[count] != NULL && count < SOURCE_NAMES_MAX - 3; count++)
         names[count] = sources[count]->name;
     names[count++] = source_log.name;
+    names[count++] = source_syslog.name;
     names[count++] = source_self.name;
     return nearest_name(wrong, names, count);
 }
@@ -143,17 +153,20 @@ int options_sources_read(struct options *options, const struct config_node *node
                                nearest == NULL ? "" : " (did you mean \"",
                                nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
     }
-    options->sources = calloc(count + 2 + SCRAPE_TARGETS_MAX, sizeof *options->sources);
+    options->sources = calloc(count + 3 + SCRAPE_TARGETS_MAX, sizeof *options->sources);
     if (options->sources == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; error == 0 && i < count; i++)
         if (sources[i] == &source_scrape)
             error = add_targets(options, config_child(node, source_scrape.name), why);
         else
-            error = add_source(options, sources[i], config_child(node, sources[i]->name),
-                               (struct source_common_options){!sources[i]->is_optional, 0}, why);
+            error =
+                add_source(options, sources[i], config_child(node, sources[i]->name),
+                           (struct source_common_options){!sources[i]->is_optional, 0}, why);
     if (error == 0)
         error = add_source(options, &source_log, logs, usual, why);
+    if (error == 0)
+        error = add_syslog(options, config_child(node, source_syslog.name), why);
     if (error == 0) /* last: it tells how the others did */
         error =
             add_source(options, &source_self, config_child(node, source_self.name), usual, why);

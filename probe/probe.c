@@ -16,6 +16,7 @@
 #include "probe/self.h"
 #include "probe/spool.h"
 #include "probe/steer.h"
+#include "probe/syslog/syslog.h"
 #include "probe/transport.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -229,6 +230,8 @@ static int prepare(void *context, const struct source *source, void *state,
     int error = 0;
     if (source == &source_self)
         fill_self(probe, state);
+    if (source == &source_syslog && probe->has_redact_key)
+        syslog_source_set_key(state, &probe->redact_key);
     if (source != &source_log)
         return 0;
     if (probe->has_redact_key)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "probe/log/log.h"
+#include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -52,7 +53,8 @@ uint32_t steer_fastest_interval(const struct options *options)
     int64_t fastest_ms = OPTIONS_INTERVAL_MOST_MS;
     for (size_t i = 0; i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
-        if (source->is_on && source->source != &source_log && source->interval_ms < fastest_ms)
+        if (source->is_on && source->source != &source_log &&
+            source->source != &source_syslog && source->interval_ms < fastest_ms)
             fastest_ms = source->interval_ms;
     }
     return (uint32_t)fastest_ms;

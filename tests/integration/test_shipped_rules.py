@@ -48,7 +48,7 @@ EXPORTERS = {
 }
 # What a probe gives where a scraped target, a log file, a fixed group of processes, systemd or
 # certain hardware is there; each is looked for in the probe's sources.
-CONDITIONAL = re.compile(r"(logwatch|node_systemd|node_bonding|node_textfile|node_kernel|node_nf"
+CONDITIONAL = re.compile(r"(logwatch|syslog|node_systemd|node_bonding|node_textfile|node_kernel|node_nf"
                          r"|fengsui_probe_process)_\w+")
 
 
@@ -218,7 +218,7 @@ def given():
 
 def test_every_metric_of_a_rule_is_given_by_someone():
     known = given()
-    sources = "".join(p.read_text() for folder in ("probe/source", "probe/log")
+    sources = "".join(p.read_text() for folder in ("probe/source", "probe/log", "probe/syslog")
                       for p in (ROOT / folder).glob("*.c"))
     for path in ACTIVE + OPTIONAL:
         here = known | set(EXPORTERS.get(path.stem, "").split() if path in OPTIONAL else ())
