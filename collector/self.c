@@ -94,7 +94,7 @@ static void put_store(struct app *app, struct buf *out)
          (double)s.rollup_files[1]},
         {"rollup_1h_bytes", "gauge", "Their bytes.", (double)s.rollup_bytes[1]},
         {"rollup_samples_left_out_total", "counter",
-         "Samples that came when the bucket they belong to had been rolled up and had expired.",
+         "Samples that came after the bucket they belong to had been rolled up, and expired without.",
          (double)s.rollup_left_out},
         {"rollups_lost_total", "counter",
          "Days that expired without a roll-up, for want of room.", (double)s.rollup_days_lost},

@@ -171,7 +171,8 @@ static int rewrite_once(struct store *store, const struct deletion *deletion, mo
     return error;
 }
 
-/* The roll-ups that are all there is of their time; the others are made anew of the samples. */
+/* Those, too, whose samples are still there.  They will be made anew of them, but not if there is
+ * no room when the samples expire: then these are what is read. */
 static int rewrite_rollups(struct store *store, const struct deletion *deletion, mono_ns deadline,
                            struct walk *walk)
 {
@@ -182,12 +183,14 @@ static int rewrite_rollups(struct store *store, const struct deletion *deletion,
         error = span_set_acquire_kind(store->spans, rollup_tiers[t].kind, deletion->from_ms,
                                       deletion->until_ms, &spans, &count);
         for (size_t i = 0; i < count && error == 0 && !walk->more; i++) {
-            bool yes = false;
-            if (span_is_sole(spans[i]))
-                error = is_in_span(deletion, spans[i], &yes);
+            bool yes;
+            error = is_in_span(deletion, spans[i], &yes);
             walk->more = yes && clock_mono(&clock_system) >= deadline;
-            if (error == 0 && yes && !walk->more)
+            if (error == 0 && yes && !walk->more) {
+                store_step(store, "delete.rollup");
                 error = rollup_rewrite(store, spans[i]);
+                store_step(store, "delete.rollup_rewritten");
+            }
             if (error == ERR_CORRUPT) {
                 walk->is_blind = true;
                 error = 0;

@@ -10,6 +10,7 @@
 #include "collector/store/parts.h"
 #include "collector/store/pieces.h"
 #include "collector/store/records.h"
+#include "collector/store/span_set.h"
 #include "proto/base/arena.h"
 
 /* What a roll-up has of a series. */
@@ -58,6 +59,13 @@ void gather_done(struct gather *gather);
 int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count);
 int gather_history(struct gather *gather, struct matcher *const *matchers, size_t count);
 
+/* Opens a history file and calls `take` for each series in it that the matchers select.  One that is
+ * damaged (ERR_CORRUPT) is named and passed by; so is a file that is, or whose index is: then
+ * *ret_read (may be NULL) stays as it is, else it becomes true.  ERR_CANCELLED, or what `take` returned. */
+typedef int gather_take(struct gather *gather, struct span *span, struct span_reader *reader,
+                        uint32_t ordinal, void *context);
+int gather_span(struct gather *gather, struct span *span, struct matcher *const *matchers,
+                size_t count, gather_take *take, void *context, bool *ret_read);
 /* Of a series without samples wanted: is there nothing left between these times of a piece? */
 bool gather_is_deleted(const struct gather *gather, const struct found *found, uint64_t rank,
                        int64_t first_ms, int64_t last_ms);

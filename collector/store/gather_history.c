@@ -40,11 +40,13 @@ static bool is_inside(const struct gather *gather, const struct span_manifest *m
            manifest->max_ms <= gather->hints->until_ms;
 }
 
-static int take_series(struct gather *gather, struct span_reader *reader,
-                       const struct span_manifest *manifest, uint32_t ordinal)
+static int take_series(struct gather *gather, struct span *span, struct span_reader *reader,
+                       uint32_t ordinal, void *context)
 {
+    const struct span_manifest *manifest = &span_info_of(span)->manifest;
     const struct labels *labels;
     struct visit visit = {.gather = gather, .generation = manifest->generation};
+    (void)context;
     int error = span_reader_labels(reader, ordinal, gather->arena, &labels);
     if (error == 0)
         error = gather_obtain_owned(gather, labels, &visit.found);
@@ -62,34 +64,46 @@ static int take_series(struct gather *gather, struct span_reader *reader,
     return error == ERR_MALFORMED ? ERR_CORRUPT : error;
 }
 
-static int take_span(struct gather *gather, struct span *span, struct span_reader *reader,
-                     struct matcher *const *matchers, size_t count)
+static int take_selected(struct gather *gather, struct span *span, struct span_reader *reader,
+                         const roaring_bitmap_t *ordinals, gather_take *take, void *context)
 {
-    roaring_bitmap_t *ordinals = NULL;
-    const struct span_manifest *manifest = &span_info_of(span)->manifest;
-    struct postings_source source = span_postings(reader);
-    int error = postings_select(&source, matchers, count, &ordinals);
-    if (error == ERR_CORRUPT) {
-        /* Without its index nothing of it can be found reliably. */
-        span_quarantine(span, "its index is damaged");
-        return 0;
-    }
-    if (error != 0)
-        return error;
+    int error = 0;
     roaring_uint32_iterator_t at;
     roaring_init_iterator(ordinals, &at);
     for (size_t i = 0; at.has_value && error == 0; i++) {
         if (i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
             error = ERR_CANCELLED;
         else
-            error = take_series(gather, reader, manifest, at.current_value);
+            error = take(gather, span, reader, at.current_value, context);
         if (error == ERR_CORRUPT) {
             span_reader_complain(reader, "a series");
             error = 0;
         }
         roaring_advance_uint32_iterator(&at);
     }
-    roaring_bitmap_free(ordinals);
+    return error;
+}
+
+int gather_span(struct gather *gather, struct span *span, struct matcher *const *matchers,
+                size_t count, gather_take *take, void *context, bool *ret_read)
+{
+    roaring_bitmap_t *ordinals = NULL;
+    struct span_reader *reader;
+    int error = span_reader_open(span, &reader);
+    if (error != 0)
+        return error == ERR_CORRUPT ? 0 : error; /* named and counted */
+    struct postings_source source = span_postings(reader);
+    error = postings_select(&source, matchers, count, &ordinals);
+    if (error == 0) {
+        error = take_selected(gather, span, reader, ordinals, take, context);
+        roaring_bitmap_free(ordinals);
+        if (ret_read != NULL)
+            *ret_read = true;
+    } else if (error == ERR_CORRUPT) { /* nothing of it can be found reliably */
+        span_quarantine(span, "its index is damaged");
+        error = 0;
+    }
+    span_reader_close(reader);
     return error;
 }
 
@@ -102,17 +116,8 @@ int gather_history(struct gather *gather, struct matcher *const *matchers, size_
                                  &span_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < span_count && error == 0; i++) {
-        struct span_reader *reader;
-        int opened = span_reader_open(spans[i], &reader);
-        if (opened == ERR_CORRUPT)
-            continue; /* named and counted */
-        error = opened;
-        if (error == 0) {
-            error = take_span(gather, spans[i], reader, matchers, count);
-            span_reader_close(reader);
-        }
-    }
+    for (size_t i = 0; i < span_count && error == 0; i++)
+        error = gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
     span_set_release(set, spans, span_count);
     return error;
 }

@@ -15,8 +15,6 @@
 #include "collector/store/rollup_make.h"
 #include "proto/base/error.h"
 
-#define CANCEL_EVERY 256
-
 /* The first time wanted of a tier (select_hints.reach_ms). */
 static int64_t from_of(const struct select_hints *hints, int64_t width_ms)
 {
@@ -30,10 +28,11 @@ struct tier_spans {
     int64_t width_ms, from_ms;
 };
 
-static int take_series(struct gather *gather, const struct tier_spans *tier,
-                       const struct span_manifest *manifest, struct span_reader *reader,
-                       uint32_t ordinal)
+static int take_series(struct gather *gather, struct span *span, struct span_reader *reader,
+                       uint32_t ordinal, void *context)
 {
+    const struct tier_spans *tier = context;
+    const struct span_manifest *manifest = &span_info_of(span)->manifest;
     const struct labels *labels;
     struct found *found;
     struct bytes entry;
@@ -71,36 +70,6 @@ static int take_series(struct gather *gather, const struct tier_spans *tier,
     return 0;
 }
 
-static int take_span(struct gather *gather, const struct tier_spans *tier, struct span *span,
-                     struct span_reader *reader, struct matcher *const *matchers, size_t count)
-{
-    roaring_bitmap_t *ordinals = NULL;
-    struct postings_source source = span_postings(reader);
-    int error = postings_select(&source, matchers, count, &ordinals);
-    if (error == ERR_CORRUPT) {
-        span_quarantine(span, "its index is damaged");
-        return 0;
-    }
-    if (error != 0)
-        return error;
-    roaring_uint32_iterator_t at;
-    roaring_init_iterator(ordinals, &at);
-    for (size_t i = 0; at.has_value && error == 0; i++) {
-        if (i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
-            error = ERR_CANCELLED;
-        else
-            error = take_series(gather, tier, &span_info_of(span)->manifest, reader,
-                                at.current_value);
-        if (error == ERR_CORRUPT) {
-            span_reader_complain(reader, "a series");
-            error = 0;
-        }
-        roaring_advance_uint32_iterator(&at);
-    }
-    roaring_bitmap_free(ordinals);
-    return error;
-}
-
 /* Does the finer tier have the same day, and can it be read? */
 static bool is_hidden(const struct span *span, const struct tier_spans *finer,
                       const bool *is_read)
@@ -114,25 +83,16 @@ static bool is_hidden(const struct span *span, const struct tier_spans *finer,
     return false;
 }
 
-static int take_tier(struct gather *gather, const struct tier_spans *tier,
+static int take_tier(struct gather *gather, struct tier_spans *tier,
                      const struct tier_spans *finer, const bool *finer_is_read, bool *is_read,
                      struct matcher *const *matchers, size_t count)
 {
     int error = 0;
     for (size_t i = 0; i < tier->count && error == 0; i++) {
-        struct span_reader *reader;
         struct span *span = tier->items[i];
         if (!span_is_sole(span) || (finer != NULL && is_hidden(span, finer, finer_is_read)))
             continue;
-        int opened = span_reader_open(span, &reader);
-        if (opened == ERR_CORRUPT)
-            continue; /* named and counted */
-        error = opened;
-        if (error == 0) {
-            is_read[i] = true;
-            error = take_span(gather, tier, span, reader, matchers, count);
-            span_reader_close(reader);
-        }
+        error = gather_span(gather, span, matchers, count, take_series, tier, &is_read[i]);
     }
     return error;
 }

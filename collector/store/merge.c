@@ -239,6 +239,23 @@ static bool is_due(const struct merge *merge, size_t least)
     return first_of_day || (merge->count >= 2 && merge->count >= least);
 }
 
+/* Would what is written of these files win over one that it must not?  Buckets overlap where a day's
+ * file was written and the clock has gone back into that day. */
+static bool overtakes(const struct merge *merge, struct span *const *spans, size_t count)
+{
+    uint64_t lowest = span_info_of(merge->spans[0])->manifest.generation;
+    for (size_t i = 0; i < count; i++) {
+        const struct span_manifest *other = &span_info_of(spans[i])->manifest;
+        bool is_input = false;
+        for (size_t j = 0; j < merge->count; j++)
+            is_input = is_input || merge->spans[j] == spans[i];
+        if (!is_input && other->generation > lowest && other->min_ms < merge->end_ms &&
+            other->max_ms >= merge->start_ms)
+            return true;
+    }
+    return false;
+}
+
 static int merge_kind(struct store *store, enum span_kind kind, size_t least, bool *ret_merged)
 {
     struct span **spans;
@@ -256,8 +273,9 @@ static int merge_kind(struct store *store, enum span_kind kind, size_t least, bo
     merge->kind = kind;
     for (size_t i = 0; i < count; i++) {
         fill_bucket(merge, spans, count, i, now_ms);
-        if (merge->spans[0] != spans[i] || !is_due(merge, least))
-            continue; /* looked at already, or not due */
+        if (merge->spans[0] != spans[i] || !is_due(merge, least) ||
+            overtakes(merge, spans, count))
+            continue; /* looked at already, not due, or not yet */
         error = run_merge(merge);
         if (error == ERR_CORRUPT) {
             error = 0; /* named where it was met; these stay unmerged */
@@ -282,22 +300,6 @@ int merge_due(struct store *store, size_t least)
             error = merge_kind(store, SPAN_LOGS, least, &merged);
     }
     return error;
-}
-
-/* Would what is written of these files win over one that it must not? */
-static bool overtakes(const struct merge *merge, struct span *const *spans, size_t count)
-{
-    uint64_t lowest = span_info_of(merge->spans[0])->manifest.generation;
-    for (size_t i = 0; i < count; i++) {
-        const struct span_manifest *other = &span_info_of(spans[i])->manifest;
-        bool is_input = false;
-        for (size_t j = 0; j < merge->count; j++)
-            is_input = is_input || merge->spans[j] == spans[i];
-        if (!is_input && other->generation > lowest && other->min_ms < merge->end_ms &&
-            other->max_ms >= merge->start_ms)
-            return true;
-    }
-    return false;
 }
 
 int merge_rewrite(struct store *store, const struct span_info *info)

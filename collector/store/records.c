@@ -181,6 +181,49 @@ int records_fill(struct records *to, int64_t width_ms, const struct records *bas
     return error;
 }
 
+/* The records from `at` on that end in a bucket; *ret_samples: of them all. */
+static size_t in_bucket(const struct records *records, size_t at, int64_t width_ms,
+                        int64_t end_ms, double *ret_samples)
+{
+    size_t count = 0;
+    *ret_samples = 0;
+    for (; at + count < records->count &&
+           bucket_end(records->lasts_ms[at + count], width_ms) == end_ms;
+         count++)
+        *ret_samples += records->columns[ROLLED_SAMPLES][at + count];
+    return count;
+}
+
+static bool is_same(const struct records *a, size_t i, const struct records *b, size_t j)
+{
+    bool yes = a->lasts_ms[i] == b->lasts_ms[j] && a->firsts_ms[i] == b->firsts_ms[j] &&
+               memcmp(&a->lasts[i], &b->lasts[j], sizeof(double)) == 0;
+    for (size_t c = 0; c < ROLLED_COLUMNS && yes; c++)
+        yes = memcmp(&a->columns[c][i], &b->columns[c][j], sizeof(double)) == 0;
+    return yes;
+}
+
+uint64_t records_missing(int64_t width_ms, const struct records *base,
+                         const struct records *all)
+{
+    uint64_t missing = 0;
+    size_t i = 0;
+    for (size_t j = 0, count; j < all->count; j += count) {
+        int64_t end_ms = bucket_end(all->lasts_ms[j], width_ms);
+        double samples;
+        double known;
+        count = in_bucket(all, j, width_ms, end_ms, &samples);
+        while (i < base->count && bucket_end(base->lasts_ms[i], width_ms) < end_ms)
+            i++;
+        bool same = in_bucket(base, i, width_ms, end_ms, &known) == count;
+        for (size_t k = 0; k < count && same; k++)
+            same = is_same(base, i + k, all, j + k);
+        if (!same)
+            missing += samples > known ? (uint64_t)(samples - known) : 1;
+    }
+    return missing;
+}
+
 /* -- chunks ------------------------------------------------------------------------------ */
 
 static int write_chunk(const int64_t *times_ms, const double *values, size_t count,

@@ -56,6 +56,11 @@ int records_add(struct records *to, const struct records *from, size_t i);
 int records_fill(struct records *to, int64_t width_ms, const struct records *base,
                  const struct records *late, uint64_t *dropped);
 
+/* How many samples of `all` are not in `base`, bucket by bucket: one at least where a bucket has as
+ * many and yet others. */
+uint64_t records_missing(int64_t width_ms, const struct records *base,
+                         const struct records *all);
+
 /* Writes all as an entry's chunks: their sizes (varints) and their bytes.  ERR_NOMEM. */
 int records_write(const struct records *records, struct buf *sizes, struct buf *chunks,
                   size_t *ret_chunks);

@@ -104,6 +104,16 @@ static int find_made(struct rollup_day *day, size_t tier)
     return 0;
 }
 
+/* A copy that cannot be read is none: while the samples are there another can be made. */
+static bool is_readable(struct span *span)
+{
+    struct span_reader *reader;
+    int error = span_reader_open(span, &reader);
+    if (error == 0)
+        span_reader_close(reader);
+    return error != ERR_CORRUPT;
+}
+
 /* Which tiers are to be made.  When one is sole, the samples it was made of are gone: another,
  * made of what came late only, would hide it. */
 static void decide(struct rollup_day *day, int64_t now_ms)
@@ -117,9 +127,35 @@ static void decide(struct rollup_day *day, int64_t now_ms)
                          (age_ms == 0 || day->end_ms > now_ms - age_ms) &&
                          (!is_any_sole || day->made[t] != NULL);
         day->is_due[t] =
-            is_wanted && (day->made[t] == NULL ||
-                          span_info_of(day->made[t])->manifest.through < day->generation);
+            is_wanted &&
+            (day->made[t] == NULL ||
+             span_info_of(day->made[t])->manifest.through < day->generation ||
+             (!span_is_sole(day->made[t]) && !is_readable(day->made[t])));
     }
+}
+
+/* The samples of a day go, and there is no room for their roll-ups: those that were made before
+ * some of it came, or was deleted, are what is left of it.  Of them nothing comes back that was
+ * deleted: a delete is forgotten when no roll-up holds any of it. */
+static int expire_without(struct rollup_day *day)
+{
+    struct store *store = day->store;
+    uint64_t missing = 0;
+    if (day->made[0] == NULL && day->made[1] == NULL) {
+        log_warn("store",
+                 "the samples of a day expire without being rolled up: there is no room");
+        atomic_fetch_add(&store->rollup_days_lost, 1);
+        return 0;
+    }
+    int error = rollup_count_missing(day, &missing);
+    if (error == 0 && missing > 0) {
+        log_warn("store",
+                 "the samples of a day expire, and its roll-up lacks %llu of them that came after "
+                 "it was made: there is no room",
+                 (unsigned long long)missing);
+        atomic_fetch_add(&store->rollup_left_out, missing);
+    }
+    return error;
 }
 
 /* Rolls up; ERR_AGAIN: there is no room, and samples may not go for it. */
@@ -135,12 +171,8 @@ static int make_if_due(struct rollup_day *day, bool is_expired)
     /* Of a store that is full a day that goes gives more room than its roll-ups take. */
     bool may = level == FULL_NOT || (level == FULL_BUT_ESSENTIAL && is_expired);
     int error = may ? rollup_make(day) : ERR_FULL;
-    if (error == ERR_FULL && is_expired && level != FULL_NOT) {
-        log_warn("store",
-                 "the samples of a day expire without being rolled up: there is no room");
-        atomic_fetch_add(&store->rollup_days_lost, 1);
-        return 0;
-    }
+    if (error == ERR_FULL && is_expired && level != FULL_NOT)
+        return expire_without(day);
     return error == ERR_FULL ? ERR_AGAIN : error;
 }
 

@@ -31,6 +31,8 @@ struct making {
     struct holes holes;
     struct records base, late, whole;
     size_t base_input[ROLLUP_TIERS]; /* where the roll-up is read that stays the base; or NONE */
+    bool is_count;                   /* nothing is written: what is not in the base is counted */
+    uint64_t missing;
     struct span_writer *writers[ROLLUP_TIERS];
     struct span_info infos[ROLLUP_TIERS];
     bool is_written[ROLLUP_TIERS]; /* finished, not registered */
@@ -76,8 +78,12 @@ static int add_series(struct making *making, size_t tier, const struct labels *l
         span_reader_complain(making->walk.inputs[making->base_input[tier]].reader, "a roll-up");
         error = 0;
     }
+    if (error == 0 && making->is_count)
+        making->missing += records_missing(width_ms, &making->base, &making->late);
+    if (error != 0 || making->is_count)
+        return error;
     const struct records *records = &making->late;
-    if (error == 0 && making->base.count > 0) {
+    if (making->base.count > 0) {
         error = records_fill(&making->whole, width_ms, &making->base, &making->late, &left_out);
         records = &making->whole;
     }
@@ -144,7 +150,15 @@ static int open_writers(struct making *making)
     return error;
 }
 
-/* A walk over the samples and over those roll-ups that are the only word on their time. */
+/* Is what a roll-up says to be kept?  While there are samples only if it is the only word on its
+ * time. */
+static bool is_base(const struct making *making, size_t tier)
+{
+    const struct rollup_day *day = making->day;
+    return day->is_due[tier] && day->made[tier] != NULL &&
+           (day->count == 0 || making->is_count || span_is_sole(day->made[tier]));
+}
+
 static int open_walk(struct making *making)
 {
     const struct rollup_day *day = making->day;
@@ -155,7 +169,7 @@ static int open_walk(struct making *making)
     for (size_t i = 0; i < count; i++)
         spans[i] = day->samples[i];
     for (size_t t = 0; t < ROLLUP_TIERS; t++)
-        if (day->is_due[t] && day->made[t] != NULL && span_is_sole(day->made[t])) {
+        if (is_base(making, t)) {
             making->base_input[t] = count;
             spans[count++] = day->made[t];
         }
@@ -196,16 +210,24 @@ static int write_files(struct making *making)
                                     making->day->end_ms - 1, &making->deletes);
     if (error == 0)
         error = write_series(making);
-    deletes_view_done(&making->deletes);
-    arena_reset(&making->arena);
     store_step(store, "rollup.written");
     if (error == 0)
         error = finish_writers(making);
     store_step(store, "rollup.finished");
     for (size_t t = 0; t < ROLLUP_TIERS; t++)
         span_writer_abandon(making->writers[t]);
-    series_walk_close(&making->walk);
+    series_walk_close(&making->walk); /* before what it reads can go */
     return error;
+}
+
+static void making_done(struct making *making)
+{
+    deletes_view_done(&making->deletes);
+    arena_reset(&making->arena);
+    pieces_scratch_done(&making->scratch);
+    records_done(&making->base);
+    records_done(&making->late);
+    records_done(&making->whole);
 }
 
 /* -- registration ------------------------------------------------------------------------ */
@@ -285,10 +307,30 @@ int rollup_make(struct rollup_day *day)
     }
     if (error == 0 && is_any)
         error = register_files(&making);
-    pieces_scratch_done(&making.scratch);
-    records_done(&making.base);
-    records_done(&making.late);
-    records_done(&making.whole);
+    making_done(&making);
+    return error;
+}
+
+int rollup_count_missing(struct rollup_day *day, uint64_t *ret_missing)
+{
+    struct rollup_day finest = *day; /* as it is read */
+    struct making making = {.day = &finest, .base_input = {NONE, NONE}, .is_count = true};
+    bool is_any = false;
+    for (size_t t = 0; t < ROLLUP_TIERS; t++) {
+        finest.is_due[t] = !is_any && day->made[t] != NULL;
+        is_any = is_any || finest.is_due[t];
+    }
+    pieces_scratch_init(&making.scratch);
+    arena_init(&making.arena, HOLES_ARENA);
+    int error = open_walk(&making);
+    if (error == 0)
+        error = deletes_view_landed(&day->store->deletes, day->start_ms, day->end_ms - 1,
+                                    &making.deletes);
+    if (error == 0)
+        error = write_series(&making);
+    series_walk_close(&making.walk);
+    *ret_missing = making.missing;
+    making_done(&making);
     return error;
 }
 

@@ -30,7 +30,9 @@ struct rollup_day {
 /* Writes and registers those that are due, in one commit; day->made is what there is then.
  * ERR_FULL, ERR_NOMEM, ERR_IO: nothing has changed. */
 int rollup_make(struct rollup_day *day);
-/* Writes a sole roll-up anew, without the records of which something has been deleted; where
+/* How many samples the roll-ups that are there do not know of those that are about to go. */
+int rollup_count_missing(struct rollup_day *day, uint64_t *ret_missing);
+/* Writes a roll-up anew, without the records of which something has been deleted; where
  * none is left it goes. */
 int rollup_rewrite(struct store *store, struct span *span);
 /* Samples go, roll-ups become sole, in one commit. */

@@ -266,7 +266,7 @@ struct store_stats {
     uint64_t head_chunks, head_bytes, disk_bytes;
     uint64_t rollups_made;      /* files, those made anew included */
     uint64_t rollup_files[2], rollup_bytes[2]; /* of 5 minutes, of an hour */
-    uint64_t rollup_left_out;   /* samples too late even for the roll-up of their bucket */
+    uint64_t rollup_left_out;   /* samples that came after the roll-up of their bucket */
     uint64_t rollup_days_lost;  /* expired without one, for want of room */
     uint64_t used_percent; /* of the quota or of the disk, whichever is more; full at
                               STORE_FULL_PERCENT */

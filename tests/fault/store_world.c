@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include "collector/store/records.h"
 #include "collector/store/verify.h"
 #include "proto/base/must.h"
 
-#define STREAM 9
-#define PATH   "/var/log/app.log"
+#define STREAM   9
+#define WIDTH_MS ((int64_t)5 * 60000) /* of the records that are read */
+#define PATH     "/var/log/app.log"
 
 /* -- writes ------------------------------------------------------------------------------ */
 
@@ -102,7 +104,82 @@ void history_add(struct history *history, unsigned operation)
         must(history->seeds != NULL);
     }
     history->seeds[history->count++] = operation;
-    history->writes += (operation & DELETE) == 0;
+    history->writes += (operation & (DELETE | EXPIRE)) == 0;
+    history->is_expired = history->is_expired || operation == EXPIRE;
+}
+
+static bool is_in_bucket(const struct model_sample *sample, unsigned series, int64_t end_ms,
+                         int64_t width_ms)
+{
+    return sample->series == series && bucket_end(sample->ts_ms, width_ms) == end_ms;
+}
+
+/* Of the buckets of one series those of which the first or last sample, or one in between, is in the
+ * interval. */
+static void delete_buckets(struct model *model, int64_t width_ms, unsigned series,
+                           int64_t from_ms, int64_t until_ms)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_sample *item = &model->items[i];
+        int64_t end_ms = bucket_end(item->ts_ms, width_ms);
+        int64_t first_ms = item->ts_ms;
+        int64_t last_ms = item->ts_ms;
+        for (size_t j = 0; j < model->count; j++) {
+            if (!is_in_bucket(&model->items[j], item->series, end_ms, width_ms))
+                continue;
+            int64_t ts_ms = model->items[j].ts_ms;
+            first_ms = ts_ms < first_ms ? ts_ms : first_ms;
+            last_ms = ts_ms > last_ms ? ts_ms : last_ms;
+        }
+        if ((series != MODEL_ALL && series != item->series) || first_ms > until_ms ||
+            last_ms < from_ms)
+            continue;
+        model_delete(model, item->series, end_ms - width_ms + 1, end_ms);
+        i = SIZE_MAX; /* from the beginning: there are others now */
+    }
+}
+
+static void write_into_empty(struct model *model, int64_t width_ms,
+                             const struct model_sample samples[WRITE])
+{
+    bool is_closed[WRITE] = {false};
+    for (int j = 0; j < WRITE; j++)
+        for (size_t i = 0; i < model->count; i++)
+            is_closed[j] = is_closed[j] ||
+                           is_in_bucket(&model->items[i], samples[j].series,
+                                        bucket_end(samples[j].ts_ms, width_ms), width_ms);
+    for (int j = 0; j < WRITE; j++)
+        if (!is_closed[j])
+            model_write(model, samples[j].series, samples[j].ts_ms, samples[j].value);
+}
+
+void history_replay(const struct history *history, int64_t width_ms, struct model *model)
+{
+    bool is_expired = false;
+    for (size_t i = 0; i < history->count; i++) {
+        struct model_sample samples[WRITE];
+        unsigned series;
+        int64_t from_ms;
+        int64_t until_ms;
+        unsigned operation = history->seeds[i];
+        if (operation == EXPIRE) {
+            is_expired = true;
+            continue;
+        }
+        if ((operation & DELETE) != 0) {
+            delete_of(operation & ~DELETE, &series, &from_ms, &until_ms);
+            if (is_expired)
+                delete_buckets(model, width_ms, series, from_ms, until_ms);
+            else
+                model_delete(model, series, from_ms, until_ms);
+            continue;
+        }
+        write_of(operation, samples);
+        if (is_expired)
+            write_into_empty(model, width_ms, samples);
+        for (int j = 0; j < WRITE && !is_expired; j++)
+            model_write(model, samples[j].series, samples[j].ts_ms, samples[j].value);
+    }
 }
 
 static bool is_stored(const struct history *history, unsigned seed)
@@ -160,22 +237,15 @@ static void check_lines(struct kit *kit, const struct history *history, const ch
     arena_reset(&arena);
 }
 
-static void replay(const struct history *history, struct model *model)
+static bool agrees(struct kit *kit, const struct history *history, char *why, size_t why_bytes)
 {
-    for (size_t i = 0; i < history->count; i++) {
-        struct model_sample samples[WRITE];
-        unsigned series;
-        int64_t from_ms;
-        int64_t until_ms;
-        if ((history->seeds[i] & DELETE) != 0) {
-            delete_of(history->seeds[i] & ~DELETE, &series, &from_ms, &until_ms);
-            model_delete(model, series, from_ms, until_ms);
-            continue;
-        }
-        write_of(history->seeds[i], samples);
-        for (int j = 0; j < WRITE; j++)
-            model_write(model, samples[j].series, samples[j].ts_ms, samples[j].value);
-    }
+    struct model model = {0};
+    history_replay(history, WIDTH_MS, &model);
+    bool good = history->is_expired
+                    ? world_buckets_agree(kit, &model, WIDTH_MS, why, why_bytes)
+                    : kit_agrees(kit, &model, ALWAYS, why, why_bytes);
+    model_done(&model);
+    return good;
 }
 
 /* Whether the unacknowledged operation is there: a write says so itself, a delete by what it
@@ -183,11 +253,12 @@ static void replay(const struct history *history, struct model *model)
 static bool is_done(struct kit *kit, const struct history *history)
 {
     struct history with = *history;
-    struct model model = {0};
     struct buf out = {0};
     char why[256];
     char key[32];
     bool done;
+    if (history->pending == EXPIRE)
+        return true; /* whether it has happened or not, buckets hold the same */
     if ((history->pending & DELETE) == 0) {
         (void)snprintf(key, sizeof key, "seed/%u", history->pending);
         done = store_state_get(kit->store, bytes_of(key), &out) == 0;
@@ -199,9 +270,7 @@ static bool is_done(struct kit *kit, const struct history *history)
     if (history->count > 0)
         memcpy(with.seeds, history->seeds, history->count * sizeof(unsigned));
     with.seeds[with.count++] = history->pending;
-    replay(&with, &model);
-    done = kit_agrees(kit, &model, ALWAYS, why, sizeof why);
-    model_done(&model);
+    done = agrees(kit, &with, why, sizeof why);
     free(with.seeds);
     return done;
 }
@@ -217,20 +286,17 @@ void world_check(struct kit *kit, struct history *history, const char *because)
     struct diagnosis why = {""};
     if (verify_folder(&verify, kit->directory, &why) != 0)
         fail_msg("after %s: %s", because, why.text);
-    world_check_from(kit, history, INT64_MIN / 2, because);
+    world_compare(kit, history, because);
 }
 
-void world_check_from(struct kit *kit, struct history *history, int64_t from_ms,
-                      const char *because)
+void world_compare(struct kit *kit, struct history *history, const char *because)
 {
-    struct model model = {0};
     char why[256] = "";
     kit_open(kit);
     if (history->pending != 0 && is_done(kit, history))
         history_add(history, history->pending);
     history->pending = 0;
-    replay(history, &model);
-    if (!kit_agrees(kit, &model, from_ms, INT64_MAX / 2, why, sizeof why))
+    if (!agrees(kit, history, why, sizeof why))
         fail_msg("after %s: %s", because, why);
     check_lines(kit, history, because);
     struct store_stats stats;
@@ -238,6 +304,5 @@ void world_check_from(struct kit *kit, struct history *history, int64_t from_ms,
     if (stats.quarantined != 0)
         fail_msg("after %s: %llu values are quarantined", because,
                  (unsigned long long)stats.quarantined);
-    model_done(&model);
     kit_close(kit);
 }

@@ -2,12 +2,14 @@
  * test_disk.c - a store whose process is killed, or whose power goes, at any of the calls with
  * which it changes the disk.
  *
- * One life of a store - commits, checkpoints, flushes, merges, a backup, expiry, a stop, a second
- * start - is recorded call by call (io_world.h).  Then the disk is made as it is after the first
+ * One life of a store - commits, deletes, checkpoints, flushes, merges, rewriting, a backup, a stop,
+ * a second start, roll-ups, the end of their samples, and what is deleted and comes late then - is
+ * recorded call by call (io_world.h).  Then the disk is made as it is after the first
  * n calls: all of them done, as a kill leaves it; or with what was not synced lost, torn or
  * reordered, as a power cut leaves it (disk_image.h).  On each such folder a verification is
- * clean, the store opens, everything acknowledged is there once, and a backup that was said to
- * be made is one.  Besides, some processes are really killed there.
+ * clean, the store opens, everything acknowledged is there once, nothing deleted is, a backup that
+ * was said to be made is one, and when the samples have expired each tier of roll-ups has what they
+ * would have given.  Besides, some processes are really killed there.
  *
  * Without `--long` every few calls are tried, with it all of them and many more power cuts.
  */
@@ -36,20 +38,22 @@
 #include "tests/fault/store_world.h"
 
 #define PATHS      160
-#define WRITES     22
-#define RETENTION  (8 * SPAN_MS)
+#define OPERATIONS 32
+#define HOUR_MS    ((int64_t)3600000)
+#define DAY_MS     (12 * SPAN_MS)
+#define RETENTION  (16 * DAY_MS) /* a day is rolled up when two of it are left */
 #define BEFORE_MS  (KIT_START_MS + 3 * SPAN_MS)
-#define AFTER_MS   (KIT_START_MS + 10 * SPAN_MS) /* what was before START + 2 spans expires */
-#define EXPIRED_MS (AFTER_MS - RETENTION)
+#define DUE_MS     (KIT_START_MS + RETENTION)
+#define AFTER_MS   (DUE_MS + DAY_MS)
 #define NOTE(what, number) ((uint32_t)(what) << 24 | (number))
 
 static bool is_long;
 
 /* What the store has said so far. */
 struct said {
-    unsigned acknowledged[WRITES + 1];
+    unsigned acknowledged[OPERATIONS];
     unsigned count, pending, before_backup; /* so many were there when the backup began */
-    bool has_backup, backup_begun, has_expired;
+    bool has_backup, backup_begun, is_due;
 };
 
 static void take_note(struct said *said, uint32_t note)
@@ -60,6 +64,7 @@ static void take_note(struct said *said, uint32_t note)
         said->pending = number;
         break;
     case 'a':
+        must(said->count < OPERATIONS);
         said->acknowledged[said->count++] = number;
         said->pending = 0;
         break;
@@ -70,8 +75,8 @@ static void take_note(struct said *said, uint32_t note)
     case 'b':
         said->has_backup = true;
         break;
-    case 'x':
-        said->has_expired = true;
+    case 'd':
+        said->is_due = true;
         break;
     default:
         break;
@@ -103,19 +108,41 @@ static void set_up(struct kit *kit, const char *folder, int64_t now_ms)
     *kit = (struct kit){.now_ms = now_ms};
     kit->clock = (struct clock){kit_ms, kit_ns, kit};
     kit->options.retention_raw_ms = RETENTION;
+    kit->options.rolls_up = true;
     must((size_t)snprintf(kit->directory, sizeof kit->directory, "%s", folder) <
          sizeof kit->directory);
+}
+
+static void operate(struct kit *kit, unsigned operation)
+{
+    note('s', operation);
+    if (operation == EXPIRE) {
+        kit->now_ms = AFTER_MS;
+        must(store_settle(kit->store) == 0);
+    } else if ((operation & DELETE) != 0) {
+        must(world_delete(kit, operation & ~DELETE) == 0);
+    } else {
+        must(world_write(kit, operation) == 0);
+    }
+    note('a', operation);
 }
 
 static void write_some(struct kit *kit, unsigned first, unsigned last)
 {
     for (unsigned seed = first; seed <= last; seed++) {
-        note('s', seed);
-        must(world_write(kit, seed) == 0);
-        note('a', seed);
+        operate(kit, seed);
+        if (seed % 4 == 0)
+            operate(kit, seed | DELETE);
         if (seed % 5 == 0)
             must(store_settle(kit->store) == 0);
     }
+}
+
+/* What is deleted leaves the files at once: the samples, and the roll-ups there are. */
+static void delete_and_clean(struct kit *kit, unsigned seed)
+{
+    operate(kit, seed | DELETE);
+    must(store_clean_deletes(kit->store) == 0);
 }
 
 static void back_up(struct kit *kit, const char *folder)
@@ -143,14 +170,26 @@ static void live_once(const char *root)
     (void)snprintf(backup, sizeof backup, "%s/backup", root);
     set_up(&kit, data, BEFORE_MS);
     kit_open(&kit);
-    write_some(&kit, 1, 12);
+    write_some(&kit, 1, 9);
     back_up(&kit, backup);
-    write_some(&kit, 13, WRITES);
+    write_some(&kit, 10, 14);
+    delete_and_clean(&kit, 1);
     kit_close(&kit);
+
+    note('d', 0);
+    kit.now_ms = DUE_MS;
     kit_open(&kit);
-    note('x', 0);
-    kit.now_ms = AFTER_MS;
     must(store_settle(kit.store) == 0);
+    operate(&kit, 21);
+    delete_and_clean(&kit, 2);
+    must(store_settle(kit.store) == 0);
+    delete_and_clean(&kit, 3);
+
+    operate(&kit, EXPIRE);
+    delete_and_clean(&kit, 4);
+    operate(&kit, 22);
+    must(store_settle(kit.store) == 0);
+    delete_and_clean(&kit, 5);
     kit_close(&kit);
 }
 
@@ -248,7 +287,38 @@ static void check_backup(const struct said *said)
     free(history.seeds);
 }
 
-static void check_left(const struct said *said, bool with_backup)
+/* When the day has expired, both tiers have what is left of it, and no delete waits any more. */
+static void check_rolled(struct kit *kit, struct history *history)
+{
+    struct store_stats stats;
+    struct model model = {0};
+    char why[256] = "";
+    char command[2 * PATHS];
+    if (!history->is_expired)
+        history_add(history, EXPIRE);
+    kit->now_ms = AFTER_MS;
+    kit_open(kit);
+    must(store_settle(kit->store) == 0);
+    store_get_stats(kit->store, &stats);
+    if (stats.rollup_files[0] != 1 || stats.rollup_files[1] != 1 || stats.deletes_pending != 0 ||
+        stats.rollup_days_lost != 0)
+        fail_msg("%s: %llu and %llu roll-ups, %llu deletes are left", at.because,
+                 (unsigned long long)stats.rollup_files[0],
+                 (unsigned long long)stats.rollup_files[1],
+                 (unsigned long long)stats.deletes_pending);
+    kit_close(kit);
+    world_check(kit, history, at.because);
+    (void)snprintf(command, sizeof command, "rm %s/history/*.rollup_5m.mdb", kit->directory);
+    must(system(command) == 0);
+    kit_open(kit);
+    history_replay(history, HOUR_MS, &model);
+    if (!world_buckets_agree(kit, &model, HOUR_MS, why, sizeof why))
+        fail_msg("%s: of an hour: %s", at.because, why);
+    model_done(&model);
+    kit_close(kit);
+}
+
+static void check_left(const struct said *said, bool with_backup, bool with_rolled)
 {
     struct history history;
     struct kit kit;
@@ -257,11 +327,16 @@ static void check_left(const struct said *said, bool with_backup)
     expect_clean(data);
     if (with_backup && said->backup_begun)
         check_backup(said);
-    set_up(&kit, data, said->has_expired ? AFTER_MS : BEFORE_MS);
     history_of(&history, said, said->count);
     history.pending = said->pending;
-    world_check_from(&kit, &history, said->has_expired ? EXPIRED_MS : INT64_MIN / 2, at.because);
+    set_up(&kit, data,
+           history.is_expired || history.pending == EXPIRE ? AFTER_MS
+           : said->is_due                                  ? DUE_MS
+                                                           : BEFORE_MS);
+    world_compare(&kit, &history, at.because);
     expect_clean(data);
+    if (with_rolled && history.writes > 0)
+        check_rolled(&kit, &history);
     free(history.seeds);
 }
 
@@ -297,7 +372,7 @@ static int forget_it(void **state)
     return 0;
 }
 
-static void check_image(size_t n, enum image_fate fate, unsigned seed, bool with_backup)
+static void check_image(size_t n, enum image_fate fate, unsigned seed)
 {
     struct said said = {.count = 0};
     for (size_t i = 0; i < n; i++)
@@ -309,7 +384,7 @@ static void check_image(size_t n, enum image_fate fate, unsigned seed, bool with
                                         : "a power cut",
                    n, n < journal_length(journal) ? journal_name(journal, n) : "the end", seed);
     journal_play(journal, n, fate, seed, at.root);
-    check_left(&said, with_backup);
+    check_left(&said, n % 3 == 0, n % 3 != 1 || said.is_due);
     remove_tree(at.root);
 }
 
@@ -318,7 +393,7 @@ static void a_kill_at_any_call_loses_nothing_acknowledged(void **state)
     (void)state;
     size_t stride = is_long ? 1 : 11;
     for (size_t n = 1; n <= journal_length(journal); n += stride)
-        check_image(n, IMAGE_KILL, 0, n % 3 == 0);
+        check_image(n, IMAGE_KILL, 0);
 }
 
 static void a_power_cut_that_loses_all_it_can_loses_nothing_acknowledged(void **state)
@@ -326,7 +401,7 @@ static void a_power_cut_that_loses_all_it_can_loses_nothing_acknowledged(void **
     (void)state;
     size_t stride = is_long ? 1 : 13;
     for (size_t n = 2; n <= journal_length(journal); n += stride)
-        check_image(n, IMAGE_LOSE, 0, n % 3 == 0);
+        check_image(n, IMAGE_LOSE, 0);
 }
 
 static void a_power_cut_that_tears_and_reorders_loses_nothing_acknowledged(void **state)
@@ -335,8 +410,7 @@ static void a_power_cut_that_tears_and_reorders_loses_nothing_acknowledged(void 
     unsigned random = 17;
     unsigned tries = is_long ? 4000 : 80;
     for (unsigned seed = 1; seed <= tries; seed++)
-        check_image(1 + (size_t)rand_r(&random) % journal_length(journal), IMAGE_MIX, seed,
-                    seed % 3 == 0);
+        check_image(1 + (size_t)rand_r(&random) % journal_length(journal), IMAGE_MIX, seed);
 }
 
 /* Really killed: what LMDB's lock file and the kernel hold of it is there, too. */
@@ -350,7 +424,7 @@ static void a_process_killed_at_the_nth_call_loses_nothing(void **state)
                        (unsigned long long)n);
         int code = live_apart(at.root, NULL, n, in_the_middle);
         must(code == 0 || code == IO_WORLD_DEAD);
-        check_left(shared, n % 5 == 0);
+        check_left(shared, n % 5 == 0, true);
         remove_tree(at.root);
         if (code == 0)
             break;

@@ -1,6 +1,7 @@
 /*
- * test_rollup.c - a store that dies at every step of rolling a day up, and of what comes late for
- * it, is opened again: what was acknowledged is there once, as samples or as records.
+ * test_rollup.c - a store that dies at every step of rolling a day up, of what comes late for it, and
+ * of what a delete takes out of the roll-ups, is opened again: what was acknowledged is there once,
+ * as samples or as records, and what was deleted is not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,21 +15,19 @@
 #include <cmocka.h>
 
 #include "proto/base/must.h"
-#include "tests/unit/store_kit.h"
-
-#define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
-#define SPAN_MS ((int64_t)2 * 3600 * 1000)
-#define SERIES  6
+#include "tests/fault/io_world.h"
+#include "tests/fault/store_world.h"
 
 struct bomb {
     const char *point;
     _Atomic int left; /* goes off when it has been passed so often, by whichever thread */
+    _Atomic bool is_asleep;
 };
 
 static void tick(void *context, const char *point)
 {
     struct bomb *bomb = context;
-    if (strcmp(bomb->point, point) == 0 && --bomb->left == 0)
+    if (!bomb->is_asleep && strcmp(bomb->point, point) == 0 && --bomb->left == 0)
         _exit(99);
 }
 
@@ -134,9 +133,120 @@ static void dying_while_rolling_up_leaves_all_or_nothing_of_it(void **state)
             kit.options.retention_raw_ms = 2 * DAY_MS;
             kit.options.rolls_up = true;
             kit.now_ms = KIT_START_MS + 3 * DAY_MS - SPAN_MS;
-            if (!run_rolling_child(&kit, (struct bomb){points[p], left}, &acknowledged))
+            if (!run_rolling_child(&kit, (struct bomb){points[p], left, false}, &acknowledged))
                 fail_msg("the child has not passed %s %d times", points[p], left);
             check_rolled(&kit, acknowledged, points[p]);
+            kit_stop_closed(&kit);
+        }
+}
+
+/* -- a delete ---------------------------------------------------------------------------- */
+
+#define RETENTION  (16 * DAY_MS) /* a day is rolled up when two of it are left */
+#define WRITES     30
+#define DELETED    7 /* the seed of a delete that takes much */
+
+/* A day is rolled up, and perhaps expires; then something of it is deleted, and the roll-ups are
+ * written anew without. */
+static void child_deletes(struct kit *kit, int fd, struct bomb *bomb, bool is_sole)
+{
+    for (unsigned seed = 1; seed <= WRITES; seed++)
+        must(world_write(kit, seed) == 0);
+    must(store_settle(kit->store) == 0);
+    if (is_sole) {
+        kit->now_ms += DAY_MS;
+        must(store_settle(kit->store) == 0);
+    }
+    bomb->is_asleep = false;
+    acknowledge(fd, 0);
+    must(world_delete(kit, DELETED) == 0);
+    acknowledge(fd, DELETED);
+    must(store_clean_deletes(kit->store) == 0);
+}
+
+/* Whether the bomb went off; the history is what the child has said. */
+static bool run_deleting_child(struct kit *kit, struct bomb bomb, bool is_sole,
+                               struct history *history)
+{
+    unsigned said;
+    int fds[2];
+    int status;
+    must(pipe(fds) == 0);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        (void)close(fds[0]);
+        kit->options.step = tick;
+        kit->options.step_context = &bomb;
+        kit_open(kit);
+        child_deletes(kit, fds[1], &bomb, is_sole);
+        kit_close(kit);
+        _exit(0);
+    }
+    (void)close(fds[1]);
+    for (unsigned seed = 1; seed <= WRITES; seed++)
+        history_add(history, seed);
+    if (is_sole)
+        history_add(history, EXPIRE);
+    while (read(fds[0], &said, sizeof said) == (ssize_t)sizeof said) {
+        history->pending = said == 0 ? DELETED | DELETE : 0;
+        if (said != 0)
+            history_add(history, DELETED | DELETE);
+    }
+    (void)close(fds[0]);
+    must(waitpid(child, &status, 0) == child);
+    must(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 99));
+    return WEXITSTATUS(status) == 99;
+}
+
+/* As it is; then when it is settled and the samples have expired. */
+static void check_deleted(struct kit *kit, struct history *history, const char *because)
+{
+    struct store_stats stats;
+    world_check(kit, history, because);
+    kit->now_ms = KIT_START_MS + RETENTION + DAY_MS;
+    if (!history->is_expired)
+        history_add(history, EXPIRE);
+    kit_open(kit);
+    must(store_settle(kit->store) == 0);
+    store_get_stats(kit->store, &stats);
+    if (stats.rollup_files[0] != 1 || stats.rollup_files[1] != 1 || stats.deletes_pending != 0)
+        fail_msg("after %s: %llu deletes wait", because,
+                 (unsigned long long)stats.deletes_pending);
+    kit_close(kit);
+    world_check(kit, history, because);
+    if (kit_faults(kit) != 0)
+        fail_msg("after %s: verify finds faults or strays", because);
+}
+
+static void dying_while_a_roll_up_loses_what_was_deleted_brings_nothing_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *point;
+        int most; /* passed so often */
+    } points[] = {
+        {"delete.durable", 1},    {"delete.rollup", 2},           {"rollup.written", 2},
+        {"rollup.finished", 2},   {"rollup.registered", 2},       {"rollup.replaced", 2},
+        {"delete.retired", 1},    {"delete.rollup_rewritten", 2}, {"commit.begin", 3},
+        {"commit.durable", 3},    {"checkpoint.ended", 1},
+    };
+    for (size_t p = 0; p < sizeof points / sizeof points[0]; p++)
+        for (int i = 0; i < 2 * points[p].most; i++) {
+            bool is_sole = i % 2 == 1;
+            struct bomb bomb = {points[p].point, i / 2 + 1, true};
+            struct kit kit;
+            struct history history = {0};
+            kit_start(&kit);
+            kit_close(&kit);
+            kit.options.retention_raw_ms = RETENTION;
+            kit.options.rolls_up = true;
+            kit.now_ms = KIT_START_MS + RETENTION;
+            if (!run_deleting_child(&kit, bomb, is_sole, &history))
+                fail_msg("the child has not passed %s %d times", bomb.point, bomb.left);
+            kit.now_ms += is_sole ? DAY_MS : 0;
+            check_deleted(&kit, &history, bomb.point);
+            free(history.seeds);
             kit_stop_closed(&kit);
         }
 }
@@ -145,6 +255,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dying_while_rolling_up_leaves_all_or_nothing_of_it),
+        cmocka_unit_test(dying_while_a_roll_up_loses_what_was_deleted_brings_nothing_back),
     };
+    io_world_watch("/tmp");
+    io_world_fast(); /* a process that dies leaves its system alone */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

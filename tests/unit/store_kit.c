@@ -211,9 +211,9 @@ static const struct model_sample *model_find(const struct model *model, unsigned
 
 /* -- comparing --------------------------------------------------------------------------- */
 
-static size_t select_all(struct kit *kit, int kind, const char *name, const char *value,
-                         int64_t from_ms, int64_t until_ms, struct arena *arena,
-                         struct series_samples **ret_series)
+size_t kit_select(struct kit *kit, int kind, const char *name, const char *value,
+                  int64_t from_ms, int64_t until_ms, struct arena *arena,
+                  struct series_samples **ret_series)
 {
     struct matcher *matcher;
     struct querier *querier;
@@ -240,7 +240,7 @@ uint64_t kit_samples(struct kit *kit, int64_t from_ms, int64_t until_ms, uint64_
     *ret_records = 0;
     arena_init(&arena, (size_t)1 << 30);
     size_t count =
-        select_all(kit, MATCH_EQUAL, "__name__", "m", from_ms, until_ms, &arena, &series);
+        kit_select(kit, MATCH_EQUAL, "__name__", "m", from_ms, until_ms, &arena, &series);
     for (size_t i = 0; i < count; i++) {
         size_t records = series[i].rolled != NULL ? series[i].rolled->count : 0;
         for (size_t j = 0; j < records; j++)
@@ -275,7 +275,7 @@ size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char
     struct series_samples *series;
     arena_init(&arena, (size_t)1 << 30);
     size_t count =
-        select_all(kit, matcher_kind, name, value, from_ms, until_ms, &arena, &series);
+        kit_select(kit, matcher_kind, name, value, from_ms, until_ms, &arena, &series);
     arena_reset(&arena);
     return count;
 }
@@ -290,7 +290,7 @@ bool kit_agrees(struct kit *kit, const struct model *model, int64_t from_ms, int
     bool good = true;
     arena_init(&arena, (size_t)1 << 30);
     size_t count =
-        select_all(kit, MATCH_EQUAL, "__name__", "m", from_ms, until_ms, &arena, &series);
+        kit_select(kit, MATCH_EQUAL, "__name__", "m", from_ms, until_ms, &arena, &series);
     for (size_t i = 0; i < count && good; i++) {
         struct bytes text = labels_get_text(series[i].labels, "n");
         unsigned n = (unsigned)strtoul((const char *)text.data, NULL, 10);

@@ -79,6 +79,10 @@ bool kit_agrees(struct kit *kit, const struct model *model, int64_t from_ms, int
 uint64_t kit_samples(struct kit *kit, int64_t from_ms, int64_t until_ms, uint64_t *ret_records);
 /* Faults and strays that verification finds in the folder of a closed store, told on stderr. */
 uint64_t kit_faults(struct kit *kit);
-/* How many series a selector of one matcher finds. */
+/* The series that a selector of one matcher finds, in `arena`; their number. */
+size_t kit_select(struct kit *kit, int matcher_kind, const char *name, const char *value,
+                  int64_t from_ms, int64_t until_ms, struct arena *arena,
+                  struct series_samples **ret_series);
+/* How many they are. */
 size_t kit_count(struct kit *kit, int matcher_kind, const char *name, const char *value,
                  int64_t from_ms, int64_t until_ms);

@@ -110,6 +110,42 @@ static void the_spans_of_a_past_day_become_one_file(void **state)
     kit_stop(&kit);
 }
 
+/* A day's file, a newer one of one of its spans that was written while the clock was back, and one
+ * more of the day: these two must not become one that wins over the one between. */
+static void the_last_write_wins_when_the_clock_has_gone_back(void **state)
+{
+    (void)state;
+    const int64_t then_ms = KIT_START_MS + 3 * 12 * SPAN_MS;
+    const int64_t back_ms = KIT_START_MS + 3 * SPAN_MS;
+    struct kit kit;
+    struct model model = {0};
+    kit_start(&kit);
+    kit.now_ms = then_ms;
+    for (unsigned n = 0; n < 2; n++)
+        kit_run(&kit, &model, n, KIT_START_MS, KIT_START_MS + SPAN_MS, 1);
+    assert_int_equal(store_settle(kit.store), 0);
+    kit.now_ms = back_ms;
+    kit_run(&kit, &model, 0, KIT_START_MS, KIT_START_MS + SPAN_MS / 2, 2);
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 2);
+    kit_run(&kit, &model, 1, KIT_START_MS, KIT_START_MS + SPAN_MS / 2, 3);
+    kit_close(&kit);
+    kit.now_ms = then_ms;
+    kit_open(&kit); /* flushes by itself, and three files are too few to be merged */
+    while (stats_of(&kit).spans < 3)
+        usleep(1000);
+    kit_expect(&kit, &model, ALWAYS);
+    kit.now_ms = back_ms;
+    assert_int_equal(store_settle(kit.store), 0);
+    kit_expect(&kit, &model, ALWAYS);
+    kit.now_ms = then_ms;
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 1);
+    kit_expect(&kit, &model, ALWAYS);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
 static void what_is_older_than_retention_goes(void **state)
 {
     (void)state;
@@ -340,6 +376,7 @@ int main(void)
         cmocka_unit_test(what_is_settled_reads_the_same),
         cmocka_unit_test(late_samples_win_over_history_and_are_merged_into_it),
         cmocka_unit_test(the_spans_of_a_past_day_become_one_file),
+        cmocka_unit_test(the_last_write_wins_when_the_clock_has_gone_back),
         cmocka_unit_test(what_is_older_than_retention_goes),
         cmocka_unit_test(an_idle_series_leaves_memory_and_comes_back_under_its_id),
         cmocka_unit_test(a_series_that_came_with_old_times_does_not_stay_for_a_span),
