@@ -250,7 +250,8 @@ void rules_touch_samples(struct rules *rules, const struct store_sample *samples
     for (size_t i = 0; i < count; i++) {
         if (i + STORE_SERIES_AHEAD < count)
             store_series_prefetch(samples[i + STORE_SERIES_AHEAD].series);
-        news = touch_series(rules, samples[i].series) || news;
+        if (i == 0 || samples[i].series != samples[i - 1].series)
+            news = touch_series(rules, samples[i].series) || news;
         if (samples[i].ts_ms > newest_ms)
             newest_ms = samples[i].ts_ms;
     }

@@ -189,6 +189,17 @@ static void prefetch_series(struct series *far, struct series *near)
 
 /* -- into the head ----------------------------------------------------------------------- */
 
+/* How many of the samples are of the series of the first, and all kept or all too old. */
+static size_t run_of(const struct store_sample *samples, size_t count, int64_t floor_ms)
+{
+    const bool is_old = samples->ts_ms < floor_ms;
+    size_t run = 1;
+    while (run < count && samples[run].series == samples->series &&
+           (samples[run].ts_ms < floor_ms) == is_old)
+        run++;
+    return run;
+}
+
 static void apply_samples(struct writer *writer, const struct store_write *write,
                           int64_t now_ms, int64_t floor_ms)
 {
@@ -196,13 +207,14 @@ static void apply_samples(struct writer *writer, const struct store_write *write
     uint32_t locked = HEAD_SHARDS;
     uint64_t kept = 0;
 
-    for (size_t i = 0; i < write->sample_count; i++) {
+    for (size_t i = 0, run; i < write->sample_count; i += run) {
         const struct store_sample *sample = &write->samples[i];
-        if (i + STORE_SERIES_AHEAD < write->sample_count)
-            prefetch_series(sample[STORE_SERIES_AHEAD].series,
-                            sample[STORE_SERIES_AHEAD / 2].series);
+        run = run_of(sample, write->sample_count - i, floor_ms);
+        if (i + STORE_SERIES_AHEAD * run < write->sample_count)
+            prefetch_series(sample[STORE_SERIES_AHEAD * run].series,
+                            sample[STORE_SERIES_AHEAD / 2 * run].series);
         if (sample->ts_ms < floor_ms) {
-            atomic_fetch_add_explicit(&head->stats.refused, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&head->stats.refused, run, memory_order_relaxed);
             continue;
         }
         uint32_t shard = head_shard_of(sample->series->id);
@@ -214,8 +226,8 @@ static void apply_samples(struct writer *writer, const struct store_write *write
         }
         /* The sample is durable: losing it in memory only would break the promise that an
          * acknowledged write is visible, while a restart replays it. */
-        must(head_append(head, sample->series, sample->ts_ms, sample->value, now_ms) == 0);
-        kept++;
+        must(head_append_run(head, sample->series, sample, run, now_ms) == 0);
+        kept += run;
     }
     if (locked != HEAD_SHARDS)
         head_unlock_shard(head, locked);
