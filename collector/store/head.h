@@ -55,6 +55,7 @@ struct deletes;
 struct series {
     /* fixed once made */
     uint32_t id;
+    uint32_t hash; /* the upper half of the labels' */
     const struct labels *labels; /* texts shared, in the postings */
     /* any thread */
     _Atomic uint32_t references;

@@ -105,11 +105,15 @@ static void add_samples(struct wal_encoder *encoder, const struct store_sample *
     const struct series *before = NULL;
     uint64_t id = encoder->id_run.last, bits = 0;
     size_t at = (size_t)encoder->sample_count;
+    size_t run_start = 0, ahead = STORE_SERIES_AHEAD;
     for (size_t i = 0; i < count; i++, at++) {
-        if (i + STORE_SERIES_AHEAD < count)
-            store_series_prefetch(samples[i + STORE_SERIES_AHEAD].series);
         uint64_t old_id = id;
         if (samples[i].series != before) {
+            if (i > 0) /* the next runs will be as long as this one was */
+                ahead = (i - run_start) * STORE_SERIES_AHEAD;
+            if (ahead < count - i)
+                store_series_prefetch(samples[i + ahead].series);
+            run_start = i;
             before = samples[i].series;
             id = before->id;
         }

@@ -22,8 +22,6 @@
  */
 #include "proto/wire/columns_values.h"
 
-#include <math.h>
-
 #include "proto/base/must.h"
 
 #define SCALE_MAX  15
@@ -33,6 +31,20 @@
 
 static const double powers[SCALE_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                              1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/* Integers from here on have no fraction. */
+#define NO_FRACTION 4503599627370496.0 /* 2^52 */
+/* value × 10^s of a short decimal of scale s is that far from its integer at most: both value
+ * and product are rounded once, by 2^-53 of them each. */
+#define NEAR        (1.0 / 2251799813685248.0) /* 2^-51 */
+
+static const uint64_t integer_powers[SCALE_MAX + 1] = {
+    UINT64_C(1),           UINT64_C(10),           UINT64_C(100),
+    UINT64_C(1000),        UINT64_C(10000),        UINT64_C(100000),
+    UINT64_C(1000000),     UINT64_C(10000000),     UINT64_C(100000000),
+    UINT64_C(1000000000),  UINT64_C(10000000000),  UINT64_C(100000000000),
+    UINT64_C(1000000000000), UINT64_C(10000000000000), UINT64_C(100000000000000),
+    UINT64_C(1000000000000000)};
 
 struct decimal {
     bool is_decimal;
@@ -54,12 +66,29 @@ static double value_of(uint64_t bits)
     return value;
 }
 
+static double absolute(double value)
+{
+    return value < 0 ? -value : value;
+}
+
+/* To the nearest integer, ties to even: adding 2^52 leaves no bit for a fraction. */
+static double rounded(double value)
+{
+    if (!(absolute(value) < NO_FRACTION))
+        return value;
+    return value < 0 ? (value - NO_FRACTION) + NO_FRACTION
+                     : (value + NO_FRACTION) - NO_FRACTION;
+}
+
 static bool fits_scale(double value, unsigned scale, int64_t *ret_mantissa)
 {
-    double scaled = nearbyint(value * powers[scale]);
-    if (!(fabs(scaled) < EXACT_MAX)) /* false for NaN too */
+    double scaled = value * powers[scale];
+    double whole = rounded(scaled);
+    if (!(absolute(whole) < EXACT_MAX)) /* false for NaN too */
         return false;
-    int64_t mantissa = (int64_t)scaled;
+    if (absolute(scaled - whole) > absolute(scaled) * NEAR) /* so the division is for few */
+        return false;
+    int64_t mantissa = (int64_t)whole;
     if (bits_of((double)mantissa / powers[scale]) != bits_of(value))
         return false;
     *ret_mantissa = mantissa;
@@ -72,7 +101,7 @@ static struct decimal decimal_of(double value)
     struct decimal decimal = {0};
 
     for (unsigned scale = 0; scale <= SCALE_MAX; scale++) {
-        if (!(fabs(value * powers[scale]) < EXACT_MAX))
+        if (!(absolute(value * powers[scale]) < EXACT_MAX))
             break;
         if (fits_scale(value, scale, &decimal.mantissa)) {
             decimal.is_decimal = true;
@@ -83,20 +112,12 @@ static struct decimal decimal_of(double value)
     return decimal;
 }
 
-static uint64_t power_of_ten(unsigned exponent)
-{
-    uint64_t power = 1;
-    for (unsigned i = 0; i < exponent; i++)
-        power *= 10;
-    return power;
-}
-
 /* The expected value's integer at a scale, modulo 2^64. */
 static uint64_t carried(const struct decimal *expected, unsigned scale)
 {
     if (!expected->is_decimal || expected->scale > scale)
         return 0;
-    return (uint64_t)expected->mantissa * power_of_ten(scale - expected->scale);
+    return (uint64_t)expected->mantissa * integer_powers[scale - expected->scale];
 }
 
 static uint64_t zigzag_of(uint64_t step)
@@ -141,9 +162,17 @@ static double decimal_value(uint64_t mantissa, unsigned scale)
     return (double)(int64_t)mantissa / powers[scale];
 }
 
+/* Most are of one byte. */
+static inline uint64_t get_varint(struct reader *reader)
+{
+    if (!reader->failed && reader->at < reader->end && *reader->at < 0x80)
+        return *reader->at++;
+    return reader_varint(reader);
+}
+
 double value_get(struct reader *reader, double expected)
 {
-    uint64_t code = reader_varint(reader);
+    uint64_t code = get_varint(reader);
     uint64_t op = code >> 1;
 
     if ((code & 1) != 0 && op > OP_BITS) {
@@ -162,7 +191,7 @@ double value_get(struct reader *reader, double expected)
     uint64_t zigzag = op;
     if ((code & 1) != 0) {
         scale = (unsigned)op;
-        zigzag = reader_varint(reader);
+        zigzag = get_varint(reader);
     }
     uint64_t step = (zigzag >> 1) ^ (~(zigzag & 1) + 1);
     return decimal_value(carried(&from, scale) + step, scale);
