@@ -1,5 +1,6 @@
 /*
- * wal_values.h - the words of a WAL record: 64 bits without the zero bytes at one of their ends.
+ * wal_values.h - the words of a WAL record: 64 bits without the zero bytes at one of their
+ * ends.
  *
  *     nibble  0        the word is 0
  *             1..8     so many high bytes; the low ones are 0 (an integer, a short fraction)
