@@ -24,6 +24,10 @@
 
 #define CACHE_LINE_BYTES 64
 
+/* What a sample counts for in the queue, and, as the WAL has it, in a group. */
+#define QUEUED_SAMPLE_BYTES  12
+#define WRITTEN_SAMPLE_BYTES 4
+
 #define SHRINKS_BYTES  256 /* a row that loses so much is put anew */
 
 struct writer {
@@ -313,7 +317,8 @@ static bool take_group(struct writer *writer, struct group *ret_group)
         write->next = NULL;
         *last = write;
         last = &write->next;
-        bytes += write->approximate_bytes;
+        bytes += write->approximate_bytes -
+                 write->sample_count * (QUEUED_SAMPLE_BYTES - WRITTEN_SAMPLE_BYTES);
         group.samples += write->sample_count;
         group.logs += write->log_count;
         writer->queued_bytes -= write->approximate_bytes;
@@ -423,7 +428,7 @@ void writer_stop(struct writer *writer)
 
 static size_t bytes_of_write(const struct store_write *write)
 {
-    size_t bytes = 64 + write->sample_count * 12;
+    size_t bytes = 64 + write->sample_count * QUEUED_SAMPLE_BYTES;
     for (size_t i = 0; i < write->log_count; i++) {
         const struct log_chunk *chunk = &write->logs[i].chunk;
         bytes += 32 + chunk->path.size;
