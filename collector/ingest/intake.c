@@ -235,12 +235,15 @@ static bool is_on_its_way(const struct stream *stream, uint64_t number)
     return last != NULL && range_set_has(&last->stored_after, number);
 }
 
-static bool is_crowded(const struct stream *stream)
+static bool is_crowded(const struct stream *stream, const struct intake_block *block)
 {
     const struct intake_write *write = stream->gathering;
-    return write != NULL &&
-           write->arena.held_bytes + write->sample_count * sizeof *write->samples >=
-               GATHERED_BYTES_MAX;
+    if (write == NULL)
+        return false;
+    size_t samples = write->sample_count;
+    if (block->count > 0)
+        samples += block->count * block->columns[0].samples.count;
+    return write->arena.held_bytes + samples * sizeof *write->samples >= GATHERED_BYTES_MAX;
 }
 
 int intake_batches(struct ingest *ingest, struct session *session,
@@ -267,7 +270,7 @@ int intake_batches(struct ingest *ingest, struct session *session,
             acknowledge = true;
         } else if (is_on_its_way(stream, coded->number)) {
             ingest->counters.duplicates++;
-        } else if (is_crowded(stream)) {
+        } else if (is_crowded(stream, &block)) {
             ingest->counters.store_refused++; /* no Ack: it will come again */
         } else {
             error = take_batch(ingest, session, stream, &block, coded);

@@ -103,7 +103,9 @@ static void add_samples(struct wal_encoder *encoder, const struct store_sample *
         return;
     uint8_t *nibbles = encoder->nibbles.data;
     const struct series *before = NULL;
-    uint64_t id = encoder->id_run.last, bits = 0;
+    /* Their own, so that no byte written can be taken for a part of them. */
+    struct wal_run id_run = encoder->id_run, time_run = encoder->time_run;
+    uint64_t id = id_run.last, last_bits = encoder->last_bits;
     size_t at = (size_t)encoder->sample_count;
     size_t run_start = 0, ahead = STORE_SERIES_AHEAD;
     for (size_t i = 0; i < count; i++, at++) {
@@ -117,15 +119,17 @@ static void add_samples(struct wal_encoder *encoder, const struct store_sample *
             before = samples[i].series;
             id = before->id;
         }
-        uint64_t old_bits = at > 0 && id == old_id ? encoder->last_bits : 0;
-        memcpy(&bits, &samples[i].value, sizeof bits);
-        encoder->last_bits = bits;
-        ids = add_to_run(ids, &encoder->id_run, id);
-        times = add_to_run(times, &encoder->time_run, (uint64_t)samples[i].ts_ms);
+        uint64_t old_bits = at > 0 && id == old_id ? last_bits : 0;
+        memcpy(&last_bits, &samples[i].value, sizeof last_bits);
+        ids = add_to_run(ids, &id_run, id);
+        times = add_to_run(times, &time_run, (uint64_t)samples[i].ts_ms);
         unsigned nibble;
-        words = wal_put_word(words, bits ^ old_bits, &nibble);
+        words = wal_put_word(words, last_bits ^ old_bits, &nibble);
         nibbles[at / 2] = (uint8_t)(at % 2 == 0 ? nibble : nibbles[at / 2] | nibble << 4);
     }
+    encoder->id_run = id_run;
+    encoder->time_run = time_run;
+    encoder->last_bits = last_bits;
     encoder->ids.size = (size_t)(ids - encoder->ids.data);
     encoder->times.size = (size_t)(times - encoder->times.data);
     encoder->words.size = (size_t)(words - encoder->words.data);
