@@ -8,9 +8,6 @@
 #include "proto/wire/columns.h"
 #include "proto/wire/plain.h"
 
-/* A backlog group ends at this many plain bytes, or batches. */
-#define GROUP_PLAIN_BYTES ((size_t)96 << 10)
-#define GROUP_BATCHES     32
 /* A base is replaced by a smaller batch only when it is this many numbers old: a batch without
  * the process groups is a poor base for one with them. */
 #define BASE_AGE_NUMBERS       32
@@ -205,7 +202,7 @@ static int condemn(struct transport *transport, uint64_t epoch, uint64_t number,
 
 /* A group being put together. */
 struct group {
-    struct coded_batch items[GROUP_BATCHES];
+    struct coded_batch items[BACKLOG_GROUP_BATCHES];
     size_t count;
     size_t plain_bytes;
     struct sample_columns last; /* of the last member, the next one's base */
@@ -355,7 +352,7 @@ static int send_backlog_once(struct transport *transport, struct transport_strea
     uint64_t at = stream->cursor;
     int error = 0;
 
-    while (group.count < GROUP_BATCHES && group.plain_bytes < GROUP_PLAIN_BYTES) {
+    while (group.count < BACKLOG_GROUP_BATCHES && group.plain_bytes < BACKLOG_GROUP_PLAIN_BYTES) {
         if (!next_unsent(transport, stream, at, &item) || (item.is_gap && group.count > 0) ||
             (group.count > 0 && item.first != group.items[group.count - 1].number + 1))
             break;

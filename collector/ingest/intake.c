@@ -110,10 +110,11 @@ static int add_record(struct intake_write *write, const struct record *record, s
     return intake_add_log(write, &chunk);
 }
 
+/* The main samples go to the block, last of all. */
 static int add_content(struct ingest *ingest, struct intake_write *write,
-                       const struct plain_batch *plain)
+                       struct intake_block *block, const struct plain_batch *plain)
 {
-    int error = add_samples(ingest, write, &plain->samples, plain->tick_ms);
+    int error = 0;
     for (size_t i = 0; error == 0 && i < plain->late_count; i++)
         error = add_samples(ingest, write, &plain->late[i].samples, plain->late[i].ts_ms);
     if (error == 0)
@@ -124,6 +125,8 @@ static int add_content(struct ingest *ingest, struct intake_write *write,
     }
     for (size_t i = 0; error == 0 && i < plain->record_count; i++)
         error = add_record(write, &plain->records[i], i);
+    if (error == 0)
+        error = intake_block_add(block, write, &plain->samples, plain->tick_ms);
     return error;
 }
 
@@ -136,7 +139,8 @@ static int add_hash_row(struct ingest *ingest, struct intake_write *write, uint6
         stream_row_key(write->stream, STREAM_HASHES, number / STREAM_HASH_BLOCK, key);
     size_t row_size =
         stream_write_hash(ingest->store, write->stream, number, content_hash, row);
-    return intake_add_put(write, (struct bytes){key, size}, (struct bytes){row, row_size});
+    return intake_add_hashes(write, number / STREAM_HASH_BLOCK, (struct bytes){key, size},
+                             (struct bytes){row, row_size});
 }
 
 static int delete_row(struct intake_write *write, enum stream_row row, uint64_t number)
@@ -181,7 +185,7 @@ static void conflict(struct ingest *ingest, struct session *session, struct stre
 
 /* Takes a batch that is neither stored nor on its way. */
 static int take_batch(struct ingest *ingest, struct session *session, struct stream *stream,
-                      const struct coded_batch *coded)
+                      struct intake_block *block, const struct coded_batch *coded)
 {
     struct plain_batch plain;
     const struct sample_columns *base = stream_base(stream, coded->samples.base_number);
@@ -197,13 +201,18 @@ static int take_batch(struct ingest *ingest, struct session *session, struct str
     struct intake_write *write = intake_write_of(ingest, session, stream);
     if (write == NULL)
         return 0;
+    if (plain.late_count > 0 || plain.ended_count > 0 ||
+        !intake_block_fits(block, &plain.samples))
+        intake_block_flush(ingest, block, write);
     uint64_t low_before = write->stored_after.low_water;
+    size_t block_before = block->count;
     size_t samples_before = write->sample_count;
     size_t logs_before = write->log_count;
-    error = add_content(ingest, write, &plain);
+    error = add_content(ingest, write, block, &plain);
     if (error == 0)
         error = range_set_add(&write->stored_after, coded->number, coded->number);
     if (error != 0) { /* leave the write as it was */
+        block->count = block_before;
         write->sample_count = samples_before;
         write->log_count = logs_before;
         return error == ERR_MALFORMED ? error : 0;
@@ -226,23 +235,28 @@ static bool is_on_its_way(const struct stream *stream, uint64_t number)
     return last != NULL && range_set_has(&last->stored_after, number);
 }
 
-static bool is_crowded(const struct stream *stream)
+static bool is_crowded(const struct stream *stream, const struct intake_block *block)
 {
     const struct intake_write *write = stream->gathering;
-    return write != NULL &&
-           write->arena.held_bytes + write->sample_count * sizeof *write->samples >=
-               GATHERED_BYTES_MAX;
+    if (write == NULL)
+        return false;
+    size_t samples = write->sample_count;
+    if (block->count > 0)
+        samples += block->count * block->columns[0].samples.count;
+    return write->arena.held_bytes + samples * sizeof *write->samples >= GATHERED_BYTES_MAX;
 }
 
 int intake_batches(struct ingest *ingest, struct session *session,
                    const struct batch_group *group)
 {
     struct stream *stream = session_stream(ingest, session, group->epoch, false);
+    struct intake_block block;
     bool acknowledge = false;
     int error = 0;
 
     if (stream == NULL || stream->renew)
         return 0;
+    block.count = 0;
     for (size_t i = 0; error == 0 && i < group->count && !stream->renew; i++) {
         const struct coded_batch *coded = &group->items[i];
         if (coded->number == 0 || coded->number >= UINT64_MAX)
@@ -256,12 +270,13 @@ int intake_batches(struct ingest *ingest, struct session *session,
             acknowledge = true;
         } else if (is_on_its_way(stream, coded->number)) {
             ingest->counters.duplicates++;
-        } else if (is_crowded(stream)) {
+        } else if (is_crowded(stream, &block)) {
             ingest->counters.store_refused++; /* no Ack: it will come again */
         } else {
-            error = take_batch(ingest, session, stream, coded);
+            error = take_batch(ingest, session, stream, &block, coded);
         }
     }
+    intake_block_flush(ingest, &block, stream->gathering);
     if (acknowledge && !stream->renew)
         send_ack(ingest, session, stream);
     intake_submit(ingest, stream);

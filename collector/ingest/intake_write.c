@@ -2,6 +2,7 @@
  * intake_write.c - the store write that gathers a stream's batches while the last one flies.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/ingest/state.h"
 #include "proto/base/error.h"
@@ -52,6 +53,24 @@ void intake_write_free(struct intake_write *write)
     free(write->logs);
     free(write->puts);
     free(write);
+}
+
+int intake_hold_samples(struct intake_write *write, size_t more)
+{
+    if (more <= write->sample_capacity - write->sample_count)
+        return 0;
+    size_t wanted = write->sample_count + more;
+    if (wanted < write->sample_capacity * 2)
+        wanted = write->sample_capacity * 2;
+    struct store_sample *larger = malloc(wanted * sizeof *larger);
+    if (larger == NULL)
+        return ERR_NOMEM;
+    if (write->sample_count > 0)
+        memcpy(larger, write->samples, write->sample_count * sizeof *larger);
+    free(write->samples);
+    write->samples = larger;
+    write->sample_capacity = wanted;
+    return 0;
 }
 
 int intake_add_sample(struct intake_write *write, struct series *series, int64_t ts_ms,
@@ -114,5 +133,18 @@ int intake_add_put(struct intake_write *write, struct bytes key, struct bytes va
         error = copy_bytes(&write->arena, value, &put->value);
     if (error == 0)
         write->put_count++;
+    return error;
+}
+
+int intake_add_hashes(struct intake_write *write, uint64_t block, struct bytes key,
+                      struct bytes value)
+{
+    if (write->hash_put != 0 && write->hash_block == block)
+        return copy_bytes(&write->arena, value, &write->puts[write->hash_put - 1].value);
+    int error = intake_add_put(write, key, value);
+    if (error == 0) {
+        write->hash_put = write->put_count;
+        write->hash_block = block;
+    }
     return error;
 }

@@ -29,6 +29,7 @@
 #define ARENA_BYTES          ((size_t)64 << 20)
 #define WINDOW_BYTES_DEFAULT (UINT64_C(1) << 20)
 #define SERIES_LIMIT_DEFAULT UINT64_C(50000)
+#define INTAKE_BLOCK_BATCHES 32
 
 /* One connection that has said Hello. */
 struct session {
@@ -55,6 +56,8 @@ struct intake_write {
     size_t log_count, log_capacity;
     struct store_put *puts;
     size_t put_count, put_capacity;
+    size_t hash_put;     /* puts[hash_put - 1] is the row of hash block `hash_block`; 0: none is */
+    uint64_t hash_block;
     struct range_set stored_after;
     int64_t last_tick_ms;
     uint64_t definitions_after; /* refs known when it was submitted */
@@ -149,10 +152,33 @@ void intake_event(struct ingest *ingest, struct intake_write *write, const char 
 struct intake_write *intake_write_of(struct ingest *ingest, struct session *session,
                                      struct stream *stream);
 void intake_write_free(struct intake_write *write);
+/* Makes room for so many more samples. */
+int intake_hold_samples(struct intake_write *write, size_t more);
 int intake_add_sample(struct intake_write *write, struct series *series, int64_t ts_ms,
                       double value);
 int intake_add_log(struct intake_write *write, const struct log_chunk *chunk);
 int intake_add_put(struct intake_write *write, struct bytes key, struct bytes value);
+/* The row of a block of hashes; takes the place of an earlier one. */
+int intake_add_hashes(struct intake_write *write, uint64_t block, struct bytes key,
+                      struct bytes value);
+
+/* intake_block.c: the samples of batches of one group that name the same refs, until they are
+ * put into the write series by series: what follows works on runs of one series. */
+struct intake_block {
+    size_t count;
+    struct intake_column {
+        struct sample_columns samples; /* in the scratch arena */
+        int64_t tick_ms;
+    } columns[INTAKE_BLOCK_BATCHES];
+};
+bool intake_block_fits(const struct intake_block *block, const struct sample_columns *samples);
+/* It fits, and its refs are below the stream's definition count.  Holds room in the write, which
+ * must get no other samples before the flush: so what was added will be in the write.  ERR_NOMEM
+ * leaves the block as it was. */
+int intake_block_add(struct intake_block *block, struct intake_write *write,
+                     const struct sample_columns *samples, int64_t tick_ms);
+void intake_block_flush(struct ingest *ingest, struct intake_block *block,
+                        struct intake_write *write);
 
 /* silence.c */
 void silence_load(struct ingest *ingest);

@@ -390,6 +390,14 @@ void stream_keep_base(struct stream *stream, uint64_t number,
         return;
     struct stream_base *base = &stream->bases[stream->next_base];
     stream->next_base = (stream->next_base + 1) % STREAM_BASES;
+    if (base->number != 0 && base->samples.count == samples->count && samples->count > 0) {
+        memcpy((void *)base->samples.refs, samples->refs,
+               samples->count * sizeof *samples->refs);
+        memcpy((void *)base->samples.values, samples->values,
+               samples->count * sizeof *samples->values);
+        base->number = number;
+        return;
+    }
     free((void *)base->samples.refs);
     free((void *)base->samples.values);
     base->number = number;

@@ -215,6 +215,37 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
     return 0;
 }
 
+int head_append_run(struct head *head, struct series *series,
+                    const struct store_sample *samples, size_t count, int64_t now_ms)
+{
+    size_t i = 0;
+    while (i < count) {
+        struct tail *tail = &series->tail;
+        size_t taken = 0;
+        int64_t end_ms = span_start_of(head->span_ms, tail->first_ms) + head->span_ms;
+        if (end_ms > HEAD_TIME_MS_MAX)
+            end_ms = HEAD_TIME_MS_MAX;
+        if (series->fence == head->fence && samples[i].ts_ms > series->last_ms)
+            taken = tail_extend(tail, samples + i, count - i, end_ms);
+        if (taken == 0) {
+            int error =
+                head_append(head, series, samples[i].ts_ms, samples[i].value, now_ms);
+            if (error != 0)
+                return error;
+            i++;
+            continue;
+        }
+        head_widen(head, samples[i].ts_ms);
+        i += taken;
+        series->touched_ms = now_ms;
+        series->last_ms = samples[i - 1].ts_ms;
+        series->last_value = samples[i - 1].value;
+        series->last_known = true;
+        head_widen(head, series->last_ms);
+    }
+    return 0;
+}
+
 /* -- restoring and removing -------------------------------------------------------------- */
 
 int head_restore_chunk(struct head *head, struct series *series, uint64_t sequence, bool late,

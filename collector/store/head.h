@@ -55,6 +55,7 @@ struct deletes;
 struct series {
     /* fixed once made */
     uint32_t id;
+    uint32_t hash; /* the upper half of the labels' */
     const struct labels *labels; /* texts shared, in the postings */
     /* any thread */
     _Atomic uint32_t references;
@@ -164,6 +165,9 @@ void head_widen(struct head *head, int64_t ts_ms);
 /* One sample, under the series's shard lock.  ERR_NOMEM. */
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
                 int64_t now_ms);
+/* Samples of one series that follow each other, likewise; ERR_NOMEM leaves out the last ones. */
+int head_append_run(struct head *head, struct series *series,
+                    const struct store_sample *samples, size_t count, int64_t now_ms);
 /* Cuts out of the tails what deletes since the last time cover; before anything is done with
  * them.  Shard lock.  ERR_NOMEM. (head_fence.c) */
 int head_fence_slow(struct head *head, struct series *series);

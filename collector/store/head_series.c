@@ -83,7 +83,7 @@ static struct series *find_labels(struct head *head, const struct labels *labels
 {
     struct series *at = head->buckets[labels->hash & (head->bucket_count - 1)];
     while (at != NULL &&
-           (at->labels->hash != labels->hash || !labels_equal(at->labels, labels)))
+           (at->hash != (uint32_t)(labels->hash >> 32) || !labels_equal(at->labels, labels)))
         at = at->next;
     return at;
 }
@@ -211,6 +211,7 @@ static int intern_locked(struct head *head, const struct labels *labels, uint64_
         return error;
     }
     series->id = (uint32_t)id;
+    series->hash = (uint32_t)(labels->hash >> 32);
     series->last_ms = INT64_MIN;
     atomic_init(&series->references, 1);
     enlist(head, series);

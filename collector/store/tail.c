@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/store.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -77,11 +78,12 @@ static int hold_offsets(struct tail *tail)
     return 0;
 }
 
-static int hold_values(struct tail *tail)
+/* Room for so many more values, writing out those that are all the same first. */
+static int hold_values(struct tail *tail, size_t more)
 {
-    if (tail->values != NULL && tail->count < tail->value_capacity)
+    if (tail->values != NULL && tail->count + more <= tail->value_capacity)
         return 0;
-    uint8_t capacity = grown(tail->value_capacity, tail->count + 1u);
+    uint8_t capacity = grown(tail->value_capacity, tail->count + more);
     double *values = realloc(tail->values, capacity * sizeof *values);
     if (values == NULL)
         return ERR_NOMEM;
@@ -109,7 +111,7 @@ int tail_append(struct tail *tail, int64_t ts_ms, double value)
     if (!on_beat && hold_offsets(tail) != 0)
         return ERR_NOMEM;
     if ((tail->values != NULL || !same_bits(value, tail->first_value)) &&
-        hold_values(tail) != 0)
+        hold_values(tail, 1) != 0)
         return ERR_NOMEM;
     if (on_beat && tail->count == 1)
         tail->step_ms = offset;
@@ -121,12 +123,54 @@ int tail_append(struct tail *tail, int64_t ts_ms, double value)
     return 0;
 }
 
+/* How many of the samples come as the beat has it. */
+static size_t count_on_beat(const struct tail *tail, const struct store_sample *samples,
+                            size_t count, int64_t end_ms)
+{
+    if (tail->count < 2 || tail->offsets_ms != NULL)
+        return 0;
+    const int64_t furthest_ms = tail->first_ms + (int64_t)UINT32_MAX;
+    int64_t due_ms = tail->first_ms + (int64_t)tail->step_ms * tail->count;
+    size_t room = TAIL_SAMPLES_MAX - (size_t)tail->count;
+    size_t n = 0;
+    if (count > room)
+        count = room;
+    if (end_ms > furthest_ms)
+        end_ms = furthest_ms;
+    while (n < count && samples[n].ts_ms == due_ms && due_ms < end_ms) {
+        due_ms += tail->step_ms;
+        n++;
+    }
+    return n;
+}
+
+size_t tail_extend(struct tail *tail, const struct store_sample *samples, size_t count,
+                   int64_t end_ms)
+{
+    size_t n = count_on_beat(tail, samples, count, end_ms);
+    size_t i = 0;
+    if (tail->values == NULL) {
+        while (i < n && same_bits(samples[i].value, tail->first_value))
+            i++;
+        tail->count = (uint16_t)(tail->count + i);
+        if (i == n)
+            return n;
+    }
+    if (hold_values(tail, n - i) != 0)
+        return i;
+    double *to = tail->values + tail->count - i;
+    tail->count = (uint16_t)(tail->count + n - i);
+    for (; i < n; i++)
+        to[i] = samples[i].value;
+    return n;
+}
+
 /* Everything as columns, so that an insertion is a memmove. */
 static int open_columns(struct tail *tail)
 {
     int error = hold_offsets(tail);
     if (error == 0)
-        error = hold_values(tail);
+        error = hold_values(tail, 1);
     return error;
 }
 
@@ -156,7 +200,7 @@ int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change
     if (tail->count == TAIL_SAMPLES_MAX) { /* replacing needs no room */
         if (tail->values == NULL) {
             tail->count--;
-            int error = hold_values(tail);
+            int error = hold_values(tail, 1);
             tail->count++;
             if (error != 0)
                 return error;

@@ -20,6 +20,8 @@
 /* A tail with this many samples is sealed into a chunk. */
 #define TAIL_SAMPLES_MAX 120
 
+struct store_sample;
+
 struct tail {
     int64_t first_ms;
     double first_value;
@@ -43,6 +45,11 @@ bool tail_has_room(const struct tail *tail, int64_t ts_ms);
 
 /* ts_ms after the last; room was checked.  ERR_NOMEM leaves the tail as it was. */
 int tail_append(struct tail *tail, int64_t ts_ms, double value);
+/* Takes samples of one series from the first on, while they are on the tail's beat, find room
+ * and lie before `end_ms`; a tail that has no beat takes none.  Returns how many it took: the
+ * next is for tail_append(), or for another tail. */
+size_t tail_extend(struct tail *tail, const struct store_sample *samples, size_t count,
+                   int64_t end_ms);
 
 enum tail_change { TAIL_INSERTED, TAIL_REPLACED, TAIL_SAME };
 /* Anywhere at or after first_ms - UINT32_MAX; an equal time is overwritten. */

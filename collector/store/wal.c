@@ -6,11 +6,15 @@
 #include <endian.h>
 #include <string.h>
 
+#include "collector/store/head.h"
+#include "collector/store/wal_values.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define RECORD_VERSION 1
-#define KEY_BYTES      10
+#define RECORD_VERSION       2
+#define RECORD_VERSION_PLAIN 1 /* still read */
+#define RUN_BYTES_MAX        20
+#define KEY_BYTES            10
 /* LMDB keeps a large value in pages of its own behind a header of 16 bytes: eight pages, full.
  */
 #define PART_BYTES        ((size_t)8 * 4096 - 16 - SEAL_BYTES)
@@ -31,7 +35,8 @@ void wal_encoder_done(struct wal_encoder *encoder)
 {
     buf_done(&encoder->ids);
     buf_done(&encoder->times);
-    buf_done(&encoder->values);
+    buf_done(&encoder->nibbles);
+    buf_done(&encoder->words);
     buf_done(&encoder->logs);
     buf_done(&encoder->record);
 }
@@ -40,13 +45,14 @@ void wal_encoder_clear(struct wal_encoder *encoder)
 {
     buf_clear(&encoder->ids);
     buf_clear(&encoder->times);
-    buf_clear(&encoder->values);
+    buf_clear(&encoder->nibbles);
+    buf_clear(&encoder->words);
     buf_clear(&encoder->logs);
     buf_clear(&encoder->record);
     encoder->sample_count = 0;
     encoder->log_count = 0;
-    encoder->last_id = 0;
-    encoder->last_ms = 0;
+    encoder->id_run = encoder->time_run = (struct wal_run){0};
+    encoder->last_bits = 0;
 }
 
 static uint8_t *put_varint(uint8_t *to, uint64_t value)
@@ -64,33 +70,71 @@ static uint64_t zigzag(uint64_t difference)
     return (difference << 1) ^ (0 - (difference >> 63));
 }
 
+static uint8_t *end_run(uint8_t *to, const struct wal_run *run)
+{
+    if (run->length > 0)
+        to = put_varint(put_varint(to, zigzag(run->step)), run->length - 1);
+    return to;
+}
+
+static inline uint8_t *add_to_run(uint8_t *to, struct wal_run *run, uint64_t value)
+{
+    uint64_t step = value - run->last;
+    run->last = value;
+    if (step == run->step && run->length > 0) {
+        run->length++;
+        return to;
+    }
+    to = end_run(to, run);
+    run->step = step;
+    run->length = 1;
+    return to;
+}
+
 static void add_samples(struct wal_encoder *encoder, const struct store_sample *samples,
                         size_t count)
 {
-    uint8_t *ids = buf_reserve(&encoder->ids, count * 10);
-    uint8_t *times = buf_reserve(&encoder->times, count * 10);
-    uint8_t *values = buf_reserve(&encoder->values, count * sizeof(double));
-    if (ids == NULL || times == NULL || values == NULL)
+    uint8_t *ids = buf_reserve(&encoder->ids, (count + 1) * RUN_BYTES_MAX);
+    uint8_t *times = buf_reserve(&encoder->times, (count + 1) * RUN_BYTES_MAX);
+    uint8_t *words = buf_reserve(&encoder->words, (count + 1) * sizeof(uint64_t));
+    size_t nibbles_size = ((size_t)encoder->sample_count + count + 1) / 2;
+    if (buf_reserve(&encoder->nibbles, nibbles_size - encoder->nibbles.size) == NULL ||
+        ids == NULL || times == NULL || words == NULL)
         return;
-    uint64_t last_id = encoder->last_id;
-    uint64_t last_ms = (uint64_t)encoder->last_ms;
-    for (size_t i = 0; i < count; i++) {
-        if (i + STORE_SERIES_AHEAD < count)
-            store_series_prefetch(samples[i + STORE_SERIES_AHEAD].series);
-        uint64_t id = store_series_id(samples[i].series);
-        uint64_t ms = (uint64_t)samples[i].ts_ms;
-        ids = put_varint(ids, zigzag(id - last_id));
-        times = put_varint(times, zigzag(ms - last_ms));
-        memcpy(values + i * sizeof(double), &samples[i].value, sizeof(double));
-        last_id = id;
-        last_ms = ms;
+    uint8_t *nibbles = encoder->nibbles.data;
+    const struct series *before = NULL;
+    /* Their own, so that no byte written can be taken for a part of them. */
+    struct wal_run id_run = encoder->id_run, time_run = encoder->time_run;
+    uint64_t id = id_run.last, last_bits = encoder->last_bits;
+    size_t at = (size_t)encoder->sample_count;
+    size_t run_start = 0, ahead = STORE_SERIES_AHEAD;
+    for (size_t i = 0; i < count; i++, at++) {
+        uint64_t old_id = id;
+        if (samples[i].series != before) {
+            if (i > 0) /* the next runs will be as long as this one was */
+                ahead = (i - run_start) * STORE_SERIES_AHEAD;
+            if (ahead < count - i)
+                store_series_prefetch(samples[i + ahead].series);
+            run_start = i;
+            before = samples[i].series;
+            id = before->id;
+        }
+        uint64_t old_bits = at > 0 && id == old_id ? last_bits : 0;
+        memcpy(&last_bits, &samples[i].value, sizeof last_bits);
+        ids = add_to_run(ids, &id_run, id);
+        times = add_to_run(times, &time_run, (uint64_t)samples[i].ts_ms);
+        unsigned nibble;
+        words = wal_put_word(words, last_bits ^ old_bits, &nibble);
+        nibbles[at / 2] = (uint8_t)(at % 2 == 0 ? nibble : nibbles[at / 2] | nibble << 4);
     }
+    encoder->id_run = id_run;
+    encoder->time_run = time_run;
+    encoder->last_bits = last_bits;
     encoder->ids.size = (size_t)(ids - encoder->ids.data);
     encoder->times.size = (size_t)(times - encoder->times.data);
-    encoder->values.size += count * sizeof(double);
-    encoder->last_id = last_id;
-    encoder->last_ms = (int64_t)last_ms;
-    encoder->sample_count += count;
+    encoder->words.size = (size_t)(words - encoder->words.data);
+    encoder->nibbles.size = nibbles_size;
+    encoder->sample_count = at;
 }
 
 static void add_log(struct wal_encoder *encoder, const struct store_log_chunk *log)
@@ -127,14 +171,18 @@ void wal_encoder_add(struct wal_encoder *encoder, const struct store_write *writ
 int wal_encoder_finish(struct wal_encoder *encoder, struct bytes *ret_record)
 {
     struct buf *out = &encoder->record;
-    if (!buf_ok(&encoder->ids) || !buf_ok(&encoder->times) || !buf_ok(&encoder->values) ||
-        !buf_ok(&encoder->logs))
+    uint8_t run[RUN_BYTES_MAX];
+    if (!buf_ok(&encoder->ids) || !buf_ok(&encoder->times) || !buf_ok(&encoder->nibbles) ||
+        !buf_ok(&encoder->words) || !buf_ok(&encoder->logs))
         return ERR_NOMEM;
     buf_put_u8(out, RECORD_VERSION);
     buf_put_varint(out, encoder->sample_count);
     buf_put(out, encoder->ids.data, encoder->ids.size);
+    buf_put(out, run, (size_t)(end_run(run, &encoder->id_run) - run));
     buf_put(out, encoder->times.data, encoder->times.size);
-    buf_put(out, encoder->values.data, encoder->values.size);
+    buf_put(out, run, (size_t)(end_run(run, &encoder->time_run) - run));
+    buf_put(out, encoder->nibbles.data, encoder->nibbles.size);
+    buf_put(out, encoder->words.data, encoder->words.size);
     buf_put_varint(out, encoder->log_count);
     buf_put(out, encoder->logs.data, encoder->logs.size);
     if (!buf_ok(out))
@@ -204,19 +252,37 @@ int wal_delete(const struct live *live, MDB_txn *txn, uint64_t through, size_t l
 
 /* -- decoding ---------------------------------------------------------------------------- */
 
-static int decode_samples(struct reader *reader, struct arena *arena, struct wal_record *record)
+static int hold_samples(struct arena *arena, uint64_t count, struct wal_record *record,
+                        uint64_t **ret_ids, int64_t **ret_times, double **ret_values)
 {
+    *ret_ids = arena_alloc(arena, count, sizeof **ret_ids);
+    *ret_times = arena_alloc(arena, count, sizeof **ret_times);
+    *ret_values = arena_alloc(arena, count, sizeof **ret_values);
+    if (*ret_ids == NULL || *ret_times == NULL || *ret_values == NULL)
+        return ERR_NOMEM;
+    record->ids = *ret_ids;
+    record->times_ms = *ret_times;
+    record->values = *ret_values;
+    record->sample_count = count;
+    return 0;
+}
+
+/* Version 1. */
+static int decode_plain_samples(struct reader *reader, struct arena *arena,
+                                struct wal_record *record)
+{
+    uint64_t *ids;
+    int64_t *times;
+    double *values;
     uint64_t count = reader_varint(reader);
     /* A sample takes ten bytes or more, so a false count is caught before it allocates. */
     if (reader->failed || count > reader_left(reader) / 10)
         return ERR_MALFORMED;
     if (count == 0)
         return 0;
-    uint64_t *ids = arena_alloc(arena, count, sizeof *ids);
-    int64_t *times = arena_alloc(arena, count, sizeof *times);
-    double *values = arena_alloc(arena, count, sizeof *values);
-    if (ids == NULL || times == NULL || values == NULL)
-        return ERR_NOMEM;
+    int error = hold_samples(arena, count, record, &ids, &times, &values);
+    if (error != 0)
+        return error;
     uint64_t id = 0;
     for (size_t i = 0; i < count; i++)
         ids[i] = id += (uint64_t)reader_zigzag(reader);
@@ -227,11 +293,63 @@ static int decode_samples(struct reader *reader, struct arena *arena, struct wal
     if (reader->failed)
         return ERR_MALFORMED;
     memcpy(values, raw.data, raw.size);
-    record->ids = ids;
-    record->times_ms = times;
-    record->values = values;
-    record->sample_count = count;
     return 0;
+}
+
+static bool decode_runs(struct reader *reader, uint64_t *numbers, uint64_t count)
+{
+    uint64_t number = 0;
+    for (uint64_t i = 0; i < count;) {
+        uint64_t step = (uint64_t)reader_zigzag(reader);
+        uint64_t more = reader_varint(reader);
+        if (reader->failed || more >= count - i)
+            return false;
+        for (uint64_t end = i + more + 1; i < end; i++)
+            numbers[i] = number += step;
+    }
+    return true;
+}
+
+static int decode_samples(struct reader *reader, struct arena *arena, struct wal_record *record)
+{
+    uint64_t *ids;
+    int64_t *times;
+    double *values;
+    uint64_t count = reader_varint(reader);
+    /* A sample takes a nibble or more. */
+    if (reader->failed || count / 2 > reader_left(reader))
+        return ERR_MALFORMED;
+    if (count == 0)
+        return 0;
+    int error = hold_samples(arena, count, record, &ids, &times, &values);
+    if (error != 0)
+        return error;
+    if (!decode_runs(reader, ids, count) || !decode_runs(reader, (uint64_t *)times, count))
+        return ERR_MALFORMED;
+    struct bytes nibbles = reader_bytes(reader, (size_t)(count + 1) / 2);
+    if (reader->failed)
+        return ERR_MALFORMED;
+    uint64_t bits = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        unsigned nibble = nibbles.data[i / 2] >> (i % 2 * 4) & 15;
+        uint64_t word = wal_get_word(reader, nibble);
+        bits = i > 0 && ids[i] == ids[i - 1] ? bits ^ word : word;
+        memcpy(&values[i], &bits, sizeof bits);
+    }
+    return reader->failed ? ERR_MALFORMED : 0;
+}
+
+/* The version, and the samples. */
+static int decode_start(struct reader *reader, struct arena *arena, struct wal_record *record)
+{
+    switch (reader_u8(reader)) {
+    case RECORD_VERSION:
+        return decode_samples(reader, arena, record);
+    case RECORD_VERSION_PLAIN:
+        return decode_plain_samples(reader, arena, record);
+    default:
+        return ERR_MALFORMED;
+    }
 }
 
 static int decode_log(struct reader *reader, struct arena *arena, struct store_log_chunk *log)
@@ -263,9 +381,7 @@ int wal_decode(struct bytes bytes, struct arena *arena, struct wal_record *ret_r
 {
     struct reader reader = reader_of(bytes);
     struct wal_record record = {0};
-    if (reader_u8(&reader) != RECORD_VERSION)
-        return ERR_MALFORMED;
-    int error = decode_samples(&reader, arena, &record);
+    int error = decode_start(&reader, arena, &record);
     if (error != 0)
         return error;
     uint64_t logs = reader_varint(&reader);
@@ -291,9 +407,7 @@ int wal_decode_samples(struct bytes bytes, struct arena *arena, struct wal_recor
 {
     struct reader reader = reader_of(bytes);
     struct wal_record record = {0};
-    if (reader_u8(&reader) != RECORD_VERSION)
-        return ERR_MALFORMED;
-    int error = decode_samples(&reader, arena, &record);
+    int error = decode_start(&reader, arena, &record);
     if (error == 0)
         *ret_record = record;
     return error;

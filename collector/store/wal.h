@@ -8,15 +8,20 @@
  * the next commits without searching for long runs.  A record, integers little-endian or
  * varint:
  *
- *     u8      version: 1
+ *     u8      version: 2
  *     varint  sample count n
- *     n x     series id, zigzag difference to the one before
- *     n x     time in ms, zigzag difference to the one before
- *     n x     value, f64
+ *     runs    until n series ids are named, each: zigzag step from id to id, varint length - 1
+ *     runs    likewise of times in ms
+ *     ⌈n/2⌉   a nibble a sample, the first one low; how its word is written (wal_values.h)
+ *     bytes   of the words
  *     varint  log chunk count, then for each
  *             varint stream, varint file, sized path, varint line count, then for each line
  *             varint offset difference, zigzag time difference, varint severity, varint flags,
  *             sized text
+ *
+ * A word is the value's bits; where the sample before is of the same series, those XOR the value
+ * before.  Version 1, which is still read, has for each sample, column by column: zigzag step of
+ * the id, zigzag step of the time, f64.
  */
 #pragma once
 
@@ -32,10 +37,12 @@
 
 /* Gathers the columns of one record; buffers are kept between commits. */
 struct wal_encoder {
-    struct buf ids, times, values, logs, record;
+    struct buf ids, times, nibbles, words, logs, record;
     uint64_t sample_count, log_count;
-    uint64_t last_id;
-    int64_t last_ms;
+    struct wal_run { /* open at the end of `ids`, `times` */
+        uint64_t last, step, length;
+    } id_run, time_run;
+    uint64_t last_bits;
 };
 
 void wal_encoder_init(struct wal_encoder *encoder);

@@ -24,6 +24,10 @@
 
 #define CACHE_LINE_BYTES 64
 
+/* What a sample counts for in the queue, and, as the WAL has it, in a group. */
+#define QUEUED_SAMPLE_BYTES  12
+#define WRITTEN_SAMPLE_BYTES 4
+
 #define SHRINKS_BYTES  256 /* a row that loses so much is put anew */
 
 struct writer {
@@ -189,6 +193,17 @@ static void prefetch_series(struct series *far, struct series *near)
 
 /* -- into the head ----------------------------------------------------------------------- */
 
+/* How many of the samples are of the series of the first, and all kept or all too old. */
+static size_t run_of(const struct store_sample *samples, size_t count, int64_t floor_ms)
+{
+    const bool is_old = samples->ts_ms < floor_ms;
+    size_t run = 1;
+    while (run < count && samples[run].series == samples->series &&
+           (samples[run].ts_ms < floor_ms) == is_old)
+        run++;
+    return run;
+}
+
 static void apply_samples(struct writer *writer, const struct store_write *write,
                           int64_t now_ms, int64_t floor_ms)
 {
@@ -196,13 +211,14 @@ static void apply_samples(struct writer *writer, const struct store_write *write
     uint32_t locked = HEAD_SHARDS;
     uint64_t kept = 0;
 
-    for (size_t i = 0; i < write->sample_count; i++) {
+    for (size_t i = 0, run; i < write->sample_count; i += run) {
         const struct store_sample *sample = &write->samples[i];
-        if (i + STORE_SERIES_AHEAD < write->sample_count)
-            prefetch_series(sample[STORE_SERIES_AHEAD].series,
-                            sample[STORE_SERIES_AHEAD / 2].series);
+        run = run_of(sample, write->sample_count - i, floor_ms);
+        if (i + STORE_SERIES_AHEAD * run < write->sample_count)
+            prefetch_series(sample[STORE_SERIES_AHEAD * run].series,
+                            sample[STORE_SERIES_AHEAD / 2 * run].series);
         if (sample->ts_ms < floor_ms) {
-            atomic_fetch_add_explicit(&head->stats.refused, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&head->stats.refused, run, memory_order_relaxed);
             continue;
         }
         uint32_t shard = head_shard_of(sample->series->id);
@@ -214,8 +230,8 @@ static void apply_samples(struct writer *writer, const struct store_write *write
         }
         /* The sample is durable: losing it in memory only would break the promise that an
          * acknowledged write is visible, while a restart replays it. */
-        must(head_append(head, sample->series, sample->ts_ms, sample->value, now_ms) == 0);
-        kept++;
+        must(head_append_run(head, sample->series, sample, run, now_ms) == 0);
+        kept += run;
     }
     if (locked != HEAD_SHARDS)
         head_unlock_shard(head, locked);
@@ -301,7 +317,8 @@ static bool take_group(struct writer *writer, struct group *ret_group)
         write->next = NULL;
         *last = write;
         last = &write->next;
-        bytes += write->approximate_bytes;
+        bytes += write->approximate_bytes -
+                 write->sample_count * (QUEUED_SAMPLE_BYTES - WRITTEN_SAMPLE_BYTES);
         group.samples += write->sample_count;
         group.logs += write->log_count;
         writer->queued_bytes -= write->approximate_bytes;
@@ -411,7 +428,7 @@ void writer_stop(struct writer *writer)
 
 static size_t bytes_of_write(const struct store_write *write)
 {
-    size_t bytes = 64 + write->sample_count * 12;
+    size_t bytes = 64 + write->sample_count * QUEUED_SAMPLE_BYTES;
     for (size_t i = 0; i < write->log_count; i++) {
         const struct log_chunk *chunk = &write->logs[i].chunk;
         bytes += 32 + chunk->path.size;

@@ -192,21 +192,6 @@ static bool get_runs(struct reader *reader, uint64_t *refs, size_t count)
     return true;
 }
 
-static bool get_refs(struct reader *reader, const struct sample_columns *base, uint64_t *refs,
-                     size_t count)
-{
-    switch (reader_u8(reader)) {
-    case REFS_AS_RUNS:
-        return get_runs(reader, refs, count);
-    case REFS_OF_BASE:
-        if (base == NULL || base->count != count)
-            return false;
-        memcpy(refs, base->refs, count * sizeof *refs);
-        return true;
-    default:
-        return false;
-    }
-}
 
 static bool get_values(struct reader *reader, const struct sample_columns *base,
                        const uint64_t *refs, double *values, size_t count)
@@ -223,6 +208,43 @@ static bool get_values(struct reader *reader, const struct sample_columns *base,
         values[i] = differs ? value_get(reader, expected) : expected;
     }
     return !reader->failed && reader_left(reader) == 0;
+}
+
+/* Likewise, where value i of the base is what is expected of value i: nothing has to be looked
+ * for, and what has not changed is copied. */
+static bool get_values_of_base(struct reader *reader, const struct sample_columns *base,
+                               double *values)
+{
+    size_t count = base->count;
+    struct bytes bits = reader_bytes(reader, (count + 7) / 8);
+
+    if (reader->failed || (count % 8 != 0 && bits.data[count / 8] >> (count % 8) != 0))
+        return false;
+    if (count > 0)
+        memcpy(values, base->values, count * sizeof *values);
+    for (size_t at = 0; at < bits.size; at++)
+        for (unsigned byte = bits.data[at]; byte != 0; byte &= byte - 1) {
+            double *value = &values[at * 8 + (unsigned)__builtin_ctz(byte)];
+            *value = value_get(reader, *value);
+        }
+    return !reader->failed && reader_left(reader) == 0;
+}
+
+static bool get_samples(struct reader *reader, const struct sample_columns *base,
+                        uint64_t *refs, double *values, size_t count)
+{
+    switch (reader_u8(reader)) {
+    case REFS_AS_RUNS:
+        return get_runs(reader, refs, count) && get_values(reader, base, refs, values, count);
+    case REFS_OF_BASE:
+        if (base == NULL || base->count != count)
+            return false;
+        if (count > 0)
+            memcpy(refs, base->refs, count * sizeof *refs);
+        return get_values_of_base(reader, base, values);
+    default:
+        return false;
+    }
 }
 
 /* The raw form: the data themselves, or what they decompress to. */
@@ -262,8 +284,7 @@ int columns_decode(const struct coded_columns *coded, const struct sample_column
     if (refs == NULL || values == NULL)
         return ERR_NOMEM;
     struct reader reader = reader_of(raw);
-    if (!get_refs(&reader, base, refs, count) ||
-        !get_values(&reader, base, refs, values, count))
+    if (!get_samples(&reader, base, refs, values, count))
         return ERR_MALFORMED;
     *ret_samples = (struct sample_columns){refs, values, count};
     return 0;

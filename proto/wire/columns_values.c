@@ -26,13 +26,38 @@
 
 #include "proto/base/must.h"
 
-#define SCALE_MAX  15
+#define SCALE_MAX     15
+#define TRIED_AT_ONCE 4
+_Static_assert((SCALE_MAX + 1) % TRIED_AT_ONCE == 0, "scales are tried in whole steps");
 #define OP_BITS    15                  /* + number of bytes, 1..8 */
 #define EXACT_MAX  9007199254740992.0  /* 2^53 */
 #define STEP_SHORT (UINT64_C(1) << 62) /* zigzag steps below fit the even form */
 
 static const double powers[SCALE_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                              1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/* Integers from here on have no fraction. */
+#define NO_FRACTION 4503599627370496.0 /* 2^52 */
+/* value × 10^s of a short decimal of scale s is that far from its integer at most: both value
+ * and product are rounded once, by 2^-53 of them each. */
+#define NEAR (1.0 / 2251799813685248.0) /* 2^-51 */
+
+static const uint64_t integer_powers[SCALE_MAX + 1] = {UINT64_C(1),
+                                                       UINT64_C(10),
+                                                       UINT64_C(100),
+                                                       UINT64_C(1000),
+                                                       UINT64_C(10000),
+                                                       UINT64_C(100000),
+                                                       UINT64_C(1000000),
+                                                       UINT64_C(10000000),
+                                                       UINT64_C(100000000),
+                                                       UINT64_C(1000000000),
+                                                       UINT64_C(10000000000),
+                                                       UINT64_C(100000000000),
+                                                       UINT64_C(1000000000000),
+                                                       UINT64_C(10000000000000),
+                                                       UINT64_C(100000000000000),
+                                                       UINT64_C(1000000000000000)};
 
 struct decimal {
     bool is_decimal;
@@ -54,12 +79,35 @@ static double value_of(uint64_t bits)
     return value;
 }
 
+/* To the nearest integer, ties to even: adding 2^52 leaves no bit for a fraction. */
+static double rounded(double value)
+{
+    if (!(fabs(value) < NO_FRACTION))
+        return value;
+    return value < 0 ? (value - NO_FRACTION) + NO_FRACTION
+                     : (value + NO_FRACTION) - NO_FRACTION;
+}
+
+/* Bit i: the value may be a short decimal of scale `from` + i, i = 0..3.  Without a branch and
+ * a division, because most scales that are tried do not fit.  Adding and taking away 1.5 × 2^52
+ * rounds what is below 2^51, of either sign; what is larger, or NaN, passes. */
+static unsigned candidates(double value, unsigned from)
+{
+    unsigned mask = 0;
+    for (unsigned i = 0; i < TRIED_AT_ONCE; i++) {
+        double scaled = value * powers[from + i];
+        double whole = (scaled + 1.5 * NO_FRACTION) - 1.5 * NO_FRACTION;
+        mask |= (unsigned)!(fabs(scaled - whole) > fabs(scaled) * NEAR) << i;
+    }
+    return mask;
+}
+
 static bool fits_scale(double value, unsigned scale, int64_t *ret_mantissa)
 {
-    double scaled = nearbyint(value * powers[scale]);
-    if (!(fabs(scaled) < EXACT_MAX)) /* false for NaN too */
+    double whole = rounded(value * powers[scale]);
+    if (!(fabs(whole) < EXACT_MAX)) /* false for NaN too */
         return false;
-    int64_t mantissa = (int64_t)scaled;
+    int64_t mantissa = (int64_t)whole;
     if (bits_of((double)mantissa / powers[scale]) != bits_of(value))
         return false;
     *ret_mantissa = mantissa;
@@ -71,24 +119,21 @@ static struct decimal decimal_of(double value)
 {
     struct decimal decimal = {0};
 
-    for (unsigned scale = 0; scale <= SCALE_MAX; scale++) {
-        if (!(fabs(value * powers[scale]) < EXACT_MAX))
-            break;
-        if (fits_scale(value, scale, &decimal.mantissa)) {
-            decimal.is_decimal = true;
-            decimal.scale = scale;
-            break;
+    for (unsigned from = 0; from <= SCALE_MAX; from += TRIED_AT_ONCE) {
+        for (unsigned mask = candidates(value, from); mask != 0; mask &= mask - 1) {
+            unsigned scale = from + (unsigned)__builtin_ctz(mask);
+            if (!(fabs(value * powers[scale]) < EXACT_MAX))
+                return decimal;
+            if (fits_scale(value, scale, &decimal.mantissa)) {
+                decimal.is_decimal = true;
+                decimal.scale = scale;
+                return decimal;
+            }
         }
+        if (!(fabs(value * powers[from + TRIED_AT_ONCE - 1]) < EXACT_MAX))
+            break;
     }
     return decimal;
-}
-
-static uint64_t power_of_ten(unsigned exponent)
-{
-    uint64_t power = 1;
-    for (unsigned i = 0; i < exponent; i++)
-        power *= 10;
-    return power;
 }
 
 /* The expected value's integer at a scale, modulo 2^64. */
@@ -96,7 +141,7 @@ static uint64_t carried(const struct decimal *expected, unsigned scale)
 {
     if (!expected->is_decimal || expected->scale > scale)
         return 0;
-    return (uint64_t)expected->mantissa * power_of_ten(scale - expected->scale);
+    return (uint64_t)expected->mantissa * integer_powers[scale - expected->scale];
 }
 
 static uint64_t zigzag_of(uint64_t step)
@@ -141,9 +186,17 @@ static double decimal_value(uint64_t mantissa, unsigned scale)
     return (double)(int64_t)mantissa / powers[scale];
 }
 
+/* Most are of one byte. */
+static inline uint64_t get_varint(struct reader *reader)
+{
+    if (!reader->failed && reader->at < reader->end && *reader->at < 0x80)
+        return *reader->at++;
+    return reader_varint(reader);
+}
+
 double value_get(struct reader *reader, double expected)
 {
-    uint64_t code = reader_varint(reader);
+    uint64_t code = get_varint(reader);
     uint64_t op = code >> 1;
 
     if ((code & 1) != 0 && op > OP_BITS) {
@@ -162,7 +215,7 @@ double value_get(struct reader *reader, double expected)
     uint64_t zigzag = op;
     if ((code & 1) != 0) {
         scale = (unsigned)op;
-        zigzag = reader_varint(reader);
+        zigzag = get_varint(reader);
     }
     uint64_t step = (zigzag >> 1) ^ (~(zigzag & 1) + 1);
     return decimal_value(carried(&from, scale) + step, scale);

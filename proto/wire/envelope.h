@@ -31,6 +31,9 @@
 #define DEFINITIONS_MAX       ((size_t)8192) /* a message */
 #define REFS_MAX              ((uint64_t)1 << 24)
 #define GROUP_BATCHES_MAX     ((size_t)256)
+/* A probe ends a group of its backlog at this many plain bytes, or batches. */
+#define BACKLOG_GROUP_PLAIN_BYTES ((size_t)96 << 10)
+#define BACKLOG_GROUP_BATCHES     ((size_t)32)
 #define POLICY_BYTES_MAX      ((size_t)1 << 20)
 
 struct label {

@@ -2,7 +2,7 @@
 """Ingest, disk, memory, queries, crash and rules of time-series stores, side by side.
 
 usage: bench.py STAGE[,STAGE...] [SERVER...]
-stages: gen repeat paths ingest long kill rules
+stages: limits gen repeat paths ingest long kill rules
 Results are appended to results/stores.jsonl of the work folder; report.py makes tables.
 """
 import json
@@ -158,6 +158,12 @@ def synth(name, hosts, steps, start_s, form="rw", seed=1):
           2000 if form == "rw" else 10000)
 
 
+def limits():
+    printed = subprocess.run([BUILD + "/bench/limits", "-j", "-d", RUN], check=True,
+                             stdout=subprocess.PIPE, text=True).stdout
+    out("limits", "machine", **json.loads(printed))
+
+
 def gen():
     raw, profile = DATA + "/real.raw", DATA + "/profile.tsv"
     if not os.path.exists(raw):
@@ -175,11 +181,12 @@ def gen():
 
 def sender(server, mode, name, first=0, end=None, folder=None):
     """The command that sends a data set, or some steps of it."""
-    if mode == "native":
+    if mode in ("native", "backlog"):
         keys = f"{folder}/data/keys/"
         command = [BUILD + "/fengsui-swarm", "--collector", server.endpoint(),
                    "--collector-key", keys + "collector.pub", "--token", keys + "enrol.token",
                    "--json", "--from", str(first)]
+        command += ["--backlog"] if mode == "backlog" else []
         return command + (["--until", str(end)] if end else []) + ["--frames", *frames(name)]
     return [BUILD + "/bench/blast", "-u", f"127.0.0.1:{server.port}{server.modes[mode]}", "-m",
             mode, "-f", str(first), *(["-t", str(end)] if end else []), *frames(name)]
@@ -237,7 +244,7 @@ def ingest(server, stage, mode, name="wide", settle=False, end=None):
 
 
 def modes_of(server, paths=False):
-    found = ["rw"] + (["native"] if getattr(server, "native", False) else [])
+    found = ["rw"] + (["native", "backlog"] if getattr(server, "native", False) else [])
     return found + [mode for mode in server.modes if paths and mode != "rw"]
 
 
@@ -254,7 +261,7 @@ def paths(servers):
     for _ in range(RUNS):
         for server in servers:
             for mode in modes_of(server, paths=True):
-                if mode not in ("rw", "native"):
+                if mode not in ("rw", "native", "backlog"):
                     ingest(server, "paths", mode, "wide_" + mode).stop()
 
 
@@ -421,8 +428,8 @@ def rules(servers):
 
 
 def run(stage, servers):
-    if stage == "gen":
-        gen()
+    if stage in ("limits", "gen"):
+        {"limits": limits, "gen": gen}[stage]()
     elif stage in ("repeat", "paths", "kill", "rules"):
         {"repeat": repeat, "paths": paths, "kill": kill, "rules": rules}[stage](servers)
     elif stage in ("ingest", "long"):

@@ -84,8 +84,15 @@ def store_ratios(rows, stores):
         return median(stores.values(key, server, *more, **options))
 
     speed = "samples_per_cpu_s"
-    versus(rows, "ingest, own wire / VictoriaMetrics' best path, samples a CPU-second", 10,
-           one(speed, "ours", ("native",)), stores.best(speed, "victoria"), least=True)
+    versus(rows, "ingest, own wire, a backlog / VictoriaMetrics' best path (a bulk import), "
+           "samples a CPU-second", 10,
+           one(speed, "ours", ("backlog",)), stores.best(speed, "victoria"), least=True)
+    versus(rows, "ingest, own wire, a backlog / VictoriaMetrics, remote write, samples a "
+           "CPU-second", 10, one(speed, "ours", ("backlog",)), one(speed, "victoria", ("rw",)),
+           least=True)
+    versus(rows, "ingest, own wire, a tick a message / VictoriaMetrics, remote write, samples a "
+           "CPU-second", 10, one(speed, "ours", ("native",)), one(speed, "victoria", ("rw",)),
+           least=True)
     versus(rows, "ingest, remote write / VictoriaMetrics, samples a CPU-second", 3,
            one(speed, "ours", ("rw",)), one(speed, "victoria", ("rw",)), least=True)
     versus(rows, "ingest, remote write / Prometheus, samples a CPU-second", 1,
@@ -162,6 +169,18 @@ def machine():
     versions = {row["server"]: row["version"] for row in results("versions")}
     put("; ".join(versions.values()) + ".")
     put()
+
+
+def limits_table(stores):
+    """What the machine could do at most, beside what ingest needs of it."""
+    rows = [row for row in stores.rows if row["stage"] == "limits"]
+    if not rows:
+        return
+    row = rows[-1]
+    put("## Limits of the machine\n")
+    table(["memcpy MB/s", "fdatasync of 4 KiB, ms p50 / p99", "CURVE decryption MB/s, 1 / 16 KiB"],
+          [(row["memcpy_mb_per_s"], f"{row['fdatasync_p50_ms']} / {row['fdatasync_p99_ms']}",
+            f"{row['decrypt_1k_mb_per_s']} / {row['decrypt_16k_mb_per_s']}")])
 
 
 def ingest_tables(stores):
@@ -241,6 +260,7 @@ def main():
     agent_ratios(rows, agents)
     put("## Ratios\n")
     table(["what", "ours", "peer", "ratio", "goal", "met"], rows)
+    limits_table(stores)
     ingest_tables(stores)
     query_table(stores)
     other_tables(stores, agents)

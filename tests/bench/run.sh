@@ -34,13 +34,13 @@ python=/usr/bin/python3
 [ -x $python ] || python=python3
 work=${BENCH_DIR:-build/bench}
 agent_seconds=${AGENT_S:-60}
-stages=gen,repeat,paths,ingest,long,kill,rules
+stages=limits,gen,repeat,paths,ingest,long,kill,rules
 if [ -n "$quick" ]; then
   export HOSTS=${HOSTS:-40} STEPS=${STEPS:-120} LHOSTS=${LHOSTS:-4} LSTEPS=${LSTEPS:-480}
   export RUNS=${RUNS:-1} QRUNS=${QRUNS:-5} RULE_S=${RULE_S:-10} REST_S=${REST_S:-6}
   export CALM_S=${CALM_S:-2}
   agent_seconds=${AGENT_S:-20}
-  stages=gen,paths,ingest,long,kill,rules
+  stages=limits,gen,paths,ingest,long,kill,rules
 fi
 
 # What was measured before is kept beside.
@@ -55,7 +55,7 @@ prepare() {
   if [ -z "${FENGSUI_BUILD:-}" ]; then
     cmake --preset release -G Ninja >/dev/null
     cmake --build --preset release --target \
-      fengsui-collector fengsui-probe fengsui-swarm tsgen blast
+      fengsui-collector fengsui-probe fengsui-swarm tsgen blast limits
   fi
 }
 

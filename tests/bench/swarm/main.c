@@ -44,7 +44,8 @@ static const char usage[] =
     "  --fast                    as fast as window and bases allow (the default)\n"
     "  --realtime                each tick at its time, from now on\n"
     "  --speed X                 replay X times as fast as time\n"
-    "  --in-flight N             batches of one probe under way, 1 to 3 (2)\n"
+    "  --in-flight N             messages of one probe under way, 1 to 3 (2)\n"
+    "  --backlog                 groups of batches, as after an outage; else a batch a message\n"
     "  --give-up DURATION        after so long without progress (60s)\n"
     "  --write-requests DIR      write the load as remote-write bodies in frame files\n"
     "  --json                    print one JSON object instead of a table\n"
@@ -77,6 +78,7 @@ enum flag {
     FLAG_REALTIME,
     FLAG_SPEED,
     FLAG_IN_FLIGHT,
+    FLAG_BACKLOG,
     FLAG_GIVE_UP,
     FLAG_REQUESTS,
     FLAG_JSON,
@@ -101,6 +103,7 @@ static const struct option flags[] = {
     {"realtime", no_argument, NULL, FLAG_REALTIME},
     {"speed", required_argument, NULL, FLAG_SPEED},
     {"in-flight", required_argument, NULL, FLAG_IN_FLIGHT},
+    {"backlog", no_argument, NULL, FLAG_BACKLOG},
     {"give-up", required_argument, NULL, FLAG_GIVE_UP},
     {"write-requests", required_argument, NULL, FLAG_REQUESTS},
     {"json", no_argument, NULL, FLAG_JSON},
@@ -172,6 +175,9 @@ static int take_manner(struct arguments *arguments, int flag, const char *value,
         return take_speed(value, &swarm->speed, why);
     case FLAG_IN_FLIGHT:
         return number(value, 1, SCRIPT_DEPTH_MAX, &swarm->depth, why);
+    case FLAG_BACKLOG:
+        swarm->is_backlog = true;
+        return 0;
     case FLAG_GIVE_UP:
         return duration(value, &swarm->give_up_ms, why);
     case FLAG_REQUESTS:
@@ -248,6 +254,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments,
         return diagnose(why, ERR_INVALID, "--frames and files belong together");
     if (arguments->has_frames && arguments->realtime)
         return diagnose(why, ERR_INVALID, "frames have times of their own: --speed 1");
+    if (arguments->swarm.is_backlog && arguments->swarm.speed > 0)
+        return diagnose(why, ERR_INVALID, "a backlog goes as fast as it can");
     if (arguments->collector == NULL && arguments->requests == NULL)
         return diagnose(why, ERR_INVALID, "--collector or --write-requests is needed");
     if (arguments->collector != NULL && arguments->collector_key == NULL)

@@ -162,8 +162,10 @@ static void send_alone(struct player *player, uint64_t number)
 {
     struct stage *stage = player->stage;
     struct bytes message;
+    uint64_t last;
     if (number == 0 || number > player->script.count ||
-        script_message(&player->script, &stage->desk, number, true, &stage->out, &message) != 0)
+        script_message(&player->script, &stage->desk, number, true, &stage->out, &message,
+                       &last) != 0)
         return;
     if (send_bytes(player, message) == 0)
         stage->result.batch_bytes += bytes_on_wire(message.size);
@@ -315,16 +317,19 @@ static uint64_t bytes_in_flight(const struct player *player)
 static int send_next(struct player *player)
 {
     struct stage *stage = player->stage;
+    const struct script *script = &player->script;
     uint64_t number = player->next_number;
+    uint64_t last;
     struct bytes message;
 
-    if (number > player->script.count || player->flight_count == player->script.depth ||
-        (number > player->script.depth && number - player->script.depth > player->low_water) ||
+    if (number > script->count || player->flight_count == script->depth ||
+        (!script->is_backlog && number > script->depth &&
+         number - script->depth > player->low_water) ||
         !is_due(player))
         return ERR_AGAIN;
     bool alone = number <= player->alone_until;
     int error =
-        script_message(&player->script, &stage->desk, number, alone, &stage->out, &message);
+        script_message(script, &stage->desk, number, alone, &stage->out, &message, &last);
     must(error == 0); /* it could be coded before, or memory is gone */
     if (player->flight_count > 0 &&
         bytes_in_flight(player) + message.size > player->window_bytes)
@@ -335,8 +340,8 @@ static int send_next(struct player *player)
         return error;
     }
     player->flights[player->flight_count++] = (struct player_flight){
-        .number = number, .bytes = message.size, .sent_ns = clock_mono(&clock_system)};
-    player->next_number++;
+        .number = last, .bytes = message.size, .sent_ns = clock_mono(&clock_system)};
+    player->next_number = last + 1;
     stage->result.batch_bytes += bytes_on_wire(message.size);
     return 0;
 }

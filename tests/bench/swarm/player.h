@@ -19,8 +19,10 @@
 
 enum player_state { PLAYER_DOWN, PLAYER_GREETED, PLAYER_FLOWING, PLAYER_DONE };
 
+#define PLAYER_FLIGHTS_MAX 16
+
 struct player_flight {
-    uint64_t number;
+    uint64_t number; /* the last of its message */
     uint64_t bytes;
     uint64_t sent_ns;
 };
@@ -58,7 +60,7 @@ struct player {
     uint64_t low_water;   /* acknowledged */
     uint64_t next_number; /* to send */
     uint64_t alone_until; /* numbers up to here are sent alone */
-    struct player_flight flights[SCRIPT_DEPTH_MAX];
+    struct player_flight flights[PLAYER_FLIGHTS_MAX];
     size_t flight_count;
 };
 

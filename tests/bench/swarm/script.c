@@ -9,6 +9,7 @@
 #define ARENA_BYTES ((size_t)64 << 20)
 /* Far below the wire's limits, so that long labels fit too. */
 #define DEFINITIONS_A_MESSAGE 1000
+#define PLAIN_SAMPLE_BYTES    9 /* a ref that follows on the last one, and its value */
 
 int script_desk_init(struct script_desk *desk, size_t samples_max)
 {
@@ -35,7 +36,7 @@ void script_desk_done(struct script_desk *desk)
 }
 
 void script_init(struct script *script, const struct load *load, size_t probe, uint64_t epoch,
-                 size_t first_tick, uint64_t count, uint64_t depth)
+                 size_t first_tick, uint64_t count, uint64_t depth, bool is_backlog)
 {
     must(depth >= 1 && depth <= SCRIPT_DEPTH_MAX);
     *script = (struct script){.load = load,
@@ -43,7 +44,8 @@ void script_init(struct script *script, const struct load *load, size_t probe, u
                               .epoch = epoch,
                               .first_tick = first_tick,
                               .count = count,
-                              .depth = depth};
+                              .depth = depth,
+                              .is_backlog = is_backlog};
     (void)load_definitions(load, probe, &script->definition_count);
 }
 
@@ -70,33 +72,69 @@ int64_t script_tick_ms(const struct script *script, uint64_t number)
     return load_tick_ms(script->load, script->probe, tick_of(script, number));
 }
 
-/* Appends one BatchGroup with one batch. */
-static int code(const struct script *script, struct script_desk *desk, uint64_t number,
-                bool alone, struct buf *out)
+/* One batch, in the desk's arena; base 0: alone. */
+static int code_batch(const struct script *script, struct script_desk *desk, uint64_t number,
+                      uint64_t base_number, struct coded_batch *ret_coded)
 {
-    bool has_base = !alone && number > script->depth;
-    uint64_t base_number = has_base ? number - script->depth : 0;
     struct sample_columns base = {desk->base_refs, desk->base_values, 0};
-    struct coded_batch coded;
     struct plain_batch plain = {
         .definition_count = script->definition_count,
         .samples = {desk->refs, desk->values, script_samples(script, number)}};
 
     plain.tick_ms = load_columns(script->load, script->probe, tick_of(script, number),
                                  desk->refs, desk->values);
-    if (has_base) {
+    if (base_number > 0) {
         base.count = script_samples(script, base_number);
         (void)load_columns(script->load, script->probe, tick_of(script, base_number),
                            desk->base_refs, desk->base_values);
     }
-    int error =
-        batch_code(&plain, number, has_base ? &base : NULL, base_number, &desk->arena, &coded);
-    if (error == 0) {
-        struct envelope envelope = {.kind = ENVELOPE_BATCHES,
-                                    .batches = {script->epoch, &coded, 1}};
-        error = envelope_encode(&envelope, &desk->arena, out);
-    }
+    return batch_code(&plain, number, base_number > 0 ? &base : NULL, base_number,
+                      &desk->arena, ret_coded);
+}
+
+/* Appends one BatchGroup. */
+static int put_group(const struct script *script, struct script_desk *desk,
+                     const struct coded_batch *items, size_t count, struct buf *out)
+{
+    struct envelope envelope = {.kind = ENVELOPE_BATCHES,
+                                .batches = {script->epoch, items, count}};
+    return envelope_encode(&envelope, &desk->arena, out);
+}
+
+/* Appends one BatchGroup with one batch. */
+static int code(const struct script *script, struct script_desk *desk, uint64_t number,
+                bool alone, struct buf *out)
+{
+    struct coded_batch coded;
+    uint64_t base = !alone && number > script->depth ? number - script->depth : 0;
+    int error = code_batch(script, desk, number, base, &coded);
+    if (error == 0)
+        error = put_group(script, desk, &coded, 1, out);
     arena_reset(&desk->arena);
+    return error;
+}
+
+/* Appends a group of a backlog that begins with `first`, as the probe would cut it. */
+static int code_group(const struct script *script, struct script_desk *desk, uint64_t first,
+                      struct buf *out, uint64_t *ret_last)
+{
+    struct coded_batch items[BACKLOG_GROUP_BATCHES];
+    size_t count = 0, plain_bytes = 0;
+    uint64_t number = first;
+    int error = 0;
+
+    while (error == 0 && number <= script->count && count < BACKLOG_GROUP_BATCHES &&
+           plain_bytes < BACKLOG_GROUP_PLAIN_BYTES) {
+        plain_bytes += script_samples(script, number) * PLAIN_SAMPLE_BYTES;
+        error = code_batch(script, desk, number, count == 0 ? 0 : number - 1, &items[count]);
+        count++;
+        number++;
+    }
+    if (error == 0)
+        error = put_group(script, desk, items, count, out);
+    arena_reset(&desk->arena);
+    if (error == 0)
+        *ret_last = number - 1;
     return error;
 }
 
@@ -107,19 +145,26 @@ int script_code_all(struct script *script, struct script_desk *desk)
     if (script->ends == NULL)
         return ERR_NOMEM;
     for (uint64_t number = 1; error == 0 && number <= script->count; number++) {
-        error = code(script, desk, number, false, &script->messages);
+        error = script->is_backlog
+                    ? code_group(script, desk, number, &script->messages, &number)
+                    : code(script, desk, number, false, &script->messages);
         script->ends[number - 1] = script->messages.size;
     }
     return error;
 }
 
 int script_message(const struct script *script, struct script_desk *desk, uint64_t number,
-                   bool alone, struct buf *out, struct bytes *ret_message)
+                   bool alone, struct buf *out, struct bytes *ret_message, uint64_t *ret_last)
 {
+    *ret_last = number;
+    if (script->is_backlog) /* a group needs no base; what begins within one goes alone */
+        alone = number > 1 && script->ends[number - 2] == 0;
     if (!alone && script->ends != NULL) {
         size_t start = number == 1 ? 0 : script->ends[number - 2];
+        while (script->ends[*ret_last - 1] == 0)
+            (*ret_last)++;
         *ret_message =
-            (struct bytes){script->messages.data + start, script->ends[number - 1] - start};
+            (struct bytes){script->messages.data + start, script->ends[*ret_last - 1] - start};
         return 0;
     }
     buf_clear(out);

@@ -110,7 +110,7 @@ static int write_script(struct swarm *swarm, size_t index, struct diagnosis *why
     if (getrandom(&epoch, sizeof epoch, 0) != sizeof epoch)
         return diagnose(why, ERR_IO, "getrandom");
     script_init(&player->script, options->load, index, epoch, options->first_tick,
-                end - options->first_tick, options->depth);
+                end - options->first_tick, options->depth, options->is_backlog);
     int64_t first_ms = script_tick_ms(&player->script, 1);
     if (index == 0 || first_ms < swarm->stage.first_tick_ms)
         swarm->stage.first_tick_ms = first_ms;

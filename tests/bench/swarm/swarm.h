@@ -27,7 +27,8 @@ struct swarm_options {
     const char *token;
     const struct load *load;
     size_t first_tick, tick_end; /* which ticks of the load are sent */
-    uint64_t depth;              /* batches in flight a probe, 1..SCRIPT_DEPTH_MAX */
+    uint64_t depth;              /* messages in flight a probe, 1..SCRIPT_DEPTH_MAX */
+    bool is_backlog;             /* groups, as after an outage */
     uint32_t interval_ms;
     double speed; /* of replay, 1 as it would have happened; 0: as fast as the window allows */
     int64_t give_up_ms; /* without any progress */
