@@ -6,6 +6,7 @@ Numbers agree within parts of 1e-9: the two sum in different orders.
 """
 import contextlib
 import http.client
+import itertools
 import json
 import math
 import random
@@ -37,9 +38,9 @@ def gauge(chance, slot):
 
 def counter(chance, slot, resets):
     value = 1e6 + chance.randint(0, 1000)
-    while True:
+    for turn in itertools.count():
         value += chance.choice((0, 1, 1, 2, 7, 30))
-        if resets and chance.random() < 0.03:
+        if resets and turn > 0 and chance.random() < 0.03:
             value = float(chance.randint(0, 20))
         yield value + slot / 1024
 
@@ -262,8 +263,8 @@ def run(seed, count, groups=None, begin=BEGIN, most=5):
                 least = minimise(node, lambda t: compare(both, t, when) not in (None, "explained"))
                 told.append(f"seed {seed}, number {number}, at {when}\n  {text}\n  least: {least}\n"
                             f"  ours / theirs: {compare(both, str(least), when)}\n"
-                            f"  ours   {both[0].ask(for_us(str(least)), when)}\n"
-                            f"  theirs {both[1].ask(str(least), when)}"[:3000])
+                            f"  ours   {str(both[0].ask(for_us(str(least)), when))[:600]}\n"
+                            f"  theirs {str(both[1].ask(str(least), when))[:600]}")
                 if len(told) >= most:
                     break
     return told, counts
