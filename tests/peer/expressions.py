@@ -86,8 +86,9 @@ class Maker:
 
     def name_and_matchers(self, names):
         matchers = self.chance.sample(MATCHERS, self.one(0, 0, 0, 1, 1, 2))
-        if self.often(0.04):
-            pattern = self.one("g|h", "g.?", "[ghc].*", "(c|d)_total", "g2?|nope")
+        if self.often(0.04) and names != FINITE:
+            pattern = self.one("(c|d)_total", "c_.+", "d.*|nope", *(
+                () if names == COUNTERS else ("g|h", "g.?", "[ghc].*")))
             return "{" + ",".join([f'__name__=~"{pattern}"', *matchers]) + "}"
         name = self.one(*names)
         return name + ("{" + ",".join(matchers) + "}" if matchers else "")
