@@ -88,7 +88,7 @@ def requests(now):
     gets += ["/api/v1/label/" + q for q in (
         "instance/values", "instance/values?match[]=m", "instance/values?match[]={}",
         "__name__/values", "nothing/values", "instance/values?start=x",
-        "instance/values?start=1&end=2", "instance", "/values")]
+        "instance/values?start=1&end=2", "instance", "/values", "%ff/values", "a%ffb/values")]
     gets += ["/api/v1/series" + q for q in (
         "", "?match[]=m", "?match[]={}", "?match[]=m&match[]=b_total", "?match[]=m&start=x",
         "?match[]=m&start=2&end=1", "?match[]=m[1m]", "?match[]=m{", "?match[]=nothing")]
