@@ -1,6 +1,7 @@
 /* answer.c - from a struct http_response to libmicrohttpd's, and gzip both ways. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <zlib.h>
 
 #include "collector/http/exchange.h"
@@ -10,11 +11,21 @@
 #define COMPRESS_LEAST_BYTES 1024
 #define COMPRESS_LEVEL       2 /* JSON shrinks 10x already; more costs more than it saves */
 
+/* Has the handler encoded the body itself? */
+static bool is_encoded(const struct http_response *response)
+{
+    for (size_t i = 0; i < 4 && response->header_names[i] != NULL; i++) {
+        if (strcasecmp(response->header_names[i], "Content-Encoding") == 0)
+            return true;
+    }
+    return false;
+}
+
 void answer_compress(struct exchange *exchange)
 {
     struct buf *body = &exchange->response.body;
     if (!exchange->accepts_gzip || exchange->is_compressed ||
-        body->size < COMPRESS_LEAST_BYTES || !buf_ok(body))
+        body->size < COMPRESS_LEAST_BYTES || !buf_ok(body) || is_encoded(&exchange->response))
         return;
     z_stream stream = {0};
     if (deflateInit2(&stream, COMPRESS_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8,

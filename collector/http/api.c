@@ -7,6 +7,7 @@
 
 #include "collector/http/api_parts.h"
 #include "collector/http/remote_parse.h"
+#include "collector/http/remote_query.h"
 #include "proto/base/error.h"
 
 int api_open(struct app *app, struct api **ret_api)
@@ -118,6 +119,8 @@ static const struct http_route routes[] = {
     {CHANGE, "/api/v1/admin/tsdb/snapshot", ROLE_ADMIN, .handler = api_admin_off},
     {HTTP_POST, "/api/v1/write", ROLE_WRITER, .later = api_write,
      .body_limit = REMOTE_BODY_BYTES_MAX},
+    {HTTP_POST, "/api/v1/read", READS, .handler = api_remote_read,
+     .body_limit = REMOTE_READ_BYTES_MAX, .raw_body = true},
     {BOTH, "/api/v1/export/prometheus", READS, .handler = api_export},
     {HTTP_POST, "/api/v1/import/prometheus", ROLE_WRITER, .later = api_import,
      .body_limit = IMPORT_BODY_BYTES_MAX, .raw_body = true},

@@ -195,6 +195,27 @@ static void unescape_name(char *name)
     free(original);
 }
 
+/* Tells a name as Go quotes it: bytes that are no UTF-8 as \xff. */
+static void refuse_name(struct http_response *response, struct bytes name)
+{
+    struct buf text = {0};
+    for (size_t at = 0, size; at < name.size; at += size) {
+        uint8_t lead = name.data[at];
+        size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+        if (size > name.size - at || !utf8_is_valid((struct bytes){name.data + at, size}))
+            size = 1;
+        struct bytes character = {name.data + at, size};
+        if (size == 1 && (*character.data < ' ' || *character.data > '~'))
+            buf_printf(&text, "\\x%02x", *character.data);
+        else if (size == 1 && (*character.data == '"' || *character.data == '\\'))
+            buf_printf(&text, "\\%c", *character.data);
+        else
+            buf_put(&text, character.data, size);
+    }
+    reply_error(response, API_BAD_DATA, "invalid label name: \"%s\"", buf_text(&text));
+    buf_done(&text);
+}
+
 void api_label_values(struct http_request *request, struct http_response *response)
 {
     static const char tail[] = "/values";
@@ -214,7 +235,7 @@ void api_label_values(struct http_request *request, struct http_response *respon
     unescape_name(name);
     struct bytes label = bytes_of(name);
     if (label.size == 0 || !utf8_is_valid(label)) {
-        reply_error(response, API_BAD_DATA, "invalid label name: \"%s\"", name);
+        refuse_name(response, label);
     } else {
         struct search search;
         struct texts texts = {0};

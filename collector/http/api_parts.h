@@ -8,6 +8,7 @@
 #include "collector/http/param.h"
 #include "collector/http/remote_in.h"
 #include "collector/http/reply.h"
+#include "collector/http/sample_walk.h"
 #include "collector/http/server.h"
 #include "proto/base/clock.h"
 
@@ -38,10 +39,7 @@ bool api_limit(const struct http_request *request, struct http_response *respons
 
 /* All match[] selectors of a request. */
 struct selectors {
-    struct selector {
-        struct matcher **matchers;
-        size_t count;
-    } *items;
+    struct selector *items;
     size_t count;
 };
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
@@ -88,6 +86,7 @@ http_handler api_labels, api_label_values, api_series;                          
 http_handler api_buildinfo, api_runtimeinfo, api_config, api_flags, api_metadata,
     api_metrics, api_healthy, api_ready,
     api_reload;                                                                     /* api_status.c */
+http_handler api_remote_read;                                                       /* api_remote_read.c */
 http_handler api_export;                                                            /* api_export.c */
 http_handler api_rules, api_alerts;                                                 /* api_rules.c */
 http_handler api_targets, api_target_metadata, api_relabel_steps, api_scrape_pools,

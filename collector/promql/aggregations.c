@@ -53,7 +53,7 @@ static int group_labels(struct evaluation *ev, const struct node *node,
 {
     labels_builder_reset(&ev->builder, node->without ? labels : NULL);
     if (node->without)
-        labels_builder_delete(&ev->builder, bytes_of(LABEL_NAME));
+        builder_drop_name(ev);
     for (size_t i = 0; i < node->grouping.count; i++)
         labels_builder_set(&ev->builder, node->grouping.items[i],
                            node->without ? (struct bytes){NULL, 0}

@@ -172,7 +172,12 @@ int column_init(struct evaluation *ev, const struct grid *grid, struct column *r
 bool column_any(const struct column *column, const struct grid *grid);
 /* Room for `count` columns (of which none counts yet). */
 int value_columns(struct evaluation *ev, size_t count, struct value *ret_value);
-/* The labels without __name__ now, or the mark to drop it later. */
+/* Is it __name__, or (an experiment of Prometheus's) __type__ or __unit__, which say what a metric
+ * is and fall off with its name? */
+bool label_goes_with_name(const struct evaluation *ev, struct bytes name);
+/* Takes these out of the evaluation's builder. */
+void builder_drop_name(struct evaluation *ev);
+/* The labels without them now, or the mark to drop it later. */
 int column_drop_name(struct evaluation *ev, struct column *column);
 /* Joins columns of equal labels; two values at one step are the error "vector cannot contain
  * metrics with the same labelset". */

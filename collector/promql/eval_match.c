@@ -57,7 +57,7 @@ static int result_labels(const struct matcher_run *run, const struct labels *man
     labels_builder_reset(builder, many);
     if (!operator_is_comparison(run->node->operation) ||
         (run->node->returns_bool && !run->ev->options->delayed_name_removal))
-        labels_builder_delete(builder, bytes_of(LABEL_NAME));
+        builder_drop_name(run->ev);
     if (matching->cardinality == ONE_TO_ONE) {
         for (size_t i = 0; i < many->count; i++) {
             bool named = false;

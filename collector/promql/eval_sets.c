@@ -14,7 +14,7 @@ static bool is_named(const struct names *names, struct bytes name)
     return false;
 }
 
-/* With on(): those labels alone; else all but the ignored ones and the name. */
+/* With on(): those labels alone; else all but the ignored ones and what goes with the name. */
 static int signature_of(struct evaluation *ev, const struct matching *matching,
                         const struct labels *labels, const struct labels **ret_signature)
 {
@@ -22,7 +22,7 @@ static int signature_of(struct evaluation *ev, const struct matching *matching,
     for (size_t i = 0; i < labels->count; i++) {
         const struct label *pair = &labels->pairs[i];
         bool named = is_named(&matching->labels, pair->name);
-        if (matching->on ? named : !named && !bytes_equal(pair->name, bytes_of(LABEL_NAME)))
+        if (matching->on ? named : !named && !label_goes_with_name(ev, pair->name))
             labels_builder_set(&ev->builder, pair->name, pair->value);
     }
     return labels_builder_build(&ev->builder, ev->arena, ret_signature);

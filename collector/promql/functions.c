@@ -305,8 +305,19 @@ static void annotate_counter(struct evaluation *ev, const struct node *argument,
 {
     static const char *const endings[] = {"_total", "_sum", "_count", "_bucket"};
     struct bytes name = labels_get_text(series->labels, LABEL_NAME);
-    if (name.size == 0)
+    struct bytes type = ev->options->experimental ? labels_get_text(series->labels, "__type__")
+                                                  : (struct bytes){NULL, 0};
+    if (name.size == 0 || bytes_equal(type, bytes_of("counter")) ||
+        bytes_equal(type, bytes_of("histogram")))
         return;
+    if (type.size > 0) {
+        annotate(ev, argument, false,
+                 "metric might not be a counter, __type__ label is not set to \"counter\" or "
+                 "\"histogram\", got \"%.*s\": \"%.*s\"",
+                 (int)type.size, (const char *)type.data, (int)name.size,
+                 (const char *)name.data);
+        return;
+    }
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t size = strlen(endings[i]);
         if (name.size >= size && memcmp(name.data + name.size - size, endings[i], size) == 0)

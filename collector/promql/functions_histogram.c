@@ -53,7 +53,7 @@ static int histogram_labels(struct evaluation *ev, const struct labels *labels,
 {
     labels_builder_reset(&ev->builder, labels);
     labels_builder_delete(&ev->builder, bytes_of("le"));
-    labels_builder_delete(&ev->builder, bytes_of(LABEL_NAME));
+    builder_drop_name(ev);
     return labels_builder_build(&ev->builder, ev->arena, ret_labels);
 }
 

@@ -42,15 +42,20 @@ SIMPLE_MAP(tanh, tanh(v))
 /* The sign; NaN and both zeros stay what they are. */
 SIMPLE_MAP(sgn, v > 0 ? 1 : v < 0 ? -1 : v)
 
-/* Unlike fmax() and fmin(), NaN wins. */
+/* As Go has them: unlike in fmax() and fmin() NaN wins, but over it the infinity that no number is
+ * beyond; and of two zeros it is the one with the sign asked for. */
 static double larger(double a, double b)
 {
-    return isnan(a) || isnan(b) ? (double)NAN : fmax(a, b);
+    if (a == (double)INFINITY || b == (double)INFINITY)
+        return (double)INFINITY;
+    if (isnan(a) || isnan(b))
+        return (double)NAN;
+    return a > b || (a == b && !signbit(a)) ? a : b;
 }
 
 static double smaller(double a, double b)
 {
-    return isnan(a) || isnan(b) ? (double)NAN : fmin(a, b);
+    return -larger(-a, -b);
 }
 
 MAP_FUNCTION(clamp)

@@ -110,13 +110,13 @@ static size_t find_extreme(struct window *window, bool largest, bool latest)
 
 WINDOW_FUNCTION(max_over_time)
 {
-    *ret_value = window->all_values[find_extreme(window, true, true)];
+    *ret_value = window->all_values[find_extreme(window, true, false)];
     return true;
 }
 
 WINDOW_FUNCTION(min_over_time)
 {
-    *ret_value = window->all_values[find_extreme(window, false, true)];
+    *ret_value = window->all_values[find_extreme(window, false, false)];
     return true;
 }
 

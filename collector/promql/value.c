@@ -132,15 +132,40 @@ int value_columns(struct evaluation *ev, size_t count, struct value *ret_value)
     return ret_value->columns == NULL ? ERR_NOMEM : 0;
 }
 
+/* What says what a metric is; the name is the first. */
+static const char *const identity_labels[] = {LABEL_NAME, "__type__", "__unit__"};
+
+static size_t identity_count(const struct evaluation *ev)
+{
+    return ev->options->experimental ? sizeof identity_labels / sizeof *identity_labels : 1;
+}
+
+bool label_goes_with_name(const struct evaluation *ev, struct bytes name)
+{
+    for (size_t i = 0; i < identity_count(ev); i++)
+        if (bytes_equal(name, bytes_of(identity_labels[i])))
+            return true;
+    return false;
+}
+
+void builder_drop_name(struct evaluation *ev)
+{
+    for (size_t i = 0; i < identity_count(ev); i++)
+        labels_builder_delete(&ev->builder, bytes_of(identity_labels[i]));
+}
+
 int labels_without_name(struct evaluation *ev, const struct labels *labels,
                         const struct labels **ret_labels)
 {
-    if (labels_get_text(labels, LABEL_NAME).size == 0) {
+    bool has_any = false;
+    for (size_t i = 0; i < identity_count(ev); i++)
+        has_any = has_any || labels_get_text(labels, identity_labels[i]).size > 0;
+    if (!has_any) {
         *ret_labels = labels;
         return 0;
     }
     labels_builder_reset(&ev->builder, labels);
-    labels_builder_delete(&ev->builder, bytes_of(LABEL_NAME));
+    builder_drop_name(ev);
     return labels_builder_build(&ev->builder, ev->arena, ret_labels);
 }
 

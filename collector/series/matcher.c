@@ -157,6 +157,11 @@ bool matcher_matches(const struct matcher *matcher, struct bytes value, int *ret
     return matched;
 }
 
+bool matcher_is_slow(const struct matcher *matcher)
+{
+    return matcher->regex != NULL && regex_is_slow(matcher->regex);
+}
+
 bool matcher_matches_empty(const struct matcher *matcher)
 {
     return matcher_matches(matcher, (struct bytes){NULL, 0}, NULL);

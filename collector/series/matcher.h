@@ -38,6 +38,9 @@ void matcher_free(struct matcher *matcher);
 /* Does a value ("" where the label is missing) satisfy it?  *ret_error is set to ERR_LIMIT when
  * a pattern hit its match limit (the value then does not match); may be NULL. */
 bool matcher_matches(const struct matcher *matcher, struct bytes value, int *ret_error);
+/* Has its pattern met a value for which it is costly (a tenth of a millisecond and more)?  Whoever
+ * tries many values then bounds the time. */
+bool matcher_is_slow(const struct matcher *matcher);
 bool matcher_matches_empty(const struct matcher *matcher);
 /* All of them against one set of labels. */
 bool matchers_match(struct matcher *const *matchers, size_t count, const struct labels *labels);
@@ -49,6 +52,7 @@ bool matchers_equal(struct matcher *const *a, size_t a_count, struct matcher *co
 int regex_new(struct bytes pattern, bool anchored, struct regex **ret_regex,
               struct diagnosis *why);
 void regex_free(struct regex *regex);
+bool regex_is_slow(const struct regex *regex); /* see matcher_is_slow() */
 bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error);
 /* Go's Regexp.Expand: fills `out` with `replacement` ($1, ${1}, ${name}, $$) for an anchored
  * match of `text`; returns false if there is no match. */

@@ -1,9 +1,11 @@
 /*
  * regex.c - a pattern in RE2's language, run by PCRE2.
  *
- * PCRE2 backtracks, so every match has a limit: a hostile pattern fails with ERR_LIMIT where
- * RE2 would have been slow.  The JIT is used where there is one; when its small stack does not
- * suffice, the interpreter, whose frames are on the heap and limited too, has the last word.
+ * PCRE2 backtracks, so every match has a limit.  Where it is met and no groups are asked for,
+ * PCRE2's other matcher, which walks all ways at once as RE2 does, has the last word, and from then
+ * on the only one for this pattern; with groups (label_replace) it is ERR_LIMIT.  The JIT is used
+ * where there is one; when its small stack does not suffice, the interpreter, whose frames are on
+ * the heap and limited too.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -14,12 +16,18 @@
 #include "proto/base/error.h"
 
 #define MATCH_LIMIT    1000000u
+#define QUICK_LIMIT    100000u /* where the other matcher can take over */
+#define WALK_INTS      ((size_t)20000) /* its space: some 3,000 ways at once */
 #define HEAP_LIMIT_KIB 20480u
 #define SYNTAX_BYTES   ((size_t)64 << 20)
 
 struct regex {
     pcre2_code *code;
-    pcre2_match_context *limits;
+    pcre2_match_context *limits, *quick_limits;
+    pcre2_code *walked; /* atomic; the same for the other matcher, once it was needed */
+    uint8_t *text;      /* what was compiled */
+    size_t text_size;
+    bool anchored;
     bool jit;
     int capture_count;
     struct bytes *names; /* capture_count + 1; point into name_bytes */
@@ -47,34 +55,56 @@ static int keep_names(struct regex *regex, const struct regex_syntax *syntax)
     return 0;
 }
 
-static int compile(struct regex *regex, struct bytes text, bool anchored, struct diagnosis *why)
+static int compile_text(struct bytes text, bool anchored, uint32_t options,
+                        pcre2_code **ret_code, struct diagnosis *why)
 {
-    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL |
-                       PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | PCRE2_NEVER_BACKSLASH_C;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     int code = 0;
     PCRE2_SIZE offset = 0;
 
     if (context == NULL)
         return ERR_NOMEM;
+    options |= PCRE2_UTF | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX |
+               PCRE2_NEVER_BACKSLASH_C;
     if (anchored)
         options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
     (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     /* A repeated group is two levels to PCRE2, and a folded literal one more. */
     (void)pcre2_set_parens_nest_limit(context, 3 * REGEX_DEPTH_MAX);
-    regex->code = pcre2_compile(text.data, text.size, options, &code, &offset, context);
+    *ret_code = pcre2_compile(text.data, text.size, options, &code, &offset, context);
     pcre2_compile_context_free(context);
-    if (regex->code == NULL) {
+    if (*ret_code == NULL) {
         PCRE2_UCHAR message[256];
         (void)pcre2_get_error_message(code, message, sizeof message);
         return diagnose(why, ERR_INVALID, "error parsing regexp: %s", (const char *)message);
     }
+    return 0;
+}
+
+static pcre2_match_context *limits_new(uint32_t matches)
+{
+    pcre2_match_context *limits = pcre2_match_context_create(NULL);
+    if (limits != NULL) {
+        (void)pcre2_set_match_limit(limits, matches);
+        (void)pcre2_set_heap_limit(limits, HEAP_LIMIT_KIB);
+    }
+    return limits;
+}
+
+static int compile(struct regex *regex, struct bytes text, bool anchored, struct diagnosis *why)
+{
+    int error = compile_text(text, anchored, PCRE2_MATCH_INVALID_UTF, &regex->code, why);
+    if (error != 0)
+        return error;
     regex->jit = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0;
-    regex->limits = pcre2_match_context_create(NULL);
-    if (regex->limits == NULL)
+    regex->limits = limits_new(MATCH_LIMIT);
+    regex->quick_limits = limits_new(QUICK_LIMIT);
+    regex->text = malloc(text.size + 1);
+    if (regex->limits == NULL || regex->quick_limits == NULL || regex->text == NULL)
         return ERR_NOMEM;
-    (void)pcre2_set_match_limit(regex->limits, MATCH_LIMIT);
-    (void)pcre2_set_heap_limit(regex->limits, HEAP_LIMIT_KIB);
+    memcpy(regex->text, text.data, text.size);
+    regex->text_size = text.size;
+    regex->anchored = anchored;
     return 0;
 }
 
@@ -123,7 +153,10 @@ void regex_free(struct regex *regex)
     if (regex == NULL)
         return;
     pcre2_code_free(regex->code);
+    pcre2_code_free(regex->walked);
     pcre2_match_context_free(regex->limits);
+    pcre2_match_context_free(regex->quick_limits);
+    free(regex->text);
     free(regex->names);
     free(regex->name_bytes);
     free(regex);
@@ -135,14 +168,50 @@ static void note_error(int error, int *ret_error)
         *ret_error = error;
 }
 
-/* The number of set pairs in `found`, or 0 for no match. */
-static int run(const struct regex *regex, struct bytes text, pcre2_match_data *found,
-               int *ret_error)
+static int match(const struct regex *regex, struct bytes text, pcre2_match_data *found,
+                 pcre2_match_context *limits)
 {
     const uint8_t *data = text.size > 0 ? text.data : (const uint8_t *)"";
-    int code = pcre2_match(regex->code, data, text.size, 0, 0, found, regex->limits);
+    int code = pcre2_match(regex->code, data, text.size, 0, 0, found, limits);
     if (code == PCRE2_ERROR_JIT_STACKLIMIT)
-        code = pcre2_match(regex->code, data, text.size, 0, PCRE2_NO_JIT, found, regex->limits);
+        code = pcre2_match(regex->code, data, text.size, 0, PCRE2_NO_JIT, found, limits);
+    return code;
+}
+
+/* The pattern for the other matcher, made by the first who needs it; NULL: no memory.  It knows no
+ * PCRE2_MATCH_INVALID_UTF. */
+static const pcre2_code *walked_code(const struct regex *regex)
+{
+    pcre2_code **place = (pcre2_code **)&regex->walked;
+    pcre2_code *code = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+    pcre2_code *made = NULL;
+    if (code != NULL ||
+        compile_text((struct bytes){regex->text, regex->text_size}, regex->anchored, 0, &made,
+                     NULL) != 0)
+        return code;
+    if (__atomic_compare_exchange_n(place, &code, made, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return made;
+    pcre2_code_free(made);
+    return code;
+}
+
+/* All ways at once: the time grows with the text, whatever the pattern. */
+static int walk(const struct regex *regex, struct bytes text, pcre2_match_data *found)
+{
+    const pcre2_code *code = walked_code(regex);
+    int *space = malloc(WALK_INTS * sizeof *space);
+    int result = PCRE2_ERROR_NOMEMORY;
+    if (code != NULL && space != NULL)
+        result = pcre2_dfa_match(code, text.size > 0 ? text.data : (const uint8_t *)"", text.size,
+                                 0, 0, found, regex->limits, space, WALK_INTS);
+    free(space);
+    return result == 0 ? 1 : result; /* 0: matches of more lengths than `found` holds */
+}
+
+/* The number of set pairs in `found`, or 0 for no match. */
+static int result_of(int code, int *ret_error)
+{
     if (code > 0)
         return code;
     if (code == PCRE2_ERROR_NOMEMORY)
@@ -152,6 +221,11 @@ static int run(const struct regex *regex, struct bytes text, pcre2_match_data *f
     return 0;
 }
 
+bool regex_is_slow(const struct regex *regex)
+{
+    return __atomic_load_n(&regex->walked, __ATOMIC_RELAXED) != NULL;
+}
+
 bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error)
 {
     pcre2_match_data *found = pcre2_match_data_create_from_pattern(regex->code, NULL);
@@ -159,7 +233,13 @@ bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error)
         note_error(ERR_NOMEM, ret_error);
         return false;
     }
-    bool matched = run(regex, text, found, ret_error) > 0;
+    bool walks = __atomic_load_n(&regex->walked, __ATOMIC_ACQUIRE) != NULL;
+    int code = walks ? walk(regex, text, found) : match(regex, text, found, regex->quick_limits);
+    if (!walks && (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_HEAPLIMIT))
+        code = walk(regex, text, found);
+    else if (walks && code < PCRE2_ERROR_NOMATCH) /* no UTF-8, or too many ways */
+        code = match(regex, text, found, regex->limits);
+    bool matched = result_of(code, ret_error) > 0;
     pcre2_match_data_free(found);
     return matched;
 }
@@ -241,7 +321,7 @@ bool regex_expand(const struct regex *regex, struct bytes text, struct bytes rep
         note_error(ERR_NOMEM, ret_error);
         return false;
     }
-    int pairs = run(regex, text, found, ret_error);
+    int pairs = result_of(match(regex, text, found, regex->limits), ret_error);
     if (pairs > 0)
         expand(regex, text, replacement, found, pairs, out);
     pcre2_match_data_free(found);

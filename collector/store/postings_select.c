@@ -5,16 +5,40 @@
  *     then    minus, for each other matcher, the values it refuses
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "collector/store/postings.h"
 #include "proto/base/error.h"
+
+/* What a pattern that is slow for its values may cost here, processor time of this thread: the head
+ * is asked under its lock. */
+#define SLOW_NS_MAX INT64_C(500000000)
 
 struct gather {
     const struct postings_source *source;
     const struct matcher *matcher;
     bool wanted; /* gather values that match, or those that do not */
     roaring_bitmap_t *into;
+    int64_t slow_since_ns; /* 0: not yet */
 };
+
+static int64_t thread_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 1;
+}
+
+/* Has a slow pattern had its time? */
+static bool is_too_slow(struct gather *gather)
+{
+    if (!matcher_is_slow(gather->matcher))
+        return false;
+    int64_t now_ns = thread_ns();
+    if (gather->slow_since_ns == 0)
+        gather->slow_since_ns = now_ns;
+    return now_ns - gather->slow_since_ns > SLOW_NS_MAX;
+}
 
 static int gather_value(void *visitor, struct bytes name, struct bytes value, const void *token)
 {
@@ -29,6 +53,8 @@ static int gather_value(void *visitor, struct bytes name, struct bytes value, co
         return gather->source->merge(gather->source->context, token, gather->into);
     }
     bool matches = matcher_matches(gather->matcher, value, &limit);
+    if (limit == 0 && is_too_slow(gather))
+        limit = ERR_LIMIT;
     if (limit != 0)
         return limit;
     if (matches != gather->wanted)
@@ -39,7 +65,7 @@ static int gather_value(void *visitor, struct bytes name, struct bytes value, co
 static int gather_values(const struct postings_source *source, const struct matcher *matcher,
                          bool wanted, roaring_bitmap_t *into)
 {
-    struct gather gather = {source, matcher, wanted, into};
+    struct gather gather = {source, matcher, wanted, into, 0};
     return source->each(source->context, matcher->name, gather_value, &gather);
 }
 

@@ -243,6 +243,11 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
     case 0:
         return 0;
     case ERR_LIMIT:
+        for (size_t i = 0; i < matcher_count; i++) {
+            if (matcher_is_slow(matchers[i]))
+                diagnose(why, error, "the regular expression \"%.*s\" takes too long",
+                         (int)matchers[i]->value.size, (const char *)matchers[i]->value.data);
+        }
         return diagnose(why, error, "the query needs more samples or memory than allowed");
     case ERR_CANCELLED:
         return diagnose(why, error, "the query was cancelled");

@@ -5,16 +5,13 @@ Every other answer must be the same: status, content type, CORS headers and, as 
 """
 import json
 import shutil
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import snappy
 
-from fengsui import Lab, SKIPPED, free_port, run_tests, wait_for
+from fengsui import Lab, SKIPPED, run_tests
+from prometheus_peer import Peer, ask
 from remote_message import series
 
 RULES = """
@@ -26,20 +23,10 @@ groups:
   - {alert: Never, expr: m > 1e9, for: 5m, labels: {severity: page}, annotations: {summary: text}}
 """
 
+CONFIG = "global: {{evaluation_interval: 1h}}\nrule_files: [{folder}/rules.yml]\n"
+
 HEADERS = ("Content-Type", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods",
            "Access-Control-Allow-Headers", "Access-Control-Expose-Headers", "Vary")
-
-
-def ask(port, method, path, body=None, headers=None):
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{urllib.parse.quote(path, safe='/?&=[]%:,.-_~()*')}",
-        data=body.encode() if isinstance(body, str) else body, headers=headers or {},
-        method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read()
 
 
 def content(body):
@@ -47,30 +34,6 @@ def content(body):
         return json.loads(body)
     except ValueError:
         return body
-
-
-class Peer:
-    def __init__(self, lab):
-        self.port = free_port()
-        folder = lab.folder / "prometheus"
-        folder.mkdir()
-        (folder / "prometheus.yml").write_text(
-            f"global: {{evaluation_interval: 1h}}\nrule_files: [{lab.folder}/rules.yml]\n")
-        self.log = open(folder / "log", "wb")
-        self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={folder}/prometheus.yml",
-             f"--storage.tsdb.path={folder}/data", "--web.enable-remote-write-receiver",
-             "--web.enable-admin-api",
-             f"--web.listen-address=127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
-
-    def __enter__(self):
-        wait_for(lambda: ask(self.port, "GET", "/-/ready")[0] == 200, "the peer", 60)
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
 
 
 # The collector keeps its own metrics as series, too, from its first second on: what lists
@@ -125,7 +88,7 @@ def requests(now):
     gets += ["/api/v1/label/" + q for q in (
         "instance/values", "instance/values?match[]=m", "instance/values?match[]={}",
         "__name__/values", "nothing/values", "instance/values?start=x",
-        "instance/values?start=1&end=2", "instance", "/values")]
+        "instance/values?start=1&end=2", "instance", "/values", "%ff/values", "a%ffb/values")]
     gets += ["/api/v1/series" + q for q in (
         "", "?match[]=m", "?match[]={}", "?match[]=m&match[]=b_total", "?match[]=m&start=x",
         "?match[]=m&start=2&end=1", "?match[]=m[1m]", "?match[]=m{", "?match[]=nothing")]
@@ -178,7 +141,7 @@ def test_answers_are_prometheus_answers():
         (lab.folder / "rules.yml").write_text(RULES)
         collector = lab.collector(
             f"rules: {{evaluation_interval: 1h, files: [{lab.folder}/rules.yml]}}\n").start()
-        with Peer(lab) as peer:
+        with Peer(lab, CONFIG.format(folder=lab.folder)) as peer:
             now = int(time.time())
             message = b"".join(
                 series({"__name__": "m", "job": "j", "instance": host},
@@ -232,7 +195,7 @@ def test_answers_about_the_server_have_prometheus_s_shape():
         (lab.folder / "rules.yml").write_text(RULES)
         collector = lab.collector(
             f"rules: {{evaluation_interval: 1h, files: [{lab.folder}/rules.yml]}}\n").start()
-        with Peer(lab) as peer:
+        with Peer(lab, CONFIG.format(folder=lab.folder)) as peer:
             for path in ("/api/v1/rules", "/api/v1/rules?type=alert", "/api/v1/rules?type=record",
                          "/api/v1/status/buildinfo", "/api/v1/status/runtimeinfo",
                          "/api/v1/status/config",
