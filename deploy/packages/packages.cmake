@@ -23,8 +23,8 @@ install(CODE "
   endif()
   # Files that only a package lays down: by hand, only hosts that need the script want it.
   if(\"\$ENV{FENGSUI_PACKAGING}\")
-    file(INSTALL DESTINATION /etc/init.d TYPE PROGRAM
-      FILES \"${CMAKE_CURRENT_SOURCE_DIR}/init/fengsui-probe\")
+    file(INSTALL DESTINATION /etc/init.d RENAME fengsui-probe TYPE PROGRAM
+      FILES \"${CMAKE_CURRENT_SOURCE_DIR}/init/fengsui-probe.init\")
     file(INSTALL DESTINATION /etc/logrotate.d RENAME fengsui-probe TYPE FILE
       FILES \"${CMAKE_CURRENT_SOURCE_DIR}/init/fengsui-probe.logrotate\")
   endif()" COMPONENT probe)
