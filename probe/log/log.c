@@ -11,7 +11,6 @@
  */
 #include "probe/log/log.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "probe/log/drain.h"
 #include "probe/log/guard.h"
+#include "probe/log/names.h"
 #include "probe/log/redact_key.h"
 #include "probe/log/settings.h"
 #include "probe/log/siblings.h"
@@ -28,10 +28,11 @@
 
 #define INTERVAL_MS 200
 #define SCAN_MS     1000
+#define SCAN_CUT_MS 60000 /* of a pattern with more names than are looked through */
 #define MET_MAX     ((size_t)4096) /* matched files; the rest is counted as excess */
 #define NOTE_PREFIX "log/"
 
-enum { FILES, EXCESS, UNREADABLE, REFUSED, HANGING, GAUGES };
+enum { FILES, EXCESS, UNREADABLE, REFUSED, HANGING, CUT, GAUGES };
 
 static const struct metric gauges[GAUGES] = {
     {"logwatch_files", METRIC_GAUGE, "Log files that are tailed.", NULL},
@@ -43,6 +44,8 @@ static const struct metric gauges[GAUGES] = {
      "Log files a policy names that truly lie outside this host's allow-list, not read.", NULL},
     {"logwatch_mounts_hanging", METRIC_GAUGE,
      "Mounts with log files whose server does not answer; they are read on when it does.", NULL},
+    {"logwatch_patterns_cut", METRIC_GAUGE,
+     "Paths of log files whose folders hold more names than are looked through.", NULL},
 };
 
 struct log_state {
@@ -62,6 +65,7 @@ struct log_state {
     int64_t scanned_ms;
     int64_t told_ms;
     size_t excess;
+    bool has_passed_over; /* the last scan did, a pattern */
     series_handle gauges[GAUGES];
     /* of a scan */
     struct identity *met;
@@ -335,27 +339,42 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
 }
 
 static void scan_glob(struct log_state *log, const struct source_env *env,
-                      const struct watch_env *shared, const struct log_settings *settings)
+                      const struct watch_env *shared, struct log_settings *settings)
 {
     size_t root_bytes = root_bytes_of(env);
     char *pattern = join(env, root_bytes, settings->glob, strlen(settings->glob));
-    glob_t found = {0};
+    struct names found = {0};
     if (pattern == NULL)
         return;
     /* A folder that is missing or closed to us matches nothing now, and is looked at again. */
     if (guard_answers(log->guard, guard_find(log->guard, pattern)) &&
-        glob(pattern, 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            look_at_path(log, shared, found.gl_pathv[i], root_bytes, settings);
-    globfree(&found);
+        names_find(pattern, &found) == 0) {
+        for (size_t i = 0; i < found.count; i++)
+            look_at_path(log, shared, found.paths[i], root_bytes, settings);
+        log->excess += found.excess;
+        settings->is_cut = found.is_cut;
+        settings->scan_again_ms = env->now_ms + (found.is_cut ? SCAN_CUT_MS : 0);
+    }
+    names_done(&found);
     free(pattern);
+}
+
+/* Was it looked through a moment ago, and is too much to be so again? */
+static bool may_wait(const struct log_settings *settings, int64_t now_ms)
+{
+    return settings->is_cut && now_ms < settings->scan_again_ms &&
+           settings->scan_again_ms - now_ms <= SCAN_CUT_MS;
 }
 
 static void scan_list(struct log_state *log, const struct source_env *env,
                       const struct watch_env *shared, struct log_settings_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
-        scan_glob(log, env, shared, &list->items[i]);
+    for (size_t i = 0; i < list->count; i++) {
+        if (may_wait(&list->items[i], env->now_ms))
+            log->has_passed_over = true;
+        else
+            scan_glob(log, env, shared, &list->items[i]);
+    }
     for (size_t i = 0; i < list->count; i++)
         list->items[i].has_scanned = true;
 }
@@ -385,13 +404,16 @@ static void scan(struct log_state *log, const struct source_env *env,
                  const struct watch_env *shared)
 {
     log->met_count = 0;
+    log->has_passed_over = false;
     log->excess = 0;
     guard_look(log->guard);
     for (size_t i = 0; i < log->count; i++)
         log->watches[i]->mount = guard_find(log->guard, log->watches[i]->path);
     scan_list(log, env, shared, &log->settings);
     scan_list(log, env, shared, &log->policy);
-    forget(log, shared);
+    /* Who was not looked for was not met, and is not gone for that. */
+    if (!log->has_passed_over)
+        forget(log, shared);
     log->scanned_ms = env->now_ms;
 }
 
@@ -410,13 +432,37 @@ static void emit_gauges(const struct log_state *log, struct emitter *out)
     emit(out, log->gauges[UNREADABLE], (double)unreadable);
     emit(out, log->gauges[REFUSED], (double)refused);
     const char *point;
+    size_t cut = 0;
+    for (size_t i = 0; i < log->settings.count; i++)
+        cut += log->settings.items[i].is_cut;
+    for (size_t i = 0; i < log->policy.count; i++)
+        cut += log->policy.items[i].is_cut;
     emit(out, log->gauges[HANGING], (double)guard_hanging(log->guard, &point));
+    emit(out, log->gauges[CUT], (double)cut);
+}
+
+/* A pattern that has too many names, or NULL. */
+static const struct log_settings *find_cut(const struct log_state *log)
+{
+    for (size_t i = 0; i < log->settings.count; i++)
+        if (log->settings.items[i].is_cut)
+            return &log->settings.items[i];
+    for (size_t i = 0; i < log->policy.count; i++)
+        if (log->policy.items[i].is_cut)
+            return &log->policy.items[i];
+    return NULL;
 }
 
 static void find_complaint(struct log_state *log)
 {
     const char *point;
     log->complaint[0] = '\0';
+    const struct log_settings *cut = find_cut(log);
+    if (cut != NULL)
+        (void)snprintf(log->complaint, sizeof log->complaint,
+                       "%s: its folders hold more than %zu names; only some of its files are "
+                       "found",
+                       cut->glob, NAMES_LOOKED_MAX);
     if (guard_hanging(log->guard, &point) > 0)
         (void)snprintf(log->complaint, sizeof log->complaint,
                        "%s does not answer; its log files are read on when it does", point);

@@ -20,7 +20,7 @@
  * logwatch_rotations_total, logwatch_lost_files_total, logwatch_read_lag_bytes,
  * logwatch_last_line_timestamp_seconds, logwatch_expected_max_silence_seconds; of all:
  * logwatch_files, logwatch_files_excess, logwatch_files_unreadable, logwatch_files_refused,
- * logwatch_mounts_hanging.
+ * logwatch_mounts_hanging, logwatch_patterns_cut.
  */
 #pragma once
 
