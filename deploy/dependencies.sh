@@ -1,7 +1,8 @@
 # dependencies.sh - what building, running and testing need, by package manager; sourced.
 #
 #   install_packages build    libraries and tools to build
-#   install_packages test     that, and what tests/run.sh uses
+#   install_packages package  what deploy/package.sh needs beside that
+#   install_packages test     all of it, and what tests/run.sh uses
 #
 # Debian 12 and later; RPM families with EPEL (names as in Fedora and EPEL 9).
 
@@ -13,7 +14,10 @@ debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 procps iproute
  nftables gnutls-bin openssl python3-zmq python3-protobuf protobuf-compiler python3-yaml
  python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
- faketime zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium"
+ faketime zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium qemu-user ansible-core
+ debootstrap systemd-container"
+debian_package="rpm file dpkg-dev"
+rpm_package="rpm-build file"
 rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel
  protobuf-c-compiler lmdb-devel libuv-devel libsodium-devel libzstd-devel snappy-devel
  xxhash-devel roaring-devel pcre2-devel libyaml-devel libmicrohttpd-devel libcurl-devel
@@ -72,11 +76,17 @@ command -v npm >/dev/null || { debian_build="$debian_build npm"; rpm_build="$rpm
 
 install_packages() {
   if command -v apt-get >/dev/null; then
-    if [ "$1" = build ]; then install_debian $debian_build
-    else install_debian $debian_build $debian_test; fi
+    case $1 in
+      build) install_debian $debian_build ;;
+      package) install_debian $debian_package ;;
+      *) install_debian $debian_build $debian_package $debian_test ;;
+    esac
   elif command -v rpm >/dev/null; then
-    if [ "$1" = build ]; then install_rpm $rpm_build
-    else install_rpm $rpm_build $rpm_test; fi
+    case $1 in
+      build) install_rpm $rpm_build ;;
+      package) install_rpm $rpm_package ;;
+      *) install_rpm $rpm_build $rpm_package $rpm_test ;;
+    esac
   else
     echo "no apt-get and no rpm here: install the libraries of README.md by hand" >&2
     return 1

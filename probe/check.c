@@ -69,6 +69,26 @@ static void report_allowed(const struct options *options)
     (void)printf("%s\n", allow->files.count == 0 ? "no file" : "");
 }
 
+/* Can the probe keep its key and spool there?  A folder that is missing is made, with those
+ * above it: in the nearest that is there. */
+static const char *state_folder(const char *path)
+{
+    char above[4096];
+    if (access(path, W_OK | X_OK) == 0)
+        return "writable";
+    if (errno != ENOENT || strlen(path) >= sizeof above)
+        return "NOT writable for this user";
+    (void)strcpy(above, path);
+    for (char *slash = strrchr(above, '/'); slash != NULL; slash = strrchr(above, '/')) {
+        slash[slash == above] = '\0'; /* the root keeps its name */
+        if (access(above, W_OK | X_OK) == 0)
+            return "will be made";
+        if (errno != ENOENT || slash == above)
+            break;
+    }
+    return "is missing, and this user may NOT make it";
+}
+
 int probe_check(struct options *options, struct diagnosis *why)
 {
     unsigned long long mask = 0;
@@ -84,10 +104,7 @@ int probe_check(struct options *options, struct diagnosis *why)
     (void)printf("configuration: good (%zu sources, collector %s)\n", on, options->endpoint);
     report_missing(options);
     report_allowed(options);
-    (void)printf("state folder %s: %s\n", options->state,
-                 access(options->state, W_OK) == 0 ? "writable"
-                 : errno == ENOENT                 ? "will be made"
-                                                   : "NOT writable for this user");
+    (void)printf("state folder %s: %s\n", options->state, state_folder(options->state));
     for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
         const struct capability *capability = &capabilities[i];
         if ((mask >> capability->bit & 1) != 0)

@@ -63,7 +63,8 @@ static void report_failure(const struct source *source, int error)
         (void)printf("source %s: FAILS: %s\n", source->name, error_text(error));
 }
 
-static void try_source(const struct source *source, void *state, const struct source_env *env,
+/* True: it measures, and has nothing to complain of. */
+static bool try_source(const struct source *source, void *state, const struct source_env *env,
                        struct emitter *out)
 {
     int error = source->start == NULL ? 0 : source->start(state, env, out);
@@ -77,6 +78,20 @@ static void try_source(const struct source *source, void *state, const struct so
         report_failure(source, error);
     else if (complaint != NULL)
         (void)printf("source %s: %s\n", source->name, complaint);
+    return error == 0 && complaint == NULL;
+}
+
+static void report_working(const bool *works, const struct options *options)
+{
+    const char *between = "measured here, with nothing to say:";
+    for (size_t i = 0; i < options->source_count; i++) {
+        if (!works[i])
+            continue;
+        (void)printf("%s %s", between, options->sources[i].source->name);
+        between = ",";
+    }
+    if (between[0] == ',')
+        (void)printf("\n");
 }
 
 /* What the source itself says of this host. */
@@ -113,6 +128,9 @@ int check_sources_report(struct options *options, struct diagnosis *why)
     int error = emitter_open(NULL, &out);
     if (error != 0)
         return diagnose(why, error, "out of memory");
+    bool *works = calloc(options->source_count + 1, sizeof *works);
+    if (works == NULL)
+        error = diagnose(why, ERR_NOMEM, "out of memory");
     emitter_begin(out, env.now_ms);
     for (size_t i = 0; error == 0 && i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
@@ -124,10 +142,13 @@ int check_sources_report(struct options *options, struct diagnosis *why)
         if (error == 0 && source->source->check != NULL)
             ask_source(source->source, state, &env);
         else if (error == 0)
-            try_source(source->source, state, &env, out);
+            works[i] = try_source(source->source, state, &env, out);
         release(source->source, state);
     }
     emitter_close(out);
+    if (error == 0)
+        report_working(works, options);
+    free(works);
     for (size_t i = 0; error == 0 && sources[i] != NULL; i++)
         if (!is_on(options, sources[i]))
             (void)printf("source %s: off%s\n", sources[i]->name,

@@ -10,13 +10,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <xxhash.h>
 
 #include "probe/definition.h"
 #include "probe/pending.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+#include "proto/base/random.h"
 
 #define FIRST_CAPACITY 256u
 #define WORD_BITS      64u
@@ -92,7 +92,7 @@ int emitter_open(const struct notes *durable, struct emitter **ret_emitter)
     if (out == NULL)
         return ERR_NOMEM;
     /* Without randomness the seed is only less secret. */
-    if (getrandom(&out->seed, sizeof out->seed, GRND_NONBLOCK) != sizeof out->seed)
+    if (random_fill(&out->seed, sizeof out->seed) != 0)
         out->seed = (uint64_t)(uintptr_t)out;
     out->durable = durable;
     pending_init(&out->pending);

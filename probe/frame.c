@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+#include "proto/base/random.h"
 
 static const char magic[8] = {'F', 'S', 'P', 'O', 'O', 'L', '1', '\n'};
 
@@ -43,7 +43,7 @@ int frame_file_create(const struct file_io *io, const char *path, struct frame_f
     uint8_t header[FRAME_FILE_HEADER_BYTES];
     struct frame_file file = {.size = sizeof header};
 
-    if (getrandom(&file.seed, sizeof file.seed, 0) != sizeof file.seed)
+    if (random_fill(&file.seed, sizeof file.seed) != 0)
         return ERR_IO;
     memcpy(header, magic, sizeof magic);
     uint64_t seed = htole64(file.seed);

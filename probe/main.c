@@ -14,6 +14,7 @@
 
 #include "probe/log/log.h"
 #include "probe/options.h"
+#include "probe/privileges.h"
 #include "probe/probe.h"
 #include "probe/self.h"
 #include "probe/syslog/syslog.h"
@@ -255,6 +256,15 @@ static bool wants(int argc, char **argv, const char *flag)
     return false;
 }
 
+/* Before a file is read: what is read at the start can then be read again at SIGHUP. */
+static int become_user(int argc, char **argv, struct diagnosis *why)
+{
+    const char *user;
+    uint32_t mask;
+    int error = options_identity(argc, argv, &user, &mask, why);
+    return error != 0 || user == NULL ? error : privileges_drop("", user, mask, why);
+}
+
 int main(int argc, char **argv)
 {
     struct program program = {.argc = argc, .argv = argv};
@@ -266,7 +276,9 @@ int main(int argc, char **argv)
         options_print_help();
         return EXIT_FINE;
     }
-    int error = options_read(argc, argv, &program.options, &why);
+    int error = become_user(argc, argv, &why);
+    if (error == 0)
+        error = options_read(argc, argv, &program.options, &why);
     if (error != 0)
         return report(error, &why, EXIT_USAGE);
     log_setup(program.options->log_level, program.options->log_format);

@@ -11,6 +11,7 @@
 #include "probe/options_collector.h"
 #include "probe/options_policy.h"
 #include "probe/options_sources.h"
+#include "probe/privileges.h"
 #include "probe/self.h"
 #include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
@@ -35,6 +36,8 @@ enum flag {
     FLAG_ROOTFS,
     FLAG_LOG_FORMAT,
     FLAG_LOG_LEVEL,
+    FLAG_USER,
+    FLAG_CAPABILITIES,
     FLAG_ONCE,
     FLAG_CHECK,
     FLAG_LIST_SOURCES,
@@ -66,6 +69,9 @@ static const struct flag_row {
     {FLAG_ROOTFS, "rootfs", "DIR", "read this instead of /"},
     {FLAG_LOG_FORMAT, "log-format", "logfmt|json", "of the probe's own log on stderr"},
     {FLAG_LOG_LEVEL, "log-level", "LEVEL", "least level of that log: debug, info, warn, error"},
+    {FLAG_USER, "user", "NAME", "started by root: run as this user of /etc/passwd"},
+    {FLAG_CAPABILITIES, "capabilities", "LIST",
+     "what to keep of root's: dac_read_search,sys_ptrace, or one"},
     {FLAG_ONCE, "once", NULL, "measure once, print in Prometheus's text format, and exit"},
     {FLAG_CHECK, "check", NULL,
      "check flags, file and permissions; say what cannot be measured, and exit"},
@@ -357,6 +363,30 @@ static const struct flag_row *find_flag(const char *argument, const char **ret_v
         return &flag_rows[i];
     }
     return NULL;
+}
+
+int options_identity(int argc, char **argv, const char **ret_user, uint32_t *ret_capabilities,
+                     struct diagnosis *why)
+{
+    const char *user = NULL, *names = NULL;
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        const struct flag_row *row = find_flag(argv[i], &value);
+        if (row == NULL || row->value == NULL)
+            continue; /* options_read() complains */
+        if (value == NULL && ++i < argc)
+            value = argv[i];
+        if (row->flag == FLAG_USER)
+            user = value;
+        if (row->flag == FLAG_CAPABILITIES)
+            names = value;
+    }
+    if (names != NULL && user == NULL)
+        return diagnose(why, ERR_INVALID, "--capabilities goes with --user");
+    int error = privileges_parse(names, ret_capabilities, why);
+    if (error == 0)
+        *ret_user = user;
+    return error;
 }
 
 /* The flags are walked twice, because the file comes before the flags that override it: first

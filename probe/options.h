@@ -76,6 +76,11 @@ struct options {
     char host_name[256];
 };
 
+/* Of the flags alone, before anything is read: whom to run as (NULL: as whoever started it), and
+ * what to keep (privileges.h).  Other flags are not judged.  ERR_INVALID, with a message. */
+int options_identity(int argc, char **argv, const char **ret_user, uint32_t *ret_capabilities,
+                     struct diagnosis *why);
+
 /* Reads flags and file.  ERR_INVALID and the like, with a message in `why`. */
 int options_read(int argc, char **argv, struct options **ret_options, struct diagnosis *why);
 void options_free(struct options *options);

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "probe/definition.h"
 #include "proto/base/error.h"
+#include "proto/base/random.h"
 
 struct spool_epoch *spool_epoch_find(const struct spool *spool, uint64_t epoch)
 {
@@ -202,7 +202,7 @@ int spool_epoch_begin(struct spool *spool, uint64_t taken, uint64_t taken_from)
     struct frame_file file;
 
     while (epoch.epoch == 0 || spool_epoch_find(spool, epoch.epoch) != NULL)
-        if (getrandom(&epoch.epoch, sizeof epoch.epoch, 0) != sizeof epoch.epoch)
+        if (random_fill(&epoch.epoch, sizeof epoch.epoch) != 0)
             return ERR_IO;
     struct spool_epoch *grown =
         reallocarray(spool->epochs, spool->epoch_count + 1, sizeof *spool->epochs);

@@ -52,6 +52,10 @@ echo 'subdirs("../release" "../asan" "../tsan")' >$suite/CTestTestfile.cmake
 
 select=(-LE '^long$')
 [ -z "$long" ] || select=()
+if [ -n "$long" ]; then
+  say "build portable"
+  deploy/portable/build.sh >build/build-portable.log 2>&1 || { tail -n 60 build/build-portable.log; exit 1; }
+fi
 say "tests"
 # Four at a time also on two cores: most of them wait for clocks and sockets most of the time.
 result=0

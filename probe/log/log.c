@@ -2,6 +2,7 @@
  * log.c - see log.h.
  *
  *   a tick:  for each watch, beginning with another one each time: watch_collect()
+ *            (not on a mount whose server is gone: guard.h)
  *            scan the globs, at most every SCAN_MS; new paths become watches and are read at
  * once
  *
@@ -10,12 +11,14 @@
  */
 #include "probe/log/log.h"
 
-#include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "probe/log/drain.h"
+#include "probe/log/guard.h"
+#include "probe/log/names.h"
 #include "probe/log/redact_key.h"
 #include "probe/log/settings.h"
 #include "probe/log/siblings.h"
@@ -25,10 +28,11 @@
 
 #define INTERVAL_MS 200
 #define SCAN_MS     1000
+#define SCAN_CUT_MS 60000 /* of a pattern with more names than are looked through */
 #define MET_MAX     ((size_t)4096) /* matched files; the rest is counted as excess */
 #define NOTE_PREFIX "log/"
 
-enum { FILES, EXCESS, UNREADABLE, REFUSED, GAUGES };
+enum { FILES, EXCESS, UNREADABLE, REFUSED, HANGING, CUT, GAUGES };
 
 static const struct metric gauges[GAUGES] = {
     {"logwatch_files", METRIC_GAUGE, "Log files that are tailed.", NULL},
@@ -38,6 +42,10 @@ static const struct metric gauges[GAUGES] = {
      NULL},
     {"logwatch_files_refused", METRIC_GAUGE,
      "Log files a policy names that truly lie outside this host's allow-list, not read.", NULL},
+    {"logwatch_mounts_hanging", METRIC_GAUGE,
+     "Mounts with log files whose server does not answer; they are read on when it does.", NULL},
+    {"logwatch_patterns_cut", METRIC_GAUGE,
+     "Paths of log files whose folders hold more names than are looked through.", NULL},
 };
 
 struct log_state {
@@ -46,6 +54,9 @@ struct log_state {
     struct drain *drain;
     struct redact_key key;
     bool has_key;
+    struct guard *guard;
+    guard_ask *ask; /* NULL: the kernel */
+    char complaint[512];
     struct watch *watches[LOG_WATCHES_MAX];
     size_t count;
     size_t next_turn; /* whose turn it is to be first */
@@ -54,6 +65,7 @@ struct log_state {
     int64_t scanned_ms;
     int64_t told_ms;
     size_t excess;
+    bool has_passed_over; /* the last scan did, a pattern */
     series_handle gauges[GAUGES];
     /* of a scan */
     struct identity *met;
@@ -102,6 +114,12 @@ static const struct log_settings *settings_for(const struct log_state *log, cons
     return settings != NULL ? settings : log_settings_for(&log->policy, path);
 }
 
+void log_source_ask_by(void *state, guard_ask *ask)
+{
+    struct log_state *log = state;
+    log->ask = ask;
+}
+
 bool log_source_has_more(const void *state)
 {
     const struct log_state *log = state;
@@ -140,9 +158,12 @@ static int add_watch(struct log_state *log, const char *path, size_t root_bytes,
     if (log->count == LOG_WATCHES_MAX)
         return ERR_LIMIT;
     int error = watch_new(path, root_bytes, settings, ret_watch);
-    if (error == 0)
-        log->watches[log->count++] = *ret_watch;
-    return error;
+    if (error != 0)
+        return error;
+    (*ret_watch)->mount = guard_find(log->guard, path);
+    (*ret_watch)->is_away = !guard_answers(log->guard, (*ret_watch)->mount);
+    log->watches[log->count++] = *ret_watch;
+    return 0;
 }
 
 /* ---- start: what an earlier run left ---------------------------------------------------- */
@@ -242,6 +263,8 @@ static int log_start(void *state, const struct source_env *env, struct emitter *
     if (!log->has_key)
         redact_key_make(&log->key);
     int error = drain_new(&log->key, &log->drain);
+    if (error == 0)
+        error = guard_new(env->procfs, log->ask, &log->guard);
     if (error != 0)
         return error;
     log->next_order = 1; /* 0 is for copies */
@@ -300,7 +323,7 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
 {
     struct file_facts facts;
     struct watch *watch;
-    if (sibling_is_compressed(path) || facts_of_path(path, &facts) != 0 || !facts.is_regular)
+    if (sibling_is_compressed(path) || !guard_answers(log->guard, guard_find(log->guard, path)) || facts_of_path(path, &facts) != 0 || !facts.is_regular)
         return;
     if (log->met_count < MET_MAX)
         meet(log, &facts.identity);
@@ -316,26 +339,42 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
 }
 
 static void scan_glob(struct log_state *log, const struct source_env *env,
-                      const struct watch_env *shared, const struct log_settings *settings)
+                      const struct watch_env *shared, struct log_settings *settings)
 {
     size_t root_bytes = root_bytes_of(env);
     char *pattern = join(env, root_bytes, settings->glob, strlen(settings->glob));
-    glob_t found = {0};
+    struct names found = {0};
     if (pattern == NULL)
         return;
     /* A folder that is missing or closed to us matches nothing now, and is looked at again. */
-    if (glob(pattern, 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            look_at_path(log, shared, found.gl_pathv[i], root_bytes, settings);
-    globfree(&found);
+    if (guard_answers(log->guard, guard_find(log->guard, pattern)) &&
+        names_find(pattern, &found) == 0) {
+        for (size_t i = 0; i < found.count; i++)
+            look_at_path(log, shared, found.paths[i], root_bytes, settings);
+        log->excess += found.excess;
+        settings->is_cut = found.is_cut;
+        settings->scan_again_ms = env->now_ms + (found.is_cut ? SCAN_CUT_MS : 0);
+    }
+    names_done(&found);
     free(pattern);
+}
+
+/* Was it looked through a moment ago, and is too much to be so again? */
+static bool may_wait(const struct log_settings *settings, int64_t now_ms)
+{
+    return settings->is_cut && now_ms < settings->scan_again_ms &&
+           settings->scan_again_ms - now_ms <= SCAN_CUT_MS;
 }
 
 static void scan_list(struct log_state *log, const struct source_env *env,
                       const struct watch_env *shared, struct log_settings_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
-        scan_glob(log, env, shared, &list->items[i]);
+    for (size_t i = 0; i < list->count; i++) {
+        if (may_wait(&list->items[i], env->now_ms))
+            log->has_passed_over = true;
+        else
+            scan_glob(log, env, shared, &list->items[i]);
+    }
     for (size_t i = 0; i < list->count; i++)
         list->items[i].has_scanned = true;
 }
@@ -344,12 +383,14 @@ static void scan_list(struct log_state *log, const struct source_env *env,
 static void forget(struct log_state *log, const struct watch_env *shared)
 {
     size_t kept = 0;
+    /* What lies where nobody answers was not met, and is not gone for that. */
     for (size_t i = 0; i < log->count; i++)
-        watch_forget(log->watches[i], shared, is_met, log);
+        if (!log->watches[i]->is_away)
+            watch_forget(log->watches[i], shared, is_met, log);
     for (size_t i = 0; i < log->count; i++) {
         struct watch *watch = log->watches[i];
         struct file_facts facts;
-        if (watch_is_over(watch) && facts_of_path(watch->path, &facts) == ERR_NOTFOUND) {
+        if (!watch->is_away && watch_is_over(watch) && facts_of_path(watch->path, &facts) == ERR_NOTFOUND) {
             watch_end(watch, shared->out);
             watch_free(watch);
         } else {
@@ -363,10 +404,16 @@ static void scan(struct log_state *log, const struct source_env *env,
                  const struct watch_env *shared)
 {
     log->met_count = 0;
+    log->has_passed_over = false;
     log->excess = 0;
+    guard_look(log->guard);
+    for (size_t i = 0; i < log->count; i++)
+        log->watches[i]->mount = guard_find(log->guard, log->watches[i]->path);
     scan_list(log, env, shared, &log->settings);
     scan_list(log, env, shared, &log->policy);
-    forget(log, shared);
+    /* Who was not looked for was not met, and is not gone for that. */
+    if (!log->has_passed_over)
+        forget(log, shared);
     log->scanned_ms = env->now_ms;
 }
 
@@ -384,6 +431,41 @@ static void emit_gauges(const struct log_state *log, struct emitter *out)
     emit(out, log->gauges[EXCESS], (double)log->excess);
     emit(out, log->gauges[UNREADABLE], (double)unreadable);
     emit(out, log->gauges[REFUSED], (double)refused);
+    const char *point;
+    size_t cut = 0;
+    for (size_t i = 0; i < log->settings.count; i++)
+        cut += log->settings.items[i].is_cut;
+    for (size_t i = 0; i < log->policy.count; i++)
+        cut += log->policy.items[i].is_cut;
+    emit(out, log->gauges[HANGING], (double)guard_hanging(log->guard, &point));
+    emit(out, log->gauges[CUT], (double)cut);
+}
+
+/* A pattern that has too many names, or NULL. */
+static const struct log_settings *find_cut(const struct log_state *log)
+{
+    for (size_t i = 0; i < log->settings.count; i++)
+        if (log->settings.items[i].is_cut)
+            return &log->settings.items[i];
+    for (size_t i = 0; i < log->policy.count; i++)
+        if (log->policy.items[i].is_cut)
+            return &log->policy.items[i];
+    return NULL;
+}
+
+static void find_complaint(struct log_state *log)
+{
+    const char *point;
+    log->complaint[0] = '\0';
+    const struct log_settings *cut = find_cut(log);
+    if (cut != NULL)
+        (void)snprintf(log->complaint, sizeof log->complaint,
+                       "%s: its folders hold more than %zu names; only some of its files are "
+                       "found",
+                       cut->glob, NAMES_LOOKED_MAX);
+    if (guard_hanging(log->guard, &point) > 0)
+        (void)snprintf(log->complaint, sizeof log->complaint,
+                       "%s does not answer; its log files are read on when it does", point);
 }
 
 /* Clocks may be set back: then it is due, too. */
@@ -406,9 +488,13 @@ static int log_collect(void *state, const struct source_env *env, struct emitter
                                .context = log};
     size_t count = log->count;
     log->has_more = false;
+    guard_begin(log->guard);
     /* After a full tick the one that filled it comes last. */
     for (size_t i = 0; i < count; i++) {
         size_t at = (log->next_turn + i) % count;
+        log->watches[at]->is_away = !guard_answers(log->guard, log->watches[at]->mount);
+        if (log->watches[at]->is_away)
+            continue;
         if (watch_collect(log->watches[at], &shared) != 0 && !log->has_more) {
             log->has_more = true;
             log->next_turn = (at + 1) % count;
@@ -418,6 +504,7 @@ static int log_collect(void *state, const struct source_env *env, struct emitter
         log->next_turn = (log->next_turn + 1) % count;
     if (is_due(env->now_ms, log->scanned_ms, SCAN_MS))
         scan(log, env, &shared);
+    find_complaint(log);
     if (shared.tell_all) {
         emit_gauges(log, out);
         log->told_ms = env->now_ms;
@@ -468,6 +555,12 @@ void log_source_change_policy(void *state, struct log_settings_list *list, struc
     log_settings_done(&before);
 }
 
+static const char *log_complaint(const void *state)
+{
+    const struct log_state *log = state;
+    return log->complaint[0] == '\0' ? NULL : log->complaint;
+}
+
 static void log_stop(void *state)
 {
     struct log_state *log = state;
@@ -475,6 +568,7 @@ static void log_stop(void *state)
         watch_free(log->watches[i]);
     log->count = 0;
     drain_free(log->drain);
+    guard_free(log->guard);
     free(log->met);
     log_settings_done(&log->settings);
     log_settings_done(&log->policy);
@@ -490,5 +584,6 @@ const struct source source_log = {
     .start = log_start,
     .collect = log_collect,
     .has_more = log_source_has_more,
+    .complaint = log_complaint,
     .stop = log_stop,
 };

@@ -19,12 +19,14 @@
  * logwatch_decode_errors_total, logwatch_cut_lines_total, logwatch_truncations_total,
  * logwatch_rotations_total, logwatch_lost_files_total, logwatch_read_lag_bytes,
  * logwatch_last_line_timestamp_seconds, logwatch_expected_max_silence_seconds; of all:
- * logwatch_files, logwatch_files_excess, logwatch_files_unreadable, logwatch_files_refused.
+ * logwatch_files, logwatch_files_excess, logwatch_files_unreadable, logwatch_files_refused,
+ * logwatch_mounts_hanging, logwatch_patterns_cut.
  */
 #pragma once
 
 #include <stdbool.h>
 
+#include "probe/log/guard.h"
 #include "probe/log/settings.h"
 #include "probe/source/source.h"
 #include "proto/base/diagnosis.h"
@@ -52,6 +54,9 @@ void log_source_change_policy(void *state, struct log_settings_list *list, struc
 
 /* Nothing to tail is configured: the source need not run. */
 bool log_source_is_idle(const void *state);
+
+/* For tests: how mounts are asked (guard.h).  Before start(). */
+void log_source_ask_by(void *state, guard_ask *ask);
 
 /* The last collect() left lines behind for want of room. */
 bool log_source_has_more(const void *state);

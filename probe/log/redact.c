@@ -271,9 +271,11 @@ static void mask_number(uint8_t *text, const struct number *number, size_t kept,
     for (size_t i = first; i < last; i++) {
         size_t nibble = i - first - 1;
         bool is_edge = i == first || i == last - 1 || nibble >= 2 * sizeof hash;
-        text[number->at[i]] =
-            is_edge ? '*'
-                    : (uint8_t)('a' + (hash[nibble / 2] >> (nibble % 2 == 0 ? 4 : 0) & 15));
+        if (is_edge)
+            text[number->at[i]] = '*';
+        else
+            text[number->at[i]] =
+                (uint8_t)('a' + (hash[nibble / 2] >> (nibble % 2 == 0 ? 4 : 0) & 15));
     }
 }
 

@@ -93,6 +93,8 @@ struct log_settings {
     struct redaction redaction;  /* what leaves the host only masked */
     const struct permit *permit; /* what its files must be allowed by; NULL: it is our own */
     uint64_t signature;          /* equal for entries that say the same; 0: it is our own */
+    bool is_cut;                 /* more names than are looked through (names.h): */
+    int64_t scan_again_ms;       /* then not so often, from this tick on */
     bool has_scanned;            /* from: end means files that were there before this */
 };
 

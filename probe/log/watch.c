@@ -73,7 +73,7 @@ static bool may_read(struct watch *watch, int fd, struct emitter *out)
 /* Opens the file at the path, if it may be read. */
 static int open_path(struct watch *watch, struct emitter *out, struct sibling *ret_file)
 {
-    int error = sibling_open_path(watch->path, ret_file);
+    int error = watch->is_away ? ERR_IO : sibling_open_path(watch->path, ret_file);
     if (error != 0 || may_read(watch, ret_file->fd, out))
         return error;
     (void)close(ret_file->fd);
@@ -85,7 +85,8 @@ static int open_identity(struct watch *watch, const struct identity *identity,
                          struct emitter *out, int *ret_fd)
 {
     bool is_renamed;
-    int error = sibling_open(watch->path, identity, ret_fd, &is_renamed);
+    int error =
+        watch->is_away ? ERR_IO : sibling_open(watch->path, identity, ret_fd, &is_renamed);
     if (error != 0 || may_read(watch, *ret_fd, out))
         return error;
     (void)close(*ret_fd);

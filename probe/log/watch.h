@@ -29,6 +29,7 @@
 #define WATCH_ROTATED_IDLE_MS 10000
 
 struct watch_series;
+struct guard_mount;
 
 struct watch {
     char *path;          /* as opened */
@@ -41,6 +42,8 @@ struct watch {
     uint64_t lost;      /* files that were gone before they were read */
     uint64_t lost_told; /* of these an event told */
     int last_error;     /* of opening the path; 0: fine */
+    struct guard_mount *mount; /* what it lies on must answer first; NULL: nothing */
+    bool is_away;              /* and does not: nothing is touched now */
     bool is_refused;    /* a file was met that its settings' permit does not allow */
     struct watch_series *series;
 };

@@ -10,11 +10,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <xxhash.h>
 
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+#include "proto/base/random.h"
 
 #define FIRST_CAPACITY 64
 #define EXPORTED       "exported_"
@@ -93,8 +93,7 @@ static uint64_t hash_of(const struct scrape_series *series,
 
 void scrape_series_begin(struct scrape_series *series)
 {
-    if (series->seed == 0 &&
-        getrandom(&series->seed, sizeof series->seed, GRND_NONBLOCK) != sizeof series->seed)
+    if (series->seed == 0 && random_fill(&series->seed, sizeof series->seed) != 0)
         series->seed = (uint64_t)(uintptr_t)series;
     series->round++;
     series->scraped = series->kept = series->fresh_count = 0;

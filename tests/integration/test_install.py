@@ -27,10 +27,11 @@ FILES = sorted(
     + [f"etc/fengsui/{name}" for name in CONFIGURATION]
     + [f"usr/share/fengsui/examples/{name}" for name in CONFIGURATION]
     + [f"usr/share/fengsui/examples/{name}"
-       for name in ("users.yml", "probe-privileges.conf", "fengsui-probe-el7.service")]
+       for name in ("users.yml", "probe-privileges.conf", "fengsui-probe-el7.service",
+                    "fengsui-probe.upstart", "fengsui-probe.init", "fengsui-probe.logrotate")]
     + [f"usr/share/fengsui/examples/rules/optional/{name}.yml" for name in OPTIONAL_RULES]
     + [f"usr/lib/systemd/system/{name}" for name in UNITS]
-    + ["usr/lib/sysusers.d/fengsui.conf"]
+    + [f"usr/lib/sysusers.d/{name}.conf" for name in PROGRAMS[:2]]
     + [f"usr/share/bash-completion/completions/{name}" for name in PROGRAMS]
     + [f"usr/share/man/{language}man{name[-1]}/{name}" for language in ("", "zh_CN/") for name in
        ("fengsuictl.1", "fengsui-collector.8", "fengsui-probe.8", "fengsui-collector.yml.5",

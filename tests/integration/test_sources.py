@@ -8,6 +8,8 @@ What can go wrong, each a case here:
   - --check does not say what is not measured.
 """
 import os
+import re
+import shutil
 import subprocess
 
 from fengsui import BUILD, Lab, run_tests, wait_for
@@ -75,6 +77,32 @@ def test_check_says_what_is_not_measured_and_why():
                      f"source textfile: {lab.folder}/nowhere: ", "source load: off\n"):
             assert told in done.stdout, f"{told!r} is not in\n{done.stdout}"
         assert "source memory" not in done.stdout, done.stdout
+        working = re.search(r"^measured here, with nothing to say: (.*)$", done.stdout, re.M).group(1)
+        assert "memory" in working.split(", ") and "pressure" not in working.split(", "), working
+
+
+def test_check_tells_a_plain_user_the_truth_about_the_state_folder():
+    if os.geteuid() != 0:
+        print("skip test_check_tells_a_plain_user_the_truth_about_the_state_folder: not root")
+        return
+    with Lab() as lab:
+        lab.folder.chmod(0o755)
+        closed, opened = lab.folder / "closed", lab.folder / "open"
+        for folder, mode in ((closed, 0o755), (opened, 0o777)):
+            folder.mkdir()
+            folder.chmod(mode)
+        program = lab.folder / "fengsui-probe"
+        shutil.copy(BUILD / "fengsui-probe", program)
+        for state, told in ((closed / "a/b", "may NOT make it"), (opened / "a/b", "will be made"),
+                            (closed, "NOT writable"), (opened, "writable")):
+            done = subprocess.run([program, "--user", "nobody", "--check", "--state", state], text=True,
+                                  capture_output=True, check=False)
+            line = re.search(r"^state folder .*$", done.stdout, re.M).group(0)
+            assert line.endswith(told) or told in line and told == "NOT writable", line
+            # It is so.
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "mkdir", "-p",
+                                   state / "probe"], capture_output=True, check=False)
+            assert (done.returncode == 0) == ("NOT" not in told), (state, told, done.stderr)
 
 
 if __name__ == "__main__":

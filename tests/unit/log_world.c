@@ -117,6 +117,7 @@ void world_start(struct world *world)
     if (source_log.configure(world->state, world->document,
                              config_child(config_root(world->document), "logs"), &why) != 0)
         fail_msg("%s", why.text);
+    log_source_ask_by(world->state, world->ask);
     assert_int_equal(source_log.start(world->state, &world->env, world->out), 0);
 }
 
@@ -173,7 +174,7 @@ void world_make(struct world *world, const char *config)
     world->out = calloc(1, sizeof *world->out);
     assert_non_null(world->out);
     world->out->room = (size_t)256 << 10;
-    world->env = (struct source_env){.rootfs = "/", .now_ms = 1700000000000};
+    world->env = (struct source_env){.procfs = world->folder, .rootfs = "/", .now_ms = 1700000000000};
 }
 
 void world_done(struct world *world)

@@ -50,6 +50,7 @@ struct world {
     void *state;
     struct source_env env;
     const char *config;
+    guard_ask *ask; /* NULL: the kernel; the folder is /proc, too: a mount table may lie there */
     struct config *document; /* NULL: not started */
 };
 

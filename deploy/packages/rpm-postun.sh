@@ -1,0 +1,2 @@
+# State and keys stay: RPM knows no purge.
+reload_manager
