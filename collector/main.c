@@ -394,6 +394,8 @@ static int start(struct collector *collector, struct diagnosis *why)
 
     (void)gethostname(host, sizeof host - 1);
     app->promql = rules.promql;
+    app->query_memory.limit_bytes = options->queries_memory_bytes;
+    app->promql.total = &app->query_memory;
     app->query_timeout_ms = options->query_timeout_ms;
     app->external_url = options->external_url == NULL ? "" : options->external_url;
     app->started_ms = clock_unix_ms(&clock_system);

@@ -125,6 +125,12 @@ struct fetched {
 
 #define FETCHED_MAX 32
 
+/* What a node has cost so far, its operands included. */
+struct node_cost {
+    uint64_t runs, steps, series, samples, chunks;
+    int64_t nanoseconds;
+};
+
 struct evaluation {
     const struct promql_options *options;
     const struct promql_query *query;
@@ -143,6 +149,7 @@ struct evaluation {
     size_t ticks_left;                      /* until the next look at the clock */
     struct grid grid;                       /* of the whole query */
     uint64_t looked_at, *looked_at_by_step; /* as in the result; NULL if not asked for */
+    struct node_cost *costs;                /* by node id; NULL if not asked for */
     struct diagnosis *why;
 };
 
@@ -183,6 +190,14 @@ int value_finish_names(struct evaluation *ev, const struct grid *grid, struct va
 int value_broadcast(struct evaluation *ev, const struct grid *grid, struct value *value);
 int labels_without_name(struct evaluation *ev, const struct labels *labels,
                         const struct labels **ret_labels);
+
+/* profile.c: evaluate() with its cost noted; the costs as a list in the order of the plan. */
+int evaluate_measured(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      struct value *ret_value);
+int profile_make(struct evaluation *ev, struct promql_result *result);
+/* eval.c: evaluate() itself. */
+int evaluate_plain(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                   struct value *ret_value);
 
 /* eval_selector.c */
 int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,

@@ -222,6 +222,20 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
     return 0;
 }
 
+/* While both are there, what was gathered and what is made of it keep within one limit. */
+static int deliver_within_limit(struct gather *gather, struct series_samples **ret_series,
+                                size_t *ret_count)
+{
+    struct arena *arena = gather->arena;
+    size_t gathered = gather->scratch.held_bytes;
+    if (gathered > arena->limit_bytes - arena->held_bytes)
+        return ERR_LIMIT;
+    arena->limit_bytes -= gathered;
+    int error = deliver_all(gather, ret_series, ret_count);
+    arena->limit_bytes += gathered;
+    return error;
+}
+
 static int querier_select(struct querier *querier, struct matcher *const *matchers,
                           size_t matcher_count, const struct select_hints *hints,
                           struct query_budget *budget, struct arena *arena,
@@ -237,7 +251,7 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
     if (error == 0)
         error = gather_rollups(&gather, matchers, matcher_count);
     if (error == 0)
-        error = deliver_all(&gather, ret_series, ret_count);
+        error = deliver_within_limit(&gather, ret_series, ret_count);
     gather_done(&gather);
     switch (error) {
     case 0:
