@@ -23,6 +23,7 @@
 #include "collector/parts.h"
 #include "collector/remote/remote.h"
 #include "collector/self.h"
+#include "collector/series/crew.h"
 #include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -419,6 +420,8 @@ static int start(struct collector *collector, struct diagnosis *why)
     if (error == 0)
         error = duty_watch_start(app->duty, app->notify, &app->duty_watch);
     if (error == 0)
+        error = crew_open("query-help", crew_spare_cores(), &app->promql.crew);
+    if (error == 0)
         error = open_http(collector, why);
     if (error == 0)
         error = open_ingest(collector, why);
@@ -471,6 +474,7 @@ static void stop(struct collector *collector)
     app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
+    crew_close(app->promql.crew);
     if (app->ingest != NULL) {
         ingest_set_rules(app->ingest, NULL);
         ingest_close(app->ingest);

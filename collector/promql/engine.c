@@ -438,7 +438,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
                           struct promql_error *ret_error)
 {
     struct promql_result result = {.type = PROMQL_VECTOR};
-    struct query_budget budget = {.samples_left = options->max_samples,
+    struct query_budget budget = {.crew = options->crew,
+                                  .samples_left = options->max_samples,
                                   .cancelled = query->cancelled};
     struct plan plan;
 
@@ -472,7 +473,7 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     buf_done(&ev->text);
     free(ev);
     if (code != 0) {
-        if (result.arena.total_refused) {
+        if (result.arena.total_refused && options->total != NULL) {
             ret_error->why.text[0] = '\0';
             code = diagnose(&ret_error->why, ERR_NOMEM,
                             "all queries together need more than the %zu bytes of memory they "

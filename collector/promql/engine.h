@@ -27,6 +27,7 @@ struct promql_options {
     uint64_t max_samples;    /* a query may decode; 50 million */
     size_t max_memory_bytes; /* a query's arena; 1 GiB */
     struct arena_total *total; /* what all queries may hold together; NULL: no such limit */
+    struct crew *crew; /* helps with many series; NULL: the caller's thread does all */
     bool delayed_name_removal;
     bool experimental; /* experimental functions and modifiers */
 };

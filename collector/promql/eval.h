@@ -191,6 +191,13 @@ int value_broadcast(struct evaluation *ev, const struct grid *grid, struct value
 int labels_without_name(struct evaluation *ev, const struct labels *labels,
                         const struct labels **ret_labels);
 
+/* parallel.c: one(mine, context, i) for all i below `count`, several at a time if the crew helps;
+ * `mine` takes the place of `ev`.  Each i is another's business alone: it writes what belongs to
+ * it, and annotates nothing.  `cost`: about how many samples and steps are looked at. */
+int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
+                    int (*one)(struct evaluation *mine, void *context, size_t index),
+                    void *context);
+
 /* profile.c: evaluate() with its cost noted; the costs as a list in the order of the plan. */
 int evaluate_measured(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       struct value *ret_value);

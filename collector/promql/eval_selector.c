@@ -143,30 +143,56 @@ static int fill_smoothed(struct evaluation *ev, const struct grid *grid,
     return error;
 }
 
+/* Columns of all series of a selector. */
+struct selector_loop {
+    const struct node *node;
+    const struct grid *grid;
+    const struct value *times;
+    const struct series_samples *series;
+    bool times_instead;
+    struct column *columns; /* one a series; `values` stays NULL where there is nothing */
+};
+
+static int selector_one(struct evaluation *mine, void *context, size_t index)
+{
+    const struct selector_loop *loop = context;
+    const struct series_samples *series = &loop->series[index];
+    struct column column;
+    int error = column_init(mine, loop->grid, &column);
+    if (error != 0)
+        return error;
+    column.labels = series->labels;
+    if (loop->node->smoothed)
+        error = fill_smoothed(mine, loop->grid, loop->times, series, &column);
+    else
+        fill_column(mine, loop->grid, loop->times, series, loop->times_instead, &column);
+    evaluation_look_column(mine, loop->grid, &column);
+    if (column_any(&column, loop->grid))
+        loop->columns[index] = column;
+    return error;
+}
+
 int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       bool times_instead, struct value *ret_value)
 {
     struct series_samples *series = NULL;
     struct value times;
     size_t count = 0;
+    uint64_t cost = 0;
 
     int error = fetch(ev, node, grid, ev->lookback_ms, node->smoothed ? ev->lookback_ms : 0,
                       &times, &series, &count);
     if (error == 0)
         error = value_columns(ev, count, ret_value);
-    for (size_t i = 0; error == 0 && i < count; i++) {
-        struct column *column = &ret_value->columns[ret_value->count];
-        error = column_init(ev, grid, column);
-        if (error != 0)
-            break;
-        column->labels = series[i].labels;
-        if (node->smoothed)
-            error = fill_smoothed(ev, grid, &times, &series[i], column);
-        else
-            fill_column(ev, grid, &times, &series[i], times_instead, column);
-        evaluation_look_column(ev, grid, column);
-        ret_value->count += column_any(column, grid);
-    }
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < count; i++)
+        cost += series[i].count + grid->count;
+    struct selector_loop loop = {node, grid, &times, series, times_instead, ret_value->columns};
+    error = evaluate_shared(ev, count, cost, selector_one, &loop);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        if (ret_value->columns[i].values != NULL)
+            ret_value->columns[ret_value->count++] = ret_value->columns[i];
     return error;
 }
 

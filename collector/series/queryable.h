@@ -75,8 +75,11 @@ struct select_hints {
     size_t series_limit;       /* 0: none */
 };
 
+struct crew;
+
 /* Accounting shared by everything one query does; select() and the evaluator check it. */
 struct query_budget {
+    struct crew *crew;                               /* who may help; NULL: nobody */
     uint64_t samples_left;                           /* decoded samples still allowed */
     volatile bool *cancelled;                        /* set from another thread; may be NULL */
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
