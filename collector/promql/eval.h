@@ -119,6 +119,7 @@ struct annotations {
 struct fetched {
     const struct node *selector;
     int64_t from_ms, until_ms, reach_ms;
+    int64_t newest_step_ms; /* 0: all samples are there */
     struct series_samples *series;
     size_t count;
 };

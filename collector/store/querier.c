@@ -120,6 +120,10 @@ static int find_parts(struct gather *gather, struct found *found, struct deliver
     int error = pieces_merge(found->pieces, found->count, &found->holes, gather->hints->from_ms,
                              gather->hints->until_ms, &delivery->pieces, &delivery->times_ms,
                              &delivery->values, &delivery->count);
+    if (error == 0 && found->rolled == NULL && gather->hints->newest_count > 0)
+        delivery->count = pieces_thin(&delivery->pieces, delivery->times_ms, delivery->count,
+                                      gather->hints->newest_at_ms, gather->hints->newest_step_ms,
+                                      gather->hints->newest_count);
     if (error != 0 || found->rolled == NULL)
         return error;
     error = rolled_join(&delivery->join, gather, found, delivery->times_ms, delivery->values,

@@ -306,7 +306,7 @@ static void what_two_selectors_share_is_fetched_once(void **state)
     struct promql_result twice;
     struct promql_error error;
     const char *text =
-        "rate(c_total[5m]) / on(host) c_total + on(host) sum by (host) (c_total)";
+        "c_total / on(host) rate(c_total[5m]) + on(host) sum by (host) (c_total)";
     assert_int_equal(run("c_total", 600000, 5400000, 60000, &defaults, &once, &error), 0);
     assert_int_equal(run(text, 600000, 5400000, 60000, &defaults, &twice, &error), 0);
     assert_true(once.spent.samples_seen > 0);
