@@ -71,9 +71,9 @@ static struct scaled scale(wide number, int shift)
     wide half = (wide)1 << (-shift - 1);
     wide rest = number & ((half << 1) - 1);
     return (struct scaled){(uint64_t)(number >> -shift), rest == 0      ? 0
-                                                       : rest < half  ? 1
-                                                       : rest == half ? 2
-                                                                      : 3};
+                                                         : rest < half  ? 1
+                                                         : rest == half ? 2
+                                                                        : 3};
 }
 
 /* Lays `number` * 10^exponent out as digits. */
@@ -113,7 +113,8 @@ static bool shortest_exact(double value, struct decimal *ret_decimal)
         return false;
     struct binary binary = binary_of(value);
     if (binary.e <= 0 && binary.e > -53 && (binary.m & ((UINT64_C(1) << -binary.e) - 1)) == 0) {
-        *ret_decimal = decimal_of(binary.m >> -binary.e, 0); /* its own digits are the shortest */
+        *ret_decimal =
+            decimal_of(binary.m >> -binary.e, 0); /* its own digits are the shortest */
         return true;
     }
     double thousandfold = value * 1000;
@@ -129,7 +130,7 @@ static bool shortest_exact(double value, struct decimal *ret_decimal)
         five *= 5;
     int shift = binary.e - 2 + k;
     bool is_power = binary.m == UINT64_C(1) << 52; /* the neighbour below is nearer */
-    bool is_closed = binary.m % 2 == 0;            /* the middles read back as the even number */
+    bool is_closed = binary.m % 2 == 0; /* the middles read back as the even number */
     struct scaled low = scale((wide)(4 * binary.m - (is_power ? 1 : 2)) * five, shift);
     struct scaled high = scale((wide)(4 * binary.m + 2) * five, shift);
     struct scaled middle = scale((wide)(4 * binary.m) * five, shift);

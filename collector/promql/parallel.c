@@ -42,7 +42,8 @@ static void take_share(void *context, unsigned place)
     mine.looked_at = 0;
     for (;;) {
         size_t first = atomic_fetch_add_explicit(&loop->next, PIECE, memory_order_relaxed);
-        if (first >= loop->count || atomic_load_explicit(&loop->error, memory_order_relaxed) != 0)
+        if (first >= loop->count ||
+            atomic_load_explicit(&loop->error, memory_order_relaxed) != 0)
             break;
         size_t until = first + PIECE < loop->count ? first + PIECE : loop->count;
         for (size_t i = first; i < until && error == 0; i++)

@@ -45,9 +45,9 @@ static void add_part(struct listing *listing, const struct node *node, unsigned 
         return;
     }
     memcpy(text, ev->text.data, ev->text.size);
-    listing->items[listing->count++] =
-        (struct promql_profile){text,          depth,        cost->steps,       cost->series,
-                                cost->samples, cost->chunks, cost->nanoseconds, cost->nanoseconds};
+    listing->items[listing->count++] = (struct promql_profile){
+        text,          depth,        cost->steps,       cost->series,
+        cost->samples, cost->chunks, cost->nanoseconds, cost->nanoseconds};
 }
 
 /* Lists the node and what is under it; returns what it cost. */

@@ -15,7 +15,7 @@
 struct share {
     void (*work)(void *context, unsigned place);
     void *context;
-    unsigned places; /* given out, the caller's included */
+    unsigned places;  /* given out, the caller's included */
     unsigned working; /* helpers at it */
     struct share *next;
 };

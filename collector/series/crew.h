@@ -27,6 +27,6 @@ void crew_close(struct crew *crew);
 unsigned crew_helpers(const struct crew *crew);
 
 /* Runs work(context, 0) here, and work(context, place) with other places, each at most once and
- * below 1 + crew_helpers(), on helpers that are free.  Returns when all have returned; what they
- * wrote is visible then.  The pieces of the loop are work()'s to give out. */
+ * below 1 + crew_helpers(), on helpers that are free.  Returns when all have returned; what
+ * they wrote is visible then.  The pieces of the loop are work()'s to give out. */
 void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context);

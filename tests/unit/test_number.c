@@ -90,8 +90,8 @@ static int digits_of(const char *text, char digits[64])
 }
 
 /* Against the C library: no rounding to fewer digits reads back the same, and of as many digits
- * there is none nearer.  Powers of two are left to the cases above: beside them the next decimal
- * but one may read back. */
+ * there is none nearer.  Powers of two are left to the cases above: beside them the next
+ * decimal but one may read back. */
 static void digits_are_the_fewest_and_nearest(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /*
- * test_select.c - what a select leaves out or lets helpers do changes nothing that is asked for.
+ * test_select.c - what a select leaves out or lets helpers do changes nothing that is asked
+ * for.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -49,14 +50,15 @@ static int empty_store(void **state)
 }
 
 static int select_all(const struct select_hints *hints, struct query_budget *budget,
-                      struct arena *arena, struct series_samples **ret_series, size_t *ret_count)
+                      struct arena *arena, struct series_samples **ret_series,
+                      size_t *ret_count)
 {
     struct queryable *queryable = store_queryable(kit.store);
     struct querier *querier;
     struct matcher *matcher;
     struct diagnosis why = {""};
-    assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why),
-                     0);
+    assert_int_equal(
+        matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why), 0);
     assert_int_equal(
         queryable->calls->open(queryable, hints->from_ms, hints->until_ms, &querier, &why), 0);
     int error = queryable->calls->select(querier, &matcher, 1, hints, budget, arena, ret_series,
@@ -153,8 +155,9 @@ static void the_newest_of_each_step_are_all_that_is_asked_for(void **state)
         some.newest_at_ms = all.from_ms + rand_r(&random) % 300000;
         some.newest_step_ms = 1 + rand_r(&random) % (round % 3 == 0 ? 20000 : 900000);
         some.newest_count =
-            round % 5 == 0 ? 1
-                           : 1 + (size_t)((all.until_ms - some.newest_at_ms) / some.newest_step_ms);
+            round % 5 == 0
+                ? 1
+                : 1 + (size_t)((all.until_ms - some.newest_at_ms) / some.newest_step_ms);
         arena_init(&arena, (size_t)1 << 30);
         assert_int_equal(select_all(&all, &budget, &arena, &full, &count), 0);
         assert_int_equal(select_all(&some, &budget, &arena, &thin, &thin_count), 0);
@@ -169,8 +172,9 @@ static void the_newest_of_each_step_are_all_that_is_asked_for(void **state)
                 int64_t b = newest(&thin[i], ms);
                 assert_int_equal(a < 0, b < 0);
                 if (a >= 0)
-                    assert_true(full[i].times_ms[a] == thin[i].times_ms[b] &&
-                                memcmp(&full[i].values[a], &thin[i].values[b], sizeof(double)) == 0);
+                    assert_true(
+                        full[i].times_ms[a] == thin[i].times_ms[b] &&
+                        memcmp(&full[i].values[a], &thin[i].values[b], sizeof(double)) == 0);
             }
         }
         arena_reset(&arena);
