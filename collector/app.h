@@ -31,7 +31,8 @@ struct app {
     struct remote *remote; /* write out */
     struct duty_book *duty; /* who is on duty: duty.yml in force, and swaps */
     struct duty_watch *duty_watch;
-    struct promql_options promql;
+    struct promql_options promql; /* of queries that come in by HTTP */
+    struct arena_total query_memory; /* its total */
     int64_t query_timeout_ms;
     int64_t retention_ms; /* of samples; 0: for ever */
     const char *external_url;

@@ -23,6 +23,7 @@
 #include "collector/parts.h"
 #include "collector/remote/remote.h"
 #include "collector/self.h"
+#include "collector/series/crew.h"
 #include "collector/watchdog/watchdog.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -394,6 +395,8 @@ static int start(struct collector *collector, struct diagnosis *why)
 
     (void)gethostname(host, sizeof host - 1);
     app->promql = rules.promql;
+    app->query_memory.limit_bytes = options->queries_memory_bytes;
+    app->promql.total = &app->query_memory;
     app->query_timeout_ms = options->query_timeout_ms;
     app->external_url = options->external_url == NULL ? "" : options->external_url;
     app->started_ms = clock_unix_ms(&clock_system);
@@ -416,6 +419,8 @@ static int start(struct collector *collector, struct diagnosis *why)
         error = remote_open(app->remote, app->store, options->config, options->remote_write, why);
     if (error == 0)
         error = duty_watch_start(app->duty, app->notify, &app->duty_watch);
+    if (error == 0)
+        error = crew_open("query-help", crew_spare_cores(), &app->promql.crew);
     if (error == 0)
         error = open_http(collector, why);
     if (error == 0)
@@ -469,6 +474,7 @@ static void stop(struct collector *collector)
     app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
+    crew_close(app->promql.crew);
     if (app->ingest != NULL) {
         ingest_set_rules(app->ingest, NULL);
         ingest_close(app->ingest);

@@ -115,6 +115,8 @@ static const struct config_option promql_options[] = {
      .fallback = "20", .min = 1, .max = 1000},
     {.key = "max_memory", .type = CONFIG_SIZE, .offset = AT(query_memory_bytes),
      .fallback = "1GiB", .help = "of one query"},
+    {.key = "max_total_memory", .type = CONFIG_SIZE, .offset = AT(queries_memory_bytes),
+     .fallback = "4GiB", .help = "of all queries together; rules have their own"},
     {.key = "delayed_name_removal", .type = CONFIG_BOOL, .offset = AT(delayed_name_removal),
      .fallback = "false"},
     {.key = "experimental_functions", .type = CONFIG_BOOL,

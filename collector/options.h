@@ -46,7 +46,7 @@ struct options {
     int64_t retention_raw_ms, retention_5m_ms, retention_1h_ms, retention_logs_ms; /* 0: for ever */
     struct options_age *ages; /* retention.per_series */
     size_t age_count;
-    uint64_t window_bytes, quota_bytes, query_memory_bytes;
+    uint64_t window_bytes, quota_bytes, query_memory_bytes, queries_memory_bytes;
     int64_t series_limit_per_probe, labels_limit, series_limit;
     struct config_strings scrape_jobs; /* items NULL: any */
     const char *log_format, *log_level;

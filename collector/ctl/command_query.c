@@ -139,16 +139,59 @@ static void print_range(const struct ctl *ctl, const json_t *data,
     }
 }
 
+/* ---- what it cost ---------------------------------------------------------------------- */
+
+static const char *in_ms(char text[32], const json_t *part, const char *key)
+{
+    snprintf(text, 32, "%.3f ms", json_number_value(json_object_get(part, key)) * 1e3);
+    return text;
+}
+
+static void print_explained(const struct ctl *ctl, const json_t *data)
+{
+    struct values values = {.next = 0};
+    struct table table;
+    size_t index;
+    json_t *part;
+    table_init(&table, 7);
+    table_row(&table, (const char *[]){SAY(ctl, "PART", "部分"), SAY(ctl, "STEPS", "步数"),
+                                       SAY(ctl, "SERIES", "序列"), SAY(ctl, "SAMPLES", "样本"),
+                                       SAY(ctl, "CHUNKS", "数据块"), SAY(ctl, "TIME", "用时"),
+                                       SAY(ctl, "OF IT ITS OWN", "其中自身")});
+    json_array_foreach(json_object_get(data, "explain"), index, part)
+    {
+        char all[32];
+        char own[32];
+        char *indented = NULL;
+        const char *text = json_string_value(json_object_get(part, "expression"));
+        if (asprintf(&indented, "%*s%s", 2 * (int)value_integer(part, "depth"), "",
+                     text != NULL ? text : "") < 0)
+            indented = NULL;
+        table_row(&table, (const char *[]){indented != NULL ? indented : "",
+                                           value_text(&values, part, "steps"),
+                                           value_text(&values, part, "series"),
+                                           value_text(&values, part, "samples"),
+                                           value_text(&values, part, "chunks"),
+                                           in_ms(all, part, "seconds"),
+                                           in_ms(own, part, "ownSeconds")});
+        free(indented);
+    }
+    table_print(&table);
+}
+
 static int query_range(const struct ctl *ctl, const char *expression,
-                       const struct range_times *times)
+                       const struct range_times *times, bool explains)
 {
     json_t *data = NULL;
     const struct parameter parameters[] = {{"query", expression},
                                            {"start", times->start},
                                            {"end", times->end},
-                                           {"step", times->step}};
-    int code = client_get(ctl, "/api/v1/query_range", parameters, 4, &data);
-    if (data != NULL)
+                                           {"step", times->step},
+                                           {"explain", explains ? "1" : NULL}};
+    int code = client_get(ctl, "/api/v1/query_range", parameters, 5, &data);
+    if (data != NULL && explains)
+        print_explained(ctl, data);
+    else if (data != NULL)
         print_range(ctl, data, times);
     json_decref(data);
     return code;
@@ -166,13 +209,16 @@ static char *default_step(const char *start, const char *end, int64_t now_ms)
 }
 
 static int query_instant(const struct ctl *ctl, const char *expression, const char *time,
-                         int64_t now_ms)
+                         int64_t now_ms, bool explains)
 {
     char *at = time != NULL ? args_time(time, now_ms) : NULL;
     json_t *data = NULL;
-    const struct parameter parameters[] = {{"query", expression}, {"time", at}};
-    int code = client_get(ctl, "/api/v1/query", parameters, 2, &data);
-    if (data != NULL)
+    const struct parameter parameters[] = {
+        {"query", expression}, {"time", at}, {"explain", explains ? "1" : NULL}};
+    int code = client_get(ctl, "/api/v1/query", parameters, 3, &data);
+    if (data != NULL && explains)
+        print_explained(ctl, data);
+    else if (data != NULL)
         print_instant(ctl, data);
     json_decref(data);
     free(at);
@@ -186,11 +232,12 @@ static int run_query(struct ctl *ctl, int count, char **arguments)
     const char *step = NULL;
     const char *range = NULL;
     const char *time = NULL;
+    bool explains = false;
     int left = 0;
     const struct flag flags[] = {{"--start", FLAG_TEXT, &start}, {"--end", FLAG_TEXT, &end},
                                  {"--step", FLAG_TEXT, &step},   {"--range", FLAG_TEXT, &range},
-                                 {"--time", FLAG_TEXT, &time}};
-    int code = args_parse(ctl, &command_query, count, arguments, flags, 5, &left);
+                                 {"--time", FLAG_TEXT, &time},   {"--explain", FLAG_BOOL, &explains}};
+    int code = args_parse(ctl, &command_query, count, arguments, flags, 6, &left);
     if (code != EXIT_FINE)
         return code < 0 ? EXIT_FINE : code;
     if (left != 1) {
@@ -201,7 +248,7 @@ static int run_query(struct ctl *ctl, int count, char **arguments)
     }
     int64_t now_ms = clock_unix_ms(&clock_system);
     if (start == NULL && range == NULL)
-        return query_instant(ctl, arguments[0], time, now_ms);
+        return query_instant(ctl, arguments[0], time, now_ms, explains);
     char now[32];
     snprintf(now, sizeof now, "%" PRId64 ".%03d", now_ms / 1000, (int)(now_ms % 1000));
     struct range_times times = {
@@ -209,7 +256,7 @@ static int run_query(struct ctl *ctl, int count, char **arguments)
         .end = end != NULL ? args_time(end, now_ms) : strdup(now),
     };
     times.step = step != NULL ? strdup(step) : default_step(times.start, times.end, now_ms);
-    code = query_range(ctl, arguments[0], &times);
+    code = query_range(ctl, arguments[0], &times, explains);
     free(times.start);
     free(times.end);
     free(times.step);
@@ -229,7 +276,8 @@ const struct command command_query = {
         "  fengsuictl query 'node_load1' --start 2h --end 1h --step 30s --json\n\n"
         "  --time T       instant: Unix seconds, RFC 3339, or a duration ago\n"
         "  --range D      from that long ago until now\n"
-        "  --start T --end T --step D",
+        "  --start T --end T --step D\n"
+        "  --explain      instead of the value: what each part of the expression read and took",
     .help_chinese =
         "fengsuictl query 表达式：当前值，或一段时间的曲线。\n\n"
         "  fengsuictl query 'up'\n"
@@ -238,5 +286,6 @@ const struct command command_query = {
         "  fengsuictl query 'node_load1' --start 2h --end 1h --step 30s --json\n\n"
         "  --time T       时刻：Unix 秒、RFC 3339，或“多久以前”\n"
         "  --range D      从多久以前到现在\n"
-        "  --start T --end T --step D",
+        "  --start T --end T --step D\n"
+        "  --explain      不显示值，而是表达式各部分读了多少数据、用了多少时间",
 };

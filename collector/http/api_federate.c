@@ -98,6 +98,7 @@ void api_federate(struct http_request *request, struct http_response *response)
     struct diagnosis why = {0};
     struct arena arena;
     arena_init(&arena, app->promql.max_memory_bytes);
+    arena.total = app->promql.total;
     int error = store->calls->open(store, hints.from_ms, hints.until_ms, &querier, &why);
     if (error == 0)
         error = collect(request, &selectors, querier, store->calls, &hints, &arena,

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/http/api_parts.h"
 #include "proto/base/error.h"
@@ -72,11 +73,20 @@ static bool read_question(struct http_request *request, struct http_response *re
 
 static void write_point(struct json_writer *json, int64_t ts_ms, double value)
 {
-    char text[NUMBER_TEXT_BYTES];
-    json_write_array(json);
-    json_write_seconds(json, ts_ms);
-    json_write_text(json, promql_number_text(value, text));
-    json_write_end(json);
+    /* [seconds,"number"], put together here: an answer is little else than points. */
+    char text[JSON_SECONDS_BYTES + NUMBER_TEXT_BYTES + 8];
+    char number[NUMBER_TEXT_BYTES];
+    char *at = text;
+    *at++ = '[';
+    at += json_seconds_text(ts_ms, at);
+    *at++ = ',';
+    *at++ = '"';
+    size_t size = strlen(promql_number_text(value, number));
+    memcpy(at, number, size);
+    at += size;
+    *at++ = '"';
+    *at++ = ']';
+    json_write_raw(json, (struct bytes){(const uint8_t *)text, (size_t)(at - text)});
 }
 
 static void write_vector(struct json_writer *json, const struct promql_result *result, size_t count)
@@ -186,6 +196,29 @@ static void write_stats(struct json_writer *json, const struct app *app,
     json_write_end(json);
 }
 
+/* What each part of the plan cost; ours, for fengsuictl query --explain. */
+static void write_profile(struct json_writer *json, const struct promql_result *result)
+{
+    json_write_key(json, "explain");
+    json_write_array(json);
+    for (size_t i = 0; i < result->profile_count; i++) {
+        const struct promql_profile *part = &result->profile[i];
+        json_write_object(json);
+        json_write_text_member(json, "expression", part->text);
+        json_write_integer_member(json, "depth", part->depth);
+        json_write_integer_member(json, "steps", (int64_t)part->steps);
+        json_write_integer_member(json, "series", (int64_t)part->series);
+        json_write_integer_member(json, "samples", (int64_t)part->samples);
+        json_write_integer_member(json, "chunks", (int64_t)part->chunks);
+        json_write_key(json, "seconds");
+        json_write_number(json, (double)part->nanoseconds / 1e9);
+        json_write_key(json, "ownSeconds");
+        json_write_number(json, (double)part->own_nanoseconds / 1e9);
+        json_write_end(json);
+    }
+    json_write_end(json);
+}
+
 static void answer(struct http_request *request, struct http_response *response,
                    const struct question *question, const struct promql_result *result)
 {
@@ -217,6 +250,8 @@ static void answer(struct http_request *request, struct http_response *response,
     const char *stats = http_parameter(request, "stats");
     if (stats != NULL && *stats != '\0')
         write_stats(json, app_of(request), question, result);
+    if (question->query.wants_profile)
+        write_profile(json, result);
     json_write_end(json);
     reply_finish(&reply, &result->annotations,
                  is_cut ? "results truncated due to limit" : NULL);
@@ -230,6 +265,8 @@ static void run(struct http_request *request, struct http_response *response,
     struct promql_error error = {0};
     const char *stats = http_parameter(request, "stats");
     question->query.wants_steps = stats != NULL && strcmp(stats, "all") == 0;
+    const char *explain = http_parameter(request, "explain");
+    question->query.wants_profile = explain != NULL && *explain != '\0';
     question->prepared = clock_mono(&clock_system);
     if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
                               &question->query, &result, &error) != 0) {

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "proto/base/must.h"
@@ -173,12 +174,11 @@ void json_write_raw(struct json_writer *json, struct bytes text)
     buf_put(json->out, text.data, text.size);
 }
 
-void json_write_seconds(struct json_writer *json, int64_t ts_ms)
+size_t json_seconds_text(int64_t ts_ms, char text[JSON_SECONDS_BYTES])
 {
-    before_value(json);
     uint64_t magnitude = ts_ms < 0 ? 0 - (uint64_t)ts_ms : (uint64_t)ts_ms;
-    char text[32];
-    char *at = text + sizeof text;
+    char backwards[JSON_SECONDS_BYTES];
+    char *at = backwards + sizeof backwards;
     uint64_t fraction = magnitude % 1000;
     if (fraction != 0) {
         *--at = (char)('0' + fraction % 10);
@@ -193,7 +193,16 @@ void json_write_seconds(struct json_writer *json, int64_t ts_ms)
     } while (seconds != 0);
     if (ts_ms < 0)
         *--at = '-';
-    buf_put(json->out, at, (size_t)(text + sizeof text - at));
+    size_t size = (size_t)(backwards + sizeof backwards - at);
+    memcpy(text, at, size);
+    return size;
+}
+
+void json_write_seconds(struct json_writer *json, int64_t ts_ms)
+{
+    char text[JSON_SECONDS_BYTES];
+    before_value(json);
+    buf_put(json->out, text, json_seconds_text(ts_ms, text));
 }
 
 void json_write_instant(struct json_writer *json, int64_t ts_ms)

@@ -47,6 +47,9 @@ void json_write_raw(struct json_writer *json, struct bytes text);
 
 /* Unix seconds of the API: no fraction, or exactly three decimals (1435781451.007). */
 void json_write_seconds(struct json_writer *json, int64_t ts_ms);
+/* The same as a text without end; its length. */
+#define JSON_SECONDS_BYTES 32
+size_t json_seconds_text(int64_t ts_ms, char text[JSON_SECONDS_BYTES]);
 /* RFC 3339 in UTC with milliseconds, as a string. */
 void json_write_instant(struct json_writer *json, int64_t ts_ms);
 

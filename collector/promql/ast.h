@@ -139,5 +139,7 @@ static inline bool operator_is_set(enum operator_kind operation)
 const char *operator_text(enum operator_kind operation);
 /* "scalar", "instant vector", "range vector", "string". */
 const char *promql_type_text(enum promql_type type);
+/* Canonical text of one part; what promql_expression_print() gives of the whole. */
+void node_print(const struct node *node, struct buf *out);
 /* Past any parentheses. */
 const struct node *node_unwrap(const struct node *node);

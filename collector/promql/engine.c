@@ -412,6 +412,11 @@ static int run_planned(struct evaluation *ev, struct promql_result *result)
         if (ev->looked_at_by_step == NULL)
             return ERR_NOMEM;
     }
+    if (query->wants_profile) {
+        ev->costs = arena_alloc(ev->arena, ev->expression->node_count + 1, sizeof *ev->costs);
+        if (ev->costs == NULL)
+            return ERR_NOMEM;
+    }
     int code = ev->store->calls->open(ev->store, ev->plan->from_ms, ev->plan->until_ms,
                                       &ev->querier, ev->why);
     if (code != 0)
@@ -421,6 +426,8 @@ static int run_planned(struct evaluation *ev, struct promql_result *result)
         code = shape(ev, &grid, &value, result);
     if (code == 0)
         code = keep_notes(ev, result);
+    if (code == 0 && ev->costs != NULL)
+        code = profile_make(ev, result);
     ev->store->calls->close(ev->querier);
     return code;
 }
@@ -431,7 +438,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
                           struct promql_error *ret_error)
 {
     struct promql_result result = {.type = PROMQL_VECTOR};
-    struct query_budget budget = {.samples_left = options->max_samples,
+    struct query_budget budget = {.crew = options->crew,
+                                  .samples_left = options->max_samples,
                                   .cancelled = query->cancelled};
     struct plan plan;
 
@@ -441,6 +449,7 @@ int promql_run_expression(const struct promql_options *options, struct queryable
         return code;
     arena_init(&result.arena, options->max_memory_bytes != 0 ? options->max_memory_bytes
                                                              : DEFAULT_MEMORY_BYTES);
+    result.arena.total = options->total;
     struct evaluation *ev = calloc(1, sizeof *ev);
     if (ev == NULL)
         return explain(options, ret_error, ERR_NOMEM);
@@ -464,6 +473,13 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     buf_done(&ev->text);
     free(ev);
     if (code != 0) {
+        if (result.arena.total_refused && options->total != NULL) {
+            ret_error->why.text[0] = '\0';
+            code = diagnose(&ret_error->why, ERR_NOMEM,
+                            "all queries together need more than the %zu bytes of memory they "
+                            "may use; try again when others have ended",
+                            options->total->limit_bytes);
+        }
         arena_reset(&result.arena);
         code = explain(options, ret_error, code);
         if (!planned && code == ERR_INVALID)

@@ -26,6 +26,8 @@ struct promql_options {
     int64_t default_step_ms; /* of subqueries: the global evaluation interval */
     uint64_t max_samples;    /* a query may decode; 50 million */
     size_t max_memory_bytes; /* a query's arena; 1 GiB */
+    struct arena_total *total; /* what all queries may hold together; NULL: no such limit */
+    struct crew *crew; /* helps with many series; NULL: the caller's thread does all */
     bool delayed_name_removal;
     bool experimental; /* experimental functions and modifiers */
 };
@@ -57,6 +59,18 @@ struct promql_query {
     int64_t deadline_mono_ns; /* 0: none (struct clock's mono) */
     volatile bool *cancelled; /* set by another thread; may be NULL */
     bool wants_steps;         /* result.looked_at_by_step */
+    bool wants_profile;       /* result.profile */
+};
+
+/* What one part of an expression cost, its operands included.  Parts that never ran (what an
+ * operand made needless, a selector under its range) are not told of. */
+struct promql_profile {
+    const char *text; /* canonical */
+    unsigned depth;   /* 0: the whole; operands follow what they are operands of, one deeper */
+    uint64_t steps;   /* it was worked out for; 1 where it is the same at every step */
+    uint64_t series;  /* it gave */
+    uint64_t samples, chunks;  /* read from the store; 0 if another part had read the same */
+    int64_t nanoseconds, own_nanoseconds; /* all of it, and without its operands */
 };
 
 struct promql_annotations {
@@ -76,6 +90,8 @@ struct promql_result {
     struct query_budget spent;
     uint64_t looked_at;          /* samples that selectors and ranges gave, over all steps */
     uint64_t *looked_at_by_step; /* if asked for: one a step, from start_ms on */
+    struct promql_profile *profile; /* if asked for: in the order of the plan */
+    size_t profile_count;
     struct arena arena;          /* owner of the above */
 };
 

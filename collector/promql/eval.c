@@ -71,6 +71,13 @@ static int evaluate_node(struct evaluation *ev, const struct node *node,
 int evaluate(struct evaluation *ev, const struct node *node, const struct grid *grid,
              struct value *ret_value)
 {
+    return ev->costs == NULL ? evaluate_plain(ev, node, grid, ret_value)
+                             : evaluate_measured(ev, node, grid, ret_value);
+}
+
+int evaluate_plain(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                   struct value *ret_value)
+{
     struct grid once = {grid->start_ms, grid->step_ms, 1};
     bool alike = grid->count > 1 && ev->plan->nodes[node->id].invariant &&
                  (node->type == PROMQL_SCALAR || node->type == PROMQL_VECTOR);

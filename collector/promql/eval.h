@@ -119,11 +119,18 @@ struct annotations {
 struct fetched {
     const struct node *selector;
     int64_t from_ms, until_ms, reach_ms;
+    int64_t newest_step_ms; /* 0: all samples are there */
     struct series_samples *series;
     size_t count;
 };
 
 #define FETCHED_MAX 32
+
+/* What a node has cost so far, its operands included. */
+struct node_cost {
+    uint64_t runs, steps, series, samples, chunks;
+    int64_t nanoseconds;
+};
 
 struct evaluation {
     const struct promql_options *options;
@@ -143,6 +150,7 @@ struct evaluation {
     size_t ticks_left;                      /* until the next look at the clock */
     struct grid grid;                       /* of the whole query */
     uint64_t looked_at, *looked_at_by_step; /* as in the result; NULL if not asked for */
+    struct node_cost *costs;                /* by node id; NULL if not asked for */
     struct diagnosis *why;
 };
 
@@ -188,6 +196,21 @@ int value_finish_names(struct evaluation *ev, const struct grid *grid, struct va
 int value_broadcast(struct evaluation *ev, const struct grid *grid, struct value *value);
 int labels_without_name(struct evaluation *ev, const struct labels *labels,
                         const struct labels **ret_labels);
+
+/* parallel.c: one(mine, context, i) for all i below `count`, several at a time if the crew helps;
+ * `mine` takes the place of `ev`.  Each i is another's business alone: it writes what belongs to
+ * it, and annotates nothing.  `cost`: about how many samples and steps are looked at. */
+int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
+                    int (*one)(struct evaluation *mine, void *context, size_t index),
+                    void *context);
+
+/* profile.c: evaluate() with its cost noted; the costs as a list in the order of the plan. */
+int evaluate_measured(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                      struct value *ret_value);
+int profile_make(struct evaluation *ev, struct promql_result *result);
+/* eval.c: evaluate() itself. */
+int evaluate_plain(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                   struct value *ret_value);
 
 /* eval_selector.c */
 int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,

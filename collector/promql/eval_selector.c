@@ -23,6 +23,7 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
     for (size_t i = 0; i < ev->fetched_count; i++) {
         const struct fetched *fetched = &ev->fetched[i];
         if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms && fetched->reach_ms == hints->reach_ms &&
+            (fetched->newest_step_ms == hints->newest_step_ms || fetched->newest_step_ms == 0) &&
             matchers_equal(fetched->selector->matchers, fetched->selector->matcher_count,
                            node->matchers, node->matcher_count))
             return fetched;
@@ -30,9 +31,23 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
     return NULL;
 }
 
-/* Samples from reach_ms before the first step's reference to ahead_ms after the last one's. */
+/* Does the expression ask for a range of the same series, too?  Then one fetch serves both. */
+static bool has_range_of(const struct node *tree, const struct node *selector)
+{
+    if (tree->kind == NODE_MATRIX)
+        return matchers_equal(tree->first->matchers, tree->first->matcher_count,
+                              selector->matchers, selector->matcher_count);
+    for (const struct node *child = tree->first; child != NULL;
+         child = tree->kind == NODE_CALL ? child->next : NULL)
+        if (has_range_of(child, selector))
+            return true;
+    return tree->second != NULL && has_range_of(tree->second, selector);
+}
+
+/* Samples from reach_ms before the first step's reference to ahead_ms after the last one's; or
+ * only the newest for each reference. */
 static int fetch(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                 int64_t reach_ms, int64_t ahead_ms, struct value *times,
+                 int64_t reach_ms, int64_t ahead_ms, bool newest, struct value *times,
                  struct series_samples **ret_series, size_t *ret_count)
 {
     const struct plan_node *planned = &ev->plan->nodes[node->id];
@@ -44,6 +59,11 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
         .until_ms = value_reference(times, grid, grid->count - 1) + ahead_ms,
         .reach_ms = reach_ms,
     };
+    if (newest && !has_range_of(ev->expression->root, node)) {
+        hints.newest_at_ms = value_reference(times, grid, 0);
+        hints.newest_step_ms = grid->step_ms > 0 ? grid->step_ms : 1;
+        hints.newest_count = times->fixed ? 1 : grid->count;
+    }
     int error = evaluation_tick(ev);
     if (error != 0)
         return error;
@@ -59,8 +79,9 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
         rolled_annotate(ev, node, *ret_series, *ret_count);
     if (error == 0 && ev->fetched_count < FETCHED_MAX)
         ev->fetched[ev->fetched_count++] =
-            (struct fetched){node,        hints.from_ms, hints.until_ms, reach_ms,
-                             *ret_series, *ret_count};
+            (struct fetched){node,     hints.from_ms,        hints.until_ms,
+                             reach_ms, hints.newest_step_ms, *ret_series,
+                             *ret_count};
     return error;
 }
 
@@ -143,30 +164,56 @@ static int fill_smoothed(struct evaluation *ev, const struct grid *grid,
     return error;
 }
 
+/* Columns of all series of a selector. */
+struct selector_loop {
+    const struct node *node;
+    const struct grid *grid;
+    const struct value *times;
+    const struct series_samples *series;
+    bool times_instead;
+    struct column *columns; /* one a series; `values` stays NULL where there is nothing */
+};
+
+static int selector_one(struct evaluation *mine, void *context, size_t index)
+{
+    const struct selector_loop *loop = context;
+    const struct series_samples *series = &loop->series[index];
+    struct column column;
+    int error = column_init(mine, loop->grid, &column);
+    if (error != 0)
+        return error;
+    column.labels = series->labels;
+    if (loop->node->smoothed)
+        error = fill_smoothed(mine, loop->grid, loop->times, series, &column);
+    else
+        fill_column(mine, loop->grid, loop->times, series, loop->times_instead, &column);
+    evaluation_look_column(mine, loop->grid, &column);
+    if (column_any(&column, loop->grid))
+        loop->columns[index] = column;
+    return error;
+}
+
 int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       bool times_instead, struct value *ret_value)
 {
     struct series_samples *series = NULL;
     struct value times;
     size_t count = 0;
+    uint64_t cost = 0;
 
     int error = fetch(ev, node, grid, ev->lookback_ms, node->smoothed ? ev->lookback_ms : 0,
-                      &times, &series, &count);
+                      !node->smoothed, &times, &series, &count);
     if (error == 0)
         error = value_columns(ev, count, ret_value);
-    for (size_t i = 0; error == 0 && i < count; i++) {
-        struct column *column = &ret_value->columns[ret_value->count];
-        error = column_init(ev, grid, column);
-        if (error != 0)
-            break;
-        column->labels = series[i].labels;
-        if (node->smoothed)
-            error = fill_smoothed(ev, grid, &times, &series[i], column);
-        else
-            fill_column(ev, grid, &times, &series[i], times_instead, column);
-        evaluation_look_column(ev, grid, column);
-        ret_value->count += column_any(column, grid);
-    }
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < count; i++)
+        cost += series[i].count + grid->count;
+    struct selector_loop loop = {node, grid, &times, series, times_instead, ret_value->columns};
+    error = evaluate_shared(ev, count, cost, selector_one, &loop);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        if (ret_value->columns[i].values != NULL)
+            ret_value->columns[ret_value->count++] = ret_value->columns[i];
     return error;
 }
 
@@ -182,8 +229,8 @@ int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct
     int64_t before_ms = extension != EXTENSION_NONE ? ev->lookback_ms : 0;
     int64_t after_ms = extension == EXTENSION_SMOOTHED ? ev->lookback_ms : 0;
 
-    int error = fetch(ev, node->first, grid, range_ms + before_ms, after_ms, ret_value, &series,
-                      &count);
+    int error = fetch(ev, node->first, grid, range_ms + before_ms, after_ms, false, ret_value,
+                      &series, &count);
     if (error != 0)
         return error;
     ret_value->type = PROMQL_MATRIX;

@@ -417,6 +417,40 @@ static void annotate_quantiles(struct evaluation *ev, const struct node *call,
                      promql_number_general(quantiles[step], text));
 }
 
+/* One window function over all series of a range. */
+struct window_loop {
+    const struct node *call;
+    const struct grid *grid;
+    const struct value *matrix;
+    const struct parameters *parameters;
+    struct column *columns; /* one a series; `values` stays NULL where there is no result */
+};
+
+static int window_one(struct evaluation *mine, void *context, size_t index)
+{
+    const struct window_loop *loop = context;
+    const struct range_series *series = &loop->matrix->ranges[index];
+    struct column column;
+    int error = column_init(mine, loop->grid, &column);
+    if (error == 0)
+        error = slide(mine, loop->call, loop->grid, loop->matrix, series, loop->parameters,
+                      &column);
+    if (error != 0 || !column_any(&column, loop->grid))
+        return error;
+    column.labels = series->labels;
+    column.drop_name = series->drop_name;
+    loop->columns[index] = column;
+    return 0;
+}
+
+static uint64_t window_cost(const struct grid *grid, const struct value *matrix)
+{
+    uint64_t cost = 0;
+    for (size_t i = 0; i < matrix->count; i++)
+        cost += matrix->ranges[i].count + grid->count;
+    return cost;
+}
+
 static int evaluate_window(struct evaluation *ev, const struct node *call,
                            const struct grid *grid, struct value *ret_value)
 {
@@ -429,17 +463,15 @@ static int evaluate_window(struct evaluation *ev, const struct node *call,
         error = value_columns(ev, matrix.count, ret_value);
     if (error == 0 && (flags & FUNCTION_QUANTILE) != 0)
         annotate_quantiles(ev, call, grid, parameters.columns[0]);
+    struct window_loop loop = {call, grid, &matrix, &parameters, ret_value->columns};
+    if (error == 0)
+        error = evaluate_shared(ev, matrix.count, window_cost(grid, &matrix), window_one, &loop);
     for (size_t i = 0; error == 0 && i < matrix.count; i++) {
         const struct range_series *series = &matrix.ranges[i];
         struct column *column = &ret_value->columns[ret_value->count];
-        error = column_init(ev, grid, column);
-        if (error != 0)
-            break;
-        column->labels = series->labels;
-        column->drop_name = series->drop_name;
-        error = slide(ev, call, grid, &matrix, series, &parameters, column);
-        if (error != 0 || !column_any(column, grid))
+        if (ret_value->columns[i].values == NULL)
             continue;
+        *column = ret_value->columns[i];
         annotate_records(ev, call, &matrix, series);
         if ((flags & FUNCTION_COUNTER) != 0)
             annotate_counter(ev, matrix_argument(call), series);

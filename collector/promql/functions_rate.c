@@ -63,6 +63,10 @@ static bool extrapolate(struct window *window, bool counter, bool per_second, do
 
     if (last == 0 || (counter && !increase_seen(window, &increase)))
         return false;
+    if (increase == 0) { /* most of a host's counters, most of the time: no need to stretch it */
+        *ret_value = increase;
+        return true;
+    }
     double to_start = (double)(window->times_ms[0] - window->from_ms) / 1000.0;
     double to_end = (double)(window->until_ms - window->times_ms[last]) / 1000.0;
     double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000.0;

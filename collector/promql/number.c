@@ -1,10 +1,17 @@
 /*
  * number.c - a float64 as Go's strconv.FormatFloat(value, 'f' or 'e', -1, 64) writes it.
  *
- * The shortest decimal that reads back the same is found by trying: 15 significant digits
- * always fit a decimal that was typed, 17 always suffice; only subnormal numbers may need fewer
- * than 15 that trailing zeros do not show.  Then the digits are laid out anew, because C and Go
- * put point and exponent in different places.
+ * The digits are the shortest decimal that reads back the same, of those the nearest.  Between
+ * 2^-36 and 1e17, where measurements lie, they come out of exact integers: value = m * 2^e, and
+ *
+ *     value * 10^k = m * 5^k * 2^(e+k)       m < 2^53, 5^k < 2^63: both fit in 128 bits
+ *
+ * with k such that 17 or 18 digits stand before the point.  All decimals between the middles to
+ * the two neighbouring numbers read back as the value; the one that ends in the most zeros is
+ * it.  Elsewhere it is found by trying: 15 significant digits always fit a decimal that was
+ * typed, 17 always suffice; only subnormal numbers may need fewer than 15 that trailing zeros
+ * do not show.  Then the digits are laid out anew, because C and Go put point and exponent in
+ * different places.
  */
 #include <float.h>
 #include <math.h>
@@ -35,11 +42,123 @@ static bool reads_back(char *text, double value)
     return strtod(text, NULL) == value;
 }
 
+/* The number of a bit pattern, as m * 2^e; normal numbers only. */
+struct binary {
+    uint64_t m;
+    int e;
+};
+
+static struct binary binary_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (struct binary){(bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52,
+                           (int)(bits >> 52) - 1075};
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* A wide number times a power of two: its whole part, and how the rest compares with a half. */
+struct scaled {
+    uint64_t whole;
+    int rest; /* 0: none, 1: below a half, 2: a half, 3: above */
+};
+
+static struct scaled scale(wide number, int shift)
+{
+    if (shift >= 0)
+        return (struct scaled){(uint64_t)(number << shift), 0};
+    wide half = (wide)1 << (-shift - 1);
+    wide rest = number & ((half << 1) - 1);
+    return (struct scaled){(uint64_t)(number >> -shift), rest == 0      ? 0
+                                                         : rest < half  ? 1
+                                                         : rest == half ? 2
+                                                                        : 3};
+}
+
+/* Lays `number` * 10^exponent out as digits. */
+static struct decimal decimal_of(uint64_t number, int exponent)
+{
+    struct decimal decimal = {.count = 0};
+    char text[20];
+    size_t at = sizeof text;
+    for (; number % 10 == 0; number /= 10)
+        exponent++;
+    for (; number != 0; number /= 10)
+        text[--at] = (char)('0' + number % 10);
+    decimal.count = (int)(sizeof text - at);
+    memcpy(decimal.digits, text + at, (size_t)decimal.count);
+    decimal.point = decimal.count + exponent;
+    return decimal;
+}
+
+/* The multiple of `unit` next to the value, of two as near the even one. */
+static uint64_t nearest(struct scaled value, uint64_t unit)
+{
+    uint64_t count = value.whole / unit;
+    uint64_t over = value.whole % unit;
+    bool is_up = over > unit / 2 || (over == unit / 2 && value.rest > 0);
+    bool is_middle = over == unit / 2 && value.rest == 0;
+    if (unit == 1) {
+        is_up = value.rest == 3;
+        is_middle = value.rest == 2;
+    }
+    return count + (is_up || (is_middle && count % 2 == 1));
+}
+
+/* As told above; false: elsewhere. */
+static bool shortest_exact(double value, struct decimal *ret_decimal)
+{
+    if (value < 0x1p-36 || value >= 1e17) /* 5^k fits in 63 bits, the digits in 64 */
+        return false;
+    struct binary binary = binary_of(value);
+    if (binary.e <= 0 && binary.e > -53 && (binary.m & ((UINT64_C(1) << -binary.e) - 1)) == 0) {
+        *ret_decimal =
+            decimal_of(binary.m >> -binary.e, 0); /* its own digits are the shortest */
+        return true;
+    }
+    double thousandfold = value * 1000;
+    if (value < 1e12 && thousandfold == floor(thousandfold) && thousandfold / 1000 == value) {
+        /* Of at most 15 digits there is only one decimal that reads back. */
+        *ret_decimal = decimal_of((uint64_t)thousandfold, -3);
+        return true;
+    }
+    /* 1233/4096 is log10(2), near enough and never above the true power. */
+    int k = 16 - (((binary.e + 52) * 1233) >> 12);
+    uint64_t five = 1;
+    for (int i = 0; i < k; i++)
+        five *= 5;
+    int shift = binary.e - 2 + k;
+    bool is_power = binary.m == UINT64_C(1) << 52; /* the neighbour below is nearer */
+    bool is_closed = binary.m % 2 == 0; /* the middles read back as the even number */
+    struct scaled low = scale((wide)(4 * binary.m - (is_power ? 1 : 2)) * five, shift);
+    struct scaled high = scale((wide)(4 * binary.m + 2) * five, shift);
+    struct scaled middle = scale((wide)(4 * binary.m) * five, shift);
+    uint64_t least = low.whole + (low.rest > 0 || !is_closed);
+    uint64_t most = high.whole - (high.rest == 0 && !is_closed);
+    if (least > most)
+        return false;
+    uint64_t unit = 1;
+    int zeros = 0;
+    for (; most / (unit * 10) * (unit * 10) >= least; zeros++)
+        unit *= 10;
+    uint64_t count = nearest(middle, unit);
+    if (count * unit < least)
+        count++;
+    if (count * unit > most)
+        count--;
+    *ret_decimal = decimal_of(count, zeros - k);
+    return true;
+}
+
 /* Shortest digits of a finite, positive number. */
 static struct decimal shortest(double value)
 {
     struct decimal decimal = {.count = 0};
     char text[40];
+
+    if (shortest_exact(value, &decimal))
+        return decimal;
 
     for (int precision = value < DBL_MIN ? 1 : 15; precision <= 17; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision - 1, value);

@@ -260,6 +260,11 @@ static void print_node(const struct node *node, struct buf *out)
     }
 }
 
+void node_print(const struct node *node, struct buf *out)
+{
+    print_node(node, out);
+}
+
 void promql_expression_print(const struct promql_expression *expression, struct buf *out)
 {
     print_node(expression->root, out);

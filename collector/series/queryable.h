@@ -70,13 +70,20 @@ struct select_hints {
      * roll-ups serve it is stretched to two of their buckets: what is nearer may lie between
      * the last samples of two. */
     int64_t reach_ms;
+    /* Times newest_at_ms + n * newest_step_ms, so many: of each series only the newest sample at
+     * or before each of them is looked at, and others may be left out.  0: all are wanted. */
+    size_t newest_count;
+    int64_t newest_at_ms, newest_step_ms;
     bool no_samples;           /* labels only: counts are 0 */
     bool stored_only;          /* without markers that stand for a silent source */
     size_t series_limit;       /* 0: none */
 };
 
+struct crew;
+
 /* Accounting shared by everything one query does; select() and the evaluator check it. */
 struct query_budget {
+    struct crew *crew;                               /* who may help; NULL: nobody */
     uint64_t samples_left;                           /* decoded samples still allowed */
     volatile bool *cancelled;                        /* set from another thread; may be NULL */
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */

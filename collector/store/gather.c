@@ -9,16 +9,15 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-/* Compressed bytes of one select(); the samples are bounded by the budget. */
-#define SCRATCH_BYTES_MAX ((size_t)8 << 30)
-#define CANCEL_EVERY      256
-#define REACH_MS_MAX      INT64_C(7200000) /* two buckets of the widest tier */
+#define CANCEL_EVERY 256
+#define REACH_MS_MAX INT64_C(7200000) /* two buckets of the widest tier */
 
 int gather_init(struct gather *gather, struct store *store, const struct select_hints *hints,
                 struct query_budget *budget, struct arena *arena)
 {
     *gather = (struct gather){.store = store, .hints = hints, .budget = budget, .arena = arena};
-    arena_init(&gather->scratch, SCRATCH_BYTES_MAX);
+    arena_init(&gather->scratch, arena->limit_bytes - arena->held_bytes);
+    gather->scratch.total = arena->total;
     int64_t from_ms = hints->from_ms; /* roll-ups may be read from further back */
     if (hints->reach_ms > 0 && from_ms > INT64_MIN + REACH_MS_MAX)
         from_ms -= REACH_MS_MAX;
@@ -31,6 +30,8 @@ void gather_done(struct gather *gather)
     free(gather->buckets);
     free(gather->absent);
     deletes_view_done(&gather->deletes);
+    if (gather->scratch.total_refused)
+        gather->arena->total_refused = true;
     arena_reset(&gather->scratch);
 }
 

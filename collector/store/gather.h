@@ -41,7 +41,7 @@ struct gather {
     const struct select_hints *hints;
     struct query_budget *budget;
     struct arena *arena;  /* the caller's: labels live there */
-    struct arena scratch; /* found, pieces and copies of chunks */
+    struct arena scratch; /* found, pieces and copies of chunks: what the caller's has left */
     struct found **items;
     size_t count, capacity;
     struct found **buckets; /* NULL until history is looked at */

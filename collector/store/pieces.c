@@ -285,3 +285,25 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
     *ret_count = end > begin ? end - begin : 0;
     return 0;
 }
+
+size_t pieces_thin(struct pieces_scratch *scratch, const int64_t *times_ms, size_t count,
+                   int64_t at_ms, int64_t step_ms, size_t times)
+{
+    if (count == 0)
+        return 0;
+    size_t begin = (size_t)(times_ms - scratch->times_ms[0]);
+    int64_t *own_times = scratch->times_ms[0] + begin;
+    double *values = scratch->values[0] + begin;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (times > 0 && at_ms < own_times[i]) {
+            times--;
+            at_ms += times > 0 ? step_ms : 0;
+        }
+        if (i + 1 < count && (times == 0 || at_ms >= own_times[i + 1]))
+            continue;
+        own_times[kept] = own_times[i];
+        values[kept++] = values[i];
+    }
+    return kept;
+}

@@ -62,6 +62,11 @@ struct pieces_scratch {
 void pieces_scratch_init(struct pieces_scratch *scratch);
 void pieces_scratch_done(struct pieces_scratch *scratch);
 
+/* Leaves of the samples that pieces_merge() gave only the newest at or before each of the times
+ * at_ms + n * step_ms, n < times, and the last of all; how many that are. */
+size_t pieces_thin(struct pieces_scratch *scratch, const int64_t *times_ms, size_t count,
+                   int64_t at_ms, int64_t step_ms, size_t times);
+
 /* The merged samples of the pieces (reordered) inside the closed interval, but for those in
  * holes (NULL: there are none); the columns live in the scratch until the next call.
  * ERR_CORRUPT when a chunk does not decode, ERR_NOMEM. */

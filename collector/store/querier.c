@@ -7,12 +7,17 @@
  */
 #include "collector/store/querier.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/series/crew.h"
 #include "collector/store/gather.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+
+#define PIECE              16    /* series a thread takes at a time */
+#define SHARED_SAMPLES_MIN 32768 /* fewer are decoded sooner than a thread awakes */
 
 struct querier {
     struct store *store;
@@ -115,6 +120,10 @@ static int find_parts(struct gather *gather, struct found *found, struct deliver
     int error = pieces_merge(found->pieces, found->count, &found->holes, gather->hints->from_ms,
                              gather->hints->until_ms, &delivery->pieces, &delivery->times_ms,
                              &delivery->values, &delivery->count);
+    if (error == 0 && found->rolled == NULL && gather->hints->newest_count > 0)
+        delivery->count = pieces_thin(&delivery->pieces, delivery->times_ms, delivery->count,
+                                      gather->hints->newest_at_ms, gather->hints->newest_step_ms,
+                                      gather->hints->newest_count);
     if (error != 0 || found->rolled == NULL)
         return error;
     error = rolled_join(&delivery->join, gather, found, delivery->times_ms, delivery->values,
@@ -179,12 +188,139 @@ static int by_labels(const void *a, const void *b)
     return labels_compare((*x)->labels, (*y)->labels);
 }
 
+/* The series of a select, decoded one by one; by several threads if there is much of it. */
+struct delivering {
+    struct gather *gather;
+    struct series_samples *series; /* one an item; without samples if there are none */
+    struct arena_total total;
+    struct arena arenas[1 + CREW_HELPERS_MAX];
+    _Atomic size_t next;
+    _Atomic int error; /* the first */
+    _Atomic uint64_t samples, chunks;
+};
+
+static int deliver_one(struct gather *gather, size_t i, struct delivery *delivery,
+                       struct series_samples *series)
+{
+    int error = deliver(gather, gather->items[i], delivery, series);
+    if (error == ERR_CORRUPT) { /* counted and passed by, never returned as data */
+        atomic_fetch_add_explicit(&gather->store->quarantined, 1, memory_order_relaxed);
+        series->count = 0;
+        return 0;
+    }
+    return error;
+}
+
+static void take_share(void *context, unsigned place)
+{
+    struct delivering *all = context;
+    struct gather mine = *all->gather;
+    struct query_budget budget = {.samples_left = UINT64_MAX};
+    struct delivery delivery = {.count = 0};
+    int error = 0;
+    if (mine.budget != NULL)
+        budget.samples_left = mine.budget->samples_left;
+    mine.budget = &budget;
+    mine.arena = &all->arenas[place];
+    pieces_scratch_init(&delivery.pieces);
+    while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
+        size_t first = atomic_fetch_add_explicit(&all->next, PIECE, memory_order_relaxed);
+        if (first >= mine.count)
+            break;
+        if (gather_is_cancelled(all->gather))
+            error = ERR_CANCELLED;
+        for (size_t i = first; i < mine.count && i < first + PIECE && error == 0; i++)
+            error = deliver_one(&mine, i, &delivery, &all->series[i]);
+    }
+    int none = 0;
+    if (error != 0)
+        (void)atomic_compare_exchange_strong(&all->error, &none, error);
+    atomic_fetch_add_explicit(&all->samples, budget.samples_seen, memory_order_relaxed);
+    atomic_fetch_add_explicit(&all->chunks, budget.chunks_seen, memory_order_relaxed);
+    pieces_scratch_done(&delivery.pieces);
+}
+
+/* Records of roll-ups are joined in the scratch, which is one thread's. */
+static bool is_worth_sharing(const struct gather *gather)
+{
+    uint64_t samples = 0;
+    if (gather->budget == NULL || crew_helpers(gather->budget->crew) == 0 ||
+        gather->count < 2 * PIECE || gather->hints->series_limit > 0)
+        return false;
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct found *found = gather->items[i];
+        if (found->rolled != NULL)
+            return false;
+        for (size_t k = 0; k < found->count; k++)
+            samples += found->pieces[k].count;
+    }
+    return samples >= SHARED_SAMPLES_MIN;
+}
+
+static int deliver_shared(struct gather *gather, struct series_samples *series)
+{
+    struct query_budget *budget = gather->budget;
+    struct arena *arena = gather->arena;
+    size_t left_bytes = arena->limit_bytes - arena->held_bytes;
+    struct delivering all = {.gather = gather,
+                             .series = series,
+                             .total = {.limit_bytes = left_bytes, .parent = arena->total}};
+    for (size_t i = 0; i < sizeof all.arenas / sizeof all.arenas[0]; i++) {
+        arena_init(&all.arenas[i], left_bytes);
+        all.arenas[i].total = &all.total;
+    }
+    crew_share(budget->crew, take_share, &all);
+    for (size_t i = 0; i < sizeof all.arenas / sizeof all.arenas[0]; i++)
+        arena_join(arena, &all.arenas[i]);
+    if (all.error != 0)
+        return all.error;
+    if (all.samples > budget->samples_left)
+        return ERR_LIMIT;
+    budget->samples_left -= all.samples;
+    budget->samples_seen += all.samples;
+    budget->chunks_seen += all.chunks;
+    return 0;
+}
+
+static int deliver_alone(struct gather *gather, struct series_samples *series)
+{
+    struct delivery delivery = {.count = 0};
+    size_t limit = gather->hints->series_limit;
+    size_t kept = 0;
+    int error = 0;
+    pieces_scratch_init(&delivery.pieces);
+    for (size_t i = 0; i < gather->count && error == 0 && (limit == 0 || kept < limit); i++) {
+        if (i % 256 == 0 && gather_is_cancelled(gather))
+            error = ERR_CANCELLED;
+        else
+            error = deliver_one(gather, i, &delivery, &series[i]);
+        kept += series[i].count > 0;
+    }
+    pieces_scratch_done(&delivery.pieces);
+    rolled_join_done(&delivery.join);
+    return error;
+}
+
+/* Those that have something, without gaps. */
+static size_t keep_found(const struct gather *gather, struct series_samples *series)
+{
+    const struct select_hints *hints = gather->hints;
+    size_t kept = 0;
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct found *found = gather->items[i];
+        if (hints->series_limit > 0 && kept >= hints->series_limit)
+            break;
+        if (hints->no_samples && (found->count > 0 || found->rolled != NULL))
+            series[kept++] = (struct series_samples){.labels = found->labels};
+        else if (!hints->no_samples && series[i].count > 0)
+            series[kept++] = series[i];
+    }
+    return kept;
+}
+
 static int deliver_all(struct gather *gather, struct series_samples **ret_series,
                        size_t *ret_count)
 {
-    const struct select_hints *hints = gather->hints;
-    struct delivery delivery = {.count = 0};
-    size_t kept = 0;
     int error = 0;
     struct series_samples *series =
         arena_alloc(gather->arena, gather->count == 0 ? 1 : gather->count, sizeof *series);
@@ -192,34 +328,30 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
         return ERR_LIMIT;
     if (gather->count > 1)
         qsort(gather->items, gather->count, sizeof(struct found *), by_labels);
-    pieces_scratch_init(&delivery.pieces);
-    for (size_t i = 0; i < gather->count && error == 0; i++) {
-        struct found *found = gather->items[i];
-        if (hints->series_limit > 0 && kept >= hints->series_limit)
-            break;
-        if (i % 256 == 0 && gather_is_cancelled(gather))
-            error = ERR_CANCELLED;
-        else if (!hints->no_samples)
-            error = deliver(gather, found, &delivery, &series[kept]);
-        else
-            series[kept] = (struct series_samples){.labels = found->labels};
-        if (error == ERR_CORRUPT) { /* counted and passed by, never returned as data */
-            atomic_fetch_add_explicit(&gather->store->quarantined, 1, memory_order_relaxed);
-            error = 0;
-            continue;
-        }
-        kept += error == 0 && (hints->no_samples ? found->count > 0 || found->rolled != NULL
-                                               : series[kept].count > 0);
-    }
-    pieces_scratch_done(&delivery.pieces);
-    rolled_join_done(&delivery.join);
+    if (!gather->hints->no_samples)
+        error = is_worth_sharing(gather) ? deliver_shared(gather, series)
+                                         : deliver_alone(gather, series);
     if (error != 0)
         return error;
-    if (gather->budget != NULL)
-        gather->budget->series_seen += kept;
+    *ret_count = keep_found(gather, series);
     *ret_series = series;
-    *ret_count = kept;
+    if (gather->budget != NULL)
+        gather->budget->series_seen += *ret_count;
     return 0;
+}
+
+/* While both are there, what was gathered and what is made of it keep within one limit. */
+static int deliver_within_limit(struct gather *gather, struct series_samples **ret_series,
+                                size_t *ret_count)
+{
+    struct arena *arena = gather->arena;
+    size_t gathered = gather->scratch.held_bytes;
+    if (gathered > arena->limit_bytes - arena->held_bytes)
+        return ERR_LIMIT;
+    arena->limit_bytes -= gathered;
+    int error = deliver_all(gather, ret_series, ret_count);
+    arena->limit_bytes += gathered;
+    return error;
 }
 
 static int querier_select(struct querier *querier, struct matcher *const *matchers,
@@ -237,7 +369,7 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
     if (error == 0)
         error = gather_rollups(&gather, matchers, matcher_count);
     if (error == 0)
-        error = deliver_all(&gather, ret_series, ret_count);
+        error = deliver_within_limit(&gather, ret_series, ret_count);
     gather_done(&gather);
     switch (error) {
     case 0:

@@ -1,5 +1,6 @@
 /*
- * span_parts.h - what a span and the set of spans are made of.  For span_set.c and span_open.c.
+ * span_parts.h - what a span and the set of spans are made of.  For span_set.c, span_open.c
+ * and span_read.c.
  */
 #pragma once
 
@@ -29,6 +30,7 @@ struct span {
 
 struct span_set {
     struct store *store;
+    struct group_cache *groups; /* unpacked, of all files */
     char *directory;
     pthread_mutex_t lock;
     struct span **items; /* ascending generation */

@@ -2,14 +2,15 @@
  * span_read.c - reading a history file: postings, labels, chunks, log blocks.
  *
  * A reader keeps the group and the block it has unpacked last, so that walking series in the
- * order of their ordinals unpacks each once.  Damage is met value by value: what fails its seal
+ * order of their ordinals unpacks each once; what several readers want is in the cache.  Damage is met value by value: what fails its seal
  * is named and passed by, the rest of the file goes on being read.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/group_cache.h"
 #include "collector/store/span_index.h"
-#include "collector/store/span_set.h"
+#include "collector/store/span_parts.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -19,6 +20,7 @@ struct unpacked {
     char letter;
     MDB_cursor *cursor;
     struct buf raw, table, joined;
+    struct cached_group *cached; /* held: the view is of it; NULL: of the buffers */
     struct group_view view;
     uint32_t first; /* ordinal of the view's first entry */
     bool valid;
@@ -101,8 +103,9 @@ int span_reader_open(struct span *span, struct span_reader **ret_reader)
     return 0;
 }
 
-static void unpacked_done(struct unpacked *unpacked)
+static void unpacked_done(const struct span_reader *reader, struct unpacked *unpacked)
 {
+    group_cache_release(reader->span->set->groups, unpacked->cached);
     if (unpacked->cursor != NULL)
         mdb_cursor_close(unpacked->cursor);
     buf_done(&unpacked->raw);
@@ -118,8 +121,8 @@ void span_reader_close(struct span_reader *reader)
         mdb_cursor_close(reader->stream);
     if (reader->index.cursor != NULL)
         mdb_cursor_close(reader->index.cursor);
-    unpacked_done(&reader->chunks);
-    unpacked_done(&reader->blocks);
+    unpacked_done(reader, &reader->chunks);
+    unpacked_done(reader, &reader->blocks);
     buf_done(&reader->joined);
     if (reader->txn != NULL)
         mdb_txn_abort(reader->txn);
@@ -211,6 +214,29 @@ static int find_row(MDB_cursor *cursor, uint32_t ordinal, MDB_val *key, MDB_val 
     return 0;
 }
 
+/* The group whose row that is: from the cache, or out of the file. */
+static int obtain_group(struct span_reader *reader, struct unpacked *unpacked, const MDB_val *key,
+                        const MDB_val *value)
+{
+    struct group_cache *cache = reader->span->set->groups;
+    const struct group_key wanted = {
+        .generation = span_info_of(reader->span)->manifest.generation,
+        .first = key_get_u32(key->mv_data),
+        .letter = unpacked->letter,
+    };
+    struct bytes bytes;
+    unpacked->cached = group_cache_find(cache, wanted, &unpacked->view);
+    if (unpacked->cached != NULL)
+        return 0;
+    int error = sealed_extent(reader, unpacked->letter, bytes_of_val(*key), value->mv_data,
+                              &unpacked->joined, &bytes);
+    if (error == 0)
+        error = group_unpack(bytes, &unpacked->raw, &unpacked->table, &unpacked->view);
+    if (error == 0)
+        group_cache_offer(cache, wanted, &unpacked->view);
+    return error == ERR_MALFORMED ? ERR_CORRUPT : error;
+}
+
 static int entry_of(struct span_reader *reader, struct unpacked *unpacked, uint32_t ordinal,
                     struct bytes *ret_entry)
 {
@@ -218,16 +244,12 @@ static int entry_of(struct span_reader *reader, struct unpacked *unpacked, uint3
         ordinal - unpacked->first >= unpacked->view.count) {
         MDB_val key;
         MDB_val value;
-        struct bytes bytes;
         unpacked->valid = false;
+        group_cache_release(reader->span->set->groups, unpacked->cached);
+        unpacked->cached = NULL;
         int error = find_row(unpacked->cursor, ordinal, &key, &value);
         if (error == 0)
-            error = sealed_extent(reader, unpacked->letter, bytes_of_val(key), value.mv_data,
-                                  &unpacked->joined, &bytes);
-        if (error == 0)
-            error = group_unpack(bytes, &unpacked->raw, &unpacked->table, &unpacked->view);
-        if (error == ERR_MALFORMED)
-            error = ERR_CORRUPT;
+            error = obtain_group(reader, unpacked, &key, &value);
         if (error != 0)
             return error;
         unpacked->first = key_get_u32(key.mv_data);

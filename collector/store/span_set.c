@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/store/group_cache.h"
 #include "collector/store/quarantine.h"
 #include "collector/store/span_parts.h"
 #include "proto/base/error.h"
@@ -21,6 +22,7 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
+#define GROUPS_BYTES ((size_t)32 << 20) /* unpacked groups: what some walls of boards read */
 
 int span_set_new(struct store *store, struct span_set **ret_set)
 {
@@ -29,6 +31,11 @@ int span_set_new(struct store *store, struct span_set **ret_set)
         return ERR_NOMEM;
     set->store = store;
     must(pthread_mutex_init(&set->lock, NULL) == 0);
+    int error = group_cache_new(GROUPS_BYTES, &set->groups);
+    if (error != 0) {
+        span_set_free(set);
+        return error;
+    }
     if (asprintf(&set->directory, "%s/" HISTORY, store->directory) < 0) {
         set->directory = NULL;
         span_set_free(set);
@@ -52,6 +59,7 @@ void span_set_free(struct span_set *set)
         return;
     for (size_t i = 0; i < set->count; i++)
         span_free(set->items[i]);
+    group_cache_free(set->groups);
     free(set->items);
     free(set->kept);
     free(set->directory);

@@ -1,39 +1,24 @@
 #!/usr/bin/env python3
-"""Ingest, disk, memory, queries, crash and rules of time-series stores, side by side.
+"""Ingest, disk, memory, crash and rules of time-series stores, side by side.
 
 usage: bench.py STAGE[,STAGE...] [SERVER...]
 stages: limits gen repeat paths ingest long kill rules
 Results are appended to results/stores.jsonl of the work folder; report.py makes tables.
 """
 import json
-import os
 import signal
-import shutil
-import statistics
 import subprocess
 import sys
-import threading
 import time
-import urllib.parse
-import urllib.request
 
-from place import (BUILD, DATA, HERE, LIVE, RUN, busy, cpu, end_all, keep, log, make_folders,
-                   memory, own_cpu, results)
+from place import BUILD, DATA, HERE, RUN, busy, cpu, end_all, keep, log, make_folders, memory, own_cpu
+from running import Running, Watch, calm, send
 from servers import ALL
+from sets import HOSTS, STEP_S, STEPS, end_s, gen, meta, number, synth
 
-
-def number(name, default):
-    return int(os.environ.get(name, default))
-
-
-HOSTS, STEPS = number("HOSTS", 120), number("STEPS", 240)
-LONG_HOSTS, LONG_STEPS = number("LHOSTS", 10), number("LSTEPS", 5760)
-RUNS, QUERY_RUNS = number("RUNS", 3), number("QRUNS", 21)
+RUNS = number("RUNS", 3)
 RULE_SECONDS = number("RULE_S", 60)
 REST_SECONDS = number("REST_S", 12)   # before the kill: every store has its series at rest
-CALM_SECONDS = number("CALM_S", 15)   # at most, before a run, for the machine to be quiet
-NICE = number("NICE", 0)  # below 0 (root only): other work matters less
-STEP_S, SHARDS = 15, 4
 
 
 def out(stage, server, **result):
@@ -41,166 +26,10 @@ def out(stage, server, **result):
     log(stage, server, json.dumps(result)[:400])
 
 
-def renice():
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    except OSError:
-        pass
-
-
-def calm(percent=12):
-    """Waits (bounded) for the rest of the machine to be quiet for 2 s."""
-    start, quiet = time.monotonic(), 0
-    while time.monotonic() - start < CALM_SECONDS and quiet < 2:
-        before = busy()
-        time.sleep(1)
-        quiet = quiet + 1 if (busy() - before) * 100 < percent else 0
-    return quiet >= 2
-
-
-class Watch(threading.Thread):
-    """Peak memory of one process, looked at every 0.25 s."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.pid, self.ending, self.peak = pid, False, {}
-
-    def run(self):
-        while not self.ending:
-            try:
-                for key, value in memory(self.pid).items():
-                    self.peak[key] = max(value, self.peak.get(key, 0))
-            except OSError:
-                return
-            time.sleep(0.25)
-
-
-class Running:
-    """A server in a folder of its own."""
-
-    def __init__(self, server, fresh=True, wait=True, **options):
-        self.server, self.folder = server, f"{RUN}/{server.name}"
-        if fresh:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        os.makedirs(self.folder, exist_ok=True)
-        command = server.command(self.folder, **options)
-        self.started = time.monotonic()
-        self.log = open(self.folder + "/log", "ab")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT,
-                                        env={**os.environ, **server.env}, cwd=self.folder,
-                                        preexec_fn=renice)
-        self.pid = self.process.pid
-        LIVE.append(self.process)
-        if wait:
-            self.wait_for("vector(1)", None, lambda result: True)
-
-    def wait_for(self, expression, at, good, limit_s=600):
-        """Seconds from exec until the query answers and good(result)."""
-        while time.monotonic() - self.started < limit_s:
-            if self.process.poll() is not None:
-                with open(self.folder + "/log") as f:
-                    raise RuntimeError("server exited: " + f.read()[-2000:])
-            try:
-                if good(self.server.query(expression, at)):
-                    return time.monotonic() - self.started
-            except Exception:
-                pass
-            time.sleep(0.005)
-        raise RuntimeError("not ready in time")
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        try:
-            self.process.wait(120)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-    def rest(self, limit_s=60):
-        """Waits until it uses < 3 % CPU for 3 s; CPU seconds used meanwhile."""
-        start, quiet, deadline = cpu(self.pid), 0, time.monotonic() + limit_s
-        while time.monotonic() < deadline and quiet < 3:
-            before = cpu(self.pid)
-            time.sleep(1)
-            quiet = quiet + 1 if cpu(self.pid) - before < 0.03 else 0
-        return cpu(self.pid) - start
-
-
-# -- data ---------------------------------------------------------------------------------------
-
-def meta(name):
-    with open(f"{DATA}/{name}.json") as f:
-        return json.load(f)
-
-
-def end_s(name):
-    about = meta(name)
-    return (about["start_ms"] + about["steps"] * about["step_ms"]) // 1000
-
-
-def frames(name):
-    return [f"{DATA}/{name}.{shard}" for shard in range(meta(name)["shards"])]
-
-
-def tsgen(name, *arguments):
-    printed = subprocess.run([BUILD + "/bench/tsgen", *map(str, arguments), "-o",
-                              f"{DATA}/{name}"], check=True, stdout=subprocess.PIPE,
-                             text=True).stdout
-    with open(f"{DATA}/{name}.json", "w") as f:
-        f.write(printed)
-    log("made", name, printed.strip())
-
-
-def synth(name, hosts, steps, start_s, form="rw", seed=1):
-    tsgen(name, "synth", "-p", DATA + "/profile.tsv", "-i", STEP_S * 1000, "-k", SHARDS, "-S",
-          seed, "-H", hosts, "-n", steps, "-s", start_s * 1000, "-f", form, "-b",
-          2000 if form == "rw" else 10000)
-
-
 def limits():
     printed = subprocess.run([BUILD + "/bench/limits", "-j", "-d", RUN], check=True,
                              stdout=subprocess.PIPE, text=True).stdout
     out("limits", "machine", **json.loads(printed))
-
-
-def gen():
-    raw, profile = DATA + "/real.raw", DATA + "/profile.tsv"
-    if not os.path.exists(raw):
-        subprocess.run(["zstd", "-q", "-d", HERE + "/data/real.raw.zst", "-o", raw], check=True)
-    if not os.path.exists(profile):
-        with open(profile, "w") as f:
-            subprocess.run([BUILD + "/bench/tsgen", "profile", raw, str(STEP_S)], check=True,
-                           stdout=f)
-    end = number("END", int(time.time())) // STEP_S * STEP_S - 120
-    synth("wide", HOSTS, STEPS, end - STEPS * STEP_S)
-    for form in ("text", "json"):
-        synth("wide_" + form, HOSTS, max(STEPS // 4, 1), end - STEPS * STEP_S, form)
-    synth("long", LONG_HOSTS, LONG_STEPS, end - LONG_STEPS * STEP_S)
-
-
-def sender(server, mode, name, first=0, end=None, folder=None):
-    """The command that sends a data set, or some steps of it."""
-    if mode in ("native", "backlog"):
-        keys = f"{folder}/data/keys/"
-        command = [BUILD + "/fengsui-swarm", "--collector", server.endpoint(),
-                   "--collector-key", keys + "collector.pub", "--token", keys + "enrol.token",
-                   "--json", "--from", str(first)]
-        command += ["--backlog"] if mode == "backlog" else []
-        return command + (["--until", str(end)] if end else []) + ["--frames", *frames(name)]
-    return [BUILD + "/bench/blast", "-u", f"127.0.0.1:{server.port}{server.modes[mode]}", "-m",
-            mode, "-f", str(first), *(["-t", str(end)] if end else []), *frames(name)]
-
-
-def send(running, mode, name, wait=True, **steps):
-    process = subprocess.Popen(sender(running.server, mode, name, folder=running.folder,
-                                      **steps), stdout=subprocess.PIPE, text=True,
-                               preexec_fn=renice)
-    LIVE.append(process)
-    if not wait:
-        return process
-    printed = process.communicate()[0]
-    return json.loads(printed)
 
 
 # -- ingest -------------------------------------------------------------------------------------
@@ -263,90 +92,6 @@ def paths(servers):
             for mode in modes_of(server, paths=True):
                 if mode not in ("rw", "native", "backlog"):
                     ingest(server, "paths", mode, "wide_" + mode).stop()
-
-
-# -- queries ------------------------------------------------------------------------------------
-
-DAY = 86400
-CPU = 'rate(node_cpu_seconds_total{mode!="idle"}[5m])'
-QUERIES = [  # name, data set, kind, expression or path, seconds back, step
-    ("one value", "wide", "query", 'node_load1{instance="host-0003:9100"}', 0, 0),
-    ("one series, all hosts", "wide", "query",
-     'node_scrape_collector_success{collector="cpu"}', 0, 0),
-    ("cpu by host 1h/15s", "wide", "range", f"sum by (instance)({CPU})", 3600, 15),
-    ("mem % by host 1h/15s", "wide", "range",
-     "100*(1-node_memory_MemAvailable_bytes/node_memory_MemTotal_bytes)", 3600, 15),
-    ("topk 5 net, all hosts", "wide", "query",
-     "topk(5, sum by (instance)(rate(node_network_receive_bytes_total[5m])))", 0, 0),
-    ("regex hosts net 1h/15s", "wide", "range", "sum(rate(node_network_receive_bytes_total"
-     '{instance=~"host-00[0-4].:9100",device!="lo"}[5m]))', 3600, 15),
-    ("count all series", "wide", "query", 'count({__name__=~".+"})', 0, 0),
-    ("label values instance", "wide", "path", "/api/v1/label/instance/values?", 3600, 0),
-    ("metric names", "wide", "path", "/api/v1/label/__name__/values?", 3600, 0),
-    ("series of one metric", "wide", "path",
-     "/api/v1/series?match%5B%5D=node_network_receive_bytes_total&", 3600, 0),
-    ("cpu by host 24h/60s", "long", "range", f"sum by (instance)({CPU})", DAY, 60),
-    ("cpu by host 24h/5m", "long", "range", f"sum by (instance)({CPU})", DAY, 300),
-    ("cpu one host 24h/60s", "long", "range", "sum(rate(node_cpu_seconds_total"
-     '{mode!="idle",instance="host-0003:9100"}[5m]))', DAY, 60),
-    ("raw one series 24h", "long", "query",
-     'node_memory_MemAvailable_bytes{instance="host-0003:9100"}[24h]', 0, 0),
-    ("one series 24h/15s", "long", "range",
-     'node_memory_MemAvailable_bytes{instance="host-0003:9100"}', DAY, 15),
-    ("max_over_time 24h all hosts", "long", "query", "max_over_time(node_load1[24h])", 0, 0),
-    ("count all series 24h/5m", "long", "range", 'count({__name__=~"node_.+"})', DAY, 300),
-]
-
-
-def query_url(server, query, nocache):
-    _, data, kind, text, back, step = query
-    end = end_s(data) - STEP_S
-    start = max(end - back, meta(data)["start_ms"] // 1000)
-    if kind == "query":
-        path = "/api/v1/query?" + urllib.parse.urlencode({"query": text, "time": end})
-    elif kind == "range":
-        path = "/api/v1/query_range?" + urllib.parse.urlencode(
-            {"query": text, "start": start, "end": end, "step": step})
-    else:
-        path = text + urllib.parse.urlencode({"start": start, "end": end})
-    return server.base() + path + ("&" + server.nocache if nocache else "")
-
-
-def shape(kind, body):
-    """(series, points) of an answer: answers of different servers must agree on it."""
-    data = json.loads(body)["data"]
-    if kind == "path":
-        return len(data), 0
-    found = data["result"]
-    return len(found), sum(len(one.get("values", (0,))) for one in found)
-
-
-def queries(running, data):
-    server = running.server
-    for nocache in ([True, False] if server.nocache else [False]):
-        for query in QUERIES:
-            if query[1] != data:
-                continue
-            url = query_url(server, query, nocache)
-            try:
-                with urllib.request.urlopen(url, timeout=300) as answer:
-                    series, points = shape(query[2], answer.read())
-            except Exception as error:
-                out("query", server.name, query=query[0], data=data, error=str(error))
-                continue
-            cpu0 = cpu(running.pid)
-            printed = subprocess.run(
-                ["curl", "-s", "-m", "300", "-o", "/dev/null", "-w",
-                 "%{time_total} %{size_download} %{http_code}\\n",
-                 url + f"&_n=[1-{QUERY_RUNS}]"], stdout=subprocess.PIPE, text=True).stdout
-            lines = [line.split() for line in printed.split("\n") if line]
-            times = sorted(float(line[0]) * 1e3 for line in lines)
-            out("query", server.name, query=query[0], data=data, nocache=nocache,
-                cached=bool(server.nocache) and not nocache,
-                median_ms=round(statistics.median(times), 3), min_ms=round(times[0], 3),
-                max_ms=round(times[-1], 3), runs=len(times), bytes=int(lines[0][1]),
-                code=lines[0][2], series=series, points=points,
-                cpu_ms=round((cpu(running.pid) - cpu0) * 1e3 / len(times), 2))
 
 
 # -- crash --------------------------------------------------------------------------------------
@@ -437,8 +182,6 @@ def run(stage, servers):
         for server in servers:
             for mode in modes_of(server):
                 running = ingest(server, stage, mode, data, settle=True)
-                if mode == "rw":
-                    queries(running, data)
                 running.stop()
     else:
         sys.exit("no stage " + stage)
@@ -460,4 +203,5 @@ def main():
         end_all()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,10 @@ import platform
 import statistics
 import sys
 
-from place import WORK, results
+from place import HERE, WORK, results
+
+sys.path.insert(0, HERE + "/query")
+import table as query_table  # noqa: E402
 
 MIB = 1 << 20
 LINES = []
@@ -61,13 +64,6 @@ class Stores:
                 found.append(value)
         return max(found, default=None)
 
-    def query(self, server, name, cached):
-        for row in reversed(self.rows):
-            if (row["stage"] == "query" and row["server"] == server and row["query"] == name and
-                    "median_ms" in row and row["cached"] == cached):
-                return row
-        return None
-
 
 def versus(rows, what, goal, ours, peer, least=False, unit=""):
     """One line of the first table: our value over the peer's, and whether that is enough."""
@@ -117,23 +113,6 @@ def store_ratios(rows, stores):
            median([x for x in stores.values("full_s", "ours", stages=("kill",)) if x > 0]),
            median([x for x in stores.values("full_s", "prometheus", stages=("kill",)) if x > 0]),
            unit="s")
-
-
-def query_ratios(rows, stores):
-    """Cold against the faster peer, repeated against VictoriaMetrics with its cache."""
-    for name in dict.fromkeys(row["query"] for row in stores.rows if row["stage"] == "query"):
-        ours = stores.query("ours", name, False)
-        peers = [row for row in (stores.query(server, name, False)
-                                 for server in ("prometheus", "victoria")) if row]
-        cached = stores.query("victoria", name, True)
-        if ours is None or not peers:
-            continue
-        best = min(row["median_ms"] for row in peers)
-        versus(rows, f"query: {name} / faster peer", 0.5 if best > 1 else 1,
-               ours["median_ms"], best, unit="ms")
-        if cached:
-            versus(rows, f"query: {name} / VictoriaMetrics' cache", 1, ours["median_ms"],
-                   cached["median_ms"], unit="ms")
 
 
 def agent_ratios(rows, agents):
@@ -210,21 +189,6 @@ def ingest_tables(stores):
            for row in bad])
 
 
-def query_table(stores):
-    columns = [("ours", False), ("prometheus", False), ("victoria", False), ("victoria", True)]
-    rows = []
-    for name in dict.fromkeys(row["query"] for row in stores.rows if row["stage"] == "query"):
-        cells = [stores.query(server, name, cached) for server, cached in columns]
-        # VictoriaMetrics extrapolates otherwise: series must agree, points may differ.
-        agree = len({cell["series"] for cell in cells if cell}) <= 1
-        rows.append((name, *(f"{cell['median_ms']} ({cell['min_ms']}..{cell['max_ms']})"
-                             if cell else "-" for cell in cells), "yes" if agree else "NO"))
-    if rows:
-        put("## Queries, ms: median (least..most)\n")
-    table(["query", "ours", "Prometheus", "VictoriaMetrics, no cache", "cached",
-           "same series"], rows)
-
-
 def other_tables(stores, agents):
     rows = [(row["server"], row["accepted"], row["present"], row["lost"], row["under_way"],
              row["answers_s"], row["full_s"]) for row in stores.rows if row["stage"] == "kill"]
@@ -256,13 +220,16 @@ def main():
     put("# Fengsui beside its peers\n")
     machine()
     store_ratios(rows, stores)
-    query_ratios(rows, stores)
     agent_ratios(rows, agents)
     put("## Ratios\n")
     table(["what", "ours", "peer", "ratio", "goal", "met"], rows)
     limits_table(stores)
     ingest_tables(stores)
-    query_table(stores)
+    if results("queries"):
+        put("## Queries\n")
+        for line in query_table.lines():
+            put(line)
+        put()
     other_tables(stores, agents)
     path = sys.argv[1] if len(sys.argv) > 1 else WORK + "/report.md"
     with open(path, "w") as f:

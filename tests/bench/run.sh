@@ -5,8 +5,8 @@
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
 #   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn | report
 #
-#   stores   ingest, memory, disk, queries, kill -9, alert rules
-#   queries  only ingest of the two sets, and queries
+#   stores   ingest, memory, disk, kill -9, alert rules
+#   queries  what dashboards ask, cold and moved by a step; alert rules
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
 #   alerting from a condition to its message; ten thousand alerts held
@@ -37,6 +37,7 @@ agent_seconds=${AGENT_S:-60}
 stages=limits,gen,repeat,paths,ingest,long,kill,rules
 if [ -n "$quick" ]; then
   export HOSTS=${HOSTS:-40} STEPS=${STEPS:-120} LHOSTS=${LHOSTS:-4} LSTEPS=${LSTEPS:-480}
+  export MHOSTS=${MHOSTS:-1} MSTEPS=${MSTEPS:-8640}
   export RUNS=${RUNS:-1} QRUNS=${QRUNS:-5} RULE_S=${RULE_S:-10} REST_S=${REST_S:-6}
   export CALM_S=${CALM_S:-2}
   agent_seconds=${AGENT_S:-20}
@@ -81,18 +82,26 @@ churn() {
   FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} BENCH_DIR=$work $python tests/bench/churn.py "$@"
 }
 
+# Tables of their own: queries.md.
+queries() {
+  put_away queries
+  [ $# -gt 0 ] || put_away stores
+  BENCH_DIR=$work $python tests/bench/query/run.py "$@" && BENCH_DIR=$work $python tests/bench/query/table.py
+}
+
 failed=
 case $part in
   all)
     agents || failed=1
     bench $stages
+    queries wide long month || failed=1 # the rules were a stage already
     alerting || failed=1
     churn ${quick:+4000 48} || failed=1
     ;;
   alerting) alerting || failed=1 ;;
   churn) churn || failed=1 ;;
   stores) bench $stages ;;
-  queries) bench gen,ingest,long ;;
+  queries) queries || failed=1 ;;
   agents) agents || failed=1 ;;
   probe) agents fengsui-probe "fengsui-probe portable" || failed=1 ;;
   report) ;;

@@ -1,6 +1,7 @@
 """fengsuictl against a real collector and probe: tables, plots, keys, checks, exit codes."""
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -30,6 +31,16 @@ def test_tables_and_plots():
         done = run(collector, "query", '{"温度"}', "--range", "10m", "--lang", "zh")
         assert done.returncode == 0 and "┤" in done.stdout, done
         assert any("\u2800" < c <= "\u28ff" for c in done.stdout), done
+        done = run(collector, "query", 'sum(rate({"温度"}[5m])) + 1', "--range", "5m", "--step",
+                   "30s", "--explain")
+        assert done.returncode == 0, done
+        lines = done.stdout.splitlines()[1:]
+        depths = [len(line) - len(line.lstrip()) for line in lines]
+        parts = {cells[0]: cells for cells in (re.split("  +", line.strip()) for line in lines)}
+        assert depths == [0, 2, 4, 6, 2], done.stdout
+        assert parts["1"][1:5] == ["1", "0", "0", "0"], done.stdout
+        steps, found, samples, chunks = (int(x) for x in parts['{"温度"}[5m]'][1:5])
+        assert (steps, found, 40 < samples <= 80, chunks >= 2) == (11, 2, True, True), done.stdout
         done = run(collector, "--json", "query", "1+1")
         assert json.loads(done.stdout)["data"]["result"][1] == "2", done
         done = run(collector, "query", "sum(", LANG="zh_CN.UTF-8")

@@ -296,6 +296,20 @@ def test_a_query_that_takes_too_long_is_a_timeout():
         collector.stop()
 
 
+def test_a_query_that_needs_too_much_memory_fails_alone():
+    with Lab() as lab:
+        collector = lab.collector("promql: {max_memory: 64MiB, max_total_memory: 8MiB}\n").start()
+        for i, (expression, told) in enumerate((
+                ("count_over_time(vector(1)[10h:1ms])", "needs more than the 67108864 bytes"),
+                ("count_over_time(vector(1)[2h:10ms])", "all queries together need more than the "
+                 "8388608 bytes"))):
+            code, kind, text = error_of(collector, "/api/v1/query", query=expression, time="100000")
+            assert (code, kind) == (422, "execution") and told in text, (code, kind, text)
+            put(collector, {"__name__": "meanwhile"}, [(float(i), now_ms())])
+            assert collector.value("meanwhile") == i
+        collector.stop()
+
+
 def test_slow_queries_hold_no_write_up():
     with Lab() as lab:
         collector = lab.collector().start()

@@ -457,7 +457,7 @@ def test_experiments_can_be_switched_off():
 
 # Routes with the parameters they know; each parameter gets every piece of garbage.
 ROUTES = {
-    "/api/v1/query": ("query", "time", "timeout", "limit", "lookback_delta", "stats"),
+    "/api/v1/query": ("query", "time", "timeout", "limit", "lookback_delta", "stats", "explain"),
     "/api/v1/query_range": ("query", "start", "end", "step", "timeout", "limit"),
     "/api/v1/query_exemplars": ("query", "start", "end"),
     "/api/v1/format_query": ("query",),

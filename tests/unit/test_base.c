@@ -34,6 +34,50 @@ static void an_arena_never_takes_more_than_its_limit(void **state)
     arena_reset(&arena);
 }
 
+static void arenas_share_a_total(void **state)
+{
+    struct arena_total total = {.limit_bytes = 12000};
+    struct arena one;
+    struct arena other;
+
+    (void)state;
+    arena_init(&one, 100000);
+    arena_init(&other, 100000);
+    one.total = &total;
+    other.total = &total;
+    assert_non_null(arena_alloc(&one, 6000, 1));
+    assert_null(arena_alloc(&other, 6000, 1));
+    assert_true(other.total_refused && !one.total_refused);
+    assert_int_equal(other.held_bytes, 0);
+    assert_non_null(arena_alloc(&other, 100, 1)); /* there is some left */
+    arena_reset(&one);
+    assert_non_null(arena_alloc(&other, 5000, 1));
+    arena_reset(&other);
+    assert_false(other.total_refused);
+    assert_int_equal(total.held_bytes, 0);
+    /* Within a share of it, and joined to one that counts there alone. */
+    struct arena_total part = {.limit_bytes = 8000, .parent = &total};
+    arena_init(&one, 100000);
+    arena_init(&other, 100000);
+    one.total = &total;
+    other.total = &part;
+    assert_non_null(arena_alloc(&one, 100, 1));
+    char *kept = arena_alloc(&other, 100, 1);
+    assert_null(arena_alloc(&other, 5000, 1));
+    assert_false(other.total_refused); /* by the part */
+    strcpy(kept, "kept");
+    arena_join(&one, &other);
+    assert_int_equal(other.held_bytes, 0);
+    assert_int_equal(one.held_bytes, total.held_bytes);
+    assert_string_equal(kept, "kept");
+    arena_reset(&one);
+    assert_int_equal(total.held_bytes, 0);
+    arena_init(&one, 100);
+    one.total = &total; /* its own limit comes first */
+    assert_null(arena_alloc(&one, 1000, 1));
+    assert_false(one.total_refused);
+}
+
 static void integers_survive_a_round_trip(void **state)
 {
     static const uint64_t values[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX};
@@ -240,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_never_takes_more_than_its_limit),
+        cmocka_unit_test(arenas_share_a_total),
         cmocka_unit_test(integers_survive_a_round_trip),
         cmocka_unit_test(a_varint_of_eleven_bytes_fails),
         cmocka_unit_test(a_buffer_past_its_limit_stays_failed),

@@ -205,6 +205,18 @@ static void too_much_of_anything_is_an_error(void **state)
             assert_true(code == ERR_NOMEM && error.failure == PROMQL_EXECUTION &&
                         error.why.text[0] != '\0');
     }
+    struct arena_total total = {.limit_bytes = 20000};
+    struct promql_options shared = defaults;
+    shared.total = &total;
+    assert_int_equal(run("c_total[10m]", 600000, 600000, 0, &shared, &result, &error), 0);
+    assert_true(total.held_bytes > 0); /* as long as the result is held */
+    struct promql_result more;
+    assert_int_equal(run("rate(c_total[5m])", 600000, 5400000, 600, &shared, &more, &error),
+                     ERR_NOMEM);
+    assert_int_equal(error.failure, PROMQL_EXECUTION);
+    assert_non_null(strstr(error.why.text, "all queries together"));
+    promql_result_done(&result);
+    assert_int_equal(total.held_bytes, 0);
     assert_int_equal(run("vector(1)[1000y:1ms]", 0, 0, 0, &defaults, &result, &error),
                      ERR_NOMEM);
     assert_int_equal(run("time()[1000y:1ms]", 0, 0, 0, &defaults, &result, &error),
@@ -294,7 +306,7 @@ static void what_two_selectors_share_is_fetched_once(void **state)
     struct promql_result twice;
     struct promql_error error;
     const char *text =
-        "rate(c_total[5m]) / on(host) c_total + on(host) sum by (host) (c_total)";
+        "c_total / on(host) rate(c_total[5m]) + on(host) sum by (host) (c_total)";
     assert_int_equal(run("c_total", 600000, 5400000, 60000, &defaults, &once, &error), 0);
     assert_int_equal(run(text, 600000, 5400000, 60000, &defaults, &twice, &error), 0);
     assert_true(once.spent.samples_seen > 0);

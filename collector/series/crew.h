@@ -1,0 +1,32 @@
+/*
+ * crew.h - a few helper threads that take a share of a long loop where cores are idle.
+ *
+ * One crew serves all queries.  Whoever has a loop to share does it himself as well, so he
+ * never waits for a helper to begin: if all are busy with other loops he does all of it, and
+ * nothing is ever queued.
+ *
+ *     caller    |--- work(0) ----------------|  waits for those still at it
+ *     helper       |--- work(1) ------------|
+ *     helper    (busy elsewhere)
+ *
+ * Any thread may share, several at once; work() must not share again.
+ */
+#pragma once
+
+#define CREW_HELPERS_MAX 7
+
+struct crew;
+
+/* `helpers` threads, at most CREW_HELPERS_MAX, called `name` (15 bytes).  ERR_NOMEM, ERR_IO. */
+int crew_open(const char *name, unsigned helpers, struct crew **ret_crew);
+/* Cores beside the one a caller is on. */
+unsigned crew_spare_cores(void);
+/* Nobody may be sharing.  NULL is allowed. */
+void crew_close(struct crew *crew);
+/* How many could help; none if there is no crew (NULL). */
+unsigned crew_helpers(const struct crew *crew);
+
+/* Runs work(context, 0) here, and work(context, place) with other places, each at most once and
+ * below 1 + crew_helpers(), on helpers that are free.  Returns when all have returned; what
+ * they wrote is visible then.  The pieces of the loop are work()'s to give out. */
+void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context);

@@ -1,0 +1,182 @@
+/* group_cache.c - see group_cache.h. */
+#include "collector/store/group_cache.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/error.h"
+#include "proto/base/must.h"
+
+#define BUCKETS  1024U
+#define OFFERED  2048U
+#define PART_MAX 8 /* one group takes at most this part of the room */
+
+struct cached_group {
+    struct group_key key;
+    struct group_view view; /* into this very allocation, behind the struct */
+    size_t bytes;
+    unsigned holders;
+    bool is_out;                        /* of the cache: freed by the last holder */
+    struct cached_group *next;          /* in its bucket */
+    struct cached_group *newer, *older; /* by last use */
+};
+
+struct group_cache {
+    size_t limit_bytes; /* fixed */
+    pthread_mutex_t lock;
+    /* under lock */
+    struct cached_group *buckets[BUCKETS];
+    struct cached_group *newest, *oldest;
+    size_t bytes;
+    uint64_t offered[OFFERED]; /* hashes of keys, each in its place */
+};
+
+int group_cache_new(size_t limit_bytes, struct group_cache **ret_cache)
+{
+    struct group_cache *cache = calloc(1, sizeof *cache);
+    if (cache == NULL)
+        return ERR_NOMEM;
+    cache->limit_bytes = limit_bytes;
+    must(pthread_mutex_init(&cache->lock, NULL) == 0);
+    *ret_cache = cache;
+    return 0;
+}
+
+/* splitmix64's last steps. */
+static uint64_t hash_of(struct group_key key)
+{
+    uint64_t hash = key.generation * UINT64_C(0x9e3779b97f4a7c15) +
+                    ((uint64_t)(uint8_t)key.letter << 32 | key.first);
+    hash = (hash ^ hash >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
+    return hash ^ hash >> 31;
+}
+
+static bool is_key(const struct cached_group *group, struct group_key key)
+{
+    return group->key.generation == key.generation && group->key.first == key.first &&
+           group->key.letter == key.letter;
+}
+
+static struct cached_group **place_of(struct group_cache *cache, struct group_key key)
+{
+    struct cached_group **at = &cache->buckets[hash_of(key) % BUCKETS];
+    while (*at != NULL && !is_key(*at, key))
+        at = &(*at)->next;
+    return at;
+}
+
+static void unlink_use(struct group_cache *cache, struct cached_group *group)
+{
+    *(group->newer != NULL ? &group->newer->older : &cache->newest) = group->older;
+    *(group->older != NULL ? &group->older->newer : &cache->oldest) = group->newer;
+}
+
+static void link_newest(struct group_cache *cache, struct cached_group *group)
+{
+    group->newer = NULL;
+    group->older = cache->newest;
+    *(cache->newest != NULL ? &cache->newest->newer : &cache->oldest) = group;
+    cache->newest = group;
+}
+
+static void put_out(struct group_cache *cache, struct cached_group *group)
+{
+    *place_of(cache, group->key) = group->next;
+    unlink_use(cache, group);
+    cache->bytes -= group->bytes;
+    group->is_out = true;
+    if (group->holders == 0)
+        free(group);
+}
+
+void group_cache_free(struct group_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    while (cache->oldest != NULL) {
+        must(cache->oldest->holders == 0);
+        put_out(cache, cache->oldest);
+    }
+    (void)pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+struct cached_group *group_cache_find(struct group_cache *cache, struct group_key key,
+                                      struct group_view *ret_view)
+{
+    must(pthread_mutex_lock(&cache->lock) == 0);
+    struct cached_group *group = *place_of(cache, key);
+    if (group != NULL) {
+        group->holders++;
+        unlink_use(cache, group);
+        link_newest(cache, group);
+        *ret_view = group->view;
+    }
+    must(pthread_mutex_unlock(&cache->lock) == 0);
+    return group;
+}
+
+static struct cached_group *copy_of(struct group_key key, const struct group_view *view)
+{
+    size_t offsets_bytes = (view->count + 1) * sizeof *view->offsets;
+    size_t entries_bytes = view->offsets[view->count];
+    size_t bytes = sizeof(struct cached_group) + offsets_bytes + entries_bytes;
+    struct cached_group *group = malloc(bytes);
+    if (group == NULL)
+        return NULL;
+    uint32_t *offsets = (uint32_t *)(void *)(group + 1);
+    uint8_t *entries = (uint8_t *)offsets + offsets_bytes;
+    memcpy(offsets, view->offsets, offsets_bytes);
+    if (entries_bytes > 0)
+        memcpy(entries, view->entries, entries_bytes);
+    *group = (struct cached_group){
+        .key = key, .view = {entries, offsets, view->count}, .bytes = bytes};
+    return group;
+}
+
+static bool was_offered(struct group_cache *cache, struct group_key key)
+{
+    uint64_t hash = hash_of(key);
+    must(pthread_mutex_lock(&cache->lock) == 0);
+    uint64_t *place = &cache->offered[hash % OFFERED];
+    bool was = *place == hash;
+    *place = hash;
+    must(pthread_mutex_unlock(&cache->lock) == 0);
+    return was;
+}
+
+void group_cache_offer(struct group_cache *cache, struct group_key key,
+                       const struct group_view *view)
+{
+    if (view->offsets[view->count] > cache->limit_bytes / PART_MAX || !was_offered(cache, key))
+        return;
+    struct cached_group *group = copy_of(key, view);
+    if (group == NULL)
+        return;
+    must(pthread_mutex_lock(&cache->lock) == 0);
+    struct cached_group **place = place_of(cache, key);
+    if (*place != NULL) { /* another reader was sooner */
+        free(group);
+    } else {
+        *place = group;
+        link_newest(cache, group);
+        cache->bytes += group->bytes;
+        while (cache->bytes > cache->limit_bytes)
+            put_out(cache, cache->oldest);
+    }
+    must(pthread_mutex_unlock(&cache->lock) == 0);
+}
+
+void group_cache_release(struct group_cache *cache, struct cached_group *group)
+{
+    if (group == NULL)
+        return;
+    must(pthread_mutex_lock(&cache->lock) == 0);
+    bool is_last = --group->holders == 0 && group->is_out;
+    must(pthread_mutex_unlock(&cache->lock) == 0);
+    if (is_last)
+        free(group);
+}

@@ -1,0 +1,192 @@
+/*
+ * test_select.c - what a select leaves out or lets helpers do changes nothing that is asked
+ * for.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "collector/series/crew.h"
+#include "proto/base/error.h"
+#include "tests/unit/store_kit.h"
+
+#define SERIES  64U
+#define STEPS   700
+#define END_MS  (KIT_START_MS + STEPS * KIT_STEP_MS)
+#define HALF_MS (KIT_START_MS + STEPS / 2 * KIT_STEP_MS)
+
+static struct kit kit;
+
+/* Half of it in a history file, half in the head, some of it late and some deleted. */
+static int fill_store(void **state)
+{
+    struct model model = {0};
+    (void)state;
+    kit_start(&kit);
+    for (unsigned n = 0; n < SERIES; n++)
+        kit_run(&kit, &model, n, KIT_START_MS + n, HALF_MS, (double)NAN);
+    assert_int_equal(store_settle(kit.store), 0);
+    for (unsigned n = 0; n < SERIES; n++) {
+        kit_run(&kit, &model, n, HALF_MS + n % 7 * 1000, END_MS, (double)NAN);
+        if (n % 5 == 0)
+            kit_run(&kit, &model, n, KIT_START_MS + 6001, KIT_START_MS + 900000, 42);
+    }
+    kit_delete_both(&kit, &model, 3, KIT_START_MS, KIT_START_MS + 1000000);
+    model_done(&model);
+    return 0;
+}
+
+static int empty_store(void **state)
+{
+    (void)state;
+    kit_stop(&kit);
+    return 0;
+}
+
+static int select_all(const struct select_hints *hints, struct query_budget *budget,
+                      struct arena *arena, struct series_samples **ret_series,
+                      size_t *ret_count)
+{
+    struct queryable *queryable = store_queryable(kit.store);
+    struct querier *querier;
+    struct matcher *matcher;
+    struct diagnosis why = {""};
+    assert_int_equal(
+        matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why), 0);
+    assert_int_equal(
+        queryable->calls->open(queryable, hints->from_ms, hints->until_ms, &querier, &why), 0);
+    int error = queryable->calls->select(querier, &matcher, 1, hints, budget, arena, ret_series,
+                                         ret_count, &why);
+    queryable->calls->close(querier);
+    matcher_free(matcher);
+    return error;
+}
+
+static void helpers_change_nothing(void **state)
+{
+    (void)state;
+    const struct select_hints hints = {.from_ms = KIT_START_MS, .until_ms = END_MS};
+    struct crew *crew = NULL;
+    struct query_budget alone = {.samples_left = 1000000};
+    struct query_budget helped = {.samples_left = 1000000};
+    struct series_samples *a;
+    struct series_samples *b;
+    struct arena arena;
+    size_t a_count;
+    size_t b_count;
+    assert_int_equal(crew_open("helpers", 3, &crew), 0);
+    helped.crew = crew;
+    arena_init(&arena, (size_t)1 << 30);
+    assert_int_equal(select_all(&hints, &alone, &arena, &a, &a_count), 0);
+    assert_int_equal(select_all(&hints, &helped, &arena, &b, &b_count), 0);
+    assert_int_equal(a_count, SERIES);
+    assert_int_equal(b_count, SERIES);
+    for (size_t i = 0; i < SERIES; i++) {
+        assert_true(labels_equal(a[i].labels, b[i].labels));
+        assert_int_equal(a[i].count, b[i].count);
+        assert_memory_equal(a[i].times_ms, b[i].times_ms, a[i].count * sizeof *a[i].times_ms);
+        assert_memory_equal(a[i].values, b[i].values, a[i].count * sizeof *a[i].values);
+    }
+    assert_int_equal(alone.samples_left, helped.samples_left);
+    assert_int_equal(alone.samples_seen, helped.samples_seen);
+    assert_int_equal(alone.chunks_seen, helped.chunks_seen);
+    assert_true(alone.samples_seen > 40000); /* enough to be shared */
+    helped.samples_left = alone.samples_seen - 1;
+    assert_int_equal(select_all(&hints, &helped, &arena, &b, &b_count), ERR_LIMIT);
+    arena_reset(&arena);
+    crew_close(crew);
+}
+
+static void a_select_keeps_within_its_arena(void **state)
+{
+    (void)state;
+    const struct select_hints hints = {.from_ms = KIT_START_MS, .until_ms = END_MS};
+    struct arena_total total = {.limit_bytes = (size_t)1 << 30};
+    struct crew *crew = NULL;
+    size_t failed = 0;
+    assert_int_equal(crew_open("helpers", 2, &crew), 0);
+    for (size_t limit = 4096; limit < (size_t)4 << 20; limit = limit * 3 / 2) {
+        struct query_budget budget = {.samples_left = 1000000, .crew = limit % 2 ? crew : NULL};
+        struct series_samples *series;
+        struct arena arena;
+        size_t count;
+        arena_init(&arena, limit);
+        arena.total = &total;
+        int error = select_all(&hints, &budget, &arena, &series, &count);
+        assert_true(error == 0 || error == ERR_LIMIT);
+        assert_int_equal(arena.limit_bytes, limit);
+        assert_int_equal(total.held_bytes, arena.held_bytes);
+        failed += error != 0;
+        arena_reset(&arena);
+    }
+    assert_true(failed > 3);
+    crew_close(crew);
+}
+
+/* The newest at or before a time; -1 if there is none. */
+static int64_t newest(const struct series_samples *series, int64_t ms)
+{
+    int64_t found = -1;
+    for (size_t i = 0; i < series->count && series->times_ms[i] <= ms; i++)
+        found = (int64_t)i;
+    return found;
+}
+
+static void the_newest_of_each_step_are_all_that_is_asked_for(void **state)
+{
+    (void)state;
+    unsigned random = 1;
+    for (int round = 0; round < 30; round++) {
+        struct select_hints all = {.from_ms = KIT_START_MS + rand_r(&random) % 1000000,
+                                   .until_ms = END_MS - rand_r(&random) % 1000000};
+        struct select_hints some = all;
+        struct query_budget budget = {.samples_left = 10000000};
+        struct series_samples *full;
+        struct series_samples *thin;
+        struct arena arena;
+        size_t count;
+        size_t thin_count;
+        some.newest_at_ms = all.from_ms + rand_r(&random) % 300000;
+        some.newest_step_ms = 1 + rand_r(&random) % (round % 3 == 0 ? 20000 : 900000);
+        some.newest_count =
+            round % 5 == 0
+                ? 1
+                : 1 + (size_t)((all.until_ms - some.newest_at_ms) / some.newest_step_ms);
+        arena_init(&arena, (size_t)1 << 30);
+        assert_int_equal(select_all(&all, &budget, &arena, &full, &count), 0);
+        assert_int_equal(select_all(&some, &budget, &arena, &thin, &thin_count), 0);
+        assert_int_equal(count, thin_count);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(thin[i].count <= some.newest_count + 1);
+            assert_int_equal(thin[i].times_ms[thin[i].count - 1],
+                             full[i].times_ms[full[i].count - 1]);
+            for (size_t step = 0; step < some.newest_count; step++) {
+                int64_t ms = some.newest_at_ms + (int64_t)step * some.newest_step_ms;
+                int64_t a = newest(&full[i], ms);
+                int64_t b = newest(&thin[i], ms);
+                assert_int_equal(a < 0, b < 0);
+                if (a >= 0)
+                    assert_true(
+                        full[i].times_ms[a] == thin[i].times_ms[b] &&
+                        memcmp(&full[i].values[a], &thin[i].values[b], sizeof(double)) == 0);
+            }
+        }
+        arena_reset(&arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(helpers_change_nothing),
+        cmocka_unit_test(a_select_keeps_within_its_arena),
+        cmocka_unit_test(the_newest_of_each_step_are_all_that_is_asked_for),
+    };
+    return cmocka_run_group_tests(tests, fill_store, empty_store);
+}
