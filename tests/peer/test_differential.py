@@ -30,7 +30,7 @@ def test_what_differs_is_told_small():
     while bad is None or "rate(" not in str(bad) or len(str(bad)) < 80:
         bad = whole.make()
     least = minimise(bad, lambda text: "rate(" in text)
-    assert "rate(" in str(least) and len(str(least)) <= 30, str(least)
+    assert "rate(" in str(least) and len(str(least)) <= 40, str(least)
 
     class Said:
         """A server that says one thing."""
