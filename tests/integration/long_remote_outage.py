@@ -39,8 +39,9 @@ def test_an_hour_of_data_outlives_the_receiver_and_the_collector():
             "remote_write:\n"
             f"  - {{url: '{receiver.url()}', name: peer,\n"
             "     queue_config: {batch_send_deadline: 50ms, min_backoff: 10ms, max_backoff: 200ms},\n"
-            "     write_relabel_configs: [{source_labels: [instance, __name__],\n"
-            "                              regex: 'swarm-.*;node_.*', action: keep}]}\n").start()
+            "     write_relabel_configs: [\n"
+            "       {source_labels: [instance], regex: 'swarm-.*', action: keep},\n"
+            "       {source_labels: [__name__], regex: up, action: drop}]}\n").start()
         receiver.stop()
         results = []
         sender = threading.Thread(
