@@ -432,79 +432,6 @@ static void each_tier_expires_by_its_own_age(void **state)
     pair_stop(&pair);
 }
 
-/* What a query of one series at noon of the rolled day gets, and from which tier. */
-static void expect_from(struct kit *kit, const char *text, const char *tier)
-{
-    struct promql_result result;
-    run(kit, text, KIT_START_MS + DAY_MS / 2, KIT_START_MS + DAY_MS / 2, 0, &result);
-    assert_int_equal(result.series_count, tier != NULL);
-    if (tier != NULL)
-        assert_true(has_info(&result, tier));
-    promql_result_done(&result);
-}
-
-/* Ages of their own: at once for queries, and for the disk with the next turn. */
-static void series_of_a_shorter_age_leave_each_tier(void **state)
-{
-    (void)state;
-    static const struct {
-        int64_t days;
-        const char *own, *others;
-        unsigned rewritten;
-        const char *because;
-    } cases[] = {
-        {10, "roll-up of 5m", "roll-up of 5m", 0, "some of the day is young enough"},
-        {12, "roll-up of 1h", "roll-up of 5m", 1, "the coarse tier has them longer"},
-        {22, NULL, "roll-up of 5m", 2, "and then no longer"},
-    };
-    struct pair pair;
-    struct kit *kit = &pair.rolled;
-    struct matcher *matcher;
-    assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("n"), bytes_of("1"), &matcher, NULL), 0);
-    const struct store_retention age = {.selection = {&matcher, 1},
-                                        .rollup_5m_ms = 10 * DAY_MS,
-                                        .rollup_1h_ms = 20 * DAY_MS};
-    pair_start(&pair);
-    kit_close(kit);
-    kit->options.ages = &age;
-    kit->options.age_count = 1;
-    kit_open(kit);
-    roll_a_day(&pair, 11);
-    const struct store_stats whole = stats_of(kit);
-    uint64_t made = whole.rollups_made, before = made; /* the store's own count begins at 0 */
-    expect_from(kit, "m{n=\"1\"}", "roll-up of 5m");
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-        print_message("%s\n", cases[c].because);
-        kit->now_ms = KIT_START_MS + cases[c].days * DAY_MS;
-        for (int turn = 0; turn < 3; turn++) {
-            expect_from(kit, "m{n=\"1\"}", cases[c].own);
-            expect_from(kit, "m{n=\"4\"}", cases[c].others);
-            if (turn == 0) {
-                assert_int_equal(store_settle(kit->store), 0);
-                made += stats_of(kit).rollups_made - before;
-            }
-            if (turn == 1) {
-                kit_close(kit);
-                assert_int_equal(kit_faults(kit), 0);
-                kit_open(kit);
-                before = 0;
-            }
-        }
-        const struct store_stats stats = stats_of(kit);
-        assert_int_equal(stats.rollup_files[0], 1);
-        assert_int_equal(stats.rollup_files[1], 1);
-        /* Once each: of a file that still had them it would be again with the next turn. */
-        assert_int_equal(made, whole.rollups_made + cases[c].rewritten);
-    }
-    /* What comes late for that day is no longer taken into it either. */
-    assert_int_equal(kit_write(kit, 1, KIT_START_MS + DAY_MS / 2, 5), 0);
-    assert_int_equal(store_settle(kit->store), 0);
-    expect_from(kit, "m{n=\"1\"}", NULL);
-    assert_int_equal(sample_files(kit), 0);
-    matcher_free(matcher);
-    pair_stop(&pair);
-}
-
 /* While the samples are there, what comes late is in the roll-up that is made anew. */
 static void what_comes_late_redoes_the_roll_up(void **state)
 {
@@ -662,7 +589,6 @@ int main(void)
         cmocka_unit_test(other_windows_are_near),
         cmocka_unit_test(a_window_across_records_and_samples_is_one_window),
         cmocka_unit_test(each_tier_expires_by_its_own_age),
-        cmocka_unit_test(series_of_a_shorter_age_leave_each_tier),
         cmocka_unit_test(what_comes_late_redoes_the_roll_up),
         cmocka_unit_test(what_comes_later_still_fills_what_is_empty),
         cmocka_unit_test(roll_ups_never_take_the_last_room),
