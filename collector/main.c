@@ -256,7 +256,8 @@ static int open_store(struct collector *collector, struct diagnosis *why)
         return free(ages), diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < options->age_count; i++)
         ages[i] = (struct store_retention){
-            {options->ages[i].matchers, options->ages[i].count}, options->ages[i].raw_ms};
+            {options->ages[i].matchers, options->ages[i].count}, options->ages[i].raw_ms,
+            options->ages[i].rollup_5m_ms, options->ages[i].rollup_1h_ms};
     const struct store_options store = {
         .directory = options->data,
         .retention_raw_ms = options->retention_raw_ms,
@@ -270,6 +271,7 @@ static int open_store(struct collector *collector, struct diagnosis *why)
         .age_count = options->age_count,
         .release = remote_release,
         .release_context = collector->app.remote,
+        .hold = remote_hold,
     };
     error = store_open(&store, &collector->app.store, why);
     free(ages);

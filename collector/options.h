@@ -22,12 +22,13 @@ struct flags {
 
 struct matcher;
 
-/* Series that are kept for less long than retention_raw_ms. */
+/* Series that are kept for less long than retention_raw_ms, or whose roll-ups are; 0: as long as the
+ * others. */
 struct options_age {
     const char *match; /* as it was written */
     struct matcher **matchers;
     size_t count;
-    int64_t raw_ms;
+    int64_t raw_ms, rollup_5m_ms, rollup_1h_ms;
 };
 
 struct options {

@@ -13,12 +13,16 @@
 
 struct row {
     const char *match;
-    int64_t raw_ms;
+    int64_t raw_ms, rollup_5m_ms, rollup_1h_ms; /* 0: as the others */
 };
 
 static const struct config_option row_options[] = {
     {.key = "match", .type = CONFIG_STRING, .offset = offsetof(struct row, match)},
     {.key = "raw", .type = CONFIG_DURATION, .offset = offsetof(struct row, raw_ms),
+     .fallback = "0"},
+    {.key = "rollup_5m", .type = CONFIG_DURATION, .offset = offsetof(struct row, rollup_5m_ms),
+     .fallback = "0"},
+    {.key = "rollup_1h", .type = CONFIG_DURATION, .offset = offsetof(struct row, rollup_1h_ms),
      .fallback = "0"},
 };
 
@@ -42,6 +46,40 @@ static int read_selector(struct config *config, const struct config_node *node,
     return 0;
 }
 
+/* An age of a row that is named must be below that of the others; 0: for ever. */
+static int check_age(struct config *config, const struct config_node *node, const char *key,
+                     int64_t age_ms, int64_t others_ms, struct diagnosis *why)
+{
+    if (config_child(node, key) == NULL ||
+        (age_ms >= AGE_MS_MIN && (others_ms == 0 || age_ms < others_ms)))
+        return 0;
+    return config_complain(config, node, why,
+                           "retention.per_series: %s must be an age of at least 1h, and "
+                           "shorter than retention.%s",
+                           key, key);
+}
+
+static int check_ages(struct config *config, const struct config_node *node, const struct row *row,
+                      const struct options *options, struct diagnosis *why)
+{
+    const bool has_tier = row->rollup_5m_ms != 0 || row->rollup_1h_ms != 0;
+    int error = check_age(config, node, "raw", row->raw_ms, options->retention_raw_ms, why);
+    if (error == 0)
+        error = check_age(config, node, "rollup_5m", row->rollup_5m_ms, options->retention_5m_ms,
+                          why);
+    if (error == 0)
+        error = check_age(config, node, "rollup_1h", row->rollup_1h_ms, options->retention_1h_ms,
+                          why);
+    if (error == 0 && row->raw_ms == 0 && !has_tier)
+        error = config_complain(config, node, why,
+                                "retention.per_series: give raw, or rollup_5m and rollup_1h");
+    if (error == 0 && row->raw_ms != 0 && has_tier)
+        error = config_complain(config, node, why,
+                                "retention.per_series: where raw is given nothing is rolled up: "
+                                "leave out rollup_5m and rollup_1h");
+    return error;
+}
+
 static int read_row(struct config *config, const struct config_node *node,
                     struct options *options, struct diagnosis *why)
 {
@@ -55,13 +93,10 @@ static int read_row(struct config *config, const struct config_node *node,
     }
     if (error != 0)
         return error;
-    if (row.raw_ms < AGE_MS_MIN ||
-        (options->retention_raw_ms > 0 && row.raw_ms >= options->retention_raw_ms))
-        return config_complain(config, node, why,
-                               "retention.per_series: raw must be an age of at least 1h, and "
-                               "shorter than retention.raw");
     age->raw_ms = row.raw_ms;
-    return 0;
+    age->rollup_5m_ms = row.rollup_5m_ms;
+    age->rollup_1h_ms = row.rollup_1h_ms;
+    return check_ages(config, node, &row, options, why);
 }
 
 int options_read_ages(struct config *config, const struct config_node *list,
@@ -89,9 +124,15 @@ void options_free_ages(struct options *options)
     options->age_count = 0;
 }
 
-void options_print_ages(const struct options *options, struct buf *out)
+static void print_age(const char *key, int64_t age_ms, struct buf *out)
 {
     char text[DURATION_TEXT_BYTES];
+    if (age_ms != 0)
+        buf_printf(out, "    %s: \"%s\"\n", key, duration_format(age_ms, text));
+}
+
+void options_print_ages(const struct options *options, struct buf *out)
+{
     if (options->age_count > 0)
         buf_put_text(out, "  per_series:\n");
     for (size_t i = 0; i < options->age_count; i++) {
@@ -102,6 +143,9 @@ void options_print_ages(const struct options *options, struct buf *out)
             if (*at == '\'')
                 buf_put_char(out, '\'');
         }
-        buf_printf(out, "'\n    raw: \"%s\"\n", duration_format(options->ages[i].raw_ms, text));
+        buf_put_text(out, "'\n");
+        print_age("raw", options->ages[i].raw_ms, out);
+        print_age("rollup_5m", options->ages[i].rollup_5m_ms, out);
+        print_age("rollup_1h", options->ages[i].rollup_1h_ms, out);
     }
 }

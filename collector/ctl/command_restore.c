@@ -40,6 +40,12 @@ static void tell_restored(const struct restoring *restoring, const struct restor
                "%s：时刻 %s，%" PRIu64 " 个文件，历史样本 %" PRIu64 " 个，用时 %.1f 秒\n"),
            directory, value_time(&values, restore->taken_ms), restore->counts.files,
            restore->counts.samples, progress_seconds(&restoring->progress));
+    if (restore->counts.unsent_files > 0)
+        printf(SAY(ctl,
+                   "%" PRIu64 " files hold what remote write had yet to send: it goes on with "
+                   "them, and sends once more what it sent after the backup\n",
+                   "%" PRIu64 " 个文件是远程写尚未发出的样本：从这里继续，备份之后已发出的会再发一次\n"),
+               restore->counts.unsent_files);
     if (!restore->has_keys)
         printf("%s\n", SAY(ctl,
                            "it has no keys: put the collector's keys/ there, or every probe "
@@ -87,7 +93,9 @@ const struct command command_restore = {
         "A backup that was never finished, lacks a file or has a flipped bit is refused by "
         "name.\n"
         "Probes send again what they still hold of the time since; the rest they tell as "
-        "gaps.\n\n"
+        "gaps.\n"
+        "Remote write goes on where it was: nothing that waited is lost, and what was sent\n"
+        "since is sent once more.\n\n"
         "Examples:\n"
         "  fengsuictl restore /srv/backup/2026-11-28 /var/lib/fengsui",
     .help_chinese =
@@ -96,7 +104,8 @@ const struct command command_restore = {
         "先检查备份的每个字节、每棵树和每个校验值，完成后再检查新目录。\n"
         "只处理本机的文件，不询问采集器。\n\n"
         "没有做完、缺文件或有一位翻转的备份会被拒绝，并指出是哪个文件。\n"
-        "备份之后的数据，探针会重发仍保留的部分，其余报告为缺口。\n\n"
+        "备份之后的数据，探针会重发仍保留的部分，其余报告为缺口。\n"
+        "远程写从备份的那一刻继续：等待发送的一个不丢，之后已发出的会再发一次。\n\n"
         "例子：\n"
         "  fengsuictl restore /srv/backup/2026-11-28 /var/lib/fengsui",
 };

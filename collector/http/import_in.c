@@ -268,6 +268,7 @@ static void submit(struct job *job)
 {
     job->write = (struct store_write){.samples = job->samples,
                                       .sample_count = job->sample_count,
+                                      .is_bulk = true,
                                       .done = on_written,
                                       .context = job};
     if (job->sample_count == 0) {

@@ -25,6 +25,7 @@
 #include "proto/base/must.h"
 
 #define JOBS_KEPT_MAX 4
+#define PIECE_SAMPLES 32768 /* of a request in one commit */
 /* Label runs that a usual 2.0 message has; what an unusual one took is given back. */
 #define LABEL_RUNS_KEPT_BYTES ((size_t)16 << 20)
 
@@ -45,6 +46,7 @@ struct job {
     struct diagnosis first_rejection;
     struct buf message_bytes;
     struct remote_message message;
+    size_t written; /* of its samples */
     struct remote_key *keys;
     struct series **found;
     size_t series_capacity; /* of the two above */
@@ -181,7 +183,7 @@ static void say_result(struct job *job)
 {
     struct http_response *response = job->response;
     size_t total = 0;
-    say_written(job, job->write.sample_count);
+    say_written(job, job->written);
     for (size_t i = 0; i < REJECTIONS; i++)
         total += job->rejected[i];
     if (total == 0) {
@@ -190,8 +192,7 @@ static void say_result(struct job *job)
     }
     response->status = 400;
     response->content_type = "text/plain; charset=utf-8";
-    buf_printf(&response->body, "%zu samples stored, %zu refused (", job->write.sample_count,
-               total);
+    buf_printf(&response->body, "%zu samples stored, %zu refused (", job->written, total);
     const char *separator = "";
     for (size_t i = 0; i < REJECTIONS; i++) {
         if (job->rejected[i] == 0)
@@ -361,38 +362,45 @@ static void say_error(struct job *job, int error)
                             : error_text(error));
 }
 
-/* Writer thread: the commit is over. */
-static void on_written(struct store_write *write, int error)
-{
-    struct job *job = write->context;
-    if (error == 0) {
-        atomic_fetch_add(&job->remote->samples_accepted, write->sample_count);
-        if (job->remote->rules != NULL)
-            rules_touch_samples(job->remote->rules, write->samples, write->sample_count);
-        say_result(job);
-    } else {
-        say_error(job, error);
-    }
-    finish(job);
-}
+static void on_written(struct store_write *write, int error);
 
+/* The next piece of the samples, in a commit of its own: whoever sends a million at a time must not
+ * hold up the others.  What fails in the middle is sent again, and the same samples count once. */
 static void submit(struct job *job)
 {
-    struct remote_in *remote = job->remote;
-    job->write = (struct store_write){.samples = job->message.samples,
-                                      .sample_count = job->message.sample_count,
-                                      .done = on_written,
-                                      .context = job};
-    if (job->write.sample_count == 0) {
+    const size_t left = job->message.sample_count - job->written;
+    if (left == 0) {
         say_result(job);
         finish(job);
         return;
     }
-    int error = store_write_submit(remote->store, &job->write);
+    job->write =
+        (struct store_write){.samples = job->message.samples + job->written,
+                             .sample_count = left < PIECE_SAMPLES ? left : PIECE_SAMPLES,
+                             .is_bulk = true,
+                             .done = on_written,
+                             .context = job};
+    int error = store_write_submit(job->remote->store, &job->write);
     if (error == 0)
         return; /* on_written() may have run by now */
     say_error(job, error);
     finish(job);
+}
+
+/* Writer thread: the commit is over. */
+static void on_written(struct store_write *write, int error)
+{
+    struct job *job = write->context;
+    if (error != 0) {
+        say_error(job, error);
+        finish(job);
+        return;
+    }
+    job->written += write->sample_count;
+    atomic_fetch_add(&job->remote->samples_accepted, write->sample_count);
+    if (job->remote->rules != NULL)
+        rules_touch_samples(job->remote->rules, write->samples, write->sample_count);
+    submit(job);
 }
 
 /* ---- reading --------------------------------------------------------------------------- */
@@ -475,6 +483,7 @@ void remote_in_handle(struct remote_in *remote, struct http_request *request,
     job->response = response;
     job->pending = pending;
     job->is_v2 = type == REMOTE_V2;
+    job->written = 0;
     job->ticket = remote_cache_enter(remote->cache);
     int error = read_message(job, request->body);
     if (error != 0)

@@ -345,9 +345,10 @@ void ingest_close(struct ingest *ingest)
     /* Writes in flight, of streams and of `up`, end in our memory, on the writer's thread: an
      * empty one behind them tells when the last has left it.  The writer never blocks long. */
     struct store_write barrier = {0};
-    while (store_write_wait(ingest->store, &barrier) == ERR_AGAIN)
-        ; /* the queue is full */
-    intake_land(ingest);
-    must(ingest->flying_count == 0);
+    do { /* what was gathered behind a write goes when that has landed */
+        while (store_write_wait(ingest->store, &barrier) == ERR_AGAIN)
+            ; /* the queue is full */
+        intake_land(ingest);
+    } while (ingest->flying_count > 0);
     free_all(ingest);
 }

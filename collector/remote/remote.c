@@ -31,6 +31,7 @@ int remote_new(const char *data, uint64_t backlog_bytes, struct remote **ret_rem
     if (remote == NULL)
         return ERR_NOMEM;
     must(pthread_mutex_init(&remote->lock, NULL) == 0);
+    must(pthread_mutex_init(&remote->releasing, NULL) == 0);
     remote->spill.limit_bytes = backlog_bytes;
     if (asprintf(&remote->directory, "%s/remote", data) < 0) {
         remote->directory = NULL;
@@ -51,6 +52,7 @@ void remote_free(struct remote *remote)
     spill_close(&remote->spill);
     free(remote->directory);
     (void)pthread_mutex_destroy(&remote->lock);
+    (void)pthread_mutex_destroy(&remote->releasing);
     free(remote);
 }
 
@@ -90,11 +92,10 @@ static void drop_beyond_limit(struct remote *remote)
     }
 }
 
-uint64_t remote_release(void *context, uint64_t through)
+static uint64_t release(struct remote *remote, uint64_t through)
 {
-    struct remote *remote = context;
     uint64_t need = 0;
-    if (!needed_from(remote, &need))
+    if (remote->is_held || !needed_from(remote, &need))
         return 0;
     if (need > 0)
         spill_prune(&remote->spill, need - 1);
@@ -114,6 +115,23 @@ uint64_t remote_release(void *context, uint64_t through)
     log_error("remote", "what receivers have yet to get cannot be spilled to %s/spill: %s",
               remote->directory, error_text(error));
     return remote->failures < HOLD_MAX ? first - 1 : through;
+}
+
+uint64_t remote_release(void *context, uint64_t through)
+{
+    struct remote *remote = context;
+    must(pthread_mutex_lock(&remote->releasing) == 0);
+    uint64_t released = release(remote, through);
+    must(pthread_mutex_unlock(&remote->releasing) == 0);
+    return released;
+}
+
+void remote_hold(void *context, bool is_held)
+{
+    struct remote *remote = context;
+    must(pthread_mutex_lock(&remote->releasing) == 0);
+    remote->is_held = is_held;
+    must(pthread_mutex_unlock(&remote->releasing) == 0);
 }
 
 /* ---- receivers --------------------------------------------------------------------------- */

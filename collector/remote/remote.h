@@ -31,6 +31,8 @@ int remote_check(struct config *config, const struct config_node *list, struct d
 int remote_new(const char *data, uint64_t backlog_bytes, struct remote **ret_remote);
 /* store_options.release.  The store's keeper, and whoever closes the store. */
 uint64_t remote_release(void *remote, uint64_t through);
+/* store_options.hold.  Any thread but the one that releases. */
+void remote_hold(void *remote, bool is_held);
 
 /* Main thread.  Starts a sender for each entry; forgets receivers that are none any more. */
 int remote_open(struct remote *remote, struct store *store, struct config *config,

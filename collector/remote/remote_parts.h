@@ -20,7 +20,9 @@ struct remote {
     struct sender *senders[REMOTE_TARGETS_MAX];
     size_t count;
 
-    /* the releasing thread's */
+    /* under the releasing lock: of the thread that releases, and of a backup */
+    pthread_mutex_t releasing;
+    bool is_held;
     unsigned failures; /* in a row */
 
     _Atomic uint64_t spilled_files, spill_failures, dropped_samples;

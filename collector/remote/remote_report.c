@@ -49,6 +49,8 @@ static const struct {
      AT(requests)},
     {"request_failures_total", "counter", "Requests that will be made again.", NULL,
      AT(request_failures)},
+    {"requests_split_total", "counter", "Requests too large for the receiver, made again in halves.",
+     NULL, AT(requests_split)},
     {"bytes_sent_total", "counter", "Bytes of requests that were taken.", NULL, AT(bytes_sent)},
     {"metadata_requests_total", "counter", "Metadata messages that were taken.", NULL,
      AT(metadata_sent)},

@@ -3,6 +3,7 @@
  *
  *     cursor ──feed──> window ──requests side by side──> acknowledged? ──> cursor, committed
  *        ^                          | 429, 5xx, silence: again, after a pause     |
+ *        |                          | 413: again, in halves                       |
  *        |                          | other 4xx: counted, set aside (refused.h)   |
  *        └────────────────────── the next window, not before ──────────────────────┘
  *
@@ -33,7 +34,7 @@ struct sender_status {
     uint64_t pending_samples, shards;
     uint64_t sent, retried, refused, dropped_relabel, dropped_age, dropped_unknown;
     uint64_t lost_samples, lost_commits;
-    uint64_t requests, request_failures, bytes_sent, metadata_sent;
+    uint64_t requests, request_failures, requests_split, bytes_sent, metadata_sent;
     int64_t newest_sent_ms; /* sample time; 0: none since the start */
     int64_t lag_ms; /* everything committed so long ago, and earlier, is acknowledged */
     bool speaks_v2;

@@ -22,11 +22,13 @@ struct request {
     struct sender *sender;
     enum request_state state;
     uint32_t shard;
+    size_t first, count; /* the samples of the shard that the body has */
     bool is_metadata;
     CURL *easy; /* kept, for its connection */
     struct channel_request http;
     struct buf body;
     bool is_v2; /* what the body is */
+    bool is_stale; /* the body is to be made before it is sent */
     mono_ns next_try;
     int64_t backoff_ms;
 };
@@ -65,6 +67,8 @@ struct sender {
     uint64_t mark_commit;         /* all up to it was committed by ... */
     int64_t mark_ms;              /* ... this time; commit 0: no mark */
     bool speaks_v2;
+    size_t part_samples;  /* larger requests were too large for the receiver; 0: none was */
+    unsigned part_taken;  /* of that size, since */
     mono_ns refusal_told_at;
     struct store_write write; /* the writer's while is_writing */
     struct store_put put;
@@ -86,8 +90,9 @@ uint64_t sender_pending(struct sender *sender);
 void sender_count_pending(struct sender *sender); /* once, at the start */
 /* Opens a window if it is time for one. */
 void sender_open_window(struct sender *sender, mono_ns now);
-/* A shard is done with. */
-void sender_shard_done(struct sender *sender, uint32_t shard);
+/* What the request of a shard has is done with: acknowledged, or set aside.  It goes on with what
+ * comes next of the shard, if there is more. */
+void sender_part_done(struct sender *sender, uint32_t shard, mono_ns now);
 /* Takes in what became of the last commit, and commits the cursor anew if it must be. */
 void sender_commit(struct sender *sender, mono_ns now);
 /* Is the way free for the next window? */
@@ -95,8 +100,10 @@ bool sender_is_committed(const struct sender *sender);
 void sender_look_at_level(struct sender *sender);
 
 /* ---- sender_request.c */
-/* Makes the body; ERR_NOMEM. */
+/* Makes the body of request->count samples of its shard from request->first on; ERR_NOMEM. */
 int sender_request_make(struct request *request);
+/* How many of so many samples may go in one request. */
+size_t sender_request_size(const struct sender *sender, size_t samples);
 void sender_request_start(struct request *request, mono_ns now);
 void sender_request_ended(struct request *request, CURLcode result, mono_ns now);
 void sender_request_done(struct request *request); /* gives up what it holds */

@@ -2,7 +2,7 @@
  * sender_request.c - a sender's transfers: made, judged, made again.
  *
  * What an answer means is the specification's: 2xx took it, 429 and 5xx want it again, any other
- * 4xx never will.  Where 2.0 was asked for and the receiver does not know it (415, or a 2xx without
+ * 4xx never will; but 413 says that so many samples are too many, and they go in halves.  Where 2.0 was asked for and the receiver does not know it (415, or a 2xx without
  * the header that says how much was written), 1.0 is spoken from then on.
  */
 #include "collector/remote/sender_parts.h"
@@ -18,6 +18,8 @@
 #include "proto/base/must.h"
 
 #define CONNECT_TIMEOUT_MS  10000
+#define STATUS_TOO_LARGE    413
+#define PARTS_BEFORE_LARGER 64
 #define RETRY_AFTER_MAX_S   3600
 #define REFUSALS_EVERY_NS   ((mono_ns)60 * MS_PER_SEC * NS_PER_MS)
 #define WRITTEN_HEADER      "X-Prometheus-Remote-Write-Samples-Written"
@@ -28,9 +30,11 @@ int sender_request_make(struct request *request)
     struct shard *shard = &sender->window.shards[request->shard];
     buf_clear(&request->body);
     request->is_v2 = sender->speaks_v2;
-    int error = encode_samples(&sender->encoder, shard->samples, shard->count, request->is_v2,
-                               &sender->metadata, &request->body);
-    return error == 0 && !buf_ok(&request->body) ? ERR_NOMEM : error;
+    int error = encode_samples(&sender->encoder, shard->samples + request->first, request->count,
+                               request->is_v2, &sender->metadata, &request->body);
+    error = error == 0 && !buf_ok(&request->body) ? ERR_NOMEM : error;
+    request->is_stale = error != 0;
+    return error;
 }
 
 /* ---- starting ---------------------------------------------------------------------------- */
@@ -81,8 +85,7 @@ static int prepare(struct request *request, struct diagnosis *why)
 
 static uint64_t samples_of(const struct request *request)
 {
-    return request->is_metadata ? 0
-                                : request->sender->window.shards[request->shard].count;
+    return request->is_metadata ? 0 : request->count;
 }
 
 static void note_failure(struct request *request, const char *why)
@@ -124,18 +127,38 @@ static void note_heard(struct sender *sender)
         log_info("remote", "%s answers again", sender->settings.name);
 }
 
-static void note_accepted(struct request *request)
+size_t sender_request_size(const struct sender *sender, size_t samples)
+{
+    return sender->part_samples != 0 && samples > sender->part_samples ? sender->part_samples
+                                                                       : samples;
+}
+
+/* What was too large once may not be so for ever: a receiver's limit can be raised. */
+static void note_size_taken(const struct request *request)
+{
+    struct sender *sender = request->sender;
+    if (sender->part_samples == 0 || request->count < sender->part_samples ||
+        ++sender->part_taken < PARTS_BEFORE_LARGER)
+        return;
+    sender->part_taken = 0;
+    sender->part_samples *= 2;
+    if (sender->part_samples >= (size_t)sender->settings.max_samples_per_send)
+        sender->part_samples = 0;
+}
+
+static void note_accepted(struct request *request, mono_ns now)
 {
     struct sender *sender = request->sender;
     const struct shard *shard = &sender->window.shards[request->shard];
     note_heard(sender);
     must(pthread_mutex_lock(&sender->lock) == 0);
-    sender->status.sent += shard->count;
+    sender->status.sent += request->count;
     sender->status.bytes_sent += request->body.size;
     if (shard->newest_ms > sender->status.newest_sent_ms)
         sender->status.newest_sent_ms = shard->newest_ms;
     must(pthread_mutex_unlock(&sender->lock) == 0);
-    sender_shard_done(sender, request->shard);
+    note_size_taken(request);
+    sender_part_done(sender, request->shard, now);
 }
 
 /* How many a 2.0 receiver says it has written; -1: it does not say. */
@@ -155,23 +178,49 @@ static void note_refused(struct request *request, long status, const char *answe
     const struct shard *shard = &sender->window.shards[request->shard];
     struct diagnosis why = {0};
     int64_t written = request->is_v2 ? written_of(request->easy) : -1;
-    uint64_t taken = written > 0 && (uint64_t)written < shard->count ? (uint64_t)written : 0;
+    uint64_t taken = written > 0 && (uint64_t)written < request->count ? (uint64_t)written : 0;
     note_heard(sender);
     must(pthread_mutex_lock(&sender->lock) == 0);
     sender->status.sent += taken;
-    sender->status.refused += shard->count - taken;
+    sender->status.refused += request->count - taken;
     (void)snprintf(sender->status.refusal, sizeof sender->status.refusal, "%s", answer);
     must(pthread_mutex_unlock(&sender->lock) == 0);
     if (refused_write(sender->folder, clock_unix_ms(&clock_system), status, answer,
-                      shard->samples, shard->count, &why) != 0)
+                      shard->samples + request->first, request->count, &why) != 0)
         log_warn("remote", "%s: what it refused cannot be set aside: %s", sender->settings.name,
                  why.text);
     if (sender->refusal_told_at == 0 || now - sender->refusal_told_at > REFUSALS_EVERY_NS) {
         sender->refusal_told_at = now;
         log_warn("remote", "%s refused %zu samples for good, they are in %s/refused: %s",
-                 sender->settings.name, shard->count, sender->folder, answer);
+                 sender->settings.name, request->count, sender->folder, answer);
     }
-    sender_shard_done(sender, request->shard);
+    sender_part_done(sender, request->shard, now);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct encode_sample *left = a, *right = b;
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+/* The receiver takes no request so large: the first half of its samples goes first. */
+static void split(struct request *request, mono_ns now)
+{
+    struct sender *sender = request->sender;
+    struct shard *shard = &sender->window.shards[request->shard];
+    note_heard(sender);
+    /* Making the body has sorted them. */
+    qsort(shard->samples + request->first, request->count, sizeof *shard->samples, by_place);
+    request->count = (request->count + 1) / 2;
+    if (sender->part_samples == 0 || request->count < sender->part_samples)
+        sender->part_samples = request->count;
+    sender->part_taken = 0;
+    must(pthread_mutex_lock(&sender->lock) == 0);
+    sender->status.requests_split++;
+    must(pthread_mutex_unlock(&sender->lock) == 0);
+    request->is_stale = true;
+    request->next_try = now;
+    request->state = REQUEST_WAITING;
 }
 
 /* The receiver knows 1.0 alone. */
@@ -182,10 +231,7 @@ static void fall_back(struct request *request, mono_ns now)
         log_warn("remote", "%s does not speak remote write 2.0: 1.0 from now on",
                  sender->settings.name);
     sender->speaks_v2 = false;
-    if (sender_request_make(request) != 0) {
-        try_again(request, error_text(ERR_NOMEM), 0, now);
-        return;
-    }
+    request->is_stale = true;
     request->next_try = now;
     request->state = REQUEST_WAITING;
 }
@@ -208,7 +254,9 @@ static void judge(struct request *request, CURLcode result, mono_ns now)
         (status == 415 || (verdict.accepted && written_of(request->easy) < 0)))
         fall_back(request, now);
     else if (verdict.accepted)
-        note_accepted(request);
+        note_accepted(request, now);
+    else if (status == STATUS_TOO_LARGE && request->count > 1)
+        split(request, now);
     else if (is_refused)
         note_refused(request, status, verdict.why.text, now);
     else
@@ -221,7 +269,9 @@ void sender_request_start(struct request *request, mono_ns now)
 {
     struct sender *sender = request->sender;
     struct diagnosis why = {0};
-    int error = prepare(request, &why);
+    int error = request->is_stale ? sender_request_make(request) : 0;
+    if (error == 0)
+        error = prepare(request, &why);
     if (error == 0 && curl_multi_add_handle(sender->multi, request->easy) != CURLM_OK)
         error = ERR_NOMEM;
     if (error == 0) {

@@ -4,6 +4,7 @@
 #include "collector/remote/sender_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/store/changes.h"
 #include "proto/base/error.h"
@@ -134,6 +135,7 @@ static void close_window(struct sender *sender)
     cursor->end = (struct remote_place){0};
     cursor->shards = 0;
     cursor->acknowledged = 0;
+    memset(cursor->next, 0, sizeof cursor->next);
     sender->passed += window->taken;
     sender->window.shard_count = 0;
     sender->waiting_since = 0;
@@ -150,12 +152,26 @@ static bool is_open(const struct sender *sender)
     return false;
 }
 
-void sender_shard_done(struct sender *sender, uint32_t shard)
+void sender_part_done(struct sender *sender, uint32_t shard, mono_ns now)
 {
-    sender->cursor.acknowledged |= UINT64_C(1) << shard;
+    const struct shard *samples = &sender->window.shards[shard];
+    struct request *request = &sender->requests[shard];
     sender->is_dirty = true;
     sender->is_urgent = true;
-    sender->requests[shard].state = REQUEST_NONE;
+    request->first += request->count;
+    if (request->first < samples->count) {
+        /* What is not sent yet is in the order of places: only what a body was made of is not. */
+        sender->cursor.next[shard] = samples->samples[request->first].order;
+        request->count = sender_request_size(sender, samples->count - request->first);
+        request->is_stale = true;
+        request->backoff_ms = sender->settings.min_backoff_ms;
+        request->next_try = now;
+        request->state = REQUEST_WAITING;
+        return;
+    }
+    sender->cursor.acknowledged |= UINT64_C(1) << shard;
+    sender->cursor.next[shard] = 0;
+    request->state = REQUEST_NONE;
     if (!is_open(sender))
         close_window(sender);
 }
@@ -169,6 +185,8 @@ static int make_requests(struct sender *sender, mono_ns now)
         bool is_done = (sender->cursor.acknowledged >> i & 1) != 0;
         if (is_done || sender->window.shards[i].count == 0)
             continue;
+        request->first = 0;
+        request->count = sender_request_size(sender, sender->window.shards[i].count);
         error = sender_request_make(request);
         request->backoff_ms = sender->settings.min_backoff_ms;
         request->next_try = now;

@@ -23,6 +23,7 @@ struct filling {
     struct series_cache *cache;
     size_t samples_max, scanned;
     int64_t oldest_ms;
+    const struct cursor *cursor;
     bool is_again; /* the end is given */
     int error;
 };
@@ -59,7 +60,8 @@ static int take_sample(void *context, const struct feed_sample *sample)
 {
     struct filling *filling = context;
     struct window *window = filling->window;
-    struct shard *shard = &window->shards[shard_of(sample->id, window->shard_count)];
+    const uint32_t at = shard_of(sample->id, window->shard_count);
+    struct shard *shard = &window->shards[at];
     struct series_cached series;
     if (is_full(filling, shard))
         return 1;
@@ -69,6 +71,9 @@ static int take_sample(void *context, const struct feed_sample *sample)
     if (filling->error != 0)
         return 1;
     filling->scanned++;
+    const uint32_t place = shard->seen++;
+    if (filling->is_again && place < filling->cursor->next[at])
+        return 0; /* acknowledged before, in a part of the shard */
     if (series.labels.data == NULL) {
         window->dropped_unknown += series.is_unknown;
         window->dropped_relabel += !series.is_unknown;
@@ -81,7 +86,7 @@ static int take_sample(void *context, const struct feed_sample *sample)
     if (shard->count == 0 || sample->ts_ms > shard->newest_ms)
         shard->newest_ms = sample->ts_ms;
     shard->samples[shard->count] = (struct encode_sample){series.labels, sample->ts_ms,
-                                                          sample->value, (uint32_t)shard->count};
+                                                          sample->value, place};
     shard->count++;
     shard->label_bytes += series.labels.size;
     return 0;
@@ -98,11 +103,13 @@ int window_fill(struct window *window, struct feed *feed, struct series_cache *c
         .samples_max = (size_t)settings->max_samples_per_send,
         .oldest_ms = settings->sample_age_limit_ms > 0 ? now_ms - settings->sample_age_limit_ms
                                                        : INT64_MIN,
+        .cursor = cursor,
         .is_again = is_again,
     };
     for (size_t i = 0; i < REMOTE_SHARDS_MAX; i++) {
         window->shards[i].count = 0;
         window->shards[i].label_bytes = 0;
+        window->shards[i].seen = 0;
     }
     window->shard_count = is_again ? cursor->shards : shards;
     window->dropped_relabel = window->dropped_age = window->dropped_unknown = 0;

@@ -8,6 +8,9 @@
  * receiver gets the samples of a series in the order in which they were committed, whatever
  * arrives when.  A window ends where its first shard is full.
  *
+ * Places in a shard count what falls to it, sent or not, so that a part of a shard that is
+ * acknowledged (cursor.h) is the same part after a restart.
+ *
  * One owner; no thread.
  */
 #pragma once
@@ -20,6 +23,7 @@
 struct shard {
     struct encode_sample *samples;
     size_t count, capacity, label_bytes;
+    uint32_t seen; /* places */
     int64_t newest_ms;
 };
 

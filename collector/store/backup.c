@@ -26,7 +26,8 @@
 
 #define PATH_BYTES 4096
 
-static const char *const folders[] = {"live", "history", "keys"};
+/* Folders before what is in them. */
+static const char *const folders[] = {"live", "history", "remote", STORE_RELEASED_FOLDER, "keys"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 struct making {
@@ -143,7 +144,7 @@ static int begin_folder(struct making *making)
 static void remove_folder(const char *directory)
 {
     char path[PATH_BYTES];
-    for (size_t i = 0; i < FOLDERS; i++) {
+    for (size_t i = FOLDERS; i-- > 0;) {
         path_of(path, directory, folders[i]);
         DIR *folder = opendir(path);
         if (folder == NULL)
@@ -395,19 +396,62 @@ static int take_key(struct making *making, const char *name)
     return error == 0 ? note_file(making, path, bytes, hash, false) : error;
 }
 
-static int take_keys(struct making *making)
+/* Calls `take` for every file of a folder of the data; it need not be there. */
+static int each_file(struct making *making, const char *name,
+                     int (*take)(struct making *making, const char *name))
 {
     char path[PATH_BYTES];
     int error = 0;
-    path_of(path, making->store->directory, "keys");
+    path_of(path, making->store->directory, name);
     DIR *folder = opendir(path);
     if (folder == NULL)
         return 0;
     for (struct dirent *entry; error == 0 && (entry = readdir(folder)) != NULL;)
         if (entry->d_name[0] != '.')
-            error = take_key(making, entry->d_name);
+            error = take(making, entry->d_name);
     (void)closedir(folder);
+    return error;
+}
+
+static int take_keys(struct making *making)
+{
+    int error = each_file(making, "keys", take_key);
     making->manifest.has_keys = error == 0;
+    return error;
+}
+
+/* -- what is still to be sent ------------------------------------------------------------ */
+
+static int take_released(struct making *making, const char *name)
+{
+    char path[BACKUP_PATH_BYTES + 256];
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    uint64_t hash;
+    uint64_t bytes;
+    if (strchr(name, '.') == NULL || strcmp(strchr(name, '.'), ".spill") != 0)
+        return 0; /* not whole: it is being written */
+    (void)snprintf(path, sizeof path, STORE_RELEASED_FOLDER "/%s", name);
+    path_of(from, making->store->directory, path);
+    path_of(to, making->backup->directory, path);
+    bool is_linked = !making->backup->copies_all && link(from, to) == 0;
+    making->backup->counts.linked_files += is_linked;
+    int error = is_linked ? care_hash(to, &making->pace, &hash, &bytes, making->why)
+                          : care_copy(from, to, 0600, &making->pace, &hash, &bytes, making->why);
+    return error == 0 ? note_file(making, path, bytes, hash, false) : error;
+}
+
+/* The log and what was cut from it before, as they fit together. */
+static int take_log(struct making *making)
+{
+    const struct store_options *options = &making->store->options;
+    if (options->hold == NULL)
+        return take_live(making);
+    options->hold(options->release_context, true);
+    int error = take_live(making);
+    if (error == 0)
+        error = each_file(making, STORE_RELEASED_FOLDER, take_released);
+    options->hold(options->release_context, false);
     return error;
 }
 
@@ -447,7 +491,7 @@ static int fill_folder(struct making *making)
     struct span_set *spans = making->store->spans;
     span_set_pin(spans);
     making->backup->taken_ms = clock_unix_ms(making->store->clock);
-    int error = take_live(making);
+    int error = take_log(making);
     if (error == 0)
         error = take_history(making);
     span_set_unpin(spans);

@@ -5,10 +5,12 @@
  *     DIR/live/data.mdb           LMDB's own compacting copy of one snapshot
  *     DIR/history/...             each file the snapshot speaks of: a hard link where that can
  *                                 be (they never change), else a copy
+ *     DIR/remote/spill/...        what was cut from the log and is still to be sent: likewise
  *     DIR/keys/...                the collector's keys, unless left out
  *     DIR/MANIFEST                sizes and hashes of all of it, written last
  *
- * Consistent: the snapshot is one committed state, and from before it until every file of
+ * Consistent: the snapshot is one committed state, nothing is cut from the log until it is copied
+ * and what was cut before is linked, and from before it until every file of
  * history is linked or copied no such file leaves the store (span_set_pin).  Verified: the
  * copied trees are walked and the seals of their values tried, and every history file is read
  * and compared with the hash it was registered with.  Beside the commits: everything in slices

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "collector/store/store.h"
 #include "proto/base/error.h"
 
 #define FIRST_LINE "fengsui-backup 1"
@@ -24,7 +25,8 @@ void backup_manifest_done(struct backup_manifest *manifest)
 /* Restore makes files of these names: none may lead out of its folder. */
 static bool is_path(const char *path)
 {
-    static const char *const folders[] = {"live/", "history/", "keys/"};
+    static const char *const folders[] = {"live/", "history/", "keys/",
+                                          STORE_RELEASED_FOLDER "/"};
     const char *name = NULL;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         if (strncmp(path, folders[i], strlen(folders[i])) == 0)

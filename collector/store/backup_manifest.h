@@ -27,7 +27,7 @@
 #define BACKUP_PATH_BYTES      200
 
 struct backup_file {
-    char path[BACKUP_PATH_BYTES]; /* below live/, history/ or keys/ */
+    char path[BACKUP_PATH_BYTES]; /* below live/, history/, keys/ or remote/spill/ */
     uint64_t bytes, hash;
     bool is_damaged, is_missing; /* missing: no bytes, no hash */
 };

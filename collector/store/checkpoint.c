@@ -1,5 +1,8 @@
 /*
  * checkpoint.c - passes over the head, slice by slice.
+ *
+ * A slice is a piece of a commit, and whoever waits for that commit waits for the slice: so it ends
+ * after some milliseconds, and chunks are saved before, where no commit waits (checkpoint_chunks.c).
  */
 #include "collector/store/checkpoint.h"
 
@@ -8,92 +11,26 @@
 #include <string.h>
 
 #include "collector/log/block.h"
+#include "collector/store/checkpoint_parts.h"
 #include "collector/store/codec/codec.h"
 #include "collector/store/wal.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define SLICE_SERIES    2048
-#define SLICE_SPANS     8192              /* rows of a slice; two years of spans of two hours */
-#define SLICE_ROWS_KEPT 64                /* more of them give their memory back */
 #define SLICE_BYTES     ((size_t)4 << 20) /* of new chunks, after which it ends early */
-#define ROW_BYTES       ((size_t)32 << 10)
+#define SLICE_NS        ((mono_ns)4 * NS_PER_MS) /* likewise */
+#define SLICE_LOOKS     32 /* series between two looks at the clock */
 #define WAL_SLICE_PARTS 1024
 #define ROW_SLICE       2048
 #define THROUGH_KEY     9
 
-/* Chunks of one span, gathered for a row. */
-struct span_row {
-    int64_t start_ms;
-    uint64_t sequence;
-    struct buf payload;
-    bool is_used; /* listed in slice.used */
-};
-
-struct slice {
-    struct store *store;
-    int64_t seal_until_ms;
-    uint64_t pass;
-    struct series *series[SLICE_SERIES];
-    bool has_tail[SLICE_SERIES];
-    size_t count;
-    size_t first, end; /* what this turn takes of them */
-    uint64_t sequence;
-    struct span_row rows[SLICE_SPANS]; /* the place of a span: its number, modulo */
-    uint16_t used[SLICE_SPANS];        /* places with something in them */
-    size_t used_count;
-    size_t chunk_bytes;
-    struct buf tails, chunk;
-    MDB_txn *txn;
-    int code;
-};
-
 /* -- a slice, on the writer thread ------------------------------------------------------- */
-
-static void put_row(struct slice *slice, struct span_row *row)
-{
-    uint8_t key[16];
-    key_put_i64(key, row->start_ms);
-    key_put_u64(key + 8, row->sequence);
-    if (!buf_ok(&row->payload))
-        slice->code = ENOMEM;
-    if (slice->code == MDB_SUCCESS && row->payload.size > 0)
-        slice->code = sealed_put(slice->txn, slice->store->live.tables[LIVE_CHECKPOINT],
-                                 (struct bytes){key, sizeof key}, buf_bytes(&row->payload), 0);
-    buf_clear(&row->payload);
-    row->sequence = 0;
-}
-
-static struct span_row *row_of(struct slice *slice, int64_t start_ms)
-{
-    size_t place = (uint64_t)(start_ms / slice->store->head->span_ms) % SLICE_SPANS;
-    struct span_row *row = &slice->rows[place];
-    if (row->payload.size > 0 && row->start_ms != start_ms)
-        put_row(slice, row);
-    if (row->payload.size == 0 && !row->is_used) {
-        row->is_used = true;
-        slice->used[slice->used_count++] = (uint16_t)place;
-    }
-    row->start_ms = start_ms;
-    return row;
-}
 
 static void save_chunks(struct slice *slice, const struct series *series)
 {
-    for (const struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next) {
-        int64_t start_ms = span_start_of(slice->store->head->span_ms, at->first_ms);
-        struct span_row *row = row_of(slice, start_ms);
-        buf_put_varint(&row->payload, series->id);
-        buf_put_u8(&row->payload, at->late);
-        buf_put_varint(&row->payload, at->sequence);
-        buf_put_sized(&row->payload, (struct bytes){at->data, at->bytes});
-        slice->chunk_bytes += at->bytes;
-        if (at->sequence > row->sequence)
-            row->sequence = at->sequence;
-        if (row->payload.size >= ROW_BYTES)
-            put_row(slice, row);
-    }
+    for (const struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
+        chunk_rows_add(&slice->rows, series->id, at);
 }
 
 static void save_tail(struct slice *slice, const struct tail *tail)
@@ -118,7 +55,7 @@ static void save_series(struct slice *slice, size_t i)
     bool tail = !tail_is_empty(&series->tail);
     bool late = series->late != NULL && !tail_is_empty(series->late);
     slice->has_tail[i] = tail || late;
-    if (!unsaved && !tail && !late && !series->in_tail_pass)
+    if (!unsaved && slice->gathered[i] == 0 && !tail && !late && !series->in_tail_pass)
         return;
     save_chunks(slice, series);
     buf_put_varint(&slice->tails, series->id);
@@ -129,30 +66,21 @@ static void save_series(struct slice *slice, size_t i)
         save_tail(slice, series->late);
 }
 
-static void put_rows(struct slice *slice)
-{
-    for (size_t i = 0; i < slice->used_count; i++) {
-        struct span_row *row = &slice->rows[slice->used[i]];
-        put_row(slice, row);
-        row->is_used = false;
-        if (slice->used_count > SLICE_ROWS_KEPT)
-            buf_done(&row->payload);
-    }
-    slice->used_count = 0;
-}
-
 static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
 {
     struct slice *slice = context;
     struct head *head = slice->store->head;
-    slice->txn = txn;
+    const mono_ns begun = clock_mono(&clock_system);
+    size_t put = 0;
     slice->code = MDB_SUCCESS;
-    slice->chunk_bytes = 0;
+    chunk_rows_clear(&slice->rows);
     buf_clear(&slice->tails);
     buf_put_varint(&slice->tails, commit);
     slice->end = slice->first;
     while (slice->end < slice->count && slice->code == MDB_SUCCESS &&
-           slice->chunk_bytes < SLICE_BYTES) {
+           slice->rows.bytes < SLICE_BYTES &&
+           ((slice->end - slice->first) % SLICE_LOOKS != 0 || slice->end == slice->first ||
+            clock_mono(&clock_system) - begun < SLICE_NS)) {
         size_t i = slice->end++;
         uint32_t shard = head_shard_of(slice->series[i]->id);
         head_lock_shard(head, shard);
@@ -162,7 +90,9 @@ static int run_slice(void *context, MDB_txn *txn, uint64_t commit)
         head_unlock_shard(head, shard);
     }
     slice->sequence = head->sequence;
-    put_rows(slice);
+    chunk_rows_end(&slice->rows);
+    if (slice->code == MDB_SUCCESS)
+        slice->code = chunk_rows_put(&slice->rows, &slice->store->live, txn, SIZE_MAX, &put);
     if (!buf_ok(&slice->tails))
         slice->code = ENOMEM;
     if (slice->code == MDB_SUCCESS) {
@@ -277,6 +207,7 @@ static int run_slices(struct slice *slice)
     int error = 0;
     while (next != 0 && error == 0) {
         slice->count = head_collect(head, &next, SLICE_SERIES, slice->series);
+        error = checkpoint_chunks(slice);
         for (slice->first = 0; slice->first < slice->count && error == 0;
              slice->first = slice->end) {
             struct writer_task task = {run_slice, slice_is_durable, slice, NULL, 0, false};
@@ -303,6 +234,7 @@ int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_se
     if (slice == NULL)
         return ERR_NOMEM;
     slice->store = store;
+    slice->rows.span_ms = store->head->span_ms;
     slice->seal_until_ms = seal_until_ms;
     int error = live_meta_get(&store->live, "tail_pass", &last_pass);
     pass.number = last_pass + 1;
@@ -323,8 +255,7 @@ int checkpoint_pass(struct store *store, int64_t seal_until_ms, uint64_t *ret_se
     while (error == 0 && pass.more)
         error = run(store, trim_wal, &pass);
     store_step(store, "checkpoint.trimmed");
-    for (size_t i = 0; i < SLICE_SPANS; i++)
-        buf_done(&slice->rows[i].payload);
+    chunk_rows_done(&slice->rows);
     buf_done(&slice->tails);
     buf_done(&slice->chunk);
     free(slice);

@@ -66,6 +66,8 @@ struct deletion {
     bool is_past_history;    /* no file holds any */
 };
 
+#define AGE_TIERS 2 /* as ROLLUP_TIERS */
+
 struct deletes {
     pthread_mutex_t lock;
     pthread_cond_t landed; /* none is in flight any more */
@@ -82,6 +84,9 @@ struct deletes {
     /* fixed after the opening (ages.c): what is older of these series counts as deleted */
     struct deletion **ages; /* their matchers; until_ms is the age */
     size_t age_count;
+    /* the same of their roll-ups, by tier */
+    struct deletion **tier_ages[AGE_TIERS];
+    size_t tier_age_counts[AGE_TIERS];
     const struct clock *clock;
     _Atomic bool may_end; /* a pass was made since the keeper looked what is left */
 };
@@ -130,6 +135,12 @@ void ages_holes(const struct deletes_view *view, const struct labels *labels,
                 struct holes *holes);
 /* Rewrites files that are older as a whole and still hold such series; keeper thread. */
 int ages_apply(struct store *store);
+/* Are records of a series in a tier older than they are kept?  By the day: `end_ms` is where its
+ * roll-up ends.  Any thread. */
+bool ages_tier_is_over(const struct deletes *deletes, size_t tier, const struct labels *labels,
+                       int64_t end_ms, int64_t now_ms);
+/* Of any series? */
+bool ages_tier_has_any(const struct deletes *deletes, size_t tier, int64_t end_ms, int64_t now_ms);
 
 /* ---- rows (delete_row.c) ---------------------------------------------------------------- */
 

@@ -23,21 +23,43 @@ static int64_t from_of(const struct select_hints *hints, int64_t width_ms)
 }
 
 struct tier_spans {
+    size_t number; /* of the tier */
+    int64_t now_ms;
     struct span **items;
     size_t count;
     int64_t width_ms, from_ms;
 };
 
+/* A day of a tier; `is_hidden`: a finer one has it, but for series for which it is over there. */
+struct tier_day {
+    const struct tier_spans *tier;
+    bool is_hidden;
+};
+
+/* May the records of a series be read in this tier? */
+static bool is_wanted(const struct gather *gather, const struct tier_day *day,
+                      const struct labels *labels, int64_t end_ms)
+{
+    const struct tier_spans *tier = day->tier;
+    const struct deletes *deletes = &gather->store->deletes;
+    return !ages_tier_is_over(deletes, tier->number, labels, end_ms, tier->now_ms) &&
+           (!day->is_hidden ||
+            ages_tier_is_over(deletes, tier->number - 1, labels, end_ms, tier->now_ms));
+}
+
 static int take_series(struct gather *gather, struct span *span, struct span_reader *reader,
                        uint32_t ordinal, void *context)
 {
-    const struct tier_spans *tier = context;
+    const struct tier_day *day = context;
+    const struct tier_spans *tier = day->tier;
     const struct span_manifest *manifest = &span_info_of(span)->manifest;
     const struct labels *labels;
     struct found *found;
     struct bytes entry;
     bool is_touched = false;
     int error = span_reader_labels(reader, ordinal, gather->arena, &labels);
+    if (error == 0 && !is_wanted(gather, day, labels, manifest->end_ms))
+        return 0;
     if (error == 0)
         error = span_reader_entry(reader, ordinal, &entry);
     if (error == 0)
@@ -71,7 +93,7 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
 }
 
 /* Does the finer tier have the same day, and can it be read? */
-static bool is_hidden(const struct span *span, const struct tier_spans *finer,
+static bool is_in_finer(const struct span *span, const struct tier_spans *finer,
                       const bool *is_read)
 {
     const struct span_manifest *day = &span_info_of(span)->manifest;
@@ -90,9 +112,13 @@ static int take_tier(struct gather *gather, struct tier_spans *tier,
     int error = 0;
     for (size_t i = 0; i < tier->count && error == 0; i++) {
         struct span *span = tier->items[i];
-        if (!span_is_sole(span) || (finer != NULL && is_hidden(span, finer, finer_is_read)))
+        const bool hidden = finer != NULL && is_in_finer(span, finer, finer_is_read);
+        if (!span_is_sole(span) ||
+            (hidden && !ages_tier_has_any(&gather->store->deletes, finer->number,
+                                          span_info_of(span)->manifest.end_ms, tier->now_ms)))
             continue;
-        error = gather_span(gather, span, matchers, count, take_series, tier, &is_read[i]);
+        struct tier_day day = {tier, hidden};
+        error = gather_span(gather, span, matchers, count, take_series, &day, &is_read[i]);
     }
     return error;
 }
@@ -106,6 +132,8 @@ int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
         /* A finer tier is looked for as far back as the next, to hide its days. */
         int64_t from_ms = from_of(gather->hints, rollup_tiers[ROLLUP_TIERS - 1].width_ms);
+        tiers[t].number = t;
+        tiers[t].now_ms = clock_unix_ms(gather->store->clock);
         tiers[t].width_ms = rollup_tiers[t].width_ms;
         tiers[t].from_ms = from_of(gather->hints, tiers[t].width_ms);
         error =

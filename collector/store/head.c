@@ -85,6 +85,19 @@ static int seal_tail(struct head *head, struct series *series, struct tail *tail
     return 0;
 }
 
+/* Seals the late tail.  What it overrules is sealed before it: a flush takes chunks up to a number,
+ * and must not take what was written last while what it overrules stays, and wins over history. */
+static int seal_late(struct head *head, struct series *series)
+{
+    const struct tail *tail = &series->tail;
+    const struct tail *late = series->late;
+    int error = 0;
+    if (!tail_is_empty(tail) && !tail_is_empty(late) &&
+        tail_time_at(late, late->count - 1u) >= tail->first_ms)
+        error = seal_tail(head, series, &series->tail, false);
+    return error == 0 ? seal_tail(head, series, series->late, true) : error;
+}
+
 static bool ends_by(const struct head *head, const struct tail *tail, int64_t until_ms)
 {
     return !tail_is_empty(tail) &&
@@ -97,7 +110,7 @@ int head_seal(struct head *head, struct series *series, int64_t until_ms)
     if (error == 0 && ends_by(head, &series->tail, until_ms))
         error = seal_tail(head, series, &series->tail, false);
     if (error == 0 && series->late != NULL && ends_by(head, series->late, until_ms)) {
-        error = seal_tail(head, series, series->late, true);
+        error = seal_late(head, series);
         if (error == 0) {
             free(series->late);
             series->late = NULL;
@@ -151,7 +164,7 @@ static int append_late(struct head *head, struct series *series, int64_t ts_ms, 
             return ERR_NOMEM;
     }
     if (!overruled && !fits(head, series->late, ts_ms)) {
-        int error = seal_tail(head, series, series->late, true);
+        int error = seal_late(head, series);
         if (error != 0)
             return error;
     }

@@ -141,7 +141,8 @@ static void apply_deletes(struct store *store)
                deletes_apply(store, false, &more));
 }
 
-static int tidy(struct store *store, size_t least, int64_t rest_ms)
+/* `gives_back`: free pages of live, too; not while an import goes on, which will take them again. */
+static int tidy(struct store *store, size_t least, int64_t rest_ms, bool gives_back)
 {
     bool more;
     int error = merge_due(store, least);
@@ -152,7 +153,7 @@ static int tidy(struct store *store, size_t least, int64_t rest_ms)
     if (error == 0)
         error = ages_apply(store);
     (void)sweep(store, rest_ms);
-    int punched = give_pages_back(store);
+    int punched = gives_back ? give_pages_back(store) : 0;
     full_look_soon(&store->full);
     return error != 0 ? error : punched;
 }
@@ -179,7 +180,8 @@ static void flush_if_due(struct keeper *keeper, mono_ns now)
         atomic_fetch_add(&store->head->stats.overdue_bytes, overdue);
         return;
     }
-    report("merging history", tidy(store, GENERATIONS_KEPT, REST_MS));
+    report("merging history", tidy(store, GENERATIONS_KEPT, REST_MS,
+                                   until_ms > keeper->flushed_until_ms));
     /* Not for every piece of an import: its days would be rolled up anew, or closed to the rest. */
     if (until_ms > keeper->flushed_until_ms) {
         keeper->rollups_due = true;
@@ -244,7 +246,7 @@ static int settle(struct keeper *keeper)
     if (error == 0)
         error = flush_logs(store);
     if (error == 0)
-        error = tidy(store, 2, 0);
+        error = tidy(store, 2, 0, true);
     if (error == 0)
         error = rollup_run(store, SIZE_MAX, UINT64_MAX, &keeper->rollups_due);
     if (error == 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/store/care_file.h"
+#include "collector/store/store.h"
 #include "collector/store/verify.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
@@ -20,7 +21,8 @@
 #define PATH_BYTES 4096
 #define SMALL_FILE ((size_t)4096)
 
-static const char *const folders[] = {"live", "history", "keys"};
+/* Folders before what is in them. */
+static const char *const folders[] = {"live", "history", "remote", STORE_RELEASED_FOLDER, "keys"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 struct restoring {
@@ -159,6 +161,8 @@ static int check_backup(struct restoring *restoring, const char *backup, unsigne
     for (size_t i = 0; error == 0 && i < restoring->manifest.count; i++) {
         const struct backup_file *file = &restoring->manifest.files[i];
         counts->files += !file->is_missing;
+        counts->unsent_files +=
+            strncmp(file->path, STORE_RELEASED_FOLDER, strlen(STORE_RELEASED_FOLDER)) == 0;
         counts->damaged_files += file->is_damaged || file->is_missing;
         counts->total_bytes += passes * file->bytes;
     }
@@ -232,7 +236,7 @@ static void remove_files(const struct restoring *restoring, const char *director
         path_of(path, directory, restoring->manifest.files[i].path);
         (void)unlink(path);
     }
-    for (size_t i = 0; i < FOLDERS; i++) {
+    for (size_t i = FOLDERS; i-- > 0;) {
         path_of(path, directory, folders[i]);
         (void)rmdir(path);
     }

@@ -27,6 +27,7 @@
 struct restore_counts {
     uint64_t files, bytes, total_bytes; /* bytes: work, as in backup.h */
     uint64_t samples, log_blocks;       /* of history */
+    uint64_t unsent_files;              /* of these: what receivers of remote write wait for */
     uint64_t damaged_files;             /* were so in the backup, and are known to be */
 };
 

@@ -24,6 +24,7 @@ const struct rollup_tier rollup_tiers[ROLLUP_TIERS] = {
 
 struct making {
     struct rollup_day *day;
+    int64_t now_ms;
     struct series_walk walk;
     struct pieces_scratch scratch;
     struct deletes_view deletes;
@@ -66,6 +67,9 @@ static int add_series(struct making *making, size_t tier, const struct labels *l
     int64_t width_ms = rollup_tiers[tier].width_ms;
     uint64_t left_out = 0;
     struct bytes entry = {NULL, 0};
+    struct store *store = making->day->store;
+    if (ages_tier_is_over(&store->deletes, tier, labels, making->day->end_ms, making->now_ms))
+        return 0;
     clear(&making->base);
     clear(&making->late);
     clear(&making->whole);
@@ -88,7 +92,7 @@ static int add_series(struct making *making, size_t tier, const struct labels *l
         records = &making->whole;
     }
     if (tier == 0 || !making->day->is_due[0]) /* once, not for every tier */
-        atomic_fetch_add(&making->day->store->rollup_left_out, left_out);
+        atomic_fetch_add(&store->rollup_left_out, left_out);
     if (error == 0 && records->count > 0)
         error = span_writer_add_records(making->writers[tier], labels, records);
     return error;
@@ -295,7 +299,9 @@ static int register_files(struct making *making)
 
 int rollup_make(struct rollup_day *day)
 {
-    struct making making = {.day = day, .base_input = {NONE, NONE}};
+    struct making making = {.day = day,
+                            .now_ms = clock_unix_ms(day->store->clock),
+                            .base_input = {NONE, NONE}};
     bool is_any = false;
     pieces_scratch_init(&making.scratch);
     arena_init(&making.arena, HOLES_ARENA);

@@ -52,11 +52,17 @@ struct store_selection {
     size_t count;
 };
 
-/* Series whose samples are kept for less long than the others. */
+/* Series of which something is kept for less long than of the others: their samples, and then
+ * nothing of them is rolled up; or their roll-ups.  0: for as long as the others'. */
 struct store_retention {
     struct store_selection selection;
     int64_t raw_ms;
+    int64_t rollup_5m_ms, rollup_1h_ms;
 };
+
+/* Where release() puts what it keeps of the log, if it does: files that never change and are gone
+ * when they are done with.  A backup takes them along. */
+#define STORE_RELEASED_FOLDER "remote/spill"
 
 struct store_options {
     const char *directory;     /* made if missing */
@@ -80,6 +86,10 @@ struct store_options {
      * and on the one that closes the store.  NULL: all of it. */
     uint64_t (*release)(void *context, uint64_t through);
     void *release_context;
+    /* While a backup copies live nothing may be released: it would be neither in the copy nor among
+     * what release() had put in STORE_RELEASED_FOLDER before.  Called with true, which waits for a
+     * release under way, then with false.  On the thread of care.  NULL: there is no such folder. */
+    void (*hold)(void *context, bool is_held);
     /* NULL in service.  A fault test is told of each step of a commit, checkpoint, flush or
      * merge ("commit.durable", ...), on the thread that takes it, and may end the process. */
     void (*step)(void *context, const char *point);
@@ -140,6 +150,10 @@ struct store_write {
     /* Taken up to STORE_EXHAUSTED_PERCENT, so that a full disk silences no alert.  A write of
      * puts alone is essential anyway. */
     bool is_essential;
+    /* It can wait a little for those that are not: what comes by HTTP, such as an import of a year,
+     * beside probes.  It rides in their commits, within bounds, and has some of its own; so it goes
+     * on whatever else comes.  Those that are bulk keep their order, and so do the others. */
+    bool is_bulk;
     /* Called once, on the writer thread, in submission order; must not block.  Until then the
      * write and everything it points to belongs to the store; afterwards to the caller. */
     void (*done)(struct store_write *write, int error);

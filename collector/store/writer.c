@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "collector/store/series_rows.h"
 #include "collector/store/wal.h"
@@ -28,7 +29,16 @@
 #define QUEUED_SAMPLE_BYTES  12
 #define WRITTEN_SAMPLE_BYTES 4
 
+#define NS_PER_SEC       ((mono_ns)MS_PER_SEC * NS_PER_MS)
+
 #define SHRINKS_BYTES  256 /* a row that loses so much is put anew */
+
+/* Writes in the order in which they came. */
+struct lane {
+    struct store_write *first, **last;
+    size_t bytes, depth;
+};
+enum lane_kind { LANE_LIVE, LANE_BULK, LANES };
 
 struct writer {
     /* fixed */
@@ -39,10 +49,11 @@ struct writer {
     pthread_mutex_t lock;
     pthread_cond_t work;     /* something is queued */
     pthread_cond_t finished; /* a task has ended */
-    struct store_write *first, **last;
+    struct lane lanes[LANES];
     struct writer_task *first_task, **last_task;
     struct writer_task *first_alone, **last_alone; /* each in a commit of its own */
-    size_t queued_bytes, depth;
+    mono_ns live_at; /* when a group last had samples that are no bulk; 0: none had */
+    mono_ns bulk_at; /* bulk alone waits until then */
     bool stopping;
 
     /* the thread's own */
@@ -291,14 +302,57 @@ static void finish_writes(struct store_write *writes, int error)
     }
 }
 
+static bool is_live(const struct writer *writer, mono_ns now)
+{
+    return writer->live_at != 0 && now - writer->live_at < LIVE_RECENT_NS;
+}
+
+/* Under the lock: until there is something to do.  What is bulk alone may be early. */
+static void wait_for_work(struct writer *writer)
+{
+    while (writer->lanes[LANE_LIVE].first == NULL && writer->first_task == NULL &&
+           writer->first_alone == NULL && !writer->stopping) {
+        struct timespec until;
+        if (writer->lanes[LANE_BULK].first == NULL) {
+            must(pthread_cond_wait(&writer->work, &writer->lock) == 0);
+            continue;
+        }
+        if (clock_mono(&clock_system) >= writer->bulk_at)
+            return;
+        until.tv_sec = (time_t)(writer->bulk_at / NS_PER_SEC);
+        until.tv_nsec = (long)(writer->bulk_at % NS_PER_SEC);
+        (void)pthread_cond_timedwait(&writer->work, &writer->lock, &until);
+    }
+}
+
+/* Under the lock: moves writes to the end of the group, one at least, up to so many bytes of it. */
+static struct store_write **take_writes(struct lane *lane, size_t bytes_max, struct group *group,
+                                        struct store_write **last)
+{
+    for (size_t bytes = 0; lane->first != NULL && (bytes == 0 || bytes < bytes_max);) {
+        struct store_write *write = lane->first;
+        lane->first = write->next;
+        write->next = NULL;
+        *last = write;
+        last = &write->next;
+        bytes += write->approximate_bytes -
+                 write->sample_count * (QUEUED_SAMPLE_BYTES - WRITTEN_SAMPLE_BYTES);
+        group->samples += write->sample_count;
+        group->logs += write->log_count;
+        lane->bytes -= write->approximate_bytes;
+        lane->depth--;
+    }
+    if (lane->first == NULL)
+        lane->last = &lane->first;
+    return last;
+}
+
 /* The next group, waiting for one; false when there is nothing left and the end has come. */
 static bool take_group(struct writer *writer, struct group *ret_group)
 {
     struct group group = {0};
     must(pthread_mutex_lock(&writer->lock) == 0);
-    while (writer->first == NULL && writer->first_task == NULL &&
-           writer->first_alone == NULL && !writer->stopping)
-        must(pthread_cond_wait(&writer->work, &writer->lock) == 0);
+    wait_for_work(writer);
     if (writer->first_alone != NULL) {
         group.tasks = writer->first_alone;
         writer->first_alone = group.tasks->next;
@@ -309,23 +363,13 @@ static bool take_group(struct writer *writer, struct group *ret_group)
         *ret_group = group;
         return true;
     }
-    size_t bytes = 0;
-    struct store_write **last = &group.writes;
-    while (writer->first != NULL && (bytes == 0 || bytes < GROUP_BYTES_MAX)) {
-        struct store_write *write = writer->first;
-        writer->first = write->next;
-        write->next = NULL;
-        *last = write;
-        last = &write->next;
-        bytes += write->approximate_bytes -
-                 write->sample_count * (QUEUED_SAMPLE_BYTES - WRITTEN_SAMPLE_BYTES);
-        group.samples += write->sample_count;
-        group.logs += write->log_count;
-        writer->queued_bytes -= write->approximate_bytes;
-        writer->depth--;
-    }
-    if (writer->first == NULL)
-        writer->last = &writer->first;
+    const mono_ns now = clock_mono(&clock_system);
+    struct store_write **last =
+        take_writes(&writer->lanes[LANE_LIVE], GROUP_BYTES_MAX, &group, &group.writes);
+    if (group.samples > 0)
+        writer->live_at = now;
+    (void)take_writes(&writer->lanes[LANE_BULK],
+                      is_live(writer, now) ? BULK_BYTES : GROUP_BYTES_MAX, &group, last);
     group.tasks = writer->first_task;
     writer->first_task = NULL;
     writer->last_task = &writer->first_task;
@@ -366,12 +410,23 @@ static void refuse_for_room(struct writer *writer, struct group *group)
     finish_writes(refused, ERR_FULL);
 }
 
+/* The group is over: when bulk alone may have the next. */
+static void rest_bulk(struct writer *writer, mono_ns begun)
+{
+    const mono_ns now = clock_mono(&clock_system);
+    const mono_ns rest = now - begun < BULK_REST_NS ? now - begun : BULK_REST_NS;
+    must(pthread_mutex_lock(&writer->lock) == 0);
+    writer->bulk_at = is_live(writer, now) ? now + rest : 0;
+    must(pthread_mutex_unlock(&writer->lock) == 0);
+}
+
 static void *writer_main(void *context)
 {
     struct writer *writer = context;
     struct group group;
 
     while (take_group(writer, &group)) {
+        const mono_ns begun = clock_mono(&clock_system);
         refuse_for_room(writer, &group);
         if (group.writes == NULL && group.tasks == NULL)
             continue;
@@ -380,6 +435,7 @@ static void *writer_main(void *context)
             apply_group(writer, &group);
         finish_tasks(writer, group.tasks, error);
         finish_writes(group.writes, error);
+        rest_bulk(writer, begun);
         store_step(writer->store, "commit.done");
     }
     return NULL;
@@ -387,17 +443,22 @@ static void *writer_main(void *context)
 
 int writer_start(struct store *store, uint64_t last_commit, struct writer **ret_writer)
 {
+    pthread_condattr_t monotonic;
     struct writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
         return ERR_NOMEM;
     writer->store = store;
-    writer->last = &writer->first;
+    for (size_t i = 0; i < LANES; i++)
+        writer->lanes[i].last = &writer->lanes[i].first;
     writer->last_task = &writer->first_task;
     writer->last_alone = &writer->first_alone;
     atomic_init(&writer->commit, last_commit);
     wal_encoder_init(&writer->encoder);
     must(pthread_mutex_init(&writer->lock, NULL) == 0);
-    must(pthread_cond_init(&writer->work, NULL) == 0);
+    must(pthread_condattr_init(&monotonic) == 0);
+    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+    must(pthread_cond_init(&writer->work, &monotonic) == 0);
+    (void)pthread_condattr_destroy(&monotonic);
     must(pthread_cond_init(&writer->finished, NULL) == 0);
     if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
         wal_encoder_done(&writer->encoder);
@@ -458,15 +519,16 @@ int writer_submit(struct writer *writer, struct store_write *write)
         return ERR_INVALID;
     write->next = NULL;
     int error = 0;
+    struct lane *lane = &writer->lanes[write->is_bulk ? LANE_BULK : LANE_LIVE];
     must(pthread_mutex_lock(&writer->lock) == 0);
     must(!writer->stopping);
-    if (writer->depth > 0 && writer->queued_bytes + write->approximate_bytes > QUEUE_BYTES_MAX)
+    if (lane->depth > 0 && lane->bytes + write->approximate_bytes > QUEUE_BYTES_MAX)
         error = ERR_AGAIN;
     if (error == 0) {
-        *writer->last = write;
-        writer->last = &write->next;
-        writer->queued_bytes += write->approximate_bytes;
-        writer->depth++;
+        *lane->last = write;
+        lane->last = &write->next;
+        lane->bytes += write->approximate_bytes;
+        lane->depth++;
         must(pthread_cond_signal(&writer->work) == 0);
     }
     must(pthread_mutex_unlock(&writer->lock) == 0);
@@ -501,7 +563,7 @@ int writer_run_alone(struct writer *writer, struct writer_task *task)
 size_t writer_queue_depth(struct writer *writer)
 {
     must(pthread_mutex_lock(&writer->lock) == 0);
-    size_t depth = writer->depth;
+    size_t depth = writer->lanes[LANE_LIVE].depth + writer->lanes[LANE_BULK].depth;
     must(pthread_mutex_unlock(&writer->lock) == 0);
     return depth;
 }

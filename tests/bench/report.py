@@ -91,6 +91,11 @@ def store_ratios(rows, stores):
            least=True)
     versus(rows, "ingest, remote write / VictoriaMetrics, samples a CPU-second", 3,
            one(speed, "ours", ("rw",)), one(speed, "victoria", ("rw",)), least=True)
+    second = median(stores.values(speed, "ours", ("rw2",), ("paths",), "wide_rw2"))
+    versus(rows, "ingest, remote write 2.0 / VictoriaMetrics' 1.0, samples a CPU-second", 3,
+           second, one(speed, "victoria", ("rw",)), least=True)
+    versus(rows, "ingest, remote write 2.0 / our 1.0, samples a CPU-second", 1,
+           second, one(speed, "ours", ("rw",)), least=True)
     versus(rows, "ingest, remote write / Prometheus, samples a CPU-second", 1,
            one(speed, "ours", ("rw",)), one(speed, "prometheus", ("rw",)), least=True)
     for peer, goal in (("victoria", 0.7), ("prometheus", 0.4)):

@@ -3,7 +3,7 @@
 #
 #   tests/bench/run.sh                  everything, about an hour on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn | report
+#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn | backfill | report
 #
 #   stores   ingest, memory, disk, kill -9, alert rules
 #   queries  what dashboards ask, cold and moved by a step; alert rules
@@ -11,6 +11,7 @@
 #   probe    only our probe, normal and portable build
 #   alerting from a condition to its message; ten thousand alerts held
 #   churn    a week of series that live an hour
+#   backfill what a year written by remote write costs the acknowledgements of live ingest
 #   report   print the tables of what was measured last
 #
 # Installs the peers, builds the release preset; results and report.md are in build/bench.
@@ -23,8 +24,8 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | agents | probe | alerting | churn | report) part=$argument ;;
-    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    stores | queries | agents | probe | alerting | churn | backfill | report) part=$argument ;;
+    -h | --help) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -89,6 +90,11 @@ queries() {
   BENCH_DIR=$work $python tests/bench/query/run.py "$@" && BENCH_DIR=$work $python tests/bench/query/table.py
 }
 
+# backfill.md in the work folder.
+backfill() {
+  FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} BENCH_DIR=$work $python tests/bench/backfill.py "$@"
+}
+
 failed=
 case $part in
   all)
@@ -97,9 +103,11 @@ case $part in
     queries wide long month || failed=1 # the rules were a stage already
     alerting || failed=1
     churn ${quick:+4000 48} || failed=1
+    backfill ${quick:+1 10} || failed=1
     ;;
   alerting) alerting || failed=1 ;;
   churn) churn || failed=1 ;;
+  backfill) backfill ${quick:+1 10} || failed=1 ;;
   stores) bench $stages ;;
   queries) queries || failed=1 ;;
   agents) agents || failed=1 ;;

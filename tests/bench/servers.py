@@ -147,7 +147,7 @@ class Fengsui(Server):
     """Ours, through its outer contract."""
     name = "ours"
     port = 19470 + SHIFT
-    modes = {"rw": "/api/v1/write"}
+    modes = {"rw": "/api/v1/write", "rw2": "/api/v1/write"}
     native = True  # fengsui-swarm plays the same frames over the wire
     rule_counters = ("fengsui_collector_rule_evaluations_total",
                      "fengsui_collector_rule_evaluation_failures_total")

@@ -43,7 +43,7 @@ def tsgen(name, *arguments):
 def synth(name, hosts, steps, start_s, form="rw", seed=1, step_s=STEP_S):
     tsgen(name, "synth", "-p", DATA + "/profile.tsv", "-i", step_s * 1000, "-k", SHARDS, "-S",
           seed, "-H", hosts, "-n", steps, "-s", start_s * 1000, "-f", form, "-b",
-          2000 if form == "rw" else 10000)
+          2000 if form.startswith("rw") else 10000)
 
 
 def profile():
@@ -68,6 +68,8 @@ def gen():
     synth("wide", HOSTS, STEPS, end - STEPS * STEP_S)
     for form in ("text", "json"):
         synth("wide_" + form, HOSTS, max(STEPS // 4, 1), end - STEPS * STEP_S, form)
+    # As many steps as `repeat` sends of 1.0: the two are compared.
+    synth("wide_rw2", HOSTS, max(STEPS // 2, 1), end - STEPS * STEP_S, "rw2")
     synth("long", LONG_HOSTS, LONG_STEPS, end - LONG_STEPS * STEP_S)
 
 

@@ -135,7 +135,7 @@ static void dying_at_any_step_loses_nothing_acknowledged(void **state)
         "merge.written",      "merge.finished",      "merge.registered",
         "merge.replaced",     "flush_logs.finished", "flush_logs.registered",
         "delete.durable",     "delete.rewrite",      "delete.rewritten",
-        "delete.retired",
+        "delete.retired",     "checkpoint.chunks",
     };
     for (size_t p = 0; p < sizeof points / sizeof points[0]; p++) {
         struct kit kit;
@@ -203,7 +203,7 @@ static void a_second_death_loses_nothing_either(void **state)
 static void dying_while_days_are_written_loses_nothing(void **state)
 {
     (void)state;
-    static const char *const points[] = {"checkpoint.slice", "flush.written",
+    static const char *const points[] = {"checkpoint.chunks", "checkpoint.slice", "flush.written",
                                          "flush.registered", "flush.removed",
                                          "flush.forgetting", "merge.registered"};
     struct kit kit;

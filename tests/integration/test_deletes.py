@@ -198,6 +198,7 @@ retention:
   per_series:
   - {match: '{instance=~"a|b"}', raw: 1h}
   - {match: "m{it=\\"it's\\"}", raw: 2d}
+  - {match: 'm{instance="d"}', rollup_5m: 60d, rollup_1h: 2y}
 """
 
 
@@ -223,11 +224,17 @@ def test_some_series_are_kept_for_less_long():
         # What is printed means the same when it is read again.
         printed = collector.json("/api/v1/status/config")["data"]["yaml"]
         code, text = check(lab.folder, printed)
-        assert code == 0 and "it''s" in printed, (code, text, printed)
+        assert code == 0 and "it''s" in printed and 'rollup_1h: "2y"' in printed, (code, text, printed)
         for match, raw, word in (("m{", "7d", "match"), ("{}", "7d", "non-empty"),
                                  ("m", "31d", "shorter"), ("m", "5m", "at least 1h")):
             code, text = check(lab.folder, "retention:\n  raw: 30d\n  per_series:\n"
                                            f"  - {{match: '{match}', raw: {raw}}}\n")
+            assert code == 2 and word in text and "collector.yml:4" in text, (code, text)
+        for ages, word in (("", "give raw"), (", rollup_5m: 400d", "shorter than retention.rollup_5m"),
+                           (", rollup_1h: 1m", "at least 1h"),
+                           (", raw: 7d, rollup_1h: 1y", "nothing is rolled up")):
+            code, text = check(lab.folder, "retention:\n  raw: 30d\n  per_series:\n"
+                                           f"  - {{match: m{ages}}}\n")
             assert code == 2 and word in text and "collector.yml:4" in text, (code, text)
         collector.stop()
 

@@ -191,6 +191,43 @@ def test_an_outage_outlives_restarts_and_what_is_cut_from_the_log():
         collector.stop()
 
 
+def test_a_restored_backup_sends_on_from_where_it_was_made():
+    with Lab() as lab, Receiver() as receiver:
+        collector = lab.collector(config(entry(receiver))).start()
+        load = Load(collector)
+        load.send(5)
+        wait_for_all(receiver, load, "what came before the outage")
+        wait_for(lambda: metric(collector, "samples_pending") == 0, "nothing to wait")
+        receiver.stop()
+        load.send(10)
+        collector.stop()  # cuts the log: into a file
+        collector.start()
+        load.send(10)  # is in the log alone
+        collector.ctl("backup", lab.folder / "backup")
+        assert len(list((lab.folder / "backup/remote/spill").iterdir())) == 1
+        waited = list(load.committed)
+        load.send(10)
+        receiver.start()
+        wait_for_all(receiver, load, "all of it, sent after the backup")
+        collector.kill()
+        with receiver.lock:
+            receiver.accepted.clear()
+        restored = lab.folder / "restored"
+        told = collector.ctl("--lang", "en", "restore", lab.folder / "backup", restored)
+        assert "1 files hold what remote write had yet to send" in told, told
+        collector.arguments[collector.arguments.index(collector.data)] = restored
+        collector.start()
+        # Once more what was sent since, nothing of what was acknowledged before; and it goes on.
+        wait_for(lambda: len(receiver.samples("load")) >= 400, "what waited")
+        load.send(1)
+        wait_for(lambda: set(load.committed[-20:]) <= set(receiver.samples("load")), "what is new")
+        samples = receiver.samples("load")
+        assert len(samples) == len(set(samples)) == 420, (len(samples), len(set(samples)))
+        assert set(samples) == set(waited[100:]) | set(load.committed[-20:])
+        assert metric(collector, "samples_lost_total") == metric(collector, "commits_lost_total") == 0
+        collector.stop()
+
+
 def test_what_is_refused_for_good_is_set_aside_and_the_rest_goes_on():
     with Lab() as lab, Receiver() as receiver:
         receiver.mode = lambda samples: \
@@ -213,6 +250,41 @@ def test_what_is_refused_for_good_is_set_aside_and_the_rest_goes_on():
         status = collector.json("/api/fengsui/v1/status")["data"]["remoteWrite"][0]
         assert status["refused"] == 2 and "out of order" in status["refusal"], status
         assert "2 refused" in collector.ctl("--lang", "en", "status")
+        collector.stop()
+
+
+def test_a_request_that_is_too_large_goes_in_halves():
+    with Lab() as lab, Receiver() as receiver:
+        left = 3
+
+        def answer(samples):
+            nonlocal left
+            if len(samples) > 7 or any(("__name__", "bad") in s[0] for s in samples):
+                return "413"
+            left -= 1
+            return "ok" if left >= 0 else "500"
+        receiver.mode = answer
+        collector = lab.collector(config(entry(receiver))).start()
+        load = Load(collector)
+        load.send(10)
+        now = int(time.time() * 1000)
+        assert write(collector, series({"__name__": "bad"}, [(1.0, now)]))[0] == 204
+        wait_for(lambda: left < -2, "three parts to be taken")
+        assert metric(collector, "requests_split_total") > 0
+        collector.stop()  # in the middle of shards
+        with receiver.lock:
+            left = 10 ** 9
+        collector.start()
+        wait_for_all(receiver, load, "all of it, in parts")
+        wait_for(lambda: metric(collector, "samples_pending") == 0, "nothing to wait")
+        samples = receiver.samples("load")
+        assert len(samples) == len(set(samples)) == len(load.committed), \
+            (len(samples), len(set(samples)), len(load.committed))
+        first_receipts_are_in_order(samples)
+        # One that is too large by itself is set aside, and nothing else with it.
+        files = list((collector.data / "remote/peer/refused").iterdir())
+        assert [f.read_text().splitlines() for f in files] == [
+            ["# HTTP status 413: no", "# 1 samples", f"bad 1 {now}"]], files
         collector.stop()
 
 

@@ -387,7 +387,7 @@ static void series_of_an_age_of_their_own_go_before_the_others(void **state)
     kit_start(&kit);
     kit_close(&kit);
     assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("n"), bytes_of("0"), &matcher, &why), 0);
-    const struct store_retention age = {{&matcher, 1}, SPAN_MS};
+    const struct store_retention age = {.selection = {&matcher, 1}, .raw_ms = SPAN_MS};
     kit.options.ages = &age;
     kit.options.age_count = 1;
     kit.now_ms = t + 3 * SPAN_MS;

@@ -2,7 +2,7 @@
  * main.c - blast: replays frame files against an HTTP ingest endpoint, and says how fast that
  * went.
  *
- *     blast -u HOST:PORT/PATH -m rw|text|json [-w STEPS] [-r SAMPLES_PER_S]
+ *     blast -u HOST:PORT/PATH -m rw|rw2|text|json [-w STEPS] [-r SAMPLES_PER_S]
  *           [-f FIRST_STEP] [-t LAST_STEP+1] FILE...
  *
  * A thread and a keep-alive connection a file, one request in flight on each.  No file runs
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
     struct diagnosis why = {0};
 
     if (read_arguments(argc, argv, &sending) != 0) {
-        (void)fprintf(stderr, "usage: blast -u HOST:PORT/PATH -m rw|text|json FILE...\n");
+        (void)fprintf(stderr, "usage: blast -u HOST:PORT/PATH -m rw|rw2|text|json FILE...\n");
         return 1;
     }
     double started = sender_clock();

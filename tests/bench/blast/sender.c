@@ -23,6 +23,9 @@ static const char *content_head(const char *mode)
     if (strcmp(mode, "rw") == 0)
         return "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
                "X-Prometheus-Remote-Write-Version: 0.1.0\r\n";
+    if (strcmp(mode, "rw2") == 0)
+        return "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n"
+               "Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 2.0.0\r\n";
     return strcmp(mode, "json") == 0 ? "Content-Type: application/json\r\n"
                                      : "Content-Type: text/plain; version=0.0.4\r\n";
 }

@@ -48,6 +48,7 @@ static const char usage[] =
     "  --backlog                 groups of batches, as after an outage; else a batch a message\n"
     "  --give-up DURATION        after so long without progress (60s)\n"
     "  --write-requests DIR      write the load as remote-write bodies in frame files\n"
+    "  --request-ticks N         ticks of a probe that may share one of them (1)\n"
     "  --json                    print one JSON object instead of a table\n"
     "  --version, --help\n";
 
@@ -55,6 +56,7 @@ struct arguments {
     const char *collector, *collector_key, *token, *requests;
     struct load_options made;
     uint64_t samples;
+    size_t request_ticks;
     struct swarm_options swarm;
     bool realtime, json, has_start, has_frames, quit;
     char **frames;
@@ -81,6 +83,7 @@ enum flag {
     FLAG_BACKLOG,
     FLAG_GIVE_UP,
     FLAG_REQUESTS,
+    FLAG_REQUEST_TICKS,
     FLAG_JSON,
     FLAG_VERSION,
     FLAG_HELP
@@ -106,6 +109,7 @@ static const struct option flags[] = {
     {"backlog", no_argument, NULL, FLAG_BACKLOG},
     {"give-up", required_argument, NULL, FLAG_GIVE_UP},
     {"write-requests", required_argument, NULL, FLAG_REQUESTS},
+    {"request-ticks", required_argument, NULL, FLAG_REQUEST_TICKS},
     {"json", no_argument, NULL, FLAG_JSON},
     {"version", no_argument, NULL, FLAG_VERSION},
     {"help", no_argument, NULL, FLAG_HELP},
@@ -183,6 +187,8 @@ static int take_manner(struct arguments *arguments, int flag, const char *value,
     case FLAG_REQUESTS:
         arguments->requests = value;
         return 0;
+    case FLAG_REQUEST_TICKS:
+        return size(value, 1, UINT32_MAX, &arguments->request_ticks, why);
     case FLAG_JSON:
         arguments->json = true;
         return 0;
@@ -239,6 +245,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments,
                           struct diagnosis *why)
 {
     *arguments = (struct arguments){
+        .request_ticks = 1,
         .made = {.probes = 100, .series = 1000, .interval_ms = 15000, .seed = 1},
         .samples = 1000000,
         .token = "",
@@ -293,7 +300,8 @@ static int write_requests(const struct arguments *arguments, const struct load *
     struct requests_result result;
     size_t series;
     size_t ticks = load_tick_count(load, 0);
-    int error = requests_write(load, arguments->requests, &result, why);
+    int error = requests_write(load, arguments->requests, arguments->request_ticks, &result,
+                               why);
     if (error != 0)
         return error;
     (void)load_definitions(load, 0, &series);

@@ -21,6 +21,7 @@ struct work {
     const struct load *load;
     struct shard shards[REQUESTS_SHARDS];
     size_t shard_count;
+    size_t ticks_a_request;
     struct buf packed;
     struct buf **labels; /* by probe, then ref */
     uint64_t *refs;
@@ -100,6 +101,8 @@ static int put_all(struct work *work)
         for (size_t i = 0; error == 0 && i < probes; i++)
             if (tick < load_tick_count(work->load, i))
                 error = put_tick(work, i, tick);
+        if ((tick + 1) % work->ticks_a_request != 0 && tick + 1 < ticks)
+            continue;
         for (size_t i = 0; error == 0 && i < work->shard_count; i++)
             error = flush(work, &work->shards[i], tick);
     }
@@ -141,10 +144,10 @@ static int open_shards(struct work *work, const char *directory, struct diagnosi
     return error;
 }
 
-int requests_write(const struct load *load, const char *directory,
+int requests_write(const struct load *load, const char *directory, size_t ticks_a_request,
                    struct requests_result *ret_result, struct diagnosis *why)
 {
-    struct work work = {.load = load};
+    struct work work = {.load = load, .ticks_a_request = ticks_a_request};
     struct requests_result result = {0};
 
     int error = open_shards(&work, directory, why);

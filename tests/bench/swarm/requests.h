@@ -13,6 +13,6 @@ struct requests_result {
 };
 
 /* Writes DIRECTORY/requests.0 .. .3 (fewer for fewer probes); a probe's samples are in one of
- * them, at most 2,000 in a request.  ERR_IO, ERR_NOMEM. */
-int requests_write(const struct load *load, const char *directory,
+ * them, at most 2,000 in a request, of at most so many ticks.  ERR_IO, ERR_NOMEM. */
+int requests_write(const struct load *load, const char *directory, size_t ticks_a_request,
                    struct requests_result *ret_result, struct diagnosis *why);

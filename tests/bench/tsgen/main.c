@@ -21,7 +21,7 @@ static const char usage[] =
     "       tsgen synth -p PROFILE -o PREFIX -s START_MS [-H HOSTS] [-n STEPS] [-S SEED] ...\n"
     "       tsgen real -r RECORDING -o PREFIX [-s START_MS] [-H HOSTS] [-a] ...\n"
     "  -i STEP_MS  -k SHARDS  -b SAMPLES_A_REQUEST  -c SAMPLES_A_LINE (json)\n"
-    "  -f rw|text|json  -I INSTANCE_PREFIX  -a (real: keep milliseconds)\n";
+    "  -f rw|rw2|text|json  -I INSTANCE_PREFIX  -a (real: keep milliseconds)\n";
 
 void instance_of(size_t host, const char *prefix, char text[INSTANCE_BYTES])
 {
@@ -30,7 +30,7 @@ void instance_of(size_t host, const char *prefix, char text[INSTANCE_BYTES])
 
 static int take_format(struct tsgen_options *options, const char *name)
 {
-    static const char *const names[] = {"rw", "text", "json"};
+    static const char *const names[] = {"rw", "text", "json", "rw2"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) {
             options->format = (enum output_format)i;

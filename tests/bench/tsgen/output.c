@@ -6,8 +6,9 @@
 
 #include "proto/base/error.h"
 #include "tests/bench/kit/request.h"
+#include "tests/bench/kit/request_v2.h"
 
-static const char *const format_names[] = {"rw", "text", "json"};
+static const char *const format_names[] = {"rw", "text", "json", "rw2"};
 
 int output_open(struct output *output, enum output_format format, const char *prefix,
                 size_t shards, uint32_t samples_a_request, struct diagnosis *why)
@@ -24,6 +25,11 @@ int output_open(struct output *output, enum output_format format, const char *pr
             return error;
     }
     return 0;
+}
+
+static bool is_remote_write(const struct output *output)
+{
+    return output->format == OUTPUT_RW || output->format == OUTPUT_RW2;
 }
 
 static void put_escaped(struct buf *out, struct bytes value)
@@ -84,7 +90,7 @@ int output_labels(const struct output *output, const struct series *series,
     labels[count++] = (struct label){bytes_of("instance"), bytes_of(instance)};
     labels[count++] = (struct label){bytes_of("job"), bytes_of("node")};
     qsort(labels, count, sizeof *labels, compare_labels);
-    if (output->format == OUTPUT_RW)
+    if (is_remote_write(output))
         request_put_labels(ret_labels, labels, count);
     else if (output->format == OUTPUT_TEXT)
         put_text_labels(ret_labels, series->name, labels, count);
@@ -114,7 +120,7 @@ void output_sample(struct output *output, size_t shard_index, const struct buf *
 {
     struct output_shard *shard = &output->shards[shard_index];
     shard->samples++;
-    if (output->format == OUTPUT_RW) {
+    if (is_remote_write(output)) {
         request_put_sample(&shard->body, buf_bytes(labels), value, ts_ms);
         return;
     }
@@ -156,7 +162,11 @@ static void flush(struct output *output, struct output_shard *shard, uint32_t st
         return;
     output->raw_bytes += body.size;
     output->failed = output->failed || !buf_ok(&shard->body);
-    if (output->format == OUTPUT_RW) {
+    if (output->format == OUTPUT_RW2) {
+        output->failed = request_to_v2(body, &output->second) != 0 || output->failed;
+        body = buf_bytes(&output->second);
+    }
+    if (is_remote_write(output)) {
         output->failed = request_compress(body, &output->packed) != 0 || output->failed;
         body = buf_bytes(&output->packed);
     }
@@ -193,6 +203,7 @@ int output_finish(struct output *output, const struct output_facts *facts,
         buf_done(&shard->body);
     }
     buf_done(&output->packed);
+    buf_done(&output->second);
     free(output->shards);
     if (error != 0)
         return error;

@@ -1,7 +1,8 @@
 /*
- * output.h - samples as request bodies in one of three formats, dealt to frame files.
+ * output.h - samples as request bodies in one of four formats, dealt to frame files.
  *
  *     rw    Prometheus remote write 1.0, one sample a series
+ *     rw2   the same as 2.0
  *     text  Prometheus exposition text with timestamps
  *     json  VictoriaMetrics' /api/v1/import: a line a series, several samples each
  */
@@ -14,7 +15,7 @@
 #include "tests/bench/kit/frames.h"
 #include "tests/bench/tsgen/series_set.h"
 
-enum output_format { OUTPUT_RW, OUTPUT_TEXT, OUTPUT_JSON };
+enum output_format { OUTPUT_RW, OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_RW2 };
 
 struct output_shard {
     struct frames_writer file;
@@ -27,7 +28,7 @@ struct output {
     uint32_t samples_a_request;
     struct output_shard *shards;
     size_t shard_count;
-    struct buf packed;
+    struct buf packed, second; /* of a 2.0 body: as it is before snappy */
     uint64_t raw_bytes;
     bool failed; /* out of memory; told by output_finish() */
 };
