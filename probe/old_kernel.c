@@ -3,9 +3,10 @@
  *
  * glibc does adjtimex() by clock_adjtime(), and from 2.33 on fstat(fd) by fstatat(fd, "",
  * AT_EMPTY_PATH); Linux knows both since 2.6.39, and before every opendir() and fopen() would
- * fail with EINVAL.  The linker gives those calls to these (--wrap, probe/CMakeLists.txt), which
- * ask as kernels always understood.  Calls that are missing altogether need nothing here: the library and libzmq do
- * without clone3, prlimit64 and rseq, random.c without getrandom, statx falls back to fstatat.
+ * fail with EINVAL.  The linker gives those calls to these (--wrap, probe/CMakeLists.txt),
+ * which ask as kernels always understood.  Calls that are missing altogether need nothing here:
+ * the library and libzmq do without clone3, prlimit64 and rseq, random.c without getrandom,
+ * statx falls back to fstatat.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -102,9 +102,9 @@ static bool start_thread(struct guard_mount *mount)
 
 static bool depends_on_others(const char *type)
 {
-    static const char *const types[] = {"nfs",  "nfs4",   "cifs", "smb3",      "smbfs",  "ceph",
-                                        "9p",   "lustre", "gpfs", "glusterfs", "ocfs2",  "gfs2",
-                                        "afs",  "ncpfs",  "coda", "beegfs",    "orangefs"};
+    static const char *const types[] = {"nfs", "nfs4",   "cifs", "smb3",      "smbfs",   "ceph",
+                                        "9p",  "lustre", "gpfs", "glusterfs", "ocfs2",   "gfs2",
+                                        "afs", "ncpfs",  "coda", "beegfs",    "orangefs"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(type, types[i]) == 0)
             return true;

@@ -1,10 +1,10 @@
 /*
  * names.h - the files that a pattern names, of which there may be any number.
  *
- * As glob(3) without flags: * ? [] and a backslash inside a name, a leading dot must be written,
- * the result ascends.  Unlike it this stops: a folder with a million files costs NAMES_LOOKED_MAX
- * looks and NAMES_FOUND_MAX paths, and not the memory and the seconds that all of them would.
- * Folders that are missing or closed to us match nothing.
+ * As glob(3) without flags: * ? [] and a backslash inside a name, a leading dot must be
+ * written, the result ascends.  Unlike it this stops: a folder with a million files costs
+ * NAMES_LOOKED_MAX looks and NAMES_FOUND_MAX paths, and not the memory and the seconds that all
+ * of them would. Folders that are missing or closed to us match nothing.
  *
  * Thread: the loop's.
  */

@@ -2,8 +2,8 @@
  * test_guard.c - a server that is gone holds up neither the loop nor what lies elsewhere, and
  * costs no line when it is back.
  *
- * Mounts come from a table that is written here, and are asked through a gate that is opened and
- * shut: a shut gate is a statfs() that does not come back.
+ * Mounts come from a table that is written here, and are asked through a gate that is opened
+ * and shut: a shut gate is a statfs() that does not come back.
  */
 #include "probe/log/guard.h"
 
@@ -97,9 +97,9 @@ static void a_path_is_found_by_folder_and_through_links(void **state)
     world_make(&world, "a.log");
     put_mounts(&world, (const char *const[]){"/nfs", "/nfs/deep", NULL});
     assert_int_equal(mkdir(world_path(&world, "local", path), 0755), 0);
-    assert_int_equal(symlink(world_path(&world, "nfs/logs", target),
-                             world_path(&world, "local/away", path)),
-                     0);
+    assert_int_equal(
+        symlink(world_path(&world, "nfs/logs", target), world_path(&world, "local/away", path)),
+        0);
     assert_int_equal(symlink("../local/away", world_path(&world, "local/again", path)), 0);
     assert_int_equal(symlink("loop", world_path(&world, "loop", path)), 0);
     assert_int_equal(guard_new(world.folder, ask_gate, &guard), 0);

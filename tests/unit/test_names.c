@@ -37,12 +37,14 @@ static void make_folder(const struct world *world, const char *name)
 static void the_names_are_those_of_glob(void **state)
 {
     static const char *const patterns[] = {
-        "*.log",      "a?.log",  "[ab]*.log", "*",       ".*.log",     "*/*.log",  "*/x/*",
-        "x*/**/c.log", "none/*",  "a\\*b",     "a\\**",   "x1/c.log",  "*/./*.log", "x1//*.log",
-        "[!a]*",      "*.log/*", "[",         "x1/../*", "link/*.log", "\\[*",
+        "*.log",   "a?.log",   "[ab]*.log",   "*",          ".*.log",
+        "*/*.log", "*/x/*",    "x*/**/c.log", "none/*",     "a\\*b",
+        "a\\**",   "x1/c.log", "*/./*.log",   "x1//*.log",  "[!a]*",
+        "*.log/*", "[",        "x1/../*",     "link/*.log", "\\[*",
     };
-    static const char *const files[] = {"a1.log", "a2.log", "b.log",    ".hidden.log", "a*b",
-                                        "a*c",    "[",      "x1/c.log", "x1/x/d",      "x2/c.log"};
+    static const char *const files[] = {"a1.log", "a2.log",  "b.log", ".hidden.log",
+                                        "a*b",    "a*c",     "[",     "x1/c.log",
+                                        "x1/x/d", "x2/c.log"};
     struct world world;
     char pattern[256], path[128];
     (void)state;
