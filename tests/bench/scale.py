@@ -110,6 +110,10 @@ def remember(server, mode, name, run):
     running.rest()
     watch.ending = True
     series, peak = meta(name)["series"], watch.peak
+    if sent["samples"] < meta(name)["samples"]:  # fewer series than it is divided by
+        log("memory", server.name, "did not take all, does not count:", sent["err"])
+        running.stop()
+        return
     out("memory", server.name, mode=mode, run=run, series=series, samples=sent["samples"],
         idle_anon=idle["RssAnon"], peak_anon=peak["RssAnon"], peak_file=peak["RssFile"],
         anon_per_series=round((peak["RssAnon"] - idle["RssAnon"]) / series, 1))
