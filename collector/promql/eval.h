@@ -122,6 +122,7 @@ struct fetched {
     int64_t newest_step_ms; /* 0: all samples are there */
     struct series_samples *series;
     size_t count;
+    bool no_labels; /* of the hints it was fetched with */
 };
 
 #define FETCHED_MAX 32

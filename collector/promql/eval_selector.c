@@ -24,6 +24,7 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
         const struct fetched *fetched = &ev->fetched[i];
         if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms && fetched->reach_ms == hints->reach_ms &&
             (fetched->newest_step_ms == hints->newest_step_ms || fetched->newest_step_ms == 0) &&
+            (!fetched->no_labels || hints->no_labels) &&
             matchers_equal(fetched->selector->matchers, fetched->selector->matcher_count,
                            node->matchers, node->matcher_count))
             return fetched;
@@ -58,6 +59,7 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
         .from_ms = value_reference(times, grid, 0) - reach_ms + 1,
         .until_ms = value_reference(times, grid, grid->count - 1) + ahead_ms,
         .reach_ms = reach_ms,
+        .no_labels = planned->unlabelled,
     };
     if (newest && !has_range_of(ev->expression->root, node)) {
         hints.newest_at_ms = value_reference(times, grid, 0);
@@ -81,7 +83,7 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
         ev->fetched[ev->fetched_count++] =
             (struct fetched){node,     hints.from_ms,        hints.until_ms,
                              reach_ms, hints.newest_step_ms, *ret_series,
-                             *ret_count};
+                             *ret_count, hints.no_labels};
     return error;
 }
 

@@ -205,6 +205,18 @@ static int plan_operands(struct planner *planner, const struct node *node, int64
     return error;
 }
 
+/* count() and group() of a selector, without by or without, tell its series apart by nothing. */
+static void mark_unlabelled(const struct planner *planner, const struct node *node)
+{
+    const enum aggregation_kind kind = node->aggregation->kind;
+    const struct node *operand = node->first;
+    while (operand->kind == NODE_PAREN)
+        operand = operand->first;
+    if ((kind == AGGREGATE_COUNT || kind == AGGREGATE_GROUP) && !node->without &&
+        node->grouping.count == 0 && operand->kind == NODE_SELECTOR)
+        planner->plan->nodes[operand->id].unlabelled = true;
+}
+
 static int plan_node(struct planner *planner, const struct node *node, int64_t start_ms,
                      int64_t end_ms)
 {
@@ -233,6 +245,7 @@ static int plan_node(struct planner *planner, const struct node *node, int64_t s
         if (node->aggregation->experimental && !planner->options->experimental)
             return diagnose(planner->why, ERR_INVALID, "%s() is experimental and not enabled",
                             node->aggregation->name);
+        mark_unlabelled(planner, node);
         return plan_operands(planner, node, start_ms, end_ms);
     case NODE_BINARY:
         if ((node->matching.fills_left || node->matching.fills_right) &&

@@ -2,7 +2,8 @@
  * matcher.c - one condition on one label.
  *
  * A pattern whose language is a finite set of strings is not compiled at all: a binary search
- * in the set is the match, and the index looks the strings up one by one.
+ * in the set is the match, and the index looks the strings up one by one.  Nor are literals with
+ * gaps (regex_glob.c).
  */
 #include "collector/series/matcher.h"
 
@@ -54,6 +55,15 @@ static int keep_prefix(struct matcher *matcher, const struct regex_node *root,
     return error;
 }
 
+static int keep_glob(struct matcher *matcher, const struct regex_node *root, struct arena *arena)
+{
+    struct regex_glob *kept = arena_alloc(arena, 1, sizeof *kept);
+    int error = kept == NULL ? ERR_NOMEM : regex_syntax_glob(root, arena, kept);
+    if (error == 0 && kept->gap_count > 0)
+        matcher->glob = kept;
+    return error;
+}
+
 static int prepare_regex(struct matcher *matcher, struct arena *arena, struct diagnosis *why)
 {
     struct regex_syntax syntax;
@@ -70,6 +80,8 @@ static int prepare_regex(struct matcher *matcher, struct arena *arena, struct di
     if (error == 0)
         error = keep_prefix(matcher, syntax.root, arena);
     if (error == 0 && count == 0)
+        error = keep_glob(matcher, syntax.root, arena);
+    if (error == 0 && count == 0 && matcher->glob == NULL)
         error = regex_compile_syntax(&syntax, true, &matcher->regex, why);
     arena_reset(&scratch);
     return error;
@@ -126,6 +138,8 @@ static bool is_literal(const struct matcher *matcher, struct bytes value)
 
 static bool pattern_matches(const struct matcher *matcher, struct bytes value, int *ret_error)
 {
+    if (matcher->glob != NULL)
+        return regex_glob_matches(matcher->glob, value);
     if (matcher->regex == NULL)
         return is_literal(matcher, value);
     if (value.size < matcher->prefix.size ||

@@ -3,7 +3,7 @@
  *
  * Regular expressions have RE2's meaning, anchored at both ends, dot matches newline; compiled
  * by PCRE2 with JIT and a match limit (a pattern can fail, never hang).  Literal alternations,
- * prefixes and suffixes are recognised so that an index need not run the expression.
+ * prefixes, and literals with gaps (suffixes among them) are recognised: no expression is run.
  * A compiled matcher is immutable; any thread may use it.
  */
 #pragma once
@@ -17,14 +17,16 @@
 enum matcher_kind { MATCH_EQUAL, MATCH_NOT_EQUAL, MATCH_REGEX, MATCH_NOT_REGEX };
 
 struct regex;
+struct regex_glob;
 
 struct matcher {
     enum matcher_kind kind;
     struct bytes name;
     struct bytes value; /* literal, or the pattern */
     /* set for regular expressions */
-    struct regex *regex;          /* NULL where the literals say it all */
-    const struct bytes *literals; /* sorted; the whole language, if it is a finite set */
+    struct regex *regex;           /* NULL where literals or glob say it all */
+    const struct regex_glob *glob; /* literals with gaps, ".*-17"; NULL: it is no such thing */
+    const struct bytes *literals;  /* sorted; the whole language, if it is a finite set */
     size_t literal_count;
     struct bytes prefix; /* every match starts with it; may be empty */
 };

@@ -75,6 +75,7 @@ struct select_hints {
     size_t newest_count;
     int64_t newest_at_ms, newest_step_ms;
     bool no_samples;           /* labels only: counts are 0 */
+    bool no_labels;            /* samples only: labels may be empty, series in any order */
     bool stored_only;          /* without markers that stand for a silent source */
     size_t series_limit;       /* 0: none */
 };

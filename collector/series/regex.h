@@ -9,3 +9,6 @@
 /* ERR_INVALID for what PCRE2 refuses (an unknown \p{name}, a pattern that grows too large). */
 int regex_compile_syntax(const struct regex_syntax *syntax, bool anchored,
                          struct regex **ret_regex, struct diagnosis *why);
+
+/* For text that is valid UTF-8 (regex_glob.c). */
+bool regex_glob_matches(const struct regex_glob *glob, struct bytes text);

@@ -5,6 +5,7 @@
  *                                             -> regex_syntax_literals() the finite language
  *                                             -> regex_syntax_prefix()   what matches begin
  * with
+ *                                             -> regex_syntax_glob()     literals and gaps
  *
  * The tree holds no flags: (?i) is written on literals and classes, (?s) chooses the kind of
  * dot,
@@ -72,3 +73,18 @@ int regex_syntax_literals(const struct regex_node *root, struct arena *arena,
 
 /* Appends what every anchored match begins with, perhaps nothing. */
 void regex_syntax_prefix(const struct regex_node *root, struct buf *out);
+
+#define REGEX_GAPS_MAX 4
+
+/* Literals with nothing between them but "whatever" (.*) and "something" (.+):
+ *
+ *     literals[0] gap literals[1] gap ... literals[gap_count]     each may be empty */
+struct regex_glob {
+    struct bytes literals[REGEX_GAPS_MAX + 1];
+    bool needs_one[REGEX_GAPS_MAX]; /* .+ */
+    size_t gap_count;               /* 0: the pattern is no such thing */
+};
+
+/* Is the pattern a glob?  Literals point into the tree or `arena`.  ERR_NOMEM. */
+int regex_syntax_glob(const struct regex_node *root, struct arena *arena,
+                      struct regex_glob *ret_glob);

@@ -24,8 +24,16 @@ int gather_init(struct gather *gather, struct store *store, const struct select_
     return deletes_view(&store->deletes, from_ms, hints->until_ms, &gather->deletes);
 }
 
+static void release(struct series **series, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        head_release(series[i]);
+    free(series);
+}
+
 void gather_done(struct gather *gather)
 {
+    release(gather->held, gather->held_count);
     free(gather->items);
     free(gather->buckets);
     free(gather->absent);
@@ -240,6 +248,8 @@ static int copy_series(struct gather *gather, struct found *found, const struct 
 
 static int own_labels(struct gather *gather, struct found *found)
 {
+    if (gather->hints->no_labels)
+        return 0; /* the series are held until all is found */
     found->labels = labels_copy(found->labels, gather->arena);
     return found->labels == NULL ? ERR_LIMIT : 0;
 }
@@ -276,13 +286,40 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
         error = head_select(head, matchers, count, &series, &series_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < series_count; i++) {
-        if (error == 0 && i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
+    for (size_t i = 0; i < series_count && error == 0; i++) {
+        if (i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
             error = ERR_CANCELLED;
-        if (error == 0)
+        else
             error = take_series(gather, series[i]);
-        head_release(series[i]);
     }
-    free(series);
+    if (gather->hints->no_labels) {
+        gather->held = series;
+        gather->held_count = series_count;
+    } else {
+        release(series, series_count);
+    }
+    return error;
+}
+
+/* -- the end ------------------------------------------------------------------------------ */
+
+static int by_labels(const void *a, const void *b)
+{
+    const struct found *const *x = a;
+    const struct found *const *y = b;
+    return labels_compare((*x)->labels, (*y)->labels);
+}
+
+int gather_order(struct gather *gather)
+{
+    if (!gather->hints->no_labels) {
+        if (gather->count > 1)
+            qsort(gather->items, gather->count, sizeof(struct found *), by_labels);
+        return 0;
+    }
+    const struct labels *none;
+    int error = labels_build(NULL, 0, gather->arena, &none);
+    for (size_t i = 0; i < gather->count && error == 0; i++)
+        gather->items[i]->labels = none;
     return error;
 }

@@ -49,6 +49,8 @@ struct gather {
     struct absent_source *absent;
     size_t absent_count;
     struct deletes_view deletes; /* those that touch the interval */
+    struct series **held; /* referenced: their labels are found's, uncopied */
+    size_t held_count;
     bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
 
@@ -71,6 +73,9 @@ bool gather_is_deleted(const struct gather *gather, const struct found *found, u
                        int64_t first_ms, int64_t last_ms);
 /* After gather_history(): samples that expire go from there into roll-ups. */
 int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count);
+
+/* After all of them: in the order of labels, or without labels where none are asked for. */
+int gather_order(struct gather *gather);
 
 /* Records of one series, in the order of time; kept from series to series.  Zeroed at first. */
 struct rolled_join {

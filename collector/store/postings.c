@@ -17,6 +17,7 @@
 #include "proto/base/must.h"
 
 #define BUCKETS_FIRST 1024u
+#define RECENT_MAX    16
 
 struct label_name {
     struct label_name *next; /* in its bucket */
@@ -44,6 +45,9 @@ struct postings {
     size_t name_buckets, name_count;
     roaring_bitmap_t *all;
     size_t bytes;
+    /* Of the series added last, by the place of the label: those of one host, made together,
+     * differ in few, and the others need not be hashed. */
+    struct posting *recent[RECENT_MAX];
 };
 
 int postings_new(struct postings **ret_postings)
@@ -213,10 +217,25 @@ static struct posting *obtain_pair(struct postings *postings, const struct label
     return posting;
 }
 
+static struct posting *obtain_recent(struct postings *postings, const struct label *label,
+                                     size_t place)
+{
+    if (place >= RECENT_MAX)
+        return obtain_pair(postings, label);
+    struct posting *recent = postings->recent[place];
+    if (recent == NULL || !bytes_equal(recent->value, label->value) ||
+        !bytes_equal(recent->name->text, label->name))
+        recent = postings->recent[place] = obtain_pair(postings, label);
+    return recent;
+}
+
 static void drop_if_empty(struct postings *postings, struct posting *posting)
 {
     if (!roaring_bitmap_is_empty(posting->ids))
         return;
+    for (size_t i = 0; i < RECENT_MAX; i++)
+        if (postings->recent[i] == posting)
+            postings->recent[i] = NULL;
     struct label_name *name = posting->name;
     struct posting *last = name->values[--name->count];
     name->values[posting->position] = last;
@@ -239,7 +258,7 @@ int postings_add(struct postings *postings, const struct labels *labels, uint32_
     shared->hash = labels->hash;
     shared->count = labels->count;
     for (size_t i = 0; i < labels->count; i++) {
-        struct posting *posting = obtain_pair(postings, &labels->pairs[i]);
+        struct posting *posting = obtain_recent(postings, &labels->pairs[i], i);
         if (posting == NULL) {
             shared->count = i;
             postings_remove(postings, shared, id);
@@ -315,12 +334,13 @@ static int visit_name(const struct label_name *name,
     return stop;
 }
 
-static int memory_each(void *context, struct bytes name,
+static int memory_each(void *context, struct bytes name, struct bytes prefix,
                        int (*visit)(void *visitor, struct bytes name, struct bytes value,
                                     const void *token),
                        void *visitor)
 {
     const struct postings *postings = context;
+    (void)prefix; /* values are in no order */
     if (name.size > 0) {
         struct label_name *only = find_name(postings, name);
         return only == NULL ? 0 : visit_name(only, visit, visitor);

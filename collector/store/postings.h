@@ -30,8 +30,9 @@ struct postings_source {
     /* ORs the posting of a pair into `into`; a pair that is not there changes nothing. */
     int (*equal)(void *context, struct bytes name, struct bytes value, roaring_bitmap_t *into);
     /* Visits the pairs of a label, or of every label when name.size is 0, those of one label
-     * together.  Stops at a non-zero return and returns it. */
-    int (*each)(void *context, struct bytes name,
+     * together; with a prefix at least those whose values begin with it.  Stops at a non-zero
+     * return and returns it. */
+    int (*each)(void *context, struct bytes name, struct bytes prefix,
                 int (*visit)(void *visitor, struct bytes name, struct bytes value,
                              const void *token),
                 void *visitor);

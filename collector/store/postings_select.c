@@ -45,13 +45,6 @@ static int gather_value(void *visitor, struct bytes name, struct bytes value, co
     struct gather *gather = visitor;
     int limit = 0;
     (void)name;
-    if (gather->matcher->prefix.size > 0 && gather->matcher->kind == MATCH_REGEX &&
-        (value.size < gather->matcher->prefix.size ||
-         memcmp(value.data, gather->matcher->prefix.data, gather->matcher->prefix.size) != 0)) {
-        if (gather->wanted)
-            return 0;
-        return gather->source->merge(gather->source->context, token, gather->into);
-    }
     bool matches = matcher_matches(gather->matcher, value, &limit);
     if (limit == 0 && is_too_slow(gather))
         limit = ERR_LIMIT;
@@ -66,7 +59,10 @@ static int gather_values(const struct postings_source *source, const struct matc
                          bool wanted, roaring_bitmap_t *into)
 {
     struct gather gather = {source, matcher, wanted, into, 0};
-    return source->each(source->context, matcher->name, gather_value, &gather);
+    /* No value without the prefix matches. */
+    const bool is_within = wanted && matcher->kind == MATCH_REGEX;
+    return source->each(source->context, matcher->name,
+                        is_within ? matcher->prefix : (struct bytes){0}, gather_value, &gather);
 }
 
 /* The series that have the label with a value the matcher accepts. */

@@ -181,13 +181,6 @@ static int deliver(struct gather *gather, struct found *found, struct delivery *
     return error != 0 ? error : copy_parts(gather, delivery, marker, ret_samples);
 }
 
-static int by_labels(const void *a, const void *b)
-{
-    const struct found *const *x = a;
-    const struct found *const *y = b;
-    return labels_compare((*x)->labels, (*y)->labels);
-}
-
 /* The series of a select, decoded one by one; by several threads if there is much of it. */
 struct delivering {
     struct gather *gather;
@@ -326,8 +319,6 @@ static int deliver_all(struct gather *gather, struct series_samples **ret_series
         arena_alloc(gather->arena, gather->count == 0 ? 1 : gather->count, sizeof *series);
     if (series == NULL)
         return ERR_LIMIT;
-    if (gather->count > 1)
-        qsort(gather->items, gather->count, sizeof(struct found *), by_labels);
     if (!gather->hints->no_samples)
         error = is_worth_sharing(gather) ? deliver_shared(gather, series)
                                          : deliver_alone(gather, series);
@@ -368,6 +359,8 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
         error = gather_history(&gather, matchers, matcher_count);
     if (error == 0)
         error = gather_rollups(&gather, matchers, matcher_count);
+    if (error == 0)
+        error = gather_order(&gather);
     if (error == 0)
         error = deliver_within_limit(&gather, ret_series, ret_count);
     gather_done(&gather);

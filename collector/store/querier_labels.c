@@ -69,7 +69,7 @@ static int from_source(struct texts *texts, const struct postings_source *source
     texts->within = within;
     texts->last_name = (struct bytes){0};
     if (error == 0)
-        error = source->each(source->context, name, visit, texts);
+        error = source->each(source->context, name, (struct bytes){0}, visit, texts);
     if (within != NULL)
         roaring_bitmap_free(within);
     return error;

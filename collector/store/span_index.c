@@ -149,7 +149,8 @@ int span_index_write(struct postings *postings,
     struct buf out = {0};
     struct postings_source source = postings_source_of(postings);
     arena_init(&rows.arena, SIZE_MAX);
-    int error = source.each(source.context, (struct bytes){0}, list_pair, &rows);
+    int error =
+        source.each(source.context, (struct bytes){0}, (struct bytes){0}, list_pair, &rows);
     if (rows.count > 1)
         qsort(rows.items, rows.count, sizeof(struct index_row *), by_key);
     for (size_t i = 0; i < rows.count && error == 0; i++)
@@ -267,18 +268,24 @@ static int row_texts(struct bytes key, struct bytes posting, struct bytes *name,
     return 0;
 }
 
-static int index_each(void *context, struct bytes name,
+/* What the keys of these pairs begin with; a cut one is a hash behind KEY_CUT_BYTES. */
+static size_t start_key(struct bytes name, struct bytes prefix, uint8_t key[KEY_BYTES])
+{
+    size_t size = 0;
+    if (name.size == 0)
+        return 0;
+    (void)make_key(name, prefix, key, &size);
+    return size > KEY_CUT_BYTES ? KEY_CUT_BYTES : size;
+}
+
+static int index_each(void *context, struct bytes name, struct bytes prefix,
                       int (*visit)(void *visitor, struct bytes name, struct bytes value,
                                    const void *token),
                       void *visitor)
 {
     const struct span_index *index = context;
     uint8_t start[KEY_BYTES];
-    size_t size = 0;
-    if (name.size > 0)
-        (void)make_key(name, (struct bytes){0}, start, &size);
-    if (size > KEY_CUT_BYTES)
-        size = KEY_CUT_BYTES; /* cut keys of a long name start with these bytes */
+    const size_t size = start_key(name, prefix, start);
     MDB_val key = {size, start};
     MDB_val found;
     int code =

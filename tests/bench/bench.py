@@ -2,7 +2,7 @@
 """Ingest, disk, memory, crash and rules of time-series stores, side by side.
 
 usage: bench.py STAGE[,STAGE...] [SERVER...]
-stages: limits gen repeat paths ingest long kill rules
+stages: limits gen repeat paths ingest long kill rules restart memory paced
 Results are appended to results/stores.jsonl of the work folder; report.py makes tables.
 """
 import json
@@ -13,10 +13,11 @@ import time
 
 from place import BUILD, DATA, HERE, RUN, busy, cpu, end_all, keep, log, make_folders, memory, own_cpu
 from running import Running, Watch, calm, send
+from scale import memory_a_series, paced, restart
 from servers import ALL
 from sets import HOSTS, STEP_S, STEPS, end_s, gen, meta, number, synth
 
-RUNS = number("RUNS", 3)
+RUNS = number("RUNS", 5)
 RULE_SECONDS = number("RULE_S", 60)
 REST_SECONDS = number("REST_S", 12)   # before the kill: every store has its series at rest
 
@@ -172,11 +173,15 @@ def rules(servers):
             running.stop()
 
 
+PLAIN = {"repeat": repeat, "paths": paths, "kill": kill, "rules": rules, "restart": restart,
+         "memory": memory_a_series, "paced": paced}
+
+
 def run(stage, servers):
     if stage in ("limits", "gen"):
         {"limits": limits, "gen": gen}[stage]()
-    elif stage in ("repeat", "paths", "kill", "rules"):
-        {"repeat": repeat, "paths": paths, "kill": kill, "rules": rules}[stage](servers)
+    elif stage in PLAIN:
+        PLAIN[stage](servers)
     elif stage in ("ingest", "long"):
         data = "wide" if stage == "ingest" else "long"
         for server in servers:

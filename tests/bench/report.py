@@ -120,6 +120,29 @@ def store_ratios(rows, stores):
            unit="s")
 
 
+def size_ratios(rows, stores):
+    """What scale.py measured."""
+    def one(key, stage, server, **wanted):
+        return median([row[key] for row in stores.rows
+                       if row["stage"] == stage and row["server"] == server and
+                       all(row[name] == value for name, value in wanted.items())])
+
+    stored = one("stored", "restart", "ours")
+    if stored:
+        for what, key in (("to the first full answer", "full_s"),
+                          ("processor until then", "full_cpu_s")):
+            versus(rows, f"kill -9, {stored / 1e6:.0f} M samples stored: {what} / Prometheus",
+                   0.25, one(key, "restart", "ours"), one(key, "restart", "prometheus"), unit="s")
+    sizes = dict.fromkeys(row["series"] for row in stores.rows if row["stage"] == "memory")
+    for series in sizes:
+        for mode, name in (("rw", "remote write"), ("native", "own wire")):
+            versus(rows, f"memory a series of {series}, {name} / VictoriaMetrics", 0.5,
+                   one("anon_per_series", "memory", "ours", series=series, mode=mode),
+                   one("anon_per_series", "memory", "victoria", series=series), unit="B")
+    versus(rows, "ack p99 at half of peak ingest / 200 ms", 1, one("lat_p99_ms", "paced", "ours"),
+           200, unit="ms")
+
+
 def agent_ratios(rows, agents):
     last = {row["agent"]: row for row in agents}
     peers = [last.get("node_exporter"), last.get("process_exporter")]
@@ -194,6 +217,41 @@ def ingest_tables(stores):
            for row in bad])
 
 
+def size_tables(stores):
+    def grouped(stage, *keys):
+        groups = {}
+        for row in stores.rows:
+            if row["stage"] == stage:
+                groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+        return sorted(groups.items())
+
+    def column(group, key, scale=1.0, form="{:.0f}"):
+        return spread([row[key] / scale for row in group], form)
+
+    rows = [(*key, len(group), column(group, "stored", 1e6), column(group, "full_s", form="{:.2f}"),
+             column(group, "full_cpu_s", form="{:.2f}"), sum(row["lost"] for row in group))
+            for key, group in grouped("restart", "server", "series")]
+    if rows:
+        put("## Restart after kill -9 under load\n")
+    table(["server", "series", "runs", "M samples stored", "full answer after s",
+           "processor until then s", "acknowledged and lost"], rows)
+    rows = [(*key, len(group), column(group, "idle_anon", MIB), column(group, "peak_anon", MIB),
+             column(group, "peak_file", MIB), column(group, "anon_per_series"))
+            for key, group in grouped("memory", "series", "server", "mode")]
+    if rows:
+        put("## Memory a series\n")
+    table(["series", "server", "mode", "runs", "idle anon MiB", "peak anon MiB",
+           "peak mapped MiB", "anon B/series"], rows)
+    rows = [(key[0], len(group), column(group, "peak_samples_per_s", 1e3), column(group, "probes"),
+             column(group, "lat_p50_ms"), column(group, "lat_p99_ms"), column(group, "lat_max_ms"),
+             column(group, "cpu_pct"), column(group, "other_cpu_pct"))
+            for key, group in grouped("paced", "server")]
+    if rows:
+        put("## Acknowledgements at half of peak ingest\n")
+    table(["server", "runs", "peak, k samples/s", "probes of 1000 series, a tick a second",
+           "ack ms p50", "p99", "most", "CPU %", "other CPU %"], rows)
+
+
 def other_tables(stores, agents):
     rows = [(row["server"], row["accepted"], row["present"], row["lost"], row["under_way"],
              row["answers_s"], row["full_s"]) for row in stores.rows if row["stage"] == "kill"]
@@ -225,6 +283,7 @@ def main():
     put("# Fengsui beside its peers\n")
     machine()
     store_ratios(rows, stores)
+    size_ratios(rows, stores)
     agent_ratios(rows, agents)
     put("## Ratios\n")
     table(["what", "ours", "peer", "ratio", "goal", "met"], rows)
@@ -235,6 +294,7 @@ def main():
         for line in query_table.lines():
             put(line)
         put()
+    size_tables(stores)
     other_tables(stores, agents)
     path = sys.argv[1] if len(sys.argv) > 1 else WORK + "/report.md"
     with open(path, "w") as f:

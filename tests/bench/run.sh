@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # run.sh - our programs and their peers on this machine, in one run, as ratios.
 #
-#   tests/bench/run.sh                  everything, about an hour on two cores
+#   tests/bench/run.sh                  everything, some three hours on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn | backfill | report
+#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn |
+#                                       backfill | restart | memory | paced | report
 #
 #   stores   ingest, memory, disk, kill -9, alert rules
+#   restart  kill -9 with a hundred million samples stored, to the first full answer
+#   memory   a series, at a hundred thousand and at a million
+#   paced    acknowledgements at half of what goes in at most
 #   queries  what dashboards ask, cold and moved by a step; alert rules
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
@@ -24,8 +28,9 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | agents | probe | alerting | churn | backfill | report) part=$argument ;;
-    -h | --help) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    stores | queries | agents | probe | alerting | churn | backfill | restart | memory | paced | report)
+      part=$argument ;;
+    -h | --help) sed -n '2,@s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -36,13 +41,16 @@ python=/usr/bin/python3
 work=${BENCH_DIR:-build/bench}
 agent_seconds=${AGENT_S:-60}
 stages=limits,gen,repeat,paths,ingest,long,kill,rules
+large=,memory,paced,restart
 if [ -n "$quick" ]; then
   export HOSTS=${HOSTS:-40} STEPS=${STEPS:-120} LHOSTS=${LHOSTS:-4} LSTEPS=${LSTEPS:-480}
   export MHOSTS=${MHOSTS:-1} MSTEPS=${MSTEPS:-8640}
   export RUNS=${RUNS:-1} QRUNS=${QRUNS:-5} RULE_S=${RULE_S:-10} REST_S=${REST_S:-6}
-  export CALM_S=${CALM_S:-2}
+  export CALM_S=${CALM_S:-2} BSTEPS=${BSTEPS:-60} PACED_S=${PACED_S:-10}
+  export MEMORY_STEPS=${MEMORY_STEPS:-8} MEMORY_HOSTS_MOST=${MEMORY_HOSTS_MOST:-240}
   agent_seconds=${AGENT_S:-20}
   stages=limits,gen,paths,ingest,long,kill,rules
+  large=
 fi
 
 # What was measured before is kept beside.
@@ -99,7 +107,7 @@ failed=
 case $part in
   all)
     agents || failed=1
-    bench $stages
+    bench $stages$large
     queries wide long month || failed=1 # the rules were a stage already
     alerting || failed=1
     churn ${quick:+4000 48} || failed=1
@@ -109,6 +117,7 @@ case $part in
   churn) churn || failed=1 ;;
   backfill) backfill ${quick:+1 10} || failed=1 ;;
   stores) bench $stages ;;
+  restart | memory | paced) bench $part ;;
   queries) queries || failed=1 ;;
   agents) agents || failed=1 ;;
   probe) agents fengsui-probe "fengsui-probe portable" || failed=1 ;;

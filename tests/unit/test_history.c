@@ -370,6 +370,71 @@ static void lines_are_found_once_wherever_they_are(void **state)
     kit_stop(&kit);
 }
 
+static void patterns_find_the_same_series_in_memory_and_in_history(void **state)
+{
+    (void)state;
+    static const struct {
+        int kind;
+        const char *value;
+        size_t count;
+    } cases[] = {
+        {MATCH_REGEX, "1.*", 7},     {MATCH_REGEX, ".*1", 2},      {MATCH_REGEX, "1.+", 6},
+        {MATCH_REGEX, ".*", 16},     {MATCH_REGEX, "1[0-2]", 3},   {MATCH_REGEX, ".*x", 0},
+        {MATCH_NOT_REGEX, "1.*", 9}, {MATCH_NOT_REGEX, ".*1", 14}, {MATCH_NOT_REGEX, ".+", 0},
+    };
+    struct kit kit;
+    kit_start(&kit);
+    for (unsigned n = 0; n < 16; n++)
+        assert_int_equal(kit_write(&kit, n, KIT_START_MS, n), 0);
+    for (int settled = 0; settled < 2; settled++) {
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            if (kit_count(&kit, cases[i].kind, "n", cases[i].value, ALWAYS) != cases[i].count)
+                fail_msg("%s, settled %d", cases[i].value, settled);
+        assert_int_equal(store_settle(kit.store), 0);
+    }
+    kit_stop(&kit);
+}
+
+/* A series in memory and in history is one, whether labels are asked for or not. */
+static void series_without_labels_are_as_many(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct matcher *matcher;
+    struct querier *querier;
+    struct series_samples *series;
+    size_t count = 0;
+    struct arena arena;
+    struct diagnosis why;
+    const struct select_hints hints = {
+        .from_ms = INT64_MIN / 2, .until_ms = INT64_MAX / 2, .no_labels = true};
+    arena_init(&arena, (size_t)1 << 30);
+    kit_start(&kit);
+    for (unsigned n = 0; n < 16; n++) {
+        assert_int_equal(kit_write(&kit, n, KIT_START_MS, n), 0);
+        if (n == 7)
+            assert_int_equal(store_settle(kit.store), 0);
+        assert_int_equal(kit_write(&kit, n, KIT_START_MS + 1000, n), 0);
+    }
+    struct queryable *queryable = store_queryable(kit.store);
+    assert_int_equal(
+        matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why), 0);
+    assert_int_equal(
+        queryable->calls->open(queryable, hints.from_ms, hints.until_ms, &querier, &why), 0);
+    assert_int_equal(queryable->calls->select(querier, &matcher, 1, &hints, NULL, &arena,
+                                              &series, &count, &why),
+                     0);
+    assert_int_equal(count, 16);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(series[i].count, 2);
+        assert_int_equal(series[i].labels->count, 0);
+    }
+    queryable->calls->close(querier);
+    matcher_free(matcher);
+    arena_reset(&arena);
+    kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +447,8 @@ int main(void)
         cmocka_unit_test(a_series_that_came_with_old_times_does_not_stay_for_a_span),
         cmocka_unit_test(a_damaged_byte_is_never_returned_as_data),
         cmocka_unit_test(lines_are_found_once_wherever_they_are),
+        cmocka_unit_test(patterns_find_the_same_series_in_memory_and_in_history),
+        cmocka_unit_test(series_without_labels_are_as_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

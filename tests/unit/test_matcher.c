@@ -197,6 +197,48 @@ static void prefixes_are_found(void **state)
     }
 }
 
+/* Against the expression itself, on all words of a few letters, one of them two bytes long. */
+static void literals_with_gaps_match_as_the_expression_does(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {
+        ".*",     ".+",     "a.*",      ".*a",         ".+a",     "a.+",    ".*ab.*",
+        "a.*b",   "a.+b",   ".+.+",     ".+.*.+",      "a.*a.*a", ".*ab.+", "(a.*)b",
+        "^.*ba$", "a.+b.+", ".*a.*b.*", ".+?\xc3\xa9", "a(.*)"};
+    static const char *const letters[] = {"a", "b", "\xc3\xa9", "\n"};
+    for (size_t i = 0; i < COUNT_OF(patterns); i++) {
+        struct matcher *made = matcher(MATCH_REGEX, patterns[i]);
+        struct regex *regex = NULL;
+        assert_non_null(made->glob);
+        assert_null(made->regex);
+        assert_int_equal(regex_new(bytes_of(patterns[i]), true, &regex, NULL), 0);
+        for (unsigned word = 0; word < 5 * 5 * 5 * 5 * 5; word++) {
+            char text[16] = "";
+            for (unsigned rest = word; rest > 0; rest /= 5)
+                if (rest % 5 > 0)
+                    strcat(text, letters[rest % 5 - 1]);
+            bool expected = regex_matches(regex, bytes_of(text), NULL);
+            if (matcher_matches(made, bytes_of(text), NULL) != expected)
+                fail_msg("%s on %s", patterns[i], text);
+        }
+        regex_free(regex);
+        matcher_free(made);
+    }
+}
+
+static void other_patterns_are_no_literals_with_gaps(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"(?-s).*a", "(?i)a.*", "a|b.*", ".{2,}a", "[^a].*",
+                                           "(a.*)*",   "a.?b.*",  ".*$a",  "a^.*",   "\\d+.*"};
+    for (size_t i = 0; i < COUNT_OF(patterns); i++) {
+        struct matcher *made = matcher(MATCH_REGEX, patterns[i]);
+        if (made->glob != NULL)
+            fail_msg("%s", patterns[i]);
+        matcher_free(made);
+    }
+}
+
 static void a_hostile_pattern_is_answered_all_the_same(void **state)
 {
     (void)state;
@@ -298,6 +340,8 @@ int main(void)
         cmocka_unit_test(finite_languages_become_literals),
         cmocka_unit_test(prefixes_are_found),
         cmocka_unit_test(a_hostile_pattern_is_answered_all_the_same),
+        cmocka_unit_test(literals_with_gaps_match_as_the_expression_does),
+        cmocka_unit_test(other_patterns_are_no_literals_with_gaps),
         cmocka_unit_test(a_missing_label_is_an_empty_value),
         cmocka_unit_test(replacements_expand_as_in_go),
         cmocka_unit_test(an_unanchored_search_looks_anywhere),
