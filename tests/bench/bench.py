@@ -2,7 +2,7 @@
 """Ingest, disk, memory, crash and rules of time-series stores, side by side.
 
 usage: bench.py STAGE[,STAGE...] [SERVER...]
-stages: limits gen repeat paths ingest long kill rules
+stages: limits gen repeat paths ingest long disk kill rules
 Results are appended to results/stores.jsonl of the work folder; report.py makes tables.
 """
 import json
@@ -14,7 +14,7 @@ import time
 from place import BUILD, DATA, HERE, RUN, busy, cpu, end_all, keep, log, make_folders, memory, own_cpu
 from running import Running, Watch, calm, send
 from servers import ALL
-from sets import HOSTS, STEP_S, STEPS, end_s, gen, meta, number, synth
+from sets import HOSTS, STEP_S, STEPS, end_of_sets, end_s, gen, meta, number, synth, tsgen
 
 RUNS = number("RUNS", 3)
 RULE_SECONDS = number("RULE_S", 60)
@@ -92,6 +92,17 @@ def paths(servers):
             for mode in modes_of(server, paths=True):
                 if mode not in ("rw", "native", "backlog"):
                     ingest(server, "paths", mode, "wide_" + mode).stop()
+
+
+def disk(servers):
+    """Bytes a sample of all four sets, and nothing else: other work on the machine does no harm."""
+    end = end_of_sets()
+    for name, step_ms in (("real1", 1000), ("real15", 15000)):
+        tsgen(name, "real", "-r", DATA + "/real.raw", "-i", step_ms, "-k", 1, "-s",
+              (end - 1200) * 1000)
+    for name in ("wide", "long", "real1", "real15"):
+        for server in servers:
+            ingest(server, "disk", "rw", name, settle=True).stop()
 
 
 # -- crash --------------------------------------------------------------------------------------
@@ -175,8 +186,9 @@ def rules(servers):
 def run(stage, servers):
     if stage in ("limits", "gen"):
         {"limits": limits, "gen": gen}[stage]()
-    elif stage in ("repeat", "paths", "kill", "rules"):
-        {"repeat": repeat, "paths": paths, "kill": kill, "rules": rules}[stage](servers)
+    elif stage in ("repeat", "paths", "disk", "kill", "rules"):
+        {"repeat": repeat, "paths": paths, "disk": disk, "kill": kill,
+         "rules": rules}[stage](servers)
     elif stage in ("ingest", "long"):
         data = "wide" if stage == "ingest" else "long"
         for server in servers:

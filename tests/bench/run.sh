@@ -3,10 +3,11 @@
 #
 #   tests/bench/run.sh                  everything, about an hour on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn | report
+#   tests/bench/run.sh [--quick] PART   stores | queries | disk | agents | probe | alerting | churn | report
 #
 #   stores   ingest, memory, disk, kill -9, alert rules
 #   queries  what dashboards ask, cold and moved by a step; alert rules
+#   disk     only bytes a sample of four sets
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
 #   alerting from a condition to its message; ten thousand alerts held
@@ -23,8 +24,8 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | agents | probe | alerting | churn | report) part=$argument ;;
-    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    stores | queries | disk | agents | probe | alerting | churn | report) part=$argument ;;
+    -h | --help) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -102,6 +103,7 @@ case $part in
   churn) churn || failed=1 ;;
   stores) bench $stages ;;
   queries) queries || failed=1 ;;
+  disk) bench gen,disk ;;
   agents) agents || failed=1 ;;
   probe) agents fengsui-probe "fengsui-probe portable" || failed=1 ;;
   report) ;;
