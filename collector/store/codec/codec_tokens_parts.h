@@ -38,7 +38,7 @@ static inline unsigned token_of(uint64_t value, unsigned mantissa, unsigned *ret
 
 /* The smallest magnitude of a token; false if no value has it. */
 static inline bool token_base(unsigned token, unsigned mantissa, uint64_t *ret_base,
-                       unsigned *ret_low_bits)
+                              unsigned *ret_low_bits)
 {
     unsigned class = (token + 1) / 2, exact = 2u << mantissa;
 

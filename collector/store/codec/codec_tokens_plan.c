@@ -1,11 +1,11 @@
 /*
  * codec_tokens_plan.c - how many mantissa bits, and which values have kinds of their own.
  *
- * A counter that a program adds up in floating point has steps of all 53 bits, but few different
- * ones, because what it counts is whole.  Said once in the head of the run such a step costs as
- * little as any other symbol: those are the literals.  They are looked for only where low bits
- * make up most, and given up early where nothing repeats: on other columns that costs next to
- * nothing.
+ * A counter that a program adds up in floating point has steps of all 53 bits, but few
+ * different ones, because what it counts is whole.  Said once in the head of the run such a
+ * step costs as little as any other symbol: those are the literals.  They are looked for only
+ * where low bits make up most, and given up early where nothing repeats: on other columns that
+ * costs next to nothing.
  */
 #include "collector/store/codec/codec_tokens_parts.h"
 
@@ -119,8 +119,8 @@ static void sort_literals(uint64_t *literals, size_t count)
     }
 }
 
-/* The values that are worth it, of those that come at least `least` times; false if they are too
- * many. */
+/* The values that are worth it, of those that come at least `least` times; false if they are
+ * too many. */
 static bool choose_literals(const uint64_t *values, size_t count, const uint16_t *counts,
                             const uint16_t *totals, uint16_t least, struct tokens_plan *plan)
 {
@@ -193,7 +193,8 @@ bool tokens_plan(const uint64_t *values, size_t count, bool may_have_literals,
     for (unsigned mantissa = 0; mantissa <= MANTISSA_MAX; mantissa++) {
         struct cost cost = cost_of(finest, end, mantissa, count);
         unsigned table_bits = table_bits_for(count, cost.kinds);
-        if (cost.kinds > (size_t)1 << (table_bits - 1) || (found && cost.bits >= ret_plan->bits))
+        if (cost.kinds > (size_t)1 << (table_bits - 1) ||
+            (found && cost.bits >= ret_plan->bits))
             continue;
         ret_plan->mantissa_bits = mantissa;
         ret_plan->table_bits = table_bits;
