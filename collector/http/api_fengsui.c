@@ -73,7 +73,10 @@ void api_policy(struct http_request *request, struct http_response *response)
 
 void api_settle(struct http_request *request, struct http_response *response)
 {
-    int error = store_settle(app_of(request)->store);
+    struct store *store = app_of(request)->store;
+    const char *days = http_parameter(request, "days");
+    bool early = days != NULL && strcmp(days, "true") == 0;
+    int error = early ? store_settle_days(store) : store_settle(store);
     struct reply reply;
     reply_start(&reply, response);
     json_write_object(&reply.json);

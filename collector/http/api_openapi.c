@@ -181,7 +181,9 @@ static const struct operation operations[] = {
      .summary = "Messages of the last days, and what became of each",
      .parameters = "receiver state limit"},
     {HTTP_POST, "/api/fengsui/v1/store/settle",
-     .summary = "Write what is in memory to history"},
+     .summary = "Write what is in memory to history; days=true: a day that goes on, too, becomes "
+                "one file",
+     .parameters = "days"},
     {HTTP_GET, "/api/fengsui/v1/store/delete",
      .summary = "Deletes that are not carried out everywhere yet"},
     {BOTH, "/api/fengsui/v1/store/delete/preview",

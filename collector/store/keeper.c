@@ -39,6 +39,7 @@ struct keeper {
     bool stopping;
     uint64_t asked, answered; /* requests */
     bool settle_asked;        /* and not only to clean */
+    bool days_asked;          /* and days that go on are merged */
     int settle_error;
 
     /* the thread's own */
@@ -238,15 +239,20 @@ static int clean_now(struct keeper *keeper)
     return error;
 }
 
-static int settle(struct keeper *keeper)
+static int settle(struct keeper *keeper, bool days)
 {
     struct store *store = keeper->store;
     note_checkpoint(keeper, clock_mono(&clock_system));
     int error = flush_samples(store, INT64_MAX);
     if (error == 0)
         error = flush_logs(store);
+    if (error == 0 && days)
+        error = merge_early(store);
     if (error == 0)
         error = tidy(store, 2, 0, true);
+    /* The flush left rows that say of every series that nothing of it is open. */
+    if (error == 0)
+        error = checkpoint_pass(store, INT64_MIN, NULL);
     if (error == 0)
         error = rollup_run(store, SIZE_MAX, UINT64_MAX, &keeper->rollups_due);
     if (error == 0)
@@ -276,14 +282,14 @@ static void *keeper_main(void *context)
     while (!keeper->stopping) {
         uint64_t asked = keeper->asked;
         bool requested = asked != keeper->answered;
-        bool settles = keeper->settle_asked;
-        keeper->settle_asked = false;
+        bool settles = keeper->settle_asked, days = keeper->days_asked;
+        keeper->settle_asked = keeper->days_asked = false;
         must(pthread_mutex_unlock(&keeper->lock) == 0);
 
         int error = 0;
         mono_ns now = clock_mono(&clock_system);
         if (requested) {
-            error = settles ? settle(keeper) : clean_now(keeper);
+            error = settles ? settle(keeper, days) : clean_now(keeper);
         } else {
             if (atomic_load(&keeper->store->logs_due))
                 report("packing log lines", checkpoint_logs(keeper->store, false));
@@ -349,11 +355,12 @@ void keeper_stop(struct keeper *keeper)
     free(keeper);
 }
 
-static int ask(struct keeper *keeper, bool settles)
+static int ask(struct keeper *keeper, bool settles, bool days)
 {
     must(pthread_mutex_lock(&keeper->lock) == 0);
     uint64_t ticket = ++keeper->asked;
     keeper->settle_asked = keeper->settle_asked || settles;
+    keeper->days_asked = keeper->days_asked || days;
     must(pthread_cond_broadcast(&keeper->wake) == 0);
     while (keeper->answered < ticket)
         must(pthread_cond_wait(&keeper->served, &keeper->lock) == 0);
@@ -362,12 +369,12 @@ static int ask(struct keeper *keeper, bool settles)
     return error;
 }
 
-int keeper_settle(struct keeper *keeper)
+int keeper_settle(struct keeper *keeper, bool days)
 {
-    return ask(keeper, true);
+    return ask(keeper, true, days);
 }
 
 int keeper_clean(struct keeper *keeper)
 {
-    return ask(keeper, false);
+    return ask(keeper, false, false);
 }

@@ -22,6 +22,6 @@ int keeper_start(struct store *store, struct keeper **ret_keeper);
 /* Ends the thread after what it is at.  NULL is allowed. */
 void keeper_stop(struct keeper *keeper);
 /* Flushes and merges everything; waits.  Its error. */
-int keeper_settle(struct keeper *keeper);
+int keeper_settle(struct keeper *keeper, bool days);
 /* Carries out what has been deleted, in history; waits.  Its error. */
 int keeper_clean(struct keeper *keeper);

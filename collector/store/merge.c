@@ -20,6 +20,7 @@
 #define SPANS_A_DAY     12
 #define RETENTION_PARTS 16 /* of them one more may be on disk than is kept */
 #define INPUTS_MAX      64
+#define LATER_MS        (INT64_MAX / 4) /* all days have passed by then */
 #define HOLES_ARENA     ((size_t)1 << 20)
 
 struct merge {
@@ -256,11 +257,26 @@ static bool overtakes(const struct merge *merge, struct span *const *spans, size
     return false;
 }
 
-static int merge_kind(struct store *store, enum span_kind kind, size_t least, bool *ret_merged)
+/* What is there of a day that goes on: no longer than its files, so that the rest of the day finds
+ * a bucket of its own, and joins it when the day has passed. */
+static void shorten(struct merge *merge)
+{
+    merge->start_ms = INT64_MAX;
+    merge->end_ms = INT64_MIN;
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct span_manifest *manifest = &span_info_of(merge->spans[i])->manifest;
+        merge->start_ms =
+            manifest->start_ms < merge->start_ms ? manifest->start_ms : merge->start_ms;
+        merge->end_ms = manifest->end_ms > merge->end_ms ? manifest->end_ms : merge->end_ms;
+    }
+}
+
+static int merge_kind(struct store *store, enum span_kind kind, size_t least, bool early,
+                      bool *ret_merged)
 {
     struct span **spans;
     size_t count;
-    int64_t now_ms = clock_unix_ms(store->clock);
+    int64_t now_ms = early ? LATER_MS : clock_unix_ms(store->clock);
     struct merge *merge = calloc(1, sizeof *merge);
     if (merge == NULL)
         return ERR_NOMEM;
@@ -273,6 +289,8 @@ static int merge_kind(struct store *store, enum span_kind kind, size_t least, bo
     merge->kind = kind;
     for (size_t i = 0; i < count; i++) {
         fill_bucket(merge, spans, count, i, now_ms);
+        if (early)
+            shorten(merge);
         if (merge->spans[0] != spans[i] || !is_due(merge, least) ||
             overtakes(merge, spans, count))
             continue; /* looked at already, not due, or not yet */
@@ -289,17 +307,27 @@ static int merge_kind(struct store *store, enum span_kind kind, size_t least, bo
     return error;
 }
 
-int merge_due(struct store *store, size_t least)
+static int merge_all(struct store *store, size_t least, bool early)
 {
     bool merged = true;
     int error = 0;
     while (merged && error == 0) {
         merged = false;
-        error = merge_kind(store, SPAN_SAMPLES, least, &merged);
+        error = merge_kind(store, SPAN_SAMPLES, least, early, &merged);
         if (error == 0 && !merged)
-            error = merge_kind(store, SPAN_LOGS, least, &merged);
+            error = merge_kind(store, SPAN_LOGS, least, early, &merged);
     }
     return error;
+}
+
+int merge_due(struct store *store, size_t least)
+{
+    return merge_all(store, least, false);
+}
+
+int merge_early(struct store *store)
+{
+    return merge_all(store, 2, true);
 }
 
 int merge_rewrite(struct store *store, const struct span_info *info)

@@ -33,6 +33,9 @@ bool merge_is_day(const struct store *store, int64_t start_ms, int64_t end_ms, i
 /* Merges what is due.  A span or a past day with at least `least` files is; 2 merges all that
  * can be. */
 int merge_due(struct store *store, size_t least);
+/* Does not wait until days have passed: what there is of one becomes one file, to which the rest
+ * comes when it has. */
+int merge_early(struct store *store);
 /* Writes the files of the bucket that a file of samples belongs to anew, without what has been
  * deleted; the bucket and not the file alone, because what is written last wins.  Has the file
  * gone already, it is done.  ERR_CORRUPT: one of them is damaged; ERR_AGAIN: a file of another

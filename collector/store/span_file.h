@@ -27,7 +27,8 @@
  *   entry     varint chunk count c | c x varint chunk size | chunks (codec.h), ascending in
  *             time; of a roll-up those of its records (records.h)
  *   block     as a group, an entry being one label set (labels.h)
- *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap; + 2: sized name and
+ *   posting   u8 form: 0 varint differences | 1 portable roaring bitmap | 4 varint count,
+ *             differences packed in blocks (codec_ints.h); + 2: sized name and
  *             sized value stand before it, because key was too long and is cut: first
  *             KEY_CUT_BYTES of name NUL value | XXH3 of all of it u64 BE
  */
@@ -82,8 +83,9 @@ extern const char *const span_table_names[SPAN_TABLES];
 #define CHUNK_SAMPLES_KEPT 4096               /* a chunk in history holds at most */
 #define SPAN_MAP_BYTES     ((size_t)16 << 30) /* no file grows past this */
 
-/* 1: groups of codings 0 and 1, chunks of format 1; 2: all of them. */
-#define SPAN_VERSION 2
+/* 1: groups of codings 0 and 1, chunks of format 1; 2: all groups, format 2; 3: all of
+ * them, all postings. */
+#define SPAN_VERSION 3
 
 struct span_manifest {
     uint8_t version; /* 1..SPAN_VERSION */

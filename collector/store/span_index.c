@@ -2,7 +2,8 @@
  * span_index.c - postings on disk.
  *
  * A posting of a few ids is a list of differences; a larger one is a roaring bitmap with runs,
- * which for a metric name (its series stand together) is one run.
+ * which for a metric name (its series stand together) is one run.  Those of an instance lie at
+ * regular distances, in which a bitmap sees nothing: their differences are packed.
  */
 #include "collector/store/span_index.h"
 
@@ -10,12 +11,20 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "collector/store/codec/codec_ints.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-enum posting_form { POSTING_LIST = 0, POSTING_BITMAP = 1, POSTING_NAMED = 2 };
+enum posting_form {
+    POSTING_LIST = 0,
+    POSTING_BITMAP = 1,
+    POSTING_PACKED = 4,
+    POSTING_NAMED = 2, /* beside one of these */
+};
 
 #define LIST_IDS_MAX 16
+/* Packed ids take some nanoseconds each to read, a bitmap nothing: they must be worth it. */
+#define PACKED_SHARE 2
 #define KEY_BYTES    (KEY_CUT_BYTES + 8)
 _Static_assert(KEY_BYTES <= LIVE_KEY_BYTES_MAX, "LMDB can hold a cut key");
 
@@ -95,15 +104,16 @@ static int by_key(const void *a, const void *b)
                          (struct bytes){y->key, y->key_size});
 }
 
-static void put_ids(const roaring_bitmap_t *ids, struct buf *out)
+static void put_bitmap(const roaring_bitmap_t *ids, struct buf *out)
 {
-    if (roaring_bitmap_get_cardinality(ids) > LIST_IDS_MAX) {
-        size_t size = roaring_bitmap_portable_size_in_bytes(ids);
-        uint8_t *to = buf_reserve(out, size);
-        if (to != NULL)
-            out->size += roaring_bitmap_portable_serialize(ids, (char *)to);
-        return;
-    }
+    size_t size = roaring_bitmap_portable_size_in_bytes(ids);
+    uint8_t *to = buf_reserve(out, size);
+    if (to != NULL)
+        out->size += roaring_bitmap_portable_serialize(ids, (char *)to);
+}
+
+static void put_list(const roaring_bitmap_t *ids, struct buf *out)
+{
     uint32_t last = 0;
     roaring_uint32_iterator_t at;
     roaring_init_iterator(ids, &at);
@@ -111,6 +121,42 @@ static void put_ids(const roaring_bitmap_t *ids, struct buf *out)
         buf_put_varint(out, at.current_value - last);
         last = at.current_value;
     }
+}
+
+static void put_packed(const roaring_bitmap_t *ids, struct buf *out)
+{
+    uint64_t block[CHUNK_BLOCK];
+    size_t count = 0;
+    uint32_t last = 0;
+    roaring_uint32_iterator_t at;
+    buf_put_varint(out, roaring_bitmap_get_cardinality(ids));
+    roaring_init_iterator(ids, &at);
+    for (; at.has_value; roaring_advance_uint32_iterator(&at)) {
+        block[count++] = at.current_value - last;
+        last = at.current_value;
+        if (count == CHUNK_BLOCK) {
+            ints_put(out, block, count);
+            count = 0;
+        }
+    }
+    if (count > 0)
+        ints_put(out, block, count);
+}
+
+/* Appends the ids in the form that suits them. */
+static enum posting_form put_ids(const roaring_bitmap_t *ids, struct buf *out)
+{
+    size_t before = out->size;
+    if (roaring_bitmap_get_cardinality(ids) <= LIST_IDS_MAX) {
+        put_list(ids, out);
+        return POSTING_LIST;
+    }
+    put_packed(ids, out);
+    if ((out->size - before) * PACKED_SHARE <= roaring_bitmap_portable_size_in_bytes(ids))
+        return POSTING_PACKED;
+    out->size = before;
+    put_bitmap(ids, out);
+    return POSTING_BITMAP;
 }
 
 static int write_row(const struct postings_source *source, const struct index_row *row,
@@ -125,19 +171,18 @@ static int write_row(const struct postings_source *source, const struct index_ro
     (void)roaring_bitmap_run_optimize(ids);
     buf_clear(out);
     bool named = row->key_size == KEY_BYTES;
-    bool list = roaring_bitmap_get_cardinality(ids) <= LIST_IDS_MAX;
-    buf_put_u8(out,
-               (uint8_t)((list ? POSTING_LIST : POSTING_BITMAP) | (named ? POSTING_NAMED : 0)));
+    buf_put_u8(out, 0);
     if (named) {
         buf_put_sized(out, row->name);
         buf_put_sized(out, row->value);
     }
-    put_ids(ids, out);
+    enum posting_form form = put_ids(ids, out);
     roaring_bitmap_free(ids);
     if (error == 0 && !buf_ok(out))
         error = ERR_NOMEM;
     if (error != 0)
         return error;
+    out->data[0] = (uint8_t)(form | (named ? POSTING_NAMED : 0));
     return each(context, (struct bytes){row->key, row->key_size}, buf_bytes(out));
 }
 
@@ -186,16 +231,41 @@ static int decode_list(struct reader *reader, uint32_t series, roaring_bitmap_t 
     return 0;
 }
 
+static int decode_packed(struct reader *reader, uint32_t series, roaring_bitmap_t *into)
+{
+    uint64_t block[CHUNK_BLOCK];
+    uint32_t ids[CHUNK_BLOCK];
+    uint64_t id = 0, left = reader_varint(reader);
+    if (reader->failed || left > series)
+        return ERR_CORRUPT;
+    while (left > 0) {
+        size_t count = left < CHUNK_BLOCK ? (size_t)left : CHUNK_BLOCK;
+        if (!ints_get(reader, block, count))
+            return ERR_CORRUPT;
+        for (size_t i = 0; i < count; i++) {
+            if (block[i] >= series || (id += block[i]) >= series)
+                return ERR_CORRUPT;
+            ids[i] = (uint32_t)id;
+        }
+        roaring_bitmap_add_many(into, count, ids);
+        left -= count;
+    }
+    return reader_left(reader) == 0 ? 0 : ERR_CORRUPT;
+}
+
 int posting_decode(struct bytes posting, uint32_t series, roaring_bitmap_t *into)
 {
     struct reader reader = reader_of(posting);
     struct bytes name;
     struct bytes value;
     uint8_t form = open_posting(&reader, &name, &value);
-    if (reader.failed || form > (POSTING_BITMAP | POSTING_NAMED))
+    form &= (uint8_t)~POSTING_NAMED;
+    if (reader.failed || (form != POSTING_LIST && form != POSTING_BITMAP && form != POSTING_PACKED))
         return ERR_CORRUPT;
-    if ((form & POSTING_BITMAP) == 0)
+    if (form == POSTING_LIST)
         return decode_list(&reader, series, into);
+    if (form == POSTING_PACKED)
+        return decode_packed(&reader, series, into);
     roaring_bitmap_t *ids =
         roaring_bitmap_portable_deserialize_safe((const char *)reader.at, reader_left(&reader));
     if (ids == NULL)

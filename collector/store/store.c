@@ -306,9 +306,14 @@ int store_write_wait(struct store *store, struct store_write *write)
     return waiting.error;
 }
 
+int store_settle_days(struct store *store)
+{
+    return keeper_settle(store->keeper, true);
+}
+
 int store_settle(struct store *store)
 {
-    return keeper_settle(store->keeper);
+    return keeper_settle(store->keeper, false);
 }
 
 int store_clean_deletes(struct store *store)

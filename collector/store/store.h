@@ -270,6 +270,8 @@ int store_log_search(struct store *store, const struct log_query *query, struct 
 
 /* Returns when everything accepted is in history and due merging is done (for measuring). */
 int store_settle(struct store *store);
+/* The same, and the files of a day that goes on become one, as they would when it has passed. */
+int store_settle_days(struct store *store);
 
 struct store_stats {
     uint64_t series_active, series_created, samples_stored, samples_duplicate, samples_late;

@@ -2,7 +2,7 @@
 """Ingest, disk, memory, crash and rules of time-series stores, side by side.
 
 usage: bench.py STAGE[,STAGE...] [SERVER...]
-stages: limits gen repeat paths ingest long kill rules restart memory paced
+stages: limits gen repeat paths ingest long disk kill rules restart memory paced
 Results are appended to results/stores.jsonl of the work folder; report.py makes tables.
 """
 import json
@@ -15,7 +15,7 @@ from place import BUILD, DATA, HERE, RUN, busy, cpu, end_all, keep, log, make_fo
 from running import Running, Watch, calm, send
 from scale import memory_a_series, paced, restart
 from servers import ALL
-from sets import HOSTS, STEP_S, STEPS, end_s, gen, meta, number, synth
+from sets import HOSTS, STEP_S, STEPS, end_of_sets, end_s, gen, meta, number, synth, tsgen
 
 RUNS = number("RUNS", 5)
 RULE_SECONDS = number("RULE_S", 60)
@@ -93,6 +93,17 @@ def paths(servers):
             for mode in modes_of(server, paths=True):
                 if mode not in ("rw", "native", "backlog"):
                     ingest(server, "paths", mode, "wide_" + mode).stop()
+
+
+def disk(servers):
+    """Bytes a sample of all four sets, and nothing else: other work on the machine does no harm."""
+    end = end_of_sets()
+    for name, step_ms in (("real1", 1000), ("real15", 15000)):
+        tsgen(name, "real", "-r", DATA + "/real.raw", "-i", step_ms, "-k", 1, "-s",
+              (end - 1200) * 1000)
+    for name in ("wide", "long", "real1", "real15"):
+        for server in servers:
+            ingest(server, "disk", "rw", name, settle=True).stop()
 
 
 # -- crash --------------------------------------------------------------------------------------
@@ -173,7 +184,7 @@ def rules(servers):
             running.stop()
 
 
-PLAIN = {"repeat": repeat, "paths": paths, "kill": kill, "rules": rules, "restart": restart,
+PLAIN = {"repeat": repeat, "paths": paths, "disk": disk, "kill": kill, "rules": rules, "restart": restart,
          "memory": memory_a_series, "paced": paced}
 
 

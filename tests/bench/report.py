@@ -99,8 +99,8 @@ def store_ratios(rows, stores):
     versus(rows, "ingest, remote write / Prometheus, samples a CPU-second", 1,
            one(speed, "ours", ("rw",)), one(speed, "prometheus", ("rw",)), least=True)
     for peer, goal in (("victoria", 0.7), ("prometheus", 0.4)):
-        for data in ("wide", "long"):
-            options = dict(stages=("ingest", "long"), data=data)
+        for data in ("wide", "long", "real1", "real15"):
+            options = dict(stages=("ingest", "long", "disk"), data=data)
             versus(rows, f"disk, settled, {data} / {peer}", goal,
                    one("bytes_per_sample", "ours", ("rw",), **options),
                    one("bytes_per_sample", peer, ("rw",), **options), unit="B/sample")

@@ -3,14 +3,15 @@
 #
 #   tests/bench/run.sh                  everything, some three hours on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | agents | probe | alerting | churn |
-#                                       backfill | restart | memory | paced | report
+#   tests/bench/run.sh [--quick] PART   stores | queries | disk | agents | probe | alerting |
+#                                       churn | backfill | restart | memory | paced | report
 #
 #   stores   ingest, memory, disk, kill -9, alert rules
 #   restart  kill -9 with a hundred million samples stored, to the first full answer
 #   memory   a series, at a hundred thousand and at a million
 #   paced    acknowledgements at half of what goes in at most
 #   queries  what dashboards ask, cold and moved by a step; alert rules
+#   disk     only bytes a sample of four sets
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
 #   alerting from a condition to its message; ten thousand alerts held
@@ -28,9 +29,10 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | agents | probe | alerting | churn | backfill | restart | memory | paced | report)
+    stores | queries | disk | agents | probe | alerting | churn | backfill | restart | \
+      memory | paced | report)
       part=$argument ;;
-    -h | --help) sed -n '2,@s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -119,6 +121,7 @@ case $part in
   stores) bench $stages ;;
   restart | memory | paced) bench $part ;;
   queries) queries || failed=1 ;;
+  disk) bench gen,disk ;;
   agents) agents || failed=1 ;;
   probe) agents fengsui-probe "fengsui-probe portable" || failed=1 ;;
   report) ;;

@@ -171,7 +171,7 @@ class Fengsui(Server):
         return command
 
     def settle(self, folder):
-        self.post("/api/fengsui/v1/store/settle")
+        self.post("/api/fengsui/v1/store/settle?days=true")
 
     def disk(self, folder):
         # LMDB files are sparse: what they cost is what is allocated.

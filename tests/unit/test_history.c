@@ -146,6 +146,44 @@ static void the_last_write_wins_when_the_clock_has_gone_back(void **state)
     kit_stop(&kit);
 }
 
+/* Asked for, it does not wait for the day to pass; and what comes later finds its way. */
+static void a_day_that_goes_on_becomes_one_file_when_asked(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    unsigned seed = 11;
+    kit_start(&kit);
+    int64_t day = KIT_START_MS - KIT_START_MS % (12 * SPAN_MS);
+    write_random(&kit, &model, &seed, 600, day, day + 8 * SPAN_MS);
+    kit.now_ms = day + 8 * SPAN_MS;
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 8);
+    assert_int_equal(store_settle_days(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 1);
+    kit_expect(&kit, &model, ALWAYS);
+    /* Late for the first span, which stays beside; and two spans that follow. */
+    write_random(&kit, &model, &seed, 100, day, day + SPAN_MS);
+    write_random(&kit, &model, &seed, 100, day + 8 * SPAN_MS, day + 10 * SPAN_MS);
+    kit.now_ms = day + 10 * SPAN_MS;
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 4);
+    kit_expect(&kit, &model, ALWAYS);
+    kit_close(&kit);
+    kit_open(&kit);
+    kit_expect(&kit, &model, ALWAYS);
+    assert_int_equal(store_settle_days(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 1);
+    kit_expect(&kit, &model, ALWAYS);
+    write_random(&kit, &model, &seed, 100, day + 10 * SPAN_MS, day + 12 * SPAN_MS);
+    kit.now_ms = day + 13 * SPAN_MS;
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(stats_of(&kit).spans, 1);
+    kit_expect(&kit, &model, ALWAYS);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
 static void what_is_older_than_retention_goes(void **state)
 {
     (void)state;
@@ -442,6 +480,7 @@ int main(void)
         cmocka_unit_test(late_samples_win_over_history_and_are_merged_into_it),
         cmocka_unit_test(the_spans_of_a_past_day_become_one_file),
         cmocka_unit_test(the_last_write_wins_when_the_clock_has_gone_back),
+        cmocka_unit_test(a_day_that_goes_on_becomes_one_file_when_asked),
         cmocka_unit_test(what_is_older_than_retention_goes),
         cmocka_unit_test(an_idle_series_leaves_memory_and_comes_back_under_its_id),
         cmocka_unit_test(a_series_that_came_with_old_times_does_not_stay_for_a_span),

@@ -7,6 +7,7 @@
 #include "collector/store/codec/codec_values.h"
 #include "proto/base/error.h"
 
+#define FORMAT_3_KIND   0x30 /* format 3, float64: if there are literals */
 #define FORMAT_AND_KIND 0x20 /* format 2, float64 */
 #define FORMAT_1_KIND   0x10 /* read, no longer written */
 
@@ -23,17 +24,23 @@ int chunk_encode(const int64_t *times_ms, const double *values, size_t count,
         if (times_ms[i] <= times_ms[i - 1])
             return ERR_INVALID;
     }
+    size_t at = out->size;
     buf_put_u8(out, FORMAT_AND_KIND);
     buf_put_varint(out, count);
     times_put(out, times_ms, count);
+    size_t values_at = out->size;
     values_put(out, values, count, effort == CHUNK_QUICK ? WITHOUT_TOKENS : 0);
-    return buf_ok(out) ? 0 : ERR_NOMEM;
+    if (!buf_ok(out))
+        return ERR_NOMEM;
+    if (out->data[values_at] == CODING_LITERALS)
+        out->data[at] = FORMAT_3_KIND;
+    return 0;
 }
 
 static int open_chunk(struct reader *reader, struct times_head *ret_head, size_t *ret_count)
 {
     uint8_t format = reader_u8(reader);
-    if (format != FORMAT_AND_KIND && format != FORMAT_1_KIND)
+    if (format != FORMAT_3_KIND && format != FORMAT_AND_KIND && format != FORMAT_1_KIND)
         return ERR_MALFORMED;
     uint64_t count = reader_varint(reader);
     if (reader->failed || count == 0 || count > CHUNK_SAMPLES_MAX ||

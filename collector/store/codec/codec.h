@@ -2,9 +2,9 @@
  * codec.h - a chunk: samples of one series, compressed without losing a bit.
  *
  *   chunk (varints are LEB128, zigzag ones signed, fixed integers little-endian)
- *     u8   format 2 in the high four bits, value kind in the low ones: 0 float64 (native
- *          histograms come later).  Format 1 is the same without tokens and without decimals of
- *          a rule but 0; it is still read
+ *     u8   format 1..3 in the high four bits, value kind in the low ones: 0 float64 (native
+ *          histograms come later).  3 is written where there are literals, else 2; 1 is the same
+ *          without tokens and without decimals of a rule but 0, and still read
  *     v    sample count, 1..CHUNK_SAMPLES_MAX
  *     ...  times (drawn in codec_times.c)
  *     ...  values (drawn in codec_values.h)

@@ -16,6 +16,13 @@
  *          r    the first state of the values 0, 2, 4 ...; then that of 1, 3, 5 ...
  *          n x  { the bits that lead to its next state; low bits of the value }
  *          zeros up to a whole byte
+ *   a run with literals, values that are a token each
+ *     u8   as above
+ *     v    k, 0..2^(r-1); v number of literals l, 1..; k + l at most 2^(r-1)
+ *     bits as above, but behind the k tokens
+ *          l x  { gamma: level, as above, going on from the tokens'
+ *                 6 bits: bits of d minus 1; d, the literal minus the one before, modulo 2^64
+ *                 (the first: minus -2^63); ascending as signed numbers }
  *   gamma(x), x >= 1: as many zeros as x has bits after its highest, a one, those bits.
  *
  * Tokens are coded by tabled asymmetric numeral systems (Duda, arXiv:1311.2540): a token takes a
@@ -29,16 +36,12 @@
 #include <endian.h>
 
 #include "collector/store/codec/codec_ints.h"
+#include "collector/store/codec/codec_tokens_parts.h"
 
-#define MANTISSA_MAX   2
 #define TABLE_BITS_MIN 5
-#define TABLE_BITS_MAX 11
 #define TABLE_MAX      TOKENS_TABLE_MAX
 #define KINDS_MAX      TOKENS_KINDS_MAX
-#define TOKENS         512 /* more than there are: 2 * (8 + 61 * 4) */
-#define LEVELS         29  /* half octaves up to 2^14 */
-/* Bits a token costs in the head of the run, about. */
-#define KIND_COST 4.0
+#define LEVELS         29 /* half octaves up to 2^14 */
 
 _Static_assert(CHUNK_SAMPLES_MAX <= 1 << 14, "a count must fit the levels");
 _Static_assert(TABLE_MAX == 1 << TABLE_BITS_MAX, "a table must fit");
@@ -50,54 +53,10 @@ static const uint32_t weights[LEVELS] = {
 
 /* One token as the two sides know it. */
 struct kind {
-    uint16_t token;
+    uint16_t token; /* of a literal TOKENS plus its number */
     uint16_t frequency;
     uint8_t level;
 };
-
-static unsigned highest_bit(uint64_t value)
-{
-    return 63 - (unsigned)__builtin_clzll(value);
-}
-
-static uint64_t magnitude_of(uint64_t value)
-{
-    return (int64_t)value < 0 ? 0 - value : value;
-}
-
-static unsigned token_of(uint64_t value, unsigned mantissa, unsigned *ret_low_bits)
-{
-    uint64_t a = magnitude_of(value);
-    unsigned class = (unsigned)a;
-
-    *ret_low_bits = 0;
-    if (a >= UINT64_C(2) << mantissa) {
-        unsigned l = highest_bit(a);
-        *ret_low_bits = l - mantissa;
-        class = (2u << mantissa) + ((l - mantissa - 1) << mantissa) +
-                (unsigned)((a >> (l - mantissa)) & ((1u << mantissa) - 1));
-    }
-    return 2 * class - ((int64_t)value < 0);
-}
-
-/* The smallest magnitude of a token; false if no value has it. */
-static bool token_base(unsigned token, unsigned mantissa, uint64_t *ret_base,
-                       unsigned *ret_low_bits)
-{
-    unsigned class = (token + 1) / 2, exact = 2u << mantissa;
-
-    *ret_low_bits = 0;
-    *ret_base = class;
-    if (class >= exact) {
-        unsigned l = ((class - exact) >> mantissa) + mantissa + 1;
-        if (l > 63)
-            return false;
-        uint64_t head = (1u << mantissa) + (class & ((1u << mantissa) - 1));
-        *ret_low_bits = l - mantissa;
-        *ret_base = head << (l - mantissa);
-    }
-    return true;
-}
 
 /* Shares 2^table_bits out by weight, at least 1 each; what is left over, or lent, is the
  * commonest's.  `count` is at most half of the table. */
@@ -137,74 +96,6 @@ static void scatter(const struct kind *kinds, size_t count, unsigned table_bits,
             at = (at + step) & (size - 1);
         }
     }
-}
-
-/* ---- planning -------------------------------------------------------------------------- */
-
-static unsigned table_bits_for(size_t count, size_t kinds)
-{
-    unsigned bits = count >= 1500 ? 9 : count >= 400 ? 8 : 6;
-    while (bits < TABLE_BITS_MAX && kinds * 3 > (size_t)1 << bits)
-        bits++;
-    return bits;
-}
-
-/* log2 to a hundredth: a plan needs no more, and the library's takes longer than all else. */
-static double rough_log2(size_t x)
-{
-    unsigned high = highest_bit(x);
-    double rest = (double)x / (double)(UINT64_C(1) << high) - 1;
-    return high + rest * (1.3465 - 0.3465 * rest);
-}
-
-/* Bits of values whose finest tokens are counted, if taken apart with fewer mantissa bits. */
-static double cost_of(const uint16_t *finest, unsigned end, unsigned mantissa, size_t count,
-                      size_t *ret_kinds)
-{
-    uint16_t counts[TOKENS] = {0};
-    double bits = 0, whole = rough_log2(count);
-    size_t kinds = 0;
-
-    for (unsigned token = 0; token < end; token++) {
-        uint64_t base;
-        unsigned low_bits;
-        if (finest[token] == 0 || !token_base(token, MANTISSA_MAX, &base, &low_bits))
-            continue;
-        unsigned coarse = token_of(token % 2 == 0 ? base : 0 - base, mantissa, &low_bits);
-        counts[coarse] = (uint16_t)(counts[coarse] + finest[token]);
-        bits += (double)low_bits * finest[token];
-    }
-    for (unsigned token = 0; token < end; token++) {
-        if (counts[token] == 0)
-            continue;
-        kinds++;
-        bits += counts[token] * (whole - rough_log2(counts[token])) + KIND_COST;
-    }
-    *ret_kinds = kinds;
-    return bits;
-}
-
-bool tokens_plan(const uint64_t *values, size_t count, struct tokens_plan *ret_plan)
-{
-    uint16_t finest[TOKENS] = {0};
-    unsigned end = 0;
-    bool found = false;
-
-    for (size_t i = 0; i < count; i++) {
-        unsigned low_bits, token = token_of(values[i], MANTISSA_MAX, &low_bits);
-        finest[token]++;
-        end = token >= end ? token + 1 : end;
-    }
-    for (unsigned mantissa = 0; mantissa <= MANTISSA_MAX; mantissa++) {
-        size_t kinds;
-        double bits = cost_of(finest, end, mantissa, count, &kinds);
-        unsigned table_bits = table_bits_for(count, kinds);
-        if (kinds > (size_t)1 << (table_bits - 1) || (found && bits >= ret_plan->bits))
-            continue;
-        *ret_plan = (struct tokens_plan){mantissa, table_bits, bits};
-        found = true;
-    }
-    return found;
 }
 
 /* ---- writing --------------------------------------------------------------------------- */
@@ -248,16 +139,25 @@ static void put_gamma(struct bit_writer *writer, uint64_t value)
     put_bits(writer, value & ((UINT64_C(1) << high) - 1), high);
 }
 
-static void put_kinds(struct bit_writer *writer, const struct kind *kinds, size_t count)
+static void put_kinds(struct bit_writer *writer, const struct kind *kinds, size_t count,
+                      const uint64_t *literals)
 {
     unsigned token = 0;
-    uint64_t level = 0;
+    uint64_t level = 0, literal = LITERALS_FROM;
 
     for (size_t i = 0; i < count; i++) {
-        put_gamma(writer, i == 0 ? kinds[i].token + 1u : kinds[i].token - token);
+        const bool is_literal = kinds[i].token >= TOKENS;
+        if (!is_literal)
+            put_gamma(writer, i == 0 ? kinds[i].token + 1u : kinds[i].token - token);
         put_gamma(writer, ints_zigzag(kinds[i].level - level) + 1);
         token = kinds[i].token;
         level = kinds[i].level;
+        if (!is_literal)
+            continue;
+        uint64_t step = literals[token - TOKENS] - literal;
+        put_bits(writer, highest_bit(step | 1), 6);
+        put_wide(writer, step, highest_bit(step | 1) + 1);
+        literal = literals[token - TOKENS];
     }
 }
 
@@ -273,7 +173,7 @@ static uint8_t level_of(uint64_t count)
 struct coder {
     struct kind kinds[KINDS_MAX];
     size_t count;
-    uint16_t kind_of[TOKENS];
+    uint16_t kind_of[TOKENS + TOKENS_LITERALS_MAX];
     uint16_t first[KINDS_MAX];  /* where a kind's states begin in `states` */
     uint16_t states[TABLE_MAX]; /* of each kind, by rising decoder state */
 };
@@ -281,13 +181,13 @@ struct coder {
 static void coder_init(struct coder *coder, const uint16_t *tokens, size_t count,
                        unsigned table_bits)
 {
-    unsigned counts[TOKENS] = {0};
+    unsigned counts[TOKENS + TOKENS_LITERALS_MAX] = {0};
     uint16_t owners[TABLE_MAX], next[KINDS_MAX], first = 0;
 
     coder->count = 0;
     for (size_t i = 0; i < count; i++)
         counts[tokens[i]]++;
-    for (unsigned token = 0; token < TOKENS; token++) {
+    for (unsigned token = 0; token < TOKENS + TOKENS_LITERALS_MAX; token++) {
         if (counts[token] == 0)
             continue;
         coder->kind_of[token] = (uint16_t)coder->count;
@@ -319,6 +219,29 @@ static unsigned step_back(const struct coder *coder, size_t kind, unsigned table
     return bits;
 }
 
+/* Its token; that of a literal is TOKENS and its number. */
+static uint16_t token_by_plan(uint64_t value, const struct tokens_plan *plan,
+                              uint8_t *ret_low_bits)
+{
+    size_t from = 0, end = plan->literal_count;
+    unsigned low_bits;
+
+    while (from < end) {
+        size_t middle = from + (end - from) / 2;
+        if ((int64_t)plan->literals[middle] < (int64_t)value)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    if (from < plan->literal_count && plan->literals[from] == value) {
+        *ret_low_bits = 0;
+        return (uint16_t)(TOKENS + from);
+    }
+    unsigned token = token_of(value, plan->mantissa_bits, &low_bits);
+    *ret_low_bits = (uint8_t)low_bits;
+    return (uint16_t)token;
+}
+
 void tokens_put(struct buf *out, const uint64_t *values, size_t count,
                 const struct tokens_plan *plan)
 {
@@ -327,11 +250,8 @@ void tokens_put(struct buf *out, const uint64_t *values, size_t count,
     uint8_t bit_counts[CHUNK_SAMPLES_MAX], low_counts[CHUNK_SAMPLES_MAX];
     unsigned states[2] = {0, 0}, found;
 
-    for (size_t i = 0; i < count; i++) {
-        unsigned low_bits;
-        tokens[i] = (uint16_t)token_of(values[i], plan->mantissa_bits, &low_bits);
-        low_counts[i] = (uint8_t)low_bits;
-    }
+    for (size_t i = 0; i < count; i++)
+        tokens[i] = token_by_plan(values[i], plan, &low_counts[i]);
     coder_init(&coder, tokens, count, plan->table_bits);
     for (size_t i = count; i-- > 0;) {
         bit_counts[i] = (uint8_t)step_back(&coder, coder.kind_of[tokens[i]], plan->table_bits,
@@ -339,9 +259,11 @@ void tokens_put(struct buf *out, const uint64_t *values, size_t count,
         bits[i] = (uint16_t)found;
     }
     buf_put_u8(out, (uint8_t)(plan->table_bits + 16 * plan->mantissa_bits));
-    buf_put_varint(out, coder.count);
+    buf_put_varint(out, coder.count - plan->literal_count);
+    if (plan->literal_count > 0)
+        buf_put_varint(out, plan->literal_count);
     struct bit_writer writer = {.out = out};
-    put_kinds(&writer, coder.kinds, coder.count);
+    put_kinds(&writer, coder.kinds, coder.count, plan->literals);
     put_bits(&writer, states[0], plan->table_bits);
     put_bits(&writer, states[1], plan->table_bits);
     for (size_t i = 0; i < count; i++) {
@@ -400,20 +322,39 @@ static uint64_t get_gamma(struct tokens_reader *run)
     return UINT64_C(1) << high | (word >> (high + 1) & low_mask(high));
 }
 
-static bool get_kinds(struct tokens_reader *run, struct kind *kinds, size_t count)
+/* The rest of a literal's row; literals ascend, so that each is there once. */
+static bool get_literal(struct tokens_reader *run, bool is_first, uint64_t *literal)
 {
-    uint64_t token = 0;
+    unsigned bits = (unsigned)(peek(run, run->at) & low_mask(6)) + 1;
+    run->at += 6;
+    uint64_t step = bits == 64 ? peek_wide(run, run->at, 32) |
+                                     peek_wide(run, run->at + 32, 32) << 32
+                               : peek_wide(run, run->at, bits);
+    run->at += bits;
+    uint64_t before = *literal;
+    *literal += step;
+    return is_first || (int64_t)*literal > (int64_t)before;
+}
+
+/* `count` tokens, and then as many literals as there are, whose values go to the run. */
+static bool get_kinds(struct tokens_reader *run, struct kind *kinds, size_t count,
+                      size_t literal_count)
+{
+    uint64_t token = 0, literal = LITERALS_FROM;
     int64_t level = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        uint64_t step = get_gamma(run), change = get_gamma(run);
+    for (size_t i = 0; i < count + literal_count; i++) {
+        uint64_t step = i < count ? get_gamma(run) : 1, change = get_gamma(run);
         if (step == 0 || change == 0)
             return false;
-        token += i == 0 ? step - 1 : step;
+        token = i == count ? TOKENS : token + (i == 0 ? step - 1 : step);
         level += (int64_t)ints_unzigzag(change - 1);
-        if (token >= TOKENS || level < 0 || level >= LEVELS)
+        if ((i < count && token >= TOKENS) || level < 0 || level >= LEVELS)
             return false;
         kinds[i] = (struct kind){.token = (uint16_t)token, .level = (uint8_t)level};
+        if (i >= count && !get_literal(run, i == count, &literal))
+            return false;
+        run->kinds[i].base = literal;
     }
     return true;
 }
@@ -426,10 +367,11 @@ static bool make_table(struct tokens_reader *run, const struct kind *kinds, size
     uint32_t size = 1u << table_bits;
 
     for (size_t i = 0; i < count; i++) {
-        unsigned low;
-        if (!token_base(kinds[i].token, mantissa, &run->kinds[i].base, &low))
+        unsigned low = 0;
+        bool is_literal = kinds[i].token >= TOKENS;
+        if (!is_literal && !token_base(kinds[i].token, mantissa, &run->kinds[i].base, &low))
             return false;
-        run->kinds[i].sign = kinds[i].token % 2 == 1 ? ~UINT64_C(0) : 0;
+        run->kinds[i].sign = !is_literal && kinds[i].token % 2 == 1 ? ~UINT64_C(0) : 0;
         low_bits[i] = (uint8_t)low;
         next[i] = kinds[i].frequency;
     }
@@ -444,23 +386,26 @@ static bool make_table(struct tokens_reader *run, const struct kind *kinds, size
     return true;
 }
 
-bool tokens_open(struct reader *reader, struct tokens_reader *run)
+bool tokens_open(struct reader *reader, bool literals, struct tokens_reader *run)
 {
     struct kind kinds[KINDS_MAX];
     unsigned head = reader_u8(reader), table_bits = head % 16, mantissa = head / 16;
     uint64_t count = reader_varint(reader);
+    uint64_t literal_count = literals ? reader_varint(reader) : 0;
 
     if (reader->failed || table_bits < TABLE_BITS_MIN || table_bits > TABLE_BITS_MAX ||
-        mantissa > MANTISSA_MAX || count == 0 || count > 1u << (table_bits - 1))
+        mantissa > MANTISSA_MAX || count > 1u << (table_bits - 1) ||
+        literal_count > (1u << (table_bits - 1)) - count || (literals ? literal_count : count) == 0)
         return false;
+    size_t all = (size_t)(count + literal_count);
     struct bytes rest = reader_bytes(reader, reader_left(reader));
     run->data = rest.data;
     run->size = rest.size;
     run->at = 0;
-    if (!get_kinds(run, kinds, (size_t)count))
+    if (!get_kinds(run, kinds, (size_t)count, (size_t)literal_count))
         return false;
-    frequencies_of(kinds, (size_t)count, table_bits);
-    if (!make_table(run, kinds, (size_t)count, table_bits, mantissa))
+    frequencies_of(kinds, all, table_bits);
+    if (!make_table(run, kinds, all, table_bits, mantissa))
         return false;
     for (size_t i = 0; i < 2; i++) {
         run->states[i] = (unsigned)peek_wide(run, run->at, table_bits);

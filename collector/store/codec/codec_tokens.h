@@ -10,16 +10,22 @@
 
 #include "collector/store/codec/codec.h"
 
+#define TOKENS_LITERALS_MAX 640
+
 /* How a run is best taken apart. */
 struct tokens_plan {
     unsigned mantissa_bits;
     unsigned table_bits;
-    double bits; /* what it will take, about */
+    double bits;                            /* what it will take, about */
+    size_t literal_count;                   /* values that are a token each: */
+    uint64_t literals[TOKENS_LITERALS_MAX]; /* ascending, as signed ones */
+    uint16_t places[TOKENS_LITERALS_MAX];   /* of the planner alone */
 };
 
 /* The best plan for 1..CHUNK_SAMPLES_MAX values (modulo 2^64, small ones of either sign are
  * cheap).  False if there are more different tokens than a table can hold. */
-bool tokens_plan(const uint64_t *values, size_t count, struct tokens_plan *ret_plan);
+bool tokens_plan(const uint64_t *values, size_t count, bool may_have_literals,
+                 struct tokens_plan *ret_plan);
 
 /* Appends a run; it must be the last thing in the chunk. */
 void tokens_put(struct buf *out, const uint64_t *values, size_t count,
@@ -44,8 +50,8 @@ struct tokens_reader {
     unsigned states[2];
 };
 
-/* Takes all that is left in the reader.  False for rubbish. */
-bool tokens_open(struct reader *reader, struct tokens_reader *run);
+/* Takes all that is left in the reader, a run with literals or one without.  False for rubbish. */
+bool tokens_open(struct reader *reader, bool literals, struct tokens_reader *run);
 /* The next values: an even number of them, but for the last time.  What is rubbish gives any
  * values; tokens_end() tells. */
 void tokens_get(struct tokens_reader *run, uint64_t *values, size_t count);

@@ -22,6 +22,7 @@
  *                       count - 1 integers: (bits XOR bits of the one before) >> shift
  *          6 tokens:    as 3, rule 0..3, but the integers as codec_tokens.c draws them; of order 0
  *                       there are `count`, and what stands as first mantissa is a base
+ *          7 literals:  as 6, but a run with literals
  *
  *   Integers are packed as codec_ints.c draws them.  Those of decimals give
  *          n[i], n[0] = 0:  order 0: n[i] itself; 1: n[i] - n[i-1];
@@ -46,6 +47,7 @@ enum coding {
     CODING_EXCEPTIONS,
     CODING_XOR,
     CODING_TOKENS,
+    CODING_LITERALS,
 };
 #define ORDERS 3
 
@@ -61,6 +63,7 @@ enum values_without {
     WITHOUT_ORDER_0 = 128,
     WITHOUT_ORDER_2 = 256,
     WITHOUT_SHORT_CONSTANT = 512,
+    WITHOUT_LITERALS = 1024,
 };
 
 /* Appends the values, with all special cases but those in `without`. */

@@ -97,7 +97,7 @@ static bool get_decimals(struct reader *reader, double *values, size_t count)
     return true;
 }
 
-static bool get_tokens(struct reader *reader, double *values, size_t count)
+static bool get_tokens(struct reader *reader, bool literals, double *values, size_t count)
 {
     struct manner manner;
     struct tokens_reader run;
@@ -107,7 +107,7 @@ static bool get_tokens(struct reader *reader, double *values, size_t count)
     if (!get_manner(reader, DECIMAL_BITS, &manner))
         return false;
     size_t at = manner.order > 0;
-    if (at >= count || !tokens_open(reader, &run))
+    if (at >= count || !tokens_open(reader, literals, &run))
         return false;
     if (at > 0)
         decimals_to_values(&manner.first, 1, manner.rule, manner.scale, values);
@@ -242,7 +242,8 @@ bool values_get(struct reader *reader, double *values, size_t count)
     case CODING_RUNS:
         return get_runs(reader, values, count);
     case CODING_TOKENS:
-        return get_tokens(reader, values, count);
+    case CODING_LITERALS:
+        return get_tokens(reader, coding == CODING_LITERALS, values, count);
     default:
         return get_dense(reader, coding, values, count);
     }

@@ -261,7 +261,7 @@ static uint64_t unit_by_rule(const uint64_t *mantissas, size_t count, enum decim
 }
 
 static bool try_order(struct attempt *attempt, const uint64_t *mantissas, size_t count,
-                      uint64_t unit, unsigned order)
+                      uint64_t unit, unsigned order, unsigned without)
 {
     attempt->unit = unit;
     attempt->order = order;
@@ -274,13 +274,14 @@ static bool try_order(struct attempt *attempt, const uint64_t *mantissas, size_t
         attempt->n[i] = (uint64_t)((int64_t)distance / (int64_t)attempt->unit);
     }
     take_differences(attempt->n, count, order);
-    return tokens_plan(attempt->n + attempt->skipped, count - attempt->skipped, &attempt->plan);
+    return tokens_plan(attempt->n + attempt->skipped, count - attempt->skipped,
+                       (without & WITHOUT_LITERALS) == 0, &attempt->plan);
 }
 
 static void put_tokens(struct buf *out, const struct attempt *attempt, size_t count,
                        const struct decimals *decimals)
 {
-    buf_put_u8(out, CODING_TOKENS);
+    buf_put_u8(out, attempt->plan.literal_count > 0 ? CODING_LITERALS : CODING_TOKENS);
     buf_put_u8(out, manner_of(decimals, attempt->order));
     buf_put_zigzag(out, (int64_t)attempt->first);
     buf_put_varint(out, attempt->unit);
@@ -307,7 +308,7 @@ static bool put_as_tokens(struct buf *out, const double *values, size_t count, s
     for (unsigned order = 0; order < ORDERS; order++) {
         struct attempt *attempt = best == &attempts[0] ? &attempts[1] : &attempts[0];
         if (may_take(order, without) &&
-            try_order(attempt, scratch.mantissas, count, unit, order) &&
+            try_order(attempt, scratch.mantissas, count, unit, order, without) &&
             (best == NULL || attempt->plan.bits < best->plan.bits))
             best = attempt;
     }

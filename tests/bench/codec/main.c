@@ -45,6 +45,7 @@ static const struct {
 } cases[] = {
     {"entropy-coded tokens", WITHOUT_TOKENS},
     {"tokens of float bits (else XOR)", WITHOUT_BITS},
+    {"literals: values that are a token each", WITHOUT_LITERALS},
     {"exact decimals (else XOR)", WITHOUT_DECIMALS},
     {"decimals by product, by two quotients", WITHOUT_RULES},
     {"decimals with exceptions", WITHOUT_EXCEPTIONS},
