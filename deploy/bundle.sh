@@ -19,13 +19,14 @@
 # The archive holds the token: whoever has it can enrol a host.  It is made readable for its owner alone.
 set -euo pipefail
 from=$PWD
+help() { sed -n '2,20s/^# \{0,1\}//p' "deploy/bundle.sh"; }
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$from/$1" ;; esac; }
 refuse() { echo "bundle.sh: $*; see --help" >&2; exit 2; }
 cd "$(dirname "$0")/.."
 collector= key= token= config=deploy/config/probe.yml probe= output=
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,20s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) help; exit 0 ;;
     --collector | --keys | --key | --token | --config | --probe | --output)
       [ $# -ge 2 ] || refuse "$1 needs a value"
       case $1 in

@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
     --part) part=${2:?--part needs probe or collector}; shift ;;
     --kind) kind=${2:?--kind needs deb or rpm}; shift ;;
     --output) out=$(realpath -m "${2:?--output needs a folder}"); shift ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' deploy/package.sh; exit 0 ;;
     *) echo "unknown argument $1; see --help" >&2; exit 2 ;;
   esac
   shift

@@ -163,10 +163,11 @@ int options_sources_read(struct options *options, const struct config_node *node
             error =
                 add_source(options, sources[i], config_child(node, sources[i]->name),
                            (struct source_common_options){!sources[i]->is_optional, 0}, why);
-    if (error == 0)
-        error = add_source(options, &source_log, logs, usual, why);
+    /* Before the log files: a file waits, a datagram that finds the socket full is lost. */
     if (error == 0)
         error = add_syslog(options, config_child(node, source_syslog.name), why);
+    if (error == 0)
+        error = add_source(options, &source_log, logs, usual, why);
     if (error == 0) /* last: it tells how the others did */
         error =
             add_source(options, &source_self, config_child(node, source_self.name), usual, why);

@@ -1,15 +1,15 @@
 /*
  * api_remote_read.c - POST /api/v1/read: stored samples for another Prometheus.
  *
- * Body: snappy's block format around a ReadRequest (schema/remote_read.proto).  The first answer
- * type of the asker's list that we know is used:
+ * Body: snappy's block format around a ReadRequest (schema/remote_read.proto).  The first
+ * answer type of the asker's list that we know is used:
  *
  *     SAMPLES              one message, snappy; at most as many samples as a query may load
  *     STREAMED_XOR_CHUNKS  frames, made while they are sent; any number of samples
  *
  * Series are sorted by labels, samples are those in the closed interval, markers included, as
- * Prometheus's own are.  Errors are plain text: 400 what cannot be read or is too much, 503 when
- * memory is short.
+ * Prometheus's own are.  Errors are plain text: 400 what cannot be read or is too much, 503
+ * when memory is short.
  */
 #include <inttypes.h>
 #include <snappy-c.h>
@@ -109,7 +109,7 @@ static void reading_close(struct http_stream *stream)
 /* ---- at once --------------------------------------------------------------------------- */
 
 static int put_result(struct reading *reading, const struct remote_query *query,
-                      struct query_budget *budget, size_t memory, struct buf *result,
+                      struct query_budget *budget, const struct app *app, struct buf *result,
                       struct diagnosis *why)
 {
     struct select_hints hints = {.from_ms = query->from_ms, .until_ms = query->until_ms};
@@ -120,7 +120,8 @@ static int put_result(struct reading *reading, const struct remote_query *query,
     struct arena arena;
     if (query->until_ms < query->from_ms)
         return 0;
-    arena_init(&arena, memory);
+    arena_init(&arena, app->promql.max_memory_bytes);
+    arena.total = app->promql.total;
     int error = calls->open(reading->store, query->from_ms, query->until_ms, &querier, why);
     if (error == 0)
         error = calls->select(querier, query->selector.matchers, query->selector.count, &hints,
@@ -134,6 +135,8 @@ static int put_result(struct reading *reading, const struct remote_query *query,
             remote_put_series(result, &samples, &reading->scratch);
         error = buf_ok(result) ? 0 : ERR_LIMIT;
     }
+    if (error != 0 && arena.total_refused)
+        error = diagnose(why, ERR_NOMEM, "all queries together have no memory left; try again");
     arena_reset(&arena);
     return error;
 }
@@ -148,8 +151,7 @@ static int put_all(struct reading *reading, const struct app *app, struct buf *p
     buf_init(&result, app->promql.max_memory_bytes);
     for (size_t i = 0; i < reading->request.count && error == 0; i++) {
         buf_clear(&result);
-        error = put_result(reading, &reading->request.queries[i], &budget,
-                           app->promql.max_memory_bytes, &result, why);
+        error = put_result(reading, &reading->request.queries[i], &budget, app, &result, why);
         remote_put_message(plain, buf_bytes(&result));
     }
     buf_done(&result);
@@ -160,8 +162,8 @@ static int pack(struct bytes plain, struct buf *out)
 {
     size_t size = snappy_max_compressed_length(plain.size);
     uint8_t *to = buf_reserve(out, size);
-    if (to == NULL || snappy_compress(plain.size > 0 ? (const char *)plain.data : "", plain.size,
-                                      (char *)to, &size) != SNAPPY_OK)
+    if (to == NULL || snappy_compress(plain.size > 0 ? (const char *)plain.data : "",
+                                      plain.size, (char *)to, &size) != SNAPPY_OK)
         return ERR_NOMEM;
     out->size += size;
     return 0;
@@ -169,7 +171,8 @@ static int pack(struct bytes plain, struct buf *out)
 
 /* ---- the request ----------------------------------------------------------------------- */
 
-static int read_request(struct bytes body, struct remote_request *request, struct diagnosis *why)
+static int read_request(struct bytes body, struct remote_request *request,
+                        struct diagnosis *why)
 {
     struct buf plain;
     size_t size = 0;
@@ -201,11 +204,12 @@ static void refuse(struct http_response *response, int error, const struct diagn
     buf_printf(&response->body, "%s\n", text);
 }
 
-static int answer(struct reading *reading, const struct app *app, struct http_response *response,
-                  struct diagnosis *why)
+static int answer(struct reading *reading, const struct app *app,
+                  struct http_response *response, struct diagnosis *why)
 {
     if (reading->request.type == REMOTE_XOR_CHUNKS) {
-        /* What the first query cannot have is told while there is still a status to tell it by. */
+        /* What the first query cannot have is told while there is still a status to tell it by.
+         */
         int error = reading->request.count > 0 ? begin_query(reading, why) : 0;
         response->content_type = STREAMED_TYPE;
         return error;

@@ -355,7 +355,7 @@ static void say_error(struct job *job, int error)
     bool is_busy = error == ERR_AGAIN || error == ERR_FULL;
     if (is_busy)
         atomic_fetch_add(&job->remote->refused_busy, 1);
-    say_written(job, 0);
+    say_written(job, job->written); /* of a request in pieces the first are stored */
     say(job->response, is_busy ? 503 : 500,
         error == ERR_AGAIN ? "the write queue is full, try again"
         : error == ERR_FULL ? "the disk or its quota is full, try again later"

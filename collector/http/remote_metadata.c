@@ -13,7 +13,7 @@
 
 #define SLOTS          ((size_t)131072) /* power of two, more than twice the names */
 #define LOOK_BACK_MS   (60 * 60 * 1000)
-#define LOOKUP_BYTES   ((size_t)4 << 20)
+#define LOOKUP_BYTES   ((size_t)64 << 20)
 _Static_assert(SLOTS > 2 * METADATA_NAMES_MAX, "probing ends at a free slot");
 
 struct known {

@@ -41,13 +41,15 @@ static int read_matcher(struct bytes bytes, struct remote_query *query, size_t *
     int error = remote_make_room((void **)&selector->matchers, selector->count, capacity,
                                  sizeof(struct matcher *), REMOTE_MATCHERS_MAX);
     if (error == 0)
-        error = matcher_new(kinds[kind], name, value, &selector->matchers[selector->count], why);
+        error =
+            matcher_new(kinds[kind], name, value, &selector->matchers[selector->count], why);
     if (error == 0)
         selector->count++;
     return error;
 }
 
-static int read_query(struct bytes bytes, struct remote_query *query, struct diagnosis *why)
+static int read_query(struct bytes bytes, struct remote_query *query, size_t *matcher_count,
+                      struct diagnosis *why)
 {
     const uint8_t *at = bytes.data;
     const uint8_t *end = at + bytes.size;
@@ -58,6 +60,8 @@ static int read_query(struct bytes bytes, struct remote_query *query, struct dia
         struct bytes matcher;
         bool ok = remote_read_varint(&at, end, &key);
         if (ok && key == FIELD(3, WIRE_SIZED)) {
+            if (++*matcher_count > REMOTE_MATCHERS_MAX)
+                return diagnose(why, ERR_LIMIT, "more than %d matchers", REMOTE_MATCHERS_MAX);
             int error = remote_read_sized(&at, end, &matcher)
                             ? read_matcher(matcher, query, &capacity, why)
                             : ERR_MALFORMED;
@@ -65,7 +69,8 @@ static int read_query(struct bytes bytes, struct remote_query *query, struct dia
                 return error;
         } else if (ok && (key == FIELD(1, WIRE_VARINT) || key == FIELD(2, WIRE_VARINT))) {
             ok = remote_read_varint(&at, end, &number);
-            *(key == FIELD(1, WIRE_VARINT) ? &query->from_ms : &query->until_ms) = (int64_t)number;
+            *(key == FIELD(1, WIRE_VARINT) ? &query->from_ms : &query->until_ms) =
+                (int64_t)number;
         } else {
             ok = ok && remote_skip_field(&at, end, key);
         }
@@ -112,7 +117,7 @@ static int add_query(struct bytes bytes, struct remote_request *request, size_t 
         return error;
     struct remote_query *query = &request->queries[request->count++];
     *query = (struct remote_query){0};
-    return read_query(bytes, query, why);
+    return read_query(bytes, query, &request->matcher_count, why);
 }
 
 static int parse(struct bytes message, struct remote_request *request, struct diagnosis *why)

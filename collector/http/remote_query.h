@@ -10,9 +10,9 @@
 #include "proto/base/bytes.h"
 #include "proto/base/diagnosis.h"
 
-#define REMOTE_READ_BYTES_MAX ((size_t)4 << 20) /* of a request, with snappy and without */
-#define REMOTE_QUERIES_MAX  1000
-#define REMOTE_MATCHERS_MAX 1000 /* of a query */
+#define REMOTE_READ_BYTES_MAX ((size_t)1 << 20) /* of a request, with snappy and without */
+#define REMOTE_QUERIES_MAX    1000
+#define REMOTE_MATCHERS_MAX   1000 /* of all queries together: each takes some KiB */
 
 enum remote_answer_type { REMOTE_SAMPLES, REMOTE_XOR_CHUNKS };
 
@@ -24,11 +24,13 @@ struct remote_query {
 struct remote_request {
     struct remote_query *queries;
     size_t count;
-    enum remote_answer_type type; /* the first of the asker's that we know; none named: samples */
+    size_t matcher_count; /* of all queries */
+    enum remote_answer_type
+        type; /* the first of the asker's that we know; none named: samples */
 };
 
-/* Parses an uncompressed message.  ERR_MALFORMED; ERR_LIMIT; ERR_INVALID: a pattern that is none, or
- * no answer type that we know; ERR_NOMEM. */
+/* Parses an uncompressed message.  ERR_MALFORMED; ERR_LIMIT; ERR_INVALID: a pattern that is
+ * none, or no answer type that we know; ERR_NOMEM. */
 int remote_request_parse(struct bytes message, struct remote_request *ret_request,
                          struct diagnosis *why);
 /* A zeroed one is fine. */

@@ -24,7 +24,9 @@ struct filling {
     size_t samples_max, scanned;
     int64_t oldest_ms;
     const struct cursor *cursor;
-    bool is_again; /* the end is given */
+    const struct feed *feed;
+    uint64_t lost_before; /* commits, before this filling */
+    bool is_again;        /* the end is given */
     int error;
 };
 
@@ -72,8 +74,11 @@ static int take_sample(void *context, const struct feed_sample *sample)
         return 1;
     filling->scanned++;
     const uint32_t place = shard->seen++;
-    if (filling->is_again && place < filling->cursor->next[at])
-        return 0; /* acknowledged before, in a part of the shard */
+    /* Acknowledged before, in a part of the shard; places count from the window's begin, so
+     * where that was lost meanwhile they say nothing: rather twice than never. */
+    if (filling->is_again && filling->feed->lost_commits == filling->lost_before &&
+        place < filling->cursor->next[at])
+        return 0;
     if (series.labels.data == NULL) {
         window->dropped_unknown += series.is_unknown;
         window->dropped_relabel += !series.is_unknown;
@@ -85,8 +90,8 @@ static int take_sample(void *context, const struct feed_sample *sample)
     }
     if (shard->count == 0 || sample->ts_ms > shard->newest_ms)
         shard->newest_ms = sample->ts_ms;
-    shard->samples[shard->count] = (struct encode_sample){series.labels, sample->ts_ms,
-                                                          sample->value, place};
+    shard->samples[shard->count] =
+        (struct encode_sample){series.labels, sample->ts_ms, sample->value, place};
     shard->count++;
     shard->label_bytes += series.labels.size;
     return 0;
@@ -104,6 +109,8 @@ int window_fill(struct window *window, struct feed *feed, struct series_cache *c
         .oldest_ms = settings->sample_age_limit_ms > 0 ? now_ms - settings->sample_age_limit_ms
                                                        : INT64_MIN,
         .cursor = cursor,
+        .feed = feed,
+        .lost_before = feed->lost_commits,
         .is_again = is_again,
     };
     for (size_t i = 0; i < REMOTE_SHARDS_MAX; i++) {

@@ -2,10 +2,10 @@
  * regex.c - a pattern in RE2's language, run by PCRE2.
  *
  * PCRE2 backtracks, so every match has a limit.  Where it is met and no groups are asked for,
- * PCRE2's other matcher, which walks all ways at once as RE2 does, has the last word, and from then
- * on the only one for this pattern; with groups (label_replace) it is ERR_LIMIT.  The JIT is used
- * where there is one; when its small stack does not suffice, the interpreter, whose frames are on
- * the heap and limited too.
+ * PCRE2's other matcher, which walks all ways at once as RE2 does, has the last word, and from
+ * then on the only one for this pattern; with groups (label_replace) it is ERR_LIMIT.  The JIT
+ * is used where there is one; when its small stack does not suffice, the interpreter, whose
+ * frames are on the heap and limited too.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -16,7 +16,7 @@
 #include "proto/base/error.h"
 
 #define MATCH_LIMIT    1000000u
-#define QUICK_LIMIT    100000u /* where the other matcher can take over */
+#define QUICK_LIMIT    100000u         /* where the other matcher can take over */
 #define WALK_INTS      ((size_t)20000) /* its space: some 3,000 ways at once */
 #define HEAP_LIMIT_KIB 20480u
 #define SYNTAX_BYTES   ((size_t)64 << 20)
@@ -178,16 +178,15 @@ static int match(const struct regex *regex, struct bytes text, pcre2_match_data 
     return code;
 }
 
-/* The pattern for the other matcher, made by the first who needs it; NULL: no memory.  It knows no
- * PCRE2_MATCH_INVALID_UTF. */
+/* The pattern for the other matcher, made by the first who needs it; NULL: no memory.  It knows
+ * no PCRE2_MATCH_INVALID_UTF. */
 static const pcre2_code *walked_code(const struct regex *regex)
 {
     pcre2_code **place = (pcre2_code **)&regex->walked;
     pcre2_code *code = __atomic_load_n(place, __ATOMIC_ACQUIRE);
     pcre2_code *made = NULL;
-    if (code != NULL ||
-        compile_text((struct bytes){regex->text, regex->text_size}, regex->anchored, 0, &made,
-                     NULL) != 0)
+    if (code != NULL || compile_text((struct bytes){regex->text, regex->text_size},
+                                     regex->anchored, 0, &made, NULL) != 0)
         return code;
     if (__atomic_compare_exchange_n(place, &code, made, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))
@@ -203,8 +202,8 @@ static int walk(const struct regex *regex, struct bytes text, pcre2_match_data *
     int *space = malloc(WALK_INTS * sizeof *space);
     int result = PCRE2_ERROR_NOMEMORY;
     if (code != NULL && space != NULL)
-        result = pcre2_dfa_match(code, text.size > 0 ? text.data : (const uint8_t *)"", text.size,
-                                 0, 0, found, regex->limits, space, WALK_INTS);
+        result = pcre2_dfa_match(code, text.size > 0 ? text.data : (const uint8_t *)"",
+                                 text.size, 0, 0, found, regex->limits, space, WALK_INTS);
     free(space);
     return result == 0 ? 1 : result; /* 0: matches of more lengths than `found` holds */
 }
@@ -233,11 +232,17 @@ bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error)
         note_error(ERR_NOMEM, ret_error);
         return false;
     }
-    bool walks = __atomic_load_n(&regex->walked, __ATOMIC_ACQUIRE) != NULL;
-    int code = walks ? walk(regex, text, found) : match(regex, text, found, regex->quick_limits);
-    if (!walks && (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_HEAPLIMIT))
+    /* Unanchored, all ways at once would begin anew at every place of the text. */
+    bool walks = regex->anchored && __atomic_load_n(&regex->walked, __ATOMIC_ACQUIRE) != NULL;
+    int code = walks ? walk(regex, text, found)
+                     : match(regex, text, found,
+                             regex->anchored ? regex->quick_limits : regex->limits);
+    if (!walks && regex->anchored &&
+        (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_HEAPLIMIT)) {
         code = walk(regex, text, found);
-    else if (walks && code < PCRE2_ERROR_NOMATCH) /* no UTF-8, or too many ways */
+        walks = true;
+    }
+    if (walks && code < PCRE2_ERROR_NOMATCH) /* no UTF-8, or too many ways */
         code = match(regex, text, found, regex->limits);
     bool matched = result_of(code, ret_error) > 0;
     pcre2_match_data_free(found);

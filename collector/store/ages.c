@@ -164,7 +164,7 @@ static int apply_age(struct store *store, const struct deletion *age)
         error = has_series(spans[i], age, &yes);
         if (error == 0 && yes)
             error = merge_rewrite(store, span_info_of(spans[i]));
-        if (error == ERR_CORRUPT || error == ERR_AGAIN)
+        if (error == ERR_CORRUPT || error == ERR_AGAIN || error == ERR_LIMIT)
             error = 0; /* named where it was met; readers leave it out */
     }
     span_set_release(store->spans, spans, count);
@@ -189,7 +189,7 @@ static int apply_tier_age(struct store *store, size_t tier, const struct deletio
         error = has_series(spans[i], age, &yes);
         if (error == 0 && yes)
             error = rollup_rewrite(store, spans[i]);
-        if (error == ERR_CORRUPT)
+        if (error == ERR_CORRUPT || error == ERR_LIMIT)
             error = 0; /* named where it was met; readers leave it out */
     }
     span_set_release(store->spans, spans, count);

@@ -162,7 +162,7 @@ static int rewrite_once(struct store *store, const struct deletion *deletion, mo
             store_step(store, "delete.rewritten");
             walk->any = walk->any || error == 0;
         }
-        if (error == ERR_CORRUPT || error == ERR_AGAIN) {
+        if (error == ERR_CORRUPT || error == ERR_AGAIN || error == ERR_LIMIT) {
             walk->is_blind = true; /* named where it was met; readers go on leaving it out */
             error = 0;
         }
@@ -191,7 +191,7 @@ static int rewrite_rollups(struct store *store, const struct deletion *deletion,
                 error = rollup_rewrite(store, spans[i]);
                 store_step(store, "delete.rollup_rewritten");
             }
-            if (error == ERR_CORRUPT) {
+            if (error == ERR_CORRUPT || error == ERR_LIMIT) {
                 walk->is_blind = true;
                 error = 0;
             }
@@ -275,6 +275,10 @@ static int retire(struct store *store, const struct deletes_view *view)
         if (!view->items[i]->is_past_checkpoint || !view->items[i]->is_past_history)
             continue;
         error = is_in_head(store->head, view->items[i], &is_left);
+        if (error == ERR_LIMIT) { /* a pattern that takes too long holds up no other delete */
+            is_left = true;
+            error = 0;
+        }
         if (error == 0 && !is_left)
             retiring.view.items[retiring.view.count++] = view->items[i];
     }

@@ -117,7 +117,9 @@ int gather_history(struct gather *gather, struct matcher *const *matchers, size_
     if (error != 0)
         return error;
     for (size_t i = 0; i < span_count && error == 0; i++)
-        error = gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
+        error = gather_is_cancelled(gather)
+                    ? ERR_CANCELLED
+                    : gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
     span_set_release(set, spans, span_count);
     return error;
 }

@@ -30,7 +30,8 @@ struct tier_spans {
     int64_t width_ms, from_ms;
 };
 
-/* A day of a tier; `is_hidden`: a finer one has it, but for series for which it is over there. */
+/* A day of a tier; `is_hidden`: a finer one has it, but for series for which it is over there.
+ */
 struct tier_day {
     const struct tier_spans *tier;
     bool is_hidden;
@@ -94,7 +95,7 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
 
 /* Does the finer tier have the same day, and can it be read? */
 static bool is_in_finer(const struct span *span, const struct tier_spans *finer,
-                      const bool *is_read)
+                        const bool *is_read)
 {
     const struct span_manifest *day = &span_info_of(span)->manifest;
     for (size_t i = 0; i < finer->count; i++) {
@@ -118,7 +119,9 @@ static int take_tier(struct gather *gather, struct tier_spans *tier,
                                           span_info_of(span)->manifest.end_ms, tier->now_ms)))
             continue;
         struct tier_day day = {tier, hidden};
-        error = gather_span(gather, span, matchers, count, take_series, &day, &is_read[i]);
+        error = gather_is_cancelled(gather) ? ERR_CANCELLED
+                                            : gather_span(gather, span, matchers, count,
+                                                          take_series, &day, &is_read[i]);
     }
     return error;
 }

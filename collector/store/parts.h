@@ -30,6 +30,15 @@ struct keeper;
 struct span_set;
 struct writer;
 
+/* A roll-up's tier that had no record of a day, as the day's files were then. */
+struct rollup_nothing {
+    int64_t start_ms;
+    uint64_t generation;
+    size_t tier;
+};
+
+#define ROLLUP_NOTHING_MAX 64
+
 struct store {
     struct queryable queryable; /* first: a struct queryable * is the store */
 
@@ -50,6 +59,10 @@ struct store {
     struct metadata_table metadata;
     struct full full;
     struct deletes deletes;
+
+    /* days of which a tier had nothing to keep, not walked again; the keeper's */
+    struct rollup_nothing rollup_nothing[ROLLUP_NOTHING_MAX];
+    size_t rollup_nothing_next;
 
     /* counters */
     _Atomic uint64_t commits, commit_failures, commit_ns, wal_bytes, wal_records;

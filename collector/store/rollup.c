@@ -116,6 +116,26 @@ static bool is_readable(struct span *span)
 
 /* Which tiers are to be made.  When one is sole, the samples it was made of are gone: another,
  * made of what came late only, would hide it. */
+static bool had_nothing(const struct rollup_day *day, size_t tier)
+{
+    for (size_t i = 0; i < ROLLUP_NOTHING_MAX; i++) {
+        const struct rollup_nothing *nothing = &day->store->rollup_nothing[i];
+        if (nothing->generation == day->generation && nothing->start_ms == day->start_ms &&
+            nothing->tier == tier && day->generation != 0)
+            return true;
+    }
+    return false;
+}
+
+static void note_nothing(const struct rollup_day *day)
+{
+    struct store *store = day->store;
+    for (size_t t = 0; t < ROLLUP_TIERS; t++)
+        if (day->is_due[t] && day->made[t] == NULL)
+            store->rollup_nothing[store->rollup_nothing_next++ % ROLLUP_NOTHING_MAX] =
+                (struct rollup_nothing){day->start_ms, day->generation, t};
+}
+
 static void decide(struct rollup_day *day, int64_t now_ms)
 {
     bool is_any_sole = false;
@@ -126,11 +146,10 @@ static void decide(struct rollup_day *day, int64_t now_ms)
         bool is_wanted = outlives_samples(day->store, t) &&
                          (age_ms == 0 || day->end_ms > now_ms - age_ms) &&
                          (!is_any_sole || day->made[t] != NULL);
-        day->is_due[t] =
-            is_wanted &&
-            (day->made[t] == NULL ||
-             span_info_of(day->made[t])->manifest.through < day->generation ||
-             (!span_is_sole(day->made[t]) && !is_readable(day->made[t])));
+        day->is_due[t] = is_wanted && !had_nothing(day, t) &&
+                         (day->made[t] == NULL ||
+                          span_info_of(day->made[t])->manifest.through < day->generation ||
+                          (!span_is_sole(day->made[t]) && !is_readable(day->made[t])));
     }
 }
 
@@ -148,11 +167,18 @@ static int expire_without(struct rollup_day *day)
         return 0;
     }
     int error = rollup_count_missing(day, &missing);
-    if (error == 0 && missing > 0) {
+    if (error == ERR_CORRUPT) { /* it can tell nothing: as if there were none */
         log_warn("store",
-                 "the samples of a day expire, and its roll-up lacks %llu of them that came after "
-                 "it was made: there is no room",
-                 (unsigned long long)missing);
+                 "the samples of a day expire, and its roll-up is damaged: there is no room");
+        atomic_fetch_add(&store->rollup_days_lost, 1);
+        return 0;
+    }
+    if (error == 0 && missing > 0) {
+        log_warn(
+            "store",
+            "the samples of a day expire, and its roll-up lacks %llu of them that came after "
+            "it was made: there is no room",
+            (unsigned long long)missing);
         atomic_fetch_add(&store->rollup_left_out, missing);
     }
     return error;
@@ -198,10 +224,13 @@ static int take_day(struct run *run, struct rollup_day *day, int64_t newest_ms)
         run->more = true;
         return 0;
     }
-    run->days_left -= is_work;
     error = make_if_due(day, is_expired);
     if (error == 0 && is_expired)
         error = rollup_retire(day);
+    /* What cannot be done now must not take the turn of the days behind it. */
+    run->days_left -= is_work && error == 0;
+    if (error == 0 && !is_expired)
+        note_nothing(day);
     return error == ERR_AGAIN || error == ERR_CORRUPT ? 0 : error;
 }
 

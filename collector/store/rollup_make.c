@@ -320,7 +320,10 @@ int rollup_make(struct rollup_day *day)
 int rollup_count_missing(struct rollup_day *day, uint64_t *ret_missing)
 {
     struct rollup_day finest = *day; /* as it is read */
-    struct making making = {.day = &finest, .base_input = {NONE, NONE}, .is_count = true};
+    struct making making = {.day = &finest,
+                            .now_ms = clock_unix_ms(day->store->clock),
+                            .base_input = {NONE, NONE},
+                            .is_count = true};
     bool is_any = false;
     for (size_t t = 0; t < ROLLUP_TIERS; t++) {
         finest.is_due[t] = !is_any && day->made[t] != NULL;

@@ -60,6 +60,12 @@ secret() {
   chown "$user:$user" "$2"
 }
 
+endpoint_of() { sed -n 's/^ *endpoint: *//p' "$1" | head -n 1; }
+
+# Does a process still run a program that was replaced?  An earlier run may have ended before it
+# could restart it.
+runs_old() { ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q '/usr/bin/fengsui-probe (deleted)'; }
+
 lay_down() {
   make_user
   make_home
@@ -72,7 +78,12 @@ lay_down() {
     cp "$here/probe.yml" "$config.new"
     chmod 644 "$config.new"
   fi
-  secret "$here/collector.pub" /etc/fengsui/collector.pub
+  # The key belongs to the address: of another collector it would open nothing.
+  if [ -e /etc/fengsui/collector.pub ] && [ "$(endpoint_of "$config")" != "$(endpoint_of "$here/probe.yml")" ]; then
+    secret "$here/collector.pub" /etc/fengsui/collector.pub.new
+  else
+    secret "$here/collector.pub" /etc/fengsui/collector.pub
+  fi
   if [ ! -e "$home/probe.key" ]; then secret "$here/enrol.token" /etc/fengsui/enrol.token; fi
   if systemd_runs; then
     unit=fengsui-probe.service
@@ -126,12 +137,16 @@ case $do in
   purge)
     remove
     rm -rf "$home"
-    rm -f "$config" "$config.new" /etc/fengsui/collector.pub /etc/fengsui/enrol.token /var/log/fengsui-probe.log
+    rm -f "$config" "$config.new" /etc/fengsui/collector.pub /etc/fengsui/collector.pub.new /etc/fengsui/enrol.token /var/log/fengsui-probe.log
     rm -f /etc/default/fengsui-probe /etc/sysconfig/fengsui-probe
     rmdir /etc/fengsui 2>/dev/null || true
     echo "fengsui-probe is gone, with its configuration, key and spool; the user $user stays"
     ;;
   install)
+    # Nothing is replaced by what would not stay up.
+    checked=$config
+    if [ ! -e "$checked" ]; then checked=$here/probe.yml; fi
+    said=$("$here/fengsui-probe" --config "$checked" --check 2>&1) || { echo "$said" >&2; exit 1; }
     echo "fengsui-probe: what is new here:"
     lay_down
     if [ -z "$changed" ]; then echo "  nothing"; fi
@@ -140,7 +155,7 @@ case $do in
     reload_manager
     enable_at_boot
     if [ -z "$start" ]; then exit 0; fi
-    if [ -n "$changed" ]; then restart_if_running; fi
+    if [ -n "$changed" ] || runs_old; then restart_if_running; fi
     start_service
     ;;
 esac

@@ -218,6 +218,22 @@ static bool follow(char path[PATH_MAX], size_t end, const char *target)
     return size >= 0 && (size_t)size < PATH_MAX - parent;
 }
 
+/* Takes the part path[first..end) out if it is empty or a dot, and two dots with the part
+ * before them, which is no link any more: true, and *end is where the next part begins. */
+static bool straighten(char path[PATH_MAX], size_t first, size_t *end)
+{
+    size_t size = *end - first, to = first;
+    if (size > 2 || strncmp(path + first, "..", size) != 0)
+        return false;
+    if (size == 2 && to > 1)
+        for (to--; to > 1 && path[to - 1] != '/';)
+            to--;
+    const char *rest = path + *end + (path[*end] == '/');
+    memmove(path + to, rest, strlen(rest) + 1);
+    *end = to;
+    return true;
+}
+
 struct guard_mount *guard_find(struct guard *guard, const char *path)
 {
     char at[PATH_MAX], target[PATH_MAX];
@@ -226,7 +242,12 @@ struct guard_mount *guard_find(struct guard *guard, const char *path)
         return NULL;
     (void)strcpy(at, path);
     for (size_t end = 1; at[end - 1] != '\0' && links < LINKS_MAX;) {
+        size_t first = end;
         end += strcspn(at + end, "/");
+        if (first == end && at[end] == '\0')
+            break;
+        if (straighten(at, first, &end))
+            continue;
         char next = at[end];
         at[end] = '\0';
         /* Before it is touched. */

@@ -28,7 +28,7 @@
 
 #define INTERVAL_MS 200
 #define SCAN_MS     1000
-#define SCAN_CUT_MS 60000 /* of a pattern with more names than are looked through */
+#define SCAN_CUT_MS 60000          /* of a pattern with more names than are looked through */
 #define MET_MAX     ((size_t)4096) /* matched files; the rest is counted as excess */
 #define NOTE_PREFIX "log/"
 
@@ -43,7 +43,8 @@ static const struct metric gauges[GAUGES] = {
     {"logwatch_files_refused", METRIC_GAUGE,
      "Log files a policy names that truly lie outside this host's allow-list, not read.", NULL},
     {"logwatch_mounts_hanging", METRIC_GAUGE,
-     "Mounts with log files whose server does not answer; they are read on when it does.", NULL},
+     "Mounts with log files whose server does not answer; they are read on when it does.",
+     NULL},
     {"logwatch_patterns_cut", METRIC_GAUGE,
      "Paths of log files whose folders hold more names than are looked through.", NULL},
 };
@@ -323,7 +324,9 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
 {
     struct file_facts facts;
     struct watch *watch;
-    if (sibling_is_compressed(path) || !guard_answers(log->guard, guard_find(log->guard, path)) || facts_of_path(path, &facts) != 0 || !facts.is_regular)
+    if (sibling_is_compressed(path) ||
+        !guard_answers(log->guard, guard_find(log->guard, path)) ||
+        facts_of_path(path, &facts) != 0 || !facts.is_regular)
         return;
     if (log->met_count < MET_MAX)
         meet(log, &facts.identity);
@@ -338,6 +341,13 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
         log->has_more = true;
 }
 
+/* A folder that a wildcard gave may be a mount, or lead to one, whose server is gone. */
+static bool may_enter(void *context, const char *folder)
+{
+    struct log_state *log = context;
+    return guard_answers(log->guard, guard_find(log->guard, folder));
+}
+
 static void scan_glob(struct log_state *log, const struct source_env *env,
                       const struct watch_env *shared, struct log_settings *settings)
 {
@@ -348,7 +358,7 @@ static void scan_glob(struct log_state *log, const struct source_env *env,
         return;
     /* A folder that is missing or closed to us matches nothing now, and is looked at again. */
     if (guard_answers(log->guard, guard_find(log->guard, pattern)) &&
-        names_find(pattern, &found) == 0) {
+        names_find(pattern, may_enter, log, &found) == 0) {
         for (size_t i = 0; i < found.count; i++)
             look_at_path(log, shared, found.paths[i], root_bytes, settings);
         log->excess += found.excess;
@@ -390,7 +400,8 @@ static void forget(struct log_state *log, const struct watch_env *shared)
     for (size_t i = 0; i < log->count; i++) {
         struct watch *watch = log->watches[i];
         struct file_facts facts;
-        if (!watch->is_away && watch_is_over(watch) && facts_of_path(watch->path, &facts) == ERR_NOTFOUND) {
+        if (!watch->is_away && watch_is_over(watch) &&
+            facts_of_path(watch->path, &facts) == ERR_NOTFOUND) {
             watch_end(watch, shared->out);
             watch_free(watch);
         } else {

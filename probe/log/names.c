@@ -12,6 +12,8 @@
 #include "proto/base/error.h"
 
 struct search {
+    names_may_enter *may_enter;
+    void *context;
     struct names found;
     size_t room;
     size_t looked;
@@ -73,6 +75,9 @@ static int look_through(struct search *search, size_t at, const char *part, cons
 {
     const struct dirent *entry;
     int error = 0;
+    if (search->may_enter != NULL && at > 0 &&
+        !search->may_enter(search->context, search->path))
+        return 0;
     DIR *folder = opendir(at == 0 ? "." : search->path);
     if (folder == NULL)
         return 0;
@@ -119,9 +124,10 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int names_find(const char *pattern, struct names *ret_names)
+int names_find(const char *pattern, names_may_enter *may_enter, void *context,
+               struct names *ret_names)
 {
-    struct search search = {0};
+    struct search search = {.may_enter = may_enter, .context = context};
     int error = descend(&search, 0, pattern);
     if (error != 0) {
         names_done(&search.found);

@@ -23,7 +23,11 @@ struct names {
     bool is_cut;   /* folders were not looked through to their end */
 };
 
-/* ERR_NOMEM: nothing is left to free.  A pattern without wildcards names one path, whether it
- * is there or not. */
-int names_find(const char *pattern, struct names *ret_names);
+/* May the folder be opened?  Asked of each that is looked through. */
+typedef bool names_may_enter(void *context, const char *folder);
+
+/* `may_enter`: NULL is yes.  ERR_NOMEM: nothing is left to free.  A pattern without wildcards
+ * names one path, whether it is there or not. */
+int names_find(const char *pattern, names_may_enter *may_enter, void *context,
+               struct names *ret_names);
 void names_done(struct names *names);

@@ -96,7 +96,9 @@ static bool has_issuer(const char *digits, size_t count)
         return count >= 16;
     if (count == 15)
         return two == 34 || two == 37;
-    return count == 16 && (digits[0] == '4' || (two >= 51 && two <= 55) || two == 35);
+    unsigned four = two * 100 + two_at(digits, 2);
+    return count == 16 && (digits[0] == '4' || (two >= 51 && two <= 55) || two == 35 ||
+                           (four >= 2221 && four <= 2720));
 }
 
 static bool is_bank_card(const char *digits, size_t count)
@@ -135,6 +137,11 @@ static bool is_measure(const uint8_t *text, size_t size, const struct number *nu
     if (end + 1 < size && text[end] == '.' && is_digit(text[end + 1]))
         return true;
     end += end < size && text[end] == ' ';
+    uint64_t value = 0;
+    for (size_t i = 0; i < number->count; i++)
+        value = value * 10 + digit_at(number->digits, i);
+    if (value % (UINT64_C(1) << 30) == 0)
+        return true; /* so many GiB */
     return size - end >= 4 && memcmp(text + end, "byte", 4) == 0;
 }
 
@@ -219,19 +226,20 @@ static bool has_shape(const struct groups *groups, const size_t *sizes, size_t c
     return has;
 }
 
-/* Digits in groups as people write them: 3-4-4, 4-4-4-4 and up to three more, 6-8-4.  Returns
- * where they end, or 0 without such groups. */
-static size_t add_groups(struct number *number, const uint8_t *text, size_t size, size_t first)
+/* Digits in groups as people write them: 3-4-4 (behind 86, too), 4-4-4-4 and up to three more,
+ * 6-8-4; at most so many groups.  Returns where they end, or 0 without such groups. */
+static size_t add_groups(struct number *number, const uint8_t *text, size_t size, size_t first,
+                         size_t most)
 {
-    static const size_t mobile[] = {3, 4, 4}, card[] = {4, 4, 4, 4}, id[] = {6, 8, 4},
-                        id_x[] = {6, 8, 3};
+    static const size_t mobile[] = {3, 4, 4}, mobile_86[] = {5, 4, 4}, card[] = {4, 4, 4, 4},
+                        id[] = {6, 8, 4}, id_x[] = {6, 8, 3};
     struct groups groups;
     size_t count;
     find_groups(&groups, text, size, first);
     if (has_shape(&groups, card, 4))
-        count = groups.count == 5 && groups.end[4] - groups.first[4] <= 3 ? 5 : 4;
-    else if (has_shape(&groups, mobile, 3) || has_shape(&groups, id, 3) ||
-             has_shape(&groups, id_x, 3))
+        count = most == 5 && groups.count == 5 && groups.end[4] - groups.first[4] <= 3 ? 5 : 4;
+    else if (has_shape(&groups, mobile, 3) || has_shape(&groups, mobile_86, 3) ||
+             has_shape(&groups, id, 3) || has_shape(&groups, id_x, 3))
         count = 3;
     else
         return 0;
@@ -241,11 +249,37 @@ static size_t add_groups(struct number *number, const uint8_t *text, size_t size
     return groups.end[count - 1];
 }
 
-/* Part of a word of hexadecimal digits, as identifiers and sums are? */
-static bool is_hexadecimal(const uint8_t *text, size_t size, size_t first, size_t end)
+static bool is_hexadecimal_digit(uint8_t byte)
+{
+    return is_digit(byte) || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
+}
+
+/* What an escape takes at text[at]: %2B of URLs, \x22 of nginx, \u53f7 and \n of JSON.  What is
+ * behind it is no part of its word.  0: there is none. */
+static size_t escape_size(const uint8_t *text, size_t size, size_t at)
+{
+    size_t first = at + 1, count = 2;
+    if (text[at] == '\\' && first < size && (text[first] == 'x' || text[first] == 'u'))
+        count = text[first++] == 'u' ? 4 : 2;
+    else if (text[at] == '\\')
+        return first < size && is_letter(text[first]) ? 2 : 0;
+    else if (text[at] != '%')
+        return 0;
+    if (size - first < count)
+        return 0;
+    for (size_t i = first; i < first + count; i++)
+        if (!is_hexadecimal_digit(text[i]))
+            return 0;
+    return first + count - at;
+}
+
+/* Part of a word of hexadecimal digits, as identifiers and sums are?  The word begins at `word`
+ * or behind it. */
+static bool is_hexadecimal(const uint8_t *text, size_t size, size_t word, size_t first,
+                           size_t end)
 {
     bool has_letter = false;
-    while (first > 0 && (is_digit(text[first - 1]) || is_letter(text[first - 1])))
+    while (first > word && (is_digit(text[first - 1]) || is_letter(text[first - 1])))
         first--;
     while (end < size && (is_digit(text[end]) || is_letter(text[end])))
         end++;
@@ -291,28 +325,50 @@ static bool mask(uint8_t *text, size_t size, struct number *number,
     return true;
 }
 
+/* The run of digits [first, end), with what groups may follow it.  Returns where what it masked
+ * ends, or 0. */
+static size_t mask_run(const struct redaction *redaction, const struct redact_key *key,
+                       uint8_t *text, size_t size, size_t word, size_t first, size_t end,
+                       uint64_t counts[REDACT_KIND_COUNT])
+{
+    size_t digits = end - first;
+    if (digits >= 11 && digits <= DIGITS_MAX && !is_hexadecimal(text, size, word, first, end)) {
+        struct number number = {.count = 0};
+        add_run(&number, text, first, end);
+        add_x(&number, text, size, end);
+        return mask(text, size, &number, redaction, key, counts) ? end : 0;
+    }
+    if (digits < 3 || digits > 6)
+        return 0;
+    /* What stands behind a card may be a group of it, or something else. */
+    for (size_t most = GROUPS_MAX; most >= GROUPS_MAX - 1; most--) {
+        struct number number = {.count = 0};
+        size_t groups_end = add_groups(&number, text, size, first, most);
+        if (groups_end > 0 && mask(text, size, &number, redaction, key, counts))
+            return groups_end;
+    }
+    return 0;
+}
+
 static void mask_numbers(const struct redaction *redaction, const struct redact_key *key,
                          uint8_t *text, size_t size, uint64_t counts[REDACT_KIND_COUNT])
 {
-    size_t at = 0;
+    size_t at = 0, escape_end = 0;
     while (at < size) {
         if (!is_digit(text[at])) {
+            size_t escape = at < escape_end ? 0 : escape_size(text, size, at);
+            if (escape > 0)
+                escape_end = at + escape;
             at++;
             continue;
         }
         size_t end = run_end(text, size, at);
-        struct number number = {.count = 0};
-        bool is_whole = end - at >= 11 && end - at <= DIGITS_MAX;
-        if (is_whole && !is_hexadecimal(text, size, at, end)) {
-            add_run(&number, text, at, end);
-            add_x(&number, text, size, end);
-            (void)mask(text, size, &number, redaction, key, counts);
-        } else if (end - at == 3 || end - at == 4 || end - at == 6) {
-            size_t groups_end = add_groups(&number, text, size, at);
-            if (groups_end > 0 && mask(text, size, &number, redaction, key, counts))
-                end = groups_end;
-        }
-        at = end;
+        bool is_within = escape_end > at; /* the escape's digits, or a percent sign's number? */
+        size_t masked =
+            mask_run(redaction, key, text, size, is_within ? 0 : escape_end, at, end, counts);
+        if (masked == 0 && is_within && escape_end < end)
+            masked = mask_run(redaction, key, text, size, escape_end, escape_end, end, counts);
+        at = masked > 0 ? masked : end;
     }
 }
 

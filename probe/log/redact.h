@@ -20,8 +20,9 @@
  * line does: what could not be looked at does not leave.
  *
  * What looks like a number of another kind stays: digits that are part of a longer number or of
- * a hexadecimal word; as mobile numbers, too, those with a decimal point or followed by
- * "bytes".
+ * a hexadecimal word; as mobile numbers, too, those with a decimal point, followed by "bytes",
+ * or of whole GiB.  Escapes of URLs and JSON (%2B, \x22, \u53f7) are no part of a number's
+ * word.
  *
  * Any thread, one at a time for each redaction (patterns hold the state of a match).
  */

@@ -118,6 +118,9 @@ static int read_redact(struct log_settings *settings, struct config *config,
 {
     const struct config_node *list = config_child(node, "redact");
     settings->redaction.numbers = list == NULL ? REDACT_NUMBERS : 0;
+    if (list != NULL && names->count == 0)
+        return config_complain(config, list, why,
+                               "redact: an empty list; write none to mask no numbers");
     for (size_t i = 0; i < names->count; i++) {
         enum redact_kind kind = REDACT_ID_CARD;
         if (strcmp(names->items[i], "none") == 0 && names->count == 1)

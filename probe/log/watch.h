@@ -39,12 +39,12 @@ struct watch {
     struct log_account account;
     uint64_t truncations;
     uint64_t rotations;
-    uint64_t lost;      /* files that were gone before they were read */
-    uint64_t lost_told; /* of these an event told */
-    int last_error;     /* of opening the path; 0: fine */
+    uint64_t lost;             /* files that were gone before they were read */
+    uint64_t lost_told;        /* of these an event told */
+    int last_error;            /* of opening the path; 0: fine */
     struct guard_mount *mount; /* what it lies on must answer first; NULL: nothing */
     bool is_away;              /* and does not: nothing is touched now */
-    bool is_refused;    /* a file was met that its settings' permit does not allow */
+    bool is_refused;           /* a file was met that its settings' permit does not allow */
     struct watch_series *series;
 };
 

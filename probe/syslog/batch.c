@@ -96,7 +96,8 @@ void syslog_batch_add(struct syslog_batch *batch, struct syslog_sender *sender,
     batch->text_size += line.text.size;
 }
 
-/* All lines of the sender whose first is at `first`. */
+/* The lines of the sender whose first is at `first`: all of them, or as many as the tick takes.
+ */
 static int hand_over_one(struct syslog_batch *batch, size_t first, struct emitter *out)
 {
     struct syslog_sender *sender = batch->senders[first];
@@ -108,13 +109,17 @@ static int hand_over_one(struct syslog_batch *batch, size_t first, struct emitte
                               .path = sender->account.path,
                               .lines = batch->chunk,
                               .count = count};
-    if (emitter_log(out, &chunk) != 0)
-        return ERR_AGAIN; /* no room or no memory: all of it stays */
-    for (size_t i = first; i < batch->count; i++)
-        if (batch->senders[i] == sender)
-            batch->senders[i] = NULL;
-    batch->left -= count;
-    return 0;
+    while (chunk.count > 0 && emitter_log(out, &chunk) != 0)
+        chunk.count /= 2;
+    size_t taken = 0;
+    for (size_t i = first; i < batch->count && taken < chunk.count; i++) {
+        if (batch->senders[i] != sender)
+            continue;
+        batch->senders[i] = NULL;
+        taken++;
+    }
+    batch->left -= taken;
+    return taken < count ? ERR_AGAIN : 0; /* no room or no memory: the rest stays */
 }
 
 int syslog_batch_hand_over(struct syslog_batch *batch, struct emitter *out)

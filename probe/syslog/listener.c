@@ -199,25 +199,28 @@ static bool count_and_receive(void *context, const uint8_t address[16], struct b
     return counting->receive(counting->context, address, raw, is_cut);
 }
 
-bool syslog_listeners_read(struct syslog_listeners *listeners, syslog_receive *receive,
-                           bool (*has_room)(void *context), void *context)
+/* Who was first is last in the next turn, so that one flood does not silence the others. */
+static void rotate(struct syslog_listeners *listeners)
 {
-    struct counting counting = {&listeners->counts, receive, has_room, context};
+    struct syslog_connection **all = listeners->connections;
+    if (listeners->connection_count < 2)
+        return;
+    struct syslog_connection *first = all[0];
+    memmove(all, all + 1, (listeners->connection_count - 1) * sizeof *all);
+    all[listeners->connection_count - 1] = first;
+}
+
+static bool read_streams(struct syslog_listeners *listeners, struct counting *counting)
+{
     bool has_more = false;
     size_t kept = 0;
-    for (size_t i = 0; i < listeners->count; i++) {
-        struct syslog_listener *listener = &listeners->items[i];
-        if (listener->fd < 0)
-            continue;
-        if (listener->endpoint.is_tcp)
-            accept_all(listeners, listener);
-        else if (read_datagrams(listeners, listener, receive, has_room, context))
-            has_more = true;
-    }
+    for (size_t i = 0; i < listeners->count; i++)
+        if (listeners->items[i].fd >= 0 && listeners->items[i].endpoint.is_tcp)
+            accept_all(listeners, &listeners->items[i]);
     for (size_t i = 0; i < listeners->connection_count; i++) {
         struct syslog_connection *connection = listeners->connections[i];
         enum syslog_read result =
-            syslog_connection_read(connection, count_and_receive, &counting);
+            syslog_connection_read(connection, count_and_receive, counting);
         has_more = has_more || result == SYSLOG_READ_MORE;
         if (result == SYSLOG_READ_END)
             syslog_connection_free(connection);
@@ -225,5 +228,24 @@ bool syslog_listeners_read(struct syslog_listeners *listeners, syslog_receive *r
             listeners->connections[kept++] = connection;
     }
     listeners->connection_count = kept;
+    if (has_more)
+        rotate(listeners);
+    return has_more;
+}
+
+bool syslog_listeners_read(struct syslog_listeners *listeners, syslog_receive *receive,
+                           bool (*has_room)(void *context), void *context)
+{
+    struct counting counting = {&listeners->counts, receive, has_room, context};
+    listeners->is_odd = !listeners->is_odd;
+    bool has_more = listeners->is_odd && read_streams(listeners, &counting);
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct syslog_listener *listener = &listeners->items[i];
+        if (listener->fd >= 0 && !listener->endpoint.is_tcp &&
+            read_datagrams(listeners, listener, receive, has_room, context))
+            has_more = true;
+    }
+    if (!listeners->is_odd && read_streams(listeners, &counting))
+        has_more = true;
     return has_more;
 }

@@ -37,6 +37,7 @@ struct syslog_listeners {
     struct syslog_connection *connections[SYSLOG_CONNECTIONS_MAX];
     size_t connection_count;
     struct syslog_counts counts;
+    bool is_odd;          /* streams come before datagrams, every other turn */
     struct diagnosis why; /* why an address cannot be listened at; empty: all can */
     uint8_t *datagram;
 };

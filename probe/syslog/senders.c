@@ -16,6 +16,7 @@
 #define NOTE_PREFIX   "syslog/"
 #define NOTE_BYTES    (16 + sizeof(int64_t))
 #define NOTE_EVERY_MS 60000
+#define FORGET_MS     ((int64_t)SYSLOG_FORGET_DAYS * 86400 * 1000)
 
 /* Lines of one address in one run of the probe are one generation. */
 static uint64_t generation(const uint8_t address[16], int64_t started_ms)
@@ -88,6 +89,10 @@ int syslog_senders_start(struct syslog_senders *senders, const struct log_settin
             memcmp(key.data, NOTE_PREFIX, strlen(NOTE_PREFIX)) != 0 || value.size != NOTE_BYTES)
             continue;
         memcpy(&last_ms, value.data + 16, sizeof last_ms);
+        if (now_ms - last_ms > FORGET_MS) {
+            (void)emitter_note(out, key, (struct bytes){NULL, 0});
+            continue;
+        }
         struct syslog_sender *sender = syslog_senders_find(senders, value.data);
         if (sender == NULL)
             return ERR_NOMEM;

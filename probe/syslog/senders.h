@@ -3,7 +3,8 @@
  *
  * A sender is an origin of log lines named syslog://ADDRESS.  It is kept from its first message
  * on, and over restarts by a note ("syslog/ADDRESS"), so that a device that falls silent is
- * missed even when the probe restarts meanwhile.  Past SYSLOG_SENDERS_MAX addresses the rest
+ * missed even when the probe restarts meanwhile; one that has been silent for
+ * SYSLOG_FORGET_DAYS is forgotten at a start.  Past SYSLOG_SENDERS_MAX addresses the rest
  * share one origin, syslog://other, and their lines begin with the address.
  *
  * Thread: the loop's.
@@ -17,6 +18,7 @@
 #include "probe/log/account.h"
 
 #define SYSLOG_SENDERS_MAX ((size_t)256)
+#define SYSLOG_FORGET_DAYS 30
 
 struct account_series;
 

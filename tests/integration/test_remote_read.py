@@ -110,6 +110,8 @@ def test_what_cannot_be_read_is_refused_and_harms_nothing():
         assert ask(collector, good)[0] == 200
         for message, text in ((query(0, now, (RE, "a", "(")), b"missing closing"),
                               (query(0, now, (9, "a", "b")), b"unknown type"),
+                              # Two bytes each on the wire, kilobytes in memory.
+                              (query(0, now, *[(EQ, "", "")] * 600) * 2, b"more than 1000 matchers"),
                               (accepts(5, 6), b"none of the asked response types"),
                               (b"\xff", b"no remote read request")):
             code, body = ask(collector, message)

@@ -101,6 +101,8 @@ static void a_path_is_found_by_folder_and_through_links(void **state)
         symlink(world_path(&world, "nfs/logs", target), world_path(&world, "local/away", path)),
         0);
     assert_int_equal(symlink("../local/away", world_path(&world, "local/again", path)), 0);
+    assert_int_equal(symlink("../nfs/logs", world_path(&world, "local/up", path)), 0);
+    assert_int_equal(symlink("./..//./nfs/x/..", world_path(&world, "local/dots", path)), 0);
     assert_int_equal(symlink("loop", world_path(&world, "loop", path)), 0);
     assert_int_equal(guard_new(world.folder, ask_gate, &guard), 0);
 
@@ -117,6 +119,9 @@ static void a_path_is_found_by_folder_and_through_links(void **state)
         {"a folder beside it", "local/a.log", false},
         {"a link into it", "local/away/a.log", true},
         {"a link to a link", "local/again/x/*.log", true},
+        {"a link by the folder above", "local/up/a.log", true},
+        {"a link with dots of every kind", "local/dots/a.log", true},
+        {"dots without a link", "local/../nfs/./a.log", true},
         {"the mount itself", "nfs", true},
         {"a link to itself", "loop/a.log", false},
         {"nothing", "none/a.log", false},

@@ -332,6 +332,28 @@ static void an_unanchored_search_looks_anywhere(void **state)
     regex_free(regex);
 }
 
+/* Walked all ways at once from every place of a long line, it would be minutes. */
+static void a_hostile_search_in_a_long_line_ends_with_its_limit(void **state)
+{
+    (void)state;
+    struct regex *regex = NULL;
+    static char text[64 << 10];
+    int error = 0;
+    for (size_t i = 0; i + 1 < sizeof text; i++)
+        text[i] = "hello "[i % 6];
+    assert_int_equal(regex_new(bytes_of("(\\w+\\s?)*[!?]"), false, &regex, NULL), 0);
+    for (int turn = 0; turn < 2; turn++) {
+        error = 0;
+        assert_false(regex_matches(regex, bytes_of(text), &error));
+        assert_int_equal(error, ERR_LIMIT);
+        assert_false(regex_is_slow(regex));
+    }
+    error = 0;
+    assert_true(regex_matches(regex, bytes_of("hello world!"), &error));
+    assert_int_equal(error, 0);
+    regex_free(regex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_missing_label_is_an_empty_value),
         cmocka_unit_test(replacements_expand_as_in_go),
         cmocka_unit_test(an_unanchored_search_looks_anywhere),
+        cmocka_unit_test(a_hostile_search_in_a_long_line_ends_with_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

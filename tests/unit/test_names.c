@@ -62,7 +62,7 @@ static void the_names_are_those_of_glob(void **state)
         (void)snprintf(pattern, sizeof pattern, "%s/%s", world.folder, patterns[i]);
         int error = glob(pattern, 0, NULL, &expected);
         assert_true(error == 0 || error == GLOB_NOMATCH);
-        assert_int_equal(names_find(pattern, &names), 0);
+        assert_int_equal(names_find(pattern, NULL, NULL, &names), 0);
         /* What is named in full is looked at by the caller. */
         size_t there = 0;
         for (size_t k = 0; k < names.count; k++) {
@@ -96,7 +96,7 @@ static void a_full_folder_is_cut_short_and_says_so(void **state)
         (void)snprintf(name, sizeof name, "%06zu.log", i);
         touch(&world, name);
     }
-    assert_int_equal(names_find(world_path(&world, "*.log", pattern), &names), 0);
+    assert_int_equal(names_find(world_path(&world, "*.log", pattern), NULL, NULL, &names), 0);
     assert_true(names.is_cut);
     assert_int_equal(names.count, NAMES_FOUND_MAX);
     assert_true(names.count + names.excess <= NAMES_LOOKED_MAX);

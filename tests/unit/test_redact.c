@@ -91,6 +91,13 @@ static void mobile_numbers_are_masked(void **state)
     assert_int_equal(masked("{\"phone\":\"13800138000\"}").counts[REDACT_MOBILE], 1);
     assert_int_equal(masked("2026-11-28 13:00:05 13800138000.").counts[REDACT_MOBILE], 1);
     assert_int_equal(masked("13800138000,13900139000").counts[REDACT_MOBILE], 2);
+    static const char *const escaped[] = {
+        "phone=%2B8613800138000", "a%3Fphone%3D13800138000&b", "%3A%2213800138000%22",
+        "\\x2213800138000\\x22",  "\\u53f713800138000",        "\\b13800138000",
+        "50%13800138000",         "%E5%8F%B713800138000",      "+86138 0013 8000"};
+    for (size_t i = 0; i < sizeof escaped / sizeof *escaped; i++)
+        if (masked(escaped[i]).counts[REDACT_MOBILE] != 1)
+            fail_msg("%s", masked(escaped[i]).text);
 }
 
 static void bank_cards_are_masked(void **state)
@@ -102,22 +109,28 @@ static void bank_cards_are_masked(void **state)
     assert_string_equal(masked("6222-0212-3456-7890-128").text + 18, "0-128");
     assert_int_equal(masked("6222 0212 3456 7890 128").counts[REDACT_BANK_CARD], 1);
     assert_masks(REDACT_BANK_CARD, "378282246310005", 4);
+    assert_masks(REDACT_BANK_CARD, "2223003122003222", 4);
+    assert_int_equal(masked("4111 1111 1111 1111 12/27").counts[REDACT_BANK_CARD], 1);
+    assert_int_equal(masked("4111-1111-1111-1111-123").counts[REDACT_BANK_CARD], 1);
+    assert_int_equal(masked("5%6222021234567890128").counts[REDACT_BANK_CARD], 1);
 }
 
 static void other_numbers_stay(void **state)
 {
     (void)state;
     assert_keeps("");
-    assert_keeps("110105194912310021");                  /* wrong check digit */
-    assert_keeps("11010519491331002X");                  /* month 13 */
-    assert_keeps("990105194912310020");                  /* no such division */
-    assert_keeps("4111111111111112");                    /* Luhn's says no */
-    assert_keeps("12345678901 10800138000");             /* no mobile begins so */
-    assert_keeps("1380013800 138001380001");             /* ten digits; twelve */
-    assert_keeps("1764316800123 1764316800123456");      /* times in ms and us */
-    assert_keeps("17179869184 bytes, 17179869184bytes"); /* a size */
-    assert_keeps("0.13800138000 13800138000.5");         /* decimals */
-    assert_keeps("id a13800138000ff 0x13800138000");     /* hexadecimal words */
+    assert_keeps("110105194912310021");                   /* wrong check digit */
+    assert_keeps("11010519491331002X");                   /* month 13 */
+    assert_keeps("990105194912310020");                   /* no such division */
+    assert_keeps("4111111111111112");                     /* Luhn's says no */
+    assert_keeps("12345678901 10800138000");              /* no mobile begins so */
+    assert_keeps("1380013800 138001380001");              /* ten digits; twelve */
+    assert_keeps("1764316800123 1764316800123456");       /* times in ms and us */
+    assert_keeps("17179869184 bytes, 17179869184bytes");  /* a size */
+    assert_keeps("0.13800138000 13800138000.5");          /* decimals */
+    assert_keeps("MaxHeapSize = 17179869184");            /* 16 GiB */
+    assert_keeps("%2a13800138000f \\u53f7a13800138000f"); /* hexadecimal behind an escape */
+    assert_keeps("id a13800138000ff 0x13800138000");      /* hexadecimal words */
     assert_keeps("2026-11-28 13:00:05,123 10.0.0.1:8080 ORA-00600 [13011]");
     assert_keeps("6222021234567890128622202123456789012"); /* part of a longer one */
 }

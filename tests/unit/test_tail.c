@@ -430,6 +430,7 @@ static void bad_settings_name_their_line(void **state)
         {"- {path: /a, rate_limit: -1}", "rate_limit"},
         {"- {path: /a, redact: [mobil]}", "\"mobil\" is none of"},
         {"- {path: /a, redact: [none, mobile]}", "none alone"},
+        {"- {path: /a, redact: []}", "an empty list"},
         {"- {path: /a, redact_patterns: [{name: a, regex: '('}]}", "regular expression"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
