@@ -248,7 +248,7 @@ def size_tables(stores):
             for key, group in grouped("paced", "server")]
     if rows:
         put("## Acknowledgements at half of peak ingest\n")
-    table(["server", "runs", "peak, k samples/s", "probes of 1000 series, a tick a second",
+    table(["server", "runs", "peak, k samples/s", "probes of 1000 series",
            "ack ms p50", "p99", "most", "CPU %", "other CPU %"], rows)
 
 

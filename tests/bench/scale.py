@@ -17,7 +17,7 @@ MEMORY_HOSTS = [number("MEMORY_HOSTS", 120), number("MEMORY_HOSTS_MOST", 1184)]
 MEMORY_STEPS = number("MEMORY_STEPS", 40)
 PACED_SECONDS = number("PACED_S", 60)
 WHOLE_STEPS, BROKEN_STEPS = 10, 15  # of a run: acknowledged to the end; amid which it is killed
-SWARM_SERIES = 1000                 # a probe's
+SWARM_SERIES, PACED_PROBES = 1000, 100  # a probe's series; probes
 
 
 def out(stage, server, **result):
@@ -146,21 +146,23 @@ def swarm(running, *more):
 
 
 def paced(servers):
-    """As fast as it goes first; then in real time, a tick a second, half as many samples."""
+    """As fast as it goes first; then the same series in time, half as many samples a second."""
     for server in (server for server in servers if getattr(server, "native", False)):
         for run in range(RUNS):
             calm()
             running = Running(server)
-            peak = swarm(running, "--probes", 100, "--fast", "--samples", 20000000)
+            peak = swarm(running, "--probes", PACED_PROBES, "--fast", "--samples", 20000000)
             running.stop()
-            probes = max(1, round(peak["samples_per_s"] / 2 / SWARM_SERIES))
+            rate = peak["samples_per_s"] / 2
+            speed = rate / (PACED_PROBES * SWARM_SERIES) * STEP_S
             running = Running(server)
             cpu0, busy0, wall0 = cpu(running.pid), busy(), time.monotonic()
-            told = swarm(running, "--probes", probes, "--realtime", "--interval", "1s",
-                         "--samples", probes * SWARM_SERIES * PACED_SECONDS)
+            told = swarm(running, "--probes", PACED_PROBES, "--realtime", "--interval",
+                         f"{STEP_S}s", "--speed", round(speed, 1), "--samples",
+                         round(rate * PACED_SECONDS))
             used, wall = cpu(running.pid) - cpu0, time.monotonic() - wall0
             out("paced", server.name, run=run, peak_samples_per_s=peak["samples_per_s"],
-                probes=probes, samples=told["samples"], cpu_pct=round(used / wall * 100),
+                probes=PACED_PROBES, speed=round(speed, 1), samples=told["samples"], cpu_pct=round(used / wall * 100),
                 other_cpu_pct=round((busy() - busy0 - used) / wall * 100),
                 **{key: told[key] for key in ("lat_p50_ms", "lat_p99_ms", "lat_max_ms")})
             running.stop()
