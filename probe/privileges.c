@@ -1,17 +1,16 @@
 /*
  * privileges.c - see privileges.h.
  *
- *     /etc/passwd   name:password:uid:gid:...
- *     /etc/group    name:password:gid:member,member
+ * fgetpwent() and fgetgrent() read the files they are given and ask no name service.
  */
 #include "probe/privileges.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -20,7 +19,7 @@
 #include "proto/base/error.h"
 
 #define GROUPS_MAX 64
-#define LINE_BYTES 8192 /* a longer line is passed over: no name of ours is in it */
+#define NOBODY     UINT32_MAX /* for the kernel: leave it as it is */
 
 static const struct {
     const char *name;
@@ -68,78 +67,43 @@ static FILE *open_table(const char *root, const char *name)
     return size > 0 && (size_t)size < sizeof path ? fopen(path, "re") : NULL;
 }
 
-/* Cuts `line` at its colons; how many fields there are of `count`. */
-static size_t cut(char *line, char **fields, size_t count)
-{
-    size_t have = 0;
-    line[strcspn(line, "\n")] = '\0';
-    for (char *at = line; at != NULL && have < count; have++) {
-        fields[have] = at;
-        at = strchr(at, ':');
-        if (at != NULL)
-            *at++ = '\0';
-    }
-    return have;
-}
-
-static bool number_of(const char *text, uint32_t *ret_number)
-{
-    char *end;
-    errno = 0;
-    unsigned long number = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number >= UINT32_MAX)
-        return false;
-    *ret_number = (uint32_t)number;
-    return true;
-}
-
 int privileges_find_user(const char *root, const char *user, uint32_t *ret_uid,
                          uint32_t *ret_gid, struct diagnosis *why)
 {
-    char line[LINE_BYTES];
-    char *fields[4];
-    bool found = false;
+    const struct passwd *entry;
     FILE *table = open_table(root, "passwd");
-
     if (table == NULL)
         return diagnose(why, ERR_IO, "/etc/passwd: %s", strerror(errno));
-    while (!found && fgets(line, sizeof line, table) != NULL) {
-        uint32_t uid, gid;
-        if (cut(line, fields, 4) < 4 || strcmp(fields[0], user) != 0 ||
-            !number_of(fields[2], &uid) || !number_of(fields[3], &gid))
-            continue;
-        found = true;
-        *ret_uid = uid;
-        *ret_gid = gid;
+    while ((entry = fgetpwent(table)) != NULL && strcmp(entry->pw_name, user) != 0)
+        continue;
+    bool found = entry != NULL && entry->pw_uid != NOBODY && entry->pw_gid != NOBODY;
+    if (found) {
+        *ret_uid = entry->pw_uid;
+        *ret_gid = entry->pw_gid;
     }
     (void)fclose(table);
     return found ? 0 : diagnose(why, ERR_NOTFOUND, "user %s: not in /etc/passwd", user);
 }
 
-static bool has_member(char *members, const char *user)
+static bool has_member(const struct group *entry, const char *user)
 {
-    char *rest = members;
-    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ","))
-        if (strcmp(name, user) == 0)
+    for (char *const *name = entry->gr_mem; *name != NULL; name++)
+        if (strcmp(*name, user) == 0)
             return true;
     return false;
 }
 
 /* The groups beside `gid`; their number. */
-static size_t find_groups(const char *root, const char *user, uint32_t gid,
+static size_t find_groups(const char *root, const char *user, gid_t gid,
                           gid_t groups[GROUPS_MAX])
 {
-    char line[LINE_BYTES];
-    char *fields[4];
+    const struct group *entry;
     size_t count = 0;
     groups[count++] = gid;
     FILE *table = open_table(root, "group");
-    while (table != NULL && count < GROUPS_MAX && fgets(line, sizeof line, table) != NULL) {
-        uint32_t number;
-        if (cut(line, fields, 4) == 4 && number_of(fields[2], &number) && number != gid &&
-            has_member(fields[3], user))
-            groups[count++] = number;
-    }
+    while (table != NULL && count < GROUPS_MAX && (entry = fgetgrent(table)) != NULL)
+        if (entry->gr_gid != gid && entry->gr_gid != NOBODY && has_member(entry, user))
+            groups[count++] = entry->gr_gid;
     if (table != NULL)
         (void)fclose(table);
     return count;

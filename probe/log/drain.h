@@ -3,8 +3,8 @@
  *
  * The buffers are shared by all files, so that memory does not grow with their number:
  *
- *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB --log_account_take()-->
- * emitter_log()
+ *     file --64 KiB--> raw --cutter--> events, text up to 128 KiB
+ *          --log_account_take()--> what may leave, masked --> emitter_log()
  *
  * What the tick has no room for stays in the file: the position moves only past what was handed
  * over, and counters count a line when it leaves, so nothing is counted twice.

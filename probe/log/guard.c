@@ -280,10 +280,9 @@ void guard_begin(struct guard *guard)
         guard->mounts[i]->was_asked = false;
 }
 
-bool guard_answers(struct guard *guard, struct guard_mount *mount)
+bool guard_answers(struct guard_mount *mount)
 {
     struct timespec until;
-    (void)guard;
     if (mount == NULL || !start_thread(mount))
         return true;
     if (mount->was_asked)

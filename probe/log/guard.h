@@ -43,7 +43,7 @@ struct guard_mount *guard_find(struct guard *guard, const char *path);
 void guard_begin(struct guard *guard);
 
 /* May its files be touched in this tick?  NULL: yes. */
-bool guard_answers(struct guard *guard, struct guard_mount *mount);
+bool guard_answers(struct guard_mount *mount);
 
 /* How many mounts do not answer, and the folder of one of them (or NULL). */
 size_t guard_hanging(const struct guard *guard, const char **ret_point);

@@ -3,8 +3,7 @@
  *
  *   a tick:  for each watch, beginning with another one each time: watch_collect()
  *            (not on a mount whose server is gone: guard.h)
- *            scan the globs, at most every SCAN_MS; new paths become watches and are read at
- * once
+ *            scan the globs, at most every SCAN_MS; new paths become watches, read at once
  *
  * Rotations are followed before the globs are scanned: a renamed file is then known under its
  * identity when the scan meets its new name, and is not taken for a new one.
@@ -162,7 +161,7 @@ static int add_watch(struct log_state *log, const char *path, size_t root_bytes,
     if (error != 0)
         return error;
     (*ret_watch)->mount = guard_find(log->guard, path);
-    (*ret_watch)->is_away = !guard_answers(log->guard, (*ret_watch)->mount);
+    (*ret_watch)->is_away = !guard_answers((*ret_watch)->mount);
     log->watches[log->count++] = *ret_watch;
     return 0;
 }
@@ -324,8 +323,7 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
 {
     struct file_facts facts;
     struct watch *watch;
-    if (sibling_is_compressed(path) ||
-        !guard_answers(log->guard, guard_find(log->guard, path)) ||
+    if (sibling_is_compressed(path) || !guard_answers(guard_find(log->guard, path)) ||
         facts_of_path(path, &facts) != 0 || !facts.is_regular)
         return;
     if (log->met_count < MET_MAX)
@@ -345,7 +343,7 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
 static bool may_enter(void *context, const char *folder)
 {
     struct log_state *log = context;
-    return guard_answers(log->guard, guard_find(log->guard, folder));
+    return guard_answers(guard_find(log->guard, folder));
 }
 
 static void scan_glob(struct log_state *log, const struct source_env *env,
@@ -357,7 +355,7 @@ static void scan_glob(struct log_state *log, const struct source_env *env,
     if (pattern == NULL)
         return;
     /* A folder that is missing or closed to us matches nothing now, and is looked at again. */
-    if (guard_answers(log->guard, guard_find(log->guard, pattern)) &&
+    if (guard_answers(guard_find(log->guard, pattern)) &&
         names_find(pattern, may_enter, log, &found) == 0) {
         for (size_t i = 0; i < found.count; i++)
             look_at_path(log, shared, found.paths[i], root_bytes, settings);
@@ -503,7 +501,7 @@ static int log_collect(void *state, const struct source_env *env, struct emitter
     /* After a full tick the one that filled it comes last. */
     for (size_t i = 0; i < count; i++) {
         size_t at = (log->next_turn + i) % count;
-        log->watches[at]->is_away = !guard_answers(log->guard, log->watches[at]->mount);
+        log->watches[at]->is_away = !guard_answers(log->watches[at]->mount);
         if (log->watches[at]->is_away)
             continue;
         if (watch_collect(log->watches[at], &shared) != 0 && !log->has_more) {

@@ -75,10 +75,9 @@ static int look_through(struct search *search, size_t at, const char *part, cons
 {
     const struct dirent *entry;
     int error = 0;
-    if (search->may_enter != NULL && at > 0 &&
-        !search->may_enter(search->context, search->path))
+    if (search->may_enter != NULL && !search->may_enter(search->context, search->path))
         return 0;
-    DIR *folder = opendir(at == 0 ? "." : search->path);
+    DIR *folder = opendir(search->path);
     if (folder == NULL)
         return 0;
     while (error == 0 && (entry = readdir(folder)) != NULL) {

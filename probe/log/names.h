@@ -1,5 +1,5 @@
 /*
- * names.h - the files that a pattern names, of which there may be any number.
+ * names.h - the files that an absolute pattern names, of which there may be any number.
  *
  * As glob(3) without flags: * ? [] and a backslash inside a name, a leading dot must be
  * written, the result ascends.  Unlike it this stops: a folder with a million files costs

@@ -50,8 +50,7 @@ static unsigned two_at(const char *digits, size_t at)
     return digit_at(digits, at) * 10 + digit_at(digits, at + 1);
 }
 
-/* ---- what the digits are ------------------------------------------------------------------
- */
+/* ---- what the digits are ---------------------------------------------------------------- */
 
 /* GB/T 2260: the first two digits of a division; 71, 81 to 83 are outside the mainland, 91 of
  * permanent residents from abroad. */
@@ -165,8 +164,7 @@ static enum redact_kind judge(const uint8_t *text, size_t size, struct number *n
     return REDACT_PATTERN;
 }
 
-/* ---- where digits are ---------------------------------------------------------------------
- */
+/* ---- where digits are ------------------------------------------------------------------- */
 
 static size_t run_end(const uint8_t *text, size_t size, size_t at)
 {
@@ -293,8 +291,7 @@ static bool is_hexadecimal(const uint8_t *text, size_t size, size_t word, size_t
     return has_letter;
 }
 
-/* ---- the mask -----------------------------------------------------------------------------
- */
+/* ---- the mask --------------------------------------------------------------------------- */
 
 static void mask_number(uint8_t *text, const struct number *number, size_t kept,
                         const struct redact_key *key)

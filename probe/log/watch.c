@@ -502,9 +502,9 @@ void watch_change(struct watch *watch, const struct log_settings *settings, stru
     watch->series = NULL;
     watch->account = (struct log_account){.settings = settings, .path = watch->account.path};
     for (size_t i = 0; i < watch->count; i++)
+        /* Settling reads, and would hang now: it is done when the file is opened again. */
         if (watch->tails[i]->fd >= 0 && watch->is_away)
-            tail_close(
-                watch->tails[i]); /* settled when it is opened again; now it would hang */
+            tail_close(watch->tails[i]);
         else if (watch->tails[i]->fd >= 0)
             tail_settle_encoding(watch->tails[i], settings->encoding);
 }

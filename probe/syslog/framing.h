@@ -10,6 +10,7 @@
 #include "proto/base/bytes.h"
 
 #define SYSLOG_MESSAGE_BYTES_MAX ((size_t)16 << 10)
+#define SYSLOG_PREFIX_BYTES      ((size_t)8) /* "LEN SP" at most */
 
 struct syslog_frame {
     struct bytes message; /* may be empty: nothing was said */
@@ -21,6 +22,4 @@ struct syslog_frame {
 
 /* The first message in `data`.  ERR_AGAIN: not whole yet (never with SYSLOG_MESSAGE_BYTES_MAX +
  * SYSLOG_PREFIX_BYTES bytes of data); `is_end`: nothing will come, and what is there is one. */
-#define SYSLOG_PREFIX_BYTES ((size_t)8)
-
 int syslog_frame_next(struct bytes data, bool is_end, struct syslog_frame *ret_frame);

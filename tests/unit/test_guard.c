@@ -68,7 +68,7 @@ static bool answers_soon(struct guard *guard, struct guard_mount *mount)
 {
     for (int i = 0; i < 2000; i++) {
         guard_begin(guard);
-        if (guard_answers(guard, mount))
+        if (guard_answers(mount))
             return true;
         (void)usleep(5000);
     }
@@ -156,14 +156,14 @@ static void what_hangs_is_waited_for_once_and_does_not_touch_others(void **state
     shut(world_path(&world, "one", path));
     int before = times_asked();
     guard_begin(guard);
-    assert_false(guard_answers(guard, one));
-    assert_false(guard_answers(guard, one)); /* once a tick */
+    assert_false(guard_answers(one));
+    assert_false(guard_answers(one)); /* once a tick */
     assert_true(answers_soon(guard, two));
     assert_int_equal(guard_hanging(guard, &point), 1);
     assert_string_equal(point, path);
     for (int i = 0; i < 20; i++) {
         guard_begin(guard);
-        assert_false(guard_answers(guard, one));
+        assert_false(guard_answers(one));
     }
     /* One question is enough; two was asked as often as it had to be. */
     assert_true(times_asked() - before < 20);
@@ -185,7 +185,7 @@ static void a_guard_that_is_freed_leaves_its_thread_to_the_mount(void **state)
     assert_int_equal(guard_new(world.folder, ask_gate, &guard), 0);
     shut("");
     guard_begin(guard);
-    assert_false(guard_answers(guard, guard_find(guard, world_path(&world, "one/a", path))));
+    assert_false(guard_answers(guard_find(guard, world_path(&world, "one/a", path))));
     guard_free(guard); /* comes back although the mount does not */
     open_gate();
     world_done(&world);
