@@ -53,7 +53,7 @@ case $collector in *[!a-zA-Z0-9:/._\[\]-]*) refuse "--collector: \"$collector\" 
 grep -q '^ *endpoint:' "$config" || refuse "$config has no line \"endpoint:\" for --collector"
 if [ -z "$probe" ]; then
   probe=$PWD/build/portable/fengsui-probe
-  [ -x "$probe" ] || deploy/portable/build.sh
+  deploy/portable/build.sh # builds what has changed: an older one would say the same version
 fi
 
 version=$("$probe" --version | sed 's/^fengsui-probe //')

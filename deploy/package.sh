@@ -4,6 +4,7 @@
 #   deploy/package.sh              fengsui-probe (static) and fengsui-collector, for this family
 #   deploy/package.sh --kind deb|rpm --part probe|collector   one kind, one part only
 #   deploy/package.sh --release N  the same version, built once more: its release is N (default 1)
+#   deploy/package.sh --output DIR  there, instead of build/packages/
 #   FENGSUI_BUILD=DIR deploy/package.sh   of what is built in DIR; nothing is built but the static probe
 #   FENGSUI_STATIC_PROBE=FILE ...         that probe instead of deploy/portable/build.sh's
 #
@@ -22,8 +23,8 @@ while [ $# -gt 0 ]; do
     --part) part=${2:?--part needs probe or collector}; shift ;;
     --kind) kind=${2:?--kind needs deb or rpm}; shift ;;
     --output) out=$(realpath -m "${2:?--output needs a folder}"); shift ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' deploy/package.sh; exit 0 ;;
-    *) echo "unknown argument $1; see --help" >&2; exit 2 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' deploy/package.sh; exit 0 ;;
+    *) echo "package.sh: unknown argument $1; see --help" >&2; exit 2 ;;
   esac
   shift
 done

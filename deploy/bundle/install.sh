@@ -24,7 +24,6 @@ user=fengsui-probe
 home=/var/lib/fengsui-probe
 config=/etc/fengsui/probe.yml
 units=$here
-. "$here/service.sh"
 
 do=install start=1 instance= privileges= changed=
 while [ $# -gt 0 ]; do
@@ -41,6 +40,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 case $instance in *[!a-zA-Z0-9._:-]*) echo "install.sh: \"$instance\" is no name" >&2; exit 2 ;; esac
+. "$here/service.sh" # deploy/packages/service.sh; bundle.sh puts it beside this file
 
 # put MODE SOURCE TARGET: replaces the target if it differs, whole or not at all.
 put() {
@@ -73,7 +73,7 @@ lay_down() {
   if [ ! -e "$config" ]; then
     put 644 "$here/probe.yml" "$config"
     if [ -n "$instance" ]; then echo "instance: $instance" >>"$config"; fi
-  elif ! cmp -s "$here/probe.yml" "$config"; then
+  elif ! cmp -s "$here/probe.yml" "$config" && ! grep -v '^instance: ' "$config" | cmp -s "$here/probe.yml" -; then
     # What the archive would have said lies beside it.
     cp "$here/probe.yml" "$config.new"
     chmod 644 "$config.new"
@@ -87,7 +87,7 @@ lay_down() {
   if [ ! -e "$home/probe.key" ]; then secret "$here/enrol.token" /etc/fengsui/enrol.token; fi
   if systemd_runs; then
     unit=fengsui-probe.service
-    if [ "$(systemd_version)" -lt 235 ]; then unit=fengsui-probe-el7.service; fi
+    if needs_old_unit; then unit=fengsui-probe-el7.service; fi
     put 644 "$here/$unit" /etc/systemd/system/fengsui-probe.service
     if [ -n "$privileges" ]; then
       put 644 "$here/probe-privileges.conf" /etc/systemd/system/fengsui-probe.service.d/privileges.conf

@@ -16,6 +16,9 @@ upstart_runs() {
 
 systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9][0-9]*\).*/\1/p'; }
 
+# The units are written for systemd 235 and later.
+needs_old_unit() { systemd_runs && [ "$(systemd_version)" -lt 235 ]; }
+
 # A system user; one that is there, from whatever directory, will do.
 make_user() {
   if id "$user" >/dev/null 2>&1; then return 0; fi
@@ -33,10 +36,10 @@ make_home() {
   if command -v restorecon >/dev/null 2>&1; then restorecon "$home" || true; fi
 }
 
-# The unit is written for systemd 235 and later, and an upstart job is of no use to others: what
-# an older host needs is put where it overrides the package's.
+# An upstart job is of no use to others: what an older host needs is put where it overrides the
+# package's.
 put_for_old_hosts() {
-  if systemd_runs && [ "$(systemd_version)" -lt 235 ] && [ -f "$units/$program-el7.service" ]; then
+  if needs_old_unit && [ -f "$units/$program-el7.service" ]; then
     cp "$units/$program-el7.service" "/etc/systemd/system/$program.service"
   elif upstart_runs && [ -f "$units/$program.upstart" ]; then
     cp "$units/$program.upstart" "/etc/init/$program.conf"
