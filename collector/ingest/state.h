@@ -29,7 +29,7 @@
 #define ARENA_BYTES          ((size_t)64 << 20)
 #define WINDOW_BYTES_DEFAULT (UINT64_C(1) << 20)
 #define SERIES_LIMIT_DEFAULT UINT64_C(50000)
-#define INTAKE_BLOCK_BATCHES 32
+#define INTAKE_BLOCK_BATCHES BACKLOG_GROUP_BATCHES /* a group of a backlog, whole */
 
 /* One connection that has said Hello. */
 struct session {

@@ -246,15 +246,11 @@ void rules_touch_samples(struct rules *rules, const struct store_sample *samples
 {
     int64_t newest_ms = INT64_MIN;
     bool news = false;
-    size_t run_start = 0, ahead = STORE_SERIES_AHEAD;
+    size_t run_start = 0;
     (void)pthread_mutex_lock(&rules->touch_lock);
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || samples[i].series != samples[i - 1].series) {
-            if (i > 0)
-                ahead = (i - run_start) * STORE_SERIES_AHEAD;
-            if (ahead < count - i)
-                store_series_prefetch(samples[i + ahead].series);
-            run_start = i;
+            store_run_begin(samples, count, i, &run_start);
             news = touch_series(rules, samples[i].series) || news;
         }
         if (samples[i].ts_ms > newest_ms)

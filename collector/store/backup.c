@@ -26,9 +26,6 @@
 
 #define PATH_BYTES 4096
 
-/* Folders before what is in them. */
-static const char *const folders[] = {"live", "history", "remote", STORE_RELEASED_FOLDER, "keys"};
-#define FOLDERS (sizeof folders / sizeof *folders)
 
 struct making {
     struct backup *backup;
@@ -89,9 +86,9 @@ static int check_place(const struct making *making)
     char *real = realpath(making->backup->directory, NULL);
     char *data = realpath(making->store->directory, NULL);
     int error = real == NULL || data == NULL ? ERR_NOMEM : 0;
-    for (size_t i = 0; i < FOLDERS && error == 0; i++) {
+    for (size_t i = 0; i < BACKUP_FOLDERS && error == 0; i++) {
         char inside[PATH_BYTES];
-        path_of(inside, data, folders[i]);
+        path_of(inside, data, backup_folders[i]);
         if (is_within(real, inside) || is_within(data, real))
             error = diagnose(making->why, ERR_INVALID,
                              "%s: a backup cannot lie there, among the data themselves", real);
@@ -133,8 +130,8 @@ static int begin_folder(struct making *making)
                                "refuses it; remove the folder.\n";
     if (error == 0)
         error = file_write_atomic(&file_io_system, path, bytes_of(note), 0600, making->why);
-    for (size_t i = 0; i < FOLDERS && error == 0; i++) {
-        path_of(path, directory, folders[i]);
+    for (size_t i = 0; i < BACKUP_FOLDERS && error == 0; i++) {
+        path_of(path, directory, backup_folders[i]);
         error = make_folder(path, making->why);
     }
     return error;
@@ -144,8 +141,8 @@ static int begin_folder(struct making *making)
 static void remove_folder(const char *directory)
 {
     char path[PATH_BYTES];
-    for (size_t i = FOLDERS; i-- > 0;) {
-        path_of(path, directory, folders[i]);
+    for (size_t i = BACKUP_FOLDERS; i-- > 0;) {
+        path_of(path, directory, backup_folders[i]);
         DIR *folder = opendir(path);
         if (folder == NULL)
             continue;
@@ -463,8 +460,8 @@ static int finish(struct making *making)
     char path[PATH_BYTES];
     struct buf text = {0};
     int error = 0;
-    for (size_t i = 0; i < FOLDERS && error == 0; i++) {
-        path_of(path, directory, folders[i]);
+    for (size_t i = 0; i < BACKUP_FOLDERS && error == 0; i++) {
+        path_of(path, directory, backup_folders[i]);
         error = care_sync_folder(path, making->why);
     }
     making->manifest.taken_ms = making->backup->taken_ms;

@@ -12,6 +12,9 @@
 #include "collector/store/store.h"
 #include "proto/base/error.h"
 
+const char *const backup_folders[BACKUP_FOLDERS] = {"live", "history", "remote",
+                                                    STORE_RELEASED_FOLDER, "keys"};
+
 #define FIRST_LINE "fengsui-backup 1"
 #define HASH_CHARS 16
 #define FILES_MAX  ((size_t)1 << 20)

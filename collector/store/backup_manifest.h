@@ -25,6 +25,10 @@
 #define BACKUP_UNFINISHED      "UNFINISHED" /* in a folder that is being filled */
 #define BACKUP_MANIFEST_BYTES  ((size_t)64 << 20)
 #define BACKUP_PATH_BYTES      200
+#define BACKUP_FOLDERS         5
+
+/* Of a backup; folders stand before what is in them. */
+extern const char *const backup_folders[BACKUP_FOLDERS];
 
 struct backup_file {
     char path[BACKUP_PATH_BYTES]; /* below live/, history/, keys/ or remote/spill/ */

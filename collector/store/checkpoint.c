@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "collector/log/block.h"
 #include "collector/store/checkpoint_parts.h"
@@ -16,7 +15,6 @@
 #include "collector/store/wal.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
-#include "proto/base/must.h"
 
 #define SLICE_BYTES     ((size_t)4 << 20) /* of new chunks, after which it ends early */
 #define SLICE_NS        ((mono_ns)4 * NS_PER_MS) /* likewise */
@@ -26,12 +24,6 @@
 #define THROUGH_KEY     9
 
 /* -- a slice, on the writer thread ------------------------------------------------------- */
-
-static void save_chunks(struct slice *slice, const struct series *series)
-{
-    for (const struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
-        chunk_rows_add(&slice->rows, series->id, at);
-}
 
 static void save_tail(struct slice *slice, const struct tail *tail)
 {
@@ -57,7 +49,7 @@ static void save_series(struct slice *slice, size_t i)
     slice->has_tail[i] = tail || late;
     if (!unsaved && slice->gathered[i] == 0 && !tail && !late && !series->in_tail_pass)
         return;
-    save_chunks(slice, series);
+    chunk_rows_add_unsaved(&slice->rows, series);
     buf_put_varint(&slice->tails, series->id);
     buf_put_u8(&slice->tails, (uint8_t)(tail | late << 1));
     if (tail)
@@ -116,9 +108,7 @@ static void slice_is_durable(void *context, int error)
         struct series *series = slice->series[i];
         uint32_t shard = head_shard_of(series->id);
         head_lock_shard(head, shard);
-        for (struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
-            if (at->sequence <= slice->sequence)
-                at->saved = true;
+        chunks_mark_saved(series, slice->sequence);
         series->in_tail_pass = slice->has_tail[i];
         head_unlock_shard(head, shard);
     }

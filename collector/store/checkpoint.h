@@ -1,8 +1,10 @@
 /*
  * checkpoint.h - writing the head down, so that the WAL can be short.
  *
- * A pass walks all series in slices, short ones where much is new.  A slice is a task of the writer: it runs between two
- * commits, so what it writes of a series is exactly commits 1..C; C is written with it.
+ * A pass walks all series in slices, short ones where much is new.  A slice is a task of the
+ * writer: it runs between two commits, so what it writes of a series is exactly commits 1..C; C is
+ * written with it.  Chunks sealed by then are saved before it, in small commits of their own
+ * (checkpoint_chunks.c); a slice adds those sealed meanwhile.
  *
  *   checkpoint  span start i64 BE, largest seal number u64 BE
  *               -> seal | n x (varint id, u8 late, varint seal number, sized chunk)

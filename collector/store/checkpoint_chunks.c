@@ -13,11 +13,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "collector/store/checkpoint_parts.h"
 #include "collector/store/writer.h"
-#include "proto/base/error.h"
 #include "proto/base/must.h"
 
 #define ROW_BYTES     ((size_t)32 << 10)
@@ -83,7 +81,7 @@ static struct chunk_row *row_of(struct chunk_rows *rows, int64_t start_ms)
     return row;
 }
 
-void chunk_rows_add(struct chunk_rows *rows, uint32_t id, const struct sealed *sealed)
+static void add(struct chunk_rows *rows, uint32_t id, const struct sealed *sealed)
 {
     struct chunk_row *row = row_of(rows, span_start_of(rows->span_ms, sealed->first_ms));
     buf_put_varint(&row->payload, id);
@@ -125,6 +123,19 @@ int chunk_rows_put(const struct chunk_rows *rows, const struct live *live, MDB_t
     return code;
 }
 
+void chunk_rows_add_unsaved(struct chunk_rows *rows, const struct series *series)
+{
+    for (const struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
+        add(rows, series->id, at);
+}
+
+void chunks_mark_saved(struct series *series, uint64_t through)
+{
+    for (struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
+        if (at->sequence <= through)
+            at->saved = true;
+}
+
 /* -- ahead of a slice -------------------------------------------------------------------- */
 
 /* New chunks are linked in front, by the writer; only this thread takes any away. */
@@ -136,8 +147,7 @@ static void gather(struct slice *slice, size_t i)
     must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
     const bool is_any = series->chunks != NULL && !series->chunks->saved;
     slice->gathered[i] = is_any ? series->chunks->sequence : 0;
-    for (const struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
-        chunk_rows_add(&slice->rows, series->id, at);
+    chunk_rows_add_unsaved(&slice->rows, series);
     must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
 }
 
@@ -162,9 +172,7 @@ static void mark_saved(struct slice *slice, size_t i)
     if (slice->gathered[i] == 0)
         return;
     head_lock_shard(head, shard);
-    for (struct sealed *at = series->chunks; at != NULL && !at->saved; at = at->next)
-        if (at->sequence <= slice->gathered[i])
-            at->saved = true;
+    chunks_mark_saved(series, slice->gathered[i]);
     head_unlock_shard(head, shard);
 }
 

@@ -29,11 +29,12 @@ struct chunk_rows {
 };
 void chunk_rows_clear(struct chunk_rows *rows);
 void chunk_rows_done(struct chunk_rows *rows);
-void chunk_rows_add(struct chunk_rows *rows, uint32_t id, const struct sealed *sealed);
+/* The chunks of a series that are not saved yet.  Under its shard's lock. */
+void chunk_rows_add_unsaved(struct chunk_rows *rows, const struct series *series);
 /* All of them are ready. */
 void chunk_rows_end(struct chunk_rows *rows);
 /* Puts ready ones from *next on, up to so many bytes of them or for some milliseconds; one at least.
- * Moves *next behind them.  An LMDB code. */
+ * SIZE_MAX: all of them, whatever time it takes.  Moves *next behind them.  An LMDB code. */
 int chunk_rows_put(const struct chunk_rows *rows, const struct live *live, MDB_txn *txn,
                    size_t bytes_max, size_t *next);
 
@@ -52,6 +53,9 @@ struct slice {
     struct buf tails, chunk;
     int code;
 };
+
+/* Those up to this seal number are saved from now on.  Under the shard's lock for writing. */
+void chunks_mark_saved(struct series *series, uint64_t through);
 
 /* Saves the chunks that the series of a slice have by now, in small commits.  Keeper thread.  The
  * commit's error. */

@@ -30,8 +30,8 @@ struct tier_spans {
     int64_t width_ms, from_ms;
 };
 
-/* A day of a tier; `is_hidden`: a finer one has it, but for series for which it is over there.
- */
+/* A day of a tier; `is_hidden`: a finer one has it, but for series for which it is over
+ * there. */
 struct tier_day {
     const struct tier_spans *tier;
     bool is_hidden;
@@ -131,12 +131,14 @@ int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_
     struct span_set *set = gather->store->spans;
     struct tier_spans tiers[ROLLUP_TIERS] = {0};
     bool *is_read[ROLLUP_TIERS] = {NULL};
+    /* One for all: what is over in one tier is read in the next. */
+    const int64_t now_ms = clock_unix_ms(gather->store->clock);
     int error = 0;
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
         /* A finer tier is looked for as far back as the next, to hide its days. */
         int64_t from_ms = from_of(gather->hints, rollup_tiers[ROLLUP_TIERS - 1].width_ms);
         tiers[t].number = t;
-        tiers[t].now_ms = clock_unix_ms(gather->store->clock);
+        tiers[t].now_ms = now_ms;
         tiers[t].width_ms = rollup_tiers[t].width_ms;
         tiers[t].from_ms = from_of(gather->hints, tiers[t].width_ms);
         error =

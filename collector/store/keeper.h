@@ -21,7 +21,8 @@ struct keeper;
 int keeper_start(struct store *store, struct keeper **ret_keeper);
 /* Ends the thread after what it is at.  NULL is allowed. */
 void keeper_stop(struct keeper *keeper);
-/* Flushes and merges everything; waits.  Its error. */
+/* Flushes and merges everything; waits.  `days`: of a day that goes on, too, what there is becomes
+ * one file (merge_early()).  Its error. */
 int keeper_settle(struct keeper *keeper, bool days);
 /* Carries out what has been deleted, in history; waits.  Its error. */
 int keeper_clean(struct keeper *keeper);

@@ -185,8 +185,7 @@ static int deliver(struct gather *gather, struct found *found, struct delivery *
 struct delivering {
     struct gather *gather;
     struct series_samples *series; /* one an item; without samples if there are none */
-    struct arena_total total;
-    struct arena arenas[1 + CREW_HELPERS_MAX];
+    struct crew_arenas arenas;
     _Atomic size_t next;
     _Atomic int error; /* the first */
     _Atomic uint64_t samples, chunks;
@@ -214,7 +213,7 @@ static void take_share(void *context, unsigned place)
     if (mine.budget != NULL)
         budget.samples_left = mine.budget->samples_left;
     mine.budget = &budget;
-    mine.arena = &all->arenas[place];
+    mine.arena = &all->arenas.items[place];
     pieces_scratch_init(&delivery.pieces);
     while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
         size_t first = atomic_fetch_add_explicit(&all->next, PIECE, memory_order_relaxed);
@@ -253,18 +252,10 @@ static bool is_worth_sharing(const struct gather *gather)
 static int deliver_shared(struct gather *gather, struct series_samples *series)
 {
     struct query_budget *budget = gather->budget;
-    struct arena *arena = gather->arena;
-    size_t left_bytes = arena->limit_bytes - arena->held_bytes;
-    struct delivering all = {.gather = gather,
-                             .series = series,
-                             .total = {.limit_bytes = left_bytes, .parent = arena->total}};
-    for (size_t i = 0; i < sizeof all.arenas / sizeof all.arenas[0]; i++) {
-        arena_init(&all.arenas[i], left_bytes);
-        all.arenas[i].total = &all.total;
-    }
+    struct delivering all = {.gather = gather, .series = series};
+    crew_arenas_init(&all.arenas, gather->arena);
     crew_share(budget->crew, take_share, &all);
-    for (size_t i = 0; i < sizeof all.arenas / sizeof all.arenas[0]; i++)
-        arena_join(arena, &all.arenas[i]);
+    crew_arenas_join(&all.arenas, gather->arena);
     if (all.error != 0)
         return all.error;
     if (all.samples > budget->samples_left)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/store/backup_manifest.h"
 #include "collector/store/care_file.h"
 #include "collector/store/store.h"
 #include "collector/store/verify.h"
@@ -21,9 +22,6 @@
 #define PATH_BYTES 4096
 #define SMALL_FILE ((size_t)4096)
 
-/* Folders before what is in them. */
-static const char *const folders[] = {"live", "history", "remote", STORE_RELEASED_FOLDER, "keys"};
-#define FOLDERS (sizeof folders / sizeof *folders)
 
 struct restoring {
     struct restore *restore;
@@ -201,9 +199,9 @@ static int begin_folder(struct restoring *restoring, const char *directory)
     path_of(path, directory, BACKUP_UNFINISHED);
     if (error == 0)
         error = file_write_atomic(&file_io_system, path, bytes_of(note), 0640, restoring->why);
-    for (size_t i = 0; i < FOLDERS && error == 0; i++) {
-        path_of(path, directory, folders[i]);
-        error = make_folder(path, strcmp(folders[i], "keys") == 0 ? 0700 : 0750, restoring->why);
+    for (size_t i = 0; i < BACKUP_FOLDERS && error == 0; i++) {
+        path_of(path, directory, backup_folders[i]);
+        error = make_folder(path, strcmp(backup_folders[i], "keys") == 0 ? 0700 : 0750, restoring->why);
     }
     return error;
 }
@@ -236,8 +234,8 @@ static void remove_files(const struct restoring *restoring, const char *director
         path_of(path, directory, restoring->manifest.files[i].path);
         (void)unlink(path);
     }
-    for (size_t i = FOLDERS; i-- > 0;) {
-        path_of(path, directory, folders[i]);
+    for (size_t i = BACKUP_FOLDERS; i-- > 0;) {
+        path_of(path, directory, backup_folders[i]);
         (void)rmdir(path);
     }
     path_of(path, directory, RESTORED_FILE);
@@ -252,8 +250,8 @@ static int finish(struct restoring *restoring, const char *directory)
     char path[PATH_BYTES];
     char text[64];
     int error = 0;
-    for (size_t i = 0; i < FOLDERS && error == 0; i++) {
-        path_of(path, directory, folders[i]);
+    for (size_t i = 0; i < BACKUP_FOLDERS && error == 0; i++) {
+        path_of(path, directory, backup_folders[i]);
         error = care_sync_folder(path, restoring->why);
     }
     if (error == 0)

@@ -114,8 +114,7 @@ static bool is_readable(struct span *span)
     return error != ERR_CORRUPT;
 }
 
-/* Which tiers are to be made.  When one is sole, the samples it was made of are gone: another,
- * made of what came late only, would hide it. */
+/* Was it looked at, as its files are now, and nothing found to keep? */
 static bool had_nothing(const struct rollup_day *day, size_t tier)
 {
     for (size_t i = 0; i < ROLLUP_NOTHING_MAX; i++) {
@@ -136,6 +135,8 @@ static void note_nothing(const struct rollup_day *day)
                 (struct rollup_nothing){day->start_ms, day->generation, t};
 }
 
+/* Which tiers are to be made.  When one is sole, the samples it was made of are gone: another,
+ * made of what came late only, would hide it. */
 static void decide(struct rollup_day *day, int64_t now_ms)
 {
     bool is_any_sole = false;

@@ -128,6 +128,17 @@ struct store_sample {
     double value;
 };
 
+/* Where sample i begins a run of another series: asks for one some runs ahead, taking them to be
+ * as long as the last was.  *run_start is 0 before, and the walk's. */
+static inline void store_run_begin(const struct store_sample *samples, size_t count, size_t i,
+                                   size_t *run_start)
+{
+    size_t ahead = (i > 0 ? i - *run_start : 1) * STORE_SERIES_AHEAD;
+    if (ahead < count - i)
+        store_series_prefetch(samples[i + ahead].series);
+    *run_start = i;
+}
+
 /* Lines of one file generation of one instance. */
 struct store_log_chunk {
     uint64_t stream_id; /* identifies the probe's instance in the log tables */

@@ -107,15 +107,11 @@ static void add_samples(struct wal_encoder *encoder, const struct store_sample *
     struct wal_run id_run = encoder->id_run, time_run = encoder->time_run;
     uint64_t id = id_run.last, last_bits = encoder->last_bits;
     size_t at = (size_t)encoder->sample_count;
-    size_t run_start = 0, ahead = STORE_SERIES_AHEAD;
+    size_t run_start = 0;
     for (size_t i = 0; i < count; i++, at++) {
         uint64_t old_id = id;
         if (samples[i].series != before) {
-            if (i > 0) /* the next runs will be as long as this one was */
-                ahead = (i - run_start) * STORE_SERIES_AHEAD;
-            if (ahead < count - i)
-                store_series_prefetch(samples[i + ahead].series);
-            run_start = i;
+            store_run_begin(samples, count, i, &run_start);
             before = samples[i].series;
             id = before->id;
         }
@@ -252,37 +248,10 @@ int wal_delete(const struct live *live, MDB_txn *txn, uint64_t through, size_t l
 
 /* -- decoding ---------------------------------------------------------------------------- */
 
-static int hold_samples(struct arena *arena, uint64_t count, struct wal_record *record,
-                        uint64_t **ret_ids, int64_t **ret_times, double **ret_values)
-{
-    *ret_ids = arena_alloc(arena, count, sizeof **ret_ids);
-    *ret_times = arena_alloc(arena, count, sizeof **ret_times);
-    *ret_values = arena_alloc(arena, count, sizeof **ret_values);
-    if (*ret_ids == NULL || *ret_times == NULL || *ret_values == NULL)
-        return ERR_NOMEM;
-    record->ids = *ret_ids;
-    record->times_ms = *ret_times;
-    record->values = *ret_values;
-    record->sample_count = count;
-    return 0;
-}
-
 /* Version 1. */
-static int decode_plain_samples(struct reader *reader, struct arena *arena,
-                                struct wal_record *record)
+static bool decode_plain_samples(struct reader *reader, uint64_t *ids, int64_t *times,
+                                 double *values, uint64_t count)
 {
-    uint64_t *ids;
-    int64_t *times;
-    double *values;
-    uint64_t count = reader_varint(reader);
-    /* A sample takes ten bytes or more, so a false count is caught before it allocates. */
-    if (reader->failed || count > reader_left(reader) / 10)
-        return ERR_MALFORMED;
-    if (count == 0)
-        return 0;
-    int error = hold_samples(arena, count, record, &ids, &times, &values);
-    if (error != 0)
-        return error;
     uint64_t id = 0;
     for (size_t i = 0; i < count; i++)
         ids[i] = id += (uint64_t)reader_zigzag(reader);
@@ -290,10 +259,9 @@ static int decode_plain_samples(struct reader *reader, struct arena *arena,
     for (size_t i = 0; i < count; i++)
         times[i] = (int64_t)(ms += (uint64_t)reader_zigzag(reader));
     struct bytes raw = reader_bytes(reader, count * sizeof(double));
-    if (reader->failed)
-        return ERR_MALFORMED;
-    memcpy(values, raw.data, raw.size);
-    return 0;
+    if (!reader->failed)
+        memcpy(values, raw.data, raw.size);
+    return !reader->failed;
 }
 
 static bool decode_runs(struct reader *reader, uint64_t *numbers, uint64_t count)
@@ -310,25 +278,14 @@ static bool decode_runs(struct reader *reader, uint64_t *numbers, uint64_t count
     return true;
 }
 
-static int decode_samples(struct reader *reader, struct arena *arena, struct wal_record *record)
+static bool decode_samples(struct reader *reader, uint64_t *ids, int64_t *times, double *values,
+                           uint64_t count)
 {
-    uint64_t *ids;
-    int64_t *times;
-    double *values;
-    uint64_t count = reader_varint(reader);
-    /* A sample takes a nibble or more. */
-    if (reader->failed || count / 2 > reader_left(reader))
-        return ERR_MALFORMED;
-    if (count == 0)
-        return 0;
-    int error = hold_samples(arena, count, record, &ids, &times, &values);
-    if (error != 0)
-        return error;
     if (!decode_runs(reader, ids, count) || !decode_runs(reader, (uint64_t *)times, count))
-        return ERR_MALFORMED;
+        return false;
     struct bytes nibbles = reader_bytes(reader, (size_t)(count + 1) / 2);
     if (reader->failed)
-        return ERR_MALFORMED;
+        return false;
     uint64_t bits = 0;
     for (uint64_t i = 0; i < count; i++) {
         unsigned nibble = nibbles.data[i / 2] >> (i % 2 * 4) & 15;
@@ -336,20 +293,35 @@ static int decode_samples(struct reader *reader, struct arena *arena, struct wal
         bits = i > 0 && ids[i] == ids[i - 1] ? bits ^ word : word;
         memcpy(&values[i], &bits, sizeof bits);
     }
-    return reader->failed ? ERR_MALFORMED : 0;
+    return !reader->failed;
 }
 
 /* The version, and the samples. */
 static int decode_start(struct reader *reader, struct arena *arena, struct wal_record *record)
 {
-    switch (reader_u8(reader)) {
-    case RECORD_VERSION:
-        return decode_samples(reader, arena, record);
-    case RECORD_VERSION_PLAIN:
-        return decode_plain_samples(reader, arena, record);
-    default:
+    const uint8_t version = reader_u8(reader);
+    const bool is_plain = version == RECORD_VERSION_PLAIN;
+    if (!is_plain && version != RECORD_VERSION)
         return ERR_MALFORMED;
-    }
+    const uint64_t count = reader_varint(reader);
+    /* A sample takes ten bytes, or a nibble, or more: a false count is caught before it allocates. */
+    if (reader->failed ||
+        (is_plain ? count > reader_left(reader) / 10 : count / 2 > reader_left(reader)))
+        return ERR_MALFORMED;
+    if (count == 0)
+        return 0;
+    uint64_t *ids = arena_alloc(arena, count, sizeof *ids);
+    int64_t *times = arena_alloc(arena, count, sizeof *times);
+    double *values = arena_alloc(arena, count, sizeof *values);
+    if (ids == NULL || times == NULL || values == NULL)
+        return ERR_NOMEM;
+    if (!(is_plain ? decode_plain_samples : decode_samples)(reader, ids, times, values, count))
+        return ERR_MALFORMED;
+    record->ids = ids;
+    record->times_ms = times;
+    record->values = values;
+    record->sample_count = count;
+    return 0;
 }
 
 static int decode_log(struct reader *reader, struct arena *arena, struct store_log_chunk *log)

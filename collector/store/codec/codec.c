@@ -8,7 +8,7 @@
 #include "proto/base/error.h"
 
 #define FORMAT_3_KIND   0x30 /* format 3, float64: if there are literals */
-#define FORMAT_AND_KIND 0x20 /* format 2, float64 */
+#define FORMAT_2_KIND   0x20 /* format 2, float64 */
 #define FORMAT_1_KIND   0x10 /* read, no longer written */
 
 _Static_assert(CHUNK_BLOCK == 64, "patch positions and the cost tables assume it");
@@ -25,7 +25,7 @@ int chunk_encode(const int64_t *times_ms, const double *values, size_t count,
             return ERR_INVALID;
     }
     size_t at = out->size;
-    buf_put_u8(out, FORMAT_AND_KIND);
+    buf_put_u8(out, FORMAT_2_KIND);
     buf_put_varint(out, count);
     times_put(out, times_ms, count);
     size_t values_at = out->size;
@@ -40,7 +40,7 @@ int chunk_encode(const int64_t *times_ms, const double *values, size_t count,
 static int open_chunk(struct reader *reader, struct times_head *ret_head, size_t *ret_count)
 {
     uint8_t format = reader_u8(reader);
-    if (format != FORMAT_3_KIND && format != FORMAT_AND_KIND && format != FORMAT_1_KIND)
+    if (format != FORMAT_3_KIND && format != FORMAT_2_KIND && format != FORMAT_1_KIND)
         return ERR_MALFORMED;
     uint64_t count = reader_varint(reader);
     if (reader->failed || count == 0 || count > CHUNK_SAMPLES_MAX ||

@@ -19,7 +19,6 @@ struct tokens_plan {
     double bits;                            /* what it will take, about */
     size_t literal_count;                   /* values that are a token each: */
     uint64_t literals[TOKENS_LITERALS_MAX]; /* ascending, as signed ones */
-    uint16_t places[TOKENS_LITERALS_MAX];   /* of the planner alone */
 };
 
 /* The best plan for 1..CHUNK_SAMPLES_MAX values (modulo 2^64, small ones of either sign are

@@ -120,9 +120,10 @@ static void sort_literals(uint64_t *literals, size_t count)
 }
 
 /* The values that are worth it, of those that come at least `least` times; false if they are
- * too many. */
+ * too many.  `places`: where each of them is among the values. */
 static bool choose_literals(const uint64_t *values, size_t count, const uint16_t *counts,
-                            const uint16_t *totals, uint16_t least, struct tokens_plan *plan)
+                            const uint16_t *totals, uint16_t least, struct tokens_plan *plan,
+                            uint16_t places[TOKENS_LITERALS_MAX])
 {
     plan->literal_count = 0;
     for (size_t i = 0; i < count; i++) {
@@ -135,7 +136,7 @@ static bool choose_literals(const uint64_t *values, size_t count, const uint16_t
         if (plan->literal_count == TOKENS_LITERALS_MAX)
             return false;
         plan->literals[plan->literal_count] = values[i];
-        plan->places[plan->literal_count++] = (uint16_t)i;
+        places[plan->literal_count++] = (uint16_t)i;
     }
     return true;
 }
@@ -143,7 +144,7 @@ static bool choose_literals(const uint64_t *values, size_t count, const uint16_t
 /* Makes literals of what comes again and again, where that is better. */
 static void add_literals(const uint64_t *values, size_t count, struct tokens_plan *plan)
 {
-    uint16_t counts[CHUNK_SAMPLES_MAX], totals[TOKENS] = {0};
+    uint16_t counts[CHUNK_SAMPLES_MAX], totals[TOKENS] = {0}, places[TOKENS_LITERALS_MAX];
     double bits = 0, whole = rough_log2(count);
     unsigned low_bits;
 
@@ -151,11 +152,11 @@ static void add_literals(const uint64_t *values, size_t count, struct tokens_pla
         return;
     for (size_t i = 0; i < count; i++)
         totals[token_of(values[i], plan->mantissa_bits, &low_bits)]++;
-    for (uint16_t least = 2; !choose_literals(values, count, counts, totals, least, plan);)
+    for (uint16_t least = 2; !choose_literals(values, count, counts, totals, least, plan, places);)
         least++;
     size_t kinds = plan->literal_count;
     for (size_t i = 0; i < plan->literal_count; i++) {
-        size_t place = plan->places[i];
+        size_t place = places[i];
         unsigned token = token_of(values[place], plan->mantissa_bits, &low_bits);
         totals[token] = (uint16_t)(totals[token] - counts[place]);
         bits += counts[place] * (whole - rough_log2(counts[place])) + LITERAL_COST + low_bits;
