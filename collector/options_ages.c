@@ -11,29 +11,24 @@
 
 #define AGE_MS_MIN INT64_C(3600000)
 
-struct row {
-    const char *match;
-    int64_t raw_ms, rollup_5m_ms, rollup_1h_ms; /* 0: as the others */
-};
-
 static const struct config_option row_options[] = {
-    {.key = "match", .type = CONFIG_STRING, .offset = offsetof(struct row, match)},
-    {.key = "raw", .type = CONFIG_DURATION, .offset = offsetof(struct row, raw_ms),
+    {.key = "match", .type = CONFIG_STRING, .offset = offsetof(struct options_age, match)},
+    {.key = "raw", .type = CONFIG_DURATION, .offset = offsetof(struct options_age, raw_ms),
      .fallback = "0"},
-    {.key = "rollup_5m", .type = CONFIG_DURATION, .offset = offsetof(struct row, rollup_5m_ms),
+    {.key = "rollup_5m", .type = CONFIG_DURATION, .offset = offsetof(struct options_age, rollup_5m_ms),
      .fallback = "0"},
-    {.key = "rollup_1h", .type = CONFIG_DURATION, .offset = offsetof(struct row, rollup_1h_ms),
+    {.key = "rollup_1h", .type = CONFIG_DURATION, .offset = offsetof(struct options_age, rollup_1h_ms),
      .fallback = "0"},
 };
 
 static int read_selector(struct config *config, const struct config_node *node,
-                         const char *text, struct options_age *age, struct diagnosis *why)
+                         struct options_age *age, struct diagnosis *why)
 {
     struct promql_error error = {0};
     bool means_something = false;
-    if (text == NULL)
+    if (age->match == NULL)
         return config_complain(config, node, why, "retention.per_series: match is missing");
-    if (promql_parse_selector(text, &age->matchers, &age->count, &error) != 0)
+    if (promql_parse_selector(age->match, &age->matchers, &age->count, &error) != 0)
         return config_complain(config, config_child(node, "match"), why,
                                "retention.per_series: match: %s", error.why.text);
     for (size_t i = 0; i < age->count; i++)
@@ -42,7 +37,6 @@ static int read_selector(struct config *config, const struct config_node *node,
         return config_complain(config, config_child(node, "match"), why,
                                "retention.per_series: match must contain at least one "
                                "non-empty matcher");
-    age->match = text;
     return 0;
 }
 
@@ -59,8 +53,9 @@ static int check_age(struct config *config, const struct config_node *node, cons
                            key, key);
 }
 
-static int check_ages(struct config *config, const struct config_node *node, const struct row *row,
-                      const struct options *options, struct diagnosis *why)
+static int check_ages(struct config *config, const struct config_node *node,
+                      const struct options_age *row, const struct options *options,
+                      struct diagnosis *why)
 {
     const bool has_tier = row->rollup_5m_ms != 0 || row->rollup_1h_ms != 0;
     int error = check_age(config, node, "raw", row->raw_ms, options->retention_raw_ms, why);
@@ -83,20 +78,14 @@ static int check_ages(struct config *config, const struct config_node *node, con
 static int read_row(struct config *config, const struct config_node *node,
                     struct options *options, struct diagnosis *why)
 {
-    struct row row = {0};
     struct options_age *age = &options->ages[options->age_count];
     int error = config_read(config, node, "retention.per_series", row_options,
-                            sizeof row_options / sizeof *row_options, &row, why);
-    if (error == 0) {
-        options->age_count++; /* what it holds is freed with the others */
-        error = read_selector(config, node, row.match, age, why);
-    }
+                            sizeof row_options / sizeof *row_options, age, why);
     if (error != 0)
         return error;
-    age->raw_ms = row.raw_ms;
-    age->rollup_5m_ms = row.rollup_5m_ms;
-    age->rollup_1h_ms = row.rollup_1h_ms;
-    return check_ages(config, node, &row, options, why);
+    options->age_count++; /* what it holds is freed with the others */
+    error = read_selector(config, node, age, why);
+    return error == 0 ? check_ages(config, node, age, options, why) : error;
 }
 
 int options_read_ages(struct config *config, const struct config_node *list,

@@ -14,7 +14,7 @@
 /* Has the handler encoded the body itself? */
 static bool is_encoded(const struct http_response *response)
 {
-    for (size_t i = 0; i < 4 && response->header_names[i] != NULL; i++) {
+    for (size_t i = 0; i < HTTP_HEADERS_MAX && response->header_names[i] != NULL; i++) {
         if (strcasecmp(response->header_names[i], "Content-Encoding") == 0)
             return true;
     }
@@ -102,7 +102,7 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
         MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
     }
-    for (size_t i = 0; i < 4 && answer->header_names[i] != NULL; i++)
+    for (size_t i = 0; i < HTTP_HEADERS_MAX && answer->header_names[i] != NULL; i++)
         MHD_add_response_header(response, answer->header_names[i], answer->header_values[i]);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     /* As Prometheus: other sites' pages may read the query API, never change anything. */

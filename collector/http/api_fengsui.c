@@ -74,8 +74,7 @@ void api_policy(struct http_request *request, struct http_response *response)
 void api_settle(struct http_request *request, struct http_response *response)
 {
     struct store *store = app_of(request)->store;
-    const char *days = http_parameter(request, "days");
-    bool early = days != NULL && strcmp(days, "true") == 0;
+    bool early = param_is_true(http_parameter(request, "days"));
     int error = early ? store_settle_days(store) : store_settle(store);
     struct reply reply;
     reply_start(&reply, response);

@@ -195,24 +195,12 @@ static void unescape_name(char *name)
     free(original);
 }
 
-/* Tells a name as Go quotes it: bytes that are no UTF-8 as \xff. */
+/* Tells a name as Go quotes it. */
 static void refuse_name(struct http_response *response, struct bytes name)
 {
     struct buf text = {0};
-    for (size_t at = 0, size; at < name.size; at += size) {
-        uint8_t lead = name.data[at];
-        size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-        if (size > name.size - at || !utf8_is_valid((struct bytes){name.data + at, size}))
-            size = 1;
-        struct bytes character = {name.data + at, size};
-        if (size == 1 && (*character.data < ' ' || *character.data > '~'))
-            buf_printf(&text, "\\x%02x", *character.data);
-        else if (size == 1 && (*character.data == '"' || *character.data == '\\'))
-            buf_printf(&text, "\\%c", *character.data);
-        else
-            buf_put(&text, character.data, size);
-    }
-    reply_error(response, API_BAD_DATA, "invalid label name: \"%s\"", buf_text(&text));
+    text_quote(name, &text);
+    reply_error(response, API_BAD_DATA, "invalid label name: %s", buf_text(&text));
     buf_done(&text);
 }
 

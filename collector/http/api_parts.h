@@ -13,7 +13,6 @@
 #include "proto/base/clock.h"
 
 /* What a name query (labels, series) may use, and the widest interval it may ask for. */
-#define NAMES_ARENA_BYTES ((size_t)512 << 20)
 #define TIME_FIRST_MS     (-(INT64_C(1) << 53))
 #define TIME_LAST_MS      (INT64_C(1) << 53)
 

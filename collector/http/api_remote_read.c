@@ -17,6 +17,7 @@
 
 #include "collector/http/api_parts.h"
 #include "collector/http/remote_answer.h"
+#include "collector/http/remote_parse.h"
 #include "collector/http/remote_query.h"
 #include "proto/base/error.h"
 
@@ -175,19 +176,10 @@ static int read_request(struct bytes body, struct remote_request *request,
                         struct diagnosis *why)
 {
     struct buf plain;
-    size_t size = 0;
-    const char *from = (const char *)body.data;
-    if (body.size == 0 || snappy_uncompressed_length(from, body.size, &size) != SNAPPY_OK)
-        return ERR_MALFORMED;
-    if (size > REMOTE_READ_BYTES_MAX)
-        return ERR_LIMIT;
     buf_init(&plain, 0);
-    uint8_t *to = buf_reserve(&plain, size + 1);
-    int error = to == NULL ? ERR_NOMEM : 0;
-    if (error == 0 && snappy_uncompress(from, body.size, (char *)to, &size) != SNAPPY_OK)
-        error = ERR_MALFORMED;
+    int error = remote_unpack(body, REMOTE_READ_BYTES_MAX, &plain);
     if (error == 0)
-        error = remote_request_parse((struct bytes){to, size}, request, why);
+        error = remote_request_parse(buf_bytes(&plain), request, why);
     buf_done(&plain);
     return error;
 }

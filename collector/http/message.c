@@ -5,14 +5,12 @@
 
 #include "proto/base/must.h"
 
-#define HEADERS_MAX 4
-
 void http_add_header(struct http_response *response, const char *name, const char *value)
 {
     size_t i = 0;
-    while (i < HEADERS_MAX && response->header_names[i] != NULL)
+    while (i < HTTP_HEADERS_MAX && response->header_names[i] != NULL)
         i++;
-    must(i < HEADERS_MAX);
+    must(i < HTTP_HEADERS_MAX);
     response->header_names[i] = name;
     response->header_values[i] = value;
 }

@@ -15,7 +15,8 @@ void remote_scratch_done(struct remote_scratch *scratch)
     buf_done(&scratch->chunk);
 }
 
-uint32_t remote_crc32c(struct bytes bytes)
+/* CRC-32C (Castagnoli). */
+static uint32_t crc32c(struct bytes bytes)
 {
     /* Four bits at a time; the polynomial is 0x82f63b78, reflected. */
     static const uint32_t table[16] = {
@@ -81,7 +82,7 @@ void remote_put_series(struct buf *out, const struct remote_samples *samples,
     put_field(out, 1, buf_bytes(whole));
 }
 
-/* A chunk of the first `count` samples, as a field of a ChunkedSeries. */
+/* A chunk of `count` samples from `first` on, as a field of a ChunkedSeries. */
 static void put_chunk(struct buf *out, const struct remote_samples *samples, size_t first,
                       size_t count, struct remote_scratch *scratch)
 {
@@ -116,7 +117,7 @@ size_t remote_put_frame(struct buf *out, const struct remote_samples *samples, s
     put_number(&scratch->part, 2, (int64_t)query);
     if (!buf_ok(whole) || !buf_ok(&scratch->part) || !buf_ok(&scratch->chunk))
         out->failed = true;
-    uint32_t crc = remote_crc32c(buf_bytes(&scratch->part));
+    uint32_t crc = crc32c(buf_bytes(&scratch->part));
     buf_put_varint(out, scratch->part.size);
     for (int shift = 24; shift >= 0; shift -= 8)
         buf_put_u8(out, (uint8_t)(crc >> shift));

@@ -32,5 +32,3 @@ void remote_put_message(struct buf *out, struct bytes message);
  * samples at all, nothing. */
 size_t remote_put_frame(struct buf *out, const struct remote_samples *samples, size_t query,
                         struct remote_scratch *scratch);
-/* CRC-32C (Castagnoli). */
-uint32_t remote_crc32c(struct bytes bytes);

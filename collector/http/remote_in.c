@@ -8,7 +8,6 @@
 #include "collector/http/remote_in.h"
 
 #include <pthread.h>
-#include <snappy-c.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -405,27 +404,9 @@ static void on_written(struct store_write *write, int error)
 
 /* ---- reading --------------------------------------------------------------------------- */
 
-static int decompress(struct job *job, struct bytes body)
-{
-    size_t size = 0;
-    const char *from = (const char *)body.data;
-    if (body.size == 0 || snappy_uncompressed_length(from, body.size, &size) != SNAPPY_OK)
-        return ERR_MALFORMED;
-    if (size > REMOTE_MESSAGE_BYTES_MAX)
-        return ERR_LIMIT;
-    buf_clear(&job->message_bytes);
-    uint8_t *to = buf_reserve(&job->message_bytes, size + 1);
-    if (to == NULL)
-        return ERR_NOMEM;
-    if (snappy_uncompress(from, body.size, (char *)to, &size) != SNAPPY_OK)
-        return ERR_MALFORMED;
-    job->message_bytes.size = size;
-    return 0;
-}
-
 static int read_message(struct job *job, struct bytes body)
 {
-    int error = decompress(job, body);
+    int error = remote_unpack(body, REMOTE_MESSAGE_BYTES_MAX, &job->message_bytes);
     if (error == 0)
         error = job->is_v2 ? remote_parse_v2(buf_bytes(&job->message_bytes), &job->message)
                            : remote_parse(buf_bytes(&job->message_bytes), &job->message);

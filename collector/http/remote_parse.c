@@ -1,6 +1,7 @@
 /* remote_parse.c - see remote_parse.h; the message is schema/remote.proto. */
 #include "collector/http/remote_parse.h"
 
+#include <snappy-c.h>
 #include <stdlib.h>
 
 #include "collector/http/remote_wire.h"
@@ -287,5 +288,23 @@ int remote_labels(const struct remote_series *series, struct label *pairs, size_
         count++;
     }
     *ret_count = count;
+    return 0;
+}
+
+int remote_unpack(struct bytes body, size_t limit, struct buf *out)
+{
+    size_t size = 0;
+    const char *from = (const char *)body.data;
+    if (body.size == 0 || snappy_uncompressed_length(from, body.size, &size) != SNAPPY_OK)
+        return ERR_MALFORMED;
+    if (size > limit)
+        return ERR_LIMIT;
+    buf_clear(out);
+    uint8_t *to = buf_reserve(out, size + 1);
+    if (to == NULL)
+        return ERR_NOMEM;
+    if (snappy_uncompress(from, body.size, (char *)to, &size) != SNAPPY_OK)
+        return ERR_MALFORMED;
+    out->size = size;
     return 0;
 }

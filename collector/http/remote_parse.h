@@ -79,3 +79,7 @@ void remote_message_done(struct remote_message *message);
 /* The labels of one series, at most `capacity`.  ERR_MALFORMED, ERR_LIMIT. */
 int remote_labels(const struct remote_series *series, struct label *pairs, size_t capacity,
                   size_t *ret_count);
+
+/* Undoes snappy's block format into `out`, emptied first.  ERR_MALFORMED; ERR_LIMIT: more than
+ * `limit` bytes; ERR_NOMEM. */
+int remote_unpack(struct bytes body, size_t limit, struct buf *out);

@@ -109,7 +109,7 @@ static bool read_types(const uint8_t **at, const uint8_t *end, uint64_t key, int
 }
 
 static int add_query(struct bytes bytes, struct remote_request *request, size_t *capacity,
-                     struct diagnosis *why)
+                     size_t *matcher_count, struct diagnosis *why)
 {
     int error = remote_make_room((void **)&request->queries, request->count, capacity,
                                  sizeof *request->queries, REMOTE_QUERIES_MAX);
@@ -117,7 +117,7 @@ static int add_query(struct bytes bytes, struct remote_request *request, size_t 
         return error;
     struct remote_query *query = &request->queries[request->count++];
     *query = (struct remote_query){0};
-    return read_query(bytes, query, &request->matcher_count, why);
+    return read_query(bytes, query, matcher_count, why);
 }
 
 static int parse(struct bytes message, struct remote_request *request, struct diagnosis *why)
@@ -125,6 +125,7 @@ static int parse(struct bytes message, struct remote_request *request, struct di
     const uint8_t *at = message.data;
     const uint8_t *end = message.size > 0 ? at + message.size : at;
     size_t capacity = 0;
+    size_t matcher_count = 0;
     int type = NO_TYPE;
     bool names_types = false;
     int error = 0;
@@ -134,7 +135,7 @@ static int parse(struct bytes message, struct remote_request *request, struct di
         bool ok = remote_read_varint(&at, end, &key);
         if (ok && key == FIELD(1, WIRE_SIZED)) {
             ok = remote_read_sized(&at, end, &query);
-            error = ok ? add_query(query, request, &capacity, why) : 0;
+            error = ok ? add_query(query, request, &capacity, &matcher_count, why) : 0;
         } else if (ok && (key == FIELD(2, WIRE_VARINT) || key == FIELD(2, WIRE_SIZED))) {
             names_types = true;
             ok = read_types(&at, end, key, &type);

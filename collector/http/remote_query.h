@@ -24,9 +24,7 @@ struct remote_query {
 struct remote_request {
     struct remote_query *queries;
     size_t count;
-    size_t matcher_count; /* of all queries */
-    enum remote_answer_type
-        type; /* the first of the asker's that we know; none named: samples */
+    enum remote_answer_type type; /* the asker's first that we know; none named: samples */
 };
 
 /* Parses an uncompressed message.  ERR_MALFORMED; ERR_LIMIT; ERR_INVALID: a pattern that is

@@ -6,7 +6,6 @@
 
 #include "proto/base/error.h"
 
-#define NAMES_ARENA_BYTES  ((size_t)512 << 20)
 #define WINDOW_ARENA_BYTES ((size_t)64 << 20)
 
 void sample_walk_init(struct sample_walk *walk, struct queryable *store, volatile bool *cancelled,
@@ -61,7 +60,7 @@ static int add_series(struct sample_walk *walk, struct querier *querier,
     size_t count = 0;
     int error =
         walk->store->calls->select(querier, selector->matchers, selector->count, &hints,
-                                     &budget, &walk->names, &found, &count, why);
+                                   &budget, &walk->names, &found, &count, why);
     if (error != 0)
         return error;
     const struct labels **all =
@@ -182,10 +181,10 @@ static int select_window(struct sample_walk *walk, struct matcher *const *matche
     walk->samples = 0;
     arena_reset(&walk->arena);
     int error = walk->store->calls->open(walk->store, hints.from_ms, hints.until_ms,
-                                           &querier, NULL);
+                                         &querier, NULL);
     if (error == 0)
         error = walk->store->calls->select(querier, matchers, count, &hints, &budget,
-                                             &walk->arena, &found, &found_count, NULL);
+                                           &walk->arena, &found, &found_count, NULL);
     if (querier != NULL)
         walk->store->calls->close(querier);
     for (size_t i = 0; i < found_count && error == 0; i++) {
@@ -206,21 +205,22 @@ int sample_walk_read(struct sample_walk *walk)
     if (matchers == NULL)
         return ERR_NOMEM;
     int error = make_matchers(group, walk->series[walk->at], matchers);
+    int64_t until_ms = walk->next_ms;
     while (error == 0) {
         uint64_t left_ms = (uint64_t)walk->until_ms - (uint64_t)walk->next_ms;
         uint64_t width_ms = left_ms < walk->width_ms ? left_ms : walk->width_ms;
-        int64_t until_ms = (int64_t)((uint64_t)walk->next_ms + width_ms);
+        until_ms = (int64_t)((uint64_t)walk->next_ms + width_ms);
         error = select_window(walk, matchers, group->label_count, until_ms);
-        if (error == ERR_LIMIT && width_ms > 0) {
-            walk->width_ms = width_ms / 2;
-            error = 0;
-            continue;
-        }
-        if (error == 0 && walk->samples < WALK_WINDOW_SAMPLES / 4 && walk->width_ms < INT64_MAX)
+        if (error != ERR_LIMIT || width_ms == 0)
+            break;
+        walk->width_ms = width_ms / 2; /* too much at once */
+        error = 0;
+    }
+    if (error == 0) {
+        if (walk->samples < WALK_WINDOW_SAMPLES / 4 && walk->width_ms < INT64_MAX)
             walk->width_ms = walk->width_ms * 2 + 1;
         walk->is_read = until_ms == walk->until_ms;
         walk->next_ms = walk->is_read ? until_ms : until_ms + 1;
-        break;
     }
     for (size_t i = 0; i < group->label_count; i++)
         matcher_free(matchers[i]);

@@ -20,6 +20,7 @@
 
 #include "collector/series/queryable.h"
 
+#define NAMES_ARENA_BYTES ((size_t)512 << 20) /* of label sets and names of an answer */
 #define WALK_WINDOW_SAMPLES ((uint64_t)200000)
 
 struct selector {

@@ -63,12 +63,14 @@ struct http_stream {
 };
 #define HTTP_PIECE_BYTES ((size_t)256 << 10)
 
+#define HTTP_HEADERS_MAX 4 /* beside the usual ones */
+
 struct http_response {
     int status; /* 200 */
     const char *content_type; /* static string */
     struct buf body;
-    const char *header_names[4]; /* static strings, NULL-ended */
-    const char *header_values[4]; /* static strings, or header_text */
+    const char *header_names[HTTP_HEADERS_MAX]; /* static strings, NULL-ended */
+    const char *header_values[HTTP_HEADERS_MAX]; /* static strings, or header_text */
     char header_text[24];         /* room for a number */
     struct http_stream *stream; /* of slow routes: the body, instead of `body` */
 };

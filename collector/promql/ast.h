@@ -143,3 +143,11 @@ const char *promql_type_text(enum promql_type type);
 void node_print(const struct node *node, struct buf *out);
 /* Past any parentheses. */
 const struct node *node_unwrap(const struct node *node);
+
+/* Of a node's operands, or a call's arguments, the one behind `child`; the first is node->first. */
+static inline const struct node *node_after(const struct node *node, const struct node *child)
+{
+    if (node->kind == NODE_CALL)
+        return child->next;
+    return child == node->first ? node->second : NULL;
+}

@@ -38,11 +38,10 @@ static bool has_range_of(const struct node *tree, const struct node *selector)
     if (tree->kind == NODE_MATRIX)
         return matchers_equal(tree->first->matchers, tree->first->matcher_count,
                               selector->matchers, selector->matcher_count);
-    for (const struct node *child = tree->first; child != NULL;
-         child = tree->kind == NODE_CALL ? child->next : NULL)
+    for (const struct node *child = tree->first; child != NULL; child = node_after(tree, child))
         if (has_range_of(child, selector))
             return true;
-    return tree->second != NULL && has_range_of(tree->second, selector);
+    return false;
 }
 
 /* Samples from reach_ms before the first step's reference to ahead_ms after the last one's; or

@@ -21,8 +21,7 @@ struct shared_loop {
     size_t count;
     int (*one)(struct evaluation *mine, void *context, size_t index);
     void *context;
-    struct arena_total total;
-    struct arena arenas[1 + CREW_HELPERS_MAX];
+    struct crew_arenas arenas;
     _Atomic size_t next;
     _Atomic int error; /* the first */
     _Atomic uint64_t looked_at;
@@ -35,7 +34,7 @@ static void take_share(void *context, unsigned place)
     struct query_budget budget = *loop->ev->budget;
     int error = 0;
 
-    mine.arena = &loop->arenas[place];
+    mine.arena = &loop->arenas.items[place];
     mine.budget = &budget;
     mine.builder = (struct labels_builder){0};
     buf_init(&mine.text, 0);
@@ -78,21 +77,15 @@ int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
     if (crew_helpers(crew) == 0 || cost < SHARED_COST_MIN || count < 2 * PIECE ||
         ev->looked_at_by_step != NULL)
         return evaluate_alone(ev, count, one, context);
-    size_t left_bytes = ev->arena->limit_bytes - ev->arena->held_bytes;
     struct shared_loop loop = {
         .ev = ev,
         .count = count,
         .one = one,
         .context = context,
-        .total = {.limit_bytes = left_bytes, .parent = ev->arena->total},
     };
-    for (size_t i = 0; i < sizeof loop.arenas / sizeof loop.arenas[0]; i++) {
-        arena_init(&loop.arenas[i], left_bytes);
-        loop.arenas[i].total = &loop.total;
-    }
+    crew_arenas_init(&loop.arenas, ev->arena);
     crew_share(crew, take_share, &loop);
-    for (size_t i = 0; i < sizeof loop.arenas / sizeof loop.arenas[0]; i++)
-        arena_join(ev->arena, &loop.arenas[i]);
+    crew_arenas_join(&loop.arenas, ev->arena);
     ev->looked_at += loop.looked_at;
     return loop.error;
 }

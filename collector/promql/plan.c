@@ -209,9 +209,7 @@ static int plan_operands(struct planner *planner, const struct node *node, int64
 static void mark_unlabelled(const struct planner *planner, const struct node *node)
 {
     const enum aggregation_kind kind = node->aggregation->kind;
-    const struct node *operand = node->first;
-    while (operand->kind == NODE_PAREN)
-        operand = operand->first;
+    const struct node *operand = node_unwrap(node->first);
     if ((kind == AGGREGATE_COUNT || kind == AGGREGATE_GROUP) && !node->without &&
         node->grouping.count == 0 && operand->kind == NODE_SELECTOR)
         planner->plan->nodes[operand->id].unlabelled = true;

@@ -11,7 +11,6 @@
 #include "collector/promql/functions.h"
 #include "proto/base/units.h"
 
-static void print_node(const struct node *node, struct buf *out);
 
 static void print_number(double value, struct buf *out)
 {
@@ -136,7 +135,7 @@ static void print_range(const struct node *node, struct buf *out)
     if (node->kind == NODE_MATRIX)
         print_selector(node->first, out);
     else
-        print_node(node->first, out);
+        node_print(node->first, out);
     buf_put_char(out, '[');
     print_duration(node->range, out);
     if (node->kind == NODE_SUBQUERY)
@@ -157,10 +156,10 @@ static void print_aggregate(const struct node *node, struct buf *out)
     }
     buf_put_char(out, '(');
     if (node->second != NULL) {
-        print_node(node->second, out);
+        node_print(node->second, out);
         buf_put_text(out, ", ");
     }
-    print_node(node->first, out);
+    node_print(node->first, out);
     buf_put_char(out, ')');
 }
 
@@ -194,7 +193,7 @@ static void print_binary(const struct node *node, struct buf *out)
         isinf(node->first->number))
         buf_put_text(out, "Inf");
     else
-        print_node(node->first, out);
+        node_print(node->first, out);
     buf_printf(out, " %s%s", operator_text(node->operation), node->returns_bool ? " bool" : "");
     if (matching->present &&
         (matching->on || matching->labels.count > 0 || matching->cardinality == MANY_TO_ONE ||
@@ -209,10 +208,10 @@ static void print_binary(const struct node *node, struct buf *out)
     }
     print_fill(matching, out);
     buf_put_char(out, ' ');
-    print_node(node->second, out);
+    node_print(node->second, out);
 }
 
-static void print_node(const struct node *node, struct buf *out)
+void node_print(const struct node *node, struct buf *out)
 {
     switch (node->kind) {
     case NODE_NUMBER:
@@ -236,7 +235,7 @@ static void print_node(const struct node *node, struct buf *out)
         buf_printf(out, "%s(", node->function->name);
         for (const struct node *argument = node->first; argument != NULL;
              argument = argument->next) {
-            print_node(argument, out);
+            node_print(argument, out);
             if (argument->next != NULL)
                 buf_put_text(out, ", ");
         }
@@ -250,22 +249,17 @@ static void print_node(const struct node *node, struct buf *out)
         break;
     case NODE_UNARY:
         buf_put_text(out, operator_text(node->operation));
-        print_node(node->first, out);
+        node_print(node->first, out);
         break;
     case NODE_PAREN:
         buf_put_char(out, '(');
-        print_node(node->first, out);
+        node_print(node->first, out);
         buf_put_char(out, ')');
         break;
     }
 }
 
-void node_print(const struct node *node, struct buf *out)
-{
-    print_node(node, out);
-}
-
 void promql_expression_print(const struct promql_expression *expression, struct buf *out)
 {
-    print_node(expression->root, out);
+    node_print(expression->root, out);
 }

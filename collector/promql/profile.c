@@ -59,12 +59,9 @@ static int64_t list_node(struct listing *listing, const struct node *node, unsig
     if (is_part)
         add_part(listing, node, depth);
     depth += is_part;
-    /* Operands of an operator are linked by first and second, arguments of a call by next. */
     for (const struct node *at = node->first; at != NULL && listing->error == 0;
-         at = node->kind == NODE_CALL ? at->next : NULL)
+         at = node_after(node, at))
         operands += list_node(listing, at, depth);
-    if (node->second != NULL && listing->error == 0)
-        operands += list_node(listing, node->second, depth);
     if (!is_part || listing->error != 0)
         return operands;
     listing->items[place].own_nanoseconds -= operands;

@@ -147,3 +147,19 @@ void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), 
         must(pthread_cond_wait(&crew->left, &crew->lock) == 0);
     must(pthread_mutex_unlock(&crew->lock) == 0);
 }
+
+void crew_arenas_init(struct crew_arenas *arenas, const struct arena *of)
+{
+    size_t left_bytes = of->limit_bytes - of->held_bytes;
+    arenas->total = (struct arena_total){.limit_bytes = left_bytes, .parent = of->total};
+    for (size_t i = 0; i < 1 + CREW_HELPERS_MAX; i++) {
+        arena_init(&arenas->items[i], left_bytes);
+        arenas->items[i].total = &arenas->total;
+    }
+}
+
+void crew_arenas_join(struct crew_arenas *arenas, struct arena *to)
+{
+    for (size_t i = 0; i < 1 + CREW_HELPERS_MAX; i++)
+        arena_join(to, &arenas->items[i]);
+}

@@ -13,6 +13,8 @@
  */
 #pragma once
 
+#include "proto/base/arena.h"
+
 #define CREW_HELPERS_MAX 7
 
 struct crew;
@@ -30,3 +32,14 @@ unsigned crew_helpers(const struct crew *crew);
  * below 1 + crew_helpers(), on helpers that are free.  Returns when all have returned; what
  * they wrote is visible then.  The pieces of the loop are work()'s to give out. */
 void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context);
+
+/* An arena a place: what the places allocate without each other, of one query's memory. */
+struct crew_arenas {
+    struct arena_total total;
+    struct arena items[1 + CREW_HELPERS_MAX];
+};
+
+/* Together they may hold what `of` has left. */
+void crew_arenas_init(struct crew_arenas *arenas, const struct arena *of);
+/* What they hold is the other's from now on (arena_join()). */
+void crew_arenas_join(struct crew_arenas *arenas, struct arena *to);

@@ -1,9 +1,9 @@
 /*
  * regex.c - a pattern in RE2's language, run by PCRE2.
  *
- * PCRE2 backtracks, so every match has a limit.  Where it is met and no groups are asked for,
- * PCRE2's other matcher, which walks all ways at once as RE2 does, has the last word, and from
- * then on the only one for this pattern; with groups (label_replace) it is ERR_LIMIT.  The JIT
+ * PCRE2 backtracks, so every match has a limit.  Where it is met, the pattern is anchored and no
+ * groups are asked for, PCRE2's other matcher, which walks all ways at once as RE2 does, has the
+ * last word, and from then on the only one for this pattern; else it is ERR_LIMIT.  The JIT
  * is used where there is one; when its small stack does not suffice, the interpreter, whose
  * frames are on the heap and limited too.
  */
@@ -233,17 +233,15 @@ bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error)
         return false;
     }
     /* Unanchored, all ways at once would begin anew at every place of the text. */
-    bool walks = regex->anchored && __atomic_load_n(&regex->walked, __ATOMIC_ACQUIRE) != NULL;
-    int code = walks ? walk(regex, text, found)
-                     : match(regex, text, found,
-                             regex->anchored ? regex->quick_limits : regex->limits);
-    if (!walks && regex->anchored &&
-        (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_HEAPLIMIT)) {
+    const bool may_walk = regex->anchored;
+    int code = PCRE2_ERROR_MATCHLIMIT;
+    if (!may_walk || !regex_is_slow(regex))
+        code = match(regex, text, found, may_walk ? regex->quick_limits : regex->limits);
+    if (may_walk && (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_HEAPLIMIT)) {
         code = walk(regex, text, found);
-        walks = true;
+        if (code < PCRE2_ERROR_NOMATCH) /* no UTF-8, or too many ways */
+            code = match(regex, text, found, regex->limits);
     }
-    if (walks && code < PCRE2_ERROR_NOMATCH) /* no UTF-8, or too many ways */
-        code = match(regex, text, found, regex->limits);
     bool matched = result_of(code, ret_error) > 0;
     pcre2_match_data_free(found);
     return matched;

@@ -3,13 +3,11 @@
  *
  *     pattern -> regex_syntax_parse() -> tree -> regex_syntax_emit()     PCRE2 text
  *                                             -> regex_syntax_literals() the finite language
- *                                             -> regex_syntax_prefix()   what matches begin
- * with
+ *                                             -> regex_syntax_prefix()   how matches begin
  *                                             -> regex_syntax_glob()     literals and gaps
  *
  * The tree holds no flags: (?i) is written on literals and classes, (?s) chooses the kind of
- * dot,
- * (?m) the kind of anchor, (?U) was applied to the quantifiers.  So nothing PCRE2 reads depends
+ * dot, (?m) the kind of anchor, (?U) was applied to the quantifiers.  So nothing PCRE2 reads depends
  * on PCRE2's own flag scoping, and a construct RE2 does not have never reaches PCRE2.
  * Syntax: Go's regexp/syntax with the Perl flags, https://pkg.go.dev/regexp/syntax
  */
@@ -85,6 +83,6 @@ struct regex_glob {
     size_t gap_count;               /* 0: the pattern is no such thing */
 };
 
-/* Is the pattern a glob?  Literals point into the tree or `arena`.  ERR_NOMEM. */
+/* Is the pattern a glob?  The literals are copied into `arena`.  ERR_NOMEM. */
 int regex_syntax_glob(const struct regex_node *root, struct arena *arena,
                       struct regex_glob *ret_glob);
