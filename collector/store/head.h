@@ -55,7 +55,7 @@ struct deletes;
 struct series {
     /* fixed once made */
     uint32_t id;
-    uint32_t hash; /* the upper half of the labels' */
+    uint32_t hash;               /* the upper half of the labels' */
     const struct labels *labels; /* texts shared, in the postings */
     /* any thread */
     _Atomic uint32_t references;
@@ -123,6 +123,8 @@ struct series *head_find_id(struct head *head, uint64_t id);
 int head_intern(struct head *head, const struct labels *labels, uint64_t id,
                 struct series **ret_series);
 void head_release(struct series *series);
+/* By id, without lock and reference: while opening, when no other thread knows the head. */
+struct series *head_peek_id(const struct head *head, uint64_t id);
 /* Takes the list of pending series from the head (malloc'd, each referenced by the list) ... */
 int head_take_pending(struct head *head, struct series ***ret_series, size_t *ret_count);
 /* ... and tells what became of it; frees the list. */
@@ -133,8 +135,9 @@ struct sweep_bounds {
     int64_t last_ms;    /* or without samples of that time or later ... */
     int64_t rested_ms;  /* ... and not appended to since: what came with old times */
 };
-/* Drops series that are over, unreferenced and empty; at most `limit` ids from *resume on, which
- * is moved (0 when through).  *waiting is raised by those that only history does not hold yet. */
+/* Drops series that are over, unreferenced and empty; at most `limit` ids from *resume on,
+ * which is moved (0 when through).  *waiting is raised by those that only history does not hold
+ * yet. */
 void head_sweep(struct head *head, const struct sweep_bounds *bounds, size_t limit,
                 uint64_t *resume, size_t *waiting);
 
@@ -165,9 +168,15 @@ void head_widen(struct head *head, int64_t ts_ms);
 /* One sample, under the series's shard lock.  ERR_NOMEM. */
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
                 int64_t now_ms);
-/* Samples of one series that follow each other, likewise; ERR_NOMEM leaves out the last ones. */
+/* Samples of one series that follow each other, likewise; ERR_NOMEM leaves out the last ones.
+ */
 int head_append_run(struct head *head, struct series *series,
                     const struct store_sample *samples, size_t count, int64_t now_ms);
+/* Samples of any series, which takes the locks of their shards by itself; those before
+ * `floor_ms` are counted as refused and left out.  ERR_NOMEM leaves out the last ones.
+ * (head_apply.c) */
+int head_append_all(struct head *head, const struct store_sample *samples, size_t count,
+                    int64_t floor_ms, int64_t now_ms, uint64_t *ret_kept);
 /* Cuts out of the tails what deletes since the last time cover; before anything is done with
  * them.  Shard lock.  ERR_NOMEM. (head_fence.c) */
 int head_fence_slow(struct head *head, struct series *series);
@@ -183,8 +192,8 @@ int head_restore_chunk(struct head *head, struct series *series, uint64_t sequen
 /* Puts the chunks that are saved (they follow those that are not) in the order of their times,
  * so that a flush of many spans finds each at the front.  Shard lock. */
 void head_sort_saved(struct series *series);
-/* Removes chunks of the span [start, end) with a sequence up to `through`; sorted since the last
- * checkpoint.  Shard lock. */
+/* Removes chunks of the span [start, end) with a sequence up to `through`; sorted since the
+ * last checkpoint.  Shard lock. */
 void head_remove_chunks(struct head *head, struct series *series, int64_t start_ms,
                         int64_t end_ms, uint64_t through);
 

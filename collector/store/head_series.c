@@ -88,7 +88,7 @@ static struct series *find_labels(struct head *head, const struct labels *labels
     return at;
 }
 
-static struct series *find_id(struct head *head, uint64_t id)
+static struct series *find_id(const struct head *head, uint64_t id)
 {
     size_t page = id / PAGE_SERIES;
     if (page >= head->page_count || head->pages[page] == NULL)
@@ -117,6 +117,11 @@ struct series *head_find_id(struct head *head, uint64_t id)
     struct series *series = with_reference(find_id(head, id));
     must(pthread_rwlock_unlock(&head->table) == 0);
     return series;
+}
+
+struct series *head_peek_id(const struct head *head, uint64_t id)
+{
+    return find_id(head, id);
 }
 
 void head_release(struct series *series)

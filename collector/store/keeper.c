@@ -21,6 +21,7 @@
 #define CHECKPOINT_EVERY_NS  ((mono_ns)300 * MS_PER_SEC * NS_PER_MS)
 #define OVERDUE_BYTES        ((uint64_t)48 << 20)
 #define SPARE_BYTES          ((uint64_t)4 << 20)
+#define FIRST_FLUSH_NS       ((mono_ns)5 * MS_PER_SEC * NS_PER_MS)
 #define MINUTE_NS            ((mono_ns)60 * MS_PER_SEC * NS_PER_MS)
 #define GRACE_MS_MAX         ((int64_t)10 * 60 * MS_PER_SEC)
 #define GENERATIONS_KEPT     4
@@ -44,6 +45,7 @@ struct keeper {
 
     /* the thread's own */
     mono_ns next_checkpoint, next_minute;
+    mono_ns first_flush; /* after an opening whoever waited for it comes first */
     uint64_t checkpointed_wal_bytes, checkpointed_commit;
     int64_t flushed_until_ms;
     bool crowded;            /* with series that are over */
@@ -142,7 +144,8 @@ static void apply_deletes(struct store *store)
                deletes_apply(store, false, &more));
 }
 
-/* `gives_back`: free pages of live, too; not while an import goes on, which will take them again. */
+/* `gives_back`: free pages of live, too; not while an import goes on, which will take them
+ * again. */
 static int tidy(struct store *store, size_t least, int64_t rest_ms, bool gives_back)
 {
     bool more;
@@ -167,6 +170,8 @@ static void flush_if_due(struct keeper *keeper, mono_ns now)
     int64_t until_ms =
         span_start_of(store->head->span_ms, clock_unix_ms(store->clock) - grace_ms(store));
     uint64_t overdue = atomic_load(&store->head->stats.overdue_bytes);
+    if (now < keeper->first_flush)
+        return;
     if (until_ms <= keeper->flushed_until_ms && overdue < OVERDUE_BYTES && !keeper->crowded)
         return;
     keeper->crowded = false;
@@ -181,9 +186,10 @@ static void flush_if_due(struct keeper *keeper, mono_ns now)
         atomic_fetch_add(&store->head->stats.overdue_bytes, overdue);
         return;
     }
-    report("merging history", tidy(store, GENERATIONS_KEPT, REST_MS,
-                                   until_ms > keeper->flushed_until_ms));
-    /* Not for every piece of an import: its days would be rolled up anew, or closed to the rest. */
+    report("merging history",
+           tidy(store, GENERATIONS_KEPT, REST_MS, until_ms > keeper->flushed_until_ms));
+    /* Not for every piece of an import: its days would be rolled up anew, or closed to the
+     * rest. */
     if (until_ms > keeper->flushed_until_ms) {
         keeper->rollups_due = true;
         keeper->quiet = keeper->written;
@@ -218,8 +224,8 @@ static void each_minute(struct keeper *keeper, mono_ns now)
     /* Names that came with old times and will not come again, many and with few samples each:
      * they must not stay for hours. */
     const size_t over = sweep(keeper->store, REST_MS);
-    keeper->crowded =
-        over >= CROWD_SERIES && over > atomic_load(&keeper->store->head->stats.series_active) / 4;
+    keeper->crowded = over >= CROWD_SERIES &&
+                      over > atomic_load(&keeper->store->head->stats.series_active) / 4;
     /* Not only after a flush: a full store, which flushes nothing, frees itself by expiry. */
     report("expiry", merge_expire(keeper->store));
     if (full_level(&keeper->store->full, 0) != FULL_NOT) {
@@ -324,8 +330,10 @@ int keeper_start(struct store *store, struct keeper **ret_keeper)
     /* What was in the head before the restart is flushed if its time has come. */
     keeper->flushed_until_ms = INT64_MIN;
     keeper->written = span_set_next_generation(store->spans);
-    keeper->next_checkpoint = clock_mono(&clock_system) + CHECKPOINT_EVERY_NS;
-    keeper->next_minute = clock_mono(&clock_system) + MINUTE_NS;
+    const mono_ns now = clock_mono(&clock_system);
+    keeper->next_checkpoint = now + CHECKPOINT_EVERY_NS;
+    keeper->next_minute = now + MINUTE_NS;
+    keeper->first_flush = now + FIRST_FLUSH_NS;
     must(pthread_condattr_init(&monotonic) == 0);
     must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
     must(pthread_mutex_init(&keeper->lock, NULL) == 0);

@@ -95,7 +95,7 @@ static int intern_block(struct recovery *recovery)
 int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_series)
 {
     struct head *head = recovery->store->head;
-    struct series *series = head_find_id(head, id);
+    struct series *series = head_peek_id(head, id);
     if (series == NULL) {
         const struct labels *labels;
         int error = series_reader_find(&recovery->reader, id, &labels);
@@ -106,35 +106,56 @@ int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_
             error = intern_block(recovery);
         if (error != 0)
             return error;
-        series = head_find_id(head, id);
+        series = head_peek_id(head, id);
         if (series == NULL)
             return ERR_NOTFOUND; /* its labels bear another id too: the first holds */
     }
-    head_release(series); /* nothing is swept while opening */
     *ret_series = series;
+    return 0;
+}
+
+/* Which samples of a record are to be applied, with their series: to `kept`. */
+static int choose(struct recovery *recovery, uint64_t commit, const struct wal_record *record,
+                  struct store_sample *kept, size_t *ret_count)
+{
+    const bool has_deletes = recovery->store->deletes.count > 0;
+    struct series *series = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < record->sample_count; i++) {
+        const int64_t ts_ms = record->times_ms[i];
+        if (i == 0 || record->ids[i] != record->ids[i - 1]) {
+            int error = recovery_series(recovery, record->ids[i], &series);
+            if (error == ERR_NOTFOUND || error == ERR_CORRUPT)
+                series = NULL;
+            else if (error != 0)
+                return error;
+        }
+        if (series == NULL)
+            recovery->lost_samples++;
+        else if (commit > series->covered && ts_ms >= recovery->floor_ms &&
+                 !(has_deletes && recovery_is_deleted(recovery, series, commit, ts_ms)))
+            kept[count++] = (struct store_sample){series, ts_ms, record->values[i]};
+    }
+    *ret_count = count;
     return 0;
 }
 
 static int replay_samples(struct recovery *recovery, uint64_t commit,
                           const struct wal_record *record)
 {
-    struct head *head = recovery->store->head;
-    int64_t now_ms = clock_unix_ms(recovery->store->clock);
-    for (size_t i = 0; i < record->sample_count; i++) {
-        struct series *series;
-        int error = recovery_series(recovery, record->ids[i], &series);
-        if (error == ERR_NOTFOUND || error == ERR_CORRUPT) {
-            recovery->lost_samples++;
-            continue;
-        }
-        if (error == 0 && commit > series->covered &&
-            record->times_ms[i] >= recovery->floor_ms &&
-            !recovery_is_deleted(recovery, series, commit, record->times_ms[i]))
-            error = head_append(head, series, record->times_ms[i], record->values[i], now_ms);
-        if (error != 0)
-            return error;
-    }
-    return 0;
+    size_t count = 0;
+    uint64_t taken;
+    if (record->sample_count == 0)
+        return 0;
+    struct store_sample *kept =
+        arena_alloc(&recovery->arena, record->sample_count, sizeof *kept);
+    if (kept == NULL)
+        return ERR_NOMEM;
+    int error = choose(recovery, commit, record, kept, &count);
+    if (error != 0)
+        return error;
+    return head_append_all(recovery->store->head, kept, count, INT64_MIN,
+                           clock_unix_ms(recovery->store->clock), &taken);
 }
 
 static int replay_record(void *context, uint64_t commit, struct bytes bytes)

@@ -23,15 +23,13 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define CACHE_LINE_BYTES 64
-
 /* What a sample counts for in the queue, and, as the WAL has it, in a group. */
 #define QUEUED_SAMPLE_BYTES  12
 #define WRITTEN_SAMPLE_BYTES 4
 
-#define NS_PER_SEC       ((mono_ns)MS_PER_SEC * NS_PER_MS)
+#define NS_PER_SEC ((mono_ns)MS_PER_SEC * NS_PER_MS)
 
-#define SHRINKS_BYTES  256 /* a row that loses so much is put anew */
+#define SHRINKS_BYTES 256 /* a row that loses so much is put anew */
 
 /* Writes in the order in which they came. */
 struct lane {
@@ -86,8 +84,8 @@ static int put_pending_series(struct writer *writer, MDB_txn *txn)
     return code;
 }
 
-/* LMDB joins pages that become empty when a row goes, not when one shrinks: a message whose text
- * is dropped once it is told would keep its room for as long as its row stays. */
+/* LMDB joins pages that become empty when a row goes, not when one shrinks: a message whose
+ * text is dropped once it is told would keep its room for as long as its row stays. */
 static int make_room(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, size_t size)
 {
     MDB_val old;
@@ -192,62 +190,7 @@ static int commit_group(struct writer *writer, const struct group *group)
     return 0;
 }
 
-/* The lines head_append() will touch: of a series, and of the tail of one that was asked for a
- * few samples ago. */
-static void prefetch_series(struct series *far, struct series *near)
-{
-    for (size_t at = 0; at < sizeof *far; at += CACHE_LINE_BYTES)
-        __builtin_prefetch((const uint8_t *)far + at, 1);
-    if (near->tail.values != NULL)
-        __builtin_prefetch(near->tail.values + near->tail.count, 1);
-}
-
 /* -- into the head ----------------------------------------------------------------------- */
-
-/* How many of the samples are of the series of the first, and all kept or all too old. */
-static size_t run_of(const struct store_sample *samples, size_t count, int64_t floor_ms)
-{
-    const bool is_old = samples->ts_ms < floor_ms;
-    size_t run = 1;
-    while (run < count && samples[run].series == samples->series &&
-           (samples[run].ts_ms < floor_ms) == is_old)
-        run++;
-    return run;
-}
-
-static void apply_samples(struct writer *writer, const struct store_write *write,
-                          int64_t now_ms, int64_t floor_ms)
-{
-    struct head *head = writer->store->head;
-    uint32_t locked = HEAD_SHARDS;
-    uint64_t kept = 0;
-
-    for (size_t i = 0, run; i < write->sample_count; i += run) {
-        const struct store_sample *sample = &write->samples[i];
-        run = run_of(sample, write->sample_count - i, floor_ms);
-        if (i + STORE_SERIES_AHEAD * run < write->sample_count)
-            prefetch_series(sample[STORE_SERIES_AHEAD * run].series,
-                            sample[STORE_SERIES_AHEAD / 2 * run].series);
-        if (sample->ts_ms < floor_ms) {
-            atomic_fetch_add_explicit(&head->stats.refused, run, memory_order_relaxed);
-            continue;
-        }
-        uint32_t shard = head_shard_of(sample->series->id);
-        if (shard != locked) {
-            if (locked != HEAD_SHARDS)
-                head_unlock_shard(head, locked);
-            head_lock_shard(head, shard);
-            locked = shard;
-        }
-        /* The sample is durable: losing it in memory only would break the promise that an
-         * acknowledged write is visible, while a restart replays it. */
-        must(head_append_run(head, sample->series, sample, run, now_ms) == 0);
-        kept += run;
-    }
-    if (locked != HEAD_SHARDS)
-        head_unlock_shard(head, locked);
-    atomic_fetch_add_explicit(&head->stats.stored, kept, memory_order_relaxed);
-}
 
 void writer_note_logs(struct store *store)
 {
@@ -263,7 +206,12 @@ static void apply_group(struct writer *writer, const struct group *group)
     int64_t floor_ms = retention_ms > 0 ? now_ms - retention_ms : INT64_MIN;
 
     for (const struct store_write *at = group->writes; at != NULL; at = at->next) {
-        apply_samples(writer, at, now_ms, floor_ms);
+        /* The samples are durable: losing one in memory only would break the promise that an
+         * acknowledged write is visible, while a restart replays it. */
+        uint64_t kept = 0;
+        must(head_append_all(store->head, at->samples, at->sample_count, floor_ms, now_ms,
+                             &kept) == 0);
+        atomic_fetch_add_explicit(&store->head->stats.stored, kept, memory_order_relaxed);
         for (size_t i = 0; i < at->log_count; i++) {
             size_t taken = 0;
             must(log_head_append(store->logs, at->logs[i].stream_id, &at->logs[i].chunk,
@@ -325,9 +273,10 @@ static void wait_for_work(struct writer *writer)
     }
 }
 
-/* Under the lock: moves writes to the end of the group, one at least, up to so many bytes of it. */
-static struct store_write **take_writes(struct lane *lane, size_t bytes_max, struct group *group,
-                                        struct store_write **last)
+/* Under the lock: moves writes to the end of the group, one at least, up to so many bytes of
+ * it. */
+static struct store_write **take_writes(struct lane *lane, size_t bytes_max,
+                                        struct group *group, struct store_write **last)
 {
     for (size_t bytes = 0; lane->first != NULL && (bytes == 0 || bytes < bytes_max);) {
         struct store_write *write = lane->first;
