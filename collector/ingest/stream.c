@@ -72,7 +72,7 @@ static int read_definition(struct definition_loader *loader, struct reader *read
         return 0;
     if (store_series_by_id(loader->store, number, ret_series) != 0)
         return ERR_NOTFOUND;
-    uint64_t hash = store_series_labels(*ret_series)->hash;
+    uint64_t hash = store_series_hash(*ret_series);
     if (!joint && hash != *ret_hash)
         return ERR_NOTFOUND;
     *ret_hash = hash;
@@ -151,7 +151,7 @@ void stream_write_definitions(const struct stream *stream, uint64_t first, struc
     (void)XXH3_64bits_reset(&state);
     for (uint64_t ref = first; ref < stream->definition_count; ref++) {
         const struct series *series = stream->series[ref];
-        uint64_t hash = series == NULL ? 0 : htole64(store_series_labels(series)->hash);
+        uint64_t hash = series == NULL ? 0 : htole64(store_series_hash(series));
         (void)XXH3_64bits_update(&state, &hash, sizeof hash);
         if (series == NULL) {
             buf_put_varint(&ids, 0);

@@ -72,6 +72,7 @@ static int make(struct series_cache *cache, uint64_t id, struct series_cached *m
 {
     struct series *series = NULL;
     const struct labels *labels = NULL;
+    struct labels_room room;
     *made = (struct series_cached){.id = id};
     int error = store_series_by_id(cache->store, id, &series);
     if (error == ERR_NOTFOUND || error == ERR_CORRUPT) {
@@ -80,7 +81,8 @@ static int make(struct series_cache *cache, uint64_t id, struct series_cached *m
     }
     if (error != 0)
         return error;
-    error = relabel_apply(cache->relabel, store_series_labels(series), &cache->scratch, &labels);
+    error = relabel_apply(cache->relabel, store_series_labels(series, &room),
+                          &cache->scratch, &labels);
     buf_clear(&cache->text);
     if (error == 0 && labels != NULL)
         labels_write(labels, &cache->text);

@@ -278,9 +278,9 @@ static uint32_t *slot_of(struct interest *interest, uint64_t series_id)
                                          : &interest->pages[page][series_id % PAGE_SIZE];
 }
 
-bool interest_touch(struct interest *interest, uint64_t series_id, const struct labels *labels)
+bool interest_touch(struct interest *interest, const struct series *series)
 {
-    uint32_t *slot = slot_of(interest, series_id);
+    uint32_t *slot = slot_of(interest, store_series_id(series));
     struct class_entry *entry;
 
     if (slot != NULL && *slot == CLASS_NOBODY)
@@ -288,7 +288,8 @@ bool interest_touch(struct interest *interest, uint64_t series_id, const struct 
     if (slot != NULL && *slot != 0) {
         entry = interest->classes[*slot];
     } else {
-        entry = classify(interest, labels);
+        struct labels_room room;
+        entry = classify(interest, store_series_labels(series, &room));
         if (slot != NULL)
             *slot = entry == NULL ? CLASS_NOBODY : entry->number;
     }

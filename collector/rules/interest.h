@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "collector/rules/rule_file.h"
-#include "collector/series/labels.h"
+#include "collector/store/store.h"
 
 #define INTEREST_CLASSES_MAX ((size_t)4 << 20)
 
@@ -36,7 +36,7 @@ int interest_new(const struct rule_set *set, struct interest **ret_interest);
 void interest_free(struct interest *interest); /* NULL is allowed */
 
 /* A sample of this series was committed.  Returns true if a class became pending by it. */
-bool interest_touch(struct interest *interest, uint64_t series_id, const struct labels *labels);
+bool interest_touch(struct interest *interest, const struct series *series);
 
 /* The classes touched since the last call, at most `capacity`; returns their number. */
 size_t interest_take(struct interest *interest, struct interest_class **ret_classes,

@@ -70,10 +70,13 @@ int outputs_add(struct outputs *outputs, const struct labels *labels, int64_t ts
 {
     static const struct metadata metadata = {.type = METRIC_GAUGE};
     struct output **bucket = &outputs->buckets[labels->hash % BUCKETS];
+    struct labels_room room;
     struct output *output = *bucket;
     int error;
 
-    while (output != NULL && !labels_equal(store_series_labels(output->series), labels))
+    while (output != NULL &&
+           (store_series_hash(output->series) != labels->hash ||
+            !labels_equal(store_series_labels(output->series, &room), labels)))
         output = output->next;
     if (output == NULL) {
         output = calloc(1, sizeof *output);

@@ -219,8 +219,7 @@ void rules_close(struct rules *rules)
 /* Under touch_lock. */
 static bool touch_series(struct rules *rules, const struct series *series)
 {
-    return interest_touch(rules->generation->interest, store_series_id(series),
-                          store_series_labels(series));
+    return interest_touch(rules->generation->interest, series);
 }
 
 /* Under touch_lock: the thread looks, unless it is already about to. */

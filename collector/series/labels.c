@@ -145,6 +145,31 @@ int labels_build(const struct label *pairs, size_t count, struct arena *arena,
     return 0;
 }
 
+const struct labels *labels_copy(const struct labels *labels, struct arena *arena)
+{
+    size_t text_bytes = 0;
+    for (size_t i = 0; i < labels->count; i++)
+        text_bytes += labels->pairs[i].name.size + labels->pairs[i].value.size + 2;
+    size_t pairs_bytes = labels->count * sizeof labels->pairs[0];
+    struct labels *copy = arena_alloc(arena, 1, sizeof *copy + pairs_bytes + text_bytes);
+    if (copy == NULL)
+        return NULL;
+    copy->hash = labels->hash;
+    copy->count = labels->count;
+    uint8_t *to = (uint8_t *)copy + sizeof *copy + pairs_bytes;
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct label *pair = &labels->pairs[i];
+        /* The arena gives zeroed memory, so the NULs are there. */
+        memcpy(to, pair->name.data, pair->name.size);
+        copy->pairs[i].name = (struct bytes){to, pair->name.size};
+        to += pair->name.size + 1;
+        memcpy(to, pair->value.data, pair->value.size);
+        copy->pairs[i].value = (struct bytes){to, pair->value.size};
+        to += pair->value.size + 1;
+    }
+    return copy;
+}
+
 void labels_free(const struct labels *labels)
 {
     free((void *)(uintptr_t)labels);

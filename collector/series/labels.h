@@ -29,11 +29,20 @@ struct labels {
     struct label pairs[]; /* ascending by name (byte order), names unique, values not empty */
 };
 
+/* Room for one label set of any size, on the stack of whoever looks at a series. */
+struct labels_room {
+    _Alignas(uint64_t) uint8_t bytes[sizeof(struct labels) +
+                                     SERIES_LABELS_MAX * sizeof(struct label)];
+};
+
 /* Builds from pairs in any order.  Pairs with an empty value are dropped (an empty label is no
  * label); a name twice is ERR_INVALID; bytes that are no UTF-8 or hold NUL are ERR_MALFORMED;
  * sizes past the wire's limits are ERR_LIMIT.  arena NULL: malloc. */
 int labels_build(const struct label *pairs, size_t count, struct arena *arena,
                  const struct labels **ret_labels);
+
+/* A copy with texts of its own.  NULL when the arena is full. */
+const struct labels *labels_copy(const struct labels *labels, struct arena *arena);
 
 /* Frees what labels_build() malloc'd.  NULL is allowed. */
 void labels_free(const struct labels *labels);

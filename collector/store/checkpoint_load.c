@@ -134,8 +134,9 @@ static int load_tails(void *context, const struct tails_entry *entry)
     struct loading *loading = context;
     struct series *series;
     int error = recovery_series(loading->recovery, entry->id, &series);
+    if (error == 0)
+        error = recovery_cover(loading->recovery, series->id, entry->commit);
     if (error == 0) {
-        series->covered = entry->commit;
         series->in_tail_pass = entry->tail.data != NULL || entry->late.data != NULL;
         error = load_tail(loading, entry->commit, series, &series->tail, entry->tail);
     }

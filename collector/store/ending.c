@@ -10,7 +10,7 @@
 static struct store_ending ending_of(struct store *store, struct series *series,
                                      const struct absent_source *absent, size_t absent_count)
 {
-    struct store_ending ending = {.labels = series->labels};
+    struct store_ending ending = {0};
     pthread_rwlock_t *lock = &store->head->shards[head_shard_of(series->id)];
     must(pthread_rwlock_rdlock(lock) == 0);
     ending.last_ms = series->last_ms;
@@ -32,14 +32,15 @@ int store_each_ending(struct store *store, struct matcher *const *matchers, size
     struct absent_source *absent = NULL;
     struct series **series = NULL;
     size_t absent_count = 0, series_count = 0;
+    struct labels_room room;
     int stop = absent_copy(&store->absent, &absent, &absent_count);
 
     if (stop == 0)
         stop = head_select(store->head, matchers, count, &series, &series_count);
     for (size_t i = 0; i < series_count; i++) {
         if (stop == 0) {
-            const struct store_ending ending =
-                ending_of(store, series[i], absent, absent_count);
+            struct store_ending ending = ending_of(store, series[i], absent, absent_count);
+            ending.labels = series_labels(series[i], &room);
             stop = each(context, &ending);
         }
         head_release(series[i]);

@@ -120,7 +120,7 @@ static int by_labels(const void *a, const void *b)
 {
     const struct series *const *x = a;
     const struct series *const *y = b;
-    return labels_compare((*x)->labels, (*y)->labels);
+    return series_compare(*x, *y);
 }
 
 /* -- writing ----------------------------------------------------------------------------- */
@@ -162,6 +162,7 @@ static int copy_pieces(struct flush *flush, const struct series *series, struct 
 static int write_series(struct flush *flush, struct span_writer *writer)
 {
     struct pieces_scratch scratch;
+    struct labels_room room;
     struct arena arena;
     int error = 0;
     pieces_scratch_init(&scratch);
@@ -175,15 +176,15 @@ static int write_series(struct flush *flush, struct span_writer *writer)
         size_t count = 0;
         if (i % COLLECT_SERIES == 0)
             arena_reset(&arena);
+        const struct labels *labels = series_labels(flush->series[i], &room);
         error = copy_pieces(flush, flush->series[i], &arena, &pieces, &piece_count);
         if (error == 0)
-            error = deletes_holes(&flush->deletes, flush->series[i]->labels, &arena, &holes);
+            error = deletes_holes(&flush->deletes, labels, &arena, &holes);
         if (error == 0)
             error = pieces_merge(pieces, piece_count, &holes, INT64_MIN, INT64_MAX - 1,
                                  &scratch, &times, &values, &count);
         if (error == 0 && count > 0)
-            error =
-                span_writer_add_series(writer, flush->series[i]->labels, times, values, count);
+            error = span_writer_add_series(writer, labels, times, values, count);
     }
     pieces_scratch_done(&scratch);
     arena_reset(&arena);

@@ -49,31 +49,6 @@ bool gather_is_cancelled(const struct gather *gather)
            __atomic_load_n(gather->budget->cancelled, __ATOMIC_RELAXED);
 }
 
-const struct labels *labels_copy(const struct labels *labels, struct arena *arena)
-{
-    size_t text_bytes = 0;
-    for (size_t i = 0; i < labels->count; i++)
-        text_bytes += labels->pairs[i].name.size + labels->pairs[i].value.size + 2;
-    size_t pairs_bytes = labels->count * sizeof labels->pairs[0];
-    struct labels *copy = arena_alloc(arena, 1, sizeof *copy + pairs_bytes + text_bytes);
-    if (copy == NULL)
-        return NULL;
-    copy->hash = labels->hash;
-    copy->count = labels->count;
-    uint8_t *to = (uint8_t *)copy + sizeof *copy + pairs_bytes;
-    for (size_t i = 0; i < labels->count; i++) {
-        const struct label *pair = &labels->pairs[i];
-        /* The arena gives zeroed memory, so the NULs are there. */
-        memcpy(to, pair->name.data, pair->name.size);
-        copy->pairs[i].name = (struct bytes){to, pair->name.size};
-        to += pair->name.size + 1;
-        memcpy(to, pair->value.data, pair->value.size);
-        copy->pairs[i].value = (struct bytes){to, pair->value.size};
-        to += pair->value.size + 1;
-    }
-    return copy;
-}
-
 /* -- entries ----------------------------------------------------------------------------- */
 
 static int index_items(struct gather *gather)
@@ -88,14 +63,14 @@ static int index_items(struct gather *gather)
     gather->buckets = buckets;
     gather->bucket_count = count;
     for (size_t i = 0; i < gather->count; i++) {
-        struct found **bucket = &buckets[gather->items[i]->labels->hash & (count - 1)];
+        struct found **bucket = &buckets[gather->items[i]->hash & (count - 1)];
         gather->items[i]->next = *bucket;
         *bucket = gather->items[i];
     }
     return 0;
 }
 
-/* An entry whose labels are not copied yet. */
+/* An entry whose labels are not its own yet. */
 static int add_item(struct gather *gather, const struct labels *labels,
                     struct found **ret_found)
 {
@@ -114,10 +89,19 @@ static int add_item(struct gather *gather, const struct labels *labels,
     if (error != 0)
         return error;
     found->labels = labels;
+    found->hash = labels->hash;
     found->last_ms = INT64_MIN;
     gather->items[gather->count++] = found;
     *ret_found = found;
     return 0;
+}
+
+static bool is_of(const struct found *found, const struct labels *labels)
+{
+    if (found->hash != labels->hash)
+        return false;
+    return found->series != NULL ? series_bears(found->series, labels)
+                                 : labels_equal(found->labels, labels);
 }
 
 int gather_obtain_owned(struct gather *gather, const struct labels *labels,
@@ -130,7 +114,7 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
     }
     struct found **bucket = &gather->buckets[labels->hash & (gather->bucket_count - 1)];
     for (struct found *at = *bucket; at != NULL; at = at->next)
-        if (at->labels->hash == labels->hash && labels_equal(at->labels, labels)) {
+        if (is_of(at, labels)) {
             *ret_found = at;
             return 0;
         }
@@ -246,10 +230,13 @@ static int copy_series(struct gather *gather, struct found *found, const struct 
     return error;
 }
 
-static int own_labels(struct gather *gather, struct found *found)
+static int own_labels(struct gather *gather, struct found *found, const struct series *series)
 {
-    if (gather->hints->no_labels)
-        return 0; /* the series are held until all is found */
+    if (gather->hints->no_labels) {
+        found->series = series; /* held until all is found */
+        found->labels = NULL;
+        return 0;
+    }
     found->labels = labels_copy(found->labels, gather->arena);
     return found->labels == NULL ? ERR_LIMIT : 0;
 }
@@ -257,8 +244,9 @@ static int own_labels(struct gather *gather, struct found *found)
 static int take_series(struct gather *gather, struct series *series)
 {
     struct head *head = gather->store->head;
+    struct labels_room room;
     struct found *found;
-    int error = add_item(gather, series->labels, &found);
+    int error = add_item(gather, series_labels(series, &room), &found);
     if (error != 0)
         return error;
     found->source = atomic_load_explicit(&series->source, memory_order_relaxed);
@@ -273,7 +261,7 @@ static int take_series(struct gather *gather, struct series *series)
         gather->count--; /* nothing to say about it */
         return 0;
     }
-    return own_labels(gather, found);
+    return own_labels(gather, found, series);
 }
 
 int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count)

@@ -24,7 +24,9 @@ struct rolled_piece {
 };
 
 struct found {
-    const struct labels *labels;
+    const struct labels *labels; /* NULL where `series` has them */
+    uint64_t hash;               /* theirs */
+    const struct series *series; /* of the head, held, when no labels are asked for */
     struct piece *pieces;
     uint32_t count, capacity;
     struct holes holes; /* what has been deleted of it */
@@ -49,7 +51,7 @@ struct gather {
     struct absent_source *absent;
     size_t absent_count;
     struct deletes_view deletes; /* those that touch the interval */
-    struct series **held; /* referenced: their labels are found's, uncopied */
+    struct series **held; /* referenced: found knows their labels by them */
     size_t held_count;
     bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
@@ -94,5 +96,3 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
                         struct found **ret_found);
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);
 bool gather_is_cancelled(const struct gather *gather);
-/* A deep copy.  NULL when the arena is full. */
-const struct labels *labels_copy(const struct labels *labels, struct arena *arena);

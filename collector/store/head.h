@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <pthread.h>
 #include <roaring/roaring.h>
 #include <stdatomic.h>
@@ -55,26 +56,30 @@ struct deletes;
 struct series {
     /* fixed once made */
     uint32_t id;
-    uint32_t hash;               /* the upper half of the labels' */
-    const struct labels *labels; /* texts shared, in the postings */
     /* any thread */
     _Atomic uint32_t references;
     _Atomic uint64_t source;
+    /* fixed once made: of the labels, which are at the end */
+    uint64_t hash;
     /* under the table lock */
     struct series *next; /* in its hash bucket */
-    bool pending;        /* not in the live `series` table yet */
     /* under the shard lock, written by the writer */
     struct tail tail;
     struct tail *late;
     struct sealed *chunks;
     double last_value;
     int64_t last_ms;    /* newest sample ever seen; INT64_MIN: none since it is in memory */
-    bool last_known;    /* last_value is the value at last_ms */
-    uint32_t fence;     /* deletes up to this one have been cut out of the tails */
     int64_t touched_ms; /* clock time of the last append */
-    uint64_t covered;   /* after a restart: commits up to this are in it already */
+    uint32_t fence;     /* deletes up to this one have been cut out of the tails */
+    bool last_known;    /* last_value is the value at last_ms */
     bool in_tail_pass;  /* the last checkpoint pass wrote open tails of it */
+    /* under the table lock */
+    bool pending; /* not in the live `series` table yet */
+    /* fixed once made: a pair is in memory once for all series */
+    uint8_t pair_count;
+    const struct posting *pairs[];
 };
+static_assert(SERIES_LABELS_MAX <= UINT8_MAX, "pair_count is a byte");
 
 struct head_stats {
     _Atomic uint64_t series_active, series_created, stored, duplicate, late, chunks, bytes;
@@ -123,6 +128,14 @@ struct series *head_find_id(struct head *head, uint64_t id);
 int head_intern(struct head *head, const struct labels *labels, uint64_t id,
                 struct series **ret_series);
 void head_release(struct series *series);
+
+/* The labels of a series that is referenced: the set in `room`, its texts the head's. */
+const struct labels *series_labels(const struct series *series, struct labels_room *room);
+/* A copy of all of it; NULL when the arena is full. */
+const struct labels *series_labels_copy(const struct series *series, struct arena *arena);
+bool series_bears(const struct series *series, const struct labels *labels);
+int series_compare(const struct series *a, const struct series *b); /* by labels */
+
 /* By id, without lock and reference: while opening, when no other thread knows the head. */
 struct series *head_peek_id(const struct head *head, uint64_t id);
 /* Takes the list of pending series from the head (malloc'd, each referenced by the list) ... */

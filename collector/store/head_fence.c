@@ -54,10 +54,12 @@ int head_fence_slow(struct head *head, struct series *series)
 {
     /* The list is changed on this thread only. */
     const struct deletes *deletes = head->deletes;
+    struct labels_room room;
+    const struct labels *labels = series_labels(series, &room);
     int error = 0;
     for (size_t i = 0; i < deletes->count && error == 0; i++) {
         const struct deletion *deletion = deletes->items[i];
-        if (deletion->fence > series->fence && deletion_matches(deletion, series->labels))
+        if (deletion->fence > series->fence && deletion_matches(deletion, labels))
             error = cut_series(series, deletion);
     }
     if (error == 0)

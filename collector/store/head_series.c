@@ -61,7 +61,6 @@ void head_close(struct head *head)
     for (size_t i = 0; head->buckets != NULL && i < head->bucket_count; i++)
         for (struct series *at = head->buckets[i], *next; at != NULL; at = next) {
             next = at->next;
-            free((void *)(uintptr_t)at->labels);
             series_free(at);
         }
     for (size_t i = 0; i < head->page_count; i++)
@@ -77,13 +76,48 @@ void head_close(struct head *head)
     free(head);
 }
 
+/* -- labels ------------------------------------------------------------------------------ */
+
+const struct labels *series_labels(const struct series *series, struct labels_room *room)
+{
+    struct labels *labels = (struct labels *)(void *)room->bytes;
+    labels->hash = series->hash;
+    labels->count = series->pair_count;
+    for (size_t i = 0; i < series->pair_count; i++)
+        labels->pairs[i] = posting_label(series->pairs[i]);
+    return labels;
+}
+
+const struct labels *series_labels_copy(const struct series *series, struct arena *arena)
+{
+    struct labels_room room;
+    return labels_copy(series_labels(series, &room), arena);
+}
+
+bool series_bears(const struct series *series, const struct labels *labels)
+{
+    if (series->hash != labels->hash || series->pair_count != labels->count)
+        return false;
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct label pair = posting_label(series->pairs[i]);
+        if (!bytes_equal(pair.value, labels->pairs[i].value) ||
+            !bytes_equal(pair.name, labels->pairs[i].name))
+            return false;
+    }
+    return true;
+}
+
+int series_compare(const struct series *a, const struct series *b)
+{
+    return posting_lists_compare(a->pairs, a->pair_count, b->pairs, b->pair_count);
+}
+
 /* -- finding ----------------------------------------------------------------------------- */
 
 static struct series *find_labels(struct head *head, const struct labels *labels)
 {
     struct series *at = head->buckets[labels->hash & (head->bucket_count - 1)];
-    while (at != NULL &&
-           (at->hash != (uint32_t)(labels->hash >> 32) || !labels_equal(at->labels, labels)))
+    while (at != NULL && !series_bears(at, labels))
         at = at->next;
     return at;
 }
@@ -170,8 +204,8 @@ static void grow_buckets(struct head *head)
     for (size_t i = 0; i < head->bucket_count; i++)
         for (struct series *at = head->buckets[i], *next; at != NULL; at = next) {
             next = at->next;
-            at->next = buckets[at->labels->hash & (count - 1)];
-            buckets[at->labels->hash & (count - 1)] = at;
+            at->next = buckets[at->hash & (count - 1)];
+            buckets[at->hash & (count - 1)] = at;
         }
     free(head->buckets);
     head->buckets = buckets;
@@ -182,7 +216,7 @@ static void enlist(struct head *head, struct series *series)
 {
     if (head->series_count >= head->bucket_count)
         grow_buckets(head);
-    size_t bucket = series->labels->hash & (head->bucket_count - 1);
+    size_t bucket = series->hash & (head->bucket_count - 1);
     series->next = head->buckets[bucket];
     head->buckets[bucket] = series;
     head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = series;
@@ -207,16 +241,17 @@ static int intern_locked(struct head *head, const struct labels *labels, uint64_
     if (!hold_page(head, id) || (is_new && !hold_pending(head)))
         return ERR_NOMEM;
     must(find_id(head, id) == NULL);
-    series = calloc(1, sizeof *series);
+    series = calloc(1, sizeof *series + labels->count * sizeof series->pairs[0]);
     if (series == NULL)
         return ERR_NOMEM;
-    int error = postings_add(head->postings, labels, (uint32_t)id, &series->labels);
+    int error = postings_add(head->postings, labels, (uint32_t)id, series->pairs);
     if (error != 0) {
         free(series);
         return error;
     }
     series->id = (uint32_t)id;
-    series->hash = (uint32_t)(labels->hash >> 32);
+    series->hash = labels->hash;
+    series->pair_count = (uint8_t)labels->count;
     series->last_ms = INT64_MIN;
     atomic_init(&series->references, 1);
     enlist(head, series);
@@ -303,14 +338,14 @@ static enum idleness idleness_of(struct head *head, struct series *series,
 
 static void forget(struct head *head, struct series *series)
 {
-    struct series **link = &head->buckets[series->labels->hash & (head->bucket_count - 1)];
+    struct series **link = &head->buckets[series->hash & (head->bucket_count - 1)];
     while (*link != series)
         link = &(*link)->next;
     *link = series->next;
     head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = NULL;
     head->series_count--;
     atomic_store_explicit(&head->stats.series_active, head->series_count, memory_order_relaxed);
-    postings_remove(head->postings, series->labels, series->id);
+    postings_remove(head->postings, series->pairs, series->pair_count, series->id);
     series_free(series);
 }
 

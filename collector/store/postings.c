@@ -4,8 +4,8 @@
  *   names  hash -> label_name  { values: every posting of that name, in no order }
  *   pairs  hash -> posting     { name, value, ids }
  *
- * The texts live in the postings; the label sets of the head's series point to them, so that a
- * value a thousand series share is in memory once.
+ * The texts live in the postings; the head's series point to them, so that a pair a thousand
+ * series share is in memory once.
  */
 #include "collector/store/postings.h"
 
@@ -250,40 +250,52 @@ static void drop_if_empty(struct postings *postings, struct posting *posting)
 }
 
 int postings_add(struct postings *postings, const struct labels *labels, uint32_t id,
-                 const struct labels **ret_labels)
+                 const struct posting **pairs)
 {
-    struct labels *shared = malloc(sizeof *shared + labels->count * sizeof labels->pairs[0]);
-    if (shared == NULL)
-        return ERR_NOMEM;
-    shared->hash = labels->hash;
-    shared->count = labels->count;
     for (size_t i = 0; i < labels->count; i++) {
         struct posting *posting = obtain_recent(postings, &labels->pairs[i], i);
         if (posting == NULL) {
-            shared->count = i;
-            postings_remove(postings, shared, id);
+            postings_remove(postings, pairs, i, id);
             return ERR_NOMEM;
         }
         roaring_bitmap_add(posting->ids, id);
-        shared->pairs[i] = (struct label){posting->name->text, posting->value};
+        pairs[i] = posting;
     }
     roaring_bitmap_add(postings->all, id);
-    *ret_labels = shared;
     return 0;
 }
 
-void postings_remove(struct postings *postings, const struct labels *labels, uint32_t id)
+void postings_remove(struct postings *postings, const struct posting *const *pairs,
+                     size_t count, uint32_t id)
 {
-    for (size_t i = 0; i < labels->count; i++) {
-        struct label_name *name = find_name(postings, labels->pairs[i].name);
-        must(name != NULL);
-        struct posting *posting = find_pair(postings, name, labels->pairs[i].value);
-        must(posting != NULL);
+    for (size_t i = 0; i < count; i++) {
+        struct posting *posting = (struct posting *)(uintptr_t)pairs[i];
         roaring_bitmap_remove(posting->ids, id);
         drop_if_empty(postings, posting);
     }
     roaring_bitmap_remove(postings->all, id);
-    free((void *)(uintptr_t)labels);
+}
+
+struct label posting_label(const struct posting *posting)
+{
+    return (struct label){posting->name->text, posting->value};
+}
+
+int posting_lists_compare(const struct posting *const *a, size_t a_count,
+                          const struct posting *const *b, size_t b_count)
+{
+    const size_t shorter = a_count < b_count ? a_count : b_count;
+    for (size_t i = 0; i < shorter; i++) {
+        if (a[i] == b[i])
+            continue;
+        int order =
+            a[i]->name == b[i]->name ? 0 : bytes_compare(a[i]->name->text, b[i]->name->text);
+        if (order == 0)
+            order = bytes_compare(a[i]->value, b[i]->value);
+        if (order != 0)
+            return order;
+    }
+    return a_count < b_count ? -1 : a_count > b_count;
 }
 
 size_t postings_bytes(const struct postings *postings)

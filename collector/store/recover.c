@@ -7,6 +7,7 @@
 #include "collector/store/recover.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/store/series_rows.h"
 #include "collector/store/wal.h"
@@ -36,6 +37,7 @@ void recovery_done(struct recovery *recovery)
         roaring_bitmap_free(recovery->deleted[i].covered);
     }
     free(recovery->deleted);
+    free(recovery->covered);
     series_reader_done(&recovery->reader);
     arena_reset(&recovery->arena);
 }
@@ -43,8 +45,9 @@ void recovery_done(struct recovery *recovery)
 static bool covers(struct recovery *recovery, size_t i, const struct series *series)
 {
     struct recalled *recalled = &recovery->deleted[i];
+    struct labels_room room;
     if (roaring_bitmap_add_checked(recalled->asked, series->id) &&
-        deletion_matches(recovery->store->deletes.items[i], series->labels))
+        deletion_matches(recovery->store->deletes.items[i], series_labels(series, &room)))
         roaring_bitmap_add(recalled->covered, series->id);
     return roaring_bitmap_contains(recalled->covered, series->id);
 }
@@ -114,6 +117,28 @@ int recovery_series(struct recovery *recovery, uint64_t id, struct series **ret_
     return 0;
 }
 
+int recovery_cover(struct recovery *recovery, uint32_t id, uint64_t commit)
+{
+    if (id >= recovery->covered_count) {
+        const uint64_t all = recovery->store->head->next_id;
+        const size_t count = all > id ? (size_t)all : (size_t)id + 1;
+        uint64_t *covered = realloc(recovery->covered, count * sizeof *covered);
+        if (covered == NULL)
+            return ERR_NOMEM;
+        memset(covered + recovery->covered_count, 0,
+               (count - recovery->covered_count) * sizeof *covered);
+        recovery->covered = covered;
+        recovery->covered_count = count;
+    }
+    recovery->covered[id] = commit;
+    return 0;
+}
+
+static uint64_t covered_of(const struct recovery *recovery, uint32_t id)
+{
+    return id < recovery->covered_count ? recovery->covered[id] : 0;
+}
+
 /* Which samples of a record are to be applied, with their series: to `kept`. */
 static int choose(struct recovery *recovery, uint64_t commit, const struct wal_record *record,
                   struct store_sample *kept, size_t *ret_count)
@@ -132,7 +157,7 @@ static int choose(struct recovery *recovery, uint64_t commit, const struct wal_r
         }
         if (series == NULL)
             recovery->lost_samples++;
-        else if (commit > series->covered && ts_ms >= recovery->floor_ms &&
+        else if (commit > covered_of(recovery, series->id) && ts_ms >= recovery->floor_ms &&
                  !(has_deletes && recovery_is_deleted(recovery, series, commit, ts_ms)))
             kept[count++] = (struct store_sample){series, ts_ms, record->values[i]};
     }

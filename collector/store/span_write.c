@@ -203,7 +203,7 @@ static void widen(struct span_manifest *manifest, int64_t min_ms, int64_t max_ms
 /* The series of the entry at hand. */
 static int add_series(struct span_writer *writer, const struct labels *labels)
 {
-    const struct labels *shared;
+    const struct posting *pairs[SERIES_LABELS_MAX];
     must(writer->manifest.series < UINT32_MAX);
     int error = gather_entry(writer, &writer->chunks, buf_bytes(&writer->entry),
                              writer->chunks.entries.size >= GROUP_RAW_BYTES);
@@ -215,10 +215,9 @@ static int add_series(struct span_writer *writer, const struct labels *labels)
                          writer->blocks.count >= LABELS_BLOCK_MAX);
     if (error == 0)
         error =
-            postings_add(writer->postings, labels, (uint32_t)writer->manifest.series, &shared);
+            postings_add(writer->postings, labels, (uint32_t)writer->manifest.series, pairs);
     if (error != 0)
         return error;
-    free((void *)(uintptr_t)shared);
     writer->manifest.series++;
     return error_from_lmdb(writer->code);
 }

@@ -219,9 +219,14 @@ uint64_t store_series_id(const struct series *series)
     return series->id;
 }
 
-const struct labels *store_series_labels(const struct series *series)
+uint64_t store_series_hash(const struct series *series)
 {
-    return series->labels;
+    return series->hash;
+}
+
+const struct labels *store_series_labels(const struct series *series, struct labels_room *room)
+{
+    return series_labels(series, room);
 }
 
 int store_series_by_id(struct store *store, uint64_t id, struct series **ret_series)

@@ -116,7 +116,9 @@ static inline void store_series_prefetch(const struct series *series)
     __builtin_prefetch(series);
 }
 uint64_t store_series_id(const struct series *series);
-const struct labels *store_series_labels(const struct series *series);
+uint64_t store_series_hash(const struct series *series); /* of its labels */
+/* Its labels, in `room`; their texts are the store's and live as long as the reference. */
+const struct labels *store_series_labels(const struct series *series, struct labels_room *room);
 /* By persistent id (streams keep ids); ERR_NOTFOUND. */
 int store_series_by_id(struct store *store, uint64_t id, struct series **ret_series);
 

@@ -57,7 +57,7 @@ static uint8_t grown(uint8_t capacity, size_t need)
 {
     size_t next = capacity == 0 ? CAPACITY_FIRST : capacity;
     while (next < need)
-        next += next < 32 ? next : 32;
+        next += next < 16 ? next : 16;
     return (uint8_t)(next < TAIL_SAMPLES_MAX ? next : TAIL_SAMPLES_MAX);
 }
 

@@ -23,6 +23,8 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
+/* Copies of the labels of one block of new series, at most. */
+#define BLOCK_LABELS_BYTES ((size_t)64 << 20)
 /* What a sample counts for in the queue, and, as the WAL has it, in a group. */
 #define QUEUED_SAMPLE_BYTES  12
 #define WRITTEN_SAMPLE_BYTES 4
@@ -72,15 +74,24 @@ struct group {
 
 static int put_pending_series(struct writer *writer, MDB_txn *txn)
 {
-    if (writer->pending_count == 0)
-        return MDB_SUCCESS;
-    struct series_row *rows = malloc(writer->pending_count * sizeof *rows);
-    if (rows == NULL)
-        return ENOMEM;
-    for (size_t i = 0; i < writer->pending_count; i++)
-        rows[i] = (struct series_row){writer->pending[i]->id, writer->pending[i]->labels};
-    int code = series_rows_put(&writer->store->live, txn, rows, writer->pending_count);
-    free(rows);
+    struct series_row rows[SERIES_BLOCK_MAX];
+    struct arena arena;
+    int code = MDB_SUCCESS;
+    arena_init(&arena, BLOCK_LABELS_BYTES);
+    for (size_t at = 0; at < writer->pending_count && code == MDB_SUCCESS;) {
+        size_t count = 0;
+        arena_reset(&arena);
+        for (; count < SERIES_BLOCK_MAX && at < writer->pending_count; count++, at++) {
+            const struct series *series = writer->pending[at];
+            rows[count] =
+                (struct series_row){series->id, series_labels_copy(series, &arena)};
+            if (rows[count].labels == NULL)
+                code = ENOMEM;
+        }
+        if (code == MDB_SUCCESS)
+            code = series_rows_put(&writer->store->live, txn, rows, count);
+    }
+    arena_reset(&arena);
     return code;
 }
 

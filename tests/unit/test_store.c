@@ -123,12 +123,13 @@ static void a_series_keeps_its_id(void **state)
     kit_open(&kit);
     for (unsigned i = 0; i < 200; i++) {
         struct series *series;
+        struct labels_room room;
         assert_int_equal(store_series_id(kit_series(&kit, 199 - i)), ids[199 - i]);
         assert_int_equal(store_series_by_id(kit.store, ids[i], &series), 0);
         char text[16];
         (void)snprintf(text, sizeof text, "%u", i);
         assert_true(
-            bytes_equal(labels_get_text(store_series_labels(series), "n"), bytes_of(text)));
+            bytes_equal(labels_get_text(store_series_labels(series, &room), "n"), bytes_of(text)));
         store_series_release(kit.store, series);
     }
     struct series *nobody;

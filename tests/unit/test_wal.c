@@ -91,22 +91,25 @@ static void assert_same(const struct store_sample *samples, size_t count,
 /* Tick by tick, series by series, and anyhow; as one write, and as writes of odd sizes. */
 static void samples_come_back_in_their_order(void **state)
 {
-    static struct series series[SERIES];
+    static struct series *series[SERIES];
     static struct store_sample samples[SERIES * TICKS];
     const size_t count = SERIES * TICKS;
     (void)state;
 
-    for (unsigned i = 0; i < SERIES; i++)
-        series[i].id = i < SERIES / 2 ? i + 1 : UINT32_MAX - 3 * i;
+    for (unsigned i = 0; i < SERIES; i++) {
+        series[i] = calloc(1, sizeof *series[i]);
+        assert_non_null(series[i]);
+        series[i]->id = i < SERIES / 2 ? i + 1 : UINT32_MAX - 3 * i;
+    }
     for (unsigned order = 0; order < 3; order++) {
         uint64_t random = 88172645463325252;
         for (unsigned i = 0; i < count; i++) {
             unsigned s = order == 0 ? i % SERIES : i / TICKS;
             unsigned tick = order == 0 ? i / SERIES : i % TICKS;
-            samples[i] = (struct store_sample){&series[s], START_MS + (int64_t)tick * STEP_MS,
+            samples[i] = (struct store_sample){series[s], START_MS + (int64_t)tick * STEP_MS,
                                                value_of(s, tick, &random)};
             if (order == 2)
-                samples[i].series = &series[next(&random) % SERIES];
+                samples[i].series = series[next(&random) % SERIES];
             if (order == 2)
                 samples[i].ts_ms = (int64_t)next(&random);
         }
@@ -131,6 +134,8 @@ static void samples_come_back_in_their_order(void **state)
             wal_encoder_done(&encoder);
         }
     }
+    for (unsigned i = 0; i < SERIES; i++)
+        free(series[i]);
 }
 
 /* What never changes and comes on the beat costs half a byte a sample, and a few for the run.
