@@ -14,8 +14,7 @@ static void prefetch_series(struct series *far, struct series *near)
 {
     for (size_t at = 0; at < sizeof *far; at += CACHE_LINE_BYTES)
         __builtin_prefetch((const uint8_t *)far + at, 1);
-    if (near->tail.values != NULL)
-        __builtin_prefetch(near->tail.values + near->tail.count, 1);
+    __builtin_prefetch(tail_next_value(&near->tail), 1);
 }
 
 /* How many of the samples are of the series of the first, and all kept or all too old. */

@@ -6,6 +6,7 @@
  */
 #include "collector/store/tail.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +37,9 @@ int64_t tail_time_at(const struct tail *tail, size_t i)
 
 double tail_value_at(const struct tail *tail, size_t i)
 {
-    return tail->values != NULL ? tail->values[i] : tail->first_value;
+    if (tail->values == NULL)
+        return tail->first_value;
+    return tail->has_steps ? tail->first_value + (double)tail->steps[i] : tail->values[i];
 }
 
 int64_t tail_last_ms(const struct tail *tail)
@@ -78,21 +81,70 @@ static int hold_offsets(struct tail *tail)
     return 0;
 }
 
-/* Room for so many more values, writing out those that are all the same first. */
-static int hold_values(struct tail *tail, size_t more)
+/* Can the value be kept as a step from the first? */
+static bool find_step(const struct tail *tail, double value, int32_t *ret_step)
 {
-    if (tail->values != NULL && tail->count + more <= tail->value_capacity)
-        return 0;
-    uint8_t capacity = grown(tail->value_capacity, tail->count + more);
-    double *values = realloc(tail->values, capacity * sizeof *values);
+    const double difference = value - tail->first_value;
+    if (!(difference >= INT32_MIN && difference <= INT32_MAX)) /* nor a NaN */
+        return false;
+    *ret_step = (int32_t)difference;
+    return same_bits(tail->first_value + (double)*ret_step, value);
+}
+
+/* Steps may go on, or begin: the first value must be its own step of 0 (-0 is not). */
+static bool takes_steps(const struct tail *tail)
+{
+    return tail->values != NULL ? tail->has_steps
+                                : same_bits(tail->first_value + 0.0, tail->first_value);
+}
+
+/* Steps become values. */
+static int widen(struct tail *tail)
+{
+    double *values = malloc(tail->value_capacity * sizeof *values);
     if (values == NULL)
         return ERR_NOMEM;
-    if (tail->values == NULL)
-        for (size_t i = 0; i < tail->count; i++)
-            values[i] = tail->first_value;
+    for (size_t i = 0; i < tail->count; i++)
+        values[i] = tail_value_at(tail, i);
+    free(tail->steps);
     tail->values = values;
-    tail->value_capacity = capacity;
+    tail->has_steps = false;
     return 0;
+}
+
+/* Room for so many more values, writing out those that are all the same first. */
+static int hold_values(struct tail *tail, size_t more, bool as_steps)
+{
+    if (tail->values != NULL && tail->has_steps && !as_steps && widen(tail) != 0)
+        return ERR_NOMEM;
+    if (tail->values != NULL && tail->count + more <= tail->value_capacity)
+        return 0;
+    const uint8_t capacity = grown(tail->value_capacity, tail->count + more);
+    void *column =
+        realloc(tail->values, capacity * (as_steps ? sizeof(int32_t) : sizeof(double)));
+    if (column == NULL)
+        return ERR_NOMEM;
+    const bool is_new = tail->values == NULL;
+    tail->values = column;
+    tail->value_capacity = capacity;
+    tail->has_steps = as_steps;
+    for (size_t i = 0; is_new && i < tail->count; i++)
+        if (as_steps)
+            tail->steps[i] = 0;
+        else
+            tail->values[i] = tail->first_value;
+    return 0;
+}
+
+/* Values behind the others, for which there is room. */
+static void put_values(struct tail *tail, const struct store_sample *samples, size_t count)
+{
+    if (tail->has_steps)
+        for (size_t i = 0; i < count; i++)
+            tail->steps[tail->count + i] = (int32_t)(samples[i].value - tail->first_value);
+    else
+        for (size_t i = 0; i < count; i++)
+            tail->values[tail->count + i] = samples[i].value;
 }
 
 int tail_append(struct tail *tail, int64_t ts_ms, double value)
@@ -110,15 +162,16 @@ int tail_append(struct tail *tail, int64_t ts_ms, double value)
                    (tail->count == 1 || offset == (uint64_t)tail->step_ms * tail->count);
     if (!on_beat && hold_offsets(tail) != 0)
         return ERR_NOMEM;
+    int32_t step;
     if ((tail->values != NULL || !same_bits(value, tail->first_value)) &&
-        hold_values(tail, 1) != 0)
+        hold_values(tail, 1, takes_steps(tail) && find_step(tail, value, &step)) != 0)
         return ERR_NOMEM;
     if (on_beat && tail->count == 1)
         tail->step_ms = offset;
     if (tail->offsets_ms != NULL)
         tail->offsets_ms[tail->count] = offset;
     if (tail->values != NULL)
-        tail->values[tail->count] = value;
+        put_values(tail, &(struct store_sample){.value = value}, 1);
     tail->count++;
     return 0;
 }
@@ -152,25 +205,27 @@ size_t tail_extend(struct tail *tail, const struct store_sample *samples, size_t
     if (tail->values == NULL) {
         while (i < n && same_bits(samples[i].value, tail->first_value))
             i++;
-        tail->count = (uint16_t)(tail->count + i);
+        tail->count = (uint8_t)(tail->count + i);
         if (i == n)
             return n;
     }
-    if (hold_values(tail, n - i) != 0)
+    bool as_steps = takes_steps(tail);
+    int32_t step;
+    for (size_t j = i; j < n && as_steps; j++)
+        as_steps = find_step(tail, samples[j].value, &step);
+    if (hold_values(tail, n - i, as_steps) != 0)
         return i;
-    double *to = tail->values + tail->count - i;
-    tail->count = (uint16_t)(tail->count + n - i);
-    for (; i < n; i++)
-        to[i] = samples[i].value;
+    put_values(tail, samples + i, n - i);
+    tail->count = (uint8_t)(tail->count + n - i);
     return n;
 }
 
-/* Everything as columns, so that an insertion is a memmove. */
+/* Everything as columns, of values, so that an insertion is a memmove. */
 static int open_columns(struct tail *tail)
 {
     int error = hold_offsets(tail);
     if (error == 0)
-        error = hold_values(tail, 1);
+        error = hold_values(tail, 1, false);
     return error;
 }
 
@@ -198,14 +253,9 @@ int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change
     bool replace = tail_time_at(tail, at) == ts_ms;
     must(replace || tail->count < TAIL_SAMPLES_MAX);
     if (tail->count == TAIL_SAMPLES_MAX) { /* replacing needs no room */
-        if (tail->values == NULL) {
-            tail->count--;
-            int error = hold_values(tail, 1);
-            tail->count++;
-            if (error != 0)
-                return error;
-            tail->values[tail->count - 1u] = tail->first_value;
-        }
+        int error = hold_values(tail, 0, false);
+        if (error != 0)
+            return error;
     } else if (open_columns(tail) != 0) {
         return ERR_NOMEM;
     }
@@ -227,13 +277,15 @@ int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change
 
 void tail_copy(const struct tail *tail, int64_t *times_ms, double *values)
 {
-    for (size_t i = 0; i < tail->count; i++) {
+    for (size_t i = 0; i < tail->count; i++)
         times_ms[i] = tail_time_at(tail, i);
+    for (size_t i = 0; i < tail->count; i++)
         values[i] = tail_value_at(tail, i);
-    }
 }
 
 size_t tail_bytes(const struct tail *tail)
 {
-    return tail->time_capacity * sizeof(uint32_t) + tail->value_capacity * sizeof(double);
+    return tail->time_capacity * sizeof(uint32_t) + (size_t)tail->value_capacity *
+                                                          (tail->has_steps ? sizeof(int32_t)
+                                                                           : sizeof(double));
 }

@@ -4,7 +4,9 @@
  * Most series tick regularly and most never change, so a tail holds columns only where it must:
  *
  *     times   regular (first, step) until a sample comes off the beat; then an array of offsets
- *     values  one value until another comes; then an array
+ *     values  one value until another comes; then an array: of steps from the first value, 32 bits
+ *             each, as long as first + step is the value bit for bit (what counts, and most
+ *             of what is counted); else of the values
  *
  * Times strictly ascend.  All samples of a tail lie in one history span (the caller sees to
  * it). Not thread-safe: the series's lock covers it.
@@ -26,10 +28,13 @@ struct tail {
     int64_t first_ms;
     double first_value;
     uint32_t *offsets_ms; /* from first_ms; NULL while regular */
-    double *values;       /* NULL while all are first_value */
-    uint32_t step_ms;     /* regular: between samples */
-    uint16_t count;
-    uint8_t time_capacity, value_capacity;
+    union {
+        double *values; /* NULL while all are first_value */
+        int32_t *steps; /* has_steps: from first_value */
+    };
+    uint32_t step_ms; /* regular: between samples */
+    uint8_t count, time_capacity, value_capacity;
+    bool has_steps;
 };
 
 void tail_done(struct tail *tail);
@@ -39,6 +44,14 @@ static inline bool tail_is_empty(const struct tail *tail)
 }
 int64_t tail_time_at(const struct tail *tail, size_t i);
 double tail_value_at(const struct tail *tail, size_t i);
+/* Where the next value will be put, or NULL: to be asked for ahead. */
+static inline const void *tail_next_value(const struct tail *tail)
+{
+    if (tail->values == NULL)
+        return NULL;
+    return tail->has_steps ? (const void *)(tail->steps + tail->count)
+                           : (const void *)(tail->values + tail->count);
+}
 int64_t tail_last_ms(const struct tail *tail);
 /* Could a sample at this time go in without overflow of its offset or its length? */
 bool tail_has_room(const struct tail *tail, int64_t ts_ms);
