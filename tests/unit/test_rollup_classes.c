@@ -189,11 +189,14 @@ static void expect_hour(struct world *world, unsigned n, int64_t end_ms, double 
 }
 
 /* The specification: samples until the day is as old as they are kept, then the finest tier that is
- * made of them and not over yet. */
+ * made of them and not over yet; where there is none, samples until they are as old. */
 static enum source source_of(unsigned n, int day, int64_t now_ms)
 {
     const int64_t newest_ms = (day + 1) * DAY_MS - MINUTE_MS;
+    const int64_t noon_ms = day * DAY_MS + DAY_MS / 2;
     const int64_t age = (now_ms - (day + 1) * DAY_MS) / DAY_MS; /* of all of the day */
+    if (classes[n].tiers[1] == 0)
+        return noon_ms >= now_ms - classes[n].raw * DAY_MS ? SAMPLES : NOTHING;
     if (newest_ms >= now_ms - classes[n].raw * DAY_MS)
         return SAMPLES;
     for (int t = 0; t < 2; t++)
@@ -275,7 +278,7 @@ static void late_samples_and_deletes_redo_what_they_touch(void **state)
         expect_hour(&world, 0, GAP_MS + HOUR_MS, 1, SAMPLES, "late");
         expect_hour(&world, 2, GAP_MS + HOUR_MS, 1, SAMPLES, "late");
         expect_hour(&world, 1, GAP_MS + HOUR_MS, 1, turn == 0 ? SAMPLES : MINUTES, "late");
-        expect_hour(&world, 4, GAP_MS + HOUR_MS, 1, turn == 0 ? SAMPLES : HOURS, "late");
+        expect_hour(&world, 4, GAP_MS + HOUR_MS, 1, HOURS, "late");
         if (turn > 0)
             expect_all(&world, "late");
         if (turn == 1)
@@ -288,10 +291,10 @@ static void late_samples_and_deletes_redo_what_they_touch(void **state)
                      0);
     for (int turn = 0; turn < 4; turn++) {
         const enum source source = turn < 3 ? SAMPLES : MINUTES;
-        expect_hour(&world, 0, noon_ms, turn < 3 ? 53 : 53, source, "deleted");
+        expect_hour(&world, 0, noon_ms, 53, source, "deleted");
         expect_hour(&world, 2, noon_ms, 53, SAMPLES, "deleted");
         expect_hour(&world, 1, noon_ms, 50, MINUTES, "deleted");
-        expect_hour(&world, 4, noon_ms, 0, NOTHING, "deleted");
+        expect_hour(&world, 4, noon_ms, -1, HOURS, "deleted"); /* nobody */
         expect_hour(&world, 4, noon_ms - HOUR_MS, 60, HOURS, "deleted");
         if (turn == 1)
             open_with(&world, ALL_RULES);
@@ -351,6 +354,7 @@ static void a_copy_of_other_rules_is_not_trusted(void **state)
     kit_open(&world.kit);
     world.kit.now_ms = KIT_START_MS + 2 * DAY_MS + 3 * HOUR_MS;
     write_days(&world, 0x09);
+    settle_at(&world, 2 * DAY_MS + 4 * HOUR_MS); /* a flush leaves out what is over */
     settle_at(&world, 5 * DAY_MS - 6 * HOUR_MS);
     assert_int_equal(stats_of(&world).rollup_files[0], 1); /* ahead */
     open_with(&world, 0);
