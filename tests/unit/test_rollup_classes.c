@@ -322,12 +322,16 @@ static void other_rules_after_a_restart_hold(void **state)
         expect_hour(&world, 1, DAY_MS + noon_ms, 60, SAMPLES, "no rules");
         settle_at(&world, 3 * DAY_MS + 2 * HOUR_MS);
     }
-    /* The day becomes one: each as fine as it was. */
+    /* The day becomes one: each as fine as it was.  What comes late for one that has hours only must
+     * not become its only word in the finer tier. */
+    assert_int_equal(
+        kit_write(&world.kit, 4, KIT_START_MS + GAP_MS + 30 * MINUTE_MS, 9), 0);
     settle_at(&world, 5 * DAY_MS + HOUR_MS);
     expect_hour(&world, 0, noon_ms, 60, MINUTES, "no rules, later");
     expect_hour(&world, 1, noon_ms, 60, MINUTES, "no rules, later");
     expect_hour(&world, 2, noon_ms, 60, MINUTES, "no rules, later");
     expect_hour(&world, 4, noon_ms, 60, HOURS, "no rules, later");
+    expect_hour(&world, 4, GAP_MS + HOUR_MS, 1, HOURS, "no rules, late");
     expect_hour(&world, 3, DAY_MS + noon_ms, 60, SAMPLES, "no rules, later");
     /* With them again: shorter ages take effect, a longer one brings nothing back. */
     open_with(&world, ALL_RULES);
