@@ -19,7 +19,7 @@
 #include "collector/ingest/ingest.h"
 #include "collector/jobs/jobs.h"
 #include "collector/memory.h"
-#include "collector/options.h"
+#include "collector/options_ages.h"
 #include "collector/parts.h"
 #include "collector/remote/remote.h"
 #include "collector/self.h"
@@ -255,9 +255,7 @@ static int open_store(struct collector *collector, struct diagnosis *why)
     if (error != 0 || ages == NULL)
         return free(ages), diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < options->age_count; i++)
-        ages[i] = (struct store_retention){
-            {options->ages[i].matchers, options->ages[i].count}, options->ages[i].raw_ms,
-            options->ages[i].rollup_5m_ms, options->ages[i].rollup_1h_ms};
+        ages[i] = options_store_age(options, i);
     const struct store_options store = {
         .directory = options->data,
         .retention_raw_ms = options->retention_raw_ms,

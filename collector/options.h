@@ -22,8 +22,8 @@ struct flags {
 
 struct matcher;
 
-/* Series that are kept for less long than retention_raw_ms, or whose roll-ups are; 0: as long as the
- * others. */
+/* Series of which something is kept for longer or less long than of the others (options_ages.h): as
+ * they are named, in the store's terms; 0: not. */
 struct options_age {
     const char *match; /* as it was written */
     struct matcher **matchers;

@@ -26,7 +26,7 @@ void deletes_done(struct deletes *deletes)
     for (size_t i = 0; i < deletes->count; i++)
         deletion_release(deletes->items[i]);
     free(deletes->items);
-    ages_done(deletes);
+    ages_done(&deletes->ages);
     (void)pthread_cond_destroy(&deletes->landed);
     (void)pthread_mutex_destroy(&deletes->lock);
 }
@@ -180,7 +180,7 @@ static int view_locked(struct deletes *deletes, int64_t from_ms, int64_t until_m
         atomic_fetch_add_explicit(&deletion->references, 1, memory_order_relaxed);
         view.items[view.count++] = deletion;
     }
-    ages_view(deletes, from_ms, &view);
+    ages_view(&deletes->ages, from_ms, &view);
     *ret_view = view;
     return 0;
 }
@@ -189,7 +189,7 @@ int deletes_view(struct deletes *deletes, int64_t from_ms, int64_t until_ms,
                  struct deletes_view *ret_view)
 {
     *ret_view = (struct deletes_view){0};
-    ages_view(deletes, from_ms, ret_view);
+    ages_view(&deletes->ages, from_ms, ret_view);
     if (atomic_load(&deletes->held) == 0)
         return 0;
     must(pthread_mutex_lock(&deletes->lock) == 0);
@@ -233,9 +233,8 @@ int deletes_holes(const struct deletes_view *view, const struct labels *labels,
                   struct arena *arena, struct holes *ret_holes)
 {
     struct holes holes = {0};
-    size_t ages = ages_count(view);
-    if (ages > 0) {
-        holes.items = arena_alloc(arena, view->count + ages, sizeof *holes.items);
+    if (view->ages != NULL) {
+        holes.items = arena_alloc(arena, view->count + 1, sizeof *holes.items);
         if (holes.items == NULL)
             return ERR_LIMIT;
         ages_holes(view, labels, &holes);

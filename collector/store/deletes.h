@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "collector/series/matcher.h"
+#include "collector/store/ages.h"
 #include "collector/store/pieces.h"
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
@@ -44,7 +45,6 @@
 
 struct live;
 struct store;
-struct store_retention;
 struct store_selection;
 
 #define DELETES_MAX          1024 /* not yet gone, at once */
@@ -66,8 +66,6 @@ struct deletion {
     bool is_past_history;    /* no file holds any */
 };
 
-#define AGE_TIERS 2 /* as ROLLUP_TIERS */
-
 struct deletes {
     pthread_mutex_t lock;
     pthread_cond_t landed; /* none is in flight any more */
@@ -81,13 +79,7 @@ struct deletes {
     /* any thread */
     _Atomic size_t held; /* count, for who is in a hurry */
     _Atomic uint64_t made;
-    /* fixed after the opening (ages.c): what is older of these series counts as deleted */
-    struct deletion **ages; /* their matchers; until_ms is the age */
-    size_t age_count;
-    /* the same of their roll-ups, by tier */
-    struct deletion **tier_ages[AGE_TIERS];
-    size_t tier_age_counts[AGE_TIERS];
-    const struct clock *clock;
+    struct ages ages; /* fixed after the opening: what is older of some series counts as deleted */
     _Atomic bool may_end; /* a pass was made since the keeper looked what is left */
 };
 
@@ -100,7 +92,7 @@ int deletes_load(struct store *store);
 struct deletes_view {
     struct deletion **items;
     size_t count;
-    const struct deletes *ages; /* whose ages touch the interval, too; NULL: none does */
+    const struct ages *ages; /* which may hide some of the interval, too; NULL: they do not */
     int64_t now_ms;
 };
 int deletes_view(struct deletes *deletes, int64_t from_ms, int64_t until_ms,
@@ -121,26 +113,6 @@ bool deletion_matches(const struct deletion *deletion, const struct labels *labe
 /* The newest sample a series still has, if `last_ms` was it: an upper bound, INT64_MIN for
  * none. */
 int64_t deletion_last_ms(int64_t from_ms, int64_t until_ms, int64_t last_ms);
-
-/* ---- series with an age of their own (ages.c) ---------------------------------------------- */
-
-int ages_init(struct deletes *deletes, const struct store_retention *ages, size_t count,
-              const struct clock *clock);
-void ages_done(struct deletes *deletes);
-/* Adds to a view those that touch what is not after until_ms, or not before from_ms. */
-void ages_view(const struct deletes *deletes, int64_t from_ms, struct deletes_view *view);
-/* The number of them, and: adds what they cover of a series to its holes, which have room. */
-size_t ages_count(const struct deletes_view *view);
-void ages_holes(const struct deletes_view *view, const struct labels *labels,
-                struct holes *holes);
-/* Rewrites files that are older as a whole and still hold such series; keeper thread. */
-int ages_apply(struct store *store);
-/* Are records of a series in a tier older than they are kept?  By the day: `end_ms` is where its
- * roll-up ends.  Any thread. */
-bool ages_tier_is_over(const struct deletes *deletes, size_t tier, const struct labels *labels,
-                       int64_t end_ms, int64_t now_ms);
-/* Of any series? */
-bool ages_tier_has_any(const struct deletes *deletes, size_t tier, int64_t end_ms, int64_t now_ms);
 
 /* ---- rows (delete_row.c) ---------------------------------------------------------------- */
 

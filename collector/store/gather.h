@@ -19,6 +19,7 @@ struct rolled_piece {
     int64_t from_ms;          /* records that end before it are not wanted */
     int64_t width_ms;
     uint64_t rank; /* of the file */
+    bool is_mark;  /* nothing that is wanted, but the next tier is not to be asked either */
     struct bytes entry; /* a copy; empty where no samples are wanted */
     struct rolled_piece *next;
 };
@@ -30,7 +31,7 @@ struct found {
     struct piece *pieces;
     uint32_t count, capacity;
     struct holes holes; /* what has been deleted of it */
-    uint32_t rolled_count;
+    uint32_t rolled_count; /* without marks */
     struct rolled_piece *rolled;
     struct found *next; /* in its hash bucket */
     uint64_t source;

@@ -1,8 +1,9 @@
 /*
  * gather_rollup.c - collecting records from roll-ups, and putting them before the samples.
  *
- * Only roll-ups that are sole are read: while the samples are there, those are.  Of a day the
- * finer one is taken.  Samples may still lie between or in front of records, having come late
+ * Only roll-ups that are sole are read: they have the series of which there are no samples any more.
+ * Of a day a series is taken from the finer tier that has it, and of several roll-ups of a tier from
+ * the one that knows of the latest samples.  Samples may still lie between or in front of records, having come late
  * for a day that has expired: those are made records of one sample each, so that records come
  * first and samples behind them.  Where a bucket has a record, it stands, and late samples in
  * it do not count: so it will be when they are put into the roll-up (records_fill()).
@@ -25,27 +26,73 @@ static int64_t from_of(const struct select_hints *hints, int64_t width_ms)
 struct tier_spans {
     size_t number; /* of the tier */
     int64_t now_ms;
-    struct span **items;
+    struct span **items; /* those whose word counts before that of others, first */
+    bool *is_read;       /* of each: its series have been looked through */
     size_t count;
     int64_t width_ms, from_ms;
 };
 
-/* A day of a tier; `is_hidden`: a finer one has it, but for series for which it is over
- * there. */
+/* What a finer tier has of a day: nothing; all series of it; those that are found with a piece. */
+enum finer { FINER_NONE, FINER_ALL, FINER_SOME };
+
 struct tier_day {
     const struct tier_spans *tier;
-    bool is_hidden;
+    enum finer finer;
+    bool has_brother; /* there may be another roll-up of the day in the tier */
 };
 
-/* May the records of a series be read in this tier? */
+/* Has the series something of this day, of a tier of this width? */
+static bool has_piece(const struct found *found, const struct span_manifest *day, int64_t width_ms)
+{
+    for (const struct rolled_piece *at = found->rolled; at != NULL; at = at->next)
+        if (at->width_ms == width_ms && at->start_ms == day->start_ms && at->end_ms == day->end_ms)
+            return true;
+    return false;
+}
+
+/* May the records of a series be read in this tier?  Not where a finer tier has the day, but for
+ * series for which it is over there. */
 static bool is_wanted(const struct gather *gather, const struct tier_day *day,
                       const struct labels *labels, int64_t end_ms)
 {
     const struct tier_spans *tier = day->tier;
-    const struct deletes *deletes = &gather->store->deletes;
-    return !ages_tier_is_over(deletes, tier->number, labels, end_ms, tier->now_ms) &&
-           (!day->is_hidden ||
-            ages_tier_is_over(deletes, tier->number - 1, labels, end_ms, tier->now_ms));
+    const struct ages *ages = &gather->store->deletes.ages;
+    return !ages_tier_is_over(ages, tier->number, labels, end_ms, tier->now_ms) &&
+           (day->finer != FINER_ALL ||
+            ages_tier_is_over(ages, tier->number - 1, labels, end_ms, tier->now_ms));
+}
+
+/* Has another roll-up answered for the series already? */
+static bool is_answered(const struct tier_day *day, const struct found *found,
+                        const struct span_manifest *manifest)
+{
+    return (day->has_brother && has_piece(found, manifest, day->tier->width_ms)) ||
+           (day->finer == FINER_SOME &&
+            has_piece(found, manifest, rollup_tiers[day->tier->number - 1].width_ms));
+}
+
+/* A copy of what is wanted of an entry; a mark, if it is nothing. */
+static int add_rolled(struct gather *gather, struct found *found, const struct tier_spans *tier,
+                      const struct span_manifest *manifest, struct bytes entry, bool is_mark)
+{
+    const size_t size = gather->hints->no_samples || is_mark ? 0 : entry.size;
+    struct rolled_piece *piece = arena_alloc(&gather->scratch, 1, sizeof *piece);
+    uint8_t *copy = size == 0 ? NULL : arena_alloc(&gather->scratch, size, 1);
+    if (piece == NULL || (copy == NULL && size > 0))
+        return ERR_LIMIT;
+    if (copy != NULL)
+        memcpy(copy, entry.data, size);
+    *piece = (struct rolled_piece){.start_ms = manifest->start_ms,
+                                   .end_ms = manifest->end_ms,
+                                   .from_ms = tier->from_ms,
+                                   .width_ms = tier->width_ms,
+                                   .rank = RANK_HISTORY(manifest->generation),
+                                   .is_mark = is_mark,
+                                   .entry = {copy, size},
+                                   .next = found->rolled};
+    found->rolled = piece;
+    found->rolled_count += !is_mark;
+    return 0;
 }
 
 static int take_series(struct gather *gather, struct span *span, struct span_reader *reader,
@@ -53,7 +100,8 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
 {
     const struct tier_day *day = context;
     const struct tier_spans *tier = day->tier;
-    const struct span_manifest *manifest = &span_info_of(span)->manifest;
+    const struct span_info *info = span_info_of(span);
+    const struct span_manifest *manifest = &info->manifest;
     const struct labels *labels;
     struct found *found;
     struct bytes entry;
@@ -65,97 +113,103 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
         error = span_reader_entry(reader, ordinal, &entry);
     if (error == 0)
         error = records_touch(entry, tier->from_ms, gather->hints->until_ms, &is_touched);
-    if (error != 0 || !is_touched)
+    /* The next tier must know of whom this one speaks, if not of all. */
+    if (error != 0 || (!is_touched && !info->is_partial && !day->has_brother))
         return error;
     error = gather_obtain_owned(gather, labels, &found);
-    if (error != 0)
+    if (error != 0 || is_answered(day, found, manifest))
         return error;
-    const uint64_t rank = RANK_HISTORY(manifest->generation);
-    if (gather->hints->no_samples &&
-        holes_cover(&found->holes, rank, manifest->min_ms, manifest->max_ms))
-        return 0;
-    struct rolled_piece *piece = arena_alloc(&gather->scratch, 1, sizeof *piece);
-    uint8_t *copy =
-        gather->hints->no_samples ? NULL : arena_alloc(&gather->scratch, entry.size, 1);
-    if (piece == NULL || (copy == NULL && !gather->hints->no_samples))
-        return ERR_LIMIT;
-    if (copy != NULL)
-        memcpy(copy, entry.data, entry.size);
-    *piece = (struct rolled_piece){.start_ms = manifest->start_ms,
-                                   .end_ms = manifest->end_ms,
-                                   .from_ms = tier->from_ms,
-                                   .width_ms = tier->width_ms,
-                                   .rank = rank,
-                                   .entry = {copy, copy != NULL ? entry.size : 0},
-                                   .next = found->rolled};
-    found->rolled = piece;
-    found->rolled_count++;
-    return 0;
+    const bool is_covered =
+        gather->hints->no_samples &&
+        holes_cover(&found->holes, RANK_HISTORY(manifest->generation), manifest->min_ms,
+                    manifest->max_ms);
+    return add_rolled(gather, found, tier, manifest, entry, !is_touched || is_covered);
 }
 
-/* Does the finer tier have the same day, and can it be read? */
-static bool is_in_finer(const struct span *span, const struct tier_spans *finer,
-                        const bool *is_read)
+static bool is_same_day(const struct span *a, const struct span *b)
 {
-    const struct span_manifest *day = &span_info_of(span)->manifest;
-    for (size_t i = 0; i < finer->count; i++) {
-        const struct span_manifest *other = &span_info_of(finer->items[i])->manifest;
-        if (is_read[i] && other->start_ms == day->start_ms && other->end_ms == day->end_ms)
-            return true;
+    const struct span_manifest *x = &span_info_of(a)->manifest;
+    const struct span_manifest *y = &span_info_of(b)->manifest;
+    return x->start_ms == y->start_ms && x->end_ms == y->end_ms;
+}
+
+/* What the finer tier has of the same day, and could be read. */
+static enum finer look_in_finer(const struct span *span, const struct tier_spans *finer)
+{
+    enum finer has = FINER_NONE;
+    for (size_t i = 0; finer != NULL && i < finer->count; i++) {
+        if (!finer->is_read[i] || !is_same_day(finer->items[i], span))
+            continue;
+        if (span_info_of(finer->items[i])->is_partial)
+            return FINER_SOME;
+        has = FINER_ALL;
     }
-    return false;
+    return has;
 }
 
 static int take_tier(struct gather *gather, struct tier_spans *tier,
-                     const struct tier_spans *finer, const bool *finer_is_read, bool *is_read,
-                     struct matcher *const *matchers, size_t count)
+                     const struct tier_spans *finer, struct matcher *const *matchers, size_t count)
 {
     int error = 0;
     for (size_t i = 0; i < tier->count && error == 0; i++) {
         struct span *span = tier->items[i];
-        const bool hidden = finer != NULL && is_in_finer(span, finer, finer_is_read);
+        struct tier_day day = {tier, look_in_finer(span, finer), false};
         if (!span_is_sole(span) ||
-            (hidden && !ages_tier_has_any(&gather->store->deletes, finer->number,
-                                          span_info_of(span)->manifest.end_ms, tier->now_ms)))
+            (day.finer == FINER_ALL &&
+             !ages_tier_has_any(&gather->store->deletes.ages, finer->number,
+                                span_info_of(span)->manifest.end_ms, tier->now_ms)))
             continue;
-        struct tier_day day = {tier, hidden};
+        for (size_t j = 0; j < tier->count; j++)
+            day.has_brother = day.has_brother || (j != i && is_same_day(tier->items[j], span));
         error = gather_is_cancelled(gather) ? ERR_CANCELLED
                                             : gather_span(gather, span, matchers, count,
-                                                          take_series, &day, &is_read[i]);
+                                                          take_series, &day, &tier->is_read[i]);
     }
+    return error;
+}
+
+static int by_word(const void *a, const void *b)
+{
+    struct span *const *x = a;
+    struct span *const *y = b;
+    return rollup_is_before(span_info_of(*x), span_info_of(*y)) ? -1 : 1;
+}
+
+static int find_spans(struct gather *gather, struct tier_spans *tier)
+{
+    const struct rollup_tier *what = &rollup_tiers[tier->number];
+    /* A finer tier is looked for as far back as the next, to hide its days. */
+    int64_t from_ms = from_of(gather->hints, rollup_tiers[ROLLUP_TIERS - 1].width_ms);
+    tier->width_ms = what->width_ms;
+    tier->from_ms = from_of(gather->hints, what->width_ms);
+    int error = span_set_acquire_kind(gather->store->spans, what->kind, from_ms,
+                                      gather->hints->until_ms, &tier->items, &tier->count);
+    if (error == 0)
+        tier->is_read = calloc(tier->count + 1, sizeof(bool));
+    if (error == 0 && tier->is_read == NULL)
+        error = ERR_NOMEM;
+    if (error == 0 && tier->count > 1)
+        qsort(tier->items, tier->count, sizeof(struct span *), by_word);
     return error;
 }
 
 int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count)
 {
-    struct span_set *set = gather->store->spans;
     struct tier_spans tiers[ROLLUP_TIERS] = {0};
-    bool *is_read[ROLLUP_TIERS] = {NULL};
     /* One for all: what is over in one tier is read in the next. */
     const int64_t now_ms = clock_unix_ms(gather->store->clock);
     int error = 0;
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
-        /* A finer tier is looked for as far back as the next, to hide its days. */
-        int64_t from_ms = from_of(gather->hints, rollup_tiers[ROLLUP_TIERS - 1].width_ms);
         tiers[t].number = t;
         tiers[t].now_ms = now_ms;
-        tiers[t].width_ms = rollup_tiers[t].width_ms;
-        tiers[t].from_ms = from_of(gather->hints, tiers[t].width_ms);
-        error =
-            span_set_acquire_kind(set, rollup_tiers[t].kind, from_ms, gather->hints->until_ms,
-                                  &tiers[t].items, &tiers[t].count);
-        if (error == 0)
-            is_read[t] = calloc(tiers[t].count + 1, sizeof(bool));
-        if (error == 0 && is_read[t] == NULL)
-            error = ERR_NOMEM;
+        error = find_spans(gather, &tiers[t]);
     }
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++)
-        error = take_tier(gather, &tiers[t], t > 0 ? &tiers[t - 1] : NULL,
-                          t > 0 ? is_read[t - 1] : NULL, is_read[t], matchers, count);
+        error = take_tier(gather, &tiers[t], t > 0 ? &tiers[t - 1] : NULL, matchers, count);
     for (size_t t = 0; t < ROLLUP_TIERS; t++) {
         if (tiers[t].items != NULL)
-            span_set_release(set, tiers[t].items, tiers[t].count);
-        free(is_read[t]);
+            span_set_release(gather->store->spans, tiers[t].items, tiers[t].count);
+        free(tiers[t].is_read);
     }
     return error;
 }
@@ -247,7 +301,8 @@ int rolled_join(struct rolled_join *join, struct gather *gather, const struct fo
     if (sorted == NULL)
         return ERR_LIMIT;
     for (const struct rolled_piece *at = found->rolled; at != NULL; at = at->next)
-        sorted[pieces++] = at;
+        if (!at->is_mark)
+            sorted[pieces++] = at;
     qsort(sorted, pieces, sizeof *sorted, by_start);
     join->records.count = 0;
     for (size_t i = 0; i < pieces && error == 0; i++) {

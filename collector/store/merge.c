@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "collector/store/log_join.h"
-#include "collector/store/rollup.h"
+#include "collector/store/rollup_make.h"
 #include "collector/store/series_walk.h"
 #include "collector/store/writer.h"
 #include "proto/base/error.h"
@@ -359,6 +359,18 @@ int merge_rewrite(struct store *store, const struct span_info *info)
 
 /* -- expiry ------------------------------------------------------------------------------ */
 
+static int is_over_for_all(struct store *store, struct span *span, bool *ret_yes)
+{
+    uint64_t present = 0;
+    const uint64_t over =
+        ages_over(&store->deletes.ages, AGE_OF_SAMPLES,
+                  span_info_of(span)->manifest.max_ms + 1, clock_unix_ms(store->clock));
+    int error = over == 0 ? 0 : ages_in_file(store, span, &present);
+    const uint64_t all = ages_all(&store->deletes.ages, AGE_OF_SAMPLES);
+    *ret_yes = over != 0 && (present & all & ~over) == 0;
+    return error;
+}
+
 struct expiry {
     struct store *store;
     struct span *expired;
@@ -371,18 +383,24 @@ static int delete_row(void *context, MDB_txn *txn, uint64_t commit)
     return span_row_delete(&expiry->store->live, txn, span_info_of(expiry->expired));
 }
 
+/* Files older than the longest age that a series in them has; samples by their ages, others as a
+ * whole. */
 static int expire_kind(struct store *store, enum span_kind kind, int64_t retention_ms)
 {
     struct span **spans;
     size_t count;
-    if (retention_ms <= 0)
+    const bool has_ages = kind == SPAN_SAMPLES && store->deletes.ages.rule_count > 0;
+    if ((retention_ms <= 0 || retention_ms == STORE_FOREVER) && !has_ages)
         return 0;
     int64_t floor_ms = clock_unix_ms(store->clock) - retention_ms;
     int error = span_set_acquire_kind(store->spans, kind, INT64_MIN, INT64_MAX, &spans, &count);
     if (error != 0)
         return error;
     for (size_t i = 0; i < count && error == 0; i++) {
-        if (span_info_of(spans[i])->manifest.max_ms >= floor_ms)
+        bool is_over = span_info_of(spans[i])->manifest.max_ms < floor_ms;
+        if (has_ages)
+            error = is_over_for_all(store, spans[i], &is_over);
+        if (error != 0 || !is_over)
             continue;
         struct expiry expiry = {store, spans[i]};
         struct writer_task task = {delete_row, NULL, &expiry, NULL, 0, false};
@@ -397,15 +415,13 @@ static int expire_kind(struct store *store, enum span_kind kind, int64_t retenti
 
 int merge_expire(struct store *store)
 {
-    const struct store_options *options = &store->options;
     int error = 0;
     if (!rollup_is_on(store))
-        error = expire_kind(store, SPAN_SAMPLES, options->retention_raw_ms);
+        error = expire_kind(store, SPAN_SAMPLES, store->options.retention_raw_ms);
+    for (int t = 0; t < ROLLUP_TIERS && error == 0; t++)
+        error = expire_kind(store, rollup_tiers[t].kind,
+                            ages_longest(&store->deletes.ages, AGE_OF_TIER + t));
     if (error == 0)
-        error = expire_kind(store, SPAN_ROLLUP_5M, options->retention_5m_ms);
-    if (error == 0)
-        error = expire_kind(store, SPAN_ROLLUP_1H, options->retention_1h_ms);
-    if (error == 0)
-        error = expire_kind(store, SPAN_LOGS, options->retention_logs_ms);
+        error = expire_kind(store, SPAN_LOGS, store->options.retention_logs_ms);
     return error;
 }

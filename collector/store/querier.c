@@ -120,11 +120,11 @@ static int find_parts(struct gather *gather, struct found *found, struct deliver
     int error = pieces_merge(found->pieces, found->count, &found->holes, gather->hints->from_ms,
                              gather->hints->until_ms, &delivery->pieces, &delivery->times_ms,
                              &delivery->values, &delivery->count);
-    if (error == 0 && found->rolled == NULL && gather->hints->newest_count > 0)
+    if (error == 0 && found->rolled_count == 0 && gather->hints->newest_count > 0)
         delivery->count = pieces_thin(&delivery->pieces, delivery->times_ms, delivery->count,
                                       gather->hints->newest_at_ms, gather->hints->newest_step_ms,
                                       gather->hints->newest_count);
-    if (error != 0 || found->rolled == NULL)
+    if (error != 0 || found->rolled_count == 0)
         return error;
     error = rolled_join(&delivery->join, gather, found, delivery->times_ms, delivery->values,
                         delivery->count, &next);
@@ -241,7 +241,7 @@ static bool is_worth_sharing(const struct gather *gather)
         return false;
     for (size_t i = 0; i < gather->count; i++) {
         const struct found *found = gather->items[i];
-        if (found->rolled != NULL)
+        if (found->rolled_count > 0)
             return false;
         for (size_t k = 0; k < found->count; k++)
             samples += found->pieces[k].count;
@@ -294,7 +294,7 @@ static size_t keep_found(const struct gather *gather, struct series_samples *ser
         const struct found *found = gather->items[i];
         if (hints->series_limit > 0 && kept >= hints->series_limit)
             break;
-        if (hints->no_samples && (found->count > 0 || found->rolled != NULL))
+        if (hints->no_samples && (found->count > 0 || found->rolled_count > 0))
             series[kept++] = (struct series_samples){.labels = found->labels};
         else if (!hints->no_samples && series[i].count > 0)
             series[kept++] = series[i];

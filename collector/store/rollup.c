@@ -15,23 +15,14 @@
 #define AHEAD_PART   8
 #define AHEAD_MS_MAX ((int64_t)2 * 86400 * MS_PER_SEC)
 
-static int64_t age_of(const struct store *store, size_t tier)
+static int64_t ahead_ms(int64_t raw_ms)
 {
-    return rollup_tiers[tier].kind == SPAN_ROLLUP_5M ? store->options.retention_5m_ms
-                                                     : store->options.retention_1h_ms;
-}
-
-static bool outlives_samples(const struct store *store, size_t tier)
-{
-    return age_of(store, tier) == 0 || age_of(store, tier) > store->options.retention_raw_ms;
+    return raw_ms / AHEAD_PART < AHEAD_MS_MAX ? raw_ms / AHEAD_PART : AHEAD_MS_MAX;
 }
 
 bool rollup_is_on(const struct store *store)
 {
-    bool is_any = false;
-    for (size_t t = 0; t < ROLLUP_TIERS; t++)
-        is_any = is_any || outlives_samples(store, t);
-    return is_any && store->options.rolls_up && store->options.retention_raw_ms > 0;
+    return store->deletes.ages.rolls_up;
 }
 
 /* -- a day ------------------------------------------------------------------------------- */
@@ -47,12 +38,11 @@ struct run {
 };
 
 /* The files of the bucket of samples[first], which is the first of it. */
-static void collect_day(struct run *run, size_t first, struct rollup_day *day,
-                        int64_t *ret_newest_ms)
+static void collect_day(struct run *run, size_t first, struct rollup_day *day)
 {
     const struct span_manifest *wanted = &span_info_of(run->samples[first])->manifest;
     merge_bucket_of(run->store, wanted, run->now_ms, &day->start_ms, &day->end_ms);
-    *ret_newest_ms = INT64_MIN;
+    day->newest_ms = INT64_MIN;
     for (size_t i = first; i < run->count; i++) {
         const struct span_manifest *manifest = &span_info_of(run->samples[i])->manifest;
         int64_t start_ms;
@@ -63,8 +53,8 @@ static void collect_day(struct run *run, size_t first, struct rollup_day *day,
         day->samples[day->count++] = run->samples[i];
         if (manifest->generation > day->generation)
             day->generation = manifest->generation;
-        if (manifest->max_ms > *ret_newest_ms)
-            *ret_newest_ms = manifest->max_ms;
+        if (manifest->max_ms > day->newest_ms)
+            day->newest_ms = manifest->max_ms;
     }
 }
 
@@ -85,6 +75,22 @@ static bool is_seen(const struct run *run, size_t at)
     return false;
 }
 
+/* In the order in which their word counts; those that are too many are left where they are. */
+static void add_sole(struct rollup_day *day, size_t tier, struct span *span)
+{
+    struct span **soles = day->soles[tier];
+    size_t at = day->sole_count[tier];
+    if (at == ROLLUP_SOLES)
+        return;
+    while (at > 0 && rollup_is_before(span_info_of(span), span_info_of(soles[at - 1]))) {
+        soles[at] = soles[at - 1];
+        at--;
+    }
+    soles[at] = span_set_acquire_one(day->store->spans, span_info_of(span));
+    day->sole_count[tier]++;
+}
+
+/* The roll-ups there are of the day. */
 static int find_made(struct rollup_day *day, size_t tier)
 {
     struct span_set *set = day->store->spans;
@@ -96,12 +102,26 @@ static int find_made(struct rollup_day *day, size_t tier)
         return error;
     for (size_t i = 0; i < count; i++) {
         const struct span_info *info = span_info_of(spans[i]);
-        if (info->manifest.start_ms == day->start_ms && info->manifest.end_ms == day->end_ms &&
-            day->made[tier] == NULL)
+        if (info->manifest.start_ms != day->start_ms || info->manifest.end_ms != day->end_ms)
+            continue;
+        if (span_is_sole(spans[i]))
+            add_sole(day, tier, spans[i]);
+        else if (day->made[tier] == NULL)
             day->made[tier] = span_set_acquire_one(set, info);
     }
     span_set_release(set, spans, count);
     return 0;
+}
+
+static void release_made(struct rollup_day *day)
+{
+    struct span_set *set = day->store->spans;
+    for (size_t t = 0; t < ROLLUP_TIERS; t++) {
+        if (day->made[t] != NULL)
+            span_set_release_one(set, day->made[t]);
+        for (size_t i = 0; i < day->sole_count[t]; i++)
+            span_set_release_one(set, day->soles[t][i]);
+    }
 }
 
 /* A copy that cannot be read is none: while the samples are there another can be made. */
@@ -135,23 +155,21 @@ static void note_nothing(const struct rollup_day *day)
                 (struct rollup_nothing){day->start_ms, day->generation, t};
 }
 
-/* Which tiers are to be made.  When one is sole, the samples it was made of are gone: another,
- * made of what came late only, would hide it. */
+/* Is there a series that is kept in the tier for longer than that? */
+static bool is_wanted(const struct rollup_day *day, size_t tier, int64_t now_ms)
+{
+    const int64_t age_ms = ages_longest(&day->store->deletes.ages, AGE_OF_TIER + (int)tier);
+    const struct age_list *raw = &day->store->deletes.ages.lists[AGE_OF_SAMPLES];
+    const bool outlives = age_ms > raw->items[0];
+    return (outlives || day->sole_count[tier] > 0) && !age_is_over(age_ms, day->end_ms, now_ms);
+}
+
+/* Which copies are to be made, before all samples go. */
 static void decide(struct rollup_day *day, int64_t now_ms)
 {
-    bool is_any_sole = false;
     for (size_t t = 0; t < ROLLUP_TIERS; t++)
-        is_any_sole = is_any_sole || (day->made[t] != NULL && span_is_sole(day->made[t]));
-    for (size_t t = 0; t < ROLLUP_TIERS; t++) {
-        int64_t age_ms = age_of(day->store, t);
-        bool is_wanted = outlives_samples(day->store, t) &&
-                         (age_ms == 0 || day->end_ms > now_ms - age_ms) &&
-                         (!is_any_sole || day->made[t] != NULL);
-        day->is_due[t] = is_wanted && !had_nothing(day, t) &&
-                         (day->made[t] == NULL ||
-                          span_info_of(day->made[t])->manifest.through < day->generation ||
-                          (!span_is_sole(day->made[t]) && !is_readable(day->made[t])));
-    }
+        day->is_due[t] = is_wanted(day, t, now_ms) && !had_nothing(day, t) &&
+                         (!rollup_is_fresh(day, t) || !is_readable(day->made[t]));
 }
 
 /* The samples of a day go, and there is no room for their roll-ups: those that were made before
@@ -161,7 +179,10 @@ static int expire_without(struct rollup_day *day)
 {
     struct store *store = day->store;
     uint64_t missing = 0;
-    if (day->made[0] == NULL && day->made[1] == NULL) {
+    bool has_any = false;
+    for (size_t t = 0; t < ROLLUP_TIERS; t++)
+        has_any = has_any || day->made[t] != NULL || day->sole_count[t] > 0;
+    if (!has_any) {
         log_warn("store",
                  "the samples of a day expire without being rolled up: there is no room");
         atomic_fetch_add(&store->rollup_days_lost, 1);
@@ -185,54 +206,103 @@ static int expire_without(struct rollup_day *day)
     return error;
 }
 
+/* Of a store that is full a day that goes gives more room than its roll-ups take. */
+static bool has_room(struct store *store, bool is_expired)
+{
+    enum full_level level = full_level(&store->full, 0);
+    return level == FULL_NOT || (level == FULL_BUT_ESSENTIAL && is_expired);
+}
+
 /* Rolls up; ERR_AGAIN: there is no room, and samples may not go for it. */
 static int make_if_due(struct rollup_day *day, bool is_expired)
 {
     struct store *store = day->store;
-    enum full_level level = full_level(&store->full, 0);
-    bool is_due = false;
-    for (size_t t = 0; t < ROLLUP_TIERS; t++)
-        is_due = is_due || day->is_due[t];
-    if (!is_due)
+    if (!day->is_due[0] && !day->is_due[1])
         return 0;
-    /* Of a store that is full a day that goes gives more room than its roll-ups take. */
-    bool may = level == FULL_NOT || (level == FULL_BUT_ESSENTIAL && is_expired);
-    int error = may ? rollup_make(day) : ERR_FULL;
-    if (error == ERR_FULL && is_expired && level != FULL_NOT)
+    int error = has_room(store, is_expired) ? rollup_make(day) : ERR_FULL;
+    if (error == ERR_FULL && is_expired && full_level(&store->full, 0) != FULL_NOT)
         return expire_without(day);
     return error == ERR_FULL ? ERR_AGAIN : error;
 }
 
-static int take_day(struct run *run, struct rollup_day *day, int64_t newest_ms)
+/* Samples of some series go, and the day stays for the others.  It waits for room: the others'
+ * have to be written anew for it. */
+static int make_part(struct rollup_day *day, int64_t now_ms)
 {
-    const struct store_options *options = &run->store->options;
-    int64_t raw_ms = options->retention_raw_ms;
-    int64_t ahead_ms = raw_ms / AHEAD_PART < AHEAD_MS_MAX ? raw_ms / AHEAD_PART : AHEAD_MS_MAX;
-    int64_t floor_ms = run->now_ms - raw_ms;
-    bool is_expired = newest_ms < floor_ms;
-    if (day->generation > run->quiet ||
-        !merge_is_day(run->store, day->start_ms, day->end_ms, run->now_ms) ||
-        (!is_expired && day->end_ms > floor_ms + ahead_ms))
-        return 0;
+    for (size_t t = 0; t < ROLLUP_TIERS; t++)
+        day->is_due[t] = is_wanted(day, t, now_ms);
+    int error = has_room(day->store, true) ? rollup_make_part(day) : ERR_FULL;
+    return error == ERR_FULL ? ERR_AGAIN : error;
+}
+
+/* What is due of a day, by the ages of the series in it. */
+struct due {
+    bool is_expired; /* all samples */
+    bool is_part;    /* some */
+    bool is_near;    /* all, before long */
+};
+
+static int find_due(const struct rollup_day *day, int64_t now_ms, struct due *ret_due)
+{
+    const struct ages *ages = &day->store->deletes.ages;
+    const struct age_list *list = &ages->lists[AGE_OF_SAMPLES];
+    const uint64_t over = ages_over(ages, AGE_OF_SAMPLES, day->newest_ms + 1, now_ms);
+    uint64_t near = over;
+    uint64_t present = 0;
     int error = 0;
-    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++)
-        error = find_made(day, t);
-    if (error != 0)
-        return error;
+    for (size_t i = 0; i < list->count; i++)
+        if (age_is_over(list->items[i], day->end_ms - ahead_ms(list->items[i]), now_ms))
+            near |= UINT64_C(1) << i;
+    for (size_t i = 0; i < day->count && near != 0 && error == 0; i++) {
+        uint64_t of_file;
+        error = ages_in_file(day->store, day->samples[i], &of_file);
+        present |= error == 0 ? of_file & ages_all(ages, AGE_OF_SAMPLES) : 0;
+    }
+    *ret_due = (struct due){.is_expired = (over & present) != 0 && (present & ~over) == 0,
+                            .is_part = (over & present) != 0 && (present & ~over) != 0,
+                            .is_near = near != 0 && (present & ~near) == 0};
+    return error;
+}
+
+static int take_due(struct run *run, struct rollup_day *day, const struct due *due)
+{
+    int error = 0;
     decide(day, run->now_ms);
-    bool is_work = is_expired || day->is_due[0] || day->is_due[1];
+    const bool makes = due->is_near && !due->is_part && (day->is_due[0] || day->is_due[1]);
+    const bool is_work = due->is_expired || due->is_part || makes;
     if (is_work && run->days_left == 0) {
         run->more = true;
         return 0;
     }
-    error = make_if_due(day, is_expired);
-    if (error == 0 && is_expired)
+    if (due->is_part)
+        error = make_part(day, run->now_ms);
+    else if (is_work)
+        error = make_if_due(day, due->is_expired);
+    if (error == 0 && due->is_expired)
         error = rollup_retire(day);
     /* What cannot be done now must not take the turn of the days behind it. */
     run->days_left -= is_work && error == 0;
-    if (error == 0 && !is_expired)
+    if (error == 0 && makes && !due->is_expired)
         note_nothing(day);
     return error == ERR_AGAIN || error == ERR_CORRUPT ? 0 : error;
+}
+
+static int take_day(struct run *run, struct rollup_day *day)
+{
+    struct due due;
+    int error = 0;
+    if (day->generation > run->quiet ||
+        !merge_is_day(run->store, day->start_ms, day->end_ms, run->now_ms))
+        return 0;
+    error = find_due(day, run->now_ms, &due);
+    if (error != 0 || (!due.is_expired && !due.is_part && !due.is_near))
+        return error;
+    for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++)
+        error = find_made(day, t);
+    if (error == 0)
+        error = take_due(run, day, &due);
+    release_made(day);
+    return error;
 }
 
 int rollup_run(struct store *store, size_t days, uint64_t quiet, bool *ret_more)
@@ -251,14 +321,10 @@ int rollup_run(struct store *store, size_t days, uint64_t quiet, bool *ret_more)
         error = ERR_NOMEM;
     for (size_t i = 0; i < run.count && error == 0 && !run.more; i++) {
         struct rollup_day day = {.store = store, .samples = of_day};
-        int64_t newest_ms;
         if (is_seen(&run, i))
             continue;
-        collect_day(&run, i, &day, &newest_ms);
-        error = take_day(&run, &day, newest_ms);
-        for (size_t t = 0; t < ROLLUP_TIERS; t++)
-            if (day.made[t] != NULL)
-                span_set_release_one(store->spans, day.made[t]);
+        collect_day(&run, i, &day);
+        error = take_day(&run, &day);
     }
     free(of_day);
     if (run.samples != NULL)

@@ -16,6 +16,9 @@
  * next turn puts those whose buckets were empty into it.  Those of other buckets are left out,
  * and counted: nobody can tell any more whether they were in already.
  *
+ * Where series have different ages (ages.h), those whose samples are over go first: their records are
+ * registered as sole and the samples of the others as one file, in one commit.  The day goes on.
+ *
  * A day's samples never expire before they are rolled up, so they are kept until their day has
  * passed.  One exception: a store that is full expires what it finds no room to roll up.
  *

@@ -3,12 +3,16 @@
  *
  *   live `spans`:  kind u8 | start i64 BE | end i64 BE | generation u64 BE
  *                  -> seal | file bytes u64 | file hash u64 | manifest (span_file.h)
- *                     of a roll-up with an u8 before the manifest: 1 if it is sole
+ *                     of a roll-up with an u8 before the manifest: 1 if it is sole,
+ *                     and 2 if it is partial
  */
 #include <errno.h>
 
 #include "collector/store/span_set.h"
 #include "proto/base/error.h"
+
+#define ROW_SOLE    1u
+#define ROW_PARTIAL 2u
 
 static void row_key(const struct span_manifest *manifest, uint8_t key[SPAN_ROW_KEY_BYTES])
 {
@@ -26,7 +30,8 @@ int span_row_put(const struct live *live, MDB_txn *txn, const struct span_info *
     buf_put_u64(&out, info->file_bytes);
     buf_put_u64(&out, info->file_hash);
     if (span_kind_is_rollup(info->manifest.kind))
-        buf_put_u8(&out, info->is_sole);
+        buf_put_u8(&out, (uint8_t)((info->is_sole ? ROW_SOLE : 0) |
+                                   (info->is_partial ? ROW_PARTIAL : 0)));
     span_manifest_write(&info->manifest, &out);
     int code = ENOMEM;
     if (buf_ok(&out))
@@ -62,8 +67,10 @@ int span_row_read(struct bytes key, struct bytes value, struct span_info *ret_in
     struct reader reader = reader_of(payload);
     ret_info->file_bytes = reader_u64(&reader);
     ret_info->file_hash = reader_u64(&reader);
-    ret_info->is_sole =
-        span_kind_is_rollup(((const uint8_t *)key.data)[0]) && reader_u8(&reader) != 0;
+    const uint8_t flags =
+        span_kind_is_rollup(((const uint8_t *)key.data)[0]) ? reader_u8(&reader) : 0;
+    ret_info->is_sole = (flags & ROW_SOLE) != 0;
+    ret_info->is_partial = (flags & ROW_PARTIAL) != 0;
     if (reader.failed)
         return ERR_CORRUPT;
     int error = span_manifest_read((struct bytes){reader.at, reader_left(&reader)},

@@ -28,6 +28,7 @@ struct span_info {
     uint64_t file_bytes;
     uint64_t file_hash; /* XXH3 of the whole file */
     bool is_sole;       /* of a roll-up: what it was made of has expired */
+    bool is_partial;    /* of a roll-up: a coarser one of the day may have series that it has not */
 };
 
 #define SPAN_NAME_BYTES 128

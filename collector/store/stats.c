@@ -16,16 +16,14 @@ static uint64_t get(_Atomic uint64_t *counter)
 
 int64_t store_retention_ms(const struct store *store)
 {
-    const struct store_options *options = &store->options;
-    const int64_t tiers[] = {options->retention_5m_ms, options->retention_1h_ms};
-    int64_t longest_ms = options->retention_raw_ms;
-    if (!rollup_is_on(store))
-        return longest_ms;
-    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
-        int64_t tier_ms = tiers[i] > 0 && tiers[i] < STORE_LATE_MS_MAX ? tiers[i] : STORE_LATE_MS_MAX;
+    const struct ages *ages = &store->deletes.ages;
+    int64_t longest_ms = ages_longest(ages, AGE_OF_SAMPLES);
+    for (int k = AGE_OF_TIER; k < AGE_KINDS && rollup_is_on(store); k++) {
+        int64_t tier_ms = ages_longest(ages, k);
+        tier_ms = tier_ms < STORE_LATE_MS_MAX ? tier_ms : STORE_LATE_MS_MAX;
         longest_ms = tier_ms > longest_ms ? tier_ms : longest_ms;
     }
-    return longest_ms;
+    return longest_ms == STORE_FOREVER ? 0 : longest_ms;
 }
 
 static void count_rollups(struct store *store, struct store_stats *stats)

@@ -109,8 +109,7 @@ static int open_parts(struct store *store, struct diagnosis *why)
     uint64_t last_commit = 0;
     int error = metadata_init(&store->metadata);
     if (error == 0)
-        error = ages_init(&store->deletes, store->options.ages, store->options.age_count,
-                          store->clock);
+        error = ages_init(&store->deletes.ages, &store->options, store->clock);
     if (error == 0)
         error = restore_may_open(store->directory, why);
     if (error == 0)
@@ -123,6 +122,8 @@ static int open_parts(struct store *store, struct diagnosis *why)
         error = log_head_new(&store->logs);
     if (error == 0)
         error = open_history(store, why);
+    if (error == 0)
+        error = ages_note(store);
     if (error == 0)
         error = recover(store, &last_commit, why);
     if (error == 0)

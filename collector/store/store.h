@@ -52,8 +52,11 @@ struct store_selection {
     size_t count;
 };
 
-/* Series of which something is kept for less long than of the others: their samples, and then
- * nothing of them is rolled up; or their roll-ups.  0: for as long as the others'. */
+/* Series of which something is kept for longer or less long than of the others: samples, roll-ups, or
+ * both.  0: as long as the others'; a tier that is never kept, or would not outlive the samples, is
+ * not made.  Of several that mean a series the shortest holds, for each apart. */
+#define STORE_FOREVER INT64_MAX
+#define STORE_NEVER   (-1)
 struct store_retention {
     struct store_selection selection;
     int64_t raw_ms;
@@ -71,8 +74,7 @@ struct store_options {
     bool rolls_up;             /* samples before they expire; the roll-ups are kept */
     int64_t retention_5m_ms;   /* so long, those of 5 minutes, */
     int64_t retention_1h_ms;   /* and those of an hour; 0: for ever */
-    /* Copied.  Queries leave out at once what is older, merges take it out of the files, and a
-     * file that is older as a whole is rewritten without it. */
+    /* Copied; at most 63 (ages.h). */
     const struct store_retention *ages;
     size_t age_count;
     uint64_t quota_bytes;      /* 0: the file system's size */

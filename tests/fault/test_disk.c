@@ -11,6 +11,9 @@
  * was said to be made is one, and when the samples have expired each tier of roll-ups has what they
  * would have given.  Besides, some processes are really killed there.
  *
+ * One series more has samples of half the age: when the day is due they go first, into roll-ups that
+ * are read beside the samples of the others.
+ *
  * Without `--long` every few calls are tried, with it all of them and many more power cuts.
  */
 #include <setjmp.h>
@@ -45,6 +48,7 @@
 #define BEFORE_MS  (KIT_START_MS + 3 * SPAN_MS)
 #define DUE_MS     (KIT_START_MS + RETENTION)
 #define AFTER_MS   (DUE_MS + DAY_MS)
+#define EXTRA      40
 #define NOTE(what, number) ((uint32_t)(what) << 24 | (number))
 
 static bool is_long;
@@ -54,6 +58,7 @@ struct said {
     unsigned acknowledged[OPERATIONS];
     unsigned count, pending, before_backup; /* so many were there when the backup began */
     bool has_backup, backup_begun, is_due;
+    bool extra_begun, has_extra; /* the series of an age of its own */
 };
 
 static void take_note(struct said *said, uint32_t note)
@@ -77,6 +82,12 @@ static void take_note(struct said *said, uint32_t note)
         break;
     case 'd':
         said->is_due = true;
+        break;
+    case 'X':
+        said->extra_begun = true;
+        break;
+    case 'x':
+        said->has_extra = true;
         break;
     default:
         break;
@@ -103,12 +114,17 @@ static mono_ns kit_ns(void *context)
     return (mono_ns)((struct kit *)context)->now_ms * NS_PER_MS;
 }
 
+static struct matcher *extra_matcher;
+static struct store_retention extra_age = {.raw_ms = RETENTION / 2, .rollup_5m_ms = 2 * RETENTION};
+
 static void set_up(struct kit *kit, const char *folder, int64_t now_ms)
 {
     *kit = (struct kit){.now_ms = now_ms};
     kit->clock = (struct clock){kit_ms, kit_ns, kit};
     kit->options.retention_raw_ms = RETENTION;
     kit->options.rolls_up = true;
+    kit->options.ages = &extra_age;
+    kit->options.age_count = 1;
     must((size_t)snprintf(kit->directory, sizeof kit->directory, "%s", folder) <
          sizeof kit->directory);
 }
@@ -136,6 +152,23 @@ static void write_some(struct kit *kit, unsigned first, unsigned last)
         if (seed % 5 == 0)
             must(store_settle(kit->store) == 0);
     }
+}
+
+/* Of the series of an age of its own, all of it. */
+static void write_extra(struct kit *kit)
+{
+    struct store_sample samples[EXTRA];
+    struct series *series;
+    const struct labels *labels = kit_labels("extra", "0");
+    must(store_series_resolve(kit->store, labels, NULL, &series) == 0);
+    labels_free(labels);
+    for (int i = 0; i < EXTRA; i++)
+        samples[i] = (struct store_sample){series, KIT_START_MS + (i + 1) * (SPAN_MS / EXTRA), i};
+    struct store_write write = {.samples = samples, .sample_count = EXTRA};
+    note('X', 0);
+    must(store_write_wait(kit->store, &write) == 0);
+    note('x', 0);
+    store_series_release(kit->store, series);
 }
 
 /* What is deleted leaves the files at once: the samples, and the roll-ups there are. */
@@ -170,7 +203,9 @@ static void live_once(const char *root)
     (void)snprintf(backup, sizeof backup, "%s/backup", root);
     set_up(&kit, data, BEFORE_MS);
     kit_open(&kit);
-    write_some(&kit, 1, 9);
+    write_some(&kit, 1, 7);
+    write_extra(&kit);
+    write_some(&kit, 8, 9);
     back_up(&kit, backup);
     write_some(&kit, 10, 14);
     delete_and_clean(&kit, 1);
@@ -179,7 +214,8 @@ static void live_once(const char *root)
     note('d', 0);
     kit.now_ms = DUE_MS;
     kit_open(&kit);
-    must(store_settle(kit.store) == 0);
+    must(store_settle(kit.store) == 0); /* the extra samples go, */
+    must(store_settle(kit.store) == 0); /* and a copy of all is made */
     operate(&kit, 21);
     delete_and_clean(&kit, 2);
     must(store_settle(kit.store) == 0);
@@ -318,6 +354,28 @@ static void check_rolled(struct kit *kit, struct history *history)
     kit_close(kit);
 }
 
+/* All of them or, if that was not said, none; as samples or in records. */
+static void check_extra(struct kit *kit, const struct said *said)
+{
+    struct arena arena;
+    struct series_samples *series;
+    double samples = 0;
+    kit_open(kit);
+    arena_init(&arena, (size_t)1 << 26);
+    size_t count = kit_select(kit, MATCH_EQUAL, "__name__", "extra", KIT_START_MS,
+                              KIT_START_MS + DAY_MS, &arena, &series);
+    for (size_t i = 0; i < count; i++) {
+        const size_t records = series[i].rolled != NULL ? series[i].rolled->count : 0;
+        for (size_t j = 0; j < records; j++)
+            samples += series[i].rolled->columns[ROLLED_SAMPLES][j];
+        samples += (double)(series[i].count - records);
+    }
+    arena_reset(&arena);
+    kit_close(kit);
+    if (samples != EXTRA && (said->has_extra || (said->extra_begun && samples != 0)))
+        fail_msg("%s: %g samples of another age are found, of %d", at.because, samples, EXTRA);
+}
+
 static void check_left(const struct said *said, bool with_backup, bool with_rolled)
 {
     struct history history;
@@ -335,8 +393,11 @@ static void check_left(const struct said *said, bool with_backup, bool with_roll
                                                            : BEFORE_MS);
     world_compare(&kit, &history, at.because);
     expect_clean(data);
+    check_extra(&kit, said);
     if (with_rolled && history.writes > 0)
         check_rolled(&kit, &history);
+    if (with_rolled && said->is_due)
+        check_extra(&kit, said);
     free(history.seeds);
 }
 
@@ -348,6 +409,9 @@ static char journal_path[96];
 static int record_a_life(void **state)
 {
     (void)state;
+    must(matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("extra"), &extra_matcher, NULL) ==
+         0);
+    extra_age.selection = (struct store_selection){&extra_matcher, 1};
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     must(shared != MAP_FAILED);
     (void)snprintf(at.root, sizeof at.root, "/tmp/fengsui-disk-%d", (int)getpid());
@@ -368,6 +432,7 @@ static int forget_it(void **state)
 {
     (void)state;
     journal_free(journal);
+    matcher_free(extra_matcher);
     (void)unlink(journal_path);
     return 0;
 }

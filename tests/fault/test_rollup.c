@@ -1,6 +1,6 @@
 /*
- * test_rollup.c - a store that dies at every step of rolling a day up, of what comes late for it, and
- * of what a delete takes out of the roll-ups, is opened again: what was acknowledged is there once,
+ * test_rollup.c - a store that dies at every step of rolling a day or a part of it up, of what comes
+ * late for it, and of what a delete takes out of the roll-ups, is opened again: what was acknowledged is there once,
  * as samples or as records, and what was deleted is not.
  */
 #include <setjmp.h>
@@ -140,6 +140,47 @@ static void dying_while_rolling_up_leaves_all_or_nothing_of_it(void **state)
         }
 }
 
+/* -- a part of a day --------------------------------------------------------------------- */
+
+/* The samples of one of SERIES go first, and what comes late for it follows; then the others'. */
+static void dying_while_a_part_of_a_day_goes_leaves_each_sample_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *point;
+        int days, most; /* the others' age; passed so often */
+    } points[] = {
+        {"rollup.written", 3, 3},      {"rollup.finished", 3, 3}, {"rollup.registered", 3, 3},
+        {"rollup.replaced", 3, 3},     {"rollup.parted", 3, 1},   {"rollup.unregistered", 3, 1},
+        {"rollup.retired", 3, 1},      {"rollup.written", 4, 2},  {"rollup.finished", 4, 2},
+        {"rollup.registered", 4, 2},   {"rollup.replaced", 4, 2}, {"rollup.parted", 4, 2},
+        {"commit.durable", 4, 6},
+    };
+    struct matcher *matcher;
+    assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("n"), bytes_of("0"), &matcher, NULL), 0);
+    const struct store_retention age = {.selection = {&matcher, 1},
+                                        .raw_ms = 2 * DAY_MS,
+                                        .rollup_5m_ms = 30 * DAY_MS};
+    for (size_t p = 0; p < sizeof points / sizeof points[0]; p++)
+        for (int left = 1; left <= points[p].most; left++) {
+            struct kit kit;
+            uint64_t acknowledged;
+            kit_start(&kit);
+            kit_close(&kit);
+            kit.options.retention_raw_ms = points[p].days * DAY_MS;
+            kit.options.rolls_up = true;
+            kit.options.ages = &age;
+            kit.options.age_count = 1;
+            kit.now_ms = KIT_START_MS + 3 * DAY_MS;
+            if (!run_rolling_child(&kit, (struct bomb){points[p].point, left, false},
+                                   &acknowledged))
+                fail_msg("the child has not passed %s %d times", points[p].point, left);
+            check_rolled(&kit, acknowledged, points[p].point);
+            kit_stop_closed(&kit);
+        }
+    matcher_free(matcher);
+}
+
 /* -- a delete ---------------------------------------------------------------------------- */
 
 #define RETENTION  (16 * DAY_MS) /* a day is rolled up when two of it are left */
@@ -255,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dying_while_rolling_up_leaves_all_or_nothing_of_it),
+        cmocka_unit_test(dying_while_a_part_of_a_day_goes_leaves_each_sample_once),
         cmocka_unit_test(dying_while_a_roll_up_loses_what_was_deleted_brings_nothing_back),
     };
     io_world_watch("/tmp");

@@ -226,13 +226,15 @@ def test_some_series_are_kept_for_less_long():
         code, text = check(lab.folder, printed)
         assert code == 0 and "it''s" in printed and 'rollup_1h: "2y"' in printed, (code, text, printed)
         for match, raw, word in (("m{", "7d", "match"), ("{}", "7d", "non-empty"),
-                                 ("m", "31d", "shorter"), ("m", "5m", "at least 1h")):
+                                 ("m", "now", "nor forever"), ("m", "5m", "at least 1h")):
             code, text = check(lab.folder, "retention:\n  raw: 30d\n  per_series:\n"
                                            f"  - {{match: '{match}', raw: {raw}}}\n")
             assert code == 2 and word in text and "collector.yml:4" in text, (code, text)
-        for ages, word in (("", "give raw"), (", rollup_5m: 400d", "shorter than retention.rollup_5m"),
-                           (", rollup_1h: 1m", "at least 1h"),
-                           (", raw: 7d, rollup_1h: 1y", "nothing is rolled up")):
+        for ages, word in (("", "give raw"), (", rollup_1h: 1m", "nor none"),
+                           (", raw: none", "nor forever"),
+                           (", raw: 7d, rollup_5m: 7d", "longer than raw"),
+                           (", raw: 90d, rollup_5m: 1y, rollup_1h: 60d", "rollup_1h must be longer"),
+                           (", raw: forever, rollup_1h: 1y", "never rolled up")):
             code, text = check(lab.folder, "retention:\n  raw: 30d\n  per_series:\n"
                                            f"  - {{match: m{ages}}}\n")
             assert code == 2 and word in text and "collector.yml:4" in text, (code, text)
