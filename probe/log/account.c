@@ -7,6 +7,26 @@
  * would have let through. */
 #define BUCKET_SECONDS 10.0
 
+int log_account_init(struct log_account *account, const struct log_settings *settings,
+                     struct bytes path)
+{
+    *account = (struct log_account){.settings = settings, .path = path};
+    return settings->access != NULL ? access_new(settings->access, &account->access) : 0;
+}
+
+void log_account_done(struct log_account *account)
+{
+    access_free(account->access);
+    account->access = NULL;
+}
+
+void log_account_keep(struct log_account *account, const struct log_settings *settings)
+{
+    account->settings = settings;
+    if (account->access != NULL)
+        account->access->settings = settings->access;
+}
+
 void log_account_refill(struct log_account *account, int64_t now_ms)
 {
     double rate = account->settings->rate_limit;
@@ -32,21 +52,62 @@ static bool may_pass(struct log_account *account, uint32_t severity)
     return may;
 }
 
+static bool is_sent(const struct log_settings *settings, uint32_t severity)
+{
+    return settings->send == LOG_SEND_ALL ||
+           (settings->send == LOG_SEND_ERRORS && severity >= 1 && severity <= 4);
+}
+
 bool log_account_take(struct log_account *account, const struct redact_key *key,
-                      const struct log_line *line, uint8_t *text)
+                      struct log_line *line, uint8_t *text)
 {
     const struct log_settings *settings = account->settings;
     struct log_tally *tally = &account->tally;
+    if (account->access != NULL)
+        line->severity = access_take(account->access, line->text, &settings->redaction, key);
     tally->lines[line->severity]++;
     tally->decode_errors += (line->flags & LOG_LINE_REPLACED) != 0;
     tally->cut += (line->flags & LOG_LINE_CUT) != 0;
     account->last_line_ms = line->ts_ms;
     for (size_t i = 0; i < settings->pattern_count; i++)
         tally->matches[i] += pattern_matches(settings->patterns[i].pattern, line->text);
+    if (!is_sent(settings, line->severity))
+        return false;
     if (!may_pass(account, line->severity)) {
         tally->dropped_rate++;
         return false;
     }
     redact(&settings->redaction, key, text, line->text.size, tally->redacted);
     return true;
+}
+
+bool log_account_only_counts(const struct log_account *account)
+{
+    return account->access != NULL && account->settings->send == LOG_SEND_NONE &&
+           account->settings->pattern_count == 0 && account->settings->first_line == NULL;
+}
+
+void log_account_count(struct log_account *account, const struct redact_key *key,
+                       struct bytes line, int64_t now_ms)
+{
+    uint32_t severity = access_take(account->access, line, &account->settings->redaction, key);
+    account->tally.lines[severity]++;
+    account->last_line_ms = now_ms;
+}
+
+bool log_account_has_room(const struct log_account *account)
+{
+    return account->access == NULL || access_has_room(account->access);
+}
+
+void log_account_commit(struct log_account *account)
+{
+    if (account->access != NULL)
+        access_commit(account->access);
+}
+
+void log_account_rollback(struct log_account *account)
+{
+    if (account->access != NULL)
+        access_rollback(account->access);
 }

@@ -553,7 +553,7 @@ void log_source_change_policy(void *state, struct log_settings_list *list, struc
             continue;
         }
         if (old->signature == now->signature)
-            watch->account.settings = now;
+            log_account_keep(&watch->account, now);
         else
             watch_change(watch, now, out);
         log->watches[kept++] = watch;

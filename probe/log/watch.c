@@ -33,8 +33,10 @@ int watch_new(const char *path, size_t root_bytes, const struct log_settings *se
         return ERR_NOMEM;
     }
     watch->label = watch->path + root_bytes;
-    watch->account.settings = settings;
-    watch->account.path = bytes_of(watch->label);
+    if (log_account_init(&watch->account, settings, bytes_of(watch->label)) != 0) {
+        watch_free(watch);
+        return ERR_NOMEM;
+    }
     *ret_watch = watch;
     return 0;
 }
@@ -47,6 +49,7 @@ void watch_free(struct watch *watch)
         tail_close(watch->tails[i]);
         free(watch->tails[i]);
     }
+    log_account_done(&watch->account);
     free(watch->tails);
     free(watch->path);
     watch_series_free(watch->series);
@@ -500,7 +503,9 @@ void watch_change(struct watch *watch, const struct log_settings *settings, stru
     watch_end(watch, out);
     watch_series_free(watch->series);
     watch->series = NULL;
-    watch->account = (struct log_account){.settings = settings, .path = watch->account.path};
+    log_account_done(&watch->account);
+    /* Without memory lines are still read, and only not counted as requests. */
+    (void)log_account_init(&watch->account, settings, bytes_of(watch->label));
     for (size_t i = 0; i < watch->count; i++)
         /* Settling reads, and would hang now: it is done when the file is opened again. */
         if (watch->tails[i]->fd >= 0 && watch->is_away)
