@@ -21,6 +21,7 @@
 #include "probe/log/redact.h"
 #include "probe/log/settings.h"
 #include "probe/log/severity.h"
+#include "probe/log/templates.h"
 #include "proto/wire/plain.h"
 
 /* What an origin's lines had in them; since the probe's start. */
@@ -37,9 +38,10 @@ struct log_account {
     const struct log_settings *settings;
     struct bytes path; /* as the collector sees it */
     struct log_tally tally;
-    struct access *access; /* NULL: no access log */
-    double tokens;         /* lines that may pass now */
-    int64_t refilled_ms;   /* 0: never */
+    struct access *access;       /* NULL: no access log */
+    struct templates *templates; /* NULL: not told apart */
+    double tokens;               /* lines that may pass now */
+    int64_t refilled_ms;         /* 0: never */
     int64_t last_line_ms;
 };
 

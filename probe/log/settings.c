@@ -213,6 +213,7 @@ int log_settings_take(struct log_settings *settings, struct config *config,
         return config_complain(config, node, why, "unknown encoding \"%s\"", lines->encoding);
     while (lines->send != NULL && strcmp(log_send_names[settings->send], lines->send) != 0)
         settings->send++;
+    settings->templates = (size_t)lines->templates;
     settings->rate_limit = lines->rate_limit;
     settings->max_silence_ms = lines->max_silence_ms;
     int error = read_patterns(settings, config, lines->patterns, why);

@@ -8,6 +8,7 @@
  *       from: end
  *       rate_limit: 200
  *       send: errors
+ *       templates: 100
  *       max_silence: 10m
  *       patterns: [{name: java_oom, regex: 'OutOfMemoryError'}]
  *       redact: [id-card, mobile, bank-card]
@@ -31,6 +32,7 @@
 #include "probe/log/access.h"
 #include "probe/log/decode.h"
 #include "probe/log/redact.h"
+#include "probe/log/templates.h"
 #include "probe/source/pattern.h"
 #include "proto/base/config.h"
 #include "proto/base/diagnosis.h"
@@ -55,6 +57,7 @@ extern const char *const log_send_names[]; /* "all", "errors", "none", NULL */
 struct log_line_options {
     const char *encoding;
     const char *send;
+    int64_t templates;
     double rate_limit;
     int64_t max_silence_ms;
     const struct config_node *patterns;
@@ -76,6 +79,13 @@ struct log_line_options {
          .fallback = "all",                                                                    \
          .choices = log_send_names,                                                            \
          .help = "which lines leave the host: all, errors, none; all are counted"},            \
+        {.key = "templates",                                                                   \
+         .type = CONFIG_INTEGER,                                                               \
+         .offset = (at) + offsetof(struct log_line_options, templates),                        \
+         .fallback = "0",                                                                      \
+         .min = 0,                                                                             \
+         .max = TEMPLATES_MAX,                                                                 \
+         .help = "kinds of lines that are told apart and counted; 0: none"},                   \
         {.key = "rate_limit",                                                                  \
          .type = CONFIG_NUMBER,                                                                \
          .offset = (at) + offsetof(struct log_line_options, rate_limit),                       \
@@ -106,6 +116,7 @@ struct log_settings {
     struct pattern *first_line; /* NULL: each line is an event */
     bool from_end;
     enum log_send send;
+    size_t templates;               /* told apart, at most; 0: none are */
     struct access_settings *access; /* its lines are requests; NULL: they are not */
     double rate_limit;              /* lines a second; 0: none */
     int64_t max_silence_ms;         /* 0: none */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "probe/log/permit.h"
+#include "probe/log/templates_series.h"
 #include "probe/log/watch_series.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
@@ -576,6 +577,7 @@ void watch_change(struct watch *watch, const struct log_settings *settings, stru
     log_account_done(&watch->account);
     /* Without memory lines are still read, and only not counted as requests. */
     (void)log_account_init(&watch->account, settings, bytes_of(watch->label));
+    templates_resume(watch->account.templates, watch->account.path, out);
     for (size_t i = 0; i < watch->count; i++)
         /* Settling reads, and would hang now: it is done when the file is opened again. */
         if (watch->tails[i]->fd >= 0 && watch->is_away)
