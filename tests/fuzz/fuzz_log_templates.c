@@ -1,6 +1,7 @@
 /*
- * fuzz_log_templates.c - any bytes as lines: each counts once, a line is of the template that it
- * made, and what is told has no digits but those of codes and is cut between characters' words.
+ * fuzz_log_templates.c - any bytes as lines: each counts once, a line is of the template that
+ * it made, and what is told has no digits but those of codes and is cut between characters'
+ * words.
  */
 #include <stddef.h>
 #include <stdint.h>
