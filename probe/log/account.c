@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "probe/log/prefilter.h"
+
 /* A bucket holds this much of its rate, so that a slow tick does not drop what a fast one
  * would have let through. */
 #define BUCKET_SECONDS 10.0
@@ -95,8 +97,11 @@ bool log_account_take(struct log_account *account, const struct redact_key *key,
     tally->decode_errors += (line->flags & LOG_LINE_REPLACED) != 0;
     tally->cut += (line->flags & LOG_LINE_CUT) != 0;
     account->last_line_ms = line->ts_ms;
+    uint64_t may_match =
+        settings->pattern_count > 0 ? prefilter_look(settings->prefilter, line->text) : 0;
     for (size_t i = 0; i < settings->pattern_count; i++)
-        tally->matches[i] += pattern_matches(settings->patterns[i].pattern, line->text);
+        tally->matches[i] += (may_match >> i & 1) != 0 &&
+                             pattern_matches(settings->patterns[i].pattern, line->text);
     if (account->templates != NULL)
         take_template(account, key, line->text, line->ts_ms);
     if (!is_sent(settings, line->severity))

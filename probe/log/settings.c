@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "probe/log/prefilter.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
 
@@ -75,6 +76,8 @@ static const struct config_option pattern_options[] = {
      .help = "Perl's syntax, matches anywhere in the line"},
 };
 
+_Static_assert(LOG_PATTERNS_MAX <= PREFILTER_PATTERNS_MAX, "each pattern has a bit");
+
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
 static int compile(struct config *config, const struct config_node *node, const char *regex,
@@ -103,6 +106,9 @@ static int read_pattern(struct log_settings *settings, struct config *config,
     error = compile(config, node, entry.regex, &pattern->pattern, why);
     if (error != 0)
         return error;
+    /* Without memory it is asked for every line. */
+    if (settings->prefilter != NULL)
+        (void)prefilter_add(settings->prefilter, settings->pattern_count, entry.regex);
     settings->pattern_count++;
     pattern->name = strdup(entry.name);
     return pattern->name == NULL ? ERR_NOMEM : 0;
@@ -120,6 +126,7 @@ static int read_patterns(struct log_settings *settings, struct config *config,
     settings->patterns = calloc(node->count + 1, sizeof *settings->patterns);
     if (settings->patterns == NULL)
         return ERR_NOMEM;
+    (void)prefilter_new(&settings->prefilter);
     for (size_t i = 0; i < node->count; i++) {
         int error = read_pattern(settings, config, node->children[i], why);
         if (error != 0)
@@ -328,6 +335,7 @@ void log_settings_clear(struct log_settings *settings)
     for (size_t k = 0; k < settings->redaction.pattern_count; k++)
         pattern_free(settings->redaction.patterns[k]);
     free(settings->redaction.patterns);
+    prefilter_free(settings->prefilter);
     free(settings->patterns);
     if (settings->access != NULL)
         access_settings_clear(settings->access);

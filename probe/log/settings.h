@@ -38,6 +38,7 @@
 #include "proto/base/diagnosis.h"
 
 struct permit;
+struct prefilter;
 
 #define LOG_SETTINGS_MAX   256 /* entries of the list */
 #define LOG_PATTERNS_MAX   64  /* of one entry */
@@ -122,6 +123,7 @@ struct log_settings {
     int64_t max_silence_ms;         /* 0: none */
     struct log_pattern *patterns;
     size_t pattern_count;
+    struct prefilter *prefilter; /* which of them may match; NULL: all */
     struct redaction redaction;  /* what leaves the host only masked */
     const struct permit *permit; /* what its files must be allowed by; NULL: it is our own */
     uint64_t signature;          /* equal for entries that say the same; 0: it is our own */
