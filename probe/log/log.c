@@ -433,7 +433,7 @@ static void scan(struct log_state *log, const struct source_env *env,
 
 static void emit_gauges(const struct log_state *log, struct emitter *out)
 {
-    size_t unreadable = 0, refused = 0;
+    size_t unreadable = 0, refused = 0, cut = 0;
     for (size_t i = 0; i < log->count; i++) {
         const struct watch *watch = log->watches[i];
         refused += watch->is_refused && watch->last_error == ERR_REFUSED;
@@ -444,7 +444,6 @@ static void emit_gauges(const struct log_state *log, struct emitter *out)
     emit(out, log->gauges[UNREADABLE], (double)unreadable);
     emit(out, log->gauges[REFUSED], (double)refused);
     const char *point;
-    size_t cut = 0;
     for (size_t i = 0; i < log->settings.count; i++)
         cut += log->settings.items[i].is_cut;
     for (size_t i = 0; i < log->policy.count; i++)
