@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "probe/journal/journal.h"
 #include "probe/log/log.h"
 #include "probe/options.h"
 #include "probe/privileges.h"
@@ -234,6 +235,7 @@ static int list_sources(void)
         (void)printf("%-16s %s\n", sources[i]->name, sources[i]->summary);
     (void)printf("%-16s %s\n", source_log.name, source_log.summary);
     (void)printf("%-16s %s\n", source_syslog.name, source_syslog.summary);
+    (void)printf("%-16s %s\n", source_journal.name, source_journal.summary);
     (void)printf("%-16s %s\n", source_self.name, source_self.summary);
     return EXIT_FINE;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probe/journal/journal.h"
 #include "probe/link.h"
 #include "probe/log/log.h"
 #include "probe/options_collector.h"
@@ -105,9 +106,10 @@ void options_print_help(void)
     (void)printf("\nSources:\n");
     for (size_t i = 0; sources[i] != NULL; i++)
         (void)printf("  %-26s %s\n", sources[i]->name, sources[i]->summary);
-    (void)printf("  %-26s %s\n  %-26s %s\n  %-26s %s\n", source_log.name, source_log.summary,
-                 source_syslog.name, source_syslog.summary, source_self.name,
-                 source_self.summary);
+    const struct source *const others[] = {&source_log, &source_syslog, &source_journal,
+                                           &source_self};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        (void)printf("  %-26s %s\n", others[i]->name, others[i]->summary);
 }
 
 /* probe.yml's maps. */

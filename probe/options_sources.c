@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe/journal/journal.h"
 #include "probe/log/log.h"
 #include "probe/self.h"
 #include "probe/source/scrape.h"
@@ -117,17 +118,19 @@ static int add_syslog(struct options *options, const struct config_node *node,
 bool options_source_exists(const char *name)
 {
     return source_find(name) != NULL || strcmp(name, source_log.name) == 0 ||
-           strcmp(name, source_syslog.name) == 0 || strcmp(name, source_self.name) == 0;
+           strcmp(name, source_syslog.name) == 0 || strcmp(name, source_journal.name) == 0 ||
+           strcmp(name, source_self.name) == 0;
 }
 
 const char *options_nearest_source(const char *wrong)
 {
     const char *names[SOURCE_NAMES_MAX];
     size_t count = 0;
-    for (; sources[count] != NULL && count < SOURCE_NAMES_MAX - 3; count++)
+    for (; sources[count] != NULL && count < SOURCE_NAMES_MAX - 4; count++)
         names[count] = sources[count]->name;
     names[count++] = source_log.name;
     names[count++] = source_syslog.name;
+    names[count++] = source_journal.name;
     names[count++] = source_self.name;
     return nearest_name(wrong, names, count);
 }
@@ -153,7 +156,7 @@ int options_sources_read(struct options *options, const struct config_node *node
                                nearest == NULL ? "" : " (did you mean \"",
                                nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
     }
-    options->sources = calloc(count + 3 + SCRAPE_TARGETS_MAX, sizeof *options->sources);
+    options->sources = calloc(count + 4 + SCRAPE_TARGETS_MAX, sizeof *options->sources);
     if (options->sources == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; error == 0 && i < count; i++)
@@ -166,6 +169,9 @@ int options_sources_read(struct options *options, const struct config_node *node
     /* Before the log files: a file waits, a datagram that finds the socket full is lost. */
     if (error == 0)
         error = add_syslog(options, config_child(node, source_syslog.name), why);
+    if (error == 0) /* the same lines often are in files: it is asked for */
+        error = add_source(options, &source_journal, config_child(node, source_journal.name),
+                           (struct source_common_options){false, 0}, why);
     if (error == 0)
         error = add_source(options, &source_log, logs, usual, why);
     if (error == 0) /* last: it tells how the others did */

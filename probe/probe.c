@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "probe/definition.h"
+#include "probe/journal/journal.h"
 #include "probe/log/log.h"
 #include "probe/log/redact_key.h"
 #include "probe/once.h"
@@ -232,6 +233,8 @@ static int prepare(void *context, const struct source *source, void *state,
         fill_self(probe, state);
     if (source == &source_syslog && probe->has_redact_key)
         syslog_source_set_key(state, &probe->redact_key);
+    if (source == &source_journal && probe->has_redact_key)
+        journal_source_set_key(state, &probe->redact_key);
     if (source != &source_log)
         return 0;
     if (probe->has_redact_key)

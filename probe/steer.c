@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "probe/journal/journal.h"
 #include "probe/log/log.h"
 #include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
@@ -54,7 +55,8 @@ uint32_t steer_fastest_interval(const struct options *options)
     for (size_t i = 0; i < options->source_count; i++) {
         const struct options_source *source = &options->sources[i];
         if (source->is_on && source->source != &source_log &&
-            source->source != &source_syslog && source->interval_ms < fastest_ms)
+            source->source != &source_syslog && source->source != &source_journal &&
+            source->interval_ms < fastest_ms)
             fastest_ms = source->interval_ms;
     }
     return (uint32_t)fastest_ms;

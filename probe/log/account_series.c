@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "probe/log/access_series.h"
+#include "probe/log/templates_series.h"
 #include "probe/log/told.h"
 
 static const struct metric lines_total = {"logwatch_lines_total", METRIC_COUNTER,
@@ -35,8 +37,10 @@ struct account_series {
     struct told decode_errors;
     struct told cut;
     struct told last_line;
-    struct told max_silence; /* SERIES_NONE without a limit */
-    struct told matches[];   /* one for each pattern */
+    struct told max_silence;      /* SERIES_NONE without a limit */
+    struct access_series *access; /* NULL: no access log */
+    struct templates_series *templates;
+    struct told matches[]; /* one for each pattern */
 };
 
 struct account_series *account_series_new(const struct log_account *account,
@@ -57,6 +61,8 @@ struct account_series *account_series_new(const struct log_account *account,
     for (enum redact_kind i = 0; i < REDACT_KIND_COUNT; i++)
         series->redacted[i] = told_never(series_two(out, &redacted_total, "file", file, "kind",
                                                     bytes_of(redact_kind_name(i))));
+    series->templates = account->templates == NULL ? NULL : templates_series_new(file);
+    series->access = account->access == NULL ? NULL : access_series_new(file);
     series->dropped_rate = told_never(
         series_two(out, &dropped_total, "file", file, "reason", bytes_of("rate_limit")));
     series->decode_errors = told_never(series_one(out, &decode_errors_total, "file", file));
@@ -70,6 +76,10 @@ struct account_series *account_series_new(const struct log_account *account,
 
 void account_series_free(struct account_series *series)
 {
+    if (series == NULL)
+        return;
+    access_series_free(series->access);
+    templates_series_free(series->templates);
     free(series);
 }
 
@@ -87,6 +97,10 @@ void account_series_emit(struct account_series *series, const struct log_account
     told_emit(&series->dropped_rate, (double)tally->dropped_rate, all, out);
     for (size_t i = 0; i < REDACT_KIND_COUNT; i++)
         told_emit(&series->redacted[i], (double)tally->redacted[i], all, out);
+    if (series->access != NULL)
+        access_series_emit(series->access, account->access, all, out);
+    if (series->templates != NULL)
+        templates_series_emit(series->templates, account->templates, all, out);
     if (!all)
         return; /* the gauges below move with every line; nobody needs them at once */
     if (account->last_line_ms > 0)
@@ -106,4 +120,8 @@ void account_series_end(const struct account_series *series, const struct log_ac
     told_end(&series->cut, 1, out);
     told_end(&series->last_line, 1, out);
     told_end(&series->max_silence, 1, out);
+    if (series->access != NULL)
+        access_series_end(series->access, out);
+    if (series->templates != NULL)
+        templates_series_end(series->templates, out);
 }

@@ -6,6 +6,7 @@
  */
 #include "probe/log/decode.h"
 
+#include <string.h>
 #include <strings.h>
 
 #include "probe/log/gb18030.h"
@@ -166,17 +167,34 @@ static size_t utf8_step(const uint8_t *data, size_t left, size_t *ret_skip)
     return size;
 }
 
+/* How many first bytes are ASCII; looked at by eights, as most lines are nothing else. */
+static size_t ascii_size(const uint8_t *data, size_t size)
+{
+    size_t at = 0;
+    uint64_t eight;
+    for (; at + sizeof eight <= size; at += sizeof eight) {
+        memcpy(&eight, data + at, sizeof eight);
+        if ((eight & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    while (at < size && data[at] < 0x80)
+        at++;
+    return at;
+}
+
 static bool is_valid_utf8(struct bytes raw)
 {
     size_t skip;
     size_t at = 0;
-    while (at < raw.size) {
+    for (;;) {
+        at += ascii_size(raw.data + at, raw.size - at);
+        if (at == raw.size)
+            return true;
         size_t size = utf8_step(raw.data + at, raw.size - at, &skip);
         if (size == 0)
             return false;
         at += size;
     }
-    return true;
 }
 
 static void decode_utf8(struct bytes raw, struct output *out)
@@ -252,8 +270,19 @@ static void decode_gb18030(struct bytes raw, struct output *out)
 
 /* ---- a line ----------------------------------------------------------------------------- */
 
+/* Text that is in order and has room is taken as it is. */
+static bool copy_utf8(struct bytes raw, struct output *out)
+{
+    if (raw.size > out->room || !is_valid_utf8(raw))
+        return false;
+    put_bytes(out, raw.data, raw.size);
+    return true;
+}
+
 static void decode_auto(struct bytes raw, struct output *out)
 {
+    if (copy_utf8(raw, out))
+        return;
     if (!is_valid_utf8(raw)) {
         struct output attempt = *out;
         decode_gb18030(raw, &attempt);
@@ -291,7 +320,7 @@ struct decoded decode_line(enum log_encoding encoding, struct bytes raw, uint8_t
         decode_utf16(encoding, raw, &out);
     else if (encoding == LOG_ENCODING_GB18030)
         decode_gb18030(raw, &out);
-    else
+    else if (!copy_utf8(raw, &out))
         decode_utf8(raw, &out);
     out.done.size = trim(to, out.done.size);
     return out.done;

@@ -60,6 +60,13 @@ static void chunk_begin(struct drain *drain, const struct log_account *account)
     drain->next = *account;
 }
 
+/* All of the chunk stays in the file. */
+static int chunk_undo(struct log_account *account, int error)
+{
+    log_account_rollback(account);
+    return error;
+}
+
 /* Hands the chunk over and, with it, moves position and account. */
 static int chunk_end(struct drain *drain, struct tail *tail, struct log_account *account,
                      uint64_t offset, bool skipping, struct emitter *out)
@@ -72,14 +79,17 @@ static int chunk_end(struct drain *drain, struct tail *tail, struct log_account 
                                   .count = drain->line_count};
         must(position->id != 0);
         int error = emitter_log(out, &chunk);
-        if (error != 0)
-            return ERR_AGAIN; /* no room or no memory: all of it stays in the file */
+        if (error != 0) /* no room or no memory: all of it stays in the file */
+            return chunk_undo(account, ERR_AGAIN);
     }
     if (position->offset != offset || position->skipping != skipping)
         tail->is_changed = true;
     position->offset = offset;
     position->skipping = skipping;
     *account = drain->next;
+    log_account_commit(account);
+    if (account->access != NULL)
+        account->access->columns_offset = offset;
     chunk_begin(drain, account);
     return 0;
 }
@@ -111,11 +121,12 @@ static int drain_run(struct drain *drain, struct tail *tail, struct log_account 
         if (tail->position.id == 0) {
             int error = tail_identify(tail, now_ms);
             if (error != 0)
-                return error;
+                return chunk_undo(account, error);
         }
         take_event(drain, &event, base + event.start, now_ms);
         if (drain->line_count == CHUNK_LINES ||
-            TEXT_BYTES - drain->text_size < LOG_LINE_BYTES_MAX) {
+            TEXT_BYTES - drain->text_size < LOG_LINE_BYTES_MAX ||
+            !log_account_has_room(account)) {
             int error =
                 chunk_end(drain, tail, account, base + cutter->at, cutter->skipping, out);
             if (error != 0)
@@ -125,12 +136,59 @@ static int drain_run(struct drain *drain, struct tail *tail, struct log_account 
     return chunk_end(drain, tail, account, base + cutter->at, cutter->skipping, out);
 }
 
+/* Whole lines of a run, read where they lie: nobody needs their text.  *at: the first byte not
+ * taken. */
+static int count_run(struct drain *drain, struct tail *tail, struct log_account *account,
+                     struct cutter *cutter, int64_t now_ms, struct emitter *out)
+{
+    uint64_t base = tail->position.offset;
+    chunk_begin(drain, account);
+    while (!cutter->skipping && cutter->at < cutter->run.size) {
+        struct bytes rest = {cutter->run.data + cutter->at, cutter->run.size - cutter->at};
+        size_t size = log_newline_find(tail->encoding, rest);
+        if (size == rest.size)
+            break;
+        log_account_count(&drain->next, &drain->key, (struct bytes){rest.data, size}, now_ms);
+        cutter->at += size + 1;
+        if (!log_account_has_room(account)) {
+            int error = chunk_end(drain, tail, account, base + cutter->at, false, out);
+            if (error != 0)
+                return error;
+        }
+    }
+    return chunk_end(drain, tail, account, base + cutter->at, cutter->skipping, out);
+}
+
+/* One run; *ret_taken bytes of it.  What is left of a run that was counted (a line that is not
+ * whole, or too long) is cut as any other. */
+static int take_run(struct drain *drain, struct tail *tail, struct log_account *account,
+                    struct cutter *cutter, int64_t now_ms, struct emitter *out)
+{
+    size_t counted = 0;
+    if (log_account_only_counts(account) && log_newline_size(tail->encoding) == 1) {
+        int error = count_run(drain, tail, account, cutter, now_ms, out);
+        if (error != 0)
+            return error;
+        counted = cutter->at;
+        cutter->run.data += counted;
+        cutter->run.size -= counted;
+        cutter->is_full = cutter->is_full && counted == 0;
+        cutter->at = 0;
+    }
+    int error = drain_run(drain, tail, account, cutter, now_ms, out);
+    cutter->at += counted;
+    return error;
+}
+
 int drain_tail(struct drain *drain, struct tail *tail, struct log_account *account,
                bool is_last, int64_t now_ms, struct emitter *out, bool *ret_is_empty)
 {
     size_t taken = 0;
     *ret_is_empty = false;
     log_account_refill(account, now_ms);
+    if (account->access != NULL)
+        access_look_back(account->access, tail->fd, tail->position.order,
+                         tail->position.offset);
     while (taken < LOG_TURN_BYTES) {
         size_t size;
         int error = tail_read(tail, drain->raw, RAW_BYTES, &size);
@@ -145,7 +203,7 @@ int drain_tail(struct drain *drain, struct tail *tail, struct log_account *accou
                                 .is_last = is_last && !is_full,
                                 .skipping = tail->position.skipping};
         cutter.is_idle = cutter.is_idle && !is_full;
-        error = drain_run(drain, tail, account, &cutter, now_ms, out);
+        error = take_run(drain, tail, account, &cutter, now_ms, out);
         if (error != 0)
             return error;
         taken += cutter.at;

@@ -21,6 +21,7 @@
 #include "probe/log/redact_key.h"
 #include "probe/log/settings.h"
 #include "probe/log/siblings.h"
+#include "probe/log/templates_series.h"
 #include "probe/log/watch.h"
 #include "probe/source/series.h"
 #include "proto/base/error.h"
@@ -153,7 +154,8 @@ static size_t root_bytes_of(const struct source_env *env)
 }
 
 static int add_watch(struct log_state *log, const char *path, size_t root_bytes,
-                     const struct log_settings *settings, struct watch **ret_watch)
+                     const struct log_settings *settings, const struct emitter *out,
+                     struct watch **ret_watch)
 {
     if (log->count == LOG_WATCHES_MAX)
         return ERR_LIMIT;
@@ -162,6 +164,7 @@ static int add_watch(struct log_state *log, const char *path, size_t root_bytes,
         return error;
     (*ret_watch)->mount = guard_find(log->guard, path);
     (*ret_watch)->is_away = !guard_answers((*ret_watch)->mount);
+    templates_resume((*ret_watch)->account.templates, (*ret_watch)->account.path, out);
     log->watches[log->count++] = *ret_watch;
     return 0;
 }
@@ -247,7 +250,7 @@ static int resume_one(struct log_state *log, const struct source_env *env,
     struct watch *watch = find_watch(log, one->path);
     int error = 0;
     if (watch == NULL)
-        error = add_watch(log, one->path, root_bytes, settings, &watch);
+        error = add_watch(log, one->path, root_bytes, settings, out, &watch);
     if (error == 0)
         error = watch_resume(watch, &one->position, env->now_ms, out);
     return error == ERR_LIMIT ? 0 : error;
@@ -330,7 +333,7 @@ static void look_at_path(struct log_state *log, const struct watch_env *shared,
         meet(log, &facts.identity);
     if (find_watch(log, path) != NULL || is_ours(log, shared, path))
         return;
-    if (add_watch(log, path, root_bytes, settings, &watch) != 0) {
+    if (add_watch(log, path, root_bytes, settings, shared->out, &watch) != 0) {
         log->excess++;
         return;
     }
@@ -430,7 +433,7 @@ static void scan(struct log_state *log, const struct source_env *env,
 
 static void emit_gauges(const struct log_state *log, struct emitter *out)
 {
-    size_t unreadable = 0, refused = 0;
+    size_t unreadable = 0, refused = 0, cut = 0;
     for (size_t i = 0; i < log->count; i++) {
         const struct watch *watch = log->watches[i];
         refused += watch->is_refused && watch->last_error == ERR_REFUSED;
@@ -441,7 +444,6 @@ static void emit_gauges(const struct log_state *log, struct emitter *out)
     emit(out, log->gauges[UNREADABLE], (double)unreadable);
     emit(out, log->gauges[REFUSED], (double)refused);
     const char *point;
-    size_t cut = 0;
     for (size_t i = 0; i < log->settings.count; i++)
         cut += log->settings.items[i].is_cut;
     for (size_t i = 0; i < log->policy.count; i++)
@@ -553,7 +555,7 @@ void log_source_change_policy(void *state, struct log_settings_list *list, struc
             continue;
         }
         if (old->signature == now->signature)
-            watch->account.settings = now;
+            log_account_keep(&watch->account, now);
         else
             watch_change(watch, now, out);
         log->watches[kept++] = watch;

@@ -3,11 +3,13 @@
  */
 #include "probe/log/settings.h"
 
+#include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "probe/log/prefilter.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
 
@@ -16,10 +18,14 @@ struct entry {
     const char *path;
     const char *multiline;
     const char *from;
+    const char *format;
+    const char *vhost;
+    struct config_strings vhosts;
     struct log_line_options lines;
 };
 
 static const char *const starts[] = {"beginning", "end", NULL};
+const char *const log_send_names[] = {"all", "errors", "none", NULL};
 
 static const struct config_option options[] = {
     {.key = "path",
@@ -37,6 +43,18 @@ static const struct config_option options[] = {
      .fallback = "beginning",
      .choices = starts,
      .help = "where to begin in files that were there before the probe"},
+    {.key = "format",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, format),
+     .help = "of an access log: a name, or the server's log_format"},
+    {.key = "vhost",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, vhost),
+     .help = "the virtual host of all lines of an access log"},
+    {.key = "vhosts",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct entry, vhosts),
+     .help = "virtual hosts that count by name; the first 32 by default"},
     LOG_LINE_OPTIONS(offsetof(struct entry, lines)),
 };
 
@@ -57,6 +75,8 @@ static const struct config_option pattern_options[] = {
      .required = true,
      .help = "Perl's syntax, matches anywhere in the line"},
 };
+
+_Static_assert(LOG_PATTERNS_MAX <= PREFILTER_PATTERNS_MAX, "each pattern has a bit");
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -86,6 +106,9 @@ static int read_pattern(struct log_settings *settings, struct config *config,
     error = compile(config, node, entry.regex, &pattern->pattern, why);
     if (error != 0)
         return error;
+    /* Without memory it is asked for every line. */
+    if (settings->prefilter != NULL)
+        (void)prefilter_add(settings->prefilter, settings->pattern_count, entry.regex);
     settings->pattern_count++;
     pattern->name = strdup(entry.name);
     return pattern->name == NULL ? ERR_NOMEM : 0;
@@ -103,6 +126,7 @@ static int read_patterns(struct log_settings *settings, struct config *config,
     settings->patterns = calloc(node->count + 1, sizeof *settings->patterns);
     if (settings->patterns == NULL)
         return ERR_NOMEM;
+    (void)prefilter_new(&settings->prefilter);
     for (size_t i = 0; i < node->count; i++) {
         int error = read_pattern(settings, config, node->children[i], why);
         if (error != 0)
@@ -194,6 +218,9 @@ int log_settings_take(struct log_settings *settings, struct config *config,
         return config_complain(config, node, why, "rate_limit must be 0..1e9 lines a second");
     if (!log_encoding_named(lines->encoding, &settings->encoding))
         return config_complain(config, node, why, "unknown encoding \"%s\"", lines->encoding);
+    while (lines->send != NULL && strcmp(log_send_names[settings->send], lines->send) != 0)
+        settings->send++;
+    settings->templates = (size_t)lines->templates;
     settings->rate_limit = lines->rate_limit;
     settings->max_silence_ms = lines->max_silence_ms;
     int error = read_patterns(settings, config, lines->patterns, why);
@@ -202,6 +229,46 @@ int log_settings_take(struct log_settings *settings, struct config *config,
     if (error == 0)
         error = read_redact_patterns(&settings->redaction, config, lines->redact_patterns, why);
     return error;
+}
+
+/* Names as hosts have them; compared in lower case. */
+static int read_vhosts(struct access_settings *access, const struct config_strings *names)
+{
+    if (names->count == 0)
+        return 0;
+    access->vhosts = calloc(names->count, sizeof *access->vhosts);
+    for (size_t i = 0; access->vhosts != NULL && i < names->count; i++) {
+        char *name = strdup(names->items[i]);
+        if (name == NULL)
+            return ERR_NOMEM;
+        for (char *at = name; *at != '\0'; at++)
+            *at = (char)tolower((unsigned char)*at);
+        access->vhosts[access->vhost_count++] = name;
+    }
+    return access->vhosts == NULL ? ERR_NOMEM : 0;
+}
+
+static int read_access(struct log_settings *settings, struct config *config,
+                       const struct config_node *node, const struct entry *entry,
+                       struct diagnosis *why)
+{
+    struct diagnosis reason = {0};
+    if (entry->format == NULL && (entry->vhost != NULL || entry->vhosts.count > 0))
+        return config_complain(config, node, why, "vhost and vhosts go with format");
+    if (entry->format == NULL)
+        return 0;
+    if (entry->vhosts.count > ACCESS_VHOSTS_MAX)
+        return config_complain(config, node, why, "more than %d vhosts", ACCESS_VHOSTS_MAX);
+    if (entry->multiline != NULL)
+        return config_complain(config, node, why, "a request is a line: no multiline");
+    settings->access = calloc(1, sizeof *settings->access);
+    if (settings->access == NULL)
+        return ERR_NOMEM;
+    if (access_format_read(entry->format, &settings->access->format, &reason) != 0)
+        return config_complain(config, node, why, "%s", reason.text);
+    if (entry->vhost != NULL && (settings->access->vhost = strdup(entry->vhost)) == NULL)
+        return ERR_NOMEM;
+    return read_vhosts(settings->access, &entry->vhosts);
 }
 
 static int read_entry(struct log_settings_list *list, struct config *config,
@@ -223,6 +290,8 @@ static int read_entry(struct log_settings_list *list, struct config *config,
         return ERR_NOMEM;
     if (entry.multiline != NULL)
         error = compile(config, node, entry.multiline, &settings->first_line, why);
+    if (error == 0)
+        error = read_access(settings, config, node, &entry, why);
     return error == 0 ? log_settings_take(settings, config, node, &entry.lines, why) : error;
 }
 
@@ -266,7 +335,11 @@ void log_settings_clear(struct log_settings *settings)
     for (size_t k = 0; k < settings->redaction.pattern_count; k++)
         pattern_free(settings->redaction.patterns[k]);
     free(settings->redaction.patterns);
+    prefilter_free(settings->prefilter);
     free(settings->patterns);
+    if (settings->access != NULL)
+        access_settings_clear(settings->access);
+    free(settings->access);
     pattern_free(settings->first_line);
     free(settings->glob);
     *settings = (struct log_settings){0};

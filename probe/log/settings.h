@@ -7,10 +7,17 @@
  *       multiline: '^\d{4}-\d\d-\d\d'
  *       from: end
  *       rate_limit: 200
+ *       send: errors
+ *       templates: 100
  *       max_silence: 10m
  *       patterns: [{name: java_oom, regex: 'OutOfMemoryError'}]
  *       redact: [id-card, mobile, bank-card]
  *       redact_patterns: [{name: password, regex: '(?i)password=(?<secret>[^&\s]+)'}]
+ *
+ *     - path: /var/log/nginx/access.log
+ *       format: combined
+ *       vhosts: [www.example.org]
+ *       send: none
  *
  * All but the path may be left out: the encoding is found out, every line is an event, files
  * are read from their beginning, no rate is too high, no silence too long, and all kinds of
@@ -22,13 +29,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/log/access.h"
 #include "probe/log/decode.h"
 #include "probe/log/redact.h"
+#include "probe/log/templates.h"
 #include "probe/source/pattern.h"
 #include "proto/base/config.h"
 #include "proto/base/diagnosis.h"
 
 struct permit;
+struct prefilter;
 
 #define LOG_SETTINGS_MAX   256 /* entries of the list */
 #define LOG_PATTERNS_MAX   64  /* of one entry */
@@ -39,9 +49,16 @@ struct log_pattern {
     struct pattern *pattern;
 };
 
+/* Which lines leave the host; all are counted. */
+enum log_send { LOG_SEND_ALL, LOG_SEND_ERRORS, LOG_SEND_NONE };
+
+extern const char *const log_send_names[]; /* "all", "errors", "none", NULL */
+
 /* What may be said of lines wherever they come from: rows of a table, read into this. */
 struct log_line_options {
     const char *encoding;
+    const char *send;
+    int64_t templates;
     double rate_limit;
     int64_t max_silence_ms;
     const struct config_node *patterns;
@@ -57,6 +74,19 @@ struct log_line_options {
      .fallback = "auto",                                                                       \
      .choices = log_encoding_names,                                                            \
      .help = "what the bytes are"},                                                            \
+        {.key = "send",                                                                        \
+         .type = CONFIG_STRING,                                                                \
+         .offset = (at) + offsetof(struct log_line_options, send),                             \
+         .fallback = "all",                                                                    \
+         .choices = log_send_names,                                                            \
+         .help = "which lines leave the host: all, errors, none; all are counted"},            \
+        {.key = "templates",                                                                   \
+         .type = CONFIG_INTEGER,                                                               \
+         .offset = (at) + offsetof(struct log_line_options, templates),                        \
+         .fallback = "0",                                                                      \
+         .min = 0,                                                                             \
+         .max = TEMPLATES_MAX,                                                                 \
+         .help = "kinds of lines that are told apart and counted; 0: none"},                   \
         {.key = "rate_limit",                                                                  \
          .type = CONFIG_NUMBER,                                                                \
          .offset = (at) + offsetof(struct log_line_options, rate_limit),                       \
@@ -86,10 +116,14 @@ struct log_settings {
     enum log_encoding encoding;
     struct pattern *first_line; /* NULL: each line is an event */
     bool from_end;
-    double rate_limit;      /* lines a second; 0: none */
-    int64_t max_silence_ms; /* 0: none */
+    enum log_send send;
+    size_t templates;               /* told apart, at most; 0: none are */
+    struct access_settings *access; /* its lines are requests; NULL: they are not */
+    double rate_limit;              /* lines a second; 0: none */
+    int64_t max_silence_ms;         /* 0: none */
     struct log_pattern *patterns;
     size_t pattern_count;
+    struct prefilter *prefilter; /* which of them may match; NULL: all */
     struct redaction redaction;  /* what leaves the host only masked */
     const struct permit *permit; /* what its files must be allowed by; NULL: it is our own */
     uint64_t signature;          /* equal for entries that say the same; 0: it is our own */

@@ -64,7 +64,8 @@ static uint32_t priority_of(struct bytes text)
 static uint32_t latin_word(const uint8_t *word, size_t size)
 {
     for (size_t i = 0; i < COUNT(latin); i++)
-        if (strlen(latin[i].text) == size &&
+        if (((uint8_t)latin[i].text[0] | 0x20) == (word[0] | 0x20) && /* most words end here */
+            strlen(latin[i].text) == size &&
             strncasecmp(latin[i].text, (const char *)word, size) == 0)
             return latin[i].severity;
     return UNKNOWN;

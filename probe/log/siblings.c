@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probe/log/gzip.h"
 #include "proto/base/error.h"
 
 static bool ends_with(const char *text, const char *end)
@@ -48,20 +49,23 @@ bool sibling_is_rotated(const char *original, const char *path)
     return strncmp(original, path, size) == 0 && looks_rotated(path + size);
 }
 
-/* A walk over the names in the folder of `path` that begin with its last part. */
+/* A walk over the names in the folder of `path` that begin with its last part: those that are
+ * compressed, or the others. */
 struct walk {
     DIR *folder;
     char prefix[PATH_MAX]; /* the folder, with its slash */
     const char *name;
     size_t name_size;
+    bool is_gzip;
 };
 
-static bool walk_open(struct walk *walk, const char *path)
+static bool walk_open(struct walk *walk, const char *path, bool is_gzip)
 {
     const char *slash = strrchr(path, '/');
     size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
     if (size >= sizeof walk->prefix)
         return false;
+    walk->is_gzip = is_gzip;
     memcpy(walk->prefix, path, size);
     walk->prefix[size] = '\0';
     walk->name = path + size;
@@ -76,7 +80,9 @@ static bool walk_next(struct walk *walk, char path[PATH_MAX], const char **ret_r
     const struct dirent *entry;
     while ((entry = readdir(walk->folder)) != NULL) {
         if (strncmp(entry->d_name, walk->name, walk->name_size) != 0 ||
-            entry->d_name[walk->name_size] == '\0' || sibling_is_compressed(entry->d_name))
+            entry->d_name[walk->name_size] == '\0' ||
+            (walk->is_gzip ? !ends_with(entry->d_name, ".gz")
+                           : sibling_is_compressed(entry->d_name)))
             continue;
         int size = snprintf(path, PATH_MAX, "%s%s", walk->prefix, entry->d_name);
         if (size < 0 || size >= PATH_MAX)
@@ -141,7 +147,7 @@ int sibling_open(const char *path, const struct identity *identity, int *ret_fd,
         *ret_renamed = false;
     if (error != ERR_NOTFOUND)
         return error;
-    if (!walk_open(&walk, path))
+    if (!walk_open(&walk, path, false))
         return ERR_NOTFOUND;
     while (error == ERR_NOTFOUND && walk_next(&walk, sibling, &rest))
         error = open_if(sibling, identity, ret_fd);
@@ -171,7 +177,7 @@ size_t siblings_between(const char *path, const struct file_facts *after,
     char sibling[PATH_MAX];
     const char *rest;
     size_t count = 0;
-    if (!walk_open(&walk, path))
+    if (!walk_open(&walk, path, false))
         return 0;
     while (count < SIBLINGS_MAX && walk_next(&walk, sibling, &rest)) {
         struct file_facts facts;
@@ -190,4 +196,86 @@ size_t siblings_between(const char *path, const struct file_facts *after,
     (void)closedir(walk.folder);
     qsort(found, count, sizeof *found, by_age);
     return count;
+}
+
+/* ---- compressed ones -------------------------------------------------------------------- */
+
+int sibling_open_gzip(const char *path, const struct identity *identity, int *ret_fd)
+{
+    struct walk walk;
+    char sibling[PATH_MAX];
+    const char *rest;
+    int error = ERR_NOTFOUND;
+    if (!walk_open(&walk, path, true))
+        return ERR_NOTFOUND;
+    while (error == ERR_NOTFOUND && walk_next(&walk, sibling, &rest))
+        error = open_if(sibling, identity, ret_fd);
+    (void)closedir(walk.folder);
+    return error;
+}
+
+/* app.log.1.gz while app.log.1 is there. */
+static bool is_half_made(const char *compressed)
+{
+    char plain[PATH_MAX];
+    struct file_facts facts;
+    size_t size = strlen(compressed) - strlen(".gz");
+    memcpy(plain, compressed, size);
+    plain[size] = '\0';
+    return facts_of_path(plain, &facts) == 0;
+}
+
+/* .gz itself is what follows the name where nothing else was added: then it is rotated, too. */
+static bool looks_rotated_gzip(const char *rest)
+{
+    return strcmp(rest, ".gz") == 0 || looks_rotated(rest);
+}
+
+size_t siblings_gzip_between(const char *path, int64_t after_ns, int64_t before_ns,
+                             struct sibling found[SIBLINGS_MAX])
+{
+    struct walk walk;
+    char sibling[PATH_MAX];
+    const char *rest;
+    size_t count = 0;
+    if (!walk_open(&walk, path, true))
+        return 0;
+    while (count < SIBLINGS_MAX && walk_next(&walk, sibling, &rest)) {
+        struct file_facts *facts = &found[count].facts;
+        if (!looks_rotated_gzip(rest) || is_half_made(sibling) ||
+            sibling_open_path(sibling, &found[count]) != 0)
+            continue;
+        if (facts->modified_ns >= after_ns &&
+            (before_ns == 0 || facts->modified_ns <= before_ns))
+            count++;
+        else
+            (void)close(found[count].fd);
+    }
+    (void)closedir(walk.folder);
+    for (size_t i = 0; i < count; i++)
+        found[i].facts.identity.birth_ns = 0; /* of the compressed form: tells no age */
+    qsort(found, count, sizeof *found, by_age);
+    for (size_t i = 0; i < count; i++)
+        (void)facts_of_descriptor(found[i].fd, &found[i].facts);
+    return count;
+}
+
+int sibling_find_gzip(const char *path, const struct fingerprint *fingerprint,
+                      int64_t modified_ns, struct sibling *ret_file)
+{
+    /* Old programs keep the time in whole seconds. */
+    static const int64_t second_ns = 1000000000;
+    struct sibling found[SIBLINGS_MAX];
+    size_t count = siblings_gzip_between(path, modified_ns - second_ns, 0, found);
+    size_t chosen = count;
+    for (size_t i = 0; i < count; i++)
+        if (chosen == count && gzip_fingerprint_holds(found[i].fd, fingerprint))
+            chosen = i;
+    for (size_t i = 0; i < count; i++)
+        if (i != chosen)
+            (void)close(found[i].fd);
+    if (chosen == count)
+        return ERR_NOTFOUND;
+    *ret_file = found[chosen];
+    return 0;
 }

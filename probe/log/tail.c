@@ -6,7 +6,7 @@
  *     varint  device; varint inode; zigzag birth (ns)
  *     u64     id
  *     varint  order; varint offset; varint truncations
- *     u8      flags: 1 skipping, 2 rotated, 4 finished
+ *     u8      flags: 1 skipping, 2 rotated, 4 finished, 8 compressed
  *     varint  fingerprint's size; u64 its hash
  *     zigzag  last change (ns)
  *     sized   path
@@ -27,13 +27,25 @@
 #define FLAG_SKIPPING 1u
 #define FLAG_ROTATED  2u
 #define FLAG_FINISHED 4u
+#define FLAG_GZIP     8u
+
+/* The first bytes of what is, or was, in the file. */
+static int read_first(const struct tail *tail, uint8_t *to, size_t room, size_t *ret_size)
+{
+    if (tail->position.is_gzip)
+        return gzip_first(tail->fd, to, room, ret_size);
+    ssize_t got = pread(tail->fd, to, room, 0);
+    *ret_size = got > 0 ? (size_t)got : 0;
+    return got < 0 ? ERR_IO : 0;
+}
 
 void tail_settle_encoding(struct tail *tail, enum log_encoding encoding)
 {
     uint8_t first[2];
-    ssize_t got = pread(tail->fd, first, sizeof first, 0);
-    tail->encoding =
-        log_encoding_of_file(encoding, (struct bytes){first, got > 0 ? (size_t)got : 0});
+    size_t size = 0;
+    if (read_first(tail, first, sizeof first, &size) != 0)
+        size = 0;
+    tail->encoding = log_encoding_of_file(encoding, (struct bytes){first, size});
 }
 
 void tail_begin(struct tail *tail, int fd, const struct file_facts *facts,
@@ -59,6 +71,8 @@ void tail_close(struct tail *tail)
     if (tail->fd >= 0)
         (void)close(tail->fd);
     tail->fd = -1;
+    gzip_free(tail->gzip);
+    tail->gzip = NULL;
 }
 
 static void start_over(struct tail *tail, int64_t now_ms)
@@ -79,11 +93,13 @@ int tail_look(struct tail *tail, enum log_encoding encoding, int64_t now_ms,
 {
     struct file_facts facts;
     struct tail_position *position = &tail->position;
+    *ret_change = TAIL_SAME;
+    if (position->is_gzip)
+        return 0; /* what was compressed does not change */
     int error = facts_of_descriptor(tail->fd, &facts);
     if (error != 0)
         return error;
     if (facts.size == tail->size && facts.modified_ns == position->modified_ns) {
-        *ret_change = TAIL_SAME;
         return 0;
     }
     enum tail_change change = facts.size == tail->size ? TAIL_SAME : TAIL_GREW;
@@ -109,9 +125,18 @@ int tail_look(struct tail *tail, enum log_encoding encoding, int64_t now_ms,
     return 0;
 }
 
-int tail_read(const struct tail *tail, uint8_t *to, size_t room, size_t *ret_size)
+static int read_gzip(struct tail *tail, uint8_t *to, size_t room, size_t *ret_size)
+{
+    int error = tail->gzip == NULL ? gzip_new(tail->fd, &tail->gzip) : 0;
+    return error == 0 ? gzip_read(tail->gzip, tail->position.offset, to, room, ret_size)
+                      : error;
+}
+
+int tail_read(struct tail *tail, uint8_t *to, size_t room, size_t *ret_size)
 {
     size_t have = 0;
+    if (tail->position.is_gzip)
+        return read_gzip(tail, to, room, ret_size);
     while (have < room) {
         ssize_t got =
             pread(tail->fd, to + have, room - have, (off_t)(tail->position.offset + have));
@@ -134,10 +159,11 @@ int tail_identify(struct tail *tail, int64_t now_ms)
         int64_t birth;
     } seed = {0};
     uint8_t first[FINGERPRINT_BYTES];
-    ssize_t got = pread(tail->fd, first, sizeof first, 0);
-    if (got < 0)
-        return ERR_IO;
-    size_t line = log_newline_find(tail->encoding, (struct bytes){first, (size_t)got});
+    size_t size;
+    int error = read_first(tail, first, sizeof first, &size);
+    if (error != 0)
+        return error;
+    size_t line = log_newline_find(tail->encoding, (struct bytes){first, size});
     seed.device = tail->position.identity.device;
     seed.inode = tail->position.identity.inode;
     seed.truncations = tail->position.truncations;
@@ -165,9 +191,9 @@ struct bytes tail_note_key(const struct identity *identity, char key[TAIL_KEY_BY
 
 void tail_note_write(const struct tail_position *position, struct bytes path, struct buf *out)
 {
-    unsigned flags = (position->skipping ? FLAG_SKIPPING : 0) |
-                     (position->is_rotated ? FLAG_ROTATED : 0) |
-                     (position->is_finished ? FLAG_FINISHED : 0);
+    unsigned flags =
+        (position->skipping ? FLAG_SKIPPING : 0) | (position->is_rotated ? FLAG_ROTATED : 0) |
+        (position->is_finished ? FLAG_FINISHED : 0) | (position->is_gzip ? FLAG_GZIP : 0);
     buf_put_u8(out, NOTE_VERSION);
     buf_put_varint(out, position->identity.device);
     buf_put_varint(out, position->identity.inode);
@@ -210,6 +236,7 @@ int tail_note_read(struct bytes value, struct tail_position *ret_position,
     position.skipping = (flags & FLAG_SKIPPING) != 0;
     position.is_rotated = (flags & FLAG_ROTATED) != 0;
     position.is_finished = (flags & FLAG_FINISHED) != 0;
+    position.is_gzip = (flags & FLAG_GZIP) != 0;
     *ret_position = position;
     *ret_path = path;
     return 0;

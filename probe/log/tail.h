@@ -6,6 +6,9 @@
  * the lines up to it, so that after a crash a line is read again only if its batch was lost
  * too.
  *
+ * A file that was compressed before its end was read is read on from what it was compressed to
+ * (gzip.h): a tail of that file, whose offsets are those of the file before.
+ *
  * The generation's id is what the collector knows it by.  It is made from device, inode, birth,
  * the number of truncations and the first line, so that a probe that lost its notes gives the
  * same lines the same names again, and the collector can tell that it has them.
@@ -17,6 +20,7 @@
 #include <stdint.h>
 
 #include "probe/log/decode.h"
+#include "probe/log/gzip.h"
 #include "probe/log/identity.h"
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
@@ -31,6 +35,7 @@ struct tail_position {
     bool skipping;        /* offset is inside an overlong line */
     bool is_rotated;      /* a younger file has its name */
     bool is_finished;     /* rotated, read to its end and closed */
+    bool is_gzip;         /* the identity is of the compressed file */
     struct fingerprint fingerprint;
     int64_t modified_ns; /* last change when last looked at */
 };
@@ -38,6 +43,7 @@ struct tail_position {
 struct tail {
     int fd; /* -1: finished, or could not be opened yet */
     struct tail_position position;
+    struct gzip *gzip;          /* of a compressed file that was begun to be read */
     enum log_encoding encoding; /* settled by the file's first bytes */
     uint64_t size;              /* when last looked at */
     int64_t grown_ms;           /* when growth was last seen */
@@ -68,8 +74,9 @@ void tail_close(struct tail *tail);
 int tail_look(struct tail *tail, enum log_encoding encoding, int64_t now_ms,
               enum tail_change *ret_change);
 
-/* Reads from the position; *ret_size 0 at the end.  ERR_IO. */
-int tail_read(const struct tail *tail, uint8_t *to, size_t room, size_t *ret_size);
+/* Reads from the position; *ret_size 0 at the end.  ERR_IO; of a compressed file ERR_AGAIN (not
+ * there yet, call again), ERR_NOMEM. */
+int tail_read(struct tail *tail, uint8_t *to, size_t room, size_t *ret_size);
 
 /* Settles the id; needs the first line (or all there will be) to be in the file. */
 int tail_identify(struct tail *tail, int64_t now_ms);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "probe/log/permit.h"
+#include "probe/log/templates_series.h"
 #include "probe/log/watch_series.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
@@ -33,8 +34,10 @@ int watch_new(const char *path, size_t root_bytes, const struct log_settings *se
         return ERR_NOMEM;
     }
     watch->label = watch->path + root_bytes;
-    watch->account.settings = settings;
-    watch->account.path = bytes_of(watch->label);
+    if (log_account_init(&watch->account, settings, bytes_of(watch->label)) != 0) {
+        watch_free(watch);
+        return ERR_NOMEM;
+    }
     *ret_watch = watch;
     return 0;
 }
@@ -47,6 +50,7 @@ void watch_free(struct watch *watch)
         tail_close(watch->tails[i]);
         free(watch->tails[i]);
     }
+    log_account_done(&watch->account);
     free(watch->tails);
     free(watch->path);
     watch_series_free(watch->series);
@@ -81,12 +85,13 @@ static int open_path(struct watch *watch, struct emitter *out, struct sibling *r
 }
 
 /* The same for the file of an identity, wherever it is now. */
-static int open_identity(struct watch *watch, const struct identity *identity,
+static int open_identity(struct watch *watch, const struct identity *identity, bool is_gzip,
                          struct emitter *out, int *ret_fd)
 {
     bool is_renamed;
-    int error =
-        watch->is_away ? ERR_IO : sibling_open(watch->path, identity, ret_fd, &is_renamed);
+    int error = watch->is_away ? ERR_IO
+                : is_gzip      ? sibling_open_gzip(watch->path, identity, ret_fd)
+                               : sibling_open(watch->path, identity, ret_fd, &is_renamed);
     if (error != 0 || may_read(watch, *ret_fd, out))
         return error;
     (void)close(*ret_fd);
@@ -165,15 +170,40 @@ static void mark_lost(struct tail *tail)
     tail->position.is_finished = true;
 }
 
+/* Opens the file of a position: under the name, beside it, or what it was compressed to; the
+ * position is then that file's, and the note of the file before, which is gone, is forgotten.
+ */
+static int open_position(struct watch *watch, struct tail_position *position,
+                         struct emitter *out, int *ret_fd)
+{
+    char key[TAIL_KEY_BYTES];
+    struct sibling file;
+    int error = open_identity(watch, &position->identity, position->is_gzip, out, ret_fd);
+    if (error != ERR_NOTFOUND || position->is_gzip ||
+        sibling_find_gzip(watch->path, &position->fingerprint, position->modified_ns, &file) !=
+            0)
+        return error;
+    if (!may_read(watch, file.fd, out)) {
+        (void)close(file.fd);
+        return ERR_REFUSED;
+    }
+    (void)emitter_note(out, tail_note_key(&position->identity, key), (struct bytes){NULL, 0});
+    position->identity = file.facts.identity;
+    position->is_gzip = position->is_rotated = true;
+    *ret_fd = file.fd;
+    return 0;
+}
+
 int watch_resume(struct watch *watch, const struct tail_position *position, int64_t now_ms,
                  struct emitter *out)
 {
     int fd = -1;
+    struct tail_position now = *position;
     if (watch->count == WATCH_TAILS_MAX)
         return ERR_LIMIT;
-    int error = position->is_finished ? ERR_NOTFOUND
-                                      : open_identity(watch, &position->identity, out, &fd);
-    bool is_lost = error == ERR_NOTFOUND && !position->is_finished;
+    int error = now.is_finished ? ERR_NOTFOUND : open_position(watch, &now, out, &fd);
+    bool is_lost = error == ERR_NOTFOUND && !now.is_finished;
+    watch->was_away = true;
     watch->lost += is_lost;
     struct tail *tail = malloc(sizeof *tail);
     if (tail == NULL) {
@@ -182,11 +212,12 @@ int watch_resume(struct watch *watch, const struct tail_position *position, int6
         return ERR_NOMEM;
     }
     if (fd < 0) {
-        *tail = (struct tail){.fd = -1, .position = *position};
+        *tail = (struct tail){.fd = -1, .position = now};
         if (is_lost)
             mark_lost(tail);
     } else
-        tail_resume(tail, fd, position, watch->account.settings->encoding, now_ms);
+        tail_resume(tail, fd, &now, watch->account.settings->encoding, now_ms);
+    tail->is_changed |= now.is_gzip && !position->is_gzip;
     watch->tails[watch->count++] = tail;
     /* At once, if the file is gone: its inode may soon be another's, with a note under the same
      * key, which must come later than this one. */
@@ -243,7 +274,43 @@ static struct file_facts facts_of_tail(const struct tail *tail)
     struct file_facts facts = {.identity = tail->position.identity};
     if (tail->fd < 0 || facts_of_descriptor(tail->fd, &facts) != 0)
         facts.modified_ns = tail->position.modified_ns;
+    if (tail->position.is_gzip)
+        facts.identity.birth_ns = 0; /* of the compressed form: younger than what it holds */
     return facts;
+}
+
+/* Did one of the tails read what was compressed here, or does it still? */
+static bool is_read(const struct watch *watch, const struct sibling *file)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct tail_position *position = &watch->tails[i]->position;
+        if (identity_equal(&position->identity, &file->facts.identity) ||
+            gzip_fingerprint_holds(file->fd, &position->fingerprint))
+            return true;
+    }
+    return false;
+}
+
+/* The same for those that were compressed while the probe was away.  Otherwise none is looked
+ * for: what was compressed meanwhile is still open. */
+static void adopt_compressed(struct watch *watch, const struct watch_env *env,
+                             const struct file_facts *after, const struct file_facts *now)
+{
+    struct sibling found[SIBLINGS_MAX];
+    size_t count =
+        siblings_gzip_between(watch->path, after->modified_ns, now->identity.birth_ns, found);
+    for (size_t i = 0; i < count; i++) {
+        if (is_read(watch, &found[i]) || !may_read(watch, found[i].fd, env->out)) {
+            (void)close(found[i].fd);
+            continue;
+        }
+        struct tail *tail = add_tail(watch, env, found[i].fd, &found[i].facts);
+        if (tail == NULL)
+            continue;
+        tail->position.is_gzip = true;
+        tail_settle_encoding(tail, watch->account.settings->encoding);
+        mark_rotated(watch, tail, env->now_ms);
+    }
 }
 
 /* Files that had the name between `before` and the one that has it now. */
@@ -254,6 +321,8 @@ static void adopt_between(struct watch *watch, const struct watch_env *env,
     struct file_facts after = facts_of_tail(before);
     if (after.identity.birth_ns == 0 && after.modified_ns == 0)
         return; /* everything would be younger */
+    if (watch->was_away && after.modified_ns != 0)
+        adopt_compressed(watch, env, &after, now);
     size_t count =
         siblings_between(watch->path, &after, now, env->is_known, env->context, found);
     for (size_t i = 0; i < count; i++) {
@@ -294,6 +363,7 @@ static void follow_name(struct watch *watch, const struct watch_env *env)
     if (is_there && last != NULL && !last->position.is_rotated &&
         identity_equal(&last->position.identity, &facts.identity)) {
         watch->last_error = 0;
+        watch->was_away = false;
         return;
     }
     if (error != 0 && error != ERR_NOTFOUND) {
@@ -314,6 +384,7 @@ static void follow_name(struct watch *watch, const struct watch_env *env)
         (void)close(file.fd); /* another path's file came here by rotation */
     else
         (void)add_tail(watch, env, file.fd, &file.facts);
+    watch->was_away = false;
 }
 
 /* ---- a tick ----------------------------------------------------------------------------- */
@@ -324,7 +395,7 @@ static int reopen(struct watch *watch, struct tail *tail, const struct watch_env
 {
     struct tail_position position = tail->position;
     int fd;
-    int error = open_identity(watch, &position.identity, env->out, &fd);
+    int error = open_position(watch, &position, env->out, &fd);
     if (error == ERR_NOTFOUND) {
         watch->lost++;
         mark_lost(tail);
@@ -363,7 +434,8 @@ static int collect_tail(struct watch *watch, struct tail *tail, const struct wat
                     "the log file was truncated; what was not read before is lost");
     }
     bool is_over =
-        tail->position.is_rotated && env->now_ms - tail->grown_ms >= WATCH_ROTATED_IDLE_MS;
+        tail->position.is_gzip ||
+        (tail->position.is_rotated && env->now_ms - tail->grown_ms >= WATCH_ROTATED_IDLE_MS);
     bool is_still = env->now_ms - tail->grown_ms >= LOG_EVENT_IDLE_MS;
     bool is_new = error == 0 &&
                   (change != TAIL_SAME || !tail->is_waiting || (is_still && !tail->has_waited));
@@ -374,6 +446,8 @@ static int collect_tail(struct watch *watch, struct tail *tail, const struct wat
         tail->has_waited = is_still;
     }
     if (error == 0 && is_over && *ret_is_empty) {
+        if (tail->gzip != NULL && gzip_is_damaged(tail->gzip))
+            watch_tell_damage(watch, tail, env->out);
         tail->position.is_finished = true;
         tail->is_changed = true;
         tail_close(tail);
@@ -500,7 +574,10 @@ void watch_change(struct watch *watch, const struct log_settings *settings, stru
     watch_end(watch, out);
     watch_series_free(watch->series);
     watch->series = NULL;
-    watch->account = (struct log_account){.settings = settings, .path = watch->account.path};
+    log_account_done(&watch->account);
+    /* Without memory lines are still read, and only not counted as requests. */
+    (void)log_account_init(&watch->account, settings, bytes_of(watch->label));
+    templates_resume(watch->account.templates, watch->account.path, out);
     for (size_t i = 0; i < watch->count; i++)
         /* Settling reads, and would hang now: it is done when the file is opened again. */
         if (watch->tails[i]->fd >= 0 && watch->is_away)

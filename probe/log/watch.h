@@ -40,7 +40,9 @@ struct watch {
     uint64_t truncations;
     uint64_t rotations;
     uint64_t lost;             /* files that were gone before they were read */
+    uint64_t damaged;          /* compressed files that could not be read to their end */
     uint64_t lost_told;        /* of these an event told */
+    bool was_away;             /* files may have been compressed before they were met */
     int last_error;            /* of opening the path; 0: fine */
     struct guard_mount *mount; /* what it lies on must answer first; NULL: nothing */
     bool is_away;              /* and does not: nothing is touched now */

@@ -3,7 +3,11 @@
  */
 #include "probe/log/watch_series.h"
 
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "probe/log/account_series.h"
 #include "probe/log/told.h"
@@ -11,7 +15,7 @@
 
 #define EVENT_BYTES_MAX ((size_t)64 << 10)
 
-enum plain_series { TRUNCATIONS, ROTATIONS, LOST, LAG, PLAIN_COUNT };
+enum plain_series { TRUNCATIONS, ROTATIONS, LOST, DAMAGED, LAG, PLAIN_COUNT };
 
 static const struct metric plain[PLAIN_COUNT] = {
     [TRUNCATIONS] = {"logwatch_truncations_total", METRIC_COUNTER,
@@ -20,6 +24,8 @@ static const struct metric plain[PLAIN_COUNT] = {
                    "Times a log file's name passed to another file.", NULL},
     [LOST] = {"logwatch_lost_files_total", METRIC_COUNTER,
               "Rotated log files that were gone before they were read to their end.", NULL},
+    [DAMAGED] = {"logwatch_damaged_files_total", METRIC_COUNTER,
+                 "Compressed log files that could not be read to their end.", NULL},
     [LAG] = {"logwatch_read_lag_bytes", METRIC_GAUGE,
              "Bytes of a log file that are not read yet.", NULL},
 };
@@ -59,6 +65,7 @@ void watch_series_emit(struct watch_series *series, const struct watch *watch, b
     told_emit(&series->plain[TRUNCATIONS], (double)watch->truncations, all, out);
     told_emit(&series->plain[ROTATIONS], (double)watch->rotations, all, out);
     told_emit(&series->plain[LOST], (double)watch->lost, all, out);
+    told_emit(&series->plain[DAMAGED], (double)watch->damaged, all, out);
     if (all) /* moves with every line; nobody needs it at once */
         told_emit(&series->plain[LAG], (double)watch_lag(watch), all, out);
     account_series_emit(series->account, &watch->account, all, out);
@@ -85,4 +92,18 @@ void watch_event(const struct watch *watch, struct emitter *out, const char *kin
         (void)emitter_record(out, RECORD_EVENT, buf_bytes(&data));
     buf_done(&data);
     arena_reset(&arena);
+}
+
+void watch_tell_damage(struct watch *watch, const struct tail *tail, struct emitter *out)
+{
+    char link[64], name[PATH_MAX], text[PATH_MAX + 128];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", tail->fd);
+    ssize_t size = readlink(link, name, sizeof name - 1);
+    name[size > 0 ? size : 0] = '\0';
+    (void)snprintf(text, sizeof text,
+                   "the compressed log file %s is damaged; what follows byte %" PRIu64
+                   " of its lines is lost",
+                   name, tail->position.offset);
+    watch->damaged++;
+    watch_event(watch, out, "log_damaged", text);
 }

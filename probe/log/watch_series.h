@@ -19,3 +19,7 @@ void watch_series_end(const struct watch_series *series, const struct watch *wat
 /* An event about a path, as a record of this tick. */
 void watch_event(const struct watch *watch, struct emitter *out, const char *kind,
                  const char *text);
+
+/* Counts and tells that a compressed file could not be read to its end: what follows the damage
+ * is lost, and somebody may want to look at the file. */
+void watch_tell_damage(struct watch *watch, const struct tail *tail, struct emitter *out);

@@ -88,7 +88,9 @@ void syslog_batch_add(struct syslog_batch *batch, struct syslog_sender *sender,
         line.severity = severity_of(line.text);
     sender->offset += message->text.size + message->rest.size + 1;
     log_account_refill(&sender->account, now_ms);
-    if (!log_account_take(&sender->account, &batch->key, &line, text))
+    bool may_leave = log_account_take(&sender->account, &batch->key, &line, text);
+    log_account_commit(&sender->account); /* it will not be read again */
+    if (!may_leave)
         return;
     batch->senders[batch->count] = sender;
     batch->lines[batch->count++] = line;

@@ -39,8 +39,8 @@ static struct syslog_sender *add(struct syslog_senders *senders, const uint8_t a
     (void)snprintf(path, room, "syslog://%s", name);
     memcpy(sender->address, address, sizeof sender->address);
     sender->path = path;
-    sender->account =
-        (struct log_account){.settings = senders->settings, .path = bytes_of(path)};
+    /* Without memory lines are still taken, and their templates not told apart. */
+    (void)log_account_init(&sender->account, senders->settings, bytes_of(path));
     sender->file_id = generation(address, senders->started_ms);
     senders->items[senders->count++] = sender;
     return sender;
@@ -108,6 +108,7 @@ void syslog_senders_done(struct syslog_senders *senders)
 {
     for (size_t i = 0; i < senders->count; i++) {
         account_series_free(senders->items[i]->series);
+        log_account_done(&senders->items[i]->account);
         free(senders->items[i]->path);
         free(senders->items[i]);
     }

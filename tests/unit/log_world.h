@@ -18,7 +18,7 @@
 #include "proto/base/config.h"
 
 #define NOTES_MAX  64
-#define SERIES_MAX 512
+#define SERIES_MAX 2048
 
 struct note {
     char key[64];
