@@ -71,7 +71,7 @@ static const struct flag_row {
     {FLAG_LOG_LEVEL, "log-level", "LEVEL", "least level of that log: debug, info, warn, error"},
     {FLAG_USER, "user", "NAME", "started by root: run as this user of /etc/passwd"},
     {FLAG_CAPABILITIES, "capabilities", "LIST",
-     "what to keep of root's: dac_read_search,sys_ptrace, or one"},
+     "what to keep of root's: dac_read_search,sys_ptrace, ..."},
     {FLAG_ONCE, "once", NULL, "measure once, print in Prometheus's text format, and exit"},
     {FLAG_CHECK, "check", NULL,
      "check flags, file and permissions; say what cannot be measured, and exit"},
