@@ -119,6 +119,7 @@ struct file_root {
     const struct config_node *collector, *spool, *sources, *logs, *labels, *policy;
     const char *state, *key_file, *job, *instance, *procfs, *sysfs, *rootfs, *log_format;
     int64_t interval_ms;
+    double cpu_limit;
 };
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
@@ -188,6 +189,11 @@ static const struct config_option root_rows[] = {
      .min = OPTIONS_INTERVAL_LEAST_MS,
      .max = OPTIONS_INTERVAL_MOST_MS,
      .help = "between two ticks"},
+    {.key = "cpu_limit",
+     .type = CONFIG_NUMBER,
+     .offset = AT(file_root, cpu_limit),
+     .fallback = "0.5",
+     .help = "percent of a core that measuring may take at usual intervals; 0: no limit"},
 };
 
 #define ROWS(table) (table), sizeof(table) / sizeof(table)[0]
@@ -241,6 +247,7 @@ static int read_file(struct options *options, const char *path, struct file_root
     options->spool_limit_bytes = spool.limit;
     options->spool_age_ms = spool.age_ms;
     options->interval_ms = file->interval_ms;
+    options->cpu_limit_percent = file->cpu_limit;
     options->job = file->job;
     options->key_file = file->key_file;
     options->instance = file->instance != NULL ? file->instance : options->host_name;

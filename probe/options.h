@@ -61,6 +61,7 @@ struct options {
     const char *instance;
     struct label *labels;
     size_t label_count;
+    double cpu_limit_percent; /* of a core; 0: none */
     int64_t interval_ms;
     const char *procfs, *sysfs, *rootfs;
     bool is_live; /* the roots are this host's own */
