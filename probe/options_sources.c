@@ -158,8 +158,7 @@ int options_sources_read(struct options *options, const struct config_node *node
         return diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; error == 0 && i < count; i++)
         if (sources[i]->has_targets)
-            error =
-                add_targets(options, sources[i], config_child(node, sources[i]->name), why);
+            error = add_targets(options, sources[i], config_child(node, sources[i]->name), why);
         else
             error =
                 add_source(options, sources[i], config_child(node, sources[i]->name),

@@ -352,7 +352,8 @@ static bool find_due(struct scheduler *scheduler, int64_t now_ms, int64_t *ret_t
         struct slot *slot = scheduler->slots[i];
         if (!slot->is_running || slot->due_ms > now_ms)
             continue;
-        int64_t latest = tick_at_or_before(scheduler->options.ticks, now_ms, slot_interval_ms(slot));
+        int64_t latest =
+            tick_at_or_before(scheduler->options.ticks, now_ms, slot_interval_ms(slot));
         if (latest > slot->due_ms) {
             slot->skipped += (uint64_t)((latest - slot->due_ms) / slot_interval_ms(slot));
             slot->due_ms = latest;

@@ -71,18 +71,20 @@ static void set_slowed(struct scheduler *scheduler, struct slot *slot, unsigned 
                        double sum)
 {
     const struct source *source = slot->source;
-    const char *title =
-        source->title != NULL && slot->state != NULL ? source->title(slot->state) : source->name;
+    const char *title = source->title != NULL && slot->state != NULL
+                            ? source->title(slot->state)
+                            : source->name;
     bool is_slower = slowed > slot->slowed;
     slot->slowed = slowed;
     slot->due_ms = tick_after(scheduler->options.ticks,
                               tick_clock_now(scheduler->options.ticks), slot_interval_ms(slot));
     if (is_slower)
-        log_warn("scheduler",
-                 "measuring takes %.2f %% of a core, more than %.2f %%: source %s, the dearest, "
-                 "is now read every %lld ms",
-                 sum * 100, scheduler->options.cpu_limit * 100, title,
-                 (long long)slot_interval_ms(slot));
+        log_warn(
+            "scheduler",
+            "measuring takes %.2f %% of a core, more than %.2f %%: source %s, the dearest, "
+            "is now read every %lld ms",
+            sum * 100, scheduler->options.cpu_limit * 100, title,
+            (long long)slot_interval_ms(slot));
     else
         log_info("scheduler", "source %s is read every %lld ms again", title,
                  (long long)slot_interval_ms(slot));

@@ -32,13 +32,13 @@ struct slot {
     double duration_seconds;
     uint64_t failures, late, skipped;
     /* What it costs (scheduler_cost.c).  The worker writes gather_ns while it is busy. */
-    unsigned slowed;               /* its interval is doubled so many times */
-    bool has_opened;               /* its first run is over */
-    mono_ns gather_ns;             /* of the gather under way */
-    mono_ns cpu_ns;                /* since it was added */
+    unsigned slowed;                /* its interval is doubled so many times */
+    bool has_opened;                /* its first run is over */
+    mono_ns gather_ns;              /* of the gather under way */
+    mono_ns cpu_ns;                 /* since it was added */
     mono_ns window_ns, window_runs; /* since the last judgement */
-    double run_ns;                 /* a run, in the window before */
-    struct source_env env; /* for the worker */
+    double run_ns;                  /* a run, in the window before */
+    struct source_env env;          /* for the worker */
     uv_work_t work;
 };
 

@@ -34,9 +34,8 @@ void ask_put(struct ask_out *out, const struct ask_metric *metric, const struct 
              size_t count, double value)
 {
     struct label kept[8];
-    const struct exposition_family family = {.name = bytes_of(metric->name),
-                                             .type = metric->type,
-                                             .help = bytes_of(metric->help)};
+    const struct exposition_family family = {
+        .name = bytes_of(metric->name), .type = metric->type, .help = bytes_of(metric->help)};
     struct exposition_sample sample = {
         .name = family.name, .labels = kept, .value = value, .family = &family};
 
@@ -89,7 +88,7 @@ static int take_piece(void *context, const struct http_response *response, struc
     if (!ask->dialect->is_raw)
         return 0;
     int whole = ask->dialect->whole(buf_bytes(&ask->answer), ask->login.password != NULL);
-    return whole < 0 ? diagnose(why, whole, "an answer that is not %s", ask->dialect->source)
+    return whole < 0   ? diagnose(why, whole, "an answer that is not %s", ask->dialect->source)
            : whole > 0 ? HTTP_ENOUGH
                        : 0;
 }
@@ -154,9 +153,8 @@ int ask_begin(void *state, const struct source_env *env, struct uv_loop_s *loop,
     ask->began = clock_mono(&clock_system);
     ask->timeout_ms = ask->settings.timeout_ms < env->interval_ms ? ask->settings.timeout_ms
                                                                   : env->interval_ms;
-    ask->out = (struct ask_out){.take = take_sample,
-                                .context = &ask->series,
-                                .now_ms = env->now_ms};
+    ask->out =
+        (struct ask_out){.take = take_sample, .context = &ask->series, .now_ms = env->now_ms};
     scrape_series_begin(&ask->series);
     ask_page(ask, ask->timeout_ms);
     return 0;

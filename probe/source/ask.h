@@ -27,8 +27,8 @@ struct ask_out {
     int (*take)(void *context, const struct exposition_sample *sample, struct diagnosis *why);
     void *context;
     struct diagnosis *why;
-    int error;    /* of the first take() that failed */
-    size_t count; /* samples so far, of all pages */
+    int error;           /* of the first take() that failed */
+    size_t count;        /* samples so far, of all pages */
     const char *up_host; /* the target's host, for those who name it in a label */
     int64_t now_ms;
 };
@@ -62,14 +62,14 @@ struct ask_login {
 };
 
 struct ask_dialect {
-    const char *source;  /* its name in probe.yml, and the job if none is given */
-    const char *scheme;  /* of its URL: "http://", "redis://" */
-    const char *port;    /* if the URL names none */
-    const char *path;    /* if the URL has none; "" with `pages` */
+    const char *source;       /* its name in probe.yml, and the job if none is given */
+    const char *scheme;       /* of its URL: "http://", "redis://" */
+    const char *port;         /* if the URL names none */
+    const char *path;         /* if the URL has none; "" with `pages` */
     const char *const *pages; /* appended to the path, asked one after the other; NULL: one */
-    bool is_raw;         /* not HTTP */
-    struct ask_metric up; /* the exporter's own `up`; name NULL: none */
-    const char *up_label; /* a label of it that has the host's name, or NULL */
+    bool is_raw;              /* not HTTP */
+    struct ask_metric up;     /* the exporter's own `up`; name NULL: none */
+    const char *up_label;     /* a label of it that has the host's name, or NULL */
     /* HTTP: the body of a POST (NULL: GET).  Raw: unused. */
     const char *body;
     /* Raw: puts what is to be sent. */

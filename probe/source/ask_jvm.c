@@ -304,5 +304,5 @@ static int jvm_configure(void *state, struct config *config, const struct config
     return ask_configure(state, &ask_dialect_jvm, config, node, why);
 }
 
-const struct source source_jvm =
-    ASK_SOURCE("jvm", "memory, collections and threads of a Java VM, by Jolokia", jvm_configure);
+const struct source source_jvm = ASK_SOURCE(
+    "jvm", "memory, collections and threads of a Java VM, by Jolokia", jvm_configure);

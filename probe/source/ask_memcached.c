@@ -1,5 +1,6 @@
 /*
- * ask_memcached.c - memcached's statistics (doc/protocol.txt), as memcached_exporter names them:
+ * ask_memcached.c - memcached's statistics (doc/protocol.txt), as memcached_exporter names
+ * them:
  *
  *     stats, stats settings   ->   STAT cmd_get 41 ... END
  *
@@ -94,12 +95,12 @@ static const struct ask_metric version = {NULL, "memcached_version", METRIC_GAUG
 static const struct {
     const char *field, *command, *status;
 } command_rows[] = {
-    {"get_hits", "get", "hit"},       {"get_misses", "get", "miss"},
-    {"delete_hits", "delete", "hit"}, {"delete_misses", "delete", "miss"},
-    {"incr_hits", "incr", "hit"},     {"incr_misses", "incr", "miss"},
-    {"decr_hits", "decr", "hit"},     {"decr_misses", "decr", "miss"},
-    {"cas_hits", "cas", "hit"},       {"cas_misses", "cas", "miss"},
-    {"cas_badval", "cas", "badval"},  {"touch_hits", "touch", "hit"},
+    {"get_hits", "get", "hit"},        {"get_misses", "get", "miss"},
+    {"delete_hits", "delete", "hit"},  {"delete_misses", "delete", "miss"},
+    {"incr_hits", "incr", "hit"},      {"incr_misses", "incr", "miss"},
+    {"decr_hits", "decr", "hit"},      {"decr_misses", "decr", "miss"},
+    {"cas_hits", "cas", "hit"},        {"cas_misses", "cas", "miss"},
+    {"cas_badval", "cas", "badval"},   {"touch_hits", "touch", "hit"},
     {"touch_misses", "touch", "miss"}, {"cmd_flush", "flush", "hit"},
 };
 

@@ -41,15 +41,14 @@ static int nginx_parse(struct bytes answer, size_t page, const struct ask_login 
 
     (void)page;
     (void)login;
-    bool is_good = scan_line(&text, &line) &&
-                   scan_named(&line, "Active connections:", &values[ACTIVE]) &&
-                   scan_line(&text, &line) &&
-                   scan_text(&line, "server accepts handled requests") &&
-                   scan_line(&text, &line) && scan_u64(&line, &values[ACCEPTED]) &&
-                   scan_u64(&line, &values[HANDLED]) && scan_u64(&line, &values[REQUESTS]) &&
-                   scan_line(&text, &line) && scan_named(&line, "Reading:", &values[READING]) &&
-                   scan_named(&line, "Writing:", &values[WRITING]) &&
-                   scan_named(&line, "Waiting:", &values[WAITING]);
+    bool is_good =
+        scan_line(&text, &line) && scan_named(&line, "Active connections:", &values[ACTIVE]) &&
+        scan_line(&text, &line) && scan_text(&line, "server accepts handled requests") &&
+        scan_line(&text, &line) && scan_u64(&line, &values[ACCEPTED]) &&
+        scan_u64(&line, &values[HANDLED]) && scan_u64(&line, &values[REQUESTS]) &&
+        scan_line(&text, &line) && scan_named(&line, "Reading:", &values[READING]) &&
+        scan_named(&line, "Writing:", &values[WRITING]) &&
+        scan_named(&line, "Waiting:", &values[WAITING]);
     if (!is_good)
         return diagnose(why, ERR_MALFORMED,
                         "the page is not that of stub_status: is it on at this address?");

@@ -7,8 +7,8 @@
  *     SLOWLOG LEN                   :3
  *     QUIT
  *
- * All are sent at once.  CONFIG and SLOWLOG may be forbidden to this user; then what they say is
- * missing, and nothing else.  The protocol is RESP (redis.io/docs/reference/protocol-spec).
+ * All are sent at once.  CONFIG and SLOWLOG may be forbidden to this user; then what they say
+ * is missing, and nothing else.  The protocol is RESP (redis.io/docs/reference/protocol-spec).
  */
 #include <string.h>
 
@@ -36,8 +36,8 @@ static int take_line(struct span *text, struct span *ret_line)
     return 1;
 }
 
-/* The next value of a reply, not looking into arrays: its kind (+ - : $ *), and its text, or the
- * number of its items in *ret_items. */
+/* The next value of a reply, not looking into arrays: its kind (+ - : $ *), and its text, or
+ * the number of its items in *ret_items. */
 static int take_value(struct span *text, char *ret_kind, struct span *ret_text,
                       uint64_t *ret_items)
 {
@@ -277,11 +277,14 @@ static void take_field(struct server *server, struct span field, struct span val
 
 static void put_server(const struct server *server, struct ask_out *out)
 {
-    const struct label labels[] = {
-        label_of("master_replid", server->replid), label_of("maxmemory_policy", server->policy),
-        label_of("os", server->os),                label_of("process_id", server->process),
-        label_of("redis_build_id", server->build), label_of("redis_mode", server->mode),
-        label_of("redis_version", server->version), label_of("role", server->role)};
+    const struct label labels[] = {label_of("master_replid", server->replid),
+                                   label_of("maxmemory_policy", server->policy),
+                                   label_of("os", server->os),
+                                   label_of("process_id", server->process),
+                                   label_of("redis_build_id", server->build),
+                                   label_of("redis_mode", server->mode),
+                                   label_of("redis_version", server->version),
+                                   label_of("role", server->role)};
     ask_put(out, &redis_instance, labels, sizeof labels / sizeof *labels, 1);
     if (server->role.at == NULL || !span_is(server->role, "slave"))
         return;

@@ -142,8 +142,8 @@ const struct ask_metric redis_command_failed = {
     "Total number of errors prior command execution per command"};
 const struct ask_metric redis_errors = {"count", "redis_errors_total", METRIC_COUNTER,
                                         "Total number of errors per error type"};
-const struct ask_metric redis_replica_offset = {
-    "offset", "redis_connected_slave_offset_bytes", METRIC_GAUGE, "Offset of connected slave"};
+const struct ask_metric redis_replica_offset = {"offset", "redis_connected_slave_offset_bytes",
+                                                METRIC_GAUGE, "Offset of connected slave"};
 const struct ask_metric redis_replica_lag = {"lag", "redis_connected_slave_lag_seconds",
                                              METRIC_GAUGE, "Lag of connected slave"};
 const struct ask_metric redis_instance = {NULL, "redis_instance_info", METRIC_GAUGE,

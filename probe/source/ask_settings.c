@@ -1,5 +1,6 @@
 /*
- * ask_settings.c - one target of a service, as probe.yml has it, and what is sent to it (ask.h).
+ * ask_settings.c - one target of a service, as probe.yml has it, and what is sent to it
+ * (ask.h).
  *
  *     sources:
  *       redis:
@@ -173,8 +174,8 @@ static int read_login(struct ask_state *ask, struct config *config,
     int error = file_read_secret(options->password_file, SECRET_BYTES_MAX, &password, why);
     ask->login.password = password;
     if (error == 0 && strpbrk(password, "\r\n") != NULL)
-        error = diagnose(why, ERR_INVALID, "%s: a password is one line",
-                         options->password_file);
+        error =
+            diagnose(why, ERR_INVALID, "%s: a password is one line", options->password_file);
     return error;
 }
 
@@ -214,7 +215,8 @@ int ask_settings_read(struct ask_state *ask, struct config *config,
     if (error == 0)
         error = device_filter_compile_whole(config, node, "drop", options.drop,
                                             &settings->rules.drop, why);
-    if (error == 0 && asprintf(&settings->title, "%s %s", ask->dialect->source, options.url) < 0)
+    if (error == 0 &&
+        asprintf(&settings->title, "%s %s", ask->dialect->source, options.url) < 0)
         error = diagnose(why, ERR_NOMEM, "out of memory");
     return error == 0 ? make_requests(ask, path, is_cache_object, why) : error;
 }

@@ -19,8 +19,8 @@ bool json_step_is(const struct json_walk *walk, size_t depth, const char *key)
 
 static void skip_space(struct span *rest)
 {
-    while (rest->at < rest->end && (*rest->at == ' ' || *rest->at == '\t' ||
-                                    *rest->at == '\n' || *rest->at == '\r'))
+    while (rest->at < rest->end &&
+           (*rest->at == ' ' || *rest->at == '\t' || *rest->at == '\n' || *rest->at == '\r'))
         rest->at++;
 }
 
@@ -151,7 +151,8 @@ static bool take_step(struct json_walk *walk)
            (take_text(&walk->rest, step->text, &step->size) && take(&walk->rest, ':'));
 }
 
-/* After a value: closes what ends here, and goes on to the next one.  *ret_done: the text's end.
+/* After a value: closes what ends here, and goes on to the next one.  *ret_done: the text's
+ * end.
  */
 static bool take_end(struct json_walk *walk, bool *ret_done)
 {

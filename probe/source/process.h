@@ -40,11 +40,11 @@ struct process {
     uint8_t known;    /* enum process_known */
     uint8_t pss_skip; /* turns to let pass: reading its page tables took long */
     bool is_kernel : 1;
-    bool is_newborn : 1; /* began after the first scan: its counters count from zero */
-    bool is_active : 1;  /* has used CPU since its last light read */
-    bool has_stat : 1;   /* counters below hold a first value */
-    bool is_fresh : 1;   /* began since the last look */
-    bool has_exec : 1;   /* runs another program: to be classified anew */
+    bool is_newborn : 1;   /* began after the first scan: its counters count from zero */
+    bool is_active : 1;    /* has used CPU since its last light read */
+    bool has_stat : 1;     /* counters below hold a first value */
+    bool is_fresh : 1;     /* began since the last look */
+    bool has_exec : 1;     /* runs another program: to be classified anew */
     bool is_owed_long : 1; /* what it is owed was owed at the last look, too */
 
     uint32_t user_ticks, system_ticks, minor_faults, major_faults;

@@ -2,7 +2,8 @@
  * process_family.c - the time of processes that nobody saw (process_family.h).
  *
  * The surprise: a child may be reaped after its parent was read and before it was looked for
- * itself.  Then the parent's inheritance shows one look later; what it is owed is kept that long.
+ * itself.  Then the parent's inheritance shows one look later; what it is owed is kept that
+ * long.
  */
 #include "probe/source/process_family.h"
 
@@ -18,12 +19,12 @@ void process_family_gone(struct process_scan *scan, const struct process *proces
         scan->gone = grown;
         scan->gone_capacity = capacity;
     }
-    scan->gone[scan->gone_count++] = (struct process_gone){
-        .parent = process->parent,
-        .group = process->group,
-        .start_ticks = process->start_ticks,
-        .user_ticks = process->user_ticks + process->child_user,
-        .system_ticks = process->system_ticks + process->child_system};
+    scan->gone[scan->gone_count++] =
+        (struct process_gone){.parent = process->parent,
+                              .group = process->group,
+                              .start_ticks = process->start_ticks,
+                              .user_ticks = process->user_ticks + process->child_user,
+                              .system_ticks = process->system_ticks + process->child_system};
 }
 
 struct process *process_family_find(struct process *rows, size_t count, uint32_t pid)

@@ -3,10 +3,11 @@
  * were replaced.
  *
  * Whoever waits for a child inherits the processor time it has used, and all that it inherited
- * itself (cutime and cstime of /proc/PID/stat).  What a process inherits between two looks, less
- * what was seen of the children that have gone, is the time nobody saw: that of processes too
- * short-lived for any look, and the last stretch of the others.  It is told by the group of the
- * parent, beside the group's own time, so that the latter stays what process-exporter tells.
+ * itself (cutime and cstime of /proc/PID/stat).  What a process inherits between two looks,
+ * less what was seen of the children that have gone, is the time nobody saw: that of processes
+ * too short-lived for any look, and the last stretch of the others.  It is told by the group of
+ * the parent, beside the group's own time, so that the latter stays what process-exporter
+ * tells.
  *
  * Not seen: children of a parent that ignores SIGCHLD (the kernel gives their time to nobody),
  * and of one that is itself gone before a look.

@@ -29,9 +29,9 @@ static int take(void *context, const struct exposition_sample *sample, struct di
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct ask_dialect *const dialects[] = {
-        &ask_dialect_nginx, &ask_dialect_squid, &ask_dialect_memcached, &ask_dialect_redis,
-        &ask_dialect_jvm};
+    static const struct ask_dialect *const dialects[] = {&ask_dialect_nginx, &ask_dialect_squid,
+                                                         &ask_dialect_memcached,
+                                                         &ask_dialect_redis, &ask_dialect_jvm};
     struct diagnosis why = {0};
     size_t count = 0;
     static struct emitter *recorder;

@@ -206,8 +206,8 @@ static void an_event_is_of_a_whole_process_or_of_none(void **state)
         assert_false(process_event_parse((struct bytes){message.data, 59}, &event));
     }
     words[4] = 3; /* another connector's */
-    assert_false(process_event_parse((struct bytes){(const uint8_t *)words, sizeof words},
-                                     &event));
+    assert_false(
+        process_event_parse((struct bytes){(const uint8_t *)words, sizeof words}, &event));
 }
 
 struct heard {

@@ -126,8 +126,8 @@ static void the_dearest_is_slowed_until_the_limit_holds_and_then_relaxed(void **
     open_world(&world, 0.005);
     struct dear_state *cheap = add(&world, &source_cheap);
     struct dear_state *dear = add(&world, &source_dear);
-    cheap->cost = 100000;  /* 0.1 % of a core */
-    dear->cost = 1500000;  /* 1.5 %: 0.375 % at a quarter of the ticks */
+    cheap->cost = 100000; /* 0.1 % of a core */
+    dear->cost = 1500000; /* 1.5 %: 0.375 % at a quarter of the ticks */
     scheduler_start(world.scheduler);
     assert_int_equal(scheduler_run(world.scheduler, &world.loop), 0);
     run_until(&world, is_slowed_twice);

@@ -127,8 +127,8 @@ static void what_real_servers_say_has_the_exporters_names(void **state)
         if (c->dialect->whole != NULL) {
             assert_int_equal(c->dialect->whole(answer, has_login), 1);
             for (size_t cut = 0; cut + 16 < answer.size; cut += 13)
-                assert_int_equal(
-                    c->dialect->whole((struct bytes){answer.data, cut}, has_login), 0);
+                assert_int_equal(c->dialect->whole((struct bytes){answer.data, cut}, has_login),
+                                 0);
         }
         recorder_tick(recorder);
         int error = parse(c->dialect, answer, text[0] >> 1 & 7, has_login, recorder, &why);
@@ -166,8 +166,8 @@ static const struct bad_case {
     {"a wrong password", &ask_dialect_redis,
      "-WRONGPASS invalid\r\n-NOAUTH x\r\n-NOAUTH x\r\n-NOAUTH x\r\n", true, ERR_REFUSED,
      "AUTH: the server says: WRONGPASS"},
-    {"a server in trouble", &ask_dialect_memcached,
-     "SERVER_ERROR out of memory\r\nEND\r\n", false, ERR_REFUSED, "out of memory"},
+    {"a server in trouble", &ask_dialect_memcached, "SERVER_ERROR out of memory\r\nEND\r\n",
+     false, ERR_REFUSED, "out of memory"},
     {"memcached wants a password", &ask_dialect_memcached,
      "CLIENT_ERROR unauthenticated\r\nCLIENT_ERROR unauthenticated\r\n", false, ERR_REFUSED,
      "unauthenticated"},
@@ -175,8 +175,9 @@ static const struct bad_case {
      ERR_MALFORMED, "cut off"},
     {"no JSON", &ask_dialect_jvm, "<html>", false, ERR_MALFORMED, "no JSON"},
     {"the agent's policy", &ask_dialect_jvm, "{\"error\":\"not \\u00fcberall\",\"status\":403}",
-     false, ERR_REFUSED, "not \xc3\xbc"
-                         "berall"},
+     false, ERR_REFUSED,
+     "not \xc3\xbc"
+     "berall"},
     {"JSON of something else", &ask_dialect_jvm, "[1, 2, {\"value\": {\"a\": 1}}]", false,
      ERR_MALFORMED, "no bean"},
     {"nested without end", &ask_dialect_jvm, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", false, ERR_LIMIT,
@@ -190,8 +191,7 @@ static void what_is_no_answer_says_why(void **state)
         const struct bad_case *c = &bad_cases[i];
         struct emitter *recorder = recorder_new();
         struct diagnosis why = {0};
-        int error =
-            parse(c->dialect, bytes_of(c->answer), 0, c->has_login, recorder, &why);
+        int error = parse(c->dialect, bytes_of(c->answer), 0, c->has_login, recorder, &why);
         if (error != c->error || strstr(why.text, c->says) == NULL)
             fail_msg("%s: %s, \"%s\"", c->because, error_text(error), why.text);
         recorder_free(recorder);
@@ -222,8 +222,8 @@ static int start(const struct fake_tree *tree, const char *name, const char *ins
                        secret);
     else
         (void)snprintf(yaml, sizeof yaml, "{%s}", inside);
-    int error = running_source_start(&running, source_find(name), tree->root, yaml, recorder,
-                                     why);
+    int error =
+        running_source_start(&running, source_find(name), tree->root, yaml, recorder, why);
     if (error == 0)
         assert_true(recorder_series(recorder) >= 5);
     running_source_stop(&running);

@@ -2,8 +2,8 @@
  * test_steady.c - what a tick allocates once the host is known: nothing.
  *
  * Every source with its defaults on a recorded host with 480 CPUs and 500 processes, emitting
- * into the probe's own emitter; once with as many disks and interfaces as an epoch has room for,
- * once with 4,000 and 10,000, of which the rest is counted and left out.  The linker sends
+ * into the probe's own emitter; once with as many disks and interfaces as an epoch has room
+ * for, once with 4,000 and 10,000, of which the rest is counted and left out.  The linker sends
  * every call of malloc() and its kin in our code through here.
  */
 #include <setjmp.h>
@@ -79,8 +79,9 @@ static void write_host(struct host *host, unsigned round)
     buf_printf(out, "cpu 1 2 3 4 5 6 7 8 9 10\n");
     for (unsigned i = 0; i < CPUS; i++)
         buf_printf(out, "cpu%u %u 2 3 4 5 6 7 8 9 10\n", i, i + round);
-    buf_printf(out, "intr 17\nctxt %u\nbtime 1600000000\nprocesses 5\nprocs_running 1\n"
-                    "procs_blocked 0\n",
+    buf_printf(out,
+               "intr 17\nctxt %u\nbtime 1600000000\nprocesses 5\nprocs_running 1\n"
+               "procs_blocked 0\n",
                round);
     write_text(host, "proc/stat");
     for (unsigned i = 0; i < host->disks; i++)
@@ -158,8 +159,8 @@ static size_t allocated_in_steady_ticks(unsigned disks, unsigned interfaces)
         .context = emitter};
     assert_int_equal(scheduler_open(&options, &scheduler), 0);
     for (size_t i = 0; sources[i] != NULL; i++)
-        assert_int_equal(
-            scheduler_add(scheduler, sources[i], NULL, NULL, 15000, NULL, NULL), 0);
+        assert_int_equal(scheduler_add(scheduler, sources[i], NULL, NULL, 15000, NULL, NULL),
+                         0);
     scheduler_start(scheduler);
     size_t spent = 0;
     for (unsigned round = 2; round < 10; round++) {
