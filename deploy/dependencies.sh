@@ -15,7 +15,7 @@ debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 procps iproute
  python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
  faketime zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium qemu-user ansible-core
- debootstrap systemd-container"
+ debootstrap systemd-container nginx-light squid memcached redis-server"
 debian_package="rpm file dpkg-dev"
 rpm_package="rpm-build file"
 rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel

@@ -72,7 +72,7 @@ static const struct flag_row {
     {FLAG_LOG_LEVEL, "log-level", "LEVEL", "least level of that log: debug, info, warn, error"},
     {FLAG_USER, "user", "NAME", "started by root: run as this user of /etc/passwd"},
     {FLAG_CAPABILITIES, "capabilities", "LIST",
-     "what to keep of root's: dac_read_search,sys_ptrace, or one"},
+     "what to keep of root's: dac_read_search,sys_ptrace, ..."},
     {FLAG_ONCE, "once", NULL, "measure once, print in Prometheus's text format, and exit"},
     {FLAG_CHECK, "check", NULL,
      "check flags, file and permissions; say what cannot be measured, and exit"},
@@ -121,6 +121,7 @@ struct file_root {
     const struct config_node *collector, *spool, *sources, *logs, *labels, *policy;
     const char *state, *key_file, *job, *instance, *procfs, *sysfs, *rootfs, *log_format;
     int64_t interval_ms;
+    double cpu_limit;
 };
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
@@ -190,6 +191,11 @@ static const struct config_option root_rows[] = {
      .min = OPTIONS_INTERVAL_LEAST_MS,
      .max = OPTIONS_INTERVAL_MOST_MS,
      .help = "between two ticks"},
+    {.key = "cpu_limit",
+     .type = CONFIG_NUMBER,
+     .offset = AT(file_root, cpu_limit),
+     .fallback = "0.5",
+     .help = "percent of a core that measuring may take at usual intervals; 0: no limit"},
 };
 
 #define ROWS(table) (table), sizeof(table) / sizeof(table)[0]
@@ -243,6 +249,7 @@ static int read_file(struct options *options, const char *path, struct file_root
     options->spool_limit_bytes = spool.limit;
     options->spool_age_ms = spool.age_ms;
     options->interval_ms = file->interval_ms;
+    options->cpu_limit_percent = file->cpu_limit;
     options->job = file->job;
     options->key_file = file->key_file;
     options->instance = file->instance != NULL ? file->instance : options->host_name;

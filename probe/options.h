@@ -61,6 +61,7 @@ struct options {
     const char *instance;
     struct label *labels;
     size_t label_count;
+    double cpu_limit_percent; /* of a core; 0: none */
     int64_t interval_ms;
     const char *procfs, *sysfs, *rootfs;
     bool is_live; /* the roots are this host's own */
@@ -76,8 +77,9 @@ struct options {
     char host_name[256];
 };
 
-/* Of the flags alone, before anything is read: whom to run as (NULL: as whoever started it), and
- * what to keep (privileges.h).  Other flags are not judged.  ERR_INVALID, with a message. */
+/* Of the flags alone, before anything is read: whom to run as (NULL: as whoever started it),
+ * and what to keep (privileges.h).  Other flags are not judged.  ERR_INVALID, with a message.
+ */
 int options_identity(int argc, char **argv, const char **ret_user, uint32_t *ret_capabilities,
                      struct diagnosis *why);
 

@@ -88,17 +88,17 @@ static int add_source(struct options *options, const struct source *source,
 }
 
 /* Each target is a source of its own; what is said of all of them comes first. */
-static int add_targets(struct options *options, const struct config_node *node,
-                       struct diagnosis *why)
+static int add_targets(struct options *options, const struct source *source,
+                       const struct config_node *node, struct diagnosis *why)
 {
     struct source_common_options common = {true, 0};
     const struct config_node *targets;
 
-    int error = scrape_targets(options->config, node, &targets, why);
+    int error = scrape_targets(source, options->config, node, &targets, why);
     if (error == 0)
-        error = read_common(options, &source_scrape, node, &common, why);
+        error = read_common(options, source, node, &common, why);
     for (size_t i = 0; error == 0 && targets != NULL && i < targets->count; i++) {
-        error = add_source(options, &source_scrape, targets->children[i], common, why);
+        error = add_source(options, source, targets->children[i], common, why);
         if (error == 0 && !common.enabled) {
             struct options_source *added = &options->sources[options->source_count - 1];
             added->is_enabled = added->is_on = false;
@@ -139,11 +139,11 @@ int options_sources_read(struct options *options, const struct config_node *node
                          const struct config_node *logs, struct diagnosis *why)
 {
     const struct source_common_options usual = {true, 0};
-    size_t count = 0;
+    size_t count = 0, room = 4;
     int error = 0;
 
-    while (sources[count] != NULL)
-        count++;
+    for (; sources[count] != NULL; count++)
+        room += sources[count]->has_targets ? SCRAPE_TARGETS_MAX : 1;
     for (size_t i = 0; node != NULL && i < node->count; i++) {
         const char *key = node->children[i]->key;
         if (key == NULL)
@@ -156,12 +156,12 @@ int options_sources_read(struct options *options, const struct config_node *node
                                nearest == NULL ? "" : " (did you mean \"",
                                nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
     }
-    options->sources = calloc(count + 4 + SCRAPE_TARGETS_MAX, sizeof *options->sources);
+    options->sources = calloc(room, sizeof *options->sources);
     if (options->sources == NULL)
         return diagnose(why, ERR_NOMEM, "out of memory");
     for (size_t i = 0; error == 0 && i < count; i++)
-        if (sources[i] == &source_scrape)
-            error = add_targets(options, config_child(node, source_scrape.name), why);
+        if (sources[i]->has_targets)
+            error = add_targets(options, sources[i], config_child(node, sources[i]->name), why);
         else
             error =
                 add_source(options, sources[i], config_child(node, sources[i]->name),

@@ -27,6 +27,8 @@ static const struct {
 } capabilities[] = {
     {"dac_read_search", CAP_DAC_READ_SEARCH},
     {"sys_ptrace", CAP_SYS_PTRACE},
+    {"net_bind_service", CAP_NET_BIND_SERVICE},
+    {"net_admin", CAP_NET_ADMIN},
 };
 
 static bool capability_of(const char *name, size_t length, unsigned *ret_bit)
@@ -49,8 +51,8 @@ int privileges_parse(const char *names, uint32_t *ret_mask, struct diagnosis *wh
         unsigned bit;
         if (!capability_of(names, length, &bit))
             return diagnose(why, ERR_INVALID,
-                            "--capabilities: \"%.*s\" is neither dac_read_search nor "
-                            "sys_ptrace",
+                            "--capabilities: \"%.*s\" is none of dac_read_search, sys_ptrace, "
+                            "net_bind_service, net_admin",
                             (int)length, names);
         mask |= UINT32_C(1) << bit;
         names += length + (names[length] == ',');

@@ -277,6 +277,7 @@ static int open_sources(struct probe *probe, void (*on_sealed)(void *, int64_t),
         .sealed = on_sealed,
         .prepare = prepare,
         .room = room_for_more,
+        .cpu_limit = options->cpu_limit_percent / 100,
         .context = probe,
     };
     int error = scheduler_open(&scheduler, &probe->scheduler);

@@ -120,7 +120,7 @@ static struct source_env env_at(const struct scheduler *scheduler, const struct 
 {
     struct source_env env = scheduler->options.env;
     env.now_ms = tick_ms;
-    env.interval_ms = slot->interval_ms;
+    env.interval_ms = slot_interval_ms(slot);
     return env;
 }
 
@@ -204,7 +204,7 @@ static void finish_run(struct scheduler *scheduler, struct slot *slot, int error
 
 static int64_t late_limit_ms(const struct slot *slot)
 {
-    int64_t limit_ms = slot->interval_ms / LATE_FRACTION;
+    int64_t limit_ms = slot_interval_ms(slot) / LATE_FRACTION;
     return limit_ms < LATE_LEAST_MS ? LATE_LEAST_MS : limit_ms;
 }
 
@@ -218,10 +218,13 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     size_t mark = emitter_mark(emitter);
 
     int error = slot->gather_error;
+    mono_ns spent = slot->gather_ns - scheduler_cost_now(scheduler);
+    slot->gather_ns = 0;
     emitter_set_owner(emitter, slot->owner);
     if (error == 0 && slot->source->collect != NULL)
         error = slot->source->collect(slot->state, &env, emitter);
     emitter_set_owner(emitter, 0);
+    scheduler_cost_add(slot, spent + scheduler_cost_now(scheduler));
     hear_complaint(slot);
     int64_t end_ms = read_ms != 0 ? read_ms : tick_clock_now(scheduler->options.ticks);
     if (read_ms != 0 ? read_ms - slot->tick_ms > late_limit_ms(slot)
@@ -238,7 +241,9 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
 static void gather_on_worker(uv_work_t *work)
 {
     struct slot *slot = work->data;
+    mono_ns began = scheduler_cost_now(NULL);
     slot->gather_error = slot->source->gather(slot->state, &slot->env);
+    slot->gather_ns = scheduler_cost_now(NULL) - began;
 }
 
 static bool is_awaiting(const struct scheduler *scheduler)
@@ -347,9 +352,10 @@ static bool find_due(struct scheduler *scheduler, int64_t now_ms, int64_t *ret_t
         struct slot *slot = scheduler->slots[i];
         if (!slot->is_running || slot->due_ms > now_ms)
             continue;
-        int64_t latest = tick_at_or_before(scheduler->options.ticks, now_ms, slot->interval_ms);
+        int64_t latest =
+            tick_at_or_before(scheduler->options.ticks, now_ms, slot_interval_ms(slot));
         if (latest > slot->due_ms) {
-            slot->skipped += (uint64_t)((latest - slot->due_ms) / slot->interval_ms);
+            slot->skipped += (uint64_t)((latest - slot->due_ms) / slot_interval_ms(slot));
             slot->due_ms = latest;
         }
         if (slot->due_ms < earliest)
@@ -368,7 +374,7 @@ static void run_tick(struct scheduler *scheduler, int64_t tick_ms)
         struct slot *slot = scheduler->slots[i];
         if (!slot->is_running || slot->due_ms != tick_ms)
             continue;
-        slot->due_ms += slot->interval_ms;
+        slot->due_ms += slot_interval_ms(slot);
         run_slot(scheduler, slot, tick_ms);
     }
 }
@@ -474,6 +480,7 @@ void scheduler_on_tick(uv_timer_t *timer)
     }
     if (room_between(scheduler) == SCHEDULER_ROOM_NOW)
         look_between(scheduler);
+    scheduler_cost_judge(scheduler);
     scheduler_arm(scheduler);
 }
 
@@ -579,6 +586,8 @@ struct source_report scheduler_report(const struct scheduler *scheduler, size_t 
     const struct slot *slot = scheduler->slots[index];
     return (struct source_report){.name = title_of(slot),
                                   .interval_ms = slot->interval_ms,
+                                  .in_force_ms = slot_interval_ms(slot),
+                                  .cpu_seconds = (double)slot->cpu_ns / 1e9,
                                   .duration_seconds = slot->duration_seconds,
                                   .is_on = slot->state != NULL,
                                   .is_running = slot->is_running && !slot->is_starting,

@@ -44,19 +44,26 @@ struct scheduler_options {
                    struct diagnosis *why);
     /* May a source that has more be asked between two ticks?  NULL: no. */
     enum scheduler_room (*room)(void *context);
+    /* The part of a core that all sources together may take at their usual intervals; above it
+     * the dearest is slowed (scheduler_cost.c).  0: whatever it takes. */
+    double cpu_limit;
+    int64_t cpu_window_ms;               /* costs are judged so often; 0: once a minute */
+    mono_ns (*cpu_clock)(void *context); /* NULL: the thread's processor time */
     void *context;
 };
 
 /* How a source is doing. */
 struct source_report {
     const char *name;
-    int64_t interval_ms;
+    int64_t interval_ms;     /* asked for */
+    int64_t in_force_ms;     /* the same, or longer: slowed, for it is dear */
+    double cpu_seconds;      /* since it was added */
     double duration_seconds; /* of the last run: gather and collect */
     bool is_on;              /* asked for */
     bool is_running;         /* started: this host has what it measures */
     bool has_succeeded;      /* last run */
-    int64_t succeeded_ms;    /* tick of the last run that did; until then, when it was started */
-    bool is_busy;            /* gather() has not come back */
+    int64_t succeeded_ms; /* tick of the last run that did; until then, when it was started */
+    bool is_busy;         /* gather() has not come back */
     uint64_t failures;
     uint64_t late;
     uint64_t skipped; /* ticks */

@@ -31,7 +31,14 @@ struct slot {
     mono_ns began;
     double duration_seconds;
     uint64_t failures, late, skipped;
-    struct source_env env; /* for the worker */
+    /* What it costs (scheduler_cost.c).  The worker writes gather_ns while it is busy. */
+    unsigned slowed;                /* its interval is doubled so many times */
+    bool has_opened;                /* its first run is over */
+    mono_ns gather_ns;              /* of the gather under way */
+    mono_ns cpu_ns;                 /* since it was added */
+    mono_ns window_ns, window_runs; /* since the last judgement */
+    double run_ns;                  /* a run, in the window before */
+    struct source_env env;          /* for the worker */
     uv_work_t work;
 };
 
@@ -45,11 +52,21 @@ struct scheduler {
     size_t closing;      /* handles not closed yet */
     bool is_open;        /* a batch waits for blocking sources */
     int64_t tick_ms;     /* of the open batch */
+    int64_t judged_ms;   /* costs were last looked at */
 };
 
 /* Gives an empty slot its state; on failure it stays empty. */
 int slot_configure(struct slot *slot, struct diagnosis *why);
 void slot_free(struct slot *slot);
+
+/* Processor time of this thread. */
+mono_ns scheduler_cost_now(const struct scheduler *scheduler);
+/* A run is over, and took so much. */
+void scheduler_cost_add(struct slot *slot, mono_ns spent);
+/* Once a window: slows the dearest source if all are too dear, or relaxes. */
+void scheduler_cost_judge(struct scheduler *scheduler);
+/* Between two ticks, as it is in force. */
+int64_t slot_interval_ms(const struct slot *slot);
 
 /* The open batch waits no longer. */
 void scheduler_seal(struct scheduler *scheduler);

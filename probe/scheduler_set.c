@@ -66,6 +66,7 @@ int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t
         error = switch_on(scheduler->slots[index], why);
     struct slot *slot = scheduler->slots[index];
     slot->interval_ms = interval_ms;
+    slot->slowed = 0; /* what it costs now is another matter */
     slot->due_ms = tick_after(scheduler->options.ticks,
                               tick_clock_now(scheduler->options.ticks), interval_ms);
     scheduler_arm(scheduler);

@@ -125,6 +125,8 @@ static const struct metric source_metrics[] = {
      "Time between two ticks of a source that runs, as it is in force.", NULL},
     {"fengsui_probe_source_last_success_timestamp_seconds", METRIC_GAUGE,
      "Tick at which a source last succeeded, or when it was started.", NULL},
+    {"fengsui_probe_source_cpu_seconds_total", METRIC_COUNTER,
+     "Processor time that a source has taken.", NULL},
 };
 
 #define SOURCE_METRICS (sizeof source_metrics / sizeof source_metrics[0])
@@ -211,11 +213,14 @@ static void emit_sources(struct self_state *self, struct emitter *out)
 {
     for (size_t i = 0; i < self->source_count; i++) {
         struct source_report report = scheduler_report(self->scheduler, i);
-        const double values[SOURCE_METRICS] = {
-            report.duration_seconds, report.has_succeeded ? 1 : 0,
-            (double)report.failures, (double)report.late,
-            (double)report.skipped,  (double)report.interval_ms / 1e3,
-            (double)report.succeeded_ms / 1e3};
+        const double values[SOURCE_METRICS] = {report.duration_seconds,
+                                               report.has_succeeded ? 1 : 0,
+                                               (double)report.failures,
+                                               (double)report.late,
+                                               (double)report.skipped,
+                                               (double)report.in_force_ms / 1e3,
+                                               (double)report.succeeded_ms / 1e3,
+                                               report.cpu_seconds};
         struct self_sources *source = &self->sources[i];
         /* Else this host has no such thing, or it was switched off. */
         bool is_told = report.is_running || (report.is_on && report.failures > 0);

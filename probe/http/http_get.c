@@ -44,6 +44,7 @@ static void on_deadline(uv_timer_t *timer)
     struct http_get *get = timer->data;
     end(get, ERR_TIMEOUT,
         get->is_resolving           ? "the name was not found in time"
+        : get->body_bytes > 0       ? "the answer did not end in time"
         : get->response.status == 0 ? "no answer in time"
                                     : "the answer did not end in time");
 }
@@ -77,7 +78,17 @@ static void take_body(struct http_get *get, struct bytes body)
     }
     int error = get->request.body(get->request.context, &get->response, body, &get->why);
     if (error != 0)
-        end(get, error, NULL);
+        end(get, error == HTTP_ENOUGH ? 0 : error, NULL);
+}
+
+static void read_raw(struct http_get *get, ssize_t size, struct bytes piece)
+{
+    if (size > 0)
+        take_body(get, piece);
+    else if (size == UV_EOF && get->body_bytes == 0)
+        end(get, ERR_IO, "the connection was closed without an answer");
+    else
+        end(get, size == UV_EOF ? 0 : ERR_IO, uv_strerror((int)size));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
@@ -88,6 +99,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 
     if (get->is_over || size == 0)
         return;
+    if (get->request.is_raw) {
+        read_raw(get, size, piece);
+        return;
+    }
     while (!get->is_over &&
            (event = http_response_next(&get->response, &piece, &body)) > HTTP_MORE) {
         if (event == HTTP_HEAD)

@@ -1,6 +1,6 @@
 /*
  * http_get.h - one HTTP GET on a libuv loop: connect, ask, read, close; bounded in time and
- * bytes.
+ * bytes.  Servers of a line protocol (redis, memcached) are asked the same way, `is_raw`.
  *
  * A connection for each request, and no redirects, TLS or compression: this asks exporters on
  * this host for a page, and costs a static program 12 KiB (libcurl: 800 KiB and its TLS).
@@ -17,13 +17,18 @@
 
 #define HTTP_READ_BYTES 8192
 
+/* What body() returns when it has all it wants: the request ends well. */
+#define HTTP_ENOUGH 1
+
 struct http_get_request {
     const char *host; /* address, localhost, or a name to look up */
     const char *port;
     struct bytes text;  /* the request, from "GET " to the empty line; lives until done() */
     int64_t timeout_ms; /* of everything */
     uint64_t body_limit_bytes;
-    /* Some of the body of a 200; an error ends the request with it. */
+    bool is_raw; /* no HTTP: all that arrives is body, `response` says nothing, and the answer
+                    ends with HTTP_ENOUGH or with the connection */
+    /* Some of the body of a 200; an error ends the request with it, HTTP_ENOUGH without one. */
     int (*body)(void *context, const struct http_response *response, struct bytes piece,
                 struct diagnosis *why);
     /* It is over: 0 after the whole body, else ERR_TIMEOUT, ERR_LIMIT, ERR_REFUSED (another

@@ -35,16 +35,23 @@ struct process {
     struct process_group *group; /* NULL: in none */
     int stat_fd;                 /* kept open, or -1 */
     uint32_t user;               /* effective user id */
+    uint32_t parent;
     char state;
     uint8_t known;    /* enum process_known */
     uint8_t pss_skip; /* turns to let pass: reading its page tables took long */
     bool is_kernel : 1;
-    bool is_newborn : 1; /* began after the first scan: its counters count from zero */
-    bool is_active : 1;  /* has used CPU since its last light read */
-    bool has_stat : 1;   /* counters below hold a first value */
+    bool is_newborn : 1;   /* began after the first scan: its counters count from zero */
+    bool is_active : 1;    /* has used CPU since its last light read */
+    bool has_stat : 1;     /* counters below hold a first value */
+    bool is_fresh : 1;     /* began since the last look */
+    bool has_exec : 1;     /* runs another program: to be classified anew */
+    bool is_owed_long : 1; /* what it is owed was owed at the last look, too */
 
     uint32_t user_ticks, system_ticks, minor_faults, major_faults;
     uint32_t voluntary, nonvoluntary;
+    /* Ticks of children it has waited for: in all, in this look, and of those that were seen
+     * to be gone (process_family.h). */
+    uint32_t child_user, child_system, reaped_user, reaped_system, owed_user, owed_system;
     uint64_t read_bytes, write_bytes;
 
     uint64_t virtual_bytes;
@@ -82,6 +89,12 @@ enum group_series {
     GROUP_MAJOR,
     GROUP_MINOR,
     GROUP_EXPECTED, /* only of a fixed name */
+    GROUP_CHILD_USER,
+    GROUP_CHILD_SYSTEM,
+    GROUP_RESTARTS,
+    GROUP_EXIT_OK, /* the last three with events only */
+    GROUP_EXIT_ERROR,
+    GROUP_EXIT_SIGNAL,
     GROUP_SERIES
 };
 #define GROUP_STATES (GROUP_OTHER - GROUP_RUNNING + 1)
@@ -95,6 +108,11 @@ struct process_group {
     uint64_t user_ticks, system_ticks, minor_faults, major_faults;
     uint64_t voluntary, nonvoluntary, read_bytes, write_bytes;
     uint8_t ever_known; /* enum process_known bits that any member had */
+    uint64_t child_user_ticks, child_system_ticks; /* nobody's own (process_family.h) */
+    uint64_t restarts;
+    uint64_t exits[GROUP_EXIT_SIGNAL - GROUP_EXIT_OK + 1];
+    uint32_t unreplaced, unreplaced_before; /* members that went, and none came for them */
+    int64_t unreplaced_ms;                  /* since when */
 
     /* sums of this tick */
     uint32_t procs, pending_light, pending_files, pending_pss;

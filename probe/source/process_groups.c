@@ -14,6 +14,8 @@
 #define PREFIX     "namedprocess_namegroup_"
 #define BYTES_A_KB 1024.0
 
+#define REPLACED_WITHIN_MS 120000
+
 #define METRIC(name, type, help)                                                               \
     {                                                                                          \
         PREFIX name, type, help, NULL                                                          \
@@ -23,6 +25,19 @@
 #define STATES                                                                                 \
     METRIC("states", METRIC_GAUGE,                                                             \
            "Number of processes in states Running, Sleeping, Waiting, Zombie, or Other")
+#define CHILD_CPU                                                                              \
+    {                                                                                          \
+        "process_group_children_cpu_seconds_total", METRIC_COUNTER,                            \
+            "CPU of children that ended unseen between two looks, by the group of who waited " \
+            "for them.",                                                                       \
+            NULL                                                                               \
+    }
+#define EXITS                                                                                  \
+    {                                                                                          \
+        "process_group_exits_total", METRIC_COUNTER,                                           \
+            "Processes of this group that ended: with status 0, with another, by a signal.",   \
+            NULL                                                                               \
+    }
 #define SWITCHES METRIC("context_switches_total", METRIC_COUNTER, "Context switches")
 
 /* In the order of enum group_series.  `label`, if any, is the one besides groupname. */
@@ -65,6 +80,15 @@ static const struct {
       "Always 1, for each group whose name is fixed: it should have processes.", NULL},
      NULL,
      NULL},
+    {CHILD_CPU, "mode", "user"},
+    {CHILD_CPU, "mode", "system"},
+    {{"process_group_restarts_total", METRIC_COUNTER,
+      "Processes of this group that ended and were replaced within two minutes.", NULL},
+     NULL,
+     NULL},
+    {EXITS, "reason", "ok"},
+    {EXITS, "reason", "error"},
+    {EXITS, "reason", "signal"},
 };
 
 void process_groups_start(struct process_groups *groups, double boot_seconds)
@@ -168,12 +192,17 @@ static void put(struct process_group *group, enum group_series which, double val
     emit(out, group->handles[which], value);
 }
 
-static void emit_counters(struct process_group *group, struct emitter *out)
+static void emit_counters(struct process_group *group, bool has_events, struct emitter *out)
 {
     put(group, GROUP_CPU_USER, (double)group->user_ticks / PROCESS_USER_HZ, out);
     put(group, GROUP_CPU_SYSTEM, (double)group->system_ticks / PROCESS_USER_HZ, out);
     put(group, GROUP_MAJOR, (double)group->major_faults, out);
     put(group, GROUP_MINOR, (double)group->minor_faults, out);
+    put(group, GROUP_CHILD_USER, (double)group->child_user_ticks / PROCESS_USER_HZ, out);
+    put(group, GROUP_CHILD_SYSTEM, (double)group->child_system_ticks / PROCESS_USER_HZ, out);
+    put(group, GROUP_RESTARTS, (double)group->restarts, out);
+    for (unsigned i = 0; has_events && i <= GROUP_EXIT_SIGNAL - GROUP_EXIT_OK; i++)
+        put(group, GROUP_EXIT_OK + i, (double)group->exits[i], out);
     if ((group->ever_known & KNOWN_SWITCHES) != 0) {
         put(group, GROUP_VOLUNTARY, (double)group->voluntary, out);
         put(group, GROUP_NONVOLUNTARY, (double)group->nonvoluntary, out);
@@ -218,6 +247,16 @@ static void group_gone(void *value, void *context)
     series_end(context, group->handles, GROUP_SERIES);
 }
 
+/* One that comes much later is no replacement. */
+static void forget_unreplaced(struct process_group *group, int64_t now_ms)
+{
+    if (group->unreplaced > group->unreplaced_before)
+        group->unreplaced_ms = now_ms;
+    else if (now_ms - group->unreplaced_ms >= REPLACED_WITHIN_MS)
+        group->unreplaced = 0;
+    group->unreplaced_before = group->unreplaced;
+}
+
 void process_groups_emit(struct process_groups *groups, const struct process_scan *scan,
                          int64_t now_ms, struct emitter *out)
 {
@@ -239,7 +278,8 @@ void process_groups_emit(struct process_groups *groups, const struct process_sca
             continue;
         tracked_meet(&groups->set, group);
         emit_gauges(groups, group, out);
-        emit_counters(group, out);
+        forget_unreplaced(group, now_ms);
+        emit_counters(group, groups->has_events, out);
     }
     tracked_sweep(&groups->set, group_gone, out);
 }

@@ -26,6 +26,7 @@ struct process_groups {
     struct tracked set;  /* of struct process_group, by name */
     double boot_seconds; /* Unix time */
     double page_bytes;
+    bool has_events; /* how processes end is known */
 };
 
 /* `boot_seconds` from /proc/stat. */

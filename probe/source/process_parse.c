@@ -6,11 +6,14 @@
 /* Fields of /proc/PID/stat after the command, counted from the state as 0 (man 5 proc counts
  * the pid as 1 and the state as 3). */
 enum stat_field {
+    FIELD_PARENT = 1,
     FIELD_FLAGS = 6,
     FIELD_MINOR_FAULTS = 7,
     FIELD_MAJOR_FAULTS = 9,
     FIELD_USER_TICKS = 11,
     FIELD_SYSTEM_TICKS = 12,
+    FIELD_CHILD_USER = 13,
+    FIELD_CHILD_SYSTEM = 14,
     FIELD_THREADS = 17,
     FIELD_START = 19,
     FIELD_VIRTUAL = 20,
@@ -47,6 +50,9 @@ bool process_stat_parse(struct span text, struct process_stat *ret_stat)
     stat.major_faults = fields[FIELD_MAJOR_FAULTS];
     stat.user_ticks = fields[FIELD_USER_TICKS];
     stat.system_ticks = fields[FIELD_SYSTEM_TICKS];
+    stat.child_user_ticks = fields[FIELD_CHILD_USER];
+    stat.child_system_ticks = fields[FIELD_CHILD_SYSTEM];
+    stat.parent = (uint32_t)fields[FIELD_PARENT];
     stat.threads = fields[FIELD_THREADS];
     stat.start_ticks = fields[FIELD_START];
     stat.virtual_bytes = fields[FIELD_VIRTUAL];

@@ -21,7 +21,9 @@ struct process_stat {
     char state;       /* R S D Z T t X I ... */
     uint64_t flags;   /* PF_* */
     uint64_t minor_faults, major_faults;
-    uint64_t user_ticks, system_ticks; /* USER_HZ */
+    uint64_t user_ticks, system_ticks;             /* USER_HZ */
+    uint64_t child_user_ticks, child_system_ticks; /* of children it has waited for */
+    uint32_t parent;
     uint64_t threads;
     uint64_t start_ticks; /* after boot, USER_HZ */
     uint64_t virtual_bytes;

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "probe/source/process_family.h"
 #include "proto/base/error.h"
 
 /* Descriptors left to everything else: logs, spool, sockets. */
@@ -207,7 +208,10 @@ static void update(struct process *process, const struct process_stat *stat, dou
 {
     struct process_group *group = process->group;
     uint64_t user = 0, system = 0, minor = 0, major = 0;
+    uint64_t child_user = 0, child_system = 0;
     if (!process->has_stat && !process->is_newborn) {
+        process->child_user = (uint32_t)stat->child_user_ticks;
+        process->child_system = (uint32_t)stat->child_system_ticks;
         process->user_ticks = (uint32_t)stat->user_ticks;
         process->system_ticks = (uint32_t)stat->system_ticks;
         process->minor_faults = (uint32_t)stat->minor_faults;
@@ -218,6 +222,11 @@ static void update(struct process *process, const struct process_stat *stat, dou
     process_step(&process->system_ticks, stat->system_ticks, &system);
     process_step(&process->minor_faults, stat->minor_faults, &minor);
     process_step(&process->major_faults, stat->major_faults, &major);
+    process_step(&process->child_user, stat->child_user_ticks, &child_user);
+    process_step(&process->child_system, stat->child_system_ticks, &child_system);
+    process->reaped_user = (uint32_t)child_user;
+    process->reaped_system = (uint32_t)child_system;
+    process->parent = stat->parent;
     if (group != NULL) {
         group->user_ticks += user;
         group->system_ticks += system;
@@ -242,6 +251,7 @@ static void enter(struct process_scan *scan, struct process *process,
     process->start_ticks = stat->start_ticks;
     process->is_kernel = (stat->flags & PROCESS_FLAG_KTHREAD) != 0;
     process->is_newborn = scan->has_run && stat->start_ticks > scan->first_scan_ticks;
+    process->is_fresh = process->is_newborn;
     if (!scan->has_run && stat->start_ticks > scan->first_scan_ticks)
         scan->first_scan_ticks = stat->start_ticks;
     /* The folder belongs to the effective user. */
@@ -256,6 +266,8 @@ static bool refresh(struct process_scan *scan, struct process *process, bool is_
 {
     struct process_stat stat;
     if (!read_stat(scan, process, &stat)) {
+        if (!is_new)
+            process_family_gone(scan, process);
         drop_fd(scan, process);
         return false;
     }
@@ -263,13 +275,15 @@ static bool refresh(struct process_scan *scan, struct process *process, bool is_
         /* The pid was used again; what we held belongs to the one before. */
         uint32_t pid = process->pid;
         int fd = process->stat_fd;
+        process_family_gone(scan, process);
         *process = (struct process){.pid = pid, .stat_fd = fd};
         is_new = true;
     }
     if (is_new)
         enter(scan, process, &stat);
     uint32_t hash = hash_of(stat.comm);
-    if (is_new || hash != process->comm_hash) {
+    if (is_new || hash != process->comm_hash || process->has_exec) {
+        process->has_exec = false;
         process->comm_hash = hash;
         classify(context, process, &stat);
     }
@@ -290,6 +304,13 @@ static int reserve_rows(struct process_scan *scan)
     return 0;
 }
 
+/* A row of the last look whose process is no more. */
+static void leave(struct process_scan *scan, struct process *process)
+{
+    process_family_gone(scan, process);
+    drop_fd(scan, process);
+}
+
 int process_scan_run(struct process_scan *scan, double seconds,
                      process_classify_function *classify, void *context)
 {
@@ -305,7 +326,7 @@ int process_scan_run(struct process_scan *scan, double seconds,
         if (i > 0 && scan->pids[i - 1] == pid)
             continue; /* a directory that changes while it is read may repeat itself */
         while (old < scan->count && scan->rows[old].pid < pid)
-            drop_fd(scan, &scan->rows[old++]);
+            leave(scan, &scan->rows[old++]);
         bool is_new = old >= scan->count || scan->rows[old].pid != pid;
         struct process *row = &scan->spare[count];
         if (is_new)
@@ -316,7 +337,8 @@ int process_scan_run(struct process_scan *scan, double seconds,
             count++;
     }
     while (old < scan->count)
-        drop_fd(scan, &scan->rows[old++]);
+        leave(scan, &scan->rows[old++]);
+    process_family_settle(scan, scan->spare, count);
 
     struct process *rows = scan->rows;
     size_t capacity = scan->capacity;
@@ -336,6 +358,7 @@ void process_scan_close(struct process_scan *scan)
     free(scan->rows);
     free(scan->spare);
     free(scan->pids);
+    free(scan->gone);
     readbuf_done(&scan->text);
     if (scan->is_open)
         close(scan->proc_fd);

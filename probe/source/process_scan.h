@@ -22,6 +22,14 @@
 
 #define PROCESSES_MAX ((size_t)65536) /* the rest is not watched; counted in `beyond_limit` */
 
+/* One that was there at the last look and is no more. */
+struct process_gone {
+    uint32_t parent;
+    struct process_group *group;
+    uint64_t start_ticks;
+    uint32_t user_ticks, system_ticks; /* its own and its children's, as last seen */
+};
+
 struct process_scan {
     int proc_fd; /* the procfs directory */
     bool is_open;
@@ -34,6 +42,8 @@ struct process_scan {
     bool has_run;
     uint64_t first_scan_ticks; /* latest start seen by the first scan */
     uint64_t beyond_limit;
+    struct process_gone *gone; /* since the last look */
+    size_t gone_count, gone_capacity;
 };
 
 /* Puts a process that entered, or changed its command, into a group (process->group). */

@@ -187,7 +187,7 @@ int process_top_emit(struct process_top *top, struct process_scan *scan,
     top->text_count_before = top->text_count;
     top->texts = before;
     top->text_count = 0;
-    arena_reset(&top->arena);
+    arena_rewind(&top->arena);
     struct process_row *table = arena_alloc(&top->arena, count + 1, sizeof(*table));
     if (table == NULL)
         return ERR_NOMEM;
@@ -202,7 +202,7 @@ int process_top_emit(struct process_top *top, struct process_scan *scan,
     int error = record_encode_processes(&record, &top->arena, &top->coded);
     if (error == 0)
         error = emitter_record(out, RECORD_PROCESS_TABLE, buf_bytes(&top->coded));
-    arena_reset(&top->arena);
+    arena_rewind(&top->arena);
     return error;
 }
 

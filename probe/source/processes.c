@@ -2,6 +2,7 @@
  * processes.c - processes by group, as process-exporter names them, and the largest of them.
  *
  * One tick:
+ *     process_events   who has run another program, who has ended and how (with a capability)
  *     process_scan     who lives, and each one's /proc/PID/stat
  *     process_rules    the group of what is new or has changed its command
  *     process_dear     io, status, open files, PSS: in turns
@@ -13,15 +14,19 @@
 #include <string.h>
 
 #include "probe/source/process_dear.h"
+#include "probe/source/process_events.h"
+#include "probe/source/process_family.h"
 #include "probe/source/process_groups.h"
 #include "probe/source/process_rules.h"
 #include "probe/source/process_scan.h"
 #include "probe/source/process_top.h"
 #include "probe/source/process_totals.h"
 #include "probe/source/process_users.h"
+#include "probe/source/series.h"
 #include "probe/source/source.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
+#include "proto/base/log.h"
 
 #define DEFAULT_INTERVAL_MS 15000
 #define DEFAULT_TOP         10
@@ -35,6 +40,7 @@ struct processes_options {
     const char *others;
     bool kernel_threads;
     bool proportional;
+    bool events;
     int64_t top;
     struct source_common_options common;
 };
@@ -50,7 +56,10 @@ struct processes_state {
     const struct source_env *env; /* during collect() only */
     int64_t last_ms;
     size_t top_rows;
-    bool wants_kernel_threads, wants_pss;
+    bool wants_kernel_threads, wants_pss, wants_events;
+    struct process_events events;
+    uint64_t short_lived; /* ended between two looks */
+    series_handle lost_handle, short_handle;
 };
 
 static const struct config_option options_table[] = {
@@ -62,6 +71,8 @@ static const struct config_option options_table[] = {
      .fallback = "false", .help = "put kernel threads into groups too"},
     {"proportional_memory", CONFIG_BOOL, offsetof(struct processes_options, proportional),
      .fallback = "true", .help = "read smaps_rollup (PSS), in turns"},
+    {"events", CONFIG_BOOL, offsetof(struct processes_options, events), .fallback = "true",
+     .help = "hear of exec and exit from the kernel, where CAP_NET_ADMIN allows it"},
     {"top", CONFIG_INTEGER, offsetof(struct processes_options, top), .fallback = "10",
      .max = (int64_t)TOP_MOST, .help = "rows of the top table by each measure; 0: none"},
     SOURCE_COMMON_OPTIONS(offsetof(struct processes_options, common)),
@@ -72,7 +83,7 @@ static int processes_configure(void *state, struct config *config,
 {
     struct processes_state *ps = state;
     struct processes_options options = {
-        .others = DEFAULT_OTHERS, .proportional = true, .top = DEFAULT_TOP};
+        .others = DEFAULT_OTHERS, .proportional = true, .events = true, .top = DEFAULT_TOP};
     if (node != NULL) {
         int error = config_read(config, node, "sources.processes", options_table,
                                 sizeof options_table / sizeof *options_table, &options, why);
@@ -82,6 +93,7 @@ static int processes_configure(void *state, struct config *config,
     ps->top_rows = (size_t)options.top;
     ps->wants_kernel_threads = options.kernel_threads;
     ps->wants_pss = options.proportional;
+    ps->wants_events = options.events;
     return process_rules_new(config, options.groups, config_child(node, "others"),
                              options.others, &ps->rules, why);
 }
@@ -105,9 +117,35 @@ static int read_boot_time(const struct source_env *env, double *ret_seconds)
     return error;
 }
 
+/* Not to hear of events is no fault, and said once. */
+static void start_events(struct processes_state *ps, const struct source_env *env,
+                         struct emitter *out)
+{
+    static const struct metric lost = {"process_events_lost_total", METRIC_COUNTER,
+                                       "Times that more processes began and ended than the "
+                                       "kernel's events of them could wait.",
+                                       NULL};
+    static const struct metric short_lived = {"process_short_lived_total", METRIC_COUNTER,
+                                              "Processes that began and ended between two "
+                                              "looks.",
+                                              NULL};
+    if (!ps->wants_events || !env->live)
+        return;
+    int error = process_events_open(&ps->events);
+    if (error != 0) {
+        log_info("processes",
+                 "no events of exec and exit (%s); processes are found by looking, and what "
+                 "short-lived ones used by what their parents inherit",
+                 error == ERR_REFUSED ? "they need CAP_NET_ADMIN" : "not in this namespace");
+        return;
+    }
+    ps->groups.has_events = true;
+    ps->lost_handle = series_plain(out, &lost);
+    ps->short_handle = series_plain(out, &short_lived);
+}
+
 static int processes_start(void *state, const struct source_env *env, struct emitter *out)
 {
-    (void)out;
     struct processes_state *ps = state;
     double boot_seconds = 0;
     int error = ps->rules != NULL
@@ -122,6 +160,7 @@ static int processes_start(void *state, const struct source_env *env, struct emi
     if (error != 0)
         return error;
     process_groups_start(&ps->groups, boot_seconds);
+    start_events(ps, env, out);
     process_totals_start(&ps->totals);
     process_dear_start(&ps->dear, &ps->scan, ps->wants_pss);
     for (size_t i = 0; i < process_rules_count(ps->rules); i++) {
@@ -186,6 +225,33 @@ static void classify(void *context, struct process *process, const struct proces
             process_groups_get(&ps->groups, (struct bytes){(const uint8_t *)name, size}, false);
 }
 
+static void take_event(void *context, const struct process_event *event)
+{
+    struct processes_state *ps = context;
+    struct process *row = process_family_find(ps->scan.rows, ps->scan.count, event->pid);
+    if (row == NULL) {
+        ps->short_lived += event->kind == PROCESS_EVENT_EXIT && ps->scan.has_run;
+    } else if (event->kind == PROCESS_EVENT_EXEC) {
+        row->has_exec = true;
+    } else if (row->group != NULL) {
+        unsigned reason = (event->status & 0x7f) != 0     ? GROUP_EXIT_SIGNAL
+                          : (event->status & 0xff00) != 0 ? GROUP_EXIT_ERROR
+                                                          : GROUP_EXIT_OK;
+        row->group->exits[reason - GROUP_EXIT_OK]++;
+    }
+}
+
+static void hear_events(struct processes_state *ps, struct emitter *out)
+{
+    if (!ps->events.is_open)
+        return;
+    if (!process_events_read(&ps->events, take_event, ps))
+        for (size_t i = 0; i < ps->scan.count; i++)
+            ps->scan.rows[i].has_exec = true; /* who knows */
+    emit(out, ps->lost_handle, (double)ps->events.lost);
+    emit(out, ps->short_handle, (double)ps->short_lived);
+}
+
 static int processes_collect(void *state, const struct source_env *env, struct emitter *out)
 {
     struct processes_state *ps = state;
@@ -194,6 +260,7 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     bool is_first = !ps->scan.has_run;
     ps->env = env;
     user_names_refresh(&ps->users, env->rootfs);
+    hear_events(ps, out);
     int error = process_scan_run(&ps->scan, (double)elapsed_ms / MS_PER_SEC, classify, ps);
     if (error != 0)
         return error;
@@ -208,6 +275,7 @@ static int processes_collect(void *state, const struct source_env *env, struct e
 static void processes_stop(void *state)
 {
     struct processes_state *ps = state;
+    process_events_close(&ps->events);
     process_scan_close(&ps->scan);
     process_groups_done(&ps->groups);
     process_totals_done(&ps->totals);

@@ -241,6 +241,7 @@ const struct source source_scrape = {
     .summary = "local Prometheus exporters, asked and passed on",
     .state_bytes = sizeof(struct scrape_state),
     .interval_ms = 15000,
+    .has_targets = true,
     .configure = scrape_configure,
     .start = scrape_start,
     .begin = scrape_begin,

@@ -18,6 +18,8 @@ extern const struct source source_scrape;
 /* Together they may not fill an epoch's series (EMITTER_SERIES_MAX). */
 #define SCRAPE_TARGETS_MAX 32
 
-/* Checks the source's map and yields its list of targets; NULL: none.  ERR_INVALID. */
-int scrape_targets(struct config *config, const struct config_node *node,
-                   const struct config_node **ret_targets, struct diagnosis *why);
+/* Checks the map of a source that has targets and yields their list; NULL: none.  ERR_INVALID.
+ */
+int scrape_targets(const struct source *source, struct config *config,
+                   const struct config_node *node, const struct config_node **ret_targets,
+                   struct diagnosis *why);

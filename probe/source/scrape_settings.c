@@ -67,22 +67,24 @@ static const struct config_option scrape_table[] = {
     SOURCE_COMMON_OPTIONS(offsetof(struct scrape_options, common)),
 };
 
-int scrape_targets(struct config *config, const struct config_node *node,
-                   const struct config_node **ret_targets, struct diagnosis *why)
+int scrape_targets(const struct source *source, struct config *config,
+                   const struct config_node *node, const struct config_node **ret_targets,
+                   struct diagnosis *why)
 {
     struct scrape_options options = {0};
-    int error = config_read(config, node, "sources.scrape", scrape_table,
+    char where[64];
+    (void)snprintf(where, sizeof where, "sources.%s", source->name);
+    int error = config_read(config, node, where, scrape_table,
                             sizeof scrape_table / sizeof *scrape_table, &options, why);
     if (error != 0)
         return error;
     const struct config_node *targets = options.targets;
     if (targets != NULL && targets->kind != CONFIG_LIST)
-        return config_complain(config, targets, why,
-                               "sources.scrape.targets: expected a list of maps");
+        return config_complain(config, targets, why, "%s.targets: expected a list of maps",
+                               where);
     if (targets != NULL && targets->count > SCRAPE_TARGETS_MAX)
-        return config_complain(config, targets, why,
-                               "sources.scrape.targets: %zu of them, at most %d",
-                               targets->count, SCRAPE_TARGETS_MAX);
+        return config_complain(config, targets, why, "%s.targets: %zu of them, at most %d",
+                               where, targets->count, SCRAPE_TARGETS_MAX);
     *ret_targets = targets;
     return 0;
 }
@@ -105,16 +107,16 @@ static int add_label(struct scrape_settings *settings, const char *name, const c
     return 0;
 }
 
-static int read_labels(struct scrape_settings *settings, struct config *config,
-                       const struct config_node *node, const struct target_options *options,
-                       struct diagnosis *why)
+int scrape_settings_labels(struct scrape_settings *settings, struct config *config,
+                           const struct config_node *node, const struct scrape_names *names,
+                           struct diagnosis *why)
 {
-    const struct config_node *labels = options->labels;
+    const struct config_node *labels = names->labels;
     settings->rules.labels = settings->labels;
-    int error = add_label(settings, "job", options->job);
-    if (error == 0 && options->instance != NULL && options->instance[0] != '\0')
-        error = add_label(settings, "instance", options->instance);
-    if (error != 0 || options->job[0] == '\0')
+    int error = add_label(settings, "job", names->job);
+    if (error == 0 && names->instance != NULL && names->instance[0] != '\0')
+        error = add_label(settings, "instance", names->instance);
+    if (error != 0 || names->job[0] == '\0')
         return config_complain(config, node, why, "a target's job or instance is not usable");
     if (labels != NULL && labels->kind != CONFIG_MAP)
         return config_complain(config, labels, why, "labels: expected a map of names");
@@ -195,7 +197,9 @@ int scrape_settings_read(struct scrape_settings *settings, struct config *config
     settings->timeout_ms = options.timeout_ms;
     settings->body_limit_bytes = options.body_limit;
     take_rules(&settings->rules, &options);
-    error = read_labels(settings, config, node, &options, why);
+    error = scrape_settings_labels(
+        settings, config, node,
+        &(struct scrape_names){options.job, options.instance, options.labels}, why);
     if (error == 0)
         error = device_filter_compile_whole(config, node, "keep", options.keep,
                                             &settings->rules.keep, why);

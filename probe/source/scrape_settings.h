@@ -25,3 +25,14 @@ struct scrape_settings {
 int scrape_settings_read(struct scrape_settings *settings, struct config *config,
                          const struct config_node *node, struct diagnosis *why);
 void scrape_settings_done(struct scrape_settings *settings);
+
+/* What all series of a target are to be called. */
+struct scrape_names {
+    const char *job, *instance;       /* instance NULL or "": the probe's */
+    const struct config_node *labels; /* a map, or NULL */
+};
+
+/* Puts them into the rules, ascending.  ERR_INVALID with file, line and key in `why`. */
+int scrape_settings_labels(struct scrape_settings *settings, struct config *config,
+                           const struct config_node *node, const struct scrape_names *names,
+                           struct diagnosis *why);

@@ -45,6 +45,7 @@ struct source {
     int64_t interval_ms; /* its own default; 0: the probe's */
     bool blocking;       /* gather() may wait; it runs on a worker thread */
     bool is_optional;    /* off where probe.yml does not say enabled: true */
+    bool has_targets;    /* an instance for each map in its list `targets`; none: it is off */
 
     /* Reads the source's part of probe.yml (node may be NULL: defaults).  May be NULL: there is
      * nothing to configure but the common options. */

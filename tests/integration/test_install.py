@@ -139,10 +139,11 @@ def test_every_key_of_the_examples_is_one_that_is_read():
                     text_of_jobs.replace("blake2b:…", digest))
                 shutil.copytree(etc("rules"), pathlib.Path(folder, "rules"))
             if name == "probe":
-                # A target's token, which an operator makes, too.
-                token = pathlib.Path(folder, "mysqld.token")
-                token.write_text("secret\n")
-                token.chmod(0o600)
+                # Secrets of targets, which an operator makes, too.
+                for secret in ("mysqld.token", "redis.password"):
+                    token = pathlib.Path(folder, secret)
+                    token.write_text("secret\n")
+                    token.chmod(0o600)
             path = pathlib.Path(folder, f"{name}.yml")
             path.write_text(text)
             run(program(f"fengsui-{name}"), "--config", path, "--check")

@@ -75,6 +75,8 @@ static void capabilities_go_by_name(void **state)
         {"nothing said is none", NULL, 0, 0},
         {"one", "sys_ptrace", 0, UINT32_C(1) << 19},
         {"both", "dac_read_search,sys_ptrace", 0, UINT32_C(1) << 19 | UINT32_C(1) << 2},
+        {"syslog below 1024, and events", "net_bind_service,net_admin", 0,
+         UINT32_C(1) << 10 | UINT32_C(1) << 12},
         {"the probe has no use for others", "sys_admin", ERR_INVALID, 0},
         {"a beginning is no name", "sys_ptrac", ERR_INVALID, 0},
         {"nor is nothing between commas", ",sys_ptrace", ERR_INVALID, 0},

@@ -1,0 +1,171 @@
+/*
+ * test_scheduler_cost.c - a source that is too dear is slowed, and relaxed when it is not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <uv.h>
+
+#include "probe/scheduler.h"
+#include "proto/base/error.h"
+
+struct world {
+    uv_loop_t loop;
+    struct tick_clock ticks;
+    struct emitter *emitter;
+    struct scheduler *scheduler;
+    mono_ns cpu;
+    bool (*is_enough)(const struct world *world);
+    uint64_t deadline_ms;
+};
+
+struct dear_state {
+    struct world *world;
+    mono_ns cost;
+    unsigned runs;
+    int64_t interval_ms;
+};
+
+static int dear_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct dear_state *dear = state;
+    (void)out;
+    dear->world->cpu += dear->cost;
+    dear->runs++;
+    dear->interval_ms = env->interval_ms;
+    return 0;
+}
+
+static const struct source source_dear = {.name = "dear",
+                                          .summary = "is dear",
+                                          .state_bytes = sizeof(struct dear_state),
+                                          .interval_ms = 100,
+                                          .collect = dear_collect};
+static const struct source source_cheap = {.name = "cheap",
+                                           .summary = "is cheap",
+                                           .state_bytes = sizeof(struct dear_state),
+                                           .interval_ms = 100,
+                                           .collect = dear_collect};
+
+static mono_ns world_cpu(void *context)
+{
+    return ((struct world *)context)->cpu;
+}
+
+static void sealed(void *context, int64_t tick_ms)
+{
+    struct world *world = context;
+    (void)tick_ms;
+    if (world->is_enough(world) || uv_hrtime() / NS_PER_MS > world->deadline_ms)
+        uv_stop(&world->loop);
+}
+
+static struct dear_state *add(struct world *world, const struct source *source)
+{
+    void *state;
+    assert_int_equal(scheduler_add(world->scheduler, source, NULL, NULL, 100, &state, NULL), 0);
+    ((struct dear_state *)state)->world = world;
+    return state;
+}
+
+static void open_world(struct world *world, double limit)
+{
+    *world = (struct world){0};
+    assert_int_equal(uv_loop_init(&world->loop), 0);
+    assert_int_equal(emitter_open(NULL, &world->emitter), 0);
+    tick_clock_init(&world->ticks, &clock_system, 42, 0);
+    const struct scheduler_options options = {.emitter = world->emitter,
+                                              .ticks = &world->ticks,
+                                              .sealed = sealed,
+                                              .cpu_limit = limit,
+                                              .cpu_window_ms = 450,
+                                              .cpu_clock = world_cpu,
+                                              .context = world};
+    assert_int_equal(scheduler_open(&options, &world->scheduler), 0);
+}
+
+static void run_until(struct world *world, bool (*is_enough)(const struct world *world))
+{
+    world->is_enough = is_enough;
+    world->deadline_ms = uv_hrtime() / NS_PER_MS + 60000;
+    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_true(is_enough(world));
+}
+
+static void close_world(struct world *world)
+{
+    scheduler_close(world->scheduler);
+    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world->loop), 0);
+    emitter_close(world->emitter);
+}
+
+static bool is_slowed_twice(const struct world *world)
+{
+    return scheduler_report(world->scheduler, 1).in_force_ms == 400;
+}
+
+static bool is_itself_again(const struct world *world)
+{
+    return scheduler_report(world->scheduler, 1).in_force_ms == 100;
+}
+
+static bool has_run_ten_windows(const struct world *world)
+{
+    const struct dear_state *cheap = scheduler_state(world->scheduler, 0);
+    return cheap->runs > 50;
+}
+
+static void the_dearest_is_slowed_until_the_limit_holds_and_then_relaxed(void **state)
+{
+    struct world world;
+    (void)state;
+    open_world(&world, 0.005);
+    struct dear_state *cheap = add(&world, &source_cheap);
+    struct dear_state *dear = add(&world, &source_dear);
+    cheap->cost = 100000; /* 0.1 % of a core */
+    dear->cost = 1500000; /* 1.5 %: 0.375 % at a quarter of the ticks */
+    scheduler_start(world.scheduler);
+    assert_int_equal(scheduler_run(world.scheduler, &world.loop), 0);
+    run_until(&world, is_slowed_twice);
+    /* Now it is kept, and not so far below that it would hold at twice the ticks. */
+    cheap->runs = 0;
+    run_until(&world, has_run_ten_windows);
+    assert_true(is_slowed_twice(&world));
+    assert_int_equal(dear->interval_ms, 400);
+    struct source_report report = scheduler_report(world.scheduler, 1);
+    assert_int_equal(report.interval_ms, 100);
+    assert_true(report.cpu_seconds > 0.0015);
+    assert_int_equal(scheduler_report(world.scheduler, 0).in_force_ms, 100);
+    dear->cost = 100000;
+    run_until(&world, is_itself_again);
+    close_world(&world);
+}
+
+static void without_a_limit_nothing_is_slowed(void **state)
+{
+    struct world world;
+    (void)state;
+    open_world(&world, 0);
+    struct dear_state *cheap = add(&world, &source_cheap);
+    struct dear_state *dear = add(&world, &source_dear);
+    dear->cost = 90000000;
+    scheduler_start(world.scheduler);
+    assert_int_equal(scheduler_run(world.scheduler, &world.loop), 0);
+    cheap->runs = 30;
+    run_until(&world, has_run_ten_windows);
+    assert_true(is_itself_again(&world));
+    close_world(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_dearest_is_slowed_until_the_limit_holds_and_then_relaxed),
+        cmocka_unit_test(without_a_limit_nothing_is_slowed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
