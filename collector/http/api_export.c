@@ -162,8 +162,8 @@ static struct export *export_new(const struct app *app, struct http_request *req
     if (export == NULL)
         return NULL;
     export->stream = (struct http_stream){export_next, export_close};
-    sample_walk_init(&export->walk, store_queryable(app->store), &request->cancelled, from_ms,
-                     until_ms);
+    sample_walk_init(&export->walk, store_queryable(app->store), app->promql.total,
+                     &request->cancelled, from_ms, until_ms);
     export->walk.stored_only = true;
     return export;
 }

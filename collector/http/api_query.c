@@ -71,22 +71,43 @@ static bool read_question(struct http_request *request, struct http_response *re
 
 /* ---- results --------------------------------------------------------------------------- */
 
-static void write_point(struct json_writer *json, int64_t ts_ms, double value)
+/* [seconds,"number"], put where it belongs: an answer is little else than points. */
+#define POINT_BYTES (JSON_SECONDS_BYTES + NUMBER_TEXT_BYTES + 8)
+
+static char *put_point(char *at, int64_t ts_ms, double value)
 {
-    /* [seconds,"number"], put together here: an answer is little else than points. */
-    char text[JSON_SECONDS_BYTES + NUMBER_TEXT_BYTES + 8];
-    char number[NUMBER_TEXT_BYTES];
-    char *at = text;
     *at++ = '[';
     at += json_seconds_text(ts_ms, at);
     *at++ = ',';
     *at++ = '"';
-    size_t size = strlen(promql_number_text(value, number));
-    memcpy(at, number, size);
-    at += size;
+    at += strlen(promql_number_text(value, at));
     *at++ = '"';
     *at++ = ']';
-    json_write_raw(json, (struct bytes){(const uint8_t *)text, (size_t)(at - text)});
+    return at;
+}
+
+static void write_point(struct json_writer *json, int64_t ts_ms, double value)
+{
+    char text[POINT_BYTES];
+    const char *end = put_point(text, ts_ms, value);
+    json_write_raw(json, (struct bytes){(const uint8_t *)text, (size_t)(end - text)});
+}
+
+/* The points of a series, as items of an array that has none. */
+static void write_points(struct json_writer *json, const struct series_samples *series)
+{
+    json_write_array(json);
+    if (series->count > 0)
+        write_point(json, series->times_ms[0], series->values[0]);
+    for (size_t i = 1; i < series->count; i++) {
+        char *to = (char *)buf_reserve(json->out, POINT_BYTES + 1);
+        if (to == NULL)
+            break; /* the buffer remembers */
+        *to = ',';
+        const char *end = put_point(to + 1, series->times_ms[i], series->values[i]);
+        json->out->size += (size_t)(end - to);
+    }
+    json_write_end(json);
 }
 
 static void write_vector(struct json_writer *json, const struct promql_result *result, size_t count)
@@ -114,10 +135,7 @@ static void write_matrix(struct json_writer *json, const struct promql_result *r
         json_write_key(json, "metric");
         api_write_metric(json, series->labels);
         json_write_key(json, "values");
-        json_write_array(json);
-        for (size_t k = 0; k < series->count; k++)
-            write_point(json, series->times_ms[k], series->values[k]);
-        json_write_end(json);
+        write_points(json, series);
         json_write_end(json);
     }
     json_write_end(json);

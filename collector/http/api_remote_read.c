@@ -27,6 +27,8 @@ struct reading {
     struct http_stream stream;
     struct queryable *store;
     volatile bool *cancelled;
+    struct arena_total *total; /* of all queries */
+    size_t held_bytes;         /* what texts count in it */
     struct remote_request request;
     struct remote_scratch scratch;
     /* the query being answered, once it is begun */
@@ -42,6 +44,7 @@ static void reading_free(struct reading *reading)
         return;
     if (reading->is_walking)
         sample_walk_done(&reading->walk);
+    arena_total_release(reading->total, reading->held_bytes);
     remote_scratch_done(&reading->scratch);
     remote_request_free(&reading->request);
     free(reading);
@@ -52,8 +55,8 @@ static void reading_free(struct reading *reading)
 static int begin_query(struct reading *reading, struct diagnosis *why)
 {
     const struct remote_query *query = &reading->request.queries[reading->query];
-    sample_walk_init(&reading->walk, reading->store, reading->cancelled, query->from_ms,
-                     query->until_ms);
+    sample_walk_init(&reading->walk, reading->store, reading->total, reading->cancelled,
+                     query->from_ms, query->until_ms);
     reading->is_walking = true;
     reading->at = 0;
     if (query->until_ms < query->from_ms)
@@ -109,9 +112,27 @@ static void reading_close(struct http_stream *stream)
 
 /* ---- at once --------------------------------------------------------------------------- */
 
+/* Texts of an answer count in the total as they grow. */
+static bool hold(struct reading *reading, size_t bytes)
+{
+    if (bytes <= reading->held_bytes)
+        return true;
+    if (!arena_total_hold(reading->total, bytes - reading->held_bytes))
+        return false;
+    reading->held_bytes = bytes;
+    return true;
+}
+
+static int out_of_total(struct diagnosis *why)
+{
+    *why = (struct diagnosis){0};
+    return diagnose(why, ERR_NOMEM, "all queries together have no memory left; try again");
+}
+
+/* Appends to `result`; `plain_bytes` are there before it. */
 static int put_result(struct reading *reading, const struct remote_query *query,
-                      struct query_budget *budget, const struct app *app, struct buf *result,
-                      struct diagnosis *why)
+                      struct query_budget *budget, const struct app *app, size_t plain_bytes,
+                      struct buf *result, struct diagnosis *why)
 {
     struct select_hints hints = {.from_ms = query->from_ms, .until_ms = query->until_ms};
     const struct queryable_calls *calls = reading->store->calls;
@@ -134,10 +155,12 @@ static int put_result(struct reading *reading, const struct remote_query *query,
                                          found[i].count};
         if (samples.count > 0)
             remote_put_series(result, &samples, &reading->scratch);
-        error = buf_ok(result) ? 0 : ERR_LIMIT;
+        error = !buf_ok(result)                                ? ERR_LIMIT
+                : !hold(reading, plain_bytes + result->capacity) ? out_of_total(why)
+                                                               : 0;
     }
     if (error != 0 && arena.total_refused)
-        error = diagnose(why, ERR_NOMEM, "all queries together have no memory left; try again");
+        error = out_of_total(why);
     arena_reset(&arena);
     return error;
 }
@@ -152,8 +175,11 @@ static int put_all(struct reading *reading, const struct app *app, struct buf *p
     buf_init(&result, app->promql.max_memory_bytes);
     for (size_t i = 0; i < reading->request.count && error == 0; i++) {
         buf_clear(&result);
-        error = put_result(reading, &reading->request.queries[i], &budget, app, &result, why);
+        error = put_result(reading, &reading->request.queries[i], &budget, app, plain->capacity,
+                           &result, why);
         remote_put_message(plain, buf_bytes(&result));
+        if (error == 0 && !hold(reading, plain->capacity + result.capacity))
+            error = out_of_total(why);
     }
     buf_done(&result);
     return error == 0 && !buf_ok(plain) ? ERR_LIMIT : error;
@@ -214,6 +240,9 @@ static int answer(struct reading *reading, const struct app *app,
         diagnose(why, error, "exceeded sample limit (%" PRIu64 ") or the memory of a query",
                  app->promql.max_samples);
     }
+    if (error == 0 &&
+        !hold(reading, plain.capacity + snappy_max_compressed_length(plain.size)))
+        error = out_of_total(why);
     if (error == 0)
         error = pack(buf_bytes(&plain), &response->body);
     buf_done(&plain);
@@ -234,6 +263,7 @@ void api_remote_read(struct http_request *request, struct http_response *respons
     }
     reading->stream = (struct http_stream){reading_next, reading_close};
     reading->store = store_queryable(app->store);
+    reading->total = app->promql.total;
     reading->cancelled = &request->cancelled;
     int error = read_request(request->body, &reading->request, &why);
     if (error == 0)

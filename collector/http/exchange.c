@@ -49,6 +49,32 @@ static bool route_matches(const struct http_route *route, const char *path,
     return star[2] == '\0' || strcmp(path + size + strcspn(path + size, "/"), star + 2) == 0;
 }
 
+/* Prometheus has no HEAD where it answers with data, and clients that try it go on with GET; on pages and
+ * health checks it does no harm. */
+static bool has_head(const char *path)
+{
+    return strncmp(path, "/api/v1/", 8) != 0 && strcmp(path, "/federate") != 0 &&
+           strcmp(path, "/metrics") != 0;
+}
+
+/* "Allow: " of the routes with this path, in the order of Prometheus's; static texts only. */
+static const char *allowed(const struct http_server *server, const char *path)
+{
+    static const char *const texts[16] = {
+        "OPTIONS",       "GET, OPTIONS",       "OPTIONS, POST",      "GET, OPTIONS, POST",
+        "OPTIONS, PUT",  "GET, OPTIONS, PUT",  "OPTIONS, POST, PUT", "GET, OPTIONS, POST, PUT",
+        "DELETE, OPTIONS", "DELETE, GET, OPTIONS", "DELETE, OPTIONS, POST",
+        "DELETE, GET, OPTIONS, POST", "DELETE, OPTIONS, PUT", "DELETE, GET, OPTIONS, PUT",
+        "DELETE, OPTIONS, POST, PUT", "DELETE, GET, OPTIONS, POST, PUT"};
+    unsigned methods = 0;
+    for (size_t i = 0; i < server->route_count; i++) {
+        const char *rest;
+        if (route_matches(&server->routes[i], path, &rest))
+            methods |= server->routes[i].methods;
+    }
+    return texts[methods & 15];
+}
+
 /* The route, or NULL with the status that says why. */
 static const struct http_route *find_route(const struct http_server *server,
                                            struct http_request *request, int *ret_status)
@@ -332,7 +358,12 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
         return answer_send(exchange);
     }
     exchange->request.method = method_by_name(method);
+    if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && !has_head(exchange->request.path))
+        exchange->request.method = 0;
     exchange->route = find_route(exchange->server, &exchange->request, &status);
+    if (exchange->route == NULL && status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
+                        allowed(exchange->server, exchange->request.path));
     if (exchange->route == NULL)
         return answer_text(exchange, status,
                            status == MHD_HTTP_NOT_FOUND ? "404 page not found"

@@ -32,7 +32,6 @@
 
 #define BODY_BYTES_DEFAULT    ((size_t)1 << 20)
 #define PARAMETER_BYTES_MAX   ((size_t)16 << 20)
-#define QUERY_QUEUE_MAX       1024
 #define WRITE_QUEUE_MAX       64
 #define LOGIN_QUEUE_MAX       64
 #define CONNECTIONS_MAX       4096

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/base/digits.h"
 #include "proto/base/must.h"
 
 struct json_writer json_write_to(struct buf *out)
@@ -186,11 +187,7 @@ size_t json_seconds_text(int64_t ts_ms, char text[JSON_SECONDS_BYTES])
         *--at = (char)('0' + fraction / 100);
         *--at = '.';
     }
-    uint64_t seconds = magnitude / 1000;
-    do {
-        *--at = (char)('0' + seconds % 10);
-        seconds /= 10;
-    } while (seconds != 0);
+    at = digits_put_before(at, magnitude / 1000);
     if (ts_ms < 0)
         *--at = '-';
     size_t size = (size_t)(backwards + sizeof backwards - at);

@@ -8,8 +8,8 @@
 
 #define WINDOW_ARENA_BYTES ((size_t)64 << 20)
 
-void sample_walk_init(struct sample_walk *walk, struct queryable *store, volatile bool *cancelled,
-                      int64_t from_ms, int64_t until_ms)
+void sample_walk_init(struct sample_walk *walk, struct queryable *store, struct arena_total *total,
+                      volatile bool *cancelled, int64_t from_ms, int64_t until_ms)
 {
     *walk = (struct sample_walk){.store = store,
                                  .cancelled = cancelled,
@@ -19,6 +19,8 @@ void sample_walk_init(struct sample_walk *walk, struct queryable *store, volatil
                                  .width_ms = (uint64_t)until_ms - (uint64_t)from_ms};
     arena_init(&walk->names, NAMES_ARENA_BYTES);
     arena_init(&walk->arena, WINDOW_ARENA_BYTES);
+    walk->names.total = total;
+    walk->arena.total = total;
 }
 
 void sample_walk_done(struct sample_walk *walk)
@@ -150,6 +152,10 @@ int sample_walk_list(struct sample_walk *walk, const struct selector *selectors,
         error = add_series(walk, querier, &selectors[i], why);
     if (querier != NULL)
         walk->store->calls->close(querier);
+    if (error == ERR_LIMIT && walk->names.total_refused && why != NULL) {
+        *why = (struct diagnosis){0};
+        return diagnose(why, ERR_NOMEM, "all queries together have no memory left; try again");
+    }
     if (error != 0)
         return error;
     sort_series(walk, order);
@@ -187,6 +193,8 @@ static int select_window(struct sample_walk *walk, struct matcher *const *matche
                                            &walk->arena, &found, &found_count, NULL);
     if (querier != NULL)
         walk->store->calls->close(querier);
+    if (error == ERR_LIMIT && walk->arena.total_refused)
+        return ERR_NOMEM; /* a narrower window does not help */
     for (size_t i = 0; i < found_count && error == 0; i++) {
         if (!labels_equal(found[i].labels, walk->series[walk->at]))
             continue;

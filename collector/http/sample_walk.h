@@ -1,7 +1,7 @@
 /*
  * sample_walk.h - every sample of many series, a window at a time.
  *
- *     sample_walk_init(&walk, store, &request->cancelled, from_ms, until_ms);
+ *     sample_walk_init(&walk, store, total, &request->cancelled, from_ms, until_ms);
  *     sample_walk_list(&walk, selectors, count, order, &why);
  *     for (; walk.at < walk.count; sample_walk_next(&walk))
  *         while (!sample_walk_ended(&walk)) {
@@ -61,15 +61,17 @@ struct sample_walk {
     bool is_read; /* up to until_ms */
 };
 
-void sample_walk_init(struct sample_walk *walk, struct queryable *store, volatile bool *cancelled,
-                      int64_t from_ms, int64_t until_ms);
+/* What it holds counts in `total` (NULL: in none). */
+void sample_walk_init(struct sample_walk *walk, struct queryable *store, struct arena_total *total,
+                      volatile bool *cancelled, int64_t from_ms, int64_t until_ms);
 void sample_walk_done(struct sample_walk *walk);
 
 /* The series that one of the selectors finds, each once.  ERR_LIMIT, ERR_CANCELLED, ERR_NOMEM. */
 int sample_walk_list(struct sample_walk *walk, const struct selector *selectors, size_t count,
                      enum walk_order order, struct diagnosis *why);
 
-/* The next window of the series at `at`; it may be empty.  ERR_CANCELLED, ERR_NOMEM. */
+/* The next window of the series at `at`; it may be empty.  ERR_CANCELLED, ERR_NOMEM (the total has
+ * nothing left, too). */
 int sample_walk_read(struct sample_walk *walk);
 /* Is nothing left to be read of this series? */
 bool sample_walk_ended(const struct sample_walk *walk);

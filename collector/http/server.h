@@ -63,6 +63,9 @@ struct http_stream {
 };
 #define HTTP_PIECE_BYTES ((size_t)256 << 10)
 
+/* Requests of slow routes that may wait for a thread; who comes then gets 503 and Retry-After. */
+#define QUERY_QUEUE_MAX 1024
+
 #define HTTP_HEADERS_MAX 4 /* beside the usual ones */
 
 struct http_response {

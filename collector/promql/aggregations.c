@@ -189,6 +189,22 @@ static double finish(enum aggregation_kind kind, const struct accumulator *at)
     }
 }
 
+/* accumulate() of a sum, for all steps: what most boards ask for. */
+static void add_column(const struct grid *grid, const struct column *column,
+                       struct accumulator *scratch)
+{
+    for (size_t step = 0; step < grid->count; step++) {
+        struct accumulator *at = &scratch[step];
+        if (!column_has(column, step))
+            continue;
+        struct kahan sum = kahan_add((struct kahan){at->value, at->compensation},
+                                     column->values[step]);
+        at->value = sum.sum;
+        at->compensation = sum.compensation;
+        at->count++;
+    }
+}
+
 static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
                       const struct grid *grid, const struct value *input,
                       const struct group *group, struct accumulator *scratch,
@@ -200,9 +216,12 @@ static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
         int error = evaluation_tick_steps(ev, grid->count);
         if (error != 0)
             return error;
-        for (size_t step = 0; step < grid->count; step++)
-            if (column_has(column, step))
-                accumulate(kind, &scratch[step], column->values[step]);
+        if (kind == AGGREGATE_SUM)
+            add_column(grid, column, scratch);
+        else
+            for (size_t step = 0; step < grid->count; step++)
+                if (column_has(column, step))
+                    accumulate(kind, &scratch[step], column->values[step]);
     }
     for (size_t step = 0; step < grid->count; step++)
         if (scratch[step].count > 0)

@@ -83,6 +83,13 @@ struct value {
     struct bytes string;
 };
 
+/* How a window lay in its samples, and by how much what was seen in it is stretched. */
+struct stretched {
+    int64_t before_ms, sampled_ms; /* from its start to the first sample, from there to the last */
+    size_t count;                  /* of samples; 0: no window yet */
+    double factor;
+};
+
 /* What a range function sees: samples [0, count) of the window, and what it may keep between
  * the windows of one series. */
 struct window {
@@ -98,6 +105,8 @@ struct window {
     size_t all_count, first; /* the window is all[first .. first+count) */
     uint32_t *resets;        /* [i]: counter resets up to sample i; made when first asked for */
     uint32_t *reset_places;  /* [n]: the sample of the n-th reset */
+    bool never_falls;        /* looked at: there is no reset, and neither of the two */
+    struct stretched stretched;    /* the last window of which zero was no bound */
     size_t extreme, extreme_until; /* of min and max: where it was, and what was looked at */
     const struct rolled *rolled;   /* of the whole series; NULL: it has no records */
     bool is_narrow;                /* the window is one record that is wider than it, */

@@ -11,12 +11,34 @@
 
 #include "collector/promql/functions_impl.h"
 
+#define BLOCK 64 /* samples looked at at once, so that the loop over them becomes vectors */
+
+/* Does a value lie below the one before it?  Of most counters none does. */
+static bool falls(const double *values, size_t count)
+{
+    size_t i = 1;
+    for (; i + BLOCK <= count; i += BLOCK) {
+        uint64_t any = 0;
+        for (size_t k = 0; k < BLOCK; k++)
+            any |= (uint64_t)(values[i + k] < values[i + k - 1]);
+        if (any != 0)
+            return true;
+    }
+    for (; i < count; i++)
+        if (values[i] < values[i - 1])
+            return true;
+    return false;
+}
+
 /* Notes where the counter was reset, once a series: how often up to each sample, and where the
  * n-th time was.  A window then adds up its resets without a look at the samples between. */
 static bool find_resets(struct window *window)
 {
     size_t count = 0;
-    if (window->resets != NULL)
+    if (window->resets != NULL || window->never_falls)
+        return true;
+    window->never_falls = !falls(window->all_values, window->all_count);
+    if (window->never_falls)
         return true;
     uint32_t *resets = arena_alloc(window->ev->arena, window->all_count, sizeof *resets);
     for (size_t i = 1; resets != NULL && i < window->all_count; i++) {
@@ -38,6 +60,8 @@ static bool find_resets(struct window *window)
 
 static size_t resets_in(const struct window *window)
 {
+    if (window->never_falls)
+        return 0;
     return window->resets[window->first + window->count - 1] - window->resets[window->first];
 }
 
@@ -46,12 +70,55 @@ static bool increase_seen(struct window *window, double *ret_increase)
     double increase = window->values[window->count - 1] - window->values[0];
     if (!find_resets(window))
         return false;
-    size_t from = window->resets[window->first];
-    size_t until = from + resets_in(window);
-    for (size_t n = from; n < until; n++)
-        increase += window->all_values[window->reset_places[n] - 1];
+    if (!window->never_falls) {
+        size_t from = window->resets[window->first];
+        size_t until = from + resets_in(window);
+        for (size_t n = from; n < until; n++)
+            increase += window->all_values[window->reset_places[n] - 1];
+    }
     *ret_increase = increase;
     return true;
+}
+
+/* How much further the increase is stretched than what was sampled; and, before that, the bound that
+ * an increasing counter's zero sets, `to_zero` seconds before the first sample (INFINITY: none). */
+static double stretch(const struct window *window, bool per_second, double to_zero)
+{
+    size_t last = window->count - 1;
+    double to_start = (double)(window->times_ms[0] - window->from_ms) / 1000.0;
+    double to_end = (double)(window->until_ms - window->times_ms[last]) / 1000.0;
+    double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000.0;
+    double average = sampled / (double)last;
+    double threshold = average * EXTRAPOLATION_THRESHOLD;
+
+    if (to_start >= threshold)
+        to_start = average / 2;
+    if (to_zero < to_start)
+        to_start = to_zero;
+    if (to_end >= threshold)
+        to_end = average / 2;
+    double factor = (sampled + to_start + to_end) / sampled;
+    if (per_second)
+        factor /= (double)(window->until_ms - window->from_ms) / 1000.0;
+    return factor;
+}
+
+/* Steps fall on the samples' rhythm as a rule: then one window lies like the one before. */
+static double stretch_again(struct window *window, bool per_second)
+{
+    const struct stretched like = {
+        .before_ms = window->times_ms[0] - window->from_ms,
+        .sampled_ms = window->times_ms[window->count - 1] - window->times_ms[0],
+        .count = window->count,
+        .factor = window->stretched.factor,
+    };
+    if (like.before_ms != window->stretched.before_ms ||
+        like.sampled_ms != window->stretched.sampled_ms ||
+        like.count != window->stretched.count) {
+        window->stretched = like;
+        window->stretched.factor = stretch(window, per_second, (double)INFINITY);
+    }
+    return window->stretched.factor;
 }
 
 static bool extrapolate(struct window *window, bool counter, bool per_second, double *ret_value)
@@ -67,25 +134,20 @@ static bool extrapolate(struct window *window, bool counter, bool per_second, do
         *ret_value = increase;
         return true;
     }
-    double to_start = (double)(window->times_ms[0] - window->from_ms) / 1000.0;
-    double to_end = (double)(window->until_ms - window->times_ms[last]) / 1000.0;
-    double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000.0;
-    double average = sampled / (double)last;
-    double threshold = average * EXTRAPOLATION_THRESHOLD;
-
-    if (to_start >= threshold)
-        to_start = average / 2;
-    if (counter && increase > 0 && window->values[0] >= 0) {
-        double to_zero = sampled * (window->values[0] / increase);
-        if (to_zero < to_start)
-            to_start = to_zero;
+    /* Where no less was counted before the first sample than since, and over no more time is it
+     * stretched than was sampled, zero lies too far off to matter: a quotient of at least 1 is not
+     * rounded below it. */
+    int64_t before_ms = window->times_ms[0] - window->from_ms;
+    int64_t sampled_ms = window->times_ms[last] - window->times_ms[0];
+    bool has_zero = counter && increase > 0 && window->values[0] >= 0 &&
+                    !(window->values[0] >= increase && sampled_ms >= before_ms);
+    if (has_zero) {
+        double sampled = (double)sampled_ms / 1000.0;
+        *ret_value = increase *
+                     stretch(window, per_second, sampled * (window->values[0] / increase));
+    } else {
+        *ret_value = increase * stretch_again(window, per_second);
     }
-    if (to_end >= threshold)
-        to_end = average / 2;
-    double factor = (sampled + to_start + to_end) / sampled;
-    if (per_second)
-        factor /= (double)(window->until_ms - window->from_ms) / 1000.0;
-    *ret_value = increase * factor;
     return true;
 }
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "collector/promql/engine.h"
+#include "proto/base/digits.h"
 
 struct decimal {
     char digits[20]; /* without trailing zeros */
@@ -81,13 +82,12 @@ static struct decimal decimal_of(uint64_t number, int exponent)
 {
     struct decimal decimal = {.count = 0};
     char text[20];
-    size_t at = sizeof text;
-    for (; number % 10 == 0; number /= 10)
+    char *first = digits_put_before(text + sizeof text, number);
+    char *end = text + sizeof text;
+    for (; end[-1] == '0'; end--)
         exponent++;
-    for (; number != 0; number /= 10)
-        text[--at] = (char)('0' + number % 10);
-    decimal.count = (int)(sizeof text - at);
-    memcpy(decimal.digits, text + at, (size_t)decimal.count);
+    decimal.count = (int)(end - first);
+    memcpy(decimal.digits, first, (size_t)decimal.count);
     decimal.point = decimal.count + exponent;
     return decimal;
 }
@@ -106,6 +106,17 @@ static uint64_t nearest(struct scaled value, uint64_t unit)
     return count + (is_up || (is_middle && count % 2 == 1));
 }
 
+static uint64_t power_of_five(int k)
+{
+    uint64_t power = 1;
+    uint64_t square = 5;
+    for (; k > 0; k >>= 1) {
+        power *= k % 2 == 1 ? square : 1;
+        square *= square;
+    }
+    return power;
+}
+
 /* As told above; false: elsewhere. */
 static bool shortest_exact(double value, struct decimal *ret_decimal)
 {
@@ -117,17 +128,22 @@ static bool shortest_exact(double value, struct decimal *ret_decimal)
             decimal_of(binary.m >> -binary.e, 0); /* its own digits are the shortest */
         return true;
     }
+    /* Of at most 15 digits there is only one decimal that reads back. */
     double thousandfold = value * 1000;
-    if (value < 1e12 && thousandfold == floor(thousandfold) && thousandfold / 1000 == value) {
-        /* Of at most 15 digits there is only one decimal that reads back. */
+    double millionfold = value * 1e6;
+    if (value < 1e12 && thousandfold == (double)(uint64_t)thousandfold &&
+        thousandfold / 1000 == value) {
         *ret_decimal = decimal_of((uint64_t)thousandfold, -3);
+        return true;
+    }
+    if (value < 1e9 && millionfold == (double)(uint64_t)millionfold &&
+        millionfold / 1e6 == value) {
+        *ret_decimal = decimal_of((uint64_t)millionfold, -6);
         return true;
     }
     /* 1233/4096 is log10(2), near enough and never above the true power. */
     int k = 16 - (((binary.e + 52) * 1233) >> 12);
-    uint64_t five = 1;
-    for (int i = 0; i < k; i++)
-        five *= 5;
+    uint64_t five = power_of_five(k);
     int shift = binary.e - 2 + k;
     bool is_power = binary.m == UINT64_C(1) << 52; /* the neighbour below is nearer */
     bool is_closed = binary.m % 2 == 0; /* the middles read back as the even number */

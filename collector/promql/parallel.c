@@ -14,11 +14,11 @@
 #include "proto/base/error.h"
 
 #define SHARED_COST_MIN 32768 /* below, waking a helper costs as much as it saves */
-#define PIECE           16    /* series taken at a time */
+#define PIECE_MAX       16    /* series taken at a time; fewer where there are few */
 
 struct shared_loop {
     struct evaluation *ev;
-    size_t count;
+    size_t count, piece;
     int (*one)(struct evaluation *mine, void *context, size_t index);
     void *context;
     struct crew_arenas arenas;
@@ -40,11 +40,11 @@ static void take_share(void *context, unsigned place)
     buf_init(&mine.text, 0);
     mine.looked_at = 0;
     for (;;) {
-        size_t first = atomic_fetch_add_explicit(&loop->next, PIECE, memory_order_relaxed);
+        size_t first = atomic_fetch_add_explicit(&loop->next, loop->piece, memory_order_relaxed);
         if (first >= loop->count ||
             atomic_load_explicit(&loop->error, memory_order_relaxed) != 0)
             break;
-        size_t until = first + PIECE < loop->count ? first + PIECE : loop->count;
+        size_t until = loop->piece < loop->count - first ? first + loop->piece : loop->count;
         for (size_t i = first; i < until && error == 0; i++)
             error = loop->one(&mine, loop->context, i);
         int none = 0;
@@ -74,12 +74,13 @@ int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
 {
     struct crew *crew = ev->budget->crew;
     /* A count by step is one array for all: not worth one a helper. */
-    if (crew_helpers(crew) == 0 || cost < SHARED_COST_MIN || count < 2 * PIECE ||
+    if (crew_helpers(crew) == 0 || cost < SHARED_COST_MIN || count < 2 ||
         ev->looked_at_by_step != NULL)
         return evaluate_alone(ev, count, one, context);
     struct shared_loop loop = {
         .ev = ev,
         .count = count,
+        .piece = crew_piece(crew, count, PIECE_MAX),
         .one = one,
         .context = context,
     };

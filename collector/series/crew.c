@@ -125,6 +125,12 @@ unsigned crew_helpers(const struct crew *crew)
     return crew == NULL ? 0 : crew->thread_count;
 }
 
+size_t crew_piece(const struct crew *crew, size_t count, size_t most)
+{
+    size_t piece = count / (4 * (1 + (size_t)crew_helpers(crew)));
+    return piece == 0 ? 1 : piece < most ? piece : most;
+}
+
 void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context)
 {
     struct share share = {.work = work, .context = context, .places = 1};

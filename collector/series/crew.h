@@ -33,6 +33,10 @@ unsigned crew_helpers(const struct crew *crew);
  * they wrote is visible then.  The pieces of the loop are work()'s to give out. */
 void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context);
 
+/* How many of a loop's `count` pieces of work a place should take at a time, at most `most`: so that
+ * each gets some, and the last does not keep the others waiting for long. */
+size_t crew_piece(const struct crew *crew, size_t count, size_t most);
+
 /* An arena a place: what the places allocate without each other, of one query's memory. */
 struct crew_arenas {
     struct arena_total total;

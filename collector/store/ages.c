@@ -254,7 +254,7 @@ static int take_age(const struct ages *ages, int kind, int64_t age_ms,
         roaring_bitmap_t *meant = NULL;
         if (!rule->names[kind] || rule->ages.of[kind] != age_ms)
             continue;
-        error = postings_select(source, rule->who->matchers, rule->who->count, &meant);
+        error = postings_select(source, rule->who->matchers, rule->who->count, NULL, &meant);
         if (error != 0)
             break;
         *ret_any = *ret_any || roaring_bitmap_intersect(left, meant);

@@ -71,7 +71,7 @@ static int look_at_series(struct look *look, struct span_reader *reader)
     roaring_bitmap_t *ordinals = NULL;
     roaring_uint32_iterator_t at;
     int error = postings_select(&source, look->deletion->matchers, look->deletion->count,
-                                &ordinals);
+                                NULL, &ordinals);
     if (error != 0)
         return error;
     roaring_init_iterator(ordinals, &at);
@@ -121,7 +121,7 @@ static int is_in_head(struct head *head, const struct deletion *deletion, bool *
     struct series **series = NULL;
     size_t count = 0;
     bool found = false;
-    int error = head_select(head, deletion->matchers, deletion->count, &series, &count);
+    int error = head_select(head, deletion->matchers, deletion->count, NULL, &series, &count);
     for (size_t i = 0; i < count && error == 0; i++) {
         found = found || has_chunk(head, series[i], deletion);
         head_release(series[i]);

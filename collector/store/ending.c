@@ -36,7 +36,7 @@ int store_each_ending(struct store *store, struct matcher *const *matchers, size
     int stop = absent_copy(&store->absent, &absent, &absent_count);
 
     if (stop == 0)
-        stop = head_select(store->head, matchers, count, &series, &series_count);
+        stop = head_select(store->head, matchers, count, NULL, &series, &series_count);
     for (size_t i = 0; i < series_count; i++) {
         if (stop == 0) {
             struct store_ending ending = ending_of(store, series[i], absent, absent_count);

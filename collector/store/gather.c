@@ -18,6 +18,8 @@ int gather_init(struct gather *gather, struct store *store, const struct select_
     *gather = (struct gather){.store = store, .hints = hints, .budget = budget, .arena = arena};
     arena_init(&gather->scratch, arena->limit_bytes - arena->held_bytes);
     gather->scratch.total = arena->total;
+    gather->watch.total = arena->total;
+    gather->watch.cancelled = budget != NULL ? budget->cancelled : NULL;
     int64_t from_ms = hints->from_ms; /* roll-ups may be read from further back */
     if (hints->reach_ms > 0 && from_ms > INT64_MIN + REACH_MS_MAX)
         from_ms -= REACH_MS_MAX;
@@ -38,6 +40,7 @@ void gather_done(struct gather *gather)
     free(gather->buckets);
     free(gather->absent);
     deletes_view_done(&gather->deletes);
+    select_watch_done(&gather->watch);
     if (gather->scratch.total_refused)
         gather->arena->total_refused = true;
     arena_reset(&gather->scratch);
@@ -143,7 +146,7 @@ int gather_add_piece(struct gather *gather, struct found *found, const struct pi
 {
     if (found->count == found->capacity) {
         uint32_t capacity = found->capacity == 0 ? 4 : found->capacity * 2;
-        struct piece *pieces = arena_alloc(&gather->scratch, capacity, sizeof *pieces);
+        struct piece *pieces = arena_alloc_raw(&gather->scratch, capacity, sizeof *pieces);
         if (pieces == NULL)
             return ERR_LIMIT;
         if (found->count > 0)
@@ -174,8 +177,8 @@ static int copy_tail(struct gather *gather, struct found *found, const struct ta
                           .rank = rank,
                           .count = tail->count};
     if (!gather->hints->no_samples) {
-        int64_t *times = arena_alloc(&gather->scratch, tail->count, sizeof *times);
-        double *values = arena_alloc(&gather->scratch, tail->count, sizeof *values);
+        int64_t *times = arena_alloc_raw(&gather->scratch, tail->count, sizeof *times);
+        double *values = arena_alloc_raw(&gather->scratch, tail->count, sizeof *values);
         if (times == NULL || values == NULL)
             return ERR_LIMIT;
         tail_copy(tail, times, values);
@@ -200,7 +203,7 @@ static int copy_sealed(struct gather *gather, struct found *found, const struct 
         .count = sealed->count,
     };
     if (!gather->hints->no_samples) {
-        uint8_t *copy = arena_alloc(&gather->scratch, sealed->bytes, 1);
+        uint8_t *copy = arena_alloc_raw(&gather->scratch, sealed->bytes, 1);
         if (copy == NULL)
             return ERR_LIMIT;
         memcpy(copy, sealed->data, sealed->bytes);
@@ -271,7 +274,7 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
     size_t series_count = 0;
     int error = absent_copy(&gather->store->absent, &gather->absent, &gather->absent_count);
     if (error == 0)
-        error = head_select(head, matchers, count, &series, &series_count);
+        error = head_select(head, matchers, count, &gather->watch, &series, &series_count);
     if (error != 0)
         return error;
     for (size_t i = 0; i < series_count && error == 0; i++) {

@@ -51,6 +51,7 @@ struct gather {
     size_t bucket_count;
     struct absent_source *absent;
     size_t absent_count;
+    struct select_watch watch;    /* over the head and all files */
     struct deletes_view deletes; /* those that touch the interval */
     struct series **held; /* referenced: found knows their labels by them */
     size_t held_count;

@@ -25,7 +25,7 @@ static int take_chunk(void *context, struct bytes chunk)
         gather_is_deleted(gather, visit->found, piece.rank, piece.first_ms, piece.last_ms))
         return 0;
     if (!gather->hints->no_samples) {
-        uint8_t *copy = arena_alloc(&gather->scratch, chunk.size, 1);
+        uint8_t *copy = arena_alloc_raw(&gather->scratch, chunk.size, 1);
         if (copy == NULL)
             return ERR_LIMIT;
         memcpy(copy, chunk.data, chunk.size);
@@ -93,7 +93,7 @@ int gather_span(struct gather *gather, struct span *span, struct matcher *const 
     if (error != 0)
         return error == ERR_CORRUPT ? 0 : error; /* named and counted */
     struct postings_source source = span_postings(reader);
-    error = postings_select(&source, matchers, count, &ordinals);
+    error = postings_select(&source, matchers, count, &gather->watch, &ordinals);
     if (error == 0) {
         error = take_selected(gather, span, reader, ordinals, take, context);
         roaring_bitmap_free(ordinals);

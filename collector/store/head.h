@@ -158,9 +158,10 @@ void head_sweep(struct head *head, const struct sweep_bounds *bounds, size_t lim
  * were all).  `series` has room for `limit`. */
 size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct series **series);
 
-/* Referenced series that satisfy the matchers (malloc'd list; release each, free the list). */
+/* Referenced series that satisfy the matchers (malloc'd list; release each, free the list); the watch
+ * as for postings_select(). */
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,
-                struct series ***ret_series, size_t *ret_count);
+                struct select_watch *watch, struct series ***ret_series, size_t *ret_count);
 
 /* The label pairs, until they are unlocked; no new series meanwhile, so not for long. */
 struct postings *head_lock_postings(struct head *head);

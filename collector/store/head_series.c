@@ -384,12 +384,12 @@ size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct seri
 /* -- selecting --------------------------------------------------------------------------- */
 
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,
-                struct series ***ret_series, size_t *ret_count)
+                struct select_watch *watch, struct series ***ret_series, size_t *ret_count)
 {
     roaring_bitmap_t *ids = NULL;
     must(pthread_rwlock_rdlock(&head->table) == 0);
     struct postings_source source = postings_source_of(head->postings);
-    int error = postings_select(&source, matchers, count, &ids);
+    int error = postings_select(&source, matchers, count, watch, &ids);
     struct series **series = NULL;
     size_t found = error == 0 ? roaring_bitmap_get_cardinality(ids) : 0;
     if (found > 0) {

@@ -286,6 +286,31 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
     return 0;
 }
 
+/* How many of the ascending times from `at` on are at or before `ms`; about `guess`, as a rule. */
+static size_t count_until(const int64_t *times_ms, size_t at, size_t count, size_t guess, int64_t ms)
+{
+    size_t low = at; /* all before are, */
+    size_t high = count; /* and none from here on is */
+    if (low < high && guess < high - low) {
+        if (times_ms[low + guess] <= ms)
+            low += guess + 1;
+        else
+            high = low + guess;
+        if (low < high && times_ms[low] > ms)
+            return low - at;
+        if (low < high && times_ms[high - 1] <= ms)
+            return high - at;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (times_ms[middle] <= ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low - at;
+}
+
 size_t pieces_thin(struct pieces_scratch *scratch, const int64_t *times_ms, size_t count,
                    int64_t at_ms, int64_t step_ms, size_t times)
 {
@@ -295,15 +320,21 @@ size_t pieces_thin(struct pieces_scratch *scratch, const int64_t *times_ms, size
     int64_t *own_times = scratch->times_ms[0] + begin;
     double *values = scratch->values[0] + begin;
     size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        while (times > 0 && at_ms < own_times[i]) {
-            times--;
-            at_ms += times > 0 ? step_ms : 0;
+    size_t next = 0; /* the first sample after the time before */
+    size_t guess = 0;
+    for (; times > 0 && next < count; times--) {
+        size_t passed = count_until(own_times, next, count, guess, at_ms);
+        if (passed > 0) {
+            next += passed;
+            guess = passed;
+            own_times[kept] = own_times[next - 1];
+            values[kept++] = values[next - 1];
         }
-        if (i + 1 < count && (times == 0 || at_ms >= own_times[i + 1]))
-            continue;
-        own_times[kept] = own_times[i];
-        values[kept++] = values[i];
+        at_ms += times > 1 ? step_ms : 0;
+    }
+    if (next < count) {
+        own_times[kept] = own_times[count - 1];
+        values[kept++] = values[count - 1];
     }
     return kept;
 }

@@ -21,6 +21,7 @@
 
 #include "collector/series/labels.h"
 #include "collector/series/matcher.h"
+#include "collector/store/select_watch.h"
 #include "proto/base/arena.h"
 
 /* Where postings come from.  `token` names the posting being visited, for merge/intersects. */
@@ -41,9 +42,10 @@ struct postings_source {
                       bool *ret_yes);
 };
 
-/* The ids that satisfy every matcher; the caller frees *ret_ids. */
+/* The ids that satisfy every matcher; the caller frees *ret_ids.  A watch (NULL: one of its own) is
+ * shared by all sources that one question asks.  ERR_LIMIT: a pattern takes too long; ERR_CANCELLED. */
 int postings_select(const struct postings_source *source, struct matcher *const *matchers,
-                    size_t count, roaring_bitmap_t **ret_ids);
+                    size_t count, struct select_watch *watch, roaring_bitmap_t **ret_ids);
 
 /* ---- in memory --------------------------------------------------------------------------
  * Not thread-safe: the series table's lock covers it. */

@@ -5,60 +5,33 @@
  *     then    minus, for each other matcher, the values it refuses
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "collector/store/postings.h"
 #include "proto/base/error.h"
 
-/* What a pattern that is slow for its values may cost here, processor time of this thread: the head
- * is asked under its lock. */
-#define SLOW_NS_MAX INT64_C(500000000)
-
 struct gather {
     const struct postings_source *source;
     const struct matcher *matcher;
+    struct select_watch *watch;
     bool wanted; /* gather values that match, or those that do not */
     roaring_bitmap_t *into;
-    int64_t slow_since_ns; /* 0: not yet */
 };
-
-static int64_t thread_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 1;
-}
-
-/* Has a slow pattern had its time? */
-static bool is_too_slow(struct gather *gather)
-{
-    if (!matcher_is_slow(gather->matcher))
-        return false;
-    int64_t now_ns = thread_ns();
-    if (gather->slow_since_ns == 0)
-        gather->slow_since_ns = now_ns;
-    return now_ns - gather->slow_since_ns > SLOW_NS_MAX;
-}
 
 static int gather_value(void *visitor, struct bytes name, struct bytes value, const void *token)
 {
     struct gather *gather = visitor;
-    int limit = 0;
+    bool matches = false;
     (void)name;
-    bool matches = matcher_matches(gather->matcher, value, &limit);
-    if (limit == 0 && is_too_slow(gather))
-        limit = ERR_LIMIT;
-    if (limit != 0)
-        return limit;
-    if (matches != gather->wanted)
-        return 0;
+    int error = select_watch_match(gather->watch, gather->matcher, value, &matches);
+    if (error != 0 || matches != gather->wanted)
+        return error;
     return gather->source->merge(gather->source->context, token, gather->into);
 }
 
 static int gather_values(const struct postings_source *source, const struct matcher *matcher,
-                         bool wanted, roaring_bitmap_t *into)
+                         struct select_watch *watch, bool wanted, roaring_bitmap_t *into)
 {
-    struct gather gather = {source, matcher, wanted, into, 0};
+    struct gather gather = {source, matcher, watch, wanted, into};
     /* No value without the prefix matches. */
     const bool is_within = wanted && matcher->kind == MATCH_REGEX;
     return source->each(source->context, matcher->name,
@@ -67,7 +40,7 @@ static int gather_values(const struct postings_source *source, const struct matc
 
 /* The series that have the label with a value the matcher accepts. */
 static int gather_accepted(const struct postings_source *source, const struct matcher *matcher,
-                           roaring_bitmap_t *into)
+                           struct select_watch *watch, roaring_bitmap_t *into)
 {
     if (matcher->kind == MATCH_EQUAL)
         return source->equal(source->context, matcher->name, matcher->value, into);
@@ -77,12 +50,12 @@ static int gather_accepted(const struct postings_source *source, const struct ma
             error = source->equal(source->context, matcher->name, matcher->literals[i], into);
         return error;
     }
-    return gather_values(source, matcher, true, into);
+    return gather_values(source, matcher, watch, true, into);
 }
 
 /* The series that have the label with a value the matcher refuses. */
 static int gather_refused(const struct postings_source *source, const struct matcher *matcher,
-                          roaring_bitmap_t *into)
+                          struct select_watch *watch, roaring_bitmap_t *into)
 {
     if (matcher->kind == MATCH_NOT_EQUAL && matcher->value.size > 0)
         return source->equal(source->context, matcher->name, matcher->value, into);
@@ -92,16 +65,17 @@ static int gather_refused(const struct postings_source *source, const struct mat
             error = source->equal(source->context, matcher->name, matcher->literals[i], into);
         return error;
     }
-    return gather_values(source, matcher, false, into);
+    return gather_values(source, matcher, watch, false, into);
 }
 
 static int intersect_accepted(const struct postings_source *source,
-                              const struct matcher *matcher, roaring_bitmap_t **result)
+                              const struct matcher *matcher, struct select_watch *watch,
+                              roaring_bitmap_t **result)
 {
     roaring_bitmap_t *found = roaring_bitmap_create();
     if (found == NULL)
         return ERR_NOMEM;
-    int error = gather_accepted(source, matcher, found);
+    int error = gather_accepted(source, matcher, watch, found);
     if (error != 0) {
         roaring_bitmap_free(found);
         return error;
@@ -116,34 +90,34 @@ static int intersect_accepted(const struct postings_source *source,
 }
 
 static int subtract_refused(const struct postings_source *source, const struct matcher *matcher,
-                            roaring_bitmap_t *result)
+                            struct select_watch *watch, roaring_bitmap_t *result)
 {
     roaring_bitmap_t *refused = roaring_bitmap_create();
     if (refused == NULL)
         return ERR_NOMEM;
-    int error = gather_refused(source, matcher, refused);
+    int error = gather_refused(source, matcher, watch, refused);
     if (error == 0)
         roaring_bitmap_andnot_inplace(result, refused);
     roaring_bitmap_free(refused);
     return error;
 }
 
-int postings_select(const struct postings_source *source, struct matcher *const *matchers,
-                    size_t count, roaring_bitmap_t **ret_ids)
+static int select_ids(const struct postings_source *source, struct matcher *const *matchers,
+                      size_t count, struct select_watch *watch, roaring_bitmap_t **ret_ids)
 {
     roaring_bitmap_t *result = NULL;
     int error = 0;
 
     for (size_t i = 0; i < count && error == 0; i++)
         if (!matcher_matches_empty(matchers[i]))
-            error = intersect_accepted(source, matchers[i], &result);
+            error = intersect_accepted(source, matchers[i], watch, &result);
     if (error == 0 && result == NULL) {
         result = roaring_bitmap_create();
         error = result == NULL ? ERR_NOMEM : source->all(source->context, result);
     }
     for (size_t i = 0; i < count && error == 0; i++)
         if (matcher_matches_empty(matchers[i]))
-            error = subtract_refused(source, matchers[i], result);
+            error = subtract_refused(source, matchers[i], watch, result);
     if (error != 0) {
         if (result != NULL)
             roaring_bitmap_free(result);
@@ -151,4 +125,13 @@ int postings_select(const struct postings_source *source, struct matcher *const 
     }
     *ret_ids = result;
     return 0;
+}
+
+int postings_select(const struct postings_source *source, struct matcher *const *matchers,
+                    size_t count, struct select_watch *watch, roaring_bitmap_t **ret_ids)
+{
+    struct select_watch own = {.cancelled = NULL};
+    int error = select_ids(source, matchers, count, watch != NULL ? watch : &own, ret_ids);
+    select_watch_done(&own);
+    return error;
 }

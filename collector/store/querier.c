@@ -16,7 +16,7 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define PIECE              16    /* series a thread takes at a time */
+#define PIECE_MAX          16    /* series a thread takes at a time; fewer where there are few */
 #define SHARED_SAMPLES_MIN 32768 /* fewer are decoded sooner than a thread awakes */
 
 struct querier {
@@ -86,7 +86,7 @@ static int charge(struct gather *gather, const struct found *found, size_t sampl
 
 static void *copy_of(struct gather *gather, const void *column, size_t count)
 {
-    void *copy = arena_alloc(gather->arena, count, sizeof(double));
+    void *copy = arena_alloc_raw(gather->arena, count, sizeof(double));
     if (copy != NULL)
         memcpy(copy, column, count * sizeof(double));
     return copy;
@@ -143,8 +143,8 @@ static int copy_parts(struct gather *gather, const struct delivery *delivery, in
                       struct series_samples *samples)
 {
     size_t rolled = delivery->rolled;
-    int64_t *to_times = arena_alloc(gather->arena, samples->count, sizeof *to_times);
-    double *to_values = arena_alloc(gather->arena, samples->count, sizeof *to_values);
+    int64_t *to_times = arena_alloc_raw(gather->arena, samples->count, sizeof *to_times);
+    double *to_values = arena_alloc_raw(gather->arena, samples->count, sizeof *to_values);
     if (to_times == NULL || to_values == NULL)
         return ERR_LIMIT;
     if (rolled > 0) {
@@ -185,6 +185,7 @@ static int deliver(struct gather *gather, struct found *found, struct delivery *
 struct delivering {
     struct gather *gather;
     struct series_samples *series; /* one an item; without samples if there are none */
+    size_t piece;
     struct crew_arenas arenas;
     _Atomic size_t next;
     _Atomic int error; /* the first */
@@ -216,12 +217,12 @@ static void take_share(void *context, unsigned place)
     mine.arena = &all->arenas.items[place];
     pieces_scratch_init(&delivery.pieces);
     while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
-        size_t first = atomic_fetch_add_explicit(&all->next, PIECE, memory_order_relaxed);
+        size_t first = atomic_fetch_add_explicit(&all->next, all->piece, memory_order_relaxed);
         if (first >= mine.count)
             break;
         if (gather_is_cancelled(all->gather))
             error = ERR_CANCELLED;
-        for (size_t i = first; i < mine.count && i < first + PIECE && error == 0; i++)
+        for (size_t i = first; i < mine.count && i - first < all->piece && error == 0; i++)
             error = deliver_one(&mine, i, &delivery, &all->series[i]);
     }
     int none = 0;
@@ -237,7 +238,7 @@ static bool is_worth_sharing(const struct gather *gather)
 {
     uint64_t samples = 0;
     if (gather->budget == NULL || crew_helpers(gather->budget->crew) == 0 ||
-        gather->count < 2 * PIECE || gather->hints->series_limit > 0)
+        gather->count < 2 || gather->hints->series_limit > 0)
         return false;
     for (size_t i = 0; i < gather->count; i++) {
         const struct found *found = gather->items[i];
@@ -252,7 +253,9 @@ static bool is_worth_sharing(const struct gather *gather)
 static int deliver_shared(struct gather *gather, struct series_samples *series)
 {
     struct query_budget *budget = gather->budget;
-    struct delivering all = {.gather = gather, .series = series};
+    struct delivering all = {.gather = gather,
+                             .series = series,
+                             .piece = crew_piece(budget->crew, gather->count, PIECE_MAX)};
     crew_arenas_init(&all.arenas, gather->arena);
     crew_share(budget->crew, take_share, &all);
     crew_arenas_join(&all.arenas, gather->arena);
@@ -359,11 +362,10 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
     case 0:
         return 0;
     case ERR_LIMIT:
-        for (size_t i = 0; i < matcher_count; i++) {
-            if (matcher_is_slow(matchers[i]))
-                diagnose(why, error, "the regular expression \"%.*s\" takes too long",
-                         (int)matchers[i]->value.size, (const char *)matchers[i]->value.data);
-        }
+        if (gather.watch.too_slow != NULL)
+            return diagnose(why, error, "the regular expression \"%.*s\" takes too long",
+                            (int)gather.watch.too_slow->value.size,
+                            (const char *)gather.watch.too_slow->value.data);
         return diagnose(why, error, "the query needs more samples or memory than allowed");
     case ERR_CANCELLED:
         return diagnose(why, error, "the query was cancelled");

@@ -13,6 +13,7 @@
 
 struct texts {
     const struct postings_source *source;
+    struct select_watch watch;      /* over the head and all files */
     const roaring_bitmap_t *within; /* NULL: all series */
     bool names;                     /* gather names, not values */
     struct arena *arena;
@@ -64,7 +65,7 @@ static int from_source(struct texts *texts, const struct postings_source *source
     roaring_bitmap_t *within = NULL;
     int error = 0;
     if (count > 0)
-        error = postings_select(source, matchers, count, &within);
+        error = postings_select(source, matchers, count, &texts->watch, &within);
     texts->source = source;
     texts->within = within;
     texts->last_name = (struct bytes){0};
@@ -137,7 +138,8 @@ static int gather_texts(struct querier *querier, struct bytes name,
                         struct matcher *const *matchers, size_t count, struct arena *arena,
                         struct bytes **ret_items, size_t *ret_count)
 {
-    struct texts texts = {.names = name.size == 0, .arena = arena};
+    struct texts texts = {
+        .names = name.size == 0, .arena = arena, .watch.total = arena->total};
     int64_t from_ms;
     int64_t until_ms;
     struct store *store = querier_store(querier, &from_ms, &until_ms);
@@ -158,6 +160,7 @@ static int gather_texts(struct querier *querier, struct bytes name,
     if (error == 0)
         error = finish(&texts, ret_items, ret_count);
     free(texts.items);
+    select_watch_done(&texts.watch);
     return error;
 }
 

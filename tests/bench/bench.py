@@ -179,7 +179,7 @@ def rules(servers):
             rounds = evaluations / count
             out("rules", server.name, case=case, rules=count, hosts=HOSTS,
                 rounds=round(rounds, 1), failures=failures, cpu_s=round(used, 2),
-                wall_s=round(wall, 1), other_cpu_pct=round((busy() - busy0 - used) / wall * 100),
+                wall_s=round(wall, 1), peak=memory(running.pid)["VmHWM"], other_cpu_pct=round((busy() - busy0 - used) / wall * 100),
                 cpu_ms_per_round=round((used - idle * wall) / rounds * 1e3, 2) if rounds else 0)
             running.stop()
 

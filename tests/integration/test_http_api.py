@@ -331,6 +331,10 @@ def test_the_rest_of_the_port():
         collector = lab.collector().start()
         assert collector.get("/-/healthy")[0] == 200
         assert collector.request("HEAD", "/-/healthy") == (200, b"")
+        # As Prometheus: no HEAD where the answer is data.
+        for path in ("/api/v1/query?query=1", "/api/v1/label/a/values", "/api/v1/rules",
+                     "/federate", "/metrics"):
+            assert collector.request("HEAD", path)[0] == 405, path
         info = collector.json("/api/v1/status/buildinfo")["data"]
         assert info["version"].startswith("3.") and "features" not in info, info
         for path in ("config", "flags", "runtimeinfo", "tsdb"):

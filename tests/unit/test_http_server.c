@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 // cmocka wants the above first
@@ -332,6 +333,49 @@ static void a_slow_route_holds_nobody_up(void **state)
     stop(&fixture);
 }
 
+/* As many as may wait, and some more: these are told at once, while what is not slow is answered; and
+ * afterwards nothing is left of it. */
+static void a_full_queue_refuses_and_recovers(void **state)
+{
+    enum { ASKED = QUERY_QUEUE_MAX + 64, THREADS_MAX = 20 };
+    static int fds[ASKED];
+    const char *request = "GET /slow HTTP/1.1\r\n" END;
+    struct fixture fixture;
+    struct rlimit files;
+    int served = 0;
+    int refused = 0;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    if (files.rlim_max < 4 * ASKED)
+        skip(); /* both ends are in this process, and the server takes half of what there is */
+    files.rlim_cur = 4 * ASKED;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    start(&fixture, NULL);
+    for (int i = 0; i < ASKED; i++) {
+        fds[i] = dial(&fixture);
+        assert_int_equal(write(fds[i], request, strlen(request)), strlen(request));
+    }
+    char answer[4096] = "";
+    assert_true(read(fds[ASKED - 1], answer, sizeof answer - 1) > 0); /* before any is released */
+    assert_non_null(strstr(answer, "HTTP/1.1 503"));
+    assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+    assert_non_null(strstr(answer, "too many requests are waiting"));
+    expect(&fixture, "GET /echo HTTP/1.1\r\n" END, "200", "rest=");
+    fixture.stage.release = true;
+    for (int i = 0; i + 1 < ASKED; i++) {
+        memset(answer, 0, sizeof answer);
+        assert_true(read(fds[i], answer, sizeof answer - 1) > 0);
+        served += strstr(answer, "HTTP/1.1 200") != NULL;
+        refused += strstr(answer, "HTTP/1.1 503") != NULL;
+        close(fds[i]);
+    }
+    close(fds[ASKED - 1]);
+    assert_int_equal(served + refused + 1, ASKED);
+    assert_in_range(served, QUERY_QUEUE_MAX, QUERY_QUEUE_MAX + THREADS_MAX);
+    expect(&fixture, request, "200", "slow");
+    stop(&fixture);
+}
+
 static void a_client_that_hangs_up_cancels_its_request(void **state)
 {
     (void)state;
@@ -521,6 +565,7 @@ int main(void)
         cmocka_unit_test(a_large_answer_is_compressed_for_those_who_can_read_it),
         cmocka_unit_test(a_stream_arrives_whole_or_is_seen_to_break),
         cmocka_unit_test(a_slow_route_holds_nobody_up),
+        cmocka_unit_test(a_full_queue_refuses_and_recovers),
         cmocka_unit_test(a_client_that_hangs_up_cancels_its_request),
         cmocka_unit_test(closing_cancels_what_runs_and_waits_for_it),
         cmocka_unit_test(who_asks_while_it_stops_is_refused_at_once),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "collector/series/crew.h"
+#include "collector/store/select_watch.h"
 #include "proto/base/error.h"
 #include "tests/unit/store_kit.h"
 
@@ -181,12 +182,37 @@ static void the_newest_of_each_step_are_all_that_is_asked_for(void **state)
     }
 }
 
+/* What ends a select is told by what it was; and who hangs up is heard between two values. */
+static void a_watch_hears_a_hangup(void **state)
+{
+    volatile bool cancelled = false;
+    struct select_watch watch = {.cancelled = &cancelled};
+    struct matcher *matcher = NULL;
+    bool matches = true;
+    (void)state;
+    assert_int_equal(
+        matcher_new(MATCH_REGEX, bytes_of("a"), bytes_of("x[0-9]+y"), &matcher, NULL), 0);
+    assert_int_equal(select_watch_match(&watch, matcher, bytes_of("x1y"), &matches), 0);
+    assert_true(matches);
+    assert_int_equal(select_watch_match(&watch, matcher, bytes_of("x1z"), &matches), 0);
+    assert_false(matches);
+    cancelled = true;
+    int error = 0;
+    for (int i = 0; i < 1000 && error == 0; i++)
+        error = select_watch_match(&watch, matcher, bytes_of("x1y"), &matches);
+    assert_int_equal(error, ERR_CANCELLED);
+    assert_null(watch.too_slow);
+    select_watch_done(&watch);
+    matcher_free(matcher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(helpers_change_nothing),
         cmocka_unit_test(a_select_keeps_within_its_arena),
         cmocka_unit_test(the_newest_of_each_step_are_all_that_is_asked_for),
+        cmocka_unit_test(a_watch_hears_a_hangup),
     };
     return cmocka_run_group_tests(tests, fill_store, empty_store);
 }
