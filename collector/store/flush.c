@@ -45,28 +45,6 @@ static bool belongs(const struct sealed *sealed, int64_t start_ms, int64_t end_m
            sealed->first_ms < end_ms;
 }
 
-/* Calls `each` for every series, under its shard lock for reading. */
-static int each_series(struct store *store, int (*each)(void *context, struct series *series),
-                       void *context)
-{
-    struct head *head = store->head;
-    struct series *series[COLLECT_SERIES];
-    uint64_t next = 1;
-    int error = 0;
-    while (next != 0 && error == 0) {
-        size_t count = head_collect(head, &next, COLLECT_SERIES, series);
-        for (size_t i = 0; i < count; i++) {
-            uint32_t shard = head_shard_of(series[i]->id);
-            must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
-            if (error == 0)
-                error = each(context, series[i]);
-            must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
-            head_release(series[i]);
-        }
-    }
-    return error;
-}
-
 struct earliest {
     int64_t span_ms, retention_ms, now_ms, until_ms;
     int64_t start_ms, end_ms; /* of what goes into one file */
@@ -261,7 +239,7 @@ static int flush_spans(struct store *store, int64_t start_ms, int64_t end_ms, ui
 {
     struct flush flush = {
         .store = store, .start_ms = start_ms, .end_ms = end_ms, .through = through};
-    int error = each_series(store, take_if_in_span, &flush);
+    int error = head_each_series(store->head, take_if_in_span, &flush);
     if (flush.count > 1)
         qsort(flush.series, flush.count, sizeof(struct series *), by_labels);
     if (error == 0)
@@ -312,7 +290,7 @@ int flush_samples(struct store *store, int64_t until_ms)
                                     .until_ms = until_ms,
                                     .start_ms = INT64_MAX,
                                     .through = through};
-        error = each_series(store, look_for_earliest, &earliest);
+        error = head_each_series(store->head, look_for_earliest, &earliest);
         if (error != 0 || earliest.start_ms == INT64_MAX)
             break;
         error = flush_spans(store, earliest.start_ms, earliest.end_ms, through);

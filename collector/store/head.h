@@ -157,6 +157,9 @@ void head_sweep(struct head *head, const struct sweep_bounds *bounds, size_t lim
 /* Referenced series with ids from *from on, at most `limit`; moves *from behind them (0: that
  * were all).  `series` has room for `limit`. */
 size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct series **series);
+/* Calls `each` for every series, under its shard lock for reading, until it fails.  Any thread. */
+int head_each_series(struct head *head, int (*each)(void *context, struct series *series),
+                     void *context);
 
 /* Referenced series that satisfy the matchers (malloc'd list; release each, free the list); the watch
  * as for postings_select(). */

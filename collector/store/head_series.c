@@ -12,6 +12,8 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
+#define COLLECT_SERIES 1024
+
 #define BUCKETS_FIRST 4096u
 #define PAGE_SERIES   1024u
 
@@ -379,6 +381,26 @@ size_t head_collect(struct head *head, uint64_t *from, size_t limit, struct seri
     *from = id >= head->next_id ? 0 : id;
     must(pthread_rwlock_unlock(&head->table) == 0);
     return count;
+}
+
+int head_each_series(struct head *head, int (*each)(void *context, struct series *series),
+                     void *context)
+{
+    struct series *series[COLLECT_SERIES];
+    uint64_t next = 1;
+    int error = 0;
+    while (next != 0 && error == 0) {
+        size_t count = head_collect(head, &next, COLLECT_SERIES, series);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t shard = head_shard_of(series[i]->id);
+            must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
+            if (error == 0)
+                error = each(context, series[i]);
+            must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
+            head_release(series[i]);
+        }
+    }
+    return error;
 }
 
 /* -- selecting --------------------------------------------------------------------------- */

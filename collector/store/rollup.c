@@ -4,7 +4,9 @@
 #include "collector/store/rollup.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "collector/store/head.h"
 #include "collector/store/merge.h"
 #include "collector/store/rollup_make.h"
 #include "proto/base/error.h"
@@ -35,7 +37,101 @@ struct run {
     size_t days_left;
     uint64_t quiet;
     bool more;
+    struct held {
+        bool is_known;
+        int64_t until_ms; /* younger ones are of no matter */
+        int64_t *starts;  /* of the spans, ascending */
+        size_t count, capacity;
+        int64_t span_ms;
+    } held; /* what the head has of days that are about to be closed */
 };
+
+/* -- what has not reached a file --------------------------------------------------------- */
+
+/* The first that is no less. */
+static size_t find_held(const struct held *held, int64_t start_ms)
+{
+    size_t low = 0;
+    size_t high = held->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (held->starts[middle] < start_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int hold(struct held *held, int64_t at_ms)
+{
+    if (at_ms >= held->until_ms)
+        return 0;
+    int64_t start_ms = span_start_of(held->span_ms, at_ms);
+    size_t at = find_held(held, start_ms);
+    if (at < held->count && held->starts[at] == start_ms)
+        return 0;
+    if (held->count == held->capacity) {
+        size_t capacity = held->capacity == 0 ? 64 : held->capacity * 2;
+        int64_t *grown = realloc(held->starts, capacity * sizeof *grown);
+        if (grown == NULL)
+            return ERR_NOMEM;
+        held->starts = grown;
+        held->capacity = capacity;
+    }
+    memmove(held->starts + at + 1, held->starts + at,
+            (held->count - at) * sizeof *held->starts);
+    held->starts[at] = start_ms;
+    held->count++;
+    return 0;
+}
+
+/* A chunk, and a tail, lies in one span. */
+static int hold_series(void *context, struct series *series)
+{
+    struct held *held = context;
+    int error = 0;
+    if (!tail_is_empty(&series->tail))
+        error = hold(held, series->tail.first_ms);
+    if (error == 0 && series->late != NULL && !tail_is_empty(series->late))
+        error = hold(held, series->late->first_ms);
+    for (const struct sealed *at = series->chunks; at != NULL && error == 0; at = at->next)
+        error = hold(held, at->first_ms);
+    return error;
+}
+
+/* The time before which samples of some series are over. */
+static int64_t shortest_age_until(const struct run *run)
+{
+    const struct age_list *list = &run->store->deletes.ages.lists[AGE_OF_SAMPLES];
+    int64_t until_ms = INT64_MIN;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i] != 0 && run->now_ms - list->items[i] > until_ms)
+            until_ms = run->now_ms - list->items[i];
+    return until_ms;
+}
+
+/* Does the head have samples of a day?  A write that came during the flush may be half in a file
+ * and half in an open tail: a bucket that is closed now would leave out that half.  Not asked of
+ * a store that is full: it flushes nothing, and must go on expiring. */
+static int is_held(struct run *run, const struct rollup_day *day, bool *ret_is_held)
+{
+    struct held *held = &run->held;
+    *ret_is_held = false;
+    if (full_level(&run->store->full, 0) != FULL_NOT)
+        return 0;
+    if (!held->is_known) {
+        held->span_ms = run->store->head->span_ms;
+        held->until_ms = shortest_age_until(run);
+        int error = head_each_series(run->store->head, hold_series, held);
+        if (error != 0)
+            return error;
+        held->is_known = true;
+    }
+    size_t at = find_held(held, day->start_ms);
+    *ret_is_held = at < held->count && held->starts[at] < day->end_ms;
+    return 0;
+}
 
 /* The files of the bucket of samples[first], which is the first of it. */
 static void collect_day(struct run *run, size_t first, struct rollup_day *day)
@@ -266,7 +362,10 @@ static int find_due(const struct rollup_day *day, int64_t now_ms, struct due *re
 
 static int take_due(struct run *run, struct rollup_day *day, const struct due *due)
 {
-    int error = 0;
+    bool held = false;
+    int error = due->is_expired || due->is_part ? is_held(run, day, &held) : 0;
+    if (error != 0 || held)
+        return error;
     decide(day, run->now_ms);
     const bool makes = due->is_near && !due->is_part && (day->is_due[0] || day->is_due[1]);
     const bool is_work = due->is_expired || due->is_part || makes;
@@ -327,6 +426,7 @@ int rollup_run(struct store *store, size_t days, uint64_t quiet, bool *ret_more)
         error = take_day(&run, &day);
     }
     free(of_day);
+    free(run.held.starts);
     if (run.samples != NULL)
         span_set_release(store->spans, run.samples, run.count);
     *ret_more = run.more;

@@ -38,6 +38,6 @@
 bool rollup_is_on(const struct store *store);
 /* Makes what is due, a day's files at a time, at most `days` of them, and expires samples. Days
  * with a file of samples above the generation `quiet` are left alone: more may be on its way
- * (an import comes in pieces, and a bucket that is rolled up and expires is closed). *ret_more:
- * there is more to do. */
+ * (an import comes in pieces, and a bucket that is rolled up and expires is closed), and so are days that expire of which the head has samples.
+ * *ret_more: there is more to do. */
 int rollup_run(struct store *store, size_t days, uint64_t quiet, bool *ret_more);

@@ -38,7 +38,7 @@ struct lane {
     struct store_write *first, **last;
     size_t bytes, depth;
 };
-enum lane_kind { LANE_LIVE, LANE_BULK, LANES };
+enum lane_kind { LANE_PROMPT, LANE_BULK, LANES };
 
 struct writer {
     /* fixed */
@@ -52,7 +52,7 @@ struct writer {
     struct lane lanes[LANES];
     struct writer_task *first_task, **last_task;
     struct writer_task *first_alone, **last_alone; /* each in a commit of its own */
-    mono_ns live_at; /* when a group last had samples that are no bulk; 0: none had */
+    mono_ns prompt_at; /* when a group last had samples that are no bulk; 0: none had */
     mono_ns bulk_at; /* bulk alone waits until then */
     bool stopping;
 
@@ -261,15 +261,15 @@ static void finish_writes(struct store_write *writes, int error)
     }
 }
 
-static bool is_live(const struct writer *writer, mono_ns now)
+static bool probes_send(const struct writer *writer, mono_ns now)
 {
-    return writer->live_at != 0 && now - writer->live_at < LIVE_RECENT_NS;
+    return writer->prompt_at != 0 && now - writer->prompt_at < PROMPT_RECENT_NS;
 }
 
 /* Under the lock: until there is something to do.  What is bulk alone may be early. */
 static void wait_for_work(struct writer *writer)
 {
-    while (writer->lanes[LANE_LIVE].first == NULL && writer->first_task == NULL &&
+    while (writer->lanes[LANE_PROMPT].first == NULL && writer->first_task == NULL &&
            writer->first_alone == NULL && !writer->stopping) {
         struct timespec until;
         if (writer->lanes[LANE_BULK].first == NULL) {
@@ -325,11 +325,11 @@ static bool take_group(struct writer *writer, struct group *ret_group)
     }
     const mono_ns now = clock_mono(&clock_system);
     struct store_write **last =
-        take_writes(&writer->lanes[LANE_LIVE], GROUP_BYTES_MAX, &group, &group.writes);
+        take_writes(&writer->lanes[LANE_PROMPT], GROUP_BYTES_MAX, &group, &group.writes);
     if (group.samples > 0)
-        writer->live_at = now;
+        writer->prompt_at = now;
     (void)take_writes(&writer->lanes[LANE_BULK],
-                      is_live(writer, now) ? BULK_BYTES : GROUP_BYTES_MAX, &group, last);
+                      probes_send(writer, now) ? BULK_BYTES : GROUP_BYTES_MAX, &group, last);
     group.tasks = writer->first_task;
     writer->first_task = NULL;
     writer->last_task = &writer->first_task;
@@ -376,7 +376,7 @@ static void rest_bulk(struct writer *writer, mono_ns begun)
     const mono_ns now = clock_mono(&clock_system);
     const mono_ns rest = now - begun < BULK_REST_NS ? now - begun : BULK_REST_NS;
     must(pthread_mutex_lock(&writer->lock) == 0);
-    writer->bulk_at = is_live(writer, now) ? now + rest : 0;
+    writer->bulk_at = probes_send(writer, now) ? now + rest : 0;
     must(pthread_mutex_unlock(&writer->lock) == 0);
 }
 
@@ -479,7 +479,7 @@ int writer_submit(struct writer *writer, struct store_write *write)
         return ERR_INVALID;
     write->next = NULL;
     int error = 0;
-    struct lane *lane = &writer->lanes[write->is_bulk ? LANE_BULK : LANE_LIVE];
+    struct lane *lane = &writer->lanes[write->is_bulk ? LANE_BULK : LANE_PROMPT];
     must(pthread_mutex_lock(&writer->lock) == 0);
     must(!writer->stopping);
     if (lane->depth > 0 && lane->bytes + write->approximate_bytes > QUEUE_BYTES_MAX)
@@ -523,7 +523,7 @@ int writer_run_alone(struct writer *writer, struct writer_task *task)
 size_t writer_queue_depth(struct writer *writer)
 {
     must(pthread_mutex_lock(&writer->lock) == 0);
-    size_t depth = writer->lanes[LANE_LIVE].depth + writer->lanes[LANE_BULK].depth;
+    size_t depth = writer->lanes[LANE_PROMPT].depth + writer->lanes[LANE_BULK].depth;
     must(pthread_mutex_unlock(&writer->lock) == 0);
     return depth;
 }

@@ -21,11 +21,11 @@
 
 #include "collector/store/parts.h"
 
-#define GROUP_BYTES_MAX ((size_t)1 << 20)
-#define QUEUE_BYTES_MAX ((size_t)64 << 20) /* of each queue */
-#define BULK_BYTES      ((size_t)128 << 10)
-#define BULK_REST_NS    ((mono_ns)20 * NS_PER_MS)
-#define LIVE_RECENT_NS  ((mono_ns)1000 * NS_PER_MS) /* probes that sent so lately go on sending */
+#define GROUP_BYTES_MAX  ((size_t)1 << 20)
+#define QUEUE_BYTES_MAX  ((size_t)64 << 20) /* of each queue */
+#define BULK_BYTES       ((size_t)128 << 10)
+#define BULK_REST_NS     ((mono_ns)20 * NS_PER_MS)
+#define PROMPT_RECENT_NS ((mono_ns)1000 * NS_PER_MS) /* probes that sent so lately go on */
 
 struct writer;
 
