@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probe/host.h"
 #include "probe/journal/journal.h"
 #include "probe/link.h"
 #include "probe/log/log.h"
@@ -20,7 +21,7 @@
 #include "proto/base/units.h"
 
 #define DEFAULT_ENDPOINT "tcp://127.0.0.1:9471"
-#define DEFAULT_STATE    "/var/lib/fengsui/probe"
+#define DEFAULT_STATE    FENGSUI_PROBE_STATE
 
 enum flag {
     FLAG_CONFIG = 1,
@@ -103,7 +104,7 @@ void options_print_help(void)
                        flag_rows[i].value == NULL ? "" : flag_rows[i].value);
         (void)printf("  %-26s %s\n", left, flag_rows[i].help);
     }
-    (void)printf("\nSources:\n");
+    (void)printf("%s\nSources:\n", host_help());
     for (size_t i = 0; sources[i] != NULL; i++)
         (void)printf("  %-26s %s\n", sources[i]->name, sources[i]->summary);
     const struct source *const others[] = {&source_log, &source_syslog, &source_journal,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/base/error.h"
+#include "proto/base/path.h"
 
 static ssize_t system_write_at(void *context, int fd, const void *data, size_t size,
                                off_t offset)
@@ -238,7 +239,7 @@ int file_read_secret(const char *path, size_t limit, char **ret_text, struct dia
 char *file_relative_to(const char *base_file, const char *path)
 {
     const char *slash = strrchr(base_file, '/');
-    if (path[0] == '/' || slash == NULL)
+    if (path_root_size(path) > 0 || slash == NULL)
         return strdup(path);
     size_t folder = (size_t)(slash - base_file) + 1;
     char *joined = malloc(folder + strlen(path) + 1);
