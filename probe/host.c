@@ -100,6 +100,12 @@ bool host_usage(struct host_usage *ret_usage)
     return true;
 }
 
+bool host_name(char *ret_name, size_t room)
+{
+    ret_name[room - 1] = '\0';
+    return gethostname(ret_name, room - 1) == 0;
+}
+
 /* The probe runs as a user of its own.  Two capabilities widen what it sees; each is optional,
  * and what is lost without it is said here rather than guessed from missing series. */
 static const struct capability {

@@ -33,6 +33,9 @@ struct host_usage {
 /* False: not known at all. */
 bool host_usage(struct host_usage *ret_usage);
 
+/* The name that this host goes by; false: it has none.  NUL-terminated, cut if need be. */
+bool host_name(char *ret_name, size_t room);
+
 /* For --check: prints what this process may not see, and why.  ERR_* with `why`. */
 int host_report_rights(struct diagnosis *why);
 

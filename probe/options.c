@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "probe/host.h"
 #include "probe/journal/journal.h"
@@ -462,7 +461,7 @@ int options_read(int argc, char **argv, struct options **ret_options, struct dia
         return diagnose(why, ERR_NOMEM, "out of memory");
     options->endpoint = DEFAULT_ENDPOINT;
     options->log_level = LOG_INFO_LEVEL;
-    if (gethostname(options->host_name, sizeof options->host_name - 1) != 0)
+    if (!host_name(options->host_name, sizeof options->host_name))
         (void)strcpy(options->host_name, "localhost");
     int error = walk_flags(argc, argv, options, true, &path, why);
     if (error == 0)

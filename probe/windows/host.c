@@ -13,6 +13,7 @@
 #include <windows.h>
 
 #include <psapi.h>
+#include <shellapi.h>
 
 #include "probe/windows/service.h"
 #include "proto/base/error.h"
@@ -101,6 +102,15 @@ bool host_usage(struct host_usage *ret_usage)
     *ret_usage = (struct host_usage){seconds_of(kernel) + seconds_of(user),
                                      (double)memory.WorkingSetSize};
     return true;
+}
+
+/* The DNS name's first part: what others call this host. */
+bool host_name(char *ret_name, size_t room)
+{
+    wchar_t wide[256];
+    DWORD size = sizeof wide / sizeof wide[0];
+    return GetComputerNameExW(ComputerNameDnsHostname, wide, &size) &&
+           windows_narrow(wide, size, ret_name, room) > 0;
 }
 
 int host_report_rights(struct diagnosis *why)

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <windows.h>
 
+#include <shellapi.h>
+
 #include "proto/base/file.h"
 #include "proto/base/must.h"
 #include "proto/base/service.h"

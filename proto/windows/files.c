@@ -106,6 +106,17 @@ ssize_t windows_pwrite(int fd, const void *data, size_t size, int64_t offset)
     return WriteFile(handle_of(fd), data, most, &done, &place) ? (ssize_t)done : fail_last();
 }
 
+/* From where the descriptor is. */
+ssize_t windows_read(int fd, void *to, size_t size)
+{
+    return _read(fd, to, size > INT_MAX ? INT_MAX : (unsigned)size);
+}
+
+ssize_t windows_write(int fd, const void *data, size_t size)
+{
+    return _write(fd, data, size > INT_MAX ? INT_MAX : (unsigned)size);
+}
+
 /* A folder that is open for reading cannot be flushed; NTFS keeps its own journal of names. */
 int windows_fsync(int fd)
 {

@@ -27,7 +27,6 @@ int windows_errno(unsigned long error)
         return EACCES;
     case ERROR_DISK_FULL:
     case ERROR_HANDLE_DISK_FULL:
-    case ERROR_DISK_QUOTA_EXCEEDED:
         return ENOSPC;
     case ERROR_ALREADY_EXISTS:
     case ERROR_FILE_EXISTS:

@@ -62,16 +62,20 @@ int windows_unlink(const char *path);
 int windows_mkdir(const char *path, unsigned mode);
 int windows_access(const char *path, int mode);
 int windows_stat(const char *path, struct stat *ret_status);
-int windows_gethostname(char *name, size_t room);
+ssize_t windows_read(int fd, void *to, size_t size);
+ssize_t windows_write(int fd, const void *data, size_t size);
 char *windows_realpath(const char *path, char *resolved);
 long windows_sysconf(int name);
 void *windows_memmem(const void *text, size_t size, const void *part, size_t part_size);
 void *windows_memrchr(const void *text, int byte, size_t size);
 void *windows_reallocarray(void *block, size_t count, size_t size);
+void windows_bzero(void *secret, size_t size);
 int windows_setenv(const char *name, const char *value, int overwrite);
 
 #define open         windows_open
 #define fopen        windows_fopen
+#define read         windows_read
+#define write        windows_write
 #define pread        windows_pread
 #define pwrite       windows_pwrite
 #define fsync        windows_fsync
@@ -80,14 +84,17 @@ int windows_setenv(const char *name, const char *value, int overwrite);
 #define unlink       windows_unlink
 #define mkdir        windows_mkdir
 #define access       windows_access
-#define stat(path, status) windows_stat(path, status)
-#define gethostname  windows_gethostname
+#define _stat64(path, status) windows_stat(path, status) /* stat is _stat64, struct and call */
 #define realpath     windows_realpath
 #define sysconf      windows_sysconf
 #define memmem       windows_memmem
 #define memrchr      windows_memrchr
 #define reallocarray windows_reallocarray
 #define setenv       windows_setenv
+#define explicit_bzero windows_bzero
+
+/* A name of io.h that the core has for functions of its own. */
+#define tell core_tell
 
 /* Linux's, as far as probe/log/identity.c asks. */
 struct statx_timestamp {

@@ -1,5 +1,5 @@
 /*
- * system.c - what glibc has and msvcrt has not: searching, growing, names of the host (posix.h).
+ * system.c - what glibc has and msvcrt has not: searching, growing, true paths (posix.h).
  */
 #include <errno.h>
 #include <windows.h>
@@ -40,24 +40,16 @@ void *windows_reallocarray(void *block, size_t count, size_t size)
     return realloc(block, bytes);
 }
 
+void windows_bzero(void *secret, size_t size)
+{
+    (void)SecureZeroMemory(secret, size);
+}
+
 int windows_setenv(const char *name, const char *value, int overwrite)
 {
     if (!overwrite && getenv(name) != NULL)
         return 0;
     return _putenv_s(name, value) == 0 ? 0 : -1;
-}
-
-/* The DNS name's first part, as a service of this host is called by others. */
-int windows_gethostname(char *name, size_t room)
-{
-    wchar_t wide[256];
-    DWORD size = sizeof wide / sizeof wide[0];
-    if (!GetComputerNameExW(ComputerNameDnsHostname, wide, &size)) {
-        errno = windows_errno(GetLastError());
-        return -1;
-    }
-    (void)windows_narrow(wide, size, name, room);
-    return 0;
 }
 
 long windows_sysconf(int name)
