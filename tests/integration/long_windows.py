@@ -122,8 +122,9 @@ def missing(collector, name):
 
 
 def lines(collector, name):
-    found = collector.json("/api/fengsui/v1/logs", query=f'instance={name}', limit=1000)["data"]
-    return [line.get("text", line.get("line")) for line in found.get("lines", found)]
+    found = collector.json("/api/fengsui/v1/logs", instance=name, start=0, end=time.time() + 60,
+                           limit=1000)["data"]["lines"]
+    return [line["text"] for line in found]
 
 
 def test_a_windows_host_is_watched_and_a_dead_collector_costs_nothing():
