@@ -14,15 +14,15 @@ exe=build/windows/fengsui-probe.exe
 known="ADVAPI32 IPHLPAPI KERNEL32 msvcrt ntdll POWRPROF PSAPI SHELL32 USER32 USERENV WS2_32"
 # Of later systems: what a newer libuv or mingw would ask for first.
 newer="SetThreadDescription|GetThreadDescription|VirtualAlloc2|MapViewOfFile3|GetTempPath2[AW]|CreateFile3
- |SetFileInformationByHandleEx|GetSystemTimePreciseAsFileTime2|IsWow64Process2|CreatePseudoConsole
+ |GetSystemTimePreciseAsFileTime2|IsWow64Process2|CreatePseudoConsole
  |QueryUnbiasedInterruptTimePrecise|GetDpiForSystem|SetProcessDpiAwarenessContext|LoadPackagedLibraryEx"
 
 command -v apt-get >/dev/null || { echo "the sources are a Debian's; there is no apt-get here" >&2; exit 77; }
 install_packages build
 install_debian dpkg-dev gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix
 
-if [ ! -f "$prefix/lib/pkgconfig/libzmq.pc" ]; then
-  fetch_sources "$work" zeromq3 protobuf-c libuv1 libsodium libzstd xxhash libyaml pcre2
+if [ ! -f "$prefix/lib/pkgconfig/zlib.pc" ]; then
+  fetch_sources "$work" zeromq3 protobuf-c libuv1 libsodium libzstd xxhash libyaml pcre2 zlib
   cmake -S deploy/windows/libraries -B "$work/libraries" -G Ninja -DSOURCES="$work/src" \
     -DCMAKE_TOOLCHAIN_FILE="$PWD/deploy/windows/toolchain.cmake" -DCMAKE_BUILD_TYPE=MinSizeRel \
     -DCMAKE_INSTALL_PREFIX="$prefix" >/dev/null

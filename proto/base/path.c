@@ -1,11 +1,18 @@
 #include "proto/base/path.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 size_t path_root_size(const char *path)
 {
     return path[0] == '/' ? 1 : 0;
+}
+
+size_t path_folder_size(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
 void path_settle(char *path)

@@ -12,6 +12,9 @@
  * 2 for "//server/share" where there are drives; 0: not absolute. */
 size_t path_root_size(const char *path);
 
+/* Bytes of a path up to and with the last separator; 0: a bare name. */
+size_t path_folder_size(const char *path);
+
 /* Turns a person's way of writing an absolute path or pattern into ours, in place: on Windows
  * "C:\logs\a.log" becomes "C:/logs/a.log".  Others stay as they are. */
 void path_settle(char *path);

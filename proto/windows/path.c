@@ -9,6 +9,14 @@ size_t path_root_size(const char *path)
     return (path[0] == '/' || path[0] == '\\') && path[1] == path[0] ? 2 : 0;
 }
 
+size_t path_folder_size(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 0 && path[size - 1] != '/' && path[size - 1] != '\\')
+        size--;
+    return size;
+}
+
 void path_settle(char *path)
 {
     if (path_root_size(path) == 0)
