@@ -221,13 +221,12 @@ static int facts_of(HANDLE handle, bool wants_access, struct statx *ret_found)
     bool is_folder = (about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
     bool is_open_to_others = wants_access && !access_is_private(handle);
     *ret_found = (struct statx){
-        .stx_mask = STATX_BASIC_STATS | STATX_BTIME,
+        .stx_mask = STATX_BASIC_STATS, /* no birth: see posix.h */
         .stx_mode = (uint16_t)((is_folder ? S_IFDIR : S_IFREG) | 0600 |
                                (is_open_to_others ? 0044 : 0)),
         .stx_ino = (uint64_t)about.nFileIndexHigh << 32 | about.nFileIndexLow,
         .stx_size = (uint64_t)about.nFileSizeHigh << 32 | about.nFileSizeLow,
         .stx_dev_minor = about.dwVolumeSerialNumber,
-        .stx_btime = timestamp_of(about.ftCreationTime),
         .stx_mtime = timestamp_of(about.ftLastWriteTime)};
     return 0;
 }

@@ -11,7 +11,9 @@
  *     rename       replaces; the file may be open (by us)
  *     mode bits    what group and others may do is told and set as access for anybody but the
  *                  owner, SYSTEM and Administrators: 0600 makes a file theirs alone
- *     statx        device: the volume's serial number; inode: the file's id on it
+ *     statx        device: the volume's serial number; inode: the file's id on it, in which NTFS
+ *                  counts how often it was given.  No birth: a file that is made under the name of
+ *                  one that went seconds ago inherits its time of creation
  *     d_type       known without another call
  *     fnmatch      letters match whatever their case, as names of files do here
  *
