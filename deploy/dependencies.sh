@@ -74,6 +74,11 @@ install_rpm() {
 # npm fetches the console's chart library; one that is there, from wherever, will do.
 command -v npm >/dev/null || { debian_build="$debian_build npm"; rpm_build="$rpm_build npm"; }
 
+# What `tests/run.sh --long` runs the Windows probe with.
+install_wine() {
+  command -v apt-get >/dev/null && install_debian wine64
+}
+
 install_packages() {
   if command -v apt-get >/dev/null; then
     case $1 in

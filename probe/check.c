@@ -1,8 +1,5 @@
 /*
  * check.c - `--check`: is what was configured usable, and what can this user not see?
- *
- * The probe runs as a user of its own.  Two capabilities widen what it sees; each is
- * optional, and what is lost without it is said here rather than guessed from missing series.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,33 +8,10 @@
 #include <unistd.h>
 
 #include "probe/check_sources.h"
+#include "probe/host.h"
 #include "probe/probe.h"
 #include "proto/base/error.h"
-#include "proto/base/file.h"
 #include "proto/base/units.h"
-
-static const struct capability {
-    unsigned bit; /* linux/capability.h */
-    const char *name;
-    const char *lost;
-} capabilities[] = {
-    {2, "CAP_DAC_READ_SEARCH", "log files that only their owner may read are not tailed"},
-    {19, "CAP_SYS_PTRACE",
-     "I/O, open files and proportional memory of other users' processes are missing"},
-};
-
-/* The effective capabilities: CapEff in /proc/self/status, a hexadecimal mask. */
-static int read_capabilities(unsigned long long *ret_mask, struct diagnosis *why)
-{
-    char *text;
-    int error = file_read_whole("/proc/self/status", 65536, &text, NULL, why);
-    if (error != 0)
-        return error;
-    const char *line = strstr(text, "CapEff:");
-    *ret_mask = line == NULL ? 0 : strtoull(line + strlen("CapEff:"), NULL, 16);
-    free(text);
-    return 0;
-}
 
 /* What a fresh installation has not been given yet: no fault of the configuration. */
 static void report_missing(const struct options *options)
@@ -91,11 +65,7 @@ static const char *state_folder(const char *path)
 
 int probe_check(struct options *options, struct diagnosis *why)
 {
-    unsigned long long mask = 0;
-
     int error = check_sources_configure(options, why);
-    if (error == 0)
-        error = read_capabilities(&mask, why);
     if (error != 0)
         return error;
     size_t on = 0;
@@ -105,12 +75,6 @@ int probe_check(struct options *options, struct diagnosis *why)
     report_missing(options);
     report_allowed(options);
     (void)printf("state folder %s: %s\n", options->state, state_folder(options->state));
-    for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
-        const struct capability *capability = &capabilities[i];
-        if ((mask >> capability->bit & 1) != 0)
-            (void)printf("%s: there\n", capability->name);
-        else
-            (void)printf("%s: missing: %s\n", capability->name, capability->lost);
-    }
-    return check_sources_report(options, why);
+    error = host_report_rights(why);
+    return error == 0 ? check_sources_report(options, why) : error;
 }

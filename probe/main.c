@@ -3,15 +3,14 @@
  *
  *     0  fine       1  failed while running       2  unusable flags or file
  */
-#include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "probe/control.h"
+#include "probe/host.h"
 #include "probe/journal/journal.h"
 #include "probe/log/log.h"
 #include "probe/options.h"
@@ -30,21 +29,16 @@
 
 /* What still runs this long after a stop hangs in the kernel, and does not matter. */
 #define STOP_MS 2000
-/* Blocks of this size go back to the system when freed: a probe's peaks are short. */
-#define MMAP_BYTES (64 * 1024)
 /* A disk that is full at the start is looked at again. */
 #define START_AGAIN_MS 5000
 /* By then every source has ticked and the collector has been met. */
 #define SETTLED_MS 10000
 
-/* The program's code, named by the linker: from its first header to the end of its text. */
-extern const char __executable_start[], etext[];
-
 struct program {
     int argc;
     char **argv;
     uv_loop_t loop;
-    uv_signal_t terminate, interrupt, hangup;
+    struct control control;
     uv_timer_t patience, settled, again;
     struct options *options;
     struct options *next; /* read and good; taken over when the loop has stopped */
@@ -54,22 +48,21 @@ struct program {
     uint64_t ticks_missed; /* while waiting */
 };
 
-static void on_end(uv_signal_t *signal, int number)
+static void on_end(void *context, const char *why)
 {
-    struct program *program = signal->data;
-    log_info("main", "signal %d: stopping", number);
+    struct program *program = context;
+    log_info("main", "%s: stopping", why);
     program->is_ending = true;
     uv_stop(&program->loop);
 }
 
 /* Reads flags and file again; what is not valid changes nothing. */
-static void on_hangup(uv_signal_t *signal, int number)
+static void on_reload(void *context)
 {
-    struct program *program = signal->data;
+    struct program *program = context;
     struct options *options;
     struct diagnosis why = {0};
 
-    (void)number;
     if (options_read(program->argc, program->argv, &options, &why) != 0) {
         log_error("main", "the new configuration is not used: %s", why.text);
         return;
@@ -79,27 +72,10 @@ static void on_hangup(uv_signal_t *signal, int number)
     uv_stop(&program->loop);
 }
 
-static void start_signal(struct program *program, uv_signal_t *handle, int number,
-                         uv_signal_cb callback)
-{
-    must(uv_signal_init(&program->loop, handle) == 0);
-    handle->data = program;
-    must(uv_signal_start(handle, callback, number) == 0);
-    uv_unref((uv_handle_t *)handle);
-}
-
-/* Gives back what only the start needed: parsing, locales, the handshake.  These pages are the
- * file's own, never written, and one that is wanted after all comes back from the page cache.
- */
 static void on_settled(uv_timer_t *timer)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t from = ((uintptr_t)__executable_start + page - 1) & ~(page - 1);
-    uintptr_t to = (uintptr_t)etext & ~(page - 1);
-
     (void)timer;
-    (void)madvise((void *)from, to - from, MADV_DONTNEED);
-    (void)malloc_trim(0);
+    host_settle();
 }
 
 static void out_of_patience(uv_timer_t *timer)
@@ -208,9 +184,7 @@ static void close_loop(struct program *program)
 
 static int run(struct program *program)
 {
-    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
-    (void)mallopt(M_ARENA_MAX, 1);
+    host_prepare();
     /* A dead server and a sensor may each hold one worker; the third still resolves names. */
     (void)setenv("UV_THREADPOOL_SIZE", "3", 0);
     must(uv_loop_init(&program->loop) == 0);
@@ -219,11 +193,11 @@ static int run(struct program *program)
     must(uv_timer_init(&program->loop, &program->again) == 0);
     must(uv_timer_start(&program->settled, on_settled, SETTLED_MS, 0) == 0);
     uv_unref((uv_handle_t *)&program->settled);
-    (void)signal(SIGPIPE, SIG_IGN);
-    start_signal(program, &program->terminate, SIGTERM, on_end);
-    start_signal(program, &program->interrupt, SIGINT, on_end);
-    start_signal(program, &program->hangup, SIGHUP, on_hangup);
+    program->control =
+        (struct control){.end = on_end, .reload = on_reload, .context = program};
+    control_start(&program->control, &program->loop);
     int code = run_probes(program);
+    control_stop(&program->control);
     options_free(program->next);
     close_loop(program);
     return code;
@@ -258,7 +232,7 @@ static bool wants(int argc, char **argv, const char *flag)
     return false;
 }
 
-/* Before a file is read: what is read at the start can then be read again at SIGHUP. */
+/* Before a file is read: what is read at the start can then be read again later. */
 static int become_user(int argc, char **argv, struct diagnosis *why)
 {
     const char *user;
@@ -267,7 +241,7 @@ static int become_user(int argc, char **argv, struct diagnosis *why)
     return error != 0 || user == NULL ? error : privileges_drop("", user, mask, why);
 }
 
-int main(int argc, char **argv)
+static int probe_main(int argc, char **argv)
 {
     struct program program = {.argc = argc, .argv = argv};
     struct diagnosis why = {0};
@@ -308,4 +282,9 @@ int main(int argc, char **argv)
     }
     options_free(program.options);
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    return host_main(argc, argv, probe_main);
 }

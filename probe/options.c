@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "probe/host.h"
 #include "probe/journal/journal.h"
 #include "probe/link.h"
 #include "probe/log/log.h"
@@ -20,7 +20,7 @@
 #include "proto/base/units.h"
 
 #define DEFAULT_ENDPOINT "tcp://127.0.0.1:9471"
-#define DEFAULT_STATE    "/var/lib/fengsui/probe"
+#define DEFAULT_STATE    FENGSUI_PROBE_STATE
 
 enum flag {
     FLAG_CONFIG = 1,
@@ -103,7 +103,7 @@ void options_print_help(void)
                        flag_rows[i].value == NULL ? "" : flag_rows[i].value);
         (void)printf("  %-26s %s\n", left, flag_rows[i].help);
     }
-    (void)printf("\nSources:\n");
+    (void)printf("%s\nSources:\n", host_help());
     for (size_t i = 0; sources[i] != NULL; i++)
         (void)printf("  %-26s %s\n", sources[i]->name, sources[i]->summary);
     const struct source *const others[] = {&source_log, &source_syslog, &source_journal,
@@ -461,7 +461,7 @@ int options_read(int argc, char **argv, struct options **ret_options, struct dia
         return diagnose(why, ERR_NOMEM, "out of memory");
     options->endpoint = DEFAULT_ENDPOINT;
     options->log_level = LOG_INFO_LEVEL;
-    if (gethostname(options->host_name, sizeof options->host_name - 1) != 0)
+    if (!host_name(options->host_name, sizeof options->host_name))
         (void)strcpy(options->host_name, "localhost");
     int error = walk_flags(argc, argv, options, true, &path, why);
     if (error == 0)

@@ -1,14 +1,13 @@
 #include "probe/probe.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "probe/definition.h"
+#include "probe/host.h"
 #include "probe/journal/journal.h"
 #include "probe/log/log.h"
 #include "probe/log/redact_key.h"
@@ -26,7 +25,6 @@
 #include "proto/wire/plain.h"
 #include "proto/wire/record.h"
 
-#define BOOT_ID_PATH     "/proc/sys/kernel/random/boot_id"
 #define PLAIN_BYTES_KEPT ((size_t)64 << 10)
 #define EVENT_BYTES_MAX  ((size_t)64 << 10)
 /* A host that truly has so many series must not begin an epoch with every tick. */
@@ -52,29 +50,7 @@ struct probe {
     bool step_was_told;
 };
 
-/* The kernel's boot id, a UUID in text, as 16 bytes. */
-static int read_boot_id(uint8_t boot_id[SPOOL_BOOT_ID_BYTES], struct diagnosis *why)
-{
-    char *text;
-    int error = file_read_whole(BOOT_ID_PATH, 256, &text, NULL, why);
-    if (error != 0)
-        return error;
-    size_t digits = 0;
-    memset(boot_id, 0, SPOOL_BOOT_ID_BYTES);
-    for (const char *at = text; *at != '\0' && digits < 2 * SPOOL_BOOT_ID_BYTES; at++) {
-        static const char hex[] = "0123456789abcdef";
-        const char *digit = strchr(hex, *at);
-        if (digit == NULL)
-            continue;
-        boot_id[digits / 2] =
-            (uint8_t)(boot_id[digits / 2] | (digit - hex) << (digits % 2 == 0 ? 4 : 0));
-        digits++;
-    }
-    free(text);
-    if (digits != 2 * SPOOL_BOOT_ID_BYTES)
-        return diagnose(why, ERR_MALFORMED, BOOT_ID_PATH ": is no boot id");
-    return 0;
-}
+_Static_assert(HOST_BOOT_ID_BYTES == SPOOL_BOOT_ID_BYTES, "one boot id");
 
 /* An event goes out with the next batch, as a record. */
 static void add_event(void *context, const char *kind, const char *text)
@@ -413,7 +389,7 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
     buf_init(&probe->plain, BATCH_PLAIN_BYTES_MAX);
     int error = steer_open(options, &probe->steer, why);
     if (error == 0)
-        error = read_boot_id(probe->boot_id, why);
+        error = host_boot_id(probe->boot_id, why);
     if (error == 0)
         error = open_key(probe, why);
     if (error == 0)

@@ -1,12 +1,10 @@
 #include "probe/self.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
+#include "probe/host.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -150,7 +148,6 @@ static int self_start(void *state, const struct source_env *env, struct emitter 
     const struct label version = {bytes_of("version"), bytes_of(FENGSUI_VERSION)};
 
     (void)env;
-    self->page_bytes = sysconf(_SC_PAGESIZE);
     self->source_count = scheduler_count(self->scheduler);
     self->sources = calloc(self->source_count + 1, sizeof *self->sources);
     if (self->sources == NULL)
@@ -159,24 +156,6 @@ static int self_start(void *state, const struct source_env *env, struct emitter 
         self->handles[i] = emitter_series(out, &rows[i].metric, NULL, 0);
     self->build = emitter_series(out, &build_metric, &version, 1);
     return 0;
-}
-
-static double read_resident_bytes(long page_bytes)
-{
-    unsigned long size, resident;
-    double bytes = (double)NAN;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return bytes;
-    if (fscanf(file, "%lu %lu", &size, &resident) == 2)
-        bytes = (double)resident * (double)page_bytes;
-    (void)fclose(file);
-    return bytes;
-}
-
-static double seconds_of(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
 static double read_field(const struct view *view, const struct row *row)
@@ -278,9 +257,9 @@ static int self_collect(void *state, const struct source_env *env, struct emitte
     struct self_state *self = state;
     struct view view = {.start_seconds = (double)self->started_ms / 1e3,
                         .emitter = *emitter_counts(self->emitter),
-                        .resident_bytes = read_resident_bytes(self->page_bytes),
+                        .resident_bytes = (double)NAN,
                         .is_held = self->ticks->is_held};
-    struct rusage usage;
+    struct host_usage usage;
 
     (void)env;
     if (self->spool != NULL)
@@ -295,8 +274,10 @@ static int self_collect(void *state, const struct source_env *env, struct emitte
         view.transport = *transport_counts(*self->transport);
     else
         view.transport.clock_offset_seconds = view.transport.round_trip_seconds = (double)NAN;
-    if (getrusage(RUSAGE_SELF, &usage) == 0)
-        view.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    if (host_usage(&usage)) {
+        view.cpu_seconds = usage.cpu_seconds;
+        view.resident_bytes = usage.resident_bytes;
+    }
     for (size_t i = 0; i < ROWS; i++) {
         double value = read_field(&view, &rows[i]);
         if (!isnan(value))

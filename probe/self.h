@@ -32,7 +32,6 @@ struct self_state {
     series_handle build;
     struct self_sources *sources;
     size_t source_count;
-    long page_bytes;
     uint64_t told_version, told_changes; /* whose refusals `refused` are */
     size_t told_count;
     series_handle refused[POLICY_REFUSALS_MAX];

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <strings.h>
 
 #include "proto/base/error.h"
+#include "proto/base/path.h"
 
 /* More double stars in one pattern than anybody needs; each may be tried at every folder. */
 #define STARS_MAX 4
@@ -71,14 +72,17 @@ static bool parts_match(const char *glob, const char *path, unsigned stars)
 
 bool permit_glob_matches(const char *glob, const char *path)
 {
-    return glob[0] == '/' && path[0] == '/' && parts_match(glob + 1, path + 1, 0);
+    size_t root = path_root_size(path);
+    return root > 0 && path_root_size(glob) == root && strncasecmp(glob, path, root) == 0 &&
+           parts_match(glob + root, path + root, 0);
 }
 
 bool permit_path_is_plain(const char *path)
 {
-    if (path[0] != '/')
+    size_t root = path_root_size(path);
+    if (root == 0)
         return false;
-    for (const char *at = path + 1;; at += part_size(at) + 1) {
+    for (const char *at = path + root;; at += part_size(at) + 1) {
         size_t size = part_size(at);
         if (size == 0 || (size == 1 && at[0] == '.') || (size == 2 && memcmp(at, "..", 2) == 0))
             return false;
@@ -178,12 +182,9 @@ static bool is_allowed(const struct permit *permit, const char *path)
 
 bool permit_descriptor(const struct permit *permit, int fd, const char *path)
 {
-    char link[64], real[PATH_MAX], original[PATH_MAX];
-    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t size = readlink(link, real, sizeof real - 1);
-    if (size <= 0)
+    char real[PATH_MAX], original[PATH_MAX];
+    if (!path_of_descriptor(fd, real, sizeof real))
         return false;
-    real[size] = '\0';
     if (is_allowed(permit, real))
         return true;
     /* A rotated one: its folder is true, its name begins with the allowed one's. */

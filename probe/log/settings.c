@@ -12,6 +12,7 @@
 #include "probe/log/prefilter.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
+#include "proto/base/path.h"
 
 /* An entry as the configuration has it. */
 struct entry {
@@ -278,7 +279,7 @@ static int read_entry(struct log_settings_list *list, struct config *config,
     int error = config_read(config, node, "logs", options, COUNT(options), &entry, why);
     if (error != 0)
         return error;
-    if (entry.path[0] != '/')
+    if (path_root_size(entry.path) == 0)
         return config_complain(config, node, why, "path \"%s\" is not absolute", entry.path);
     struct log_settings *settings = append(list);
     if (settings == NULL)
@@ -288,6 +289,7 @@ static int read_entry(struct log_settings_list *list, struct config *config,
     settings->glob = strdup(entry.path);
     if (settings->glob == NULL)
         return ERR_NOMEM;
+    path_settle(settings->glob);
     if (entry.multiline != NULL)
         error = compile(config, node, entry.multiline, &settings->first_line, why);
     if (error == 0)
@@ -314,7 +316,7 @@ int log_settings_read(struct log_settings_list *list, struct config *config,
 
 int log_settings_add(struct log_settings_list *list, const char *glob, struct diagnosis *why)
 {
-    if (glob[0] != '/')
+    if (path_root_size(glob) == 0)
         return diagnose(why, ERR_INVALID, "log path \"%s\" is not absolute", glob);
     if (list->count >= LOG_SETTINGS_MAX)
         return diagnose(why, ERR_LIMIT, "more than %d log paths", LOG_SETTINGS_MAX);
@@ -323,7 +325,10 @@ int log_settings_add(struct log_settings_list *list, const char *glob, struct di
         return ERR_NOMEM;
     settings->redaction.numbers = REDACT_NUMBERS;
     settings->glob = strdup(glob);
-    return settings->glob == NULL ? ERR_NOMEM : 0;
+    if (settings->glob == NULL)
+        return ERR_NOMEM;
+    path_settle(settings->glob);
+    return 0;
 }
 
 void log_settings_clear(struct log_settings *settings)

@@ -7,10 +7,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "probe/log/account_series.h"
 #include "probe/log/told.h"
+#include "proto/base/path.h"
 #include "proto/wire/record.h"
 
 #define EVENT_BYTES_MAX ((size_t)64 << 10)
@@ -96,10 +96,9 @@ void watch_event(const struct watch *watch, struct emitter *out, const char *kin
 
 void watch_tell_damage(struct watch *watch, const struct tail *tail, struct emitter *out)
 {
-    char link[64], name[PATH_MAX], text[PATH_MAX + 128];
-    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", tail->fd);
-    ssize_t size = readlink(link, name, sizeof name - 1);
-    name[size > 0 ? size : 0] = '\0';
+    char name[PATH_MAX], text[PATH_MAX + 128];
+    if (!path_of_descriptor(tail->fd, name, sizeof name))
+        name[0] = '\0';
     (void)snprintf(text, sizeof text,
                    "the compressed log file %s is damaged; what follows byte %" PRIu64
                    " of its lines is lost",

@@ -34,6 +34,8 @@ struct process_scan {
     int proc_fd; /* the procfs directory */
     bool is_open;
     struct readbuf text; /* shared by all reads below /proc */
+    struct readbuf snapshot; /* Windows: all processes as the kernel told them */
+    size_t snapshot_bytes;
     uint32_t *pids;
     size_t pid_count, pid_capacity;
     struct process *rows, *spare; /* ascending by pid */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/base/error.h"
+#include "proto/base/path.h"
 
 static ssize_t system_write_at(void *context, int fd, const void *data, size_t size,
                                off_t offset)
@@ -196,7 +197,7 @@ int file_make_directories(const char *path, struct diagnosis *why)
         return diagnose(why, ERR_LIMIT, "%s: path empty or too long", path);
     memcpy(partial, path, length + 1);
     for (size_t i = 1; i <= length; i++) {
-        if (partial[i] != '/' && partial[i] != '\0')
+        if (partial[i] != '\0' && path_folder_size((const char[]){partial[i], '\0'}) == 0)
             continue;
         char kept = partial[i];
         partial[i] = '\0';
@@ -237,10 +238,9 @@ int file_read_secret(const char *path, size_t limit, char **ret_text, struct dia
 
 char *file_relative_to(const char *base_file, const char *path)
 {
-    const char *slash = strrchr(base_file, '/');
-    if (path[0] == '/' || slash == NULL)
+    size_t folder = path_folder_size(base_file);
+    if (path_root_size(path) > 0 || folder == 0)
         return strdup(path);
-    size_t folder = (size_t)(slash - base_file) + 1;
     char *joined = malloc(folder + strlen(path) + 1);
     if (joined == NULL)
         return NULL;

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# build.sh - the probe for Windows: one .exe for Server 2012 R2 (NT 6.3) and later, built here.
+#
+# Libraries come from the distribution's source packages (deploy/windows/libraries); mingw-w64
+# compiles.  Result: build/windows/fengsui-probe.exe, stripped.  It needs no DLL but the system's:
+# the list below is what Server 2012 R2 has, and what is imported from them is asked for by name.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. deploy/dependencies.sh
+. deploy/source_packages.sh
+prefix=$PWD/build/windows-deps
+work=$PWD/build/windows-work
+exe=build/windows/fengsui-probe.exe
+known="ADVAPI32 IPHLPAPI KERNEL32 msvcrt ntdll POWRPROF PSAPI SHELL32 USER32 USERENV WS2_32"
+# Of later systems: what a newer libuv or mingw would ask for first.
+newer="SetThreadDescription|GetThreadDescription|VirtualAlloc2|MapViewOfFile3|GetTempPath2[AW]|CreateFile3
+ |GetSystemTimePreciseAsFileTime2|IsWow64Process2|CreatePseudoConsole
+ |QueryUnbiasedInterruptTimePrecise|GetDpiForSystem|SetProcessDpiAwarenessContext|LoadPackagedLibraryEx"
+
+command -v apt-get >/dev/null || { echo "the sources are a Debian's; there is no apt-get here" >&2; exit 77; }
+install_packages build
+install_debian dpkg-dev gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix
+
+if [ ! -f "$prefix/lib/pkgconfig/zlib.pc" ]; then
+  fetch_sources "$work" zeromq3 protobuf-c libuv1 libsodium libzstd xxhash libyaml pcre2 zlib
+  cmake -S deploy/windows/libraries -B "$work/libraries" -G Ninja -DSOURCES="$work/src" \
+    -DCMAKE_TOOLCHAIN_FILE="$PWD/deploy/windows/toolchain.cmake" -DCMAKE_BUILD_TYPE=MinSizeRel \
+    -DCMAKE_INSTALL_PREFIX="$prefix" >/dev/null
+  cmake --build "$work/libraries" -j 2 --target install >/dev/null
+fi
+cmake --preset windows -G Ninja >/dev/null
+cmake --build --preset windows -j 2
+x86_64-w64-mingw32-strip $exe
+
+imports=$(x86_64-w64-mingw32-objdump -p $exe)
+for dll in $(sed -n 's/.*DLL Name: \(.*\)\.[dD][lL][lL]$/\1/p' <<<"$imports"); do
+  grep -qiw "$dll" <<<"$known" || { echo "$exe needs $dll.dll, which Server 2012 R2 may lack" >&2; exit 1; }
+done
+if grep -wE "$(tr -d ' \n' <<<"$newer")" <<<"$imports" >&2; then
+  echo "$exe imports what Server 2012 R2 lacks" >&2
+  exit 1
+fi
+ls -l $exe
