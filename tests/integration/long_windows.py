@@ -1,7 +1,6 @@
 """The probe for Windows under Wine, against a Linux collector.
 
-One Wine prefix, and one command interpreter of it that stays (its end would take the services with
-it); the probe runs in it as a program and as a service.  What Wine has no call for is missing and
+The probe runs as a program and, in one batch, as a service.  What Wine has no call for is missing and
 told so: the counters of disks (IOCTL_DISK_PERFORMANCE) are.
 """
 import contextlib
@@ -55,7 +54,7 @@ logs:
 
 
 class Windows:
-    """A prefix with one interpreter that stays, and folders of its drive C."""
+    """A Wine prefix, and folders of its drive C."""
 
     def __init__(self, folder):
         self.folder = folder / "prefix"
@@ -64,14 +63,14 @@ class Windows:
         self.told = folder / "told"
         self.told.mkdir()
         self.run_wine("wineboot", "-i")
+        # Its services must be gone, or the next program meets them while they end.
+        subprocess.run([SERVER, "-w"], env=self.environment, check=False, timeout=60 * fengsui.PATIENCE)
         self.drive = self.folder / "drive_c"
         self.home = self.drive / "ProgramData/Fengsui"
         self.home.mkdir(parents=True)
         self.logs = self.drive / "logs"
         self.logs.mkdir()
         shutil.copy(PROBE, self.drive / "fengsui-probe.exe")
-        self.shell = subprocess.Popen([WINE, "cmd"], env=self.environment, stdin=subprocess.PIPE,
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def run_wine(self, *arguments, code=0):
         # Into a file: Wine's own processes inherit a pipe, and would keep it open.
@@ -87,8 +86,11 @@ class Windows:
         return self.run_wine("C:\\fengsui-probe.exe", *flags, code=code)
 
     def start(self, *flags):
+        return self.start_program("C:\\fengsui-probe.exe", *flags)
+
+    def start_program(self, *arguments):
         log = open(self.folder / "probe.log", "ab")  # pylint: disable=consider-using-with
-        return subprocess.Popen([WINE, "C:\\fengsui-probe.exe", *flags], env=self.environment,
+        return subprocess.Popen([WINE, *arguments], env=self.environment,
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def configure(self, collector, name):
@@ -99,9 +101,7 @@ class Windows:
         (self.home / "probe.yml").write_text(CONFIG.format(port=collector.ingest, name=name))
 
     def close(self):
-        self.shell.stdin.close()
         subprocess.run([SERVER, "-k"], env=self.environment, check=False)
-        self.shell.wait()
 
 
 @contextlib.contextmanager
@@ -166,20 +166,37 @@ def test_a_windows_host_is_watched_and_a_dead_collector_costs_nothing():
         assert "stopping" in (windows.folder / "probe.log").read_text(errors="replace")
 
 
+BATCH = """@echo off
+C:\\fengsui-probe.exe --service install >C:\\install.txt 2>&1
+C:\\fengsui-probe.exe --service install >C:\\again.txt 2>&1
+net start fengsui-probe >C:\\start.txt 2>&1
+:wait
+C:\\fengsui-probe.exe --version >nul
+if not exist C:\\seen goto wait
+net stop fengsui-probe >C:\\stop.txt 2>&1
+C:\\fengsui-probe.exe --service remove >C:\\remove.txt 2>&1
+C:\\fengsui-probe.exe --service remove >C:\\gone.txt 2>&1
+"""
+
+
 def test_it_is_a_service_that_starts_tells_and_stops():
     name = "win-2"
     with watched(name) as (collector, windows):
-        assert "installed" in windows.probe("--service", "install")
-        windows.run_wine("net", "start", "fengsui-probe")
-        wait_for(lambda: collector.query(f'windows_cpu_time_total{{instance="{name}"}}'), "its data", 60)
-        wait_for(lambda: collector.value(
-            f'windows_service_state{{instance="{name}",name="fengsui-probe",state="running"}}') == 1,
-            "its own state", 60)
-        windows.run_wine("net", "stop", "fengsui-probe")
-        log = windows.home / "probe.log"
-        wait_for(lambda: "the service manager says stop" in log.read_text(), "its log", 30)
-        assert "removed" in windows.probe("--service", "remove")
-        windows.probe("--service", "remove", code=1)
+        # In one interpreter: with the last program of a prefix Wine ends its service manager.
+        (windows.drive / "service.bat").write_bytes(BATCH.replace("\n", "\r\n").encode())
+        batch = windows.start_program("cmd", "/c", "C:\\service.bat")
+        try:
+            wait_for(lambda: collector.query(f'windows_cpu_time_total{{instance="{name}"}}'), "its data", 60)
+            wait_for(lambda: collector.value(
+                f'windows_service_state{{instance="{name}",name="fengsui-probe",state="running"}}') == 1,
+                "its own state", 60)
+            (windows.drive / "seen").write_text("")
+            wait_for(lambda: batch.poll() is not None, "the batch's end", 60)
+        finally:
+            said = {path.name: path.read_text(errors="replace") for path in windows.drive.glob("*.txt")}
+        assert "installed" in said["install.txt"] and "removed" in said["remove.txt"], said
+        assert "already" in said["again.txt"] and "not installed" in said["gone.txt"], said
+        assert "the service manager says stop" in (windows.home / "probe.log").read_text()
         assert (windows.home / "state/probe.key").exists()
 
 
