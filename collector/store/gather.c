@@ -9,7 +9,7 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define CANCEL_EVERY 256
+#define SHARD_RUN 64 /* ids of a shard that follow each other (head.h) */
 #define REACH_MS_MAX INT64_C(7200000) /* two buckets of the widest tier */
 
 int gather_init(struct gather *gather, struct store *store, const struct select_hints *hints,
@@ -233,38 +233,56 @@ static int copy_series(struct gather *gather, struct found *found, const struct 
     return error;
 }
 
-static int own_labels(struct gather *gather, struct found *found, const struct series *series)
+/* What was found of a series: kept, or not if there is nothing to say about it. */
+static int keep_found(struct gather *gather, struct found *found)
 {
-    if (gather->hints->no_labels) {
-        found->series = series; /* held until all is found */
-        found->labels = NULL;
+    found->absent_since_ms = absent_since(gather->absent, gather->absent_count, found->source);
+    if (found->count == 0 && found->absent_since_ms == 0)
         return 0;
-    }
-    found->labels = labels_copy(found->labels, gather->arena);
+    gather->items[gather->count++] = found;
+    if (gather->hints->no_labels)
+        return 0; /* the series is held until all is found */
+    found->labels = series_labels_copy(found->series, gather->arena);
+    found->series = NULL;
     return found->labels == NULL ? ERR_LIMIT : 0;
 }
 
-static int take_series(struct gather *gather, struct series *series)
+/* Neighbours in one shard, at most SHARD_RUN.  Under its lock they are copied all together, as a
+ * write puts them there: of what came with one write none is seen without the others. */
+static int take_neighbours(struct gather *gather, struct series *const *series, size_t count)
 {
-    struct head *head = gather->store->head;
-    struct labels_room room;
-    struct found *found;
-    int error = add_item(gather, series_labels(series, &room), &found);
-    if (error != 0)
-        return error;
-    found->source = atomic_load_explicit(&series->source, memory_order_relaxed);
-    uint32_t shard = head_shard_of(series->id);
-    must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
-    error = copy_series(gather, found, series);
-    must(pthread_rwlock_unlock(&head->shards[shard]) == 0);
-    if (error != 0)
-        return error;
-    found->absent_since_ms = absent_since(gather->absent, gather->absent_count, found->source);
-    if (found->count == 0 && found->absent_since_ms == 0) {
-        gather->count--; /* nothing to say about it */
-        return 0;
+    pthread_rwlock_t *lock = &gather->store->head->shards[head_shard_of(series[0]->id)];
+    struct found *found[SHARD_RUN];
+    const size_t first = gather->count;
+    int error = 0;
+    for (size_t i = 0; i < count && error == 0; i++) {
+        struct labels_room room;
+        error = add_item(gather, series_labels(series[i], &room), &found[i]);
+        if (error != 0)
+            break;
+        found[i]->labels = NULL;
+        found[i]->series = series[i];
+        found[i]->source = atomic_load_explicit(&series[i]->source, memory_order_relaxed);
     }
-    return own_labels(gather, found, series);
+    if (error == 0) {
+        must(pthread_rwlock_rdlock(lock) == 0);
+        for (size_t i = 0; i < count && error == 0; i++)
+            error = copy_series(gather, found[i], series[i]);
+        must(pthread_rwlock_unlock(lock) == 0);
+    }
+    gather->count = first;
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = keep_found(gather, found[i]);
+    return error;
+}
+
+static size_t neighbours(struct series *const *series, size_t count)
+{
+    const uint32_t shard = head_shard_of(series[0]->id);
+    size_t run = 1;
+    while (run < count && run < SHARD_RUN && head_shard_of(series[run]->id) == shard)
+        run++;
+    return run;
 }
 
 int gather_head(struct gather *gather, struct matcher *const *matchers, size_t count)
@@ -277,11 +295,10 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
         error = head_select(head, matchers, count, &gather->watch, &series, &series_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < series_count && error == 0; i++) {
-        if (i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
-            error = ERR_CANCELLED;
-        else
-            error = take_series(gather, series[i]);
+    for (size_t i = 0, run; i < series_count && error == 0; i += run) {
+        run = neighbours(series + i, series_count - i);
+        error = gather_is_cancelled(gather) ? ERR_CANCELLED
+                                            : take_neighbours(gather, series + i, run);
     }
     if (gather->hints->no_labels) {
         gather->held = series;
