@@ -263,8 +263,16 @@ static void the_kernel_tells_of_exec_and_exit(void **state)
             (void)run("exit 0");
         assert_false(process_events_read(&events, hear, &heard));
         assert_true(events.lost > 0);
-        heard = (struct heard){.pid = run("kill -9 $$")};
-        assert_true(process_events_read(&events, hear, &heard));
+        /* Other processes of a busy host may fill it again: what is lost is told, and tried anew. */
+        int large = 1 << 20;
+        (void)setsockopt(events.fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+        bool is_whole = false;
+        for (int tries = 0; tries < 50 && !is_whole; tries++) {
+            (void)process_events_read(&events, hear, &heard);
+            heard = (struct heard){.pid = run("kill -9 $$")};
+            is_whole = process_events_read(&events, hear, &heard);
+        }
+        assert_true(is_whole);
         assert_int_equal(heard.exits, 1);
         assert_int_equal(heard.status & 0x7f, 9);
     }
