@@ -98,9 +98,9 @@ static int hold_series(void *context, struct series *series)
     return error;
 }
 
-/* Does the head have samples of a day?  A write that came during the flush may be half in a file
- * and half in an open tail: a bucket that is closed now would leave out that half.  Not asked of
- * a store that is full: it flushes nothing, and must go on expiring. */
+/* Does the head have samples of a day?  A write that came during the flush may be half in a
+ * file and half in an open tail: a bucket that is closed now would leave out that half.  Not
+ * asked of a store that is full: it flushes nothing, and must go on expiring. */
 static int is_held(struct run *run, const struct rollup_day *day, bool *ret_is_held)
 {
     struct store *store = run->store;
