@@ -12,9 +12,9 @@
 #include "collector/http/server.h"
 #include "proto/base/clock.h"
 
-/* What a name query (labels, series) may use, and the widest interval it may ask for. */
-#define TIME_FIRST_MS     (-(INT64_C(1) << 53))
-#define TIME_LAST_MS      (INT64_C(1) << 53)
+/* The widest interval that a query may ask for. */
+#define TIME_FIRST_MS (-(INT64_C(1) << 53))
+#define TIME_LAST_MS  (INT64_C(1) << 53)
 
 struct api {
     struct app *app;

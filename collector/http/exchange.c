@@ -354,7 +354,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0 &&
         strncmp(exchange->request.path, "/api/", 5) == 0) {
         exchange->response.status = MHD_HTTP_NO_CONTENT;
-        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST, OPTIONS");
+        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, POST, OPTIONS");
         return answer_send(exchange);
     }
     exchange->request.method = method_by_name(method);

@@ -11,7 +11,6 @@
 #include "collector/promql/functions.h"
 #include "proto/base/units.h"
 
-
 static void print_number(double value, struct buf *out)
 {
     char text[NUMBER_TEXT_BYTES];

@@ -150,22 +150,16 @@ const struct labels *labels_copy(const struct labels *labels, struct arena *aren
     size_t text_bytes = 0;
     for (size_t i = 0; i < labels->count; i++)
         text_bytes += labels->pairs[i].name.size + labels->pairs[i].value.size + 2;
-    size_t pairs_bytes = labels->count * sizeof labels->pairs[0];
-    struct labels *copy = arena_alloc(arena, 1, sizeof *copy + pairs_bytes + text_bytes);
+    struct labels *copy = arena_alloc_raw(
+        arena, 1, sizeof *copy + labels->count * sizeof labels->pairs[0] + text_bytes);
     if (copy == NULL)
         return NULL;
     copy->hash = labels->hash;
     copy->count = labels->count;
-    uint8_t *to = (uint8_t *)copy + sizeof *copy + pairs_bytes;
+    uint8_t *to = (uint8_t *)&copy->pairs[labels->count];
     for (size_t i = 0; i < labels->count; i++) {
-        const struct label *pair = &labels->pairs[i];
-        /* The arena gives zeroed memory, so the NULs are there. */
-        memcpy(to, pair->name.data, pair->name.size);
-        copy->pairs[i].name = (struct bytes){to, pair->name.size};
-        to += pair->name.size + 1;
-        memcpy(to, pair->value.data, pair->value.size);
-        copy->pairs[i].value = (struct bytes){to, pair->value.size};
-        to += pair->value.size + 1;
+        copy->pairs[i].name = put_text(labels->pairs[i].name, &to);
+        copy->pairs[i].value = put_text(labels->pairs[i].value, &to);
     }
     return copy;
 }

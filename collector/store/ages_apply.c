@@ -1,5 +1,6 @@
 /*
- * ages_apply.c - what is over by an age of its own leaves the files, where no roll-up takes it out.
+ * ages_apply.c - what is over by an age of its own leaves the files, where no roll-up takes it
+ * out.
  */
 #include <stdlib.h>
 
@@ -48,7 +49,7 @@ static int note_in_commit(struct store *store, struct span **spans[ROLLUP_TIERS]
 
 int ages_note(struct store *store)
 {
-    struct span **all[ROLLUP_TIERS] = {NULL};   /* as they are to be released */
+    struct span **all[ROLLUP_TIERS] = {NULL};    /* as they are to be released */
     struct span **copies[ROLLUP_TIERS] = {NULL}; /* those that go */
     size_t counts[ROLLUP_TIERS] = {0};
     size_t copy_counts[ROLLUP_TIERS] = {0};
@@ -112,15 +113,14 @@ static int apply_to_tier(struct store *store, size_t tier)
     struct span **spans;
     size_t count;
     const int64_t now_ms = clock_unix_ms(store->clock);
-    int error = span_set_acquire_kind(store->spans, rollup_tiers[tier].kind, INT64_MIN, INT64_MAX,
-                                      &spans, &count);
+    int error = span_set_acquire_kind(store->spans, rollup_tiers[tier].kind, INT64_MIN,
+                                      INT64_MAX, &spans, &count);
     if (error != 0)
         return error;
     for (size_t i = 0; i < count && error == 0; i++) {
         uint64_t present = 0;
-        const uint64_t over =
-            ages_over(&store->deletes.ages, AGE_OF_TIER + (int)tier,
-                      span_info_of(spans[i])->manifest.end_ms, now_ms);
+        const uint64_t over = ages_over(&store->deletes.ages, AGE_OF_TIER + (int)tier,
+                                        span_info_of(spans[i])->manifest.end_ms, now_ms);
         if (over == 0 || !span_is_sole(spans[i]))
             continue;
         error = ages_in_file(store, spans[i], &present);

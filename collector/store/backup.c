@@ -26,7 +26,6 @@
 
 #define PATH_BYTES 4096
 
-
 struct making {
     struct backup *backup;
     struct store *store;

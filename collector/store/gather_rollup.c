@@ -1,12 +1,13 @@
 /*
  * gather_rollup.c - collecting records from roll-ups, and putting them before the samples.
  *
- * Only roll-ups that are sole are read: they have the series of which there are no samples any more.
- * Of a day a series is taken from the finer tier that has it, and of several roll-ups of a tier from
- * the one that knows of the latest samples.  Samples may still lie between or in front of records, having come late
- * for a day that has expired: those are made records of one sample each, so that records come
- * first and samples behind them.  Where a bucket has a record, it stands, and late samples in
- * it do not count: so it will be when they are put into the roll-up (records_fill()).
+ * Only roll-ups that are sole are read: they have the series of which there are no samples any
+ * more. Of a day a series is taken from the finer tier that has it, and of several roll-ups of
+ * a tier from the one that knows of the latest samples.  Samples may still lie between or in
+ * front of records, having come late for a day that has expired: those are made records of one
+ * sample each, so that records come first and samples behind them.  Where a bucket has a
+ * record, it stands, and late samples in it do not count: so it will be when they are put into
+ * the roll-up (records_fill()).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ struct tier_spans {
     int64_t width_ms, from_ms;
 };
 
-/* What a finer tier has of a day: nothing; all series of it; those that are found with a piece. */
+/* What a finer tier has of a day: nothing; all series of it; those found with a piece. */
 enum finer { FINER_NONE, FINER_ALL, FINER_SOME };
 
 struct tier_day {
@@ -42,16 +43,18 @@ struct tier_day {
 };
 
 /* Has the series something of this day, of a tier of this width? */
-static bool has_piece(const struct found *found, const struct span_manifest *day, int64_t width_ms)
+static bool has_piece(const struct found *found, const struct span_manifest *day,
+                      int64_t width_ms)
 {
     for (const struct rolled_piece *at = found->rolled; at != NULL; at = at->next)
-        if (at->width_ms == width_ms && at->start_ms == day->start_ms && at->end_ms == day->end_ms)
+        if (at->width_ms == width_ms && at->start_ms == day->start_ms &&
+            at->end_ms == day->end_ms)
             return true;
     return false;
 }
 
-/* May the records of a series be read in this tier?  Not where a finer tier has the day, but for
- * series for which it is over there. */
+/* May the records of a series be read in this tier?  Not where a finer tier has the day, but
+ * for series for which it is over there. */
 static bool is_wanted(const struct gather *gather, const struct tier_day *day,
                       const struct labels *labels, int64_t end_ms)
 {
@@ -119,10 +122,9 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
     error = gather_obtain_owned(gather, labels, &found);
     if (error != 0 || is_answered(day, found, manifest))
         return error;
-    const bool is_covered =
-        gather->hints->no_samples &&
-        holes_cover(&found->holes, RANK_HISTORY(manifest->generation), manifest->min_ms,
-                    manifest->max_ms);
+    const bool is_covered = gather->hints->no_samples &&
+                            holes_cover(&found->holes, RANK_HISTORY(manifest->generation),
+                                        manifest->min_ms, manifest->max_ms);
     return add_rolled(gather, found, tier, manifest, entry, !is_touched || is_covered);
 }
 
@@ -148,7 +150,8 @@ static enum finer look_in_finer(const struct span *span, const struct tier_spans
 }
 
 static int take_tier(struct gather *gather, struct tier_spans *tier,
-                     const struct tier_spans *finer, struct matcher *const *matchers, size_t count)
+                     const struct tier_spans *finer, struct matcher *const *matchers,
+                     size_t count)
 {
     int error = 0;
     for (size_t i = 0; i < tier->count && error == 0; i++) {

@@ -42,8 +42,9 @@ struct postings_source {
                       bool *ret_yes);
 };
 
-/* The ids that satisfy every matcher; the caller frees *ret_ids.  A watch (NULL: one of its own) is
- * shared by all sources that one question asks.  ERR_LIMIT: a pattern takes too long; ERR_CANCELLED. */
+/* The ids that satisfy every matcher; the caller frees *ret_ids.  A watch (NULL: one of its
+ * own) is shared by all sources that one question asks.  ERR_LIMIT: a pattern takes too long;
+ * ERR_CANCELLED. */
 int postings_select(const struct postings_source *source, struct matcher *const *matchers,
                     size_t count, struct select_watch *watch, roaring_bitmap_t **ret_ids);
 
@@ -56,8 +57,8 @@ struct posting; /* a label pair, and who bears it */
 int postings_new(struct postings **ret_postings);
 void postings_free(struct postings *postings); /* NULL is allowed */
 
-/* Adds an id under all its labels.  `pairs` has room for one posting a label and gets those of the
- * id, in the order of the labels.  They stay where they are until the id is removed; what
+/* Adds an id under all its labels.  `pairs` has room for one posting a label and gets those of
+ * the id, in the order of the labels.  They stay where they are until the id is removed; what
  * posting_label() tells of them needs no lock. */
 int postings_add(struct postings *postings, const struct labels *labels, uint32_t id,
                  const struct posting **pairs);
@@ -66,8 +67,8 @@ void postings_remove(struct postings *postings, const struct posting *const *pai
 
 /* The pair that a posting is of; its texts end with a NUL and live as long as it does. */
 struct label posting_label(const struct posting *posting);
-/* Label sets as postings, of the same struct postings: as labels_compare(), which most pairs are
- * not looked at for. */
+/* Label sets as postings, of the same struct postings: as labels_compare(), which most pairs
+ * are not looked at for. */
 int posting_lists_compare(const struct posting *const *a, size_t a_count,
                           const struct posting *const *b, size_t b_count);
 

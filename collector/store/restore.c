@@ -22,7 +22,6 @@
 #define PATH_BYTES 4096
 #define SMALL_FILE ((size_t)4096)
 
-
 struct restoring {
     struct restore *restore;
     struct backup_manifest manifest;

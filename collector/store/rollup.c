@@ -27,8 +27,6 @@ bool rollup_is_on(const struct store *store)
     return store->deletes.ages.rolls_up;
 }
 
-/* -- a day ------------------------------------------------------------------------------- */
-
 struct run {
     struct store *store;
     int64_t now_ms;
@@ -100,30 +98,22 @@ static int hold_series(void *context, struct series *series)
     return error;
 }
 
-/* The time before which samples of some series are over. */
-static int64_t shortest_age_until(const struct run *run)
-{
-    const struct age_list *list = &run->store->deletes.ages.lists[AGE_OF_SAMPLES];
-    int64_t until_ms = INT64_MIN;
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i] != 0 && run->now_ms - list->items[i] > until_ms)
-            until_ms = run->now_ms - list->items[i];
-    return until_ms;
-}
-
-/* Does the head have samples of a day?  A write that came during the flush may be half in a file
- * and half in an open tail: a bucket that is closed now would leave out that half.  Not asked of
- * a store that is full: it flushes nothing, and must go on expiring. */
+/* Does the head have samples of a day?  A write that came during the flush may be half in a
+ * file and half in an open tail: a bucket that is closed now would leave out that half.  Not
+ * asked of a store that is full: it flushes nothing, and must go on expiring. */
 static int is_held(struct run *run, const struct rollup_day *day, bool *ret_is_held)
 {
+    struct store *store = run->store;
     struct held *held = &run->held;
     *ret_is_held = false;
-    if (full_level(&run->store->full, 0) != FULL_NOT)
+    if (full_level(&store->full, 0) != FULL_NOT)
         return 0;
     if (!held->is_known) {
-        held->span_ms = run->store->head->span_ms;
-        held->until_ms = shortest_age_until(run);
-        int error = head_each_series(run->store->head, hold_series, held);
+        held->span_ms = store->head->span_ms;
+        /* Over by the shortest age, or in a bucket with what is. */
+        held->until_ms = run->now_ms - store->deletes.ages.lists[AGE_OF_SAMPLES].items[0] +
+                         rollup_tiers[ROLLUP_TIERS - 1].width_ms;
+        int error = head_each_series(store->head, hold_series, held);
         if (error != 0)
             return error;
         held->is_known = true;
@@ -132,6 +122,8 @@ static int is_held(struct run *run, const struct rollup_day *day, bool *ret_is_h
     *ret_is_held = at < held->count && held->starts[at] < day->end_ms;
     return 0;
 }
+
+/* -- a day ------------------------------------------------------------------------------- */
 
 /* The files of the bucket of samples[first], which is the first of it. */
 static void collect_day(struct run *run, size_t first, struct rollup_day *day)

@@ -4,9 +4,9 @@
  *     samples of a day, in one or more files
  *        | near the end of their retention           rollup_run()
  *        v
- *     START-END.G.rollup_5m.mdb, START-END.G.rollup_1h.mdb     each a record a bucket
- * (records.h) | samples expire: one commit takes out their registrations and marks the roll-ups
- * as | sole, which is when queries begin to read them
+ *     START-END.G.rollup_5m.mdb, START-END.G.rollup_1h.mdb     a record a bucket (records.h)
+ *        | samples expire: one commit takes out their registrations and marks the roll-ups as
+ *        | sole, which is when queries begin to read them
  *        v
  *     they expire by ages of their own
  *
@@ -16,8 +16,9 @@
  * next turn puts those whose buckets were empty into it.  Those of other buckets are left out,
  * and counted: nobody can tell any more whether they were in already.
  *
- * Where series have different ages (ages.h), those whose samples are over go first: their records are
- * registered as sole and the samples of the others as one file, in one commit.  The day goes on.
+ * Where series have different ages (ages.h), those whose samples are over go first: their
+ * records are registered as sole and the samples of the others as one file, in one commit.  The
+ * day goes on.
  *
  * A day's samples never expire before they are rolled up, so they are kept until their day has
  * passed.  One exception: a store that is full expires what it finds no room to roll up.
@@ -38,6 +39,7 @@
 bool rollup_is_on(const struct store *store);
 /* Makes what is due, a day's files at a time, at most `days` of them, and expires samples. Days
  * with a file of samples above the generation `quiet` are left alone: more may be on its way
- * (an import comes in pieces, and a bucket that is rolled up and expires is closed), and so are days that expire of which the head has samples.
- * *ret_more: there is more to do. */
+ * (an import comes in pieces, and a bucket that is rolled up and expires is closed).  So are
+ * days of which something is to expire while the head has samples of them.  *ret_more: there is
+ * more to do. */
 int rollup_run(struct store *store, size_t days, uint64_t quiet, bool *ret_more);

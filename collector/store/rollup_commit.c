@@ -1,8 +1,9 @@
 /*
- * rollup_commit.c - roll-ups of a day, and what stays of its samples, take the place of what there was.
+ * rollup_commit.c - roll-ups of a day, and what stays of its samples, take the place of what
+ * there was.
  *
- * Each change is one commit; in memory it follows in an order in which a reader, who looks at samples
- * first and at roll-ups afterwards, sees what is old, what is new, or both.
+ * Each change is one commit; in memory it follows in an order in which a reader, who looks at
+ * samples first and at roll-ups afterwards, sees what is old, what is new, or both.
  */
 #include "collector/store/rollup_parts.h"
 #include "collector/store/writer.h"
@@ -21,8 +22,7 @@ static size_t replaced(struct making *making, size_t tier, struct span ***ret_sp
 /* Of a copy of which nothing is left to keep the one before stays: it holds nothing either. */
 static bool changes(const struct making *making, size_t tier)
 {
-    return making->is_written[tier] ||
-           (making->is_empty[tier] && making->kind != MAKING_COPY);
+    return making->is_written[tier] || (making->is_empty[tier] && making->kind != MAKING_COPY);
 }
 
 static int replace_rows(void *context, MDB_txn *txn, uint64_t commit)
@@ -44,7 +44,8 @@ static int replace_rows(void *context, MDB_txn *txn, uint64_t commit)
     }
     if (making->are_samples_written && code == MDB_SUCCESS)
         code = span_row_put(live, txn, &making->samples_info);
-    for (size_t i = 0; i < day->count && making->kind == MAKING_PART && code == MDB_SUCCESS; i++)
+    for (size_t i = 0; i < day->count && making->kind == MAKING_PART && code == MDB_SUCCESS;
+         i++)
         code = span_row_delete(live, txn, span_info_of(day->samples[i]));
     return code;
 }
@@ -56,8 +57,8 @@ static int replace(struct making *making, size_t tier)
     struct span_set *set = day->store->spans;
     struct span **old;
     const size_t count = replaced(making, tier, &old);
-    int error = span_set_change(set, making->is_written[tier] ? &making->infos[tier] : NULL, old,
-                                count);
+    int error = span_set_change(set, making->is_written[tier] ? &making->infos[tier] : NULL,
+                                old, count);
     if (error == 0 && making->is_written[tier])
         atomic_fetch_add(&day->store->rollups, 1);
     if (error != 0 || making->kind != MAKING_COPY)
@@ -68,7 +69,7 @@ static int replace(struct making *making, size_t tier)
     return 0;
 }
 
-static void discard(struct making *making)
+void making_discard(struct making *making)
 {
     struct span_set *set = making->day->store->spans;
     for (size_t t = 0; t < ROLLUP_TIERS; t++)
@@ -84,8 +85,8 @@ int making_register(struct making *making)
     struct store *store = day->store;
     for (size_t t = 0; t < ROLLUP_TIERS; t++) {
         const bool rewrites = making->kind == MAKING_REWRITE && day->sole_count[t] > 0;
-        making->infos[t].is_sole = making->kind == MAKING_PART ||
-                                   (rewrites && span_is_sole(day->soles[t][0]));
+        making->infos[t].is_sole =
+            making->kind == MAKING_PART || (rewrites && span_is_sole(day->soles[t][0]));
         if (rewrites && span_info_of(day->soles[t][0])->is_partial)
             making->infos[t].is_partial = true;
     }
@@ -93,7 +94,7 @@ int making_register(struct making *making)
     int error = writer_run(store->writer, &task);
     store_step(store, "rollup.registered");
     if (error != 0) {
-        discard(making);
+        making_discard(making);
         return error;
     }
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++)

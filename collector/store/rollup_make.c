@@ -19,8 +19,8 @@ const struct rollup_tier rollup_tiers[ROLLUP_TIERS] = {
 
 #define HOLES_ARENA ((size_t)1 << 20)
 
-/* What a roll-up says of later samples counts before what one says of earlier ones, however often
- * that was rewritten. */
+/* What a roll-up says of later samples counts before what one says of earlier ones, however
+ * often that was rewritten. */
 bool rollup_is_before(const struct span_info *a, const struct span_info *b)
 {
     return a->manifest.through != b->manifest.through
@@ -64,8 +64,8 @@ static int find_bases(struct making *making)
     making->has_base = false;
     for (size_t t = 0; t < ROLLUP_TIERS; t++) {
         making->bases[t] = (struct bytes){NULL, 0};
-        for (size_t i = 0; i < making->base_input_count[t] && making->bases[t].data == NULL &&
-                           error == 0;
+        for (size_t i = 0;
+             i < making->base_input_count[t] && making->bases[t].data == NULL && error == 0;
              i++) {
             making->base_input[t] = making->base_inputs[t][i];
             error = series_walk_entry(&making->walk, making->base_input[t], &making->bases[t]);
@@ -80,8 +80,9 @@ static int find_bases(struct making *making)
  * hide it. */
 static bool is_made(const struct making *making, size_t tier)
 {
-    return making->goes &&
-           (making->has_base ? making->bases[tier].data != NULL : ages_make(&making->day->store->deletes.ages, &making->ages, tier));
+    return making->goes && (making->has_base ? making->bases[tier].data != NULL
+                                             : ages_make(&making->day->store->deletes.ages,
+                                                         &making->ages, tier));
 }
 
 static int fill(struct making *making, size_t tier, const struct records **ret_records)
@@ -125,7 +126,8 @@ static int add_series(struct making *making, size_t tier, const struct labels *l
         return error;
     error = fill(making, tier, &records);
     *ret_written = error == 0 && records->count > 0;
-    return *ret_written ? span_writer_add_records(making->writers[tier], labels, records) : error;
+    return *ret_written ? span_writer_add_records(making->writers[tier], labels, records)
+                        : error;
 }
 
 /* The series at hand in all tiers; what stays of its samples. */
@@ -205,18 +207,18 @@ static int open_writers(struct making *making)
     struct diagnosis why = {""};
     int error = 0;
     if (making->kind == MAKING_PART) {
-        /* Above the copies that there are: those know of what is in the soles by now as little. */
+        /* Above the copies there are: those know as little of what the soles have by now. */
         const uint64_t generation = span_set_next_generation(set);
         making->samples_info.manifest.generation = generation;
-        error = span_writer_open(span_set_directory(set), SPAN_SAMPLES, day->start_ms, day->end_ms,
-                                 generation, &making->samples_writer, &why);
+        error = span_writer_open(span_set_directory(set), SPAN_SAMPLES, day->start_ms,
+                                 day->end_ms, generation, &making->samples_writer, &why);
     }
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
         if (!day->is_due[t])
             continue;
         error = span_writer_open(span_set_directory(set), rollup_tiers[t].kind, day->start_ms,
-                                 day->end_ms, span_set_next_generation(set), &making->writers[t],
-                                 &why);
+                                 day->end_ms, span_set_next_generation(set),
+                                 &making->writers[t], &why);
         if (error == 0)
             span_writer_set_through(making->writers[t], through_of(making, t));
     }
@@ -303,8 +305,8 @@ static int write_files(struct making *making)
 
 static void making_init(struct making *making, struct rollup_day *day, enum making_kind kind)
 {
-    *making = (struct making){
-        .day = day, .kind = kind, .now_ms = clock_unix_ms(day->store->clock)};
+    *making =
+        (struct making){.day = day, .kind = kind, .now_ms = clock_unix_ms(day->store->clock)};
     pieces_scratch_init(&making->scratch);
     arena_init(&making->arena, HOLES_ARENA);
 }
@@ -327,14 +329,11 @@ static int make(struct rollup_day *day, enum making_kind kind)
     bool is_any = kind != MAKING_COPY; /* of a copy nothing goes where nothing is written */
     making_init(&making, day, kind);
     int error = write_files(&making);
-    for (size_t t = 0; t < ROLLUP_TIERS; t++) {
+    for (size_t t = 0; t < ROLLUP_TIERS; t++)
         is_any = is_any || making.is_written[t];
-        if (error != 0 && making.is_written[t])
-            span_set_discard(day->store->spans, &making.infos[t]);
-    }
-    if (error != 0 && making.are_samples_written)
-        span_set_discard(day->store->spans, &making.samples_info);
-    if (error == 0 && is_any)
+    if (error != 0)
+        making_discard(&making);
+    else if (is_any)
         error = making_register(&making);
     making_done(&making);
     return error;
@@ -375,9 +374,8 @@ int rollup_count_missing(struct rollup_day *day, uint64_t *ret_missing)
 int rollup_rewrite(struct store *store, struct span *span)
 {
     const struct span_info *info = span_info_of(span);
-    struct rollup_day day = {.store = store,
-                             .start_ms = info->manifest.start_ms,
-                             .end_ms = info->manifest.end_ms};
+    struct rollup_day day = {
+        .store = store, .start_ms = info->manifest.start_ms, .end_ms = info->manifest.end_ms};
     int error = 0;
     for (size_t t = 0; t < ROLLUP_TIERS && error == 0; t++) {
         struct span *own = NULL;

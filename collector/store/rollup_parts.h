@@ -1,5 +1,6 @@
 /*
- * rollup_parts.h - what the making of roll-ups is made of.  For rollup_make.c and rollup_commit.c.
+ * rollup_parts.h - what the making of roll-ups is made of.  For rollup_make.c and
+ * rollup_commit.c.
  */
 #pragma once
 
@@ -41,13 +42,15 @@ struct making {
     bool lacks[ROLLUP_TIERS]; /* series that the next tier has */
     struct span_writer *writers[ROLLUP_TIERS];
     struct span_info infos[ROLLUP_TIERS];
-    bool is_written[ROLLUP_TIERS]; /* finished, not registered */
-    bool is_empty[ROLLUP_TIERS];   /* was to be written, and nothing is left */
+    bool is_written[ROLLUP_TIERS];      /* finished, not registered */
+    bool is_empty[ROLLUP_TIERS];        /* was to be written, and nothing is left */
     struct span_writer *samples_writer; /* MAKING_PART: those that stay */
     struct span_info samples_info;
     bool are_samples_written;
 };
 
-/* Registers what is written, in one commit, and puts it into memory.  What could not be registered is
- * removed. */
+/* Registers what is written, in one commit, and puts it into memory.  What could not be
+ * registered is removed. */
 int making_register(struct making *making);
+/* Removes what is written and will not be registered. */
+void making_discard(struct making *making);

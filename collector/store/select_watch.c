@@ -47,8 +47,8 @@ static struct seen_value **bucket_of(struct select_watch *watch, const struct ma
 static const struct seen_value *find(const struct seen_value *at, const struct matcher *matcher,
                                      struct bytes value)
 {
-    while (at != NULL && (at->matcher != matcher ||
-                          !bytes_equal((struct bytes){at->bytes, at->size}, value)))
+    while (at != NULL &&
+           (at->matcher != matcher || !bytes_equal((struct bytes){at->bytes, at->size}, value)))
         at = at->next;
     return at;
 }

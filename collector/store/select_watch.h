@@ -1,10 +1,12 @@
 /*
- * select_watch.h - what the regular expressions of one select may cost, however many sources it asks.
+ * select_watch.h - what the regular expressions of one select may cost, however many sources it
+ * asks.
  *
- * A select tries a pattern on the values of a label in the head and in each history file, which hold the
- * same values again and again.  Most patterns take less than a look-up would.  One that has shown itself slow
- * (matcher_is_slow()) is tried once a value: what it said is kept for the next source, and all its tries together
- * have SLOW_NS_MAX of processor time.  Whoever asked may hang up between two values.
+ * A select tries a pattern on the values of a label in the head and in each history file, which
+ * hold the same values again and again.  Most patterns take less than a look-up would.  One
+ * that has shown itself slow (matcher_is_slow()) is tried once a value: what it said is kept
+ * for the next source, and all its tries together have SLOW_NS_MAX of processor time.  Whoever
+ * asked may hang up between two values.
  *
  * One thread.  A zeroed watch is ready for use.
  */
@@ -35,7 +37,8 @@ struct select_watch {
     struct seen_value **seen;
 };
 
-/* Does the value satisfy the matcher?  ERR_CANCELLED; ERR_LIMIT: its pattern takes too long (too_slow). */
+/* Does the value satisfy the matcher?  ERR_CANCELLED; ERR_LIMIT: its pattern takes too long
+ * (too_slow). */
 int select_watch_match(struct select_watch *watch, const struct matcher *matcher,
                        struct bytes value, bool *ret_matches);
 /* Gives back the memory; too_slow stays. */
