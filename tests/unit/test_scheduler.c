@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <string.h>
-#include <time.h>
 #include <uv.h>
 
 #include "probe/scheduler.h"
@@ -84,9 +84,52 @@ static void a_restart_never_answers_a_time_the_spool_has_seen(void **state)
     assert_int_equal(tick_clock_now(&ticks), 5000000);
 }
 
-/* A source that counts its calls, and takes its time when told to. */
+struct run {
+    uv_loop_t loop;
+    struct tick_clock ticks;
+    struct emitter *emitter;
+    struct scheduler *scheduler;
+    /* Under the lock, for sources that hang: */
+    uv_mutex_t lock;
+    uv_cond_t changed;
+    unsigned sealed;
+    bool is_released;
+    unsigned wanted, wanted_late;
+    int64_t last_tick_ms;
+    unsigned with_slow, with_late;
+    enum scheduler_room room;
+};
+
+static void run_init(struct run *run)
+{
+    assert_int_equal(uv_loop_init(&run->loop), 0);
+    assert_int_equal(uv_mutex_init(&run->lock), 0);
+    assert_int_equal(uv_cond_init(&run->changed), 0);
+    assert_int_equal(emitter_open(NULL, &run->emitter), 0);
+    tick_clock_init(&run->ticks, &clock_system, 42, 0);
+}
+
+/* Until so many batches more were sealed, or the run lets go: however slow the machine is. */
+static void hang(struct run *run, unsigned batches)
+{
+    uv_mutex_lock(&run->lock);
+    for (unsigned from = run->sealed; !run->is_released && run->sealed - from < batches;)
+        uv_cond_wait(&run->changed, &run->lock);
+    uv_mutex_unlock(&run->lock);
+}
+
+static void release(struct run *run)
+{
+    uv_mutex_lock(&run->lock);
+    run->is_released = true;
+    uv_cond_broadcast(&run->changed);
+    uv_mutex_unlock(&run->lock);
+}
+
+/* A source that counts its calls, and hangs when told to. */
 struct slow_state {
-    int64_t hang_ms;
+    struct run *hangs_in; /* NULL: it is quick */
+    unsigned hang_batches;
     unsigned gathered, collected;
     series_handle handle;
 };
@@ -104,9 +147,9 @@ static int slow_start(void *state, const struct source_env *env, struct emitter 
 static int slow_gather(void *state, const struct source_env *env)
 {
     struct slow_state *slow = state;
-    struct timespec wait = {slow->hang_ms / 1000, slow->hang_ms % 1000 * 1000000};
     (void)env;
-    (void)nanosleep(&wait, NULL);
+    if (slow->hangs_in != NULL)
+        hang(slow->hangs_in, slow->hang_batches);
     slow->gathered++;
     return 0;
 }
@@ -185,17 +228,6 @@ static const struct source source_burst = {.name = "burst",
                                            .collect = burst_collect,
                                            .has_more = burst_has_more};
 
-struct run {
-    uv_loop_t loop;
-    struct tick_clock ticks;
-    struct emitter *emitter;
-    struct scheduler *scheduler;
-    unsigned sealed, wanted;
-    int64_t last_tick_ms;
-    unsigned with_slow, with_late, slow_samples;
-    enum scheduler_room room;
-};
-
 static enum scheduler_room room_of(void *context)
 {
     return ((const struct run *)context)->room;
@@ -217,7 +249,11 @@ static void count_batch(void *context, int64_t tick_ms)
         assert_true(batch.late[i].ts_ms < tick_ms || batch.late[i].ts_ms > tick_ms + 50);
     }
     emitter_kept(run->emitter);
-    if (++run->sealed == run->wanted)
+    uv_mutex_lock(&run->lock);
+    run->sealed++;
+    uv_cond_broadcast(&run->changed);
+    uv_mutex_unlock(&run->lock);
+    if (run->sealed >= run->wanted && run->with_late >= run->wanted_late)
         uv_stop(&run->loop);
 }
 
@@ -226,9 +262,7 @@ static struct slow_state *run_begin(struct run *run, unsigned wanted)
     void *slow;
     struct scheduler_options options = {.sealed = count_batch, .room = room_of, .context = run};
     *run = (struct run){.wanted = wanted};
-    assert_int_equal(uv_loop_init(&run->loop), 0);
-    assert_int_equal(emitter_open(NULL, &run->emitter), 0);
-    tick_clock_init(&run->ticks, &clock_system, 42, 0);
+    run_init(run);
     options.emitter = run->emitter;
     options.ticks = &run->ticks;
     assert_int_equal(scheduler_open(&options, &run->scheduler), 0);
@@ -251,8 +285,11 @@ static void run_to_the_end(struct run *run)
 static void run_end(struct run *run)
 {
     scheduler_close(run->scheduler);
+    release(run);
     (void)uv_run(&run->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&run->loop), 0);
+    uv_cond_destroy(&run->changed);
+    uv_mutex_destroy(&run->lock);
     emitter_close(run->emitter);
 }
 
@@ -272,12 +309,30 @@ static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
     run_end(&run);
 }
 
+#define HAND_STEP_MS 5
+
+/* Where the machine is slow, so is this clock: no tick is late but for what a source does. */
+static void move_on(uv_timer_t *timer)
+{
+    pass(timer->data, HAND_STEP_MS);
+}
+
 static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
 {
     struct run run;
+    struct hand_clock hand = {5000000, 1};
+    struct clock clock = {hand_unix, hand_mono, &hand};
+    uv_timer_t mover;
     (void)state;
     struct slow_state *slow = run_begin(&run, 10);
-    slow->hang_ms = 230;
+    run.wanted_late = 2;
+    slow->hangs_in = &run;
+    slow->hang_batches = 3;
+    tick_clock_init(&run.ticks, &clock, 42, 0);
+    hand.unix_ms = tick_after(&run.ticks, hand.unix_ms, 100) + 2; /* never a tick's time */
+    assert_int_equal(uv_timer_init(&run.loop, &mover), 0);
+    mover.data = &hand;
+    assert_int_equal(uv_timer_start(&mover, move_on, HAND_STEP_MS, HAND_STEP_MS), 0);
     run_to_the_end(&run);
     struct source_report report = scheduler_report(run.scheduler, 1);
     assert_int_equal(run.with_slow, 0);
@@ -285,6 +340,7 @@ static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
     assert_true(report.late >= 2);
     assert_true(report.skipped >= 3);
     assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
+    uv_close((uv_handle_t *)&mover, NULL);
     run_end(&run);
 }
 
@@ -293,7 +349,8 @@ static void closing_under_a_hanging_worker_frees_it_later(void **state)
     struct run run;
     (void)state;
     struct slow_state *slow = run_begin(&run, 2);
-    slow->hang_ms = 300;
+    slow->hangs_in = &run;
+    slow->hang_batches = UINT_MAX;
     run_to_the_end(&run);
     assert_true(scheduler_report(run.scheduler, 1).succeeded_ms <
                 scheduler_report(run.scheduler, 0).succeeded_ms); /* it has not come back */
@@ -395,9 +452,7 @@ static void changed_begin(struct changed_run *now, uv_timer_cb step,
     struct scheduler_options options = {.sealed = note_batch, .context = now};
     *now = (struct changed_run){.step = step, .is_wanted = is_wanted};
     changed = now;
-    assert_int_equal(uv_loop_init(&now->run.loop), 0);
-    assert_int_equal(emitter_open(NULL, &now->run.emitter), 0);
-    tick_clock_init(&now->run.ticks, &clock_system, 42, 0);
+    run_init(&now->run);
     options.emitter = now->run.emitter;
     options.ticks = &now->run.ticks;
     assert_int_equal(scheduler_open(&options, &now->run.scheduler), 0);
@@ -504,6 +559,7 @@ static void replace_what_hangs(uv_timer_t *timer)
         assert_int_equal(scheduler_set(now->run.scheduler, 0, false, 100, NULL), 0);
         assert_int_equal(scheduler_set(now->run.scheduler, 0, true, 100, NULL), 0);
         assert_int_equal(now->stopped, 0); /* its worker is still out there */
+        release(&now->run);
         now->turn++;
     } else if (now->turn == 1 && fresh->collected >= 2 && now->stopped == 1) {
         uv_stop(&now->run.loop);
@@ -514,12 +570,15 @@ static void a_source_that_hangs_is_replaced_and_freed_when_it_comes_back(void **
 {
     struct changed_run now;
     void *told;
+    struct slow_state *slow;
     (void)state;
     changed_begin(&now, replace_what_hangs, is_nothing);
     assert_int_equal(uv_timer_start(&now.timer, replace_what_hangs, 10, 10), 0);
     assert_int_equal(
         scheduler_add(now.run.scheduler, &source_told, NULL, NULL, 100, &told, NULL), 0);
-    ((struct slow_state *)told)->hang_ms = 400;
+    slow = told;
+    slow->hangs_in = &now.run;
+    slow->hang_batches = UINT_MAX;
     run_to_the_end(&now.run);
     changed_end(&now);
 }
