@@ -97,6 +97,7 @@ struct run {
     unsigned wanted, wanted_late;
     int64_t last_tick_ms;
     unsigned with_slow, with_late;
+    mono_ns cpu;
     enum scheduler_room room;
 };
 
@@ -233,6 +234,13 @@ static enum scheduler_room room_of(void *context)
     return ((const struct run *)context)->room;
 }
 
+/* A run of any source costs a second. */
+static mono_ns cpu_of(void *context)
+{
+    struct run *run = context;
+    return run->cpu += NS_PER_MS * MS_PER_SEC;
+}
+
 static void count_batch(void *context, int64_t tick_ms)
 {
     struct run *run = context;
@@ -260,7 +268,8 @@ static void count_batch(void *context, int64_t tick_ms)
 static struct slow_state *run_begin(struct run *run, unsigned wanted)
 {
     void *slow;
-    struct scheduler_options options = {.sealed = count_batch, .room = room_of, .context = run};
+    struct scheduler_options options = {
+        .sealed = count_batch, .room = room_of, .cpu_clock = cpu_of, .context = run};
     *run = (struct run){.wanted = wanted};
     run_init(run);
     options.emitter = run->emitter;
@@ -375,6 +384,8 @@ static void a_burst_is_drained_between_ticks_while_there_is_room(void **state)
     assert_int_equal(burst->left, 0);
     assert_true(burst->between >= 20);
     assert_true(burst->on_grid >= 1);
+    assert_true(scheduler_report(run.scheduler, 3).cpu_seconds >=
+                burst->between + burst->on_grid);
     assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
     run_end(&run);
 }
