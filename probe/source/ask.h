@@ -105,7 +105,7 @@ struct ask_state {
     struct diagnosis why;
     double duration_seconds;
     bool was_failing;
-    series_handle handles[6];
+    series_handle own_up; /* the exporter's; SERIES_NONE: it has none */
 };
 
 /* The calls of every dialect's source; ASK_SOURCE makes its configure(), which names the
