@@ -131,7 +131,7 @@ static void release(struct run *run)
 struct slow_state {
     struct run *hangs_in; /* NULL: it is quick */
     unsigned hang_batches;
-    unsigned gathered, collected;
+    unsigned collected;
     series_handle handle;
 };
 
@@ -151,7 +151,6 @@ static int slow_gather(void *state, const struct source_env *env)
     (void)env;
     if (slow->hangs_in != NULL)
         hang(slow->hangs_in, slow->hang_batches);
-    slow->gathered++;
     return 0;
 }
 
@@ -310,7 +309,8 @@ static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
     run_to_the_end(&run);
     assert_true(run.with_slow >= 6);
     struct source_report good = scheduler_report(run.scheduler, 1);
-    assert_true(good.succeeded_ms > 0 && good.succeeded_ms % good.interval_ms ==
+    assert_true(good.succeeded_ms > 0 &&
+                good.succeeded_ms % good.interval_ms ==
                     scheduler_report(run.scheduler, 0).succeeded_ms % good.interval_ms);
     struct source_report absent = scheduler_report(run.scheduler, 2);
     assert_false(absent.is_running);
@@ -335,8 +335,7 @@ static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
     (void)state;
     struct slow_state *slow = run_begin(&run, 10);
     run.wanted_late = 2;
-    slow->hangs_in = &run;
-    slow->hang_batches = 3;
+    *slow = (struct slow_state){.hangs_in = &run, .hang_batches = 3};
     tick_clock_init(&run.ticks, &clock, 42, 0);
     hand.unix_ms = tick_after(&run.ticks, hand.unix_ms, 100) + 2; /* never a tick's time */
     assert_int_equal(uv_timer_init(&run.loop, &mover), 0);
@@ -358,8 +357,7 @@ static void closing_under_a_hanging_worker_frees_it_later(void **state)
     struct run run;
     (void)state;
     struct slow_state *slow = run_begin(&run, 2);
-    slow->hangs_in = &run;
-    slow->hang_batches = UINT_MAX;
+    *slow = (struct slow_state){.hangs_in = &run, .hang_batches = UINT_MAX};
     run_to_the_end(&run);
     assert_true(scheduler_report(run.scheduler, 1).succeeded_ms <
                 scheduler_report(run.scheduler, 0).succeeded_ms); /* it has not come back */
@@ -411,8 +409,8 @@ static void a_burst_waits_where_it_is_while_batches_gather(void **state)
 struct changed_run {
     struct run run;
     uv_timer_t timer;
-    uv_timer_cb step; /* called when enough was seen */
-    unsigned turn, seen;
+    uv_timer_cb step;    /* called when enough was seen */
+    unsigned turn, seen; /* of those it wants; NULL: none */
     bool (*is_wanted)(struct changed_run *now, int64_t tick_ms, const struct plain_batch *);
     size_t ended;
     unsigned stopped;
@@ -432,7 +430,7 @@ static void note_batch(void *context, int64_t tick_ms)
     assert_true(tick_ms > now->run.last_tick_ms);
     now->run.last_tick_ms = tick_ms;
     now->ended += batch.ended_count;
-    now->seen += now->is_wanted(now, tick_ms, &batch);
+    now->seen += now->is_wanted != NULL && now->is_wanted(now, tick_ms, &batch);
     emitter_kept(now->run.emitter);
     if (now->seen >= ENOUGH && !uv_is_active((uv_handle_t *)&now->timer))
         assert_int_equal(uv_timer_start(&now->timer, now->step, 0, 0), 0);
@@ -553,15 +551,6 @@ static void a_source_that_goes_ends_its_series_and_comes_back_with_a_tick(void *
     assert_int_equal(now.stopped, 2);
 }
 
-static bool is_nothing(struct changed_run *now, int64_t tick_ms,
-                       const struct plain_batch *batch)
-{
-    (void)now;
-    (void)tick_ms;
-    (void)batch;
-    return false;
-}
-
 static void replace_what_hangs(uv_timer_t *timer)
 {
     struct changed_run *now = timer->data;
@@ -581,15 +570,13 @@ static void a_source_that_hangs_is_replaced_and_freed_when_it_comes_back(void **
 {
     struct changed_run now;
     void *told;
-    struct slow_state *slow;
     (void)state;
-    changed_begin(&now, replace_what_hangs, is_nothing);
+    changed_begin(&now, replace_what_hangs, NULL);
     assert_int_equal(uv_timer_start(&now.timer, replace_what_hangs, 10, 10), 0);
     assert_int_equal(
         scheduler_add(now.run.scheduler, &source_told, NULL, NULL, 100, &told, NULL), 0);
-    slow = told;
-    slow->hangs_in = &now.run;
-    slow->hang_batches = UINT_MAX;
+    *(struct slow_state *)told =
+        (struct slow_state){.hangs_in = &now.run, .hang_batches = UINT_MAX};
     run_to_the_end(&now.run);
     changed_end(&now);
 }
