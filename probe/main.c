@@ -11,13 +11,9 @@
 
 #include "probe/control.h"
 #include "probe/host.h"
-#include "probe/journal/journal.h"
-#include "probe/log/log.h"
 #include "probe/options.h"
 #include "probe/privileges.h"
 #include "probe/probe.h"
-#include "probe/self.h"
-#include "probe/syslog/syslog.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -205,12 +201,9 @@ static int run(struct program *program)
 
 static int list_sources(void)
 {
-    for (size_t i = 0; sources[i] != NULL; i++)
-        (void)printf("%-16s %s\n", sources[i]->name, sources[i]->summary);
-    (void)printf("%-16s %s\n", source_log.name, source_log.summary);
-    (void)printf("%-16s %s\n", source_syslog.name, source_syslog.summary);
-    (void)printf("%-16s %s\n", source_journal.name, source_journal.summary);
-    (void)printf("%-16s %s\n", source_self.name, source_self.summary);
+    const struct source *source;
+    for (size_t i = 0; (source = options_source_at(i)) != NULL; i++)
+        (void)printf("%-16s %s\n", source->name, source->summary);
     return EXIT_FINE;
 }
 

@@ -6,15 +6,12 @@
 #include <string.h>
 
 #include "probe/host.h"
-#include "probe/journal/journal.h"
 #include "probe/link.h"
-#include "probe/log/log.h"
 #include "probe/options_collector.h"
 #include "probe/options_policy.h"
 #include "probe/options_sources.h"
 #include "probe/privileges.h"
-#include "probe/self.h"
-#include "probe/syslog/syslog.h"
+#include "probe/spool.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/units.h"
@@ -104,12 +101,9 @@ void options_print_help(void)
         (void)printf("  %-26s %s\n", left, flag_rows[i].help);
     }
     (void)printf("%s\nSources:\n", host_help());
-    for (size_t i = 0; sources[i] != NULL; i++)
-        (void)printf("  %-26s %s\n", sources[i]->name, sources[i]->summary);
-    const struct source *const others[] = {&source_log, &source_syslog, &source_journal,
-                                           &source_self};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        (void)printf("  %-26s %s\n", others[i]->name, others[i]->summary);
+    const struct source *source;
+    for (size_t i = 0; (source = options_source_at(i)) != NULL; i++)
+        (void)printf("  %-26s %s\n", source->name, source->summary);
 }
 
 /* probe.yml's maps. */

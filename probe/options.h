@@ -91,6 +91,8 @@ void options_free(struct options *options);
  * slower probe slows it, a faster one leaves it. */
 int64_t options_default_interval(const struct source *source, int64_t probe_interval_ms);
 
+/* Every source this program knows, those of the host (sources.c) first; NULL: no more. */
+const struct source *options_source_at(size_t index);
 /* Is there a source of this name?  "log" and "self" are sources, too. */
 bool options_source_exists(const char *name);
 /* The nearest name of a source, or NULL. */

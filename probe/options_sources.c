@@ -18,6 +18,11 @@
 #define SOURCE_NAMES_MAX 64
 #define ROWS(table)      (table), sizeof(table) / sizeof(table)[0]
 
+/* Those that are not of probe/source. */
+static const struct source *const own_sources[] = {&source_log, &source_syslog, &source_journal,
+                                                   &source_self};
+#define OWN_SOURCES (sizeof own_sources / sizeof *own_sources)
+
 int64_t options_default_interval(const struct source *source, int64_t probe_interval_ms)
 {
     if (source->interval_ms == 0)
@@ -115,23 +120,32 @@ static int add_syslog(struct options *options, const struct config_node *node,
     return add_source(options, &source_syslog, node, common, why);
 }
 
+const struct source *options_source_at(size_t index)
+{
+    size_t count = 0;
+    while (sources[count] != NULL)
+        count++;
+    if (index < count)
+        return sources[index];
+    return index - count < OWN_SOURCES ? own_sources[index - count] : NULL;
+}
+
 bool options_source_exists(const char *name)
 {
-    return source_find(name) != NULL || strcmp(name, source_log.name) == 0 ||
-           strcmp(name, source_syslog.name) == 0 || strcmp(name, source_journal.name) == 0 ||
-           strcmp(name, source_self.name) == 0;
+    const struct source *source;
+    for (size_t i = 0; (source = options_source_at(i)) != NULL; i++)
+        if (strcmp(source->name, name) == 0)
+            return true;
+    return false;
 }
 
 const char *options_nearest_source(const char *wrong)
 {
     const char *names[SOURCE_NAMES_MAX];
+    const struct source *source;
     size_t count = 0;
-    for (; sources[count] != NULL && count < SOURCE_NAMES_MAX - 4; count++)
-        names[count] = sources[count]->name;
-    names[count++] = source_log.name;
-    names[count++] = source_syslog.name;
-    names[count++] = source_journal.name;
-    names[count++] = source_self.name;
+    for (; count < SOURCE_NAMES_MAX && (source = options_source_at(count)) != NULL; count++)
+        names[count] = source->name;
     return nearest_name(wrong, names, count);
 }
 
@@ -139,7 +153,7 @@ int options_sources_read(struct options *options, const struct config_node *node
                          const struct config_node *logs, struct diagnosis *why)
 {
     const struct source_common_options usual = {true, 0};
-    size_t count = 0, room = 4;
+    size_t count = 0, room = OWN_SOURCES;
     int error = 0;
 
     for (; sources[count] != NULL; count++)

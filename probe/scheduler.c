@@ -179,7 +179,7 @@ static void hear_complaint(struct slot *slot)
     slot->complaint = hash;
 }
 
-static const char *title_of(const struct slot *slot)
+const char *slot_title(const struct slot *slot)
 {
     if (slot->source->title == NULL || slot->state == NULL) /* off: nobody knows its title */
         return slot->source->name;
@@ -196,9 +196,9 @@ static void finish_run(struct scheduler *scheduler, struct slot *slot, int error
         slot->failures++;
     if (error != 0 && !slot->was_failing)
         log_warn("scheduler", "source %s fails: %s; it is tried again every %lld ms",
-                 title_of(slot), error_text(error), (long long)slot->interval_ms);
+                 slot_title(slot), error_text(error), (long long)slot->interval_ms);
     else if (error == 0 && slot->was_failing)
-        log_info("scheduler", "source %s works again", title_of(slot));
+        log_info("scheduler", "source %s works again", slot_title(slot));
     slot->was_failing = error != 0;
 }
 
@@ -217,14 +217,7 @@ static void collect(struct scheduler *scheduler, struct slot *slot, int64_t tick
     struct source_env env = env_at(scheduler, slot, tick_ms);
     size_t mark = emitter_mark(emitter);
 
-    int error = slot->gather_error;
-    mono_ns spent = slot->gather_ns - scheduler_cost_now(scheduler);
-    slot->gather_ns = 0;
-    emitter_set_owner(emitter, slot->owner);
-    if (error == 0 && slot->source->collect != NULL)
-        error = slot->source->collect(slot->state, &env, emitter);
-    emitter_set_owner(emitter, 0);
-    scheduler_cost_add(slot, spent + scheduler_cost_now(scheduler));
+    int error = scheduler_cost_collect(scheduler, slot, &env, slot->gather_error);
     hear_complaint(slot);
     int64_t end_ms = read_ms != 0 ? read_ms : tick_clock_now(scheduler->options.ticks);
     if (read_ms != 0 ? read_ms - slot->tick_ms > late_limit_ms(slot)
@@ -415,10 +408,7 @@ static void look_between(struct scheduler *scheduler)
         struct source_env env = env_at(scheduler, slot, now_ms);
         env.is_between = true;
         slot->began = clock_mono(scheduler->options.ticks->clock);
-        emitter_set_owner(scheduler->options.emitter, slot->owner);
-        finish_run(scheduler, slot,
-                   slot->source->collect(slot->state, &env, scheduler->options.emitter));
-        emitter_set_owner(scheduler->options.emitter, 0);
+        finish_run(scheduler, slot, scheduler_cost_collect(scheduler, slot, &env, 0));
     }
     scheduler_seal(scheduler);
 }
@@ -584,7 +574,7 @@ struct source_report scheduler_report(const struct scheduler *scheduler, size_t 
 {
     must(index < scheduler->count);
     const struct slot *slot = scheduler->slots[index];
-    return (struct source_report){.name = title_of(slot),
+    return (struct source_report){.name = slot_title(slot),
                                   .interval_ms = slot->interval_ms,
                                   .in_force_ms = slot_interval_ms(slot),
                                   .cpu_seconds = (double)slot->cpu_ns / 1e9,

@@ -9,7 +9,9 @@
  * An interval that was asked for and is shorter than the source's usual one counts as the usual
  * one: who asks for one tick a second gets it, unless the same work would be too dear at the
  * usual interval.  A source's first run, which opens what it reads, does not count; nor do
- * sources that take what comes (log lines): reading those later makes it no less.
+ * sources that take what comes (log lines): reading those later makes it no less.  Of a source
+ * that asks others (begin) the loop's work while answers arrive is not known, only what it has
+ * to do to tell them.
  */
 #include <time.h>
 
@@ -37,7 +39,7 @@ int64_t slot_interval_ms(const struct slot *slot)
     return slot->interval_ms << slot->slowed;
 }
 
-void scheduler_cost_add(struct slot *slot, mono_ns spent)
+static void add(struct slot *slot, mono_ns spent)
 {
     slot->cpu_ns += spent;
     if (slot->has_opened) {
@@ -45,6 +47,20 @@ void scheduler_cost_add(struct slot *slot, mono_ns spent)
         slot->window_runs++;
     }
     slot->has_opened = true;
+}
+
+int scheduler_cost_collect(struct scheduler *scheduler, struct slot *slot,
+                           const struct source_env *env, int error)
+{
+    struct emitter *emitter = scheduler->options.emitter;
+    mono_ns began = scheduler_cost_now(scheduler);
+    emitter_set_owner(emitter, slot->owner);
+    if (error == 0 && slot->source->collect != NULL)
+        error = slot->source->collect(slot->state, env, emitter);
+    emitter_set_owner(emitter, 0);
+    add(slot, slot->gather_ns + scheduler_cost_now(scheduler) - began);
+    slot->gather_ns = 0;
+    return error;
 }
 
 static int64_t usual_ms(const struct slot *slot)
@@ -70,10 +86,6 @@ static void begin_window(struct slot *slot)
 static void set_slowed(struct scheduler *scheduler, struct slot *slot, unsigned slowed,
                        double sum)
 {
-    const struct source *source = slot->source;
-    const char *title = source->title != NULL && slot->state != NULL
-                            ? source->title(slot->state)
-                            : source->name;
     bool is_slower = slowed > slot->slowed;
     slot->slowed = slowed;
     slot->due_ms = tick_after(scheduler->options.ticks,
@@ -83,10 +95,10 @@ static void set_slowed(struct scheduler *scheduler, struct slot *slot, unsigned 
             "scheduler",
             "measuring takes %.2f %% of a core, more than %.2f %%: source %s, the dearest, "
             "is now read every %lld ms",
-            sum * 100, scheduler->options.cpu_limit * 100, title,
+            sum * 100, scheduler->options.cpu_limit * 100, slot_title(slot),
             (long long)slot_interval_ms(slot));
     else
-        log_info("scheduler", "source %s is read every %lld ms again", title,
+        log_info("scheduler", "source %s is read every %lld ms again", slot_title(slot),
                  (long long)slot_interval_ms(slot));
 }
 

@@ -58,11 +58,14 @@ struct scheduler {
 /* Gives an empty slot its state; on failure it stays empty. */
 int slot_configure(struct slot *slot, struct diagnosis *why);
 void slot_free(struct slot *slot);
+/* What a person calls it, for as long as it is on. */
+const char *slot_title(const struct slot *slot);
 
 /* Processor time of this thread. */
 mono_ns scheduler_cost_now(const struct scheduler *scheduler);
-/* A run is over, and took so much. */
-void scheduler_cost_add(struct slot *slot, mono_ns spent);
+/* Lets a source emit if its gather() went well (`error` 0), and books what both have cost. */
+int scheduler_cost_collect(struct scheduler *scheduler, struct slot *slot,
+                           const struct source_env *env, int error);
 /* Once a window: slows the dearest source if all are too dear, or relaxes. */
 void scheduler_cost_judge(struct scheduler *scheduler);
 /* Between two ticks, as it is in force. */

@@ -15,19 +15,6 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
-enum column { UP, DURATION, SCRAPED, KEPT, ADDED, OWN_UP, COLUMNS };
-
-static const struct metric columns[OWN_UP] = {
-    {"up", METRIC_GAUGE, "Whether the target was scraped.", NULL},
-    {"scrape_duration_seconds", METRIC_GAUGE, "How long the scrape took.", NULL},
-    {"scrape_samples_scraped", METRIC_GAUGE, "Samples the target's page had.", NULL},
-    {"scrape_samples_post_metric_relabeling", METRIC_GAUGE, "Samples left after keep and drop.",
-     NULL},
-    {"scrape_series_added", METRIC_GAUGE, "Series that were new in this scrape.", NULL},
-};
-_Static_assert(COLUMNS == sizeof((struct ask_state *)0)->handles / sizeof(series_handle),
-               "a handle for each");
-
 /* ---- for dialects ---------------------------------------------------------------------- */
 
 void ask_put(struct ask_out *out, const struct ask_metric *metric, const struct label *labels,
@@ -191,9 +178,8 @@ int ask_start(void *state, const struct source_env *env, struct emitter *out)
     (void)env;
     if (ask->dialect == NULL)
         return ERR_NOTFOUND; /* the source without a target */
-    for (size_t i = 0; i < OWN_UP; i++)
-        ask->handles[i] = emitter_series(out, &columns[i], rules->labels, count);
-    ask->handles[OWN_UP] = SERIES_NONE;
+    scrape_series_start(&ask->series, out);
+    ask->own_up = SERIES_NONE;
     if (ask->dialect->up.name == NULL)
         return 0;
     const struct metric own = {ask->dialect->up.name, METRIC_GAUGE, ask->dialect->up.help,
@@ -202,30 +188,17 @@ int ask_start(void *state, const struct source_env *env, struct emitter *out)
     if (ask->dialect->up_label != NULL)
         labels[count++] =
             (struct label){bytes_of(ask->dialect->up_label), bytes_of(ask->settings.host)};
-    ask->handles[OWN_UP] = emitter_series(out, &own, labels, count);
+    ask->own_up = emitter_series(out, &own, labels, count);
     return 0;
 }
 
 int ask_collect(void *state, const struct source_env *env, struct emitter *out)
 {
     struct ask_state *ask = state;
-    const struct scrape_series *series = &ask->series;
     bool is_up = ask->failure == 0;
-    int error = 0;
-
     (void)env;
-    const double values[COLUMNS] = {is_up,
-                                    ask->duration_seconds,
-                                    is_up ? (double)series->scraped : 0,
-                                    is_up ? (double)series->kept : 0,
-                                    is_up ? (double)series->fresh_count : 0,
-                                    is_up};
-    if (is_up)
-        error = scrape_series_emit(&ask->series, out);
-    else
-        scrape_series_end(&ask->series, out);
-    for (size_t i = 0; i < COLUMNS; i++)
-        emit(out, ask->handles[i], values[i]);
+    int error = scrape_series_tell(&ask->series, is_up, ask->duration_seconds, out);
+    emit(out, ask->own_up, is_up);
     if (!is_up && !ask->was_failing)
         log_warn(ask->dialect->source, "%s is down: %s", ask->settings.url, ask->why.text);
     else if (is_up && ask->was_failing)

@@ -27,9 +27,8 @@ struct ask_out {
     int (*take)(void *context, const struct exposition_sample *sample, struct diagnosis *why);
     void *context;
     struct diagnosis *why;
-    int error;           /* of the first take() that failed */
-    size_t count;        /* samples so far, of all pages */
-    const char *up_host; /* the target's host, for those who name it in a label */
+    int error;    /* of the first take() that failed */
+    size_t count; /* samples so far, of all pages */
     int64_t now_ms;
 };
 
@@ -106,10 +105,11 @@ struct ask_state {
     struct diagnosis why;
     double duration_seconds;
     bool was_failing;
-    series_handle handles[6];
+    series_handle own_up; /* the exporter's; SERIES_NONE: it has none */
 };
 
-/* The calls of every dialect's source; configure() is its own and names the dialect. */
+/* The calls of every dialect's source; ASK_SOURCE makes its configure(), which names the
+ * dialect. */
 int ask_configure(void *state, const struct ask_dialect *dialect, struct config *config,
                   const struct config_node *node, struct diagnosis *why);
 int ask_start(void *state, const struct source_env *env, struct emitter *out);
@@ -121,14 +121,27 @@ const char *ask_title(const void *state);
 int ask_check(void *state, const struct source_env *env, struct diagnosis *why);
 void ask_stop(void *state);
 
-#define ASK_SOURCE(source_name, source_summary, source_configure)                              \
+/* The source NAME, of ask_dialect_NAME. */
+#define ASK_SOURCE(name_, summary_)                                                            \
+    static int name_##_configure(void *state, struct config *config,                           \
+                                 const struct config_node *node, struct diagnosis *why)        \
     {                                                                                          \
-        .name = (source_name), .summary = (source_summary), .needs = "a target in probe.yml",  \
-        .state_bytes = sizeof(struct ask_state), .interval_ms = 15000, .has_targets = true,    \
-        .configure = (source_configure), .start = ask_start, .begin = ask_begin,               \
-        .cancel = ask_cancel, .title = ask_title, .collect = ask_collect, .check = ask_check,  \
-        .stop = ask_stop                                                                       \
-    }
+        return ask_configure(state, &ask_dialect_##name_, config, node, why);                  \
+    }                                                                                          \
+    const struct source source_##name_ = {.name = #name_,                                      \
+                                          .summary = (summary_),                               \
+                                          .needs = "a target in probe.yml",                    \
+                                          .state_bytes = sizeof(struct ask_state),             \
+                                          .interval_ms = 15000,                                \
+                                          .has_targets = true,                                 \
+                                          .configure = name_##_configure,                      \
+                                          .start = ask_start,                                  \
+                                          .begin = ask_begin,                                  \
+                                          .cancel = ask_cancel,                                \
+                                          .title = ask_title,                                  \
+                                          .collect = ask_collect,                              \
+                                          .check = ask_check,                                  \
+                                          .stop = ask_stop}
 
 /* ask_settings.c: reads a target's map and writes the requests. */
 int ask_settings_read(struct ask_state *ask, struct config *config,

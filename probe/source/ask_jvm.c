@@ -298,11 +298,4 @@ const struct ask_dialect ask_dialect_jvm = {
     .parse = jvm_parse,
 };
 
-static int jvm_configure(void *state, struct config *config, const struct config_node *node,
-                         struct diagnosis *why)
-{
-    return ask_configure(state, &ask_dialect_jvm, config, node, why);
-}
-
-const struct source source_jvm = ASK_SOURCE(
-    "jvm", "memory, collections and threads of a Java VM, by Jolokia", jvm_configure);
+ASK_SOURCE(jvm, "memory, collections and threads of a Java VM, by Jolokia");

@@ -219,11 +219,4 @@ const struct ask_dialect ask_dialect_memcached = {
     .parse = memcached_parse,
 };
 
-static int memcached_configure(void *state, struct config *config,
-                               const struct config_node *node, struct diagnosis *why)
-{
-    return ask_configure(state, &ask_dialect_memcached, config, node, why);
-}
-
-const struct source source_memcached =
-    ASK_SOURCE("memcached", "what memcached counts, by stats", memcached_configure);
+ASK_SOURCE(memcached, "what memcached counts, by stats");

@@ -66,11 +66,4 @@ const struct ask_dialect ask_dialect_nginx = {
     .parse = nginx_parse,
 };
 
-static int nginx_configure(void *state, struct config *config, const struct config_node *node,
-                           struct diagnosis *why)
-{
-    return ask_configure(state, &ask_dialect_nginx, config, node, why);
-}
-
-const struct source source_nginx =
-    ASK_SOURCE("nginx", "connections and requests of nginx, by stub_status", nginx_configure);
+ASK_SOURCE(nginx, "connections and requests of nginx, by stub_status");

@@ -351,11 +351,4 @@ const struct ask_dialect ask_dialect_redis = {
     .parse = redis_parse,
 };
 
-static int redis_configure(void *state, struct config *config, const struct config_node *node,
-                           struct diagnosis *why)
-{
-    return ask_configure(state, &ask_dialect_redis, config, node, why);
-}
-
-const struct source source_redis =
-    ASK_SOURCE("redis", "what redis says of itself, by INFO", redis_configure);
+ASK_SOURCE(redis, "what redis says of itself, by INFO");

@@ -13,6 +13,7 @@
  *
  * Names are the exporter's, oddities included (kbytes_in_kbytes_total; times are "counters").
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "probe/source/ask.h"
@@ -189,7 +190,6 @@ static void parse_info(struct span line, struct ask_out *out)
 {
     char room[KEY_BYTES_MAX];
     struct span left, right;
-    double value;
     if (cut(line, ':', &left, &right)) {
         if (memmem(right.at, span_size(right), "5min:", 5) != NULL)
             parse_windows(left, right, out);
@@ -199,17 +199,14 @@ static void parse_info(struct span line, struct ask_out *out)
     }
     /* "    52 StoreEntries" */
     struct span number, words = span_trim(line);
-    if (!scan_word(&words, &number) || !ask_number(number, &value))
-        return;
-    const struct ask_metric *metric = ask_metric_find(ROWS(infos), key_of(words, room));
-    if (metric != NULL)
-        ask_put_plain(out, metric, value);
+    if (scan_word(&words, &number))
+        put_found(out, ROWS(infos), key_of(words, room), number);
 }
 
 /* "HTTP Requests (All):  95%   0.00463  0.00463" */
 static void parse_time(struct span line, struct ask_out *out)
 {
-    char room[KEY_BYTES_MAX], name[KEY_BYTES_MAX + 16] = "squid_";
+    char room[KEY_BYTES_MAX], name[KEY_BYTES_MAX + 16];
     struct span left, right;
     uint64_t percent;
     double value;
@@ -223,16 +220,8 @@ static void parse_time(struct span line, struct ask_out *out)
             return;
     if (span_size(key) == 0)
         return;
-    size_t size = strlen(name);
-    memcpy(name + size, key.at, span_size(key));
-    size += span_size(key);
-    name[size++] = '_';
-    if (percent >= 100)
-        name[size++] = '1';
-    if (percent >= 10)
-        name[size++] = (char)('0' + percent / 10 % 10);
-    name[size++] = (char)('0' + percent % 10);
-    name[size] = '\0';
+    (void)snprintf(name, sizeof name, "squid_%.*s_%u", (int)span_size(key), key.at,
+                   (unsigned)percent);
     const struct ask_metric metric = {NULL, name, METRIC_GAUGE,
                                       "Service time, seconds, percentile of five minutes"};
     ask_put_plain(out, &metric, value);
@@ -268,11 +257,4 @@ const struct ask_dialect ask_dialect_squid = {
     .parse = squid_parse,
 };
 
-static int squid_configure(void *state, struct config *config, const struct config_node *node,
-                           struct diagnosis *why)
-{
-    return ask_configure(state, &ask_dialect_squid, config, node, why);
-}
-
-const struct source source_squid =
-    ASK_SOURCE("squid", "what squid's cache manager counts", squid_configure);
+ASK_SOURCE(squid, "what squid's cache manager counts");

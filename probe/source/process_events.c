@@ -39,13 +39,11 @@ static int keep_few(int fd)
 {
     struct sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_WHAT),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(WHAT_EXEC), 5, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(WHAT_EXIT), 0, 6),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(WHAT_EXEC), 7, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 6, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(WHAT_EXIT), 0, 4),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_PID),
         BPF_STMT(BPF_MISC | BPF_TAX, 0),
-        BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_TGID),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, 0),

@@ -3,8 +3,8 @@
  *
  *     GET /metrics -> exposition text -> series of that target
  *
- * and for every look, good or bad, what Prometheus says about it: up, scrape_duration_seconds,
- * scrape_samples_scraped, scrape_samples_post_metric_relabeling, scrape_series_added.
+ * and for every look, good or bad, what Prometheus says about it: up and its kin
+ * (scrape_series.h).
  *
  * A page counts whole or not at all: one line that does not parse, a limit, a status other than
  * 200, a late end: up is 0, and every series of the target ends.
@@ -25,17 +25,6 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
-enum column { UP, DURATION, SCRAPED, KEPT, ADDED, COLUMNS };
-
-static const struct metric columns[COLUMNS] = {
-    {"up", METRIC_GAUGE, "Whether the target was scraped.", NULL},
-    {"scrape_duration_seconds", METRIC_GAUGE, "How long the scrape took.", NULL},
-    {"scrape_samples_scraped", METRIC_GAUGE, "Samples the target's page had.", NULL},
-    {"scrape_samples_post_metric_relabeling", METRIC_GAUGE, "Samples left after keep and drop.",
-     NULL},
-    {"scrape_series_added", METRIC_GAUGE, "Series that were new in this scrape.", NULL},
-};
-
 struct scrape_state {
     /* fixed after configure() */
     struct scrape_settings settings;
@@ -53,7 +42,6 @@ struct scrape_state {
     struct diagnosis why;
     double duration_seconds;
     bool was_failing;
-    series_handle handles[COLUMNS];
 };
 
 static int scrape_configure(void *state, struct config *config, const struct config_node *node,
@@ -71,14 +59,10 @@ static int scrape_configure(void *state, struct config *config, const struct con
 static int scrape_start(void *state, const struct source_env *env, struct emitter *out)
 {
     struct scrape_state *scrape = state;
-    const struct scrape_rules *rules = &scrape->settings.rules;
-
     (void)env;
     if (scrape->line == NULL)
         return ERR_NOTFOUND; /* the source without a target */
-    for (size_t i = 0; i < COLUMNS; i++)
-        scrape->handles[i] =
-            emitter_series(out, &columns[i], rules->labels, rules->label_count);
+    scrape_series_start(&scrape->series, out);
     return 0;
 }
 
@@ -174,20 +158,9 @@ static void scrape_cancel(void *state)
 static int scrape_collect(void *state, const struct source_env *env, struct emitter *out)
 {
     struct scrape_state *scrape = state;
-    const struct scrape_series *series = &scrape->series;
     bool is_up = scrape->failure == 0;
-    int error = 0;
-
     (void)env;
-    const double values[COLUMNS] = {
-        is_up, scrape->duration_seconds, is_up ? (double)series->scraped : 0,
-        is_up ? (double)series->kept : 0, is_up ? (double)series->fresh_count : 0};
-    if (is_up)
-        error = scrape_series_emit(&scrape->series, out);
-    else
-        scrape_series_end(&scrape->series, out);
-    for (size_t i = 0; i < COLUMNS; i++)
-        emit(out, scrape->handles[i], values[i]);
+    int error = scrape_series_tell(&scrape->series, is_up, scrape->duration_seconds, out);
     if (!is_up && !scrape->was_failing)
         log_warn("scrape", "%s is down: %s", scrape->settings.url, scrape->why.text);
     else if (is_up && scrape->was_failing)

@@ -19,6 +19,15 @@
 #define FIRST_CAPACITY 64
 #define EXPORTED       "exported_"
 
+static const struct metric told[SCRAPE_TOLD] = {
+    {"up", METRIC_GAUGE, "Whether the target was scraped.", NULL},
+    {"scrape_duration_seconds", METRIC_GAUGE, "How long the scrape took.", NULL},
+    {"scrape_samples_scraped", METRIC_GAUGE, "Samples the target's page had.", NULL},
+    {"scrape_samples_post_metric_relabeling", METRIC_GAUGE, "Samples left after keep and drop.",
+     NULL},
+    {"scrape_series_added", METRIC_GAUGE, "Series that were new in this scrape.", NULL},
+};
+
 struct scrape_entry {
     uint64_t hash;
     double value;
@@ -367,7 +376,7 @@ static int emit_late(struct scrape_series *series, struct emitter *out, size_t c
     return 0;
 }
 
-int scrape_series_emit(struct scrape_series *series, struct emitter *out)
+static int emit_all(struct scrape_series *series, struct emitter *out)
 {
     size_t late = 0;
     register_fresh(series, out);
@@ -384,15 +393,38 @@ int scrape_series_emit(struct scrape_series *series, struct emitter *out)
     return late == 0 ? 0 : emit_late(series, out, late);
 }
 
-void scrape_series_end(struct scrape_series *series, struct emitter *out)
+static void end_all(struct scrape_series *series, struct emitter *out)
 {
-    for (size_t i = 0; out != NULL && i < series->count; i++)
+    for (size_t i = 0; i < series->count; i++)
         if (series->entries[i].handle != SERIES_NONE && series->entries[i].time_ms == 0)
             emitter_end(out, series->entries[i].handle);
     series->count = 0;
     if (series->table_size > 0)
         fill_table(series);
     buf_done(&series->fresh);
+}
+
+void scrape_series_start(struct scrape_series *series, struct emitter *out)
+{
+    for (size_t i = 0; i < SCRAPE_TOLD; i++)
+        series->told[i] =
+            emitter_series(out, &told[i], series->rules->labels, series->rules->label_count);
+}
+
+int scrape_series_tell(struct scrape_series *series, bool is_up, double seconds,
+                       struct emitter *out)
+{
+    int error = 0;
+    const double values[SCRAPE_TOLD] = {is_up, seconds, is_up ? (double)series->scraped : 0,
+                                        is_up ? (double)series->kept : 0,
+                                        is_up ? (double)series->fresh_count : 0};
+    if (is_up)
+        error = emit_all(series, out);
+    else
+        end_all(series, out);
+    for (size_t i = 0; i < SCRAPE_TOLD; i++)
+        emit(out, series->told[i], values[i]);
+    return error;
 }
 
 void scrape_series_done(struct scrape_series *series)

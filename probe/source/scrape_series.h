@@ -3,9 +3,13 @@
  * whole.
  *
  *     scrape_series_begin(&series)
- *         scrape_series_take(&series, sample, ...)   for each sample of the page
- *     scrape_series_emit(&series, out)               the page was good: values, ends, new
- * series scrape_series_end(&series, out)                it was not: everything ends
+ *         scrape_series_take(&series, sample, ...)       for each sample of the page
+ *     scrape_series_tell(&series, true, seconds, out)    the page was good: values, ends, and
+ *                                                        new series
+ *     scrape_series_tell(&series, false, seconds, out)   it was not: everything ends
+ *
+ * and for every look, good or bad, what Prometheus says about it: up, scrape_duration_seconds,
+ * scrape_samples_scraped, scrape_samples_post_metric_relabeling, scrape_series_added.
  *
  * A page that turns out bad at its last line has changed nothing.  A series is known by the
  * hash of its name and labels (XXH3, 64 bits, a random seed); its texts are kept from the page
@@ -27,6 +31,7 @@
 #define SCRAPE_DROPPED_MAX ((size_t)8192)
 /* Different times of their own a page may have; samples past that get the page's time. */
 #define SCRAPE_TIMES_MAX 64
+#define SCRAPE_TOLD      5
 
 struct scrape_entry;
 
@@ -57,7 +62,11 @@ struct scrape_series {
     series_handle *late_handles;
     double *late_values;
     size_t late_capacity;
+    series_handle told[SCRAPE_TOLD]; /* of the look itself */
 };
+
+/* Before the first look: registers what is said of each. */
+void scrape_series_start(struct scrape_series *series, struct emitter *out);
 
 void scrape_series_begin(struct scrape_series *series);
 
@@ -65,12 +74,11 @@ void scrape_series_begin(struct scrape_series *series);
 int scrape_series_take(struct scrape_series *series, const struct exposition_sample *sample,
                        struct diagnosis *why);
 
-/* The page was good.  ERR_NOMEM: some of it is missing. */
-int scrape_series_emit(struct scrape_series *series, struct emitter *out);
-
-/* Ends and forgets every series; as with Prometheus, one that had a time of its own gets no
- * marker, which would lie behind what it says next.  `out` NULL: only forgets. */
-void scrape_series_end(struct scrape_series *series, struct emitter *out);
+/* The look is over, and took so long.  Unless it `is_up` every series ends and is forgotten; as
+ * with Prometheus, one that had a time of its own gets no marker, which would lie behind what
+ * it says next.  ERR_NOMEM: some of a good page is missing. */
+int scrape_series_tell(struct scrape_series *series, bool is_up, double seconds,
+                       struct emitter *out);
 
 /* Frees the memory. */
 void scrape_series_done(struct scrape_series *series);

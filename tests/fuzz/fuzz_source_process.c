@@ -1,13 +1,15 @@
 /*
- * fuzz_source_process.c - every parser of the files below /proc/PID and of its neighbours.
+ * fuzz_source_process.c - every parser of the files below /proc/PID and of its neighbours, the
+ * kernel's events of processes among them.
  *
  * The first byte chooses nothing: all parsers read the same text, as they must stand any.
  * Properties: what they point to lies inside the text; cleaned text is clean, and cleaning it
- * again changes nothing.
+ * again changes nothing; an event that is none of ours says nothing of anybody.
  */
 #include <stdlib.h>
 
 #include "probe/source/mounts.h"
+#include "probe/source/process_events.h"
 #include "probe/source/process_parse.h"
 #include "probe/source/process_users.h"
 #include "probe/source/scan.h"
@@ -31,6 +33,15 @@ static void clean_twice(struct bytes text)
         must((unsigned char)once[i] >= 0x20 && once[i] != 0x7f);
     size_t again = text_clean((struct bytes){(uint8_t *)once, size}, twice, sizeof twice);
     must(again == size && memcmp(once, twice, size) == 0);
+}
+
+static void must_be_event(struct bytes message)
+{
+    struct process_event event;
+    if (!process_event_parse(message, &event))
+        return;
+    must(event.kind != PROCESS_EVENT_OTHER || event.pid == 0);
+    must(event.kind == PROCESS_EVENT_EXIT || event.status == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -63,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (struct span rest = text; scan_line(&rest, &line);)
         if (mount_parse(line, &mount))
             must(mount.point[mount.point_size] == '\0');
+    must_be_event(span_bytes(text));
     clean_twice(span_bytes(text));
     free(copy);
     return 0;

@@ -34,6 +34,31 @@ static void an_arena_never_takes_more_than_its_limit(void **state)
     arena_reset(&arena);
 }
 
+static void an_arena_that_is_rewound_keeps_what_it_took_in_one_piece(void **state)
+{
+    struct arena_total total = {.limit_bytes = 40000};
+    struct arena arena;
+    (void)state;
+    arena_init(&arena, 100000);
+    arena.total = &total;
+    for (int i = 0; i < 5; i++) /* chunks of their own */
+        assert_non_null(arena_alloc(&arena, 3000, 1));
+    arena_rewind(&arena);
+    size_t held_bytes = arena.held_bytes;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 5; i++)
+            assert_non_null(arena_alloc(&arena, 3000, 1));
+        assert_int_equal(arena.held_bytes, held_bytes);
+        assert_null(arena_alloc(&arena, 30000, 1));
+        assert_true(arena.total_refused);
+        arena_rewind(&arena);
+        assert_false(arena.total_refused);
+    }
+    assert_int_equal(total.held_bytes, held_bytes);
+    arena_reset(&arena);
+    assert_int_equal(total.held_bytes, 0);
+}
+
 static void arenas_share_a_total(void **state)
 {
     struct arena_total total = {.limit_bytes = 12000};
@@ -284,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_never_takes_more_than_its_limit),
+        cmocka_unit_test(an_arena_that_is_rewound_keeps_what_it_took_in_one_piece),
         cmocka_unit_test(arenas_share_a_total),
         cmocka_unit_test(integers_survive_a_round_trip),
         cmocka_unit_test(a_varint_of_eleven_bytes_fails),

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <string.h>
-#include <time.h>
 #include <uv.h>
 
 #include "probe/scheduler.h"
@@ -84,10 +84,54 @@ static void a_restart_never_answers_a_time_the_spool_has_seen(void **state)
     assert_int_equal(tick_clock_now(&ticks), 5000000);
 }
 
-/* A source that counts its calls, and takes its time when told to. */
+struct run {
+    uv_loop_t loop;
+    struct tick_clock ticks;
+    struct emitter *emitter;
+    struct scheduler *scheduler;
+    /* Under the lock, for sources that hang: */
+    uv_mutex_t lock;
+    uv_cond_t changed;
+    unsigned sealed;
+    bool is_released;
+    unsigned wanted, wanted_late;
+    int64_t last_tick_ms;
+    unsigned with_slow, with_late;
+    mono_ns cpu;
+    enum scheduler_room room;
+};
+
+static void run_init(struct run *run)
+{
+    assert_int_equal(uv_loop_init(&run->loop), 0);
+    assert_int_equal(uv_mutex_init(&run->lock), 0);
+    assert_int_equal(uv_cond_init(&run->changed), 0);
+    assert_int_equal(emitter_open(NULL, &run->emitter), 0);
+    tick_clock_init(&run->ticks, &clock_system, 42, 0);
+}
+
+/* Until so many batches more were sealed, or the run lets go: however slow the machine is. */
+static void hang(struct run *run, unsigned batches)
+{
+    uv_mutex_lock(&run->lock);
+    for (unsigned from = run->sealed; !run->is_released && run->sealed - from < batches;)
+        uv_cond_wait(&run->changed, &run->lock);
+    uv_mutex_unlock(&run->lock);
+}
+
+static void release(struct run *run)
+{
+    uv_mutex_lock(&run->lock);
+    run->is_released = true;
+    uv_cond_broadcast(&run->changed);
+    uv_mutex_unlock(&run->lock);
+}
+
+/* A source that counts its calls, and hangs when told to. */
 struct slow_state {
-    int64_t hang_ms;
-    unsigned gathered, collected;
+    struct run *hangs_in; /* NULL: it is quick */
+    unsigned hang_batches;
+    unsigned collected;
     series_handle handle;
 };
 
@@ -104,10 +148,9 @@ static int slow_start(void *state, const struct source_env *env, struct emitter 
 static int slow_gather(void *state, const struct source_env *env)
 {
     struct slow_state *slow = state;
-    struct timespec wait = {slow->hang_ms / 1000, slow->hang_ms % 1000 * 1000000};
     (void)env;
-    (void)nanosleep(&wait, NULL);
-    slow->gathered++;
+    if (slow->hangs_in != NULL)
+        hang(slow->hangs_in, slow->hang_batches);
     return 0;
 }
 
@@ -185,20 +228,16 @@ static const struct source source_burst = {.name = "burst",
                                            .collect = burst_collect,
                                            .has_more = burst_has_more};
 
-struct run {
-    uv_loop_t loop;
-    struct tick_clock ticks;
-    struct emitter *emitter;
-    struct scheduler *scheduler;
-    unsigned sealed, wanted;
-    int64_t last_tick_ms;
-    unsigned with_slow, with_late, slow_samples;
-    enum scheduler_room room;
-};
-
 static enum scheduler_room room_of(void *context)
 {
     return ((const struct run *)context)->room;
+}
+
+/* A run of any source costs a second. */
+static mono_ns cpu_of(void *context)
+{
+    struct run *run = context;
+    return run->cpu += NS_PER_MS * MS_PER_SEC;
 }
 
 static void count_batch(void *context, int64_t tick_ms)
@@ -217,18 +256,21 @@ static void count_batch(void *context, int64_t tick_ms)
         assert_true(batch.late[i].ts_ms < tick_ms || batch.late[i].ts_ms > tick_ms + 50);
     }
     emitter_kept(run->emitter);
-    if (++run->sealed == run->wanted)
+    uv_mutex_lock(&run->lock);
+    run->sealed++;
+    uv_cond_broadcast(&run->changed);
+    uv_mutex_unlock(&run->lock);
+    if (run->sealed >= run->wanted && run->with_late >= run->wanted_late)
         uv_stop(&run->loop);
 }
 
 static struct slow_state *run_begin(struct run *run, unsigned wanted)
 {
     void *slow;
-    struct scheduler_options options = {.sealed = count_batch, .room = room_of, .context = run};
+    struct scheduler_options options = {
+        .sealed = count_batch, .room = room_of, .cpu_clock = cpu_of, .context = run};
     *run = (struct run){.wanted = wanted};
-    assert_int_equal(uv_loop_init(&run->loop), 0);
-    assert_int_equal(emitter_open(NULL, &run->emitter), 0);
-    tick_clock_init(&run->ticks, &clock_system, 42, 0);
+    run_init(run);
     options.emitter = run->emitter;
     options.ticks = &run->ticks;
     assert_int_equal(scheduler_open(&options, &run->scheduler), 0);
@@ -251,8 +293,11 @@ static void run_to_the_end(struct run *run)
 static void run_end(struct run *run)
 {
     scheduler_close(run->scheduler);
+    release(run);
     (void)uv_run(&run->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&run->loop), 0);
+    uv_cond_destroy(&run->changed);
+    uv_mutex_destroy(&run->lock);
     emitter_close(run->emitter);
 }
 
@@ -264,7 +309,8 @@ static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
     run_to_the_end(&run);
     assert_true(run.with_slow >= 6);
     struct source_report good = scheduler_report(run.scheduler, 1);
-    assert_true(good.succeeded_ms > 0 && good.succeeded_ms % good.interval_ms ==
+    assert_true(good.succeeded_ms > 0 &&
+                good.succeeded_ms % good.interval_ms ==
                     scheduler_report(run.scheduler, 0).succeeded_ms % good.interval_ms);
     struct source_report absent = scheduler_report(run.scheduler, 2);
     assert_false(absent.is_running);
@@ -272,12 +318,29 @@ static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
     run_end(&run);
 }
 
+#define HAND_STEP_MS 5
+
+/* Where the machine is slow, so is this clock: no tick is late but for what a source does. */
+static void move_on(uv_timer_t *timer)
+{
+    pass(timer->data, HAND_STEP_MS);
+}
+
 static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
 {
     struct run run;
+    struct hand_clock hand = {5000000, 1};
+    struct clock clock = {hand_unix, hand_mono, &hand};
+    uv_timer_t mover;
     (void)state;
     struct slow_state *slow = run_begin(&run, 10);
-    slow->hang_ms = 230;
+    run.wanted_late = 2;
+    *slow = (struct slow_state){.hangs_in = &run, .hang_batches = 3};
+    tick_clock_init(&run.ticks, &clock, 42, 0);
+    hand.unix_ms = tick_after(&run.ticks, hand.unix_ms, 100) + 2; /* never a tick's time */
+    assert_int_equal(uv_timer_init(&run.loop, &mover), 0);
+    mover.data = &hand;
+    assert_int_equal(uv_timer_start(&mover, move_on, HAND_STEP_MS, HAND_STEP_MS), 0);
     run_to_the_end(&run);
     struct source_report report = scheduler_report(run.scheduler, 1);
     assert_int_equal(run.with_slow, 0);
@@ -285,6 +348,7 @@ static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
     assert_true(report.late >= 2);
     assert_true(report.skipped >= 3);
     assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
+    uv_close((uv_handle_t *)&mover, NULL);
     run_end(&run);
 }
 
@@ -293,7 +357,7 @@ static void closing_under_a_hanging_worker_frees_it_later(void **state)
     struct run run;
     (void)state;
     struct slow_state *slow = run_begin(&run, 2);
-    slow->hang_ms = 300;
+    *slow = (struct slow_state){.hangs_in = &run, .hang_batches = UINT_MAX};
     run_to_the_end(&run);
     assert_true(scheduler_report(run.scheduler, 1).succeeded_ms <
                 scheduler_report(run.scheduler, 0).succeeded_ms); /* it has not come back */
@@ -318,6 +382,8 @@ static void a_burst_is_drained_between_ticks_while_there_is_room(void **state)
     assert_int_equal(burst->left, 0);
     assert_true(burst->between >= 20);
     assert_true(burst->on_grid >= 1);
+    assert_true(scheduler_report(run.scheduler, 3).cpu_seconds >=
+                burst->between + burst->on_grid);
     assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
     run_end(&run);
 }
@@ -343,8 +409,8 @@ static void a_burst_waits_where_it_is_while_batches_gather(void **state)
 struct changed_run {
     struct run run;
     uv_timer_t timer;
-    uv_timer_cb step; /* called when enough was seen */
-    unsigned turn, seen;
+    uv_timer_cb step;    /* called when enough was seen */
+    unsigned turn, seen; /* of those it wants; NULL: none */
     bool (*is_wanted)(struct changed_run *now, int64_t tick_ms, const struct plain_batch *);
     size_t ended;
     unsigned stopped;
@@ -364,7 +430,7 @@ static void note_batch(void *context, int64_t tick_ms)
     assert_true(tick_ms > now->run.last_tick_ms);
     now->run.last_tick_ms = tick_ms;
     now->ended += batch.ended_count;
-    now->seen += now->is_wanted(now, tick_ms, &batch);
+    now->seen += now->is_wanted != NULL && now->is_wanted(now, tick_ms, &batch);
     emitter_kept(now->run.emitter);
     if (now->seen >= ENOUGH && !uv_is_active((uv_handle_t *)&now->timer))
         assert_int_equal(uv_timer_start(&now->timer, now->step, 0, 0), 0);
@@ -395,9 +461,7 @@ static void changed_begin(struct changed_run *now, uv_timer_cb step,
     struct scheduler_options options = {.sealed = note_batch, .context = now};
     *now = (struct changed_run){.step = step, .is_wanted = is_wanted};
     changed = now;
-    assert_int_equal(uv_loop_init(&now->run.loop), 0);
-    assert_int_equal(emitter_open(NULL, &now->run.emitter), 0);
-    tick_clock_init(&now->run.ticks, &clock_system, 42, 0);
+    run_init(&now->run);
     options.emitter = now->run.emitter;
     options.ticks = &now->run.ticks;
     assert_int_equal(scheduler_open(&options, &now->run.scheduler), 0);
@@ -487,15 +551,6 @@ static void a_source_that_goes_ends_its_series_and_comes_back_with_a_tick(void *
     assert_int_equal(now.stopped, 2);
 }
 
-static bool is_nothing(struct changed_run *now, int64_t tick_ms,
-                       const struct plain_batch *batch)
-{
-    (void)now;
-    (void)tick_ms;
-    (void)batch;
-    return false;
-}
-
 static void replace_what_hangs(uv_timer_t *timer)
 {
     struct changed_run *now = timer->data;
@@ -504,6 +559,7 @@ static void replace_what_hangs(uv_timer_t *timer)
         assert_int_equal(scheduler_set(now->run.scheduler, 0, false, 100, NULL), 0);
         assert_int_equal(scheduler_set(now->run.scheduler, 0, true, 100, NULL), 0);
         assert_int_equal(now->stopped, 0); /* its worker is still out there */
+        release(&now->run);
         now->turn++;
     } else if (now->turn == 1 && fresh->collected >= 2 && now->stopped == 1) {
         uv_stop(&now->run.loop);
@@ -515,11 +571,12 @@ static void a_source_that_hangs_is_replaced_and_freed_when_it_comes_back(void **
     struct changed_run now;
     void *told;
     (void)state;
-    changed_begin(&now, replace_what_hangs, is_nothing);
+    changed_begin(&now, replace_what_hangs, NULL);
     assert_int_equal(uv_timer_start(&now.timer, replace_what_hangs, 10, 10), 0);
     assert_int_equal(
         scheduler_add(now.run.scheduler, &source_told, NULL, NULL, 100, &told, NULL), 0);
-    ((struct slow_state *)told)->hang_ms = 400;
+    *(struct slow_state *)told =
+        (struct slow_state){.hangs_in = &now.run, .hang_batches = UINT_MAX};
     run_to_the_end(&now.run);
     changed_end(&now);
 }
