@@ -160,6 +160,7 @@ static int journal_start(void *state, const struct source_env *env, struct emitt
     if (journal->entry == NULL || journal->raw == NULL || journal->text == NULL)
         return ERR_NOMEM;
     journal->units.settings = &journal->settings;
+    journal->units.notes = out;
     journal->units.started_ms = env->now_ms;
     journal->retry_ms = RETRY_LEAST_MS;
     for (size_t i = 0; emitter_noted(out, i, &key, &value); i++)
