@@ -50,6 +50,10 @@ with open(here + "/entries", "rb") as entries:
             os.unlink(here + "/die")
             sys.stderr.write("Journal file is truncated\n")
             sys.exit(1)
+        if os.path.exists(here + "/complain"):
+            os.unlink(here + "/complain")
+            sys.stderr.write("Journal file is corrupted, ignoring\n" * 5000)
+            sys.stderr.flush()
         time.sleep(0.02)
         marks = (pending + entries.read()).split(b"\0END\0")
         whole, pending = marks[:-1], marks[-1]
@@ -149,6 +153,10 @@ def test_nothing_is_lost_or_repeated_whoever_dies():
                 world.agent.start()
             else:
                 os.kill(world.starts()[-1], signal.SIGKILL)
+        world.wait_texts(sent)
+        (world.folder / "complain").write_text("")
+        wait_for(lambda: not (world.folder / "complain").exists(), "more than a pipe holds")
+        write(10)
         world.wait_texts(sent)
         (world.folder / "die").write_text("")
         wait_for(lambda: "Journal file is truncated" in world.agent.tail(), "what it died of")
