@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "probe/log/severity.h"
+#include "proto/base/civil.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -18,7 +19,6 @@
 #define METHOD_OTHER (ACCESS_METHODS - 1)
 #define BACK_BYTES   ((size_t)64 << 10)
 #define BACK_MOST    ((uint64_t)16 << 20) /* some milliseconds */
-#define MS_PER_DAY   ((int64_t)86400 * 1000)
 #define CELL_SLOTS   (sizeof((struct access *)0)->cell_slots / sizeof(uint16_t))
 
 enum { SEVERITY_OF_ERROR = 4, SEVERITY_OF_WARNING = 5, SEVERITY_OF_INFO = 7 };
@@ -136,7 +136,7 @@ static size_t find_vhost(struct access *access, struct bytes text,
                          const struct redaction *redaction, const struct redact_key *key)
 {
     char name[ACCESS_NAME_BYTES], label[ACCESS_NAME_BYTES];
-    uint64_t counts[REDACT_KIND_COUNT];
+    uint64_t counts[REDACT_KIND_COUNT] = {0};
     if (access->settings->vhost != NULL)
         text = bytes_of(access->settings->vhost);
     if (!clean_name(text, name))
@@ -221,7 +221,7 @@ uint32_t access_take(struct access *access, struct bytes line,
     size_t vhost = find_vhost(access, hit.vhost, redaction, key);
     size_t cell = find_cell(access, vhost, method_of(hit.method), hit.status);
     /* A time of day without its date is none. */
-    if (hit.ts_ms >= MS_PER_DAY && hit.ts_ms > access->pending_last_ms)
+    if (hit.ts_ms >= CIVIL_DAY_MS && hit.ts_ms > access->pending_last_ms)
         access->pending_last_ms = hit.ts_ms;
     access->pending[access->pending_count++] =
         (struct access_pending){.cell = (uint16_t)cell,
