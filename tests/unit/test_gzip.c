@@ -137,6 +137,42 @@ static void a_file_that_was_held_after_its_rotation_is_read(void **state)
     world_done(&world);
 }
 
+/* Whichever way a folder is read: it was made before the others, or after them. */
+static void one_is_found_among_any_number(void **state)
+{
+    (void)state;
+    for (int is_last = 0; is_last < 2; is_last++) {
+        struct world world;
+        struct buf all = {0};
+        char command[200], path[128], name[32], other[128];
+        world_make(&world, "a.log");
+        append_lines(&world, "a.log", 0, 100, &all);
+        world_start(&world);
+        world_ticks(&world, 2);
+        world_kill(&world);
+        append_lines(&world, "a.log", 100, 200, &all);
+        world_move(&world, "a.log", "a.log.999");
+        if (is_last == 0)
+            compress(&world, "a.log.999");
+        (void)snprintf(command, sizeof command, "echo other | gzip >%s && touch -d tomorrow %s",
+                       world_path(&world, "other", other), other);
+        assert_int_equal(system(command), 0);
+        for (int i = 0; i < 900; i++) {
+            (void)snprintf(name, sizeof name, "a.log.%d.gz", i);
+            assert_int_equal(link(other, world_path(&world, name, path)), 0);
+        }
+        if (is_last == 1)
+            compress(&world, "a.log.999");
+        append_lines(&world, "a.log", 200, 201, &all);
+        world_start(&world);
+        world_ticks(&world, 3);
+        world_assert_stored(&world, buf_text(&all));
+        assert_true(world_value(&world, "logwatch_lost_files_total", "") == 0);
+        buf_done(&all);
+        world_done(&world);
+    }
+}
+
 /* Where it was left is far behind in it, and the probe dies on the way there. */
 static void what_cannot_be_opened_at_once_is_not_forgotten(void **state)
 {
@@ -324,6 +360,7 @@ int main(void)
         cmocka_unit_test(the_rest_is_read_from_what_it_was_compressed_to),
         cmocka_unit_test(files_that_came_and_went_are_read_in_order),
         cmocka_unit_test(a_file_that_was_held_after_its_rotation_is_read),
+        cmocka_unit_test(one_is_found_among_any_number),
         cmocka_unit_test(what_cannot_be_opened_at_once_is_not_forgotten),
         cmocka_unit_test(a_death_in_the_middle_repeats_nothing),
         cmocka_unit_test(a_file_of_another_log_is_not_taken),
