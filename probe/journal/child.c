@@ -18,6 +18,7 @@
 
 #define DESCRIPTORS_MAX 4096
 #define EXIT_NO_PROGRAM 127
+#define COMPLAINT_READS 16
 
 /* In the child: only calls that are safe after fork().  Locales and pagers of whoever started
  * the probe change nothing. */
@@ -81,32 +82,36 @@ int journal_child_start(struct journal_child *child, const char *const *argument
     return 0;
 }
 
+/* Takes what it complained of, about a pipe full; the last line stays. */
+static void read_complaint(struct journal_child *child)
+{
+    char text[4096];
+    for (int i = 0; i < COMPLAINT_READS; i++) {
+        ssize_t got = read(child->errors, text, sizeof text - 1);
+        if (got <= 0)
+            return;
+        while (got > 0 && text[got - 1] == '\n')
+            got--;
+        if (got == 0)
+            continue;
+        text[got] = '\0';
+        const char *line = strrchr(text, '\n');
+        (void)snprintf(child->complaint, sizeof child->complaint, "%.200s",
+                       line == NULL ? text : line + 1);
+    }
+}
+
 int journal_child_read(struct journal_child *child, uint8_t *to, size_t room, size_t *ret_size)
 {
     ssize_t got;
     *ret_size = 0;
+    read_complaint(child);
     do
         got = read(child->output, to, room);
     while (got < 0 && errno == EINTR);
     if (got > 0)
         *ret_size = (size_t)got;
     return got > 0 || (got < 0 && errno == EAGAIN) ? 0 : ERR_NOTFOUND;
-}
-
-/* The last line of what stands in the pipe. */
-static void read_complaint(int fd, char complaint[JOURNAL_COMPLAINT_BYTES])
-{
-    char text[4096];
-    ssize_t got = read(fd, text, sizeof text - 1);
-    complaint[0] = '\0';
-    while (got > 0 && text[got - 1] == '\n')
-        got--;
-    if (got <= 0)
-        return;
-    text[got] = '\0';
-    char *line = strrchr(text, '\n');
-    (void)snprintf(complaint, JOURNAL_COMPLAINT_BYTES, "%.200s",
-                   line == NULL ? text : line + 1);
 }
 
 void journal_child_end(struct journal_child *child, char complaint[JOURNAL_COMPLAINT_BYTES])
@@ -117,7 +122,8 @@ void journal_child_end(struct journal_child *child, char complaint[JOURNAL_COMPL
     (void)kill(child->pid, SIGKILL);
     while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    read_complaint(child->errors, complaint);
+    read_complaint(child);
+    memcpy(complaint, child->complaint, sizeof child->complaint);
     (void)close(child->output);
     (void)close(child->errors);
     *child = (struct journal_child){0};

@@ -2,7 +2,8 @@
  * child.h - journalctl as a child process: started, read, ended.
  *
  * It never outlives the probe: the kernel ends it with its parent, however that dies.  Its
- * output is a pipe that is read without waiting; while nobody reads, it waits.
+ * output is a pipe that is read without waiting; while nobody reads, it waits.  What it
+ * complains of is taken along with it, so that it does not wait for that for ever.
  *
  * Thread: the loop's.
  */
@@ -18,6 +19,7 @@
 struct journal_child {
     pid_t pid; /* 0: none runs */
     int output, errors;
+    char complaint[JOURNAL_COMPLAINT_BYTES]; /* its last line so far */
 };
 
 /* Starts `arguments` (arguments[0] is the program's path), with nothing of the probe's open.

@@ -160,6 +160,7 @@ static int journal_start(void *state, const struct source_env *env, struct emitt
     if (journal->entry == NULL || journal->raw == NULL || journal->text == NULL)
         return ERR_NOMEM;
     journal->units.settings = &journal->settings;
+    journal->units.notes = out;
     journal->units.started_ms = env->now_ms;
     journal->retry_ms = RETRY_LEAST_MS;
     for (size_t i = 0; emitter_noted(out, i, &key, &value); i++)
@@ -258,7 +259,7 @@ static int take_entry(struct journal_state *journal, int64_t now_ms, struct emit
 
 /* ---- the child -------------------------------------------------------------------------- */
 
-static int start_child(struct journal_state *journal, int64_t now_ms)
+static void start_child(struct journal_state *journal, int64_t now_ms)
 {
     const char *words[sizeof journal->arguments / sizeof *journal->arguments + 1];
     char after[sizeof "--after-cursor=" + JOURNAL_FIELD_BYTES];
@@ -273,7 +274,11 @@ static int start_child(struct journal_state *journal, int64_t now_ms)
     words[count] = NULL;
     journal->raw_at = journal->raw_size = 0;
     journal_export_init(journal->entry);
-    return journal_child_start(&journal->child, words);
+    journal->complaint[0] = '\0';
+    if (journal_child_start(&journal->child, words) != 0)
+        (void)snprintf(journal->complaint, sizeof journal->complaint,
+                       "%.60s cannot be started: no memory, processes or descriptors left",
+                       journal->arguments[0]);
 }
 
 /* A clock that was set back must not make us wait for it. */
@@ -335,9 +340,8 @@ static int journal_collect(void *state, const struct source_env *env, struct emi
     int64_t since_ms = env->now_ms - journal->told_ms;
     bool tell_all = since_ms < 0 || since_ms >= TELL_MS;
     int error = 0;
-    if (journal->child.pid == 0 && may_start(journal, env->now_ms) &&
-        start_child(journal, env->now_ms) == 0)
-        journal->complaint[0] = '\0';
+    if (journal->child.pid == 0 && may_start(journal, env->now_ms))
+        start_child(journal, env->now_ms);
     if (journal->child.pid != 0)
         error = take_all(journal, env->now_ms, out);
     else

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "probe/log/account_series.h"
+#include "probe/log/templates_series.h"
 
 #define PREFIX "journal://"
 
@@ -34,6 +35,7 @@ static struct journal_unit *add(struct journal_units *units, struct bytes name)
     unit->path = path;
     /* Without memory lines are still taken, and their templates not told apart. */
     (void)log_account_init(&unit->account, units->settings, bytes_of(path));
+    templates_resume(unit->account.templates, unit->account.path, units->notes);
     uint64_t id = XXH3_64bits_withSeed(path, room, (uint64_t)units->started_ms);
     unit->file_id = id == 0 ? 1 : id;
     units->items[units->count++] = unit;

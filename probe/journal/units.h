@@ -33,6 +33,7 @@ struct journal_units {
     struct journal_unit *items[JOURNAL_UNITS_MAX + 1];
     size_t count;
     const struct log_settings *settings;
+    const struct emitter *notes; /* of earlier runs: which templates a unit has had */
     int64_t started_ms;
 };
 

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probe/log/gzip.h"
 #include "probe/log/severity.h"
+#include "proto/base/civil.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -18,12 +20,12 @@
 #define METHOD_OTHER (ACCESS_METHODS - 1)
 #define BACK_BYTES   ((size_t)64 << 10)
 #define BACK_MOST    ((uint64_t)16 << 20) /* some milliseconds */
-#define MS_PER_DAY   ((int64_t)86400 * 1000)
 #define CELL_SLOTS   (sizeof((struct access *)0)->cell_slots / sizeof(uint16_t))
 
 enum { SEVERITY_OF_ERROR = 4, SEVERITY_OF_WARNING = 5, SEVERITY_OF_INFO = 7 };
 
 _Static_assert(ACCESS_CELLS_MAX + ACCESS_VHOSTS_MAX + 1 < CELL_SLOTS / 2, "slots stay free");
+_Static_assert(BACK_BYTES <= GZIP_WINDOW_BYTES, "a look fits the window");
 _Static_assert(ACCESS_RESULTS_MAX < NO_RESULT, "any result fits");
 
 /* Prometheus's usual ones, and two for proxies and slow reports. */
@@ -136,7 +138,7 @@ static size_t find_vhost(struct access *access, struct bytes text,
                          const struct redaction *redaction, const struct redact_key *key)
 {
     char name[ACCESS_NAME_BYTES], label[ACCESS_NAME_BYTES];
-    uint64_t counts[REDACT_KIND_COUNT];
+    uint64_t counts[REDACT_KIND_COUNT] = {0};
     if (access->settings->vhost != NULL)
         text = bytes_of(access->settings->vhost);
     if (!clean_name(text, name))
@@ -221,7 +223,7 @@ uint32_t access_take(struct access *access, struct bytes line,
     size_t vhost = find_vhost(access, hit.vhost, redaction, key);
     size_t cell = find_cell(access, vhost, method_of(hit.method), hit.status);
     /* A time of day without its date is none. */
-    if (hit.ts_ms >= MS_PER_DAY && hit.ts_ms > access->pending_last_ms)
+    if (hit.ts_ms >= CIVIL_DAY_MS && hit.ts_ms > access->pending_last_ms)
         access->pending_last_ms = hit.ts_ms;
     access->pending[access->pending_count++] =
         (struct access_pending){.cell = (uint16_t)cell,
@@ -308,7 +310,18 @@ static ssize_t read_at(int fd, uint8_t *to, size_t size, uint64_t offset)
     return got;
 }
 
-void access_look_back(struct access *access, int fd, uint64_t order, uint64_t offset)
+/* The first bytes of the file, or of what was compressed to it. */
+static size_t read_first(int fd, bool is_gzip, uint8_t *to, size_t size)
+{
+    size_t got = 0;
+    if (is_gzip)
+        return gzip_first(fd, to, size, &got) == 0 ? got : 0;
+    ssize_t plain = read_at(fd, to, size, 0);
+    return plain > 0 ? (size_t)plain : 0;
+}
+
+void access_look_back(struct access *access, int fd, bool is_gzip, uint64_t order,
+                      uint64_t offset)
 {
     /* A line of columns may lie across two looks: they overlap. */
     static const size_t overlap = 4096;
@@ -323,7 +336,7 @@ void access_look_back(struct access *access, int fd, uint64_t order, uint64_t of
         return;
     bool is_found = false;
     uint64_t end = offset;
-    while (!is_found && end > 0 && offset - end < BACK_MOST) {
+    while (!is_gzip && !is_found && end > 0 && offset - end < BACK_MOST) {
         uint64_t start = end > BACK_BYTES ? end - BACK_BYTES : 0;
         ssize_t got = read_at(fd, text, (size_t)(end - start), start);
         if (got <= 0)
@@ -331,10 +344,9 @@ void access_look_back(struct access *access, int fd, uint64_t order, uint64_t of
         is_found = take_last_columns(access, (struct bytes){text, (size_t)got}, start == 0);
         end = start == 0 ? 0 : start + overlap;
     }
-    ssize_t got = is_found ? 0 : read_at(fd, text, BACK_BYTES, 0);
-    if (got > 0 && (uint64_t)got > offset)
-        got = (ssize_t)offset;
-    if (got > 0)
-        (void)take_last_columns(access, (struct bytes){text, (size_t)got}, true);
+    size_t got = is_found ? 0 : read_first(fd, is_gzip, text, BACK_BYTES);
+    if (got > offset)
+        got = (size_t)offset;
+    (void)take_last_columns(access, (struct bytes){text, got}, true);
     free(text);
 }

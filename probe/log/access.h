@@ -113,5 +113,7 @@ void access_commit(struct access *access);
 void access_rollback(struct access *access);
 
 /* Columns of a tail that is read from `offset` on: those that hold there, found by looking back
- * from it, and otherwise at the file's beginning.  `order` tells the tail from others. */
-void access_look_back(struct access *access, int fd, uint64_t order, uint64_t offset);
+ * from it, and otherwise at the file's beginning; of a compressed file there alone, as looking
+ * back would be to begin anew.  `order` tells the tail from others. */
+void access_look_back(struct access *access, int fd, bool is_gzip, uint64_t order,
+                      uint64_t offset);

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "probe/log/access_format.h"
+#include "proto/base/civil.h"
 
 #define MS_PER_SECOND 1000
-#define MS_PER_DAY    ((int64_t)86400 * MS_PER_SECOND)
 
 /* ---- numbers and times ------------------------------------------------------------------ */
 
@@ -89,16 +89,6 @@ static bool take_sum(struct bytes text, double *ret_seconds)
     return true;
 }
 
-/* Days from 1970-01-01 of a day of the Gregorian calendar. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    int64_t era = year / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
 /* `digits` digits at `at`; -1: others. */
 static int64_t digits_at(struct bytes text, size_t at, size_t digits)
 {
@@ -117,7 +107,7 @@ static bool take_day(int64_t year, int64_t month, int64_t day, int64_t *ts_ms)
 {
     if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31)
         return false;
-    *ts_ms += days_of(year, month, day) * MS_PER_DAY;
+    *ts_ms += civil_days(year, (int)month, (int)day) * CIVIL_DAY_MS;
     return true;
 }
 

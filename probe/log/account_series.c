@@ -8,6 +8,9 @@
 #include "probe/log/access_series.h"
 #include "probe/log/templates_series.h"
 #include "probe/log/told.h"
+#include "proto/wire/record.h"
+
+#define EVENT_BYTES_MAX ((size_t)64 << 10)
 
 static const struct metric lines_total = {"logwatch_lines_total", METRIC_COUNTER,
                                           "Log lines read, by severity.", NULL};
@@ -124,4 +127,18 @@ void account_series_end(const struct account_series *series, const struct log_ac
         access_series_end(series->access, out);
     if (series->templates != NULL)
         templates_series_end(series->templates, out);
+}
+
+void account_event(struct emitter *out, const char *kind, const char *text,
+                   struct label *labels, size_t count)
+{
+    struct wire_event event = {
+        .kind = bytes_of(kind), .text = bytes_of(text), .labels = labels, .label_count = count};
+    struct arena arena;
+    struct buf data = {0};
+    arena_init(&arena, EVENT_BYTES_MAX);
+    if (record_encode_event(&event, &arena, &data) == 0)
+        (void)emitter_record(out, RECORD_EVENT, buf_bytes(&data));
+    buf_done(&data);
+    arena_reset(&arena);
 }

@@ -23,3 +23,8 @@ void account_series_emit(struct account_series *series, const struct log_account
                          bool all, struct emitter *out);
 void account_series_end(const struct account_series *series, const struct log_account *account,
                         struct emitter *out);
+
+/* An event about an origin, as a record of this tick.  One that cannot be told is still in the
+ * counters. */
+void account_event(struct emitter *out, const char *kind, const char *text,
+                   struct label *labels, size_t count);

@@ -187,8 +187,8 @@ int drain_tail(struct drain *drain, struct tail *tail, struct log_account *accou
     *ret_is_empty = false;
     log_account_refill(account, now_ms);
     if (account->access != NULL)
-        access_look_back(account->access, tail->fd, tail->position.order,
-                         tail->position.offset);
+        access_look_back(account->access, tail->fd, tail->position.is_gzip,
+                         tail->position.order, tail->position.offset);
     while (taken < LOG_TURN_BYTES) {
         size_t size;
         int error = tail_read(tail, drain->raw, RAW_BYTES, &size);

@@ -83,11 +83,22 @@ static void end(struct gzip *gzip, bool is_damaged)
     gzip->is_damaged = is_damaged;
 }
 
+/* Padding behind a member, as tapes have it. */
+static void pass_padding(struct gzip *gzip)
+{
+    z_stream *stream = &gzip->stream;
+    while (gzip->is_fresh && gzip->has_member && stream->avail_in > 0 &&
+           *stream->next_in == 0) {
+        stream->next_in++;
+        stream->avail_in--;
+    }
+}
+
 /* Sees to it that there is input, or that it is over. */
 static int feed(struct gzip *gzip)
 {
     z_stream *stream = &gzip->stream;
-    while (stream->avail_in == 0) {
+    for (pass_padding(gzip); stream->avail_in == 0; pass_padding(gzip)) {
         ssize_t got = pread(gzip->fd, gzip->input, INPUT_BYTES, (off_t)gzip->input_offset);
         if (got < 0 && errno == EINTR)
             continue;
@@ -100,12 +111,6 @@ static int feed(struct gzip *gzip)
         gzip->input_offset += (uint64_t)got;
         stream->next_in = gzip->input;
         stream->avail_in = (uInt)got;
-        /* Padding behind a member, as tapes have it. */
-        while (gzip->is_fresh && gzip->has_member && stream->avail_in > 0 &&
-               *stream->next_in == 0) {
-            stream->next_in++;
-            stream->avail_in--;
-        }
     }
     return 0;
 }
@@ -126,10 +131,6 @@ static int step(struct gzip *gzip)
         return ERR_NOMEM;
     if (result == Z_STREAM_END) {
         gzip->is_fresh = gzip->has_member = true;
-        while (stream->avail_in > 0 && *stream->next_in == 0) {
-            stream->next_in++;
-            stream->avail_in--;
-        }
         (void)inflateReset(stream);
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
         end(gzip, true);

@@ -231,22 +231,31 @@ static bool looks_rotated_gzip(const char *rest)
     return strcmp(rest, ".gz") == 0 || looks_rotated(rest);
 }
 
+/* The next one that is whole and was not changed before `after_ns`; open. */
+static bool walk_next_gzip(struct walk *walk, int64_t after_ns, struct sibling *ret_file)
+{
+    char sibling[PATH_MAX];
+    const char *rest;
+    while (walk_next(walk, sibling, &rest)) {
+        if (!looks_rotated_gzip(rest) || is_half_made(sibling) ||
+            sibling_open_path(sibling, ret_file) != 0)
+            continue;
+        if (ret_file->facts.modified_ns >= after_ns)
+            return true;
+        (void)close(ret_file->fd);
+    }
+    return false;
+}
+
 size_t siblings_gzip_between(const char *path, int64_t after_ns, int64_t before_ns,
                              struct sibling found[SIBLINGS_MAX])
 {
     struct walk walk;
-    char sibling[PATH_MAX];
-    const char *rest;
     size_t count = 0;
     if (!walk_open(&walk, path, true))
         return 0;
-    while (count < SIBLINGS_MAX && walk_next(&walk, sibling, &rest)) {
-        struct file_facts *facts = &found[count].facts;
-        if (!looks_rotated_gzip(rest) || is_half_made(sibling) ||
-            sibling_open_path(sibling, &found[count]) != 0)
-            continue;
-        if (facts->modified_ns >= after_ns &&
-            (before_ns == 0 || facts->modified_ns <= before_ns))
+    while (count < SIBLINGS_MAX && walk_next_gzip(&walk, after_ns, &found[count])) {
+        if (before_ns == 0 || found[count].facts.modified_ns <= before_ns)
             count++;
         else
             (void)close(found[count].fd);
@@ -265,17 +274,23 @@ int sibling_find_gzip(const char *path, const struct fingerprint *fingerprint,
 {
     /* Old programs keep the time in whole seconds. */
     static const int64_t second_ns = 1000000000;
-    struct sibling found[SIBLINGS_MAX];
-    size_t count = siblings_gzip_between(path, modified_ns - second_ns, 0, found);
-    size_t chosen = count;
-    for (size_t i = 0; i < count; i++)
-        if (chosen == count && gzip_fingerprint_holds(found[i].fd, fingerprint))
-            chosen = i;
-    for (size_t i = 0; i < count; i++)
-        if (i != chosen)
-            (void)close(found[i].fd);
-    if (chosen == count)
+    struct walk walk;
+    struct sibling file;
+    bool is_found = false;
+    if (!walk_open(&walk, path, true))
         return ERR_NOTFOUND;
-    *ret_file = found[chosen];
-    return 0;
+    /* All of them: of a probe that was away for long there may be any number. */
+    while (walk_next_gzip(&walk, modified_ns - second_ns, &file)) {
+        if ((is_found && file.facts.modified_ns >= ret_file->facts.modified_ns) ||
+            !gzip_fingerprint_holds(file.fd, fingerprint)) {
+            (void)close(file.fd);
+            continue;
+        }
+        if (is_found)
+            (void)close(ret_file->fd);
+        *ret_file = file;
+        is_found = true;
+    }
+    (void)closedir(walk.folder);
+    return is_found ? 0 : ERR_NOTFOUND;
 }

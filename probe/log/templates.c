@@ -139,12 +139,13 @@ static uint64_t leaf_of(const struct template_tokens *tokens)
     return XXH3_64bits_withSeed(tokens->hashes, prefix * sizeof *tokens->hashes, tokens->count);
 }
 
-/* Tokens that agree count double, wildcards once. */
+/* How many tokens agree.  A wildcard agrees with none: a template that has become general would
+ * otherwise take every line of its leaf. */
 static size_t similarity(const struct template *one, const struct template_tokens *tokens)
 {
     size_t score = 0;
     for (size_t i = 0; i < tokens->count; i++)
-        score += one->hashes[i] == tokens->hashes[i] ? 2 : one->hashes[i] == WILDCARD;
+        score += one->hashes[i] == tokens->hashes[i];
     return score;
 }
 
@@ -159,9 +160,9 @@ static struct template *find(struct templates *templates, uint64_t leaf,
         if (one->leaf != leaf || one->count != tokens->count)
             continue;
         size_t score = similarity(one, tokens);
-        if (score == 2 * tokens->count)
+        if (score == tokens->count)
             return one;
-        if (score * 5 >= tokens->count * 4 && score > best_score) {
+        if (score * 5 >= tokens->count * 2 && score > best_score) {
             best = one;
             best_score = score;
         }

@@ -9,12 +9,11 @@
 
 #include <xxhash.h>
 
+#include "probe/log/account_series.h"
 #include "probe/log/told.h"
-#include "proto/wire/record.h"
 
-#define KEY_BYTES       32
-#define ID_BYTES        17
-#define EVENT_BYTES_MAX ((size_t)64 << 10)
+#define KEY_BYTES 32
+#define ID_BYTES  17
 
 static const struct metric lines_total = {"logwatch_template_lines_total", METRIC_COUNTER,
                                           "Log lines by template.", NULL};
@@ -63,18 +62,7 @@ static void tell_new(const struct templates_series *series, struct templates *te
         write_id(templates->told[i].id, id);
         struct label labels[] = {{bytes_of("file"), series->file},
                                  {bytes_of("template"), bytes_of(id)}};
-        struct wire_event event = {.kind = bytes_of("log_template_new"),
-                                   .text = bytes_of(templates->told[i].text),
-                                   .labels = labels,
-                                   .label_count = 2};
-        struct arena arena;
-        struct buf data = {0};
-        arena_init(&arena, EVENT_BYTES_MAX);
-        /* One that cannot be told is still in the counters. */
-        if (record_encode_event(&event, &arena, &data) == 0)
-            (void)emitter_record(out, RECORD_EVENT, buf_bytes(&data));
-        buf_done(&data);
-        arena_reset(&arena);
+        account_event(out, "log_template_new", templates->told[i].text, labels, 2);
     }
     templates->told_count = 0;
 }

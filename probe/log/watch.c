@@ -19,6 +19,8 @@ _Static_assert(WATCH_PATH_BYTES_MAX + 128 <= NOTE_VALUE_BYTES_MAX, "any position
 /* Fewer equal first bytes do not make a copy: a short header line may stand in every file. */
 #define COPY_BYTES_MIN 64
 
+#define NS_PER_MS INT64_C(1000000)
+
 int watch_new(const char *path, size_t root_bytes, const struct log_settings *settings,
               struct watch **ret_watch)
 {
@@ -292,13 +294,15 @@ static bool is_read(const struct watch *watch, const struct sibling *file)
 }
 
 /* The same for those that were compressed while the probe was away.  Otherwise none is looked
- * for: what was compressed meanwhile is still open. */
+ * for: what was compressed meanwhile is still open.  A writer may have held a file after the
+ * next one had its name, so it may be changed a little later than that was born. */
 static void adopt_compressed(struct watch *watch, const struct watch_env *env,
                              const struct file_facts *after, const struct file_facts *now)
 {
     struct sibling found[SIBLINGS_MAX];
-    size_t count =
-        siblings_gzip_between(watch->path, after->modified_ns, now->identity.birth_ns, found);
+    int64_t born_ns = now->identity.birth_ns;
+    int64_t before_ns = born_ns == 0 ? 0 : born_ns + WATCH_ROTATED_IDLE_MS * NS_PER_MS;
+    size_t count = siblings_gzip_between(watch->path, after->modified_ns, before_ns, found);
     for (size_t i = 0; i < count; i++) {
         if (is_read(watch, &found[i]) || !may_read(watch, found[i].fd, env->out)) {
             (void)close(found[i].fd);
@@ -396,24 +400,26 @@ static int reopen(struct watch *watch, struct tail *tail, const struct watch_env
     struct tail_position position = tail->position;
     int fd;
     int error = open_position(watch, &position, env->out, &fd);
+    if (error != 0 && error != ERR_NOTFOUND)
+        return ERR_IO;
+    bool is_gone = error == ERR_NOTFOUND || position.is_gzip != tail->position.is_gzip;
+    struct identity gone = tail->position.identity;
     if (error == ERR_NOTFOUND) {
         watch->lost++;
         mark_lost(tail);
         note(watch, tail, env->out);
-        /* Another file may have the inode by now: its note, under the same key, comes last. */
-        for (size_t i = 0; i < watch->count; i++) {
-            if (watch->tails[i] == tail)
-                continue;
-            const struct identity *other = &watch->tails[i]->position.identity;
-            watch->tails[i]->is_changed |= other->device == position.identity.device &&
-                                           other->inode == position.identity.inode;
-        }
-        return error;
+    } else {
+        tail_resume(tail, fd, &position, watch->account.settings->encoding, env->now_ms);
+        tail->is_changed = is_gone;
     }
-    if (error != 0)
-        return ERR_IO;
-    tail_resume(tail, fd, &position, watch->account.settings->encoding, env->now_ms);
-    return 0;
+    /* Another file may have the inode by now: its note, under the same key, comes last. */
+    for (size_t i = 0; is_gone && i < watch->count; i++) {
+        const struct identity *other = &watch->tails[i]->position.identity;
+        watch->tails[i]->is_changed |= watch->tails[i] != tail &&
+                                       other->device == gone.device &&
+                                       other->inode == gone.inode;
+    }
+    return error;
 }
 
 /* Reads one tail.  *ret_is_empty: it is at its end, the next may be begun. */

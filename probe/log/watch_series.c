@@ -11,9 +11,6 @@
 #include "probe/log/account_series.h"
 #include "probe/log/told.h"
 #include "proto/base/path.h"
-#include "proto/wire/record.h"
-
-#define EVENT_BYTES_MAX ((size_t)64 << 10)
 
 enum plain_series { TRUNCATIONS, ROTATIONS, LOST, DAMAGED, LAG, PLAIN_COUNT };
 
@@ -82,16 +79,7 @@ void watch_event(const struct watch *watch, struct emitter *out, const char *kin
                  const char *text)
 {
     struct label file = {bytes_of("file"), bytes_of(watch->label)};
-    struct wire_event event = {
-        .kind = bytes_of(kind), .text = bytes_of(text), .labels = &file, .label_count = 1};
-    struct arena arena;
-    struct buf data = {0};
-    arena_init(&arena, EVENT_BYTES_MAX);
-    /* An event that cannot be told is still in the counters. */
-    if (record_encode_event(&event, &arena, &data) == 0)
-        (void)emitter_record(out, RECORD_EVENT, buf_bytes(&data));
-    buf_done(&data);
-    arena_reset(&arena);
+    account_event(out, kind, text, &file, 1);
 }
 
 void watch_tell_damage(struct watch *watch, const struct tail *tail, struct emitter *out)

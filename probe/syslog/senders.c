@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "probe/log/account_series.h"
+#include "probe/log/templates_series.h"
 #include "probe/syslog/address.h"
 #include "proto/base/error.h"
 
@@ -41,6 +42,7 @@ static struct syslog_sender *add(struct syslog_senders *senders, const uint8_t a
     sender->path = path;
     /* Without memory lines are still taken, and their templates not told apart. */
     (void)log_account_init(&sender->account, senders->settings, bytes_of(path));
+    templates_resume(sender->account.templates, sender->account.path, senders->notes);
     sender->file_id = generation(address, senders->started_ms);
     senders->items[senders->count++] = sender;
     return sender;
@@ -82,6 +84,7 @@ int syslog_senders_start(struct syslog_senders *senders, const struct log_settin
 {
     struct bytes key, value;
     senders->settings = settings;
+    senders->notes = out;
     senders->started_ms = now_ms;
     for (size_t i = 0; emitter_noted(out, i, &key, &value); i++) {
         int64_t last_ms;

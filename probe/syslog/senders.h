@@ -37,6 +37,7 @@ struct syslog_senders {
     struct syslog_sender *items[SYSLOG_SENDERS_MAX + 1];
     size_t count;
     const struct log_settings *settings;
+    const struct emitter *notes; /* of earlier runs: which templates a sender has had */
     int64_t started_ms;
 };
 

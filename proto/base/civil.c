@@ -9,16 +9,6 @@
 #include <strings.h>
 #include <time.h>
 
-/* H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
-int64_t civil_days(int64_t year, int month, int day)
-{
-    year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
 int civil_days_in_month(int64_t year, int month)
 {
     return (int)(civil_days(month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, 1) -
@@ -30,7 +20,7 @@ int64_t civil_day_of(int64_t local_ms)
     return (local_ms >= 0 ? local_ms : local_ms - CIVIL_DAY_MS + 1) / CIVIL_DAY_MS;
 }
 
-/* civil_from_days, the same source. */
+/* H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. */
 void civil_read(int64_t local_ms, struct civil *ret_civil)
 {
     const int64_t day = civil_day_of(local_ms), days = day + 719468;

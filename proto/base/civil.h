@@ -31,8 +31,18 @@ struct civil_zone {
     bool is_local;     /* the host's own zone; offset_ms means nothing */
 };
 
-/* Days since 1970-01-01. */
-int64_t civil_days(int64_t year, int month, int day);
+/* Days since 1970-01-01 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+ * days_from_civil).  Here, because Windows, which has no zones as the rest needs them, uses it,
+ * too. */
+static inline int64_t civil_days(int64_t year, int month, int day)
+{
+    year -= month <= 2;
+    int64_t era = (year >= 0 ? year : year - 399) / 400;
+    int64_t of_era = year - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
 int civil_days_in_month(int64_t year, int month);
 /* The day (since 1970-01-01) a moment of local time lies in. */
 int64_t civil_day_of(int64_t local_ms);

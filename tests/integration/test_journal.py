@@ -5,6 +5,8 @@ What can go wrong, each a case here:
   - an entry is lost or repeated when the probe or journalctl is killed, or journalctl ends;
   - a message of several lines, or one beside a field of megabytes, is torn;
   - priority, unit or personal numbers are not what they should be;
+  - a kind of lines that was told before a restart is new again;
+  - journalctl, or what it complains of, stands still for good because nobody reads it;
   - journalctl outlives the probe.
 
 journalctl is played: a program that follows a file of entries in the export format, and knows
@@ -48,6 +50,10 @@ with open(here + "/entries", "rb") as entries:
             os.unlink(here + "/die")
             sys.stderr.write("Journal file is truncated\n")
             sys.exit(1)
+        if os.path.exists(here + "/complain"):
+            os.unlink(here + "/complain")
+            sys.stderr.write("Journal file is corrupted, ignoring\n" * 5000)
+            sys.stderr.flush()
         time.sleep(0.02)
         marks = (pending + entries.read()).split(b"\0END\0")
         whole, pending = marks[:-1], marks[-1]
@@ -148,6 +154,10 @@ def test_nothing_is_lost_or_repeated_whoever_dies():
             else:
                 os.kill(world.starts()[-1], signal.SIGKILL)
         world.wait_texts(sent)
+        (world.folder / "complain").write_text("")
+        wait_for(lambda: not (world.folder / "complain").exists(), "more than a pipe holds")
+        write(10)
+        world.wait_texts(sent)
         (world.folder / "die").write_text("")
         wait_for(lambda: "Journal file is truncated" in world.agent.tail(), "what it died of")
         write(10)
@@ -156,6 +166,23 @@ def test_nothing_is_lost_or_repeated_whoever_dies():
         pid = world.starts()[-1]
         world.agent.kill()
         wait_for(lambda: not alive(pid), "journalctl's end")
+
+
+def test_kinds_of_lines_are_known_over_a_restart():
+    new = 'logwatch_templates_new_total{file="journal://app.service"}'
+    with World("    from: beginning\n    templates: 10\n") as world:
+        world.write("login of one user")
+        world.write("disk is full")
+        world.agent.start()
+        wait_for(lambda: world.server.value(new) == 2, "both kinds")
+        world.agent.stop()
+        world.write("login of one user")
+        world.write("never before seen here")
+        world.agent.start()
+        wait_for(lambda: world.server.value(
+            'logwatch_templates{file="journal://app.service"}') == 2
+            and world.server.value(new) == 1, "the one new kind")
+        world.agent.stop()
 
 
 def test_a_real_journalctl_knows_the_words():

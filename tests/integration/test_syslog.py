@@ -6,7 +6,8 @@ What can go wrong, each a case here:
     probe's connection to the collector;
   - one sender's flood, address or encoding changes what is told of another;
   - an address that cannot be listened at, or a sender that may not, is silent;
-  - personal numbers leave the host.
+  - personal numbers leave the host;
+  - a kind of lines that was told before a restart is new again.
 """
 import socket
 import subprocess
@@ -127,6 +128,21 @@ def test_who_may_send_and_what_leaves():
         (_, text), = wait_for(world.lines, "the other sender's line")
         assert text.startswith("缴费人 138*") and text.endswith("*8000"), text
         assert not world.lines("127.0.0.2")
+        world.agent.stop()
+
+
+def test_kinds_of_lines_are_known_over_a_restart():
+    new = 'logwatch_templates_new_total{file="syslog://127.0.0.1"}'
+    with World("    templates: 10\n") as world:
+        world.datagram(b"<14>link of one port is down")
+        world.datagram(b"<14>disk is full")
+        wait_for(lambda: world.value(new) == 2, "both kinds")
+        world.agent.stop()
+        world.agent.start()
+        wait_for(lambda: world.value(new) == 0, "what is known")
+        world.stream(b"<14>link of one port is down\n<14>never before seen here\n")
+        wait_for(lambda: world.value('syslog_received_messages_total{transport="tcp"}') == 2
+                 and world.value(new) == 1, "the one new kind")
         world.agent.stop()
 
 

@@ -9,6 +9,7 @@
 #include "tests/unit/log_world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "probe/log/access.h"
@@ -276,6 +277,29 @@ static void columns_are_those_above_the_line(void **state)
     world_done(&world);
 }
 
+static void columns_are_found_in_what_was_compressed(void **state)
+{
+    (void)state;
+    struct world world;
+    char path[128], command[200];
+    world_make(&world, "a.log\n    format: iis\n    send: none");
+    world_append(&world, "a.log", HEAD_ONE "2000-10-10 20:55:36 GET 200 w1 15\r\n");
+    world_start(&world);
+    world_ticks(&world, 6);
+    world_kill(&world);
+    world_append(&world, "a.log", "2000-10-10 20:55:37 GET 404 w1 15\r\n");
+    world_move(&world, "a.log", "a.log.1");
+    (void)snprintf(command, sizeof command, "gzip %s", world_path(&world, "a.log.1", path));
+    assert_int_equal(system(command), 0);
+    world_append(&world, "a.log", HEAD_TWO);
+    world.out->series_count = 0;
+    world_start(&world);
+    world_ticks(&world, 6);
+    assert_true(value(&world, "code=404,file=FILE,method=GET,vhost=w1", REQUESTS) == 1);
+    assert_true(value(&world, "file=FILE", "logwatch_http_unparsed_lines_total") == 0);
+    world_done(&world);
+}
+
 static void httperr_tells_reasons(void **state)
 {
     (void)state;
@@ -326,6 +350,7 @@ int main(void)
         cmocka_unit_test(what_clients_make_up_stays_bounded),
         cmocka_unit_test(named_hosts_alone_count_by_name_and_numbers_are_masked),
         cmocka_unit_test(columns_are_those_above_the_line),
+        cmocka_unit_test(columns_are_found_in_what_was_compressed),
         cmocka_unit_test(httperr_tells_reasons),
         cmocka_unit_test(what_the_tick_refused_counts_once),
     };

@@ -109,6 +109,102 @@ static void files_that_came_and_went_are_read_in_order(void **state)
     world_done(&world);
 }
 
+static void a_file_that_was_held_after_its_rotation_is_read(void **state)
+{
+    (void)state;
+    struct world world;
+    struct buf all = {0};
+    world_make(&world, "a.log");
+    append_lines(&world, "a.log", 0, 100, &all);
+    set_age(&world, "a.log", 100);
+    world_start(&world);
+    world_ticks(&world, 2);
+    world_kill(&world);
+    world_move(&world, "a.log", "a.log.2");
+    append_lines(&world, "a.log", 100, 200, &all);
+    /* The writer is told to let go of it once the next one has its name. */
+    world_move(&world, "a.log", "a.log.1");
+    world_append(&world, "a.log", "");
+    append_lines(&world, "a.log.1", 200, 300, &all);
+    set_age(&world, "a.log.1", -1);
+    compress(&world, "a.log.2");
+    compress(&world, "a.log.1");
+    append_lines(&world, "a.log", 300, 400, &all);
+    world_start(&world);
+    world_ticks(&world, 30);
+    world_assert_stored(&world, buf_text(&all));
+    buf_done(&all);
+    world_done(&world);
+}
+
+/* Whichever way a folder is read: it was made before the others, or after them. */
+static void one_is_found_among_any_number(void **state)
+{
+    (void)state;
+    for (int is_last = 0; is_last < 2; is_last++) {
+        struct world world;
+        struct buf all = {0};
+        char command[200], path[128], name[32], other[128];
+        world_make(&world, "a.log");
+        append_lines(&world, "a.log", 0, 100, &all);
+        world_start(&world);
+        world_ticks(&world, 2);
+        world_kill(&world);
+        append_lines(&world, "a.log", 100, 200, &all);
+        world_move(&world, "a.log", "a.log.999");
+        if (is_last == 0)
+            compress(&world, "a.log.999");
+        (void)snprintf(command, sizeof command, "echo other | gzip >%s && touch -d tomorrow %s",
+                       world_path(&world, "other", other), other);
+        assert_int_equal(system(command), 0);
+        for (int i = 0; i < 900; i++) {
+            (void)snprintf(name, sizeof name, "a.log.%d.gz", i);
+            assert_int_equal(link(other, world_path(&world, name, path)), 0);
+        }
+        if (is_last == 1)
+            compress(&world, "a.log.999");
+        append_lines(&world, "a.log", 200, 201, &all);
+        world_start(&world);
+        world_ticks(&world, 3);
+        world_assert_stored(&world, buf_text(&all));
+        assert_true(world_value(&world, "logwatch_lost_files_total", "") == 0);
+        buf_done(&all);
+        world_done(&world);
+    }
+}
+
+/* Where it was left is far behind in it, and the probe dies on the way there. */
+static void what_cannot_be_opened_at_once_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct world world;
+    struct buf all = {0};
+    char path[128];
+    world_make(&world, "a.log");
+    world.out->room = (size_t)16 << 20;
+    append_lines(&world, "a.log", 0, 300000, &all);
+    assert_true(all.size > GZIP_STEP_BYTES + GZIP_STEP_BYTES / 4);
+    world_start(&world);
+    world_ticks(&world, 15);
+    world_assert_stored(&world, buf_text(&all));
+    world_kill(&world);
+    append_lines(&world, "a.log", 300000, 300010, &all);
+    world_move(&world, "a.log", "a.log.1");
+    compress(&world, "a.log.1");
+    assert_int_equal(symlink("a.log", world_path(&world, "a.log", path)), 0);
+    world_start(&world);
+    world_ticks(&world, 1);
+    assert_int_equal(unlink(path), 0);
+    append_lines(&world, "a.log", 300010, 300020, &all);
+    world_ticks(&world, 1);
+    world_kill(&world);
+    world_start(&world);
+    world_ticks(&world, 30);
+    world_assert_stored(&world, buf_text(&all));
+    buf_done(&all);
+    world_done(&world);
+}
+
 static void a_death_in_the_middle_repeats_nothing(void **state)
 {
     (void)state;
@@ -263,6 +359,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rest_is_read_from_what_it_was_compressed_to),
         cmocka_unit_test(files_that_came_and_went_are_read_in_order),
+        cmocka_unit_test(a_file_that_was_held_after_its_rotation_is_read),
+        cmocka_unit_test(one_is_found_among_any_number),
+        cmocka_unit_test(what_cannot_be_opened_at_once_is_not_forgotten),
         cmocka_unit_test(a_death_in_the_middle_repeats_nothing),
         cmocka_unit_test(a_file_of_another_log_is_not_taken),
         cmocka_unit_test(damage_is_told_and_what_is_before_it_read),

@@ -61,6 +61,23 @@ static void kinds_are_told_apart(void **state)
     templates_free(templates);
 }
 
+/* What has become general takes only what agrees with what is left of it. */
+static void a_general_template_does_not_take_all(void **state)
+{
+    (void)state;
+    struct templates *templates;
+    assert_int_equal(templates_new(100, &templates), 0);
+    assert_int_equal(
+        lines_of(templates, "job nightly took one from queue alpha to store red x"), 1);
+    assert_int_equal(lines_of(templates, "job nightly took two off list beta for shop red x"),
+                     1);
+    assert_int_equal(lines_of(templates, "job nightly took six via pipe gamma into hall red x"),
+                     1);
+    assert_int_equal(lines_of(templates, "job nightly died: no more room on disk of some host"),
+                     2);
+    templates_free(templates);
+}
+
 static void free_text_fills_nothing(void **state)
 {
     (void)state;
@@ -141,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(variable_parts_do_not_make_templates),
         cmocka_unit_test(kinds_are_told_apart),
+        cmocka_unit_test(a_general_template_does_not_take_all),
         cmocka_unit_test(free_text_fills_nothing),
         cmocka_unit_test(what_is_told_is_variable_and_masked),
         cmocka_unit_test(new_is_new_to_the_log_and_not_to_the_run),
