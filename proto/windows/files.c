@@ -77,8 +77,8 @@ FILE *windows_fopen(const char *path, const char *mode)
     return file;
 }
 
-/* A read or write at a place leaves the file pointer alone for nobody: no two threads of ours
- * use one descriptor, and nothing here reads on from a pointer. */
+/* A read or write at a place moves the file pointer, too, unlike POSIX's; that harms nobody: no two
+ * threads of ours use one descriptor, and who reads at places never reads on from the pointer. */
 static OVERLAPPED place_of(int64_t offset)
 {
     return (OVERLAPPED){.Offset = (DWORD)((uint64_t)offset & 0xffffffffu),
