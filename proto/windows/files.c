@@ -157,11 +157,6 @@ int windows_unlink(const char *path)
 int windows_mkdir(const char *path, unsigned mode)
 {
     (void)mode; /* the folder above says who may */
-    size_t size = strlen(path);
-    if (size == 2 && path[1] == ':') {
-        errno = EEXIST; /* a drive is there, or nothing can be made on it */
-        return -1;
-    }
     wchar_t *wide = windows_wide_path(path);
     bool done = wide != NULL && CreateDirectoryW(wide, NULL);
     DWORD error = GetLastError();
