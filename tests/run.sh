@@ -2,11 +2,12 @@
 # run.sh - the suites a change must pass; installs what is missing, builds, runs, sums up.
 #
 #   tests/run.sh             everything a change must pass, 25 minutes at most on two cores
-#   tests/run.sh --long      that, and soaks, kill campaigns, fuzzing, scale
+#   tests/run.sh --long      that, and soaks, kill campaigns, fuzzing, scale, the probe for Windows
 #   tests/run.sh -R REGEX    passed on to ctest
 #
 # Builds:  release (gcc, all suites) · asan (unit, corpus, integration) · tsan (the collector's
-# threads) · clang (compiles with -Werror).  One ctest runs over all of them and sums up.
+# threads) · clang (compiles with -Werror); with --long also windows (mingw-w64; its suite needs
+# Wine) and portable.  One ctest runs over all of them and sums up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/dependencies.sh
@@ -19,7 +20,7 @@ arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
     --long) long=1 ;;
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) arguments+=("$1") ;;
   esac
   shift
@@ -54,11 +55,12 @@ select=(-LE '^long$')
 [ -z "$long" ] || select=()
 if [ -n "$long" ]; then
   say "build windows"
-  # Without the packages' sources or a compiler for Windows there is nothing to test it with.
+  # Here only: a plain run has no time for it.  Without the packages' sources or a compiler for
+  # Windows there is nothing to build it with, and its suite is skipped.
   if deploy/windows/build.sh >build/build-windows.log 2>&1; then tail -n 1 build/build-windows.log
   elif [ ! -d build/windows-deps/lib ]; then echo "skipped: no libraries for Windows ($(tail -n 1 build/build-windows.log))"
   else tail -n 60 build/build-windows.log; exit 1; fi
-  install_wine || echo "no Wine here: integration.long.windows is skipped"
+  install_wine || echo "no Wine here: integration.long.long_windows is skipped"
   say "build portable"
   deploy/portable/build.sh >build/build-portable.log 2>&1 || { tail -n 60 build/build-portable.log; exit 1; }
 fi

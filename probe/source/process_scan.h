@@ -36,6 +36,7 @@ struct process_scan {
     struct readbuf text; /* shared by all reads below /proc */
     struct readbuf snapshot; /* Windows: all processes as the kernel told them */
     size_t snapshot_bytes;
+    int64_t boot; /* Windows: what start_ticks count from; the same for good */
     uint32_t *pids;
     size_t pid_count, pid_capacity;
     struct process *rows, *spare; /* ascending by pid */

@@ -196,7 +196,8 @@ int file_make_directories(const char *path, struct diagnosis *why)
     if (length == 0 || length >= sizeof partial)
         return diagnose(why, ERR_LIMIT, "%s: path empty or too long", path);
     memcpy(partial, path, length + 1);
-    for (size_t i = 1; i <= length; i++) {
+    size_t root = path_root_size(path); /* is there, or cannot be made */
+    for (size_t i = root > 0 ? root : 1; i <= length; i++) {
         if (partial[i] != '\0' && path_folder_size((const char[]){partial[i], '\0'}) == 0)
             continue;
         char kept = partial[i];

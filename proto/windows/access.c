@@ -9,13 +9,21 @@
 /* Owner, SYSTEM, Administrators: all rights; protected from what the folder would add. */
 #define PRIVATE_ACCESS L"D:P(A;;FA;;;OW)(A;;FA;;;SY)(A;;FA;;;BA)"
 
-bool access_make_private(HANDLE file)
+PSECURITY_DESCRIPTOR access_private(void)
 {
     PSECURITY_DESCRIPTOR descriptor;
+    return ConvertStringSecurityDescriptorToSecurityDescriptorW(PRIVATE_ACCESS, SDDL_REVISION_1,
+                                                                &descriptor, NULL)
+               ? descriptor
+               : NULL;
+}
+
+bool access_make_private(HANDLE file)
+{
+    PSECURITY_DESCRIPTOR descriptor = access_private();
     ACL *list = NULL;
     BOOL is_there = FALSE, is_default = FALSE;
-    if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(PRIVATE_ACCESS, SDDL_REVISION_1,
-                                                              &descriptor, NULL))
+    if (descriptor == NULL)
         return false;
     DWORD error = ERROR_INVALID_ACL;
     if (GetSecurityDescriptorDacl(descriptor, &is_there, &list, &is_default) && is_there)

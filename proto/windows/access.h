@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <windows.h>
 
+/* For a file that is private from its first moment.  The caller's, with LocalFree(); NULL: no
+ * memory. */
+PSECURITY_DESCRIPTOR access_private(void);
+
 /* Takes everybody else's rights away, inherited ones, too.  The handle needs WRITE_DAC. */
 bool access_make_private(HANDLE file);
 

@@ -5,7 +5,7 @@
  * log tailing are one text for both systems.  What is here is what the core uses, with the
  * promises that the core relies on:
  *
- *     paths        UTF-8, '/' and '\' alike; up to 32,767 characters
+ *     paths        UTF-8, '/' and '\' alike; up to PATH_MAX bytes, beyond the 260 characters of old
  *     open         binary; others may write, rename and delete meanwhile; not inherited.  A folder
  *                  can be opened (O_DIRECTORY) to be synced
  *     rename       replaces; the file may be open (by us)

@@ -89,9 +89,9 @@ class Windows:
         return self.start_program("C:\\fengsui-probe.exe", *flags)
 
     def start_program(self, *arguments):
-        log = open(self.folder / "probe.log", "ab")  # pylint: disable=consider-using-with
-        return subprocess.Popen([WINE, *arguments], env=self.environment,
-                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with open(self.folder / "probe.log", "ab") as log:
+            return subprocess.Popen([WINE, *arguments], env=self.environment,
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def configure(self, collector, name):
         keys = collector.data / "keys"

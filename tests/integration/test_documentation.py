@@ -106,7 +106,7 @@ def test_pages_of_the_files_have_every_key():
         "fengsui-duty.yml.5": sorted((ROOT / "collector/duty").glob("*.c")),
         "fengsui-probe.yml.5": [ROOT / "probe/options.c", ROOT / "probe/options_collector.c",
                                 ROOT / "probe/log/settings.c",
-                                *sorted((ROOT / "probe/source").glob("*.c"))]}
+                                *sorted((ROOT / "probe/source").rglob("*.c"))]}
     for name, files in sources.items():
         keys = set()
         for file in files:

@@ -112,8 +112,7 @@ class World(Lab):
 
 def test_entries_are_lines_of_their_unit():
     with World("    patterns: [{name: oom, regex: Out of memory}]\n") as world:
-        world.write("before the probe came")
-        time.sleep(0.01)
+        world.write("before the probe came", __REALTIME_TIMESTAMP=f"{int((time.time() - 1) * 1e6)}")
         world.agent.start()
         wait_for(lambda: world.server.query("journal_up == 1"), "journalctl")
         wait_for(lambda: world.server.value("journal_entries_total") == 1, "the last entry's cursor")

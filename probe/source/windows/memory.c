@@ -100,9 +100,7 @@ static const struct metric free_ptes =
 
 struct memory_state {
     struct told told;
-    bool has_counts;
-    uint32_t held[COUNTS];
-    uint64_t totals[COUNTS];
+    struct nt_carried counts[COUNTS];
 };
 
 static int memory_start(void *state, const struct source_env *env, struct emitter *out)
@@ -145,8 +143,7 @@ static void read_view(struct told *told)
 static void read_counts(struct memory_state *memory)
 {
     struct nt_performance now;
-    size_t size = 0;
-    int error = ntapi_query(NT_PERFORMANCE, &now, sizeof now, &size);
+    int error = ntapi_query(NT_PERFORMANCE, &now, sizeof now, NULL);
     if (error != 0) {
         told_failed(&memory->told, "SystemPerformanceInformation", (unsigned long)-error);
         return;
@@ -154,13 +151,10 @@ static void read_counts(struct memory_state *memory)
     for (size_t i = 0; i < COUNTS; i++) {
         uint32_t value;
         memcpy(&value, (const char *)&now + count_rows[i].offset, sizeof value);
-        memory->totals[i] += memory->has_counts ? (uint32_t)(value - memory->held[i]) : value;
-        memory->held[i] = value;
-        told_plain(&memory->told, &count_rows[i].metric, (double)memory->totals[i]);
+        told_plain(&memory->told, &count_rows[i].metric, ntapi_carry(&memory->counts[i], value));
     }
-    memory->has_counts = true;
     told_plain(&memory->told, &swap_operations,
-               (double)memory->totals[PAGES_READ] + (double)memory->totals[PAGES_WRITTEN]);
+               (double)(memory->counts[PAGES_READ].total + memory->counts[PAGES_WRITTEN].total));
     told_plain(&memory->told, &free_ptes, now.free_system_ptes);
 }
 

@@ -74,6 +74,14 @@ int ntapi_group(int kind, uint16_t group, void *to, size_t size, size_t *ret_siz
     return error;
 }
 
+double ntapi_carry(struct nt_carried *counter, uint32_t now)
+{
+    counter->total += counter->has_value ? (uint32_t)(now - counter->held) : now;
+    counter->held = now;
+    counter->has_value = true;
+    return (double)counter->total;
+}
+
 double ntapi_boot_seconds(void)
 {
     struct nt_time_of_day times;

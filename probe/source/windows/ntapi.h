@@ -66,6 +66,7 @@ struct nt_performance {
     uint32_t copy_read[4], mdl_read[4];
     uint32_t read_ahead_ios, lazy_write_ios, lazy_write_pages, data_flushes, data_pages;
     uint32_t context_switches, first_level_fills, second_level_fills, system_calls;
+    uint64_t later[24]; /* what later systems add; some refuse a buffer without room for it */
 };
 
 struct nt_text {
@@ -105,6 +106,14 @@ struct nt_process { /* bytes, but where something else is said */
 };
 _Static_assert(sizeof(struct nt_thread) == 80 && sizeof(struct nt_process) == 256,
                "the kernel's layout");
+
+/* A 32-bit counter of the kernel, carried on beyond its end; all zero before the first. */
+struct nt_carried {
+    bool has_value;
+    uint32_t held;
+    uint64_t total;
+};
+double ntapi_carry(struct nt_carried *counter, uint32_t now);
 
 /* Fills `to`; how many bytes the system told in *ret_size (may be NULL).  ERR_NOTFOUND: it does not
  * know this class; ERR_IO. */

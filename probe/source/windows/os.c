@@ -53,16 +53,9 @@ static const struct metric
 /* ntdll.dll; the driver kit's headers declare it. */
 NTSTATUS NTAPI RtlGetVersion(RTL_OSVERSIONINFOW *version);
 
-/* The kernel's 32-bit counters, carried on. */
-struct carried {
-    bool has_value;
-    uint32_t held;
-    uint64_t total;
-};
-
 struct os_state {
     struct told told;
-    struct carried switches, calls, exceptions;
+    struct nt_carried switches, calls, exceptions;
     double page_bytes;
 };
 
@@ -74,14 +67,6 @@ static int os_start(void *state, const struct source_env *env, struct emitter *o
     GetSystemInfo(&about);
     os->page_bytes = about.dwPageSize;
     return env->live ? 0 : ERR_NOTFOUND;
-}
-
-static double carry(struct carried *counter, uint32_t now)
-{
-    counter->total += counter->has_value ? (uint32_t)(now - counter->held) : now;
-    counter->held = now;
-    counter->has_value = true;
-    return (double)counter->total;
 }
 
 static struct bytes registry_text(const wchar_t *name, char room[TOLD_TEXT_BYTES])
@@ -161,15 +146,15 @@ static void read_counts(struct os_state *os)
         told_plain(told, &up_time, boot);
     }
     int error = ntapi_query(NT_PERFORMANCE, &now, sizeof now, &size);
-    if (error == 0 && size >= sizeof now) {
-        told_plain(told, &switches, carry(&os->switches, now.context_switches));
-        told_plain(told, &calls, carry(&os->calls, now.system_calls));
+    if (error == 0 && size >= offsetof(struct nt_performance, later)) {
+        told_plain(told, &switches, ntapi_carry(&os->switches, now.context_switches));
+        told_plain(told, &calls, ntapi_carry(&os->calls, now.system_calls));
     } else {
         told_failed(told, "SystemPerformanceInformation", (unsigned long)-error);
     }
     error = ntapi_query(NT_EXCEPTIONS, &raised, sizeof raised, NULL);
     if (error == 0)
-        told_plain(told, &exceptions, carry(&os->exceptions, raised.dispatches));
+        told_plain(told, &exceptions, ntapi_carry(&os->exceptions, raised.dispatches));
     else
         told_failed(told, "SystemExceptionInformation", (unsigned long)-error);
     told_plain(told, &os_processes_limit, PROCESSES_LIMIT);

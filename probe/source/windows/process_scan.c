@@ -3,8 +3,9 @@
  * SystemProcessInformation.
  *
  * A process is called by its image without ".exe", as the performance counters do; the idle process
- * (0) is none.  Steps of counters go to the group that the process is in.  Handles are told as open
- * files, of the 2^24 that a process may have.
+ * (0) is none.  Identity is the time of creation, counted from the boot as it was told at the start:
+ * what the system tells of its boot moves when the clock is set.  Steps of counters go to the group
+ * that the process is in.  Handles are told as open files, of the 2^24 that a process may have.
  */
 #include "probe/source/process_scan.h"
 
@@ -25,7 +26,10 @@ typedef LONG WINAPI query_process(HANDLE process, int kind, void *to, ULONG size
 
 int process_scan_open(struct process_scan *scan, const char *procfs)
 {
+    struct nt_time_of_day times = {0};
     (void)procfs;
+    (void)ntapi_query(NT_TIME_OF_DAY, &times, sizeof times, NULL);
+    scan->boot = times.boot_time;
     scan->is_open = true;
     return 0;
 }
@@ -188,11 +192,10 @@ static int reserve_rows(struct process_scan *scan, size_t count)
 
 /* One process of the system's list into the new table. */
 static void take(struct process_scan *scan, struct process *process, const struct nt_process *row,
-                 size_t room, int64_t boot, double seconds, process_classify_function *classify,
-                 void *context)
+                 size_t room, double seconds, process_classify_function *classify, void *context)
 {
     char text[512];
-    struct process_stat stat = stat_of(row, name_of(row, text), state_of(row, room), boot);
+    struct process_stat stat = stat_of(row, name_of(row, text), state_of(row, room), scan->boot);
     const struct process *before = find(scan, stat.pid);
     bool is_new = before == NULL || before->start_ticks != stat.start_ticks;
     if (is_new)
@@ -216,7 +219,6 @@ static void take(struct process_scan *scan, struct process *process, const struc
 int process_scan_run(struct process_scan *scan, double seconds,
                      process_classify_function *classify, void *context)
 {
-    struct nt_time_of_day times = {0};
     size_t size = 0, at = 0, here = 0, listed = 0, count = 0;
     int error = ntapi_table(NT_PROCESSES, &scan->snapshot, &size);
     if (error != 0)
@@ -226,7 +228,6 @@ int process_scan_run(struct process_scan *scan, double seconds,
     error = reserve_rows(scan, listed < PROCESSES_MAX ? listed + 1 : PROCESSES_MAX);
     if (error != 0)
         return error;
-    (void)ntapi_query(NT_TIME_OF_DAY, &times, sizeof times, NULL);
     scan->snapshot_bytes = size;
     at = 0;
     for (const struct nt_process *row; (row = row_next(scan, size, &at)) != NULL; here = at) {
@@ -237,7 +238,7 @@ int process_scan_run(struct process_scan *scan, double seconds,
             continue;
         }
         size_t room = (row->next == 0 ? size : here + row->next) - here;
-        take(scan, &scan->spare[count++], row, room, times.boot_time, seconds, classify, context);
+        take(scan, &scan->spare[count++], row, room, seconds, classify, context);
     }
     qsort(scan->spare, count, sizeof *scan->spare, compare_rows);
     struct process *rows = scan->rows;

@@ -72,7 +72,6 @@ struct bytes user_name(struct user_names *users, const char *rootfs, uint32_t id
     return bytes_of(name);
 }
 
-
 void user_names_done(struct user_names *users)
 {
     (void)users;

@@ -2,7 +2,7 @@
  * told.h - the readings of a Windows source, and what this system would not tell.
  *
  * A call that this system (an older one, or Wine) lacks costs its own series and nothing else: it
- * is counted in fengsui_probe_windows_calls_failed{call}, and the source's complaint names the
+ * is counted in fengsui_probe_windows_calls_failed_total{call}, and the source's complaint names the
  * first of them, which the scheduler logs once (source.h).
  */
 #pragma once
