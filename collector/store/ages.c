@@ -3,6 +3,7 @@
  */
 #include "collector/store/ages.h"
 
+#include <roaring/roaring.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>

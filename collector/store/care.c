@@ -4,6 +4,7 @@
 #include "collector/store/care.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>

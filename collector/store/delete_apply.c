@@ -9,6 +9,7 @@
  * Deletes often come in swarms, so a rewrite waits a little for the next one.  It goes bucket by
  * bucket, and after some seconds the keeper turns to its other duties.
  */
+#include <roaring/roaring.h>
 #include <stdlib.h>
 
 #include "collector/store/codec/codec.h"

@@ -1,6 +1,8 @@
 /*
  * gather_history.c - collecting series and their pieces from history files.
  */
+#include <roaring/roaring.h>
+
 #include "collector/store/codec/codec.h"
 #include "collector/store/gather.h"
 #include "collector/store/span_set.h"

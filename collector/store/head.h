@@ -22,7 +22,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <roaring/roaring.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

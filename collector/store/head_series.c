@@ -5,6 +5,7 @@
  * whole list with its next commit, so an id that has been handed out is durable no later than
  * anything that was submitted after it.
  */
+#include <roaring/roaring.h>
 #include <stdlib.h>
 #include <string.h>
 

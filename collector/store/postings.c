@@ -9,6 +9,7 @@
  */
 #include "collector/store/postings.h"
 
+#include <roaring/roaring.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>

@@ -14,7 +14,6 @@
  */
 #pragma once
 
-#include <roaring/roaring.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +22,9 @@
 #include "collector/series/matcher.h"
 #include "collector/store/select_watch.h"
 #include "proto/base/arena.h"
+
+/* CRoaring's bitmap, by name: its header costs half a second a file that includes it. */
+typedef struct roaring_bitmap_s roaring_bitmap_t;
 
 /* Where postings come from.  `token` names the posting being visited, for merge/intersects. */
 struct postings_source {

@@ -4,6 +4,7 @@
  *     start   the matchers that refuse the empty string, intersected (none: all series)
  *     then    minus, for each other matcher, the values it refuses
  */
+#include <roaring/roaring.h>
 #include <stdlib.h>
 
 #include "collector/store/postings.h"

@@ -3,6 +3,7 @@
  *
  * Every source is asked in turn; the texts are gathered, sorted and made unique at the end.
  */
+#include <roaring/roaring.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,6 +6,7 @@
  */
 #include "collector/store/recover.h"
 
+#include <roaring/roaring.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,6 +7,7 @@
  */
 #include "collector/store/span_index.h"
 
+#include <roaring/roaring.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>

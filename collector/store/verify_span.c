@@ -6,6 +6,7 @@
  * only say the same again.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
  * The first byte chooses the decoder; the rest is the value.  Each must end with an error or
  * with a result whose every part can be touched.
  */
+#include <roaring/roaring.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -89,7 +89,7 @@ static void refs_come_out_ascending_and_the_last_value_stands(void **state)
     struct emitter *out = open_emitter();
     (void)state;
     for (int i = 0; i < 300; i++) {
-        char text[8];
+        char text[12];
         (void)snprintf(text, sizeof text, "%d", i);
         struct label label = label_of("i", text);
         assert_int_equal(emitter_series(out, &load, &label, 1), i);
@@ -261,7 +261,7 @@ static void random_ticks_agree_with_a_plain_array(void **state)
     (void)state;
     srand(11);
     for (int i = 0; i < SERIES; i++) {
-        char text[8];
+        char text[12];
         (void)snprintf(text, sizeof text, "%d", i);
         struct label label = label_of("i", text);
         (void)emitter_series(out, &load, &label, 1);
