@@ -111,7 +111,7 @@ static void many_dead_mounts_cost_a_bounded_number_of_threads(void **unused)
     (void)unused;
     struct stat_rounds *rounds;
     struct stat_request requests[20];
-    char paths[20][16];
+    char paths[20][24];
     server_set(true);
     for (int i = 0; i < 20; i++) {
         snprintf(paths[i], sizeof paths[i], "/dead%d", i);
