@@ -209,6 +209,15 @@ static const struct operation *operation_of(const struct http_route *route, unsi
     return NULL;
 }
 
+const char *api_route_parameters(const struct http_route *route)
+{
+    const struct operation *operation = NULL;
+    for (unsigned method = HTTP_GET; method <= HTTP_DELETE && operation == NULL; method <<= 1)
+        if ((route->methods & method) != 0)
+            operation = operation_of(route, method);
+    return operation != NULL && operation->parameters != NULL ? operation->parameters : "";
+}
+
 static void put_parameter(struct buf *out, struct bytes name)
 {
     char mark = name.size > 0 ? (char)name.data[name.size - 1] : '\0';
