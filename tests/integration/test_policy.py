@@ -308,7 +308,7 @@ def test_an_access_log_is_read_as_one_where_the_policy_says_so():
         assert 0 < lab.c.value(slow) <= 0.01, lab.c.query(slow)
         assert "old" not in json.dumps(lab.c.json("/api/fengsui/v1/logs", instance="a"))
         assert lab.c.value("logwatch_templates") == 1
-        assert "nginx_timed" in lab.c.ctl("--lang", "en", "policy", "explain", "a")
+        assert "format: nginx_timed" in lab.host("a")["document"].replace('"', ""), lab.host("a")
 
         # In another server's words the same lines are none; in words that mean nothing, refused.
         pushed = push(format="squid", vhost="www.example.org")
