@@ -39,7 +39,8 @@ static void check_error(const struct http_request *request,
     static const struct {
         const char *type;
         int status;
-    } known[] = {{"bad_data", 400},  {"execution", 422},   {"canceled", 499},
+    } known[] = {{"bad_data", 400},  {"bad_data", 413},    {"bad_data", 415},
+                 {"execution", 422}, {"canceled", 499},
                  {"timeout", 503},   {"not_found", 404},   {"unavailable", 503},
                  {"unavailable", 500}};
     const char *type = json_string_value(json_object_get(root, "errorType"));
