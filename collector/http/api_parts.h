@@ -95,7 +95,8 @@ http_handler api_self_metrics;                                                  
 http_handler api_tsdb;                                                              /* api_tsdb.c */
 http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
-    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
+    api_blocks, api_admin_off, api_delete_series, api_quit, api_search_off,
+    api_otlp_off, api_needs_post;         /* api_about.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_policy, api_settle;                                          /* api_fengsui.c */

@@ -156,6 +156,10 @@ static bool refuses_all(const char *path)
     static const char *const paths[] = {"/-/reload", "/-/quit", "/console/*",
                                         "/api/v1/admin/tsdb/snapshot",
                                         "/api/v1/notifications/live",
+                                        "/api/v1/search/metric_names",
+                                        "/api/v1/search/label_names",
+                                        "/api/v1/search/label_values",
+                                        "/api/v1/otlp/v1/metrics",
                                         "/api/v1/targets/relabel_steps", "/api/v1/series",
                                         "/api/fengsui/v1/store/backup",
                                         "/api/fengsui/v1/store/verify"};
