@@ -13,7 +13,7 @@ import urllib.parse
 
 from fengsui import BUILD, Lab, PATIENCE, run_tests, wait_for
 
-TIMEOUT_MS = int(2500 * PATIENCE)  # all that ask have asked by then
+TIMEOUT_MS = int(2500 * min(PATIENCE, 2))  # all that ask have asked by then
 WAITING_MAX = 1024  # QUERY_QUEUE_MAX
 ASKED = WAITING_MAX + 100
 CONFIG = f"""
