@@ -233,6 +233,12 @@ bool api_time(const struct http_request *request, struct http_response *response
     return true;
 }
 
+int64_t api_from_now(int64_t span_ms)
+{
+    int64_t now_ms = clock_unix_ms(&clock_system);
+    return span_ms > STORE_TIME_MS_MAX - now_ms ? STORE_TIME_MS_MAX : now_ms + span_ms;
+}
+
 bool api_number(const struct http_request *request, struct http_response *response,
                 const char *name, int64_t *ret_number)
 {

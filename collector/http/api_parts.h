@@ -30,6 +30,8 @@ static inline struct app *app_of(const struct http_request *request)
 /* The parameter as a time, or `fallback` if absent; false: the error is in the response. */
 bool api_time(const struct http_request *request, struct http_response *response,
               const char *name, int64_t fallback_ms, int64_t *ret_ms);
+/* The time that is so much from now, at most the last one that a calendar has (store.h). */
+int64_t api_from_now(int64_t span_ms);
 /* A whole number, -1 if absent: metadata's limits. */
 bool api_number(const struct http_request *request, struct http_response *response,
                 const char *name, int64_t *ret_number);
