@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "collector/app.h"
@@ -20,8 +21,9 @@
 #include "proto/base/must.h"
 #include "tests/fuzz/api_world_fill.h"
 
-#define PATH_BYTES    256
-#define CLOSING_TURNS 4
+#define PATH_BYTES         256
+#define CLOSING_TURNS      4
+#define MEMORY_BYTES_LEAST ((uint64_t)512 << 20)
 
 struct api_world {
     char folder[64];
@@ -178,13 +180,19 @@ static const char *path_in(const struct api_world *world, const char *name,
     return path;
 }
 
+/* Every write is synced: where there is room for it, into memory. */
+static bool has_memory(void)
+{
+    struct statvfs disk;
+    return access("/dev/shm", W_OK) == 0 && statvfs("/dev/shm", &disk) == 0 &&
+           disk.f_bavail * disk.f_frsize >= MEMORY_BYTES_LEAST;
+}
+
 static void make_folder(struct api_world *world)
 {
     char path[PATH_BYTES];
-    /* Every write is synced: where it can be, into memory. */
-    bool has_memory = access("/dev/shm", W_OK) == 0;
     (void)snprintf(world->folder, sizeof world->folder, "%s/fengsui-api-XXXXXX",
-                   has_memory ? "/dev/shm" : "/tmp");
+                   has_memory() ? "/dev/shm" : "/tmp");
     must(mkdtemp(world->folder) != NULL);
     for (size_t i = 0; i < api_world_file_count; i++) {
         FILE *file = fopen(path_in(world, api_world_files[i].name, path), "w");
