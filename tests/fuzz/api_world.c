@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct api_world {
     struct app app;
     struct http_server *server;
     struct api *api;
+    struct users *users;
     /* under lock */
     uv_mutex_t lock;
     uv_cond_t done;
@@ -124,6 +126,23 @@ static char *tame_backup(const struct api_world *world, struct http_request *req
     return text;
 }
 
+enum verdict api_world_login(struct api_world *world, struct request_text *text)
+{
+    char name[64];
+    struct identity identity = {0};
+    const char *token = users_bearer(text->authorization);
+    enum verdict verdict = users_check(world->users, text->authorization, &identity);
+    users_claimed_name(text->authorization, name, sizeof name);
+    must(memchr(name, '\0', sizeof name) != NULL);
+    must(verdict != VERDICT_ALLOWED || (*identity.name != '\0' && identity.role != ROLE_NONE));
+    must(verdict != VERDICT_UNSURE || token == NULL);
+    text->request.context = world->api;
+    if (verdict == VERDICT_REFUSED && token != NULL && text->route->admits != NULL &&
+        text->route->admits(&text->request, token))
+        verdict = VERDICT_ALLOWED;
+    return verdict;
+}
+
 void api_world_ask(struct api_world *world, struct request_text *text,
                    struct http_response *response)
 {
@@ -196,7 +215,8 @@ static void make_folder(struct api_world *world)
     must(mkdtemp(world->folder) != NULL);
     for (size_t i = 0; i < api_world_file_count; i++) {
         FILE *file = fopen(path_in(world, api_world_files[i].name, path), "w");
-        must(file != NULL && fputs(api_world_files[i].text, file) >= 0 && fclose(file) == 0);
+        must(file != NULL && fchmod(fileno(file), S_IRUSR | S_IWUSR) == 0);
+        must(fputs(api_world_files[i].text, file) >= 0 && fclose(file) == 0);
     }
     path_in(world, "rules.yml", world->rules_path);
 }
@@ -334,6 +354,7 @@ static void fill(struct api_world *world)
 
 struct api_world *api_world_open(void)
 {
+    char path[PATH_BYTES];
     struct diagnosis why = {0};
     struct api_world *world = calloc(1, sizeof *world);
     must(world != NULL);
@@ -346,6 +367,8 @@ struct api_world *api_world_open(void)
     int error = open_store(world, &why);
     if (error == 0)
         error = open_people(world, &why);
+    if (error == 0)
+        error = users_load(path_in(world, "users.yml", path), &world->users, &why);
     if (error == 0)
         error = open_rules(world, &why);
     if (error == 0)
@@ -413,6 +436,7 @@ void api_world_close(struct api_world *world)
     uv_mutex_unlock(&world->lock);
     must(uv_thread_join(&world->thread) == 0);
     close_parts(world);
+    users_unref(world->users);
     must(uv_loop_close(&world->loop) == 0);
     uv_mutex_destroy(&world->lock);
     uv_cond_destroy(&world->done);

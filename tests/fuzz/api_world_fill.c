@@ -10,7 +10,13 @@
 #include "proto/wire/record.h"
 
 #define FIXED_MS INT64_C(1700000000000) /* 2023-11-14 22:13:20 UTC: what seeds ask about */
-#define STEP_MS  15000
+/* Of "secret"; of the token that seeds show for the job `sync`; of nobody's. */
+#define PASSWORD_HASH                                                                          \
+    "$argon2id$v=19$m=65536,t=2,p=1$sGyu4R5ncHpCN6bA1NvHRg$"                                   \
+    "hfRtAHPu92yf0KGiZ2CwjVxGwn2gKbYMeviaaQgrJ2A"
+#define TOKEN_HASH "blake2b:337b25798470169f6fcb239dad7c1ecd9095327e5b1d039b9ffbc882ea8cac19"
+#define OTHER_HASH "blake2b:0000000000000000000000000000000000000000000000000000000000000000"
+#define STEP_MS    15000
 #define STEPS    20
 
 const struct api_world_file api_world_files[] = {
@@ -50,8 +56,12 @@ const struct api_world_file api_world_files[] = {
     {"jobs.yml", "jobs:\n"
                  "- {name: backup, title: 备份, cron: \"0 2 * * *\", grace: 1h, "
                  "max_duration: 3h, min_size: 1KiB, labels: {team: db}}\n"
-                 "- {name: sync, every: 90s, grace: 30s}\n"
+                 "- {name: sync, every: 90s, grace: 30s, token_hash: \"" TOKEN_HASH "\"}\n"
                  "- {name: free}\n"},
+    {"users.yml", "users:\n"
+                  "- {name: a, role: admin, password_hash: \"" PASSWORD_HASH "\"}\n"
+                  "tokens:\n"
+                  "- {name: t, role: writer, token_hash: \"" OTHER_HASH "\"}\n"},
     {"policy.yml", "periods: {peak: {hours: [\"08:30-17:30\"]}}\n"
                    "rules:\n"
                    "- {name: web, match: 'role=\"web\"', interval: 5s, sources: {load: {interval: "

@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             close_world();
             the_world = api_world_open();
         }
+        (void)api_world_login(the_world, &text);
         api_world_ask(the_world, &text, &response);
         api_answer_check(&text.request, &response);
         api_world_forget(&response);

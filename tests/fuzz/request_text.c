@@ -71,7 +71,9 @@ static void take_header(struct request_text *text, struct bytes line)
     const char *said = copy(&text->arena, value);
     if (name == NULL || said == NULL)
         return;
-    if (strcasecmp(name, "Content-Type") == 0)
+    if (strcasecmp(name, "Authorization") == 0)
+        text->authorization = said;
+    else if (strcasecmp(name, "Content-Type") == 0)
         request->content_type = said;
     else if (strcasecmp(name, "Content-Encoding") == 0)
         request->content_encoding = said;
@@ -107,6 +109,7 @@ bool request_text_read(struct bytes bytes, const struct http_route *routes, size
 {
     struct request_text *text = ret_text;
     memset(text, 0, sizeof *text);
+    text->authorization = "";
     arena_init(&text->arena, REQUEST_ARENA_BYTES);
     form_init(&text->form, &text->arena);
     struct bytes line = cut(&bytes, '\n'), query = line;

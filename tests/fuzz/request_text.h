@@ -7,8 +7,9 @@
  *     query=up
  *
  * What a connection would do on the way is done here likewise: the path is percent-decoded, the
- * form comes before the URL's parameters, Content-Encoding: gzip is undone.  Read are Content-Type,
- * Content-Encoding, If-None-Match; and `Role`, which a connection never says: the asker's (admin).
+ * form comes before the URL's parameters, Content-Encoding: gzip is undone.  Read are Authorization,
+ * Content-Type, Content-Encoding, If-None-Match; and `Role`, which a connection never says: the
+ * asker's (admin).
  *
  * One owner; no thread.
  */
@@ -21,6 +22,7 @@ struct request_text {
     struct http_request request; /* without context and server */
     const struct http_route *route; /* NULL: none takes it */
     bool is_known; /* without a route: the path has one for another method */
+    const char *authorization; /* "" if absent */
     int status;    /* 0, or why no handler is to see it: 400, 413 */
     struct arena arena;
     struct form form;

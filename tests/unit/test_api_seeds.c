@@ -175,6 +175,8 @@ struct outcome {
     char refusal[200]; /* the last */
 };
 
+static size_t logins[VERDICT_UNSURE + 1]; /* by verdict */
+
 static void ask(struct api_world *world, size_t i, struct outcome *outcomes)
 {
     struct request_text text;
@@ -185,6 +187,7 @@ static void ask(struct api_world *world, size_t i, struct outcome *outcomes)
         return;
     if (text.route != NULL && text.status == 0) {
         struct outcome *outcome = &outcomes[text.route - routes];
+        logins[api_world_login(world, &text)]++;
         api_world_ask(world, &text, &response);
         api_answer_check(&text.request, &response);
         outcome->is_answered |= response.status < 400;
@@ -215,6 +218,8 @@ static void every_route_answers_one_of_its_seeds(void **state)
         }
     api_world_close(world);
     assert_int_equal(missing, 0);
+    for (size_t i = 0; i <= VERDICT_UNSURE; i++)
+        assert_true(logins[i] > 0);
 }
 
 int main(void)
