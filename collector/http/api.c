@@ -117,6 +117,10 @@ static const struct http_route routes[] = {
     {CHANGE, "/api/v1/admin/tsdb/clean_tombstones", ROLE_ADMIN, .slow = true,
      .handler = api_clean_tombstones},
     {CHANGE, "/api/v1/admin/tsdb/snapshot", ROLE_ADMIN, .handler = api_admin_off},
+    {BOTH, "/api/v1/search/metric_names", ROLE_VIEWER, .handler = api_search_off},
+    {BOTH, "/api/v1/search/label_names", ROLE_VIEWER, .handler = api_search_off},
+    {BOTH, "/api/v1/search/label_values", ROLE_VIEWER, .handler = api_search_off},
+    {HTTP_POST, "/api/v1/otlp/v1/metrics", ROLE_WRITER, .handler = api_otlp_off},
     {HTTP_POST, "/api/v1/write", ROLE_WRITER, .later = api_write,
      .body_limit = REMOTE_BODY_BYTES_MAX},
     {HTTP_POST, "/api/v1/read", READS, .handler = api_remote_read,
@@ -227,6 +231,12 @@ bool api_time(const struct http_request *request, struct http_response *response
     }
     *ret_ms = ms < TIME_FIRST_MS ? TIME_FIRST_MS : ms > TIME_LAST_MS ? TIME_LAST_MS : ms;
     return true;
+}
+
+int64_t api_from_now(int64_t span_ms)
+{
+    int64_t now_ms = clock_unix_ms(&clock_system);
+    return span_ms > STORE_TIME_MS_MAX - now_ms ? STORE_TIME_MS_MAX : now_ms + span_ms;
 }
 
 bool api_number(const struct http_request *request, struct http_response *response,

@@ -28,3 +28,8 @@ void api_print_metrics(const struct api *api, const struct http_server *server, 
 
 /* The route table; its context is the struct api. */
 const struct http_route *api_routes(size_t *ret_count);
+
+/* The parameters of a route as its description has them (api_openapi.c), of all its methods: by
+ * blanks, "name", "name!" if it must be there, "name*" or "name[]" if it may repeat; "" if there are
+ * none.  Static text. */
+const char *api_route_parameters(const struct http_route *route);

@@ -190,6 +190,23 @@ void api_blocks(struct http_request *request, struct http_response *response)
         reply_finish(&reply, NULL, NULL);
 }
 
+/* Prometheus's word where its feature is not enabled, by which clients know to ask as before. */
+void api_search_off(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    reply_error(response, API_DISABLED, "search API disabled");
+}
+
+/* Its status there, too; who sends is told what is taken. */
+void api_otlp_off(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    response->status = 404;
+    response->content_type = "text/plain; charset=utf-8";
+    buf_put_text(&response->body,
+                 "there is no otlp write receiver; remote write is taken at /api/v1/write\n");
+}
+
 /* What Prometheus answers when started without --web.enable-admin-api. */
 void api_admin_off(struct http_request *request, struct http_response *response)
 {

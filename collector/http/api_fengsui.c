@@ -308,7 +308,7 @@ static int new_token(struct http_request *request, struct change *change, char *
         return diagnose(why, ERR_INVALID, "expires must be longer than nothing");
     if (uses != NULL && (!json_is_integer(uses) || json_integer_value(uses) < 1))
         return diagnose(why, ERR_INVALID, "uses must be a number from 1");
-    *ret_expires_ms = clock_unix_ms(&clock_system) + life_ms;
+    *ret_expires_ms = api_from_now(life_ms);
     return ingest_token_new(app_of(request)->ingest, *ret_expires_ms,
                             uses != NULL ? (uint64_t)json_integer_value(uses) : 1,
                             change->labels, change->label_count, ret_token, why);

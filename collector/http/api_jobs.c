@@ -214,7 +214,7 @@ void api_job_pause(struct http_request *request, struct http_response *response)
     error = read_duration(http_parameter(request, "for"), &for_ms, &why);
     if (error == 0)
         error = jobs_pause(app_of(request)->jobs, name,
-                           for_ms < 0 ? 0 : clock_unix_ms(&clock_system) + for_ms, &why);
+                           for_ms < 0 ? 0 : api_from_now(for_ms), &why);
     if (error == 0)
         log_info("audit", "user=%s did=job_pause subject=%s", request->user, name);
     answer(response, error, &why);

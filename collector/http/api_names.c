@@ -18,6 +18,7 @@ struct search {
     size_t limit;
     struct arena arena;
     struct query_budget budget;
+    struct diagnosis why; /* of what went wrong */
 };
 
 static bool search_open(struct http_request *request, struct http_response *response,
@@ -25,6 +26,7 @@ static bool search_open(struct http_request *request, struct http_response *resp
 {
     *search = (struct search){0};
     arena_init(&search->arena, NAMES_ARENA_BYTES);
+    search->arena.total = app_of(request)->promql.total;
     search->budget.samples_left = UINT64_MAX;
     search->budget.cancelled = &request->cancelled;
     if (!api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
@@ -98,22 +100,33 @@ static int gather(struct search *search, const struct bytes *label, struct texts
         size_t count = 0;
         if (label == NULL)
             error = search->calls->label_names(search->querier, selector->matchers,
-                                               selector->count, &search->arena, &items, &count);
+                                               selector->count, &search->budget, &search->arena,
+                                               &items, &count, &search->why);
         else
             error = search->calls->label_values(search->querier, *label, selector->matchers,
-                                                selector->count, &search->arena, &items,
-                                                &count);
+                                                selector->count, &search->budget,
+                                                &search->arena, &items, &count, &search->why);
         if (error == 0)
             error = merge(search, all, items, count);
     }
     return error;
 }
 
+/* Names the true cause: all queries together are at their limit, or what the store says. */
+static void refuse(struct http_response *response, const struct search *search, int error)
+{
+    if (error == ERR_LIMIT && search->arena.total_refused)
+        reply_error(response, API_EXECUTION,
+                    "all queries together have no memory left; try again");
+    else
+        reply_code(response, error, &search->why);
+}
+
 static void answer_texts(struct http_response *response, const struct search *search,
                          const struct texts *texts, int error)
 {
     if (error != 0) {
-        reply_code(response, error, NULL);
+        refuse(response, search, error);
         return;
     }
     bool is_cut = search->limit > 0 && texts->count > search->limit;
@@ -244,7 +257,7 @@ static int compare_series(const void *a, const void *b)
 
 /* The series of all selectors, sorted, each once. */
 static int gather_series(struct search *search, struct series_samples **ret_series,
-                         size_t *ret_count, struct diagnosis *why)
+                         size_t *ret_count)
 {
     struct select_hints hints = {.from_ms = search->from_ms, .until_ms = search->until_ms,
                                  .no_samples = true};
@@ -256,7 +269,7 @@ static int gather_series(struct search *search, struct series_samples **ret_seri
         size_t count = 0;
         int error = search->calls->select(search->querier, selector->matchers, selector->count,
                                           &hints, &search->budget, &search->arena, &found,
-                                          &count, why);
+                                          &count, &search->why);
         if (error != 0)
             return error;
         struct series_samples *joined =
@@ -285,10 +298,9 @@ static void answer_series(struct http_response *response, struct search *search)
 {
     struct series_samples *series = NULL;
     size_t count = 0;
-    struct diagnosis why = {0};
-    int error = gather_series(search, &series, &count, &why);
+    int error = gather_series(search, &series, &count);
     if (error != 0) {
-        reply_code(response, error, &why);
+        refuse(response, search, error);
         return;
     }
     bool is_cut = search->limit > 0 && count > search->limit;

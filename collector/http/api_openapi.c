@@ -94,6 +94,10 @@ static const struct operation operations[] = {
     {CHANGE, "/api/v1/admin/tsdb/clean_tombstones",
      .summary = "Rewrite history without what was deleted, and wait for it"},
     {CHANGE, "/api/v1/admin/tsdb/snapshot", .summary = "Refused: switched off"},
+    {BOTH, "/api/v1/search/metric_names", .summary = "Refused: switched off, as by default"},
+    {BOTH, "/api/v1/search/label_names", .summary = "Refused: switched off, as by default"},
+    {BOTH, "/api/v1/search/label_values", .summary = "Refused: switched off, as by default"},
+    {HTTP_POST, "/api/v1/otlp/v1/metrics", .summary = "Refused: metrics of OpenTelemetry"},
     {HTTP_POST, "/api/v1/write", .summary = "Remote write 1.0 and 2.0 in",
      .body = "application/x-protobuf"},
     {HTTP_POST, "/api/v1/read", .summary = "Remote read: stored samples to another Prometheus",
@@ -207,6 +211,15 @@ static const struct operation *operation_of(const struct http_route *route, unsi
             strcmp(operations[i].path, route->path) == 0)
             return &operations[i];
     return NULL;
+}
+
+const char *api_route_parameters(const struct http_route *route)
+{
+    const struct operation *operation = NULL;
+    for (unsigned method = HTTP_GET; method <= HTTP_DELETE && operation == NULL; method <<= 1)
+        if ((route->methods & method) != 0)
+            operation = operation_of(route, method);
+    return operation != NULL && operation->parameters != NULL ? operation->parameters : "";
 }
 
 static void put_parameter(struct buf *out, struct bytes name)

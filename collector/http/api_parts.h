@@ -30,6 +30,8 @@ static inline struct app *app_of(const struct http_request *request)
 /* The parameter as a time, or `fallback` if absent; false: the error is in the response. */
 bool api_time(const struct http_request *request, struct http_response *response,
               const char *name, int64_t fallback_ms, int64_t *ret_ms);
+/* The time that is so much from now, at most the last one that a calendar has (store.h). */
+int64_t api_from_now(int64_t span_ms);
 /* A whole number, -1 if absent: metadata's limits. */
 bool api_number(const struct http_request *request, struct http_response *response,
                 const char *name, int64_t *ret_number);
@@ -95,7 +97,8 @@ http_handler api_self_metrics;                                                  
 http_handler api_tsdb;                                                              /* api_tsdb.c */
 http_handler api_parse_query;                                                       /* api_parse.c */
 http_handler api_features, api_notifications, api_notifications_live, api_wal_replay,
-    api_blocks, api_admin_off, api_delete_series, api_quit, api_needs_post;         /* api_about.c */
+    api_blocks, api_admin_off, api_delete_series, api_quit, api_search_off,
+    api_otlp_off, api_needs_post;         /* api_about.c */
 http_handler api_federate;                                                          /* api_federate.c */
 http_handler api_summary, api_probes, api_keys, api_approve, api_revoke, api_token,
     api_processes, api_policy, api_settle;                                          /* api_fengsui.c */

@@ -19,7 +19,7 @@ struct question {
     struct promql_expression *expression;
     struct promql_query query;
     size_t limit;
-    mono_ns started, prepared, evaluated;
+    mono_ns asked, started, prepared, evaluated;
 };
 
 static bool read_duration(const struct http_request *request, struct http_response *response,
@@ -61,10 +61,11 @@ static bool read_question(struct http_request *request, struct http_response *re
         !read_lookback(request, response, &question->query.lookback_ms))
         return false;
     if (asked_ms < timeout_ms)
-        timeout_ms = asked_ms;
+        timeout_ms = asked_ms < 0 ? 0 : asked_ms;
+    question->asked = request->asked_mono_ns;
     question->started = clock_mono(&clock_system);
     question->query.deadline_mono_ns =
-        (int64_t)question->started + timeout_ms * (int64_t)NS_PER_MS;
+        (int64_t)question->asked + timeout_ms * (int64_t)NS_PER_MS;
     question->query.cancelled = &request->cancelled;
     return api_expression(request, response, &question->expression);
 }
@@ -161,7 +162,7 @@ static void write_string(struct json_writer *json, const struct promql_result *r
 
 static void write_timings(struct json_writer *json, const struct question *question)
 {
-    double total = (double)(clock_mono(&clock_system) - question->started) / 1e9;
+    double total = (double)(clock_mono(&clock_system) - question->asked) / 1e9;
     double evaluation = (double)(question->evaluated - question->prepared) / 1e9;
     const struct {
         const char *name;
@@ -171,7 +172,7 @@ static void write_timings(struct json_writer *json, const struct question *quest
         {"resultSortTime", 0}, /* part of the evaluation here */
         {"queryPreparationTime", (double)(question->prepared - question->started) / 1e9},
         {"innerEvalTime", evaluation},
-        {"execQueueTime", 0},
+        {"execQueueTime", (double)(question->started - question->asked) / 1e9},
         {"execTotalTime", total},
     };
     json_write_key(json, "timings");
@@ -286,6 +287,10 @@ static void run(struct http_request *request, struct http_response *response,
     const char *explain = http_parameter(request, "explain");
     question->query.wants_profile = explain != NULL && *explain != '\0';
     question->prepared = clock_mono(&clock_system);
+    if ((int64_t)question->started >= question->query.deadline_mono_ns) {
+        reply_error(response, API_TIMEOUT, "query timed out in query queue");
+        return;
+    }
     if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
                               &question->query, &result, &error) != 0) {
         api_query_error(response, "query", &error);

@@ -6,26 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "collector/http/reply.h"
+#include "collector/http/route.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
-
-static const struct {
-    const char *name;
-    enum http_method method;
-} method_names[] = {
-    {"GET", HTTP_GET}, {"HEAD", HTTP_GET},      {"POST", HTTP_POST},
-    {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE},
-};
-
-static enum http_method method_by_name(const char *name)
-{
-    for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
-        if (strcmp(method_names[i].name, name) == 0)
-            return method_names[i].method;
-    }
-    return 0;
-}
 
 static const char *header(struct MHD_Connection *connection, const char *name)
 {
@@ -33,71 +18,16 @@ static const char *header(struct MHD_Connection *connection, const char *name)
     return value != NULL ? value : "";
 }
 
-/* "/a/b"; ending in a slash and a star, everything below; "/a/ * /b" without the blanks: one name
- * where the star is. */
-static bool route_matches(const struct http_route *route, const char *path,
-                          const char **ret_rest)
-{
-    const char *star = strstr(route->path, "/*");
-    *ret_rest = "";
-    if (star == NULL)
-        return strcmp(route->path, path) == 0;
-    size_t size = (size_t)(star - route->path) + 1;
-    if (strncmp(route->path, path, size) != 0)
-        return false;
-    *ret_rest = path + size;
-    return star[2] == '\0' || strcmp(path + size + strcspn(path + size, "/"), star + 2) == 0;
-}
-
-/* Prometheus has no HEAD where it answers with data, and clients that try it go on with GET; on pages and
- * health checks it does no harm. */
-static bool has_head(const char *path)
-{
-    return strncmp(path, "/api/v1/", 8) != 0 && strcmp(path, "/federate") != 0 &&
-           strcmp(path, "/metrics") != 0;
-}
-
-/* "Allow: " of the routes with this path, in the order of Prometheus's; static texts only. */
-static const char *allowed(const struct http_server *server, const char *path)
-{
-    static const char *const texts[16] = {
-        "OPTIONS",       "GET, OPTIONS",       "OPTIONS, POST",      "GET, OPTIONS, POST",
-        "OPTIONS, PUT",  "GET, OPTIONS, PUT",  "OPTIONS, POST, PUT", "GET, OPTIONS, POST, PUT",
-        "DELETE, OPTIONS", "DELETE, GET, OPTIONS", "DELETE, OPTIONS, POST",
-        "DELETE, GET, OPTIONS, POST", "DELETE, OPTIONS, PUT", "DELETE, GET, OPTIONS, PUT",
-        "DELETE, OPTIONS, POST, PUT", "DELETE, GET, OPTIONS, POST, PUT"};
-    unsigned methods = 0;
-    for (size_t i = 0; i < server->route_count; i++) {
-        const char *rest;
-        if (route_matches(&server->routes[i], path, &rest))
-            methods |= server->routes[i].methods;
-    }
-    return texts[methods & 15];
-}
-
-/* The route, or NULL with the status that says why. */
-static const struct http_route *find_route(const struct http_server *server,
-                                           struct http_request *request, int *ret_status)
-{
-    *ret_status = MHD_HTTP_NOT_FOUND;
-    for (size_t i = 0; i < server->route_count; i++) {
-        const struct http_route *route = &server->routes[i];
-        const char *rest = "";
-        if (!route_matches(route, request->path, &rest))
-            continue;
-        if ((route->methods & request->method) != 0) {
-            request->rest = rest;
-            return route;
-        }
-        *ret_status = MHD_HTTP_METHOD_NOT_ALLOWED;
-    }
-    return NULL;
-}
-
 static bool wants_gzip(const char *accept)
 {
     const char *gzip = strstr(accept, "gzip");
     return gzip != NULL && strncmp(gzip, "gzip;q=0", 8) != 0;
+}
+
+static void finish(struct http_pending *pending)
+{
+    char *exchange = (char *)pending - offsetof(struct exchange, pending);
+    exchange_done((struct exchange *)(void *)exchange);
 }
 
 static struct exchange *exchange_new(struct http_server *server,
@@ -108,7 +38,7 @@ static struct exchange *exchange_new(struct http_server *server,
         return NULL;
     exchange->server = server;
     exchange->connection = connection;
-    exchange->pending.exchange = exchange;
+    exchange->pending.finish = finish;
     exchange->authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION);
     exchange->origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
     exchange->accepts_gzip = wants_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
@@ -175,13 +105,23 @@ int exchange_hand_over(struct exchange *exchange, struct pool *pool,
     return 0;
 }
 
+/* Grafana shows what a 503 of the API says, if it is in the envelope. */
+static bool has_envelope(const char *path)
+{
+    return strncmp(path, "/api/v1/", 8) == 0 || strncmp(path, "/api/fengsui/", 13) == 0;
+}
+
 static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
                                  void (*run)(struct pool_job *job), enum exchange_state state)
 {
+    static const char text[] = "too many requests are waiting";
     if (exchange_hand_over(exchange, pool, run, state) == 0)
         return MHD_YES;
     http_add_header(&exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    return answer_text(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests are waiting");
+    if (!has_envelope(exchange->request.path))
+        return answer_text(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, text);
+    reply_error(&exchange->response, API_UNAVAILABLE, "%s", text);
+    return answer_send(exchange);
 }
 
 void exchange_done(struct exchange *exchange)
@@ -194,11 +134,6 @@ void exchange_done(struct exchange *exchange)
     /* Inside the lock: once it is released the loop may close the handle. */
     uv_async_send(&server->wake);
     uv_mutex_unlock(&server->lock);
-}
-
-void http_finish(struct http_pending *pending)
-{
-    exchange_done(pending->exchange);
 }
 
 struct exchange *exchange_of_job(struct pool_job *job)
@@ -346,10 +281,11 @@ static enum MHD_Result refuse_while_stopping(struct exchange *exchange)
 /* The first call for a request: its header has been read. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method)
 {
-    int status = MHD_HTTP_OK;
+    const struct http_server *server = exchange->server;
+    bool is_known;
     if (is_ambiguous(exchange))
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "more than one length of body");
-    if (exchange->server->closing && strcmp(exchange->request.path, "/-/healthy") != 0)
+    if (server->closing && strcmp(exchange->request.path, "/-/healthy") != 0)
         return refuse_while_stopping(exchange);
     if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0 &&
         strncmp(exchange->request.path, "/api/", 5) == 0) {
@@ -357,17 +293,22 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW, "GET, POST, OPTIONS");
         return answer_send(exchange);
     }
-    exchange->request.method = method_by_name(method);
-    if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && !has_head(exchange->request.path))
-        exchange->request.method = 0;
-    exchange->route = find_route(exchange->server, &exchange->request, &status);
-    if (exchange->route == NULL && status == MHD_HTTP_METHOD_NOT_ALLOWED)
+    struct http_request *request = &exchange->request;
+    request->method = route_method(method, request->path);
+    exchange->route = route_find(server->routes, server->route_count, request->method,
+                                 request->path, &request->rest, &is_known);
+    if (exchange->route == NULL && !is_known)
+        return answer_text(exchange, MHD_HTTP_NOT_FOUND, "404 page not found");
+    if (exchange->route == NULL && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
-                        allowed(exchange->server, exchange->request.path));
-    if (exchange->route == NULL)
-        return answer_text(exchange, status,
-                           status == MHD_HTTP_NOT_FOUND ? "404 page not found"
-                                                        : "Method Not Allowed");
+                        route_allowed(server->routes, server->route_count, request->path));
+        return answer_send(exchange); /* outside the API a 200, as Prometheus's router has it */
+    }
+    if (exchange->route == NULL) {
+        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
+                        route_allowed(server->routes, server->route_count, request->path));
+        return answer_text(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
+    }
     exchange->body_limit =
         exchange->route->body_limit != 0 ? exchange->route->body_limit : BODY_BYTES_DEFAULT;
     const char *length = header(exchange->connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -419,6 +360,7 @@ static int gather_parameters(struct exchange *exchange)
         error = ERR_NOMEM;
     request->parameters = exchange->form.items;
     request->parameter_count = exchange->form.count;
+    request->asked_mono_ns = clock_mono(&clock_system);
     return error;
 }
 

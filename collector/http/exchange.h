@@ -79,10 +79,6 @@ enum exchange_state {
     EXCHANGE_STREAMING /* answered, but the next piece of the body is being made */
 };
 
-struct http_pending {
-    struct exchange *exchange;
-};
-
 struct exchange {
     struct http_server *server;
     struct MHD_Connection *connection;

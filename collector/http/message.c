@@ -15,6 +15,11 @@ void http_add_header(struct http_response *response, const char *name, const cha
     response->header_values[i] = value;
 }
 
+void http_finish(struct http_pending *pending)
+{
+    pending->finish(pending);
+}
+
 const char *http_parameter_at(const struct http_request *request, const char *name, size_t n)
 {
     for (size_t i = 0; i < request->parameter_count; i++) {

@@ -24,6 +24,7 @@
 
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
+#include "proto/base/clock.h"
 #include "proto/base/diagnosis.h"
 
 struct http_server;
@@ -48,6 +49,7 @@ struct http_request {
     const char *user;       /* "" without users */
     enum http_role role;
     volatile bool cancelled; /* the client hung up */
+    mono_ns asked_mono_ns;   /* when it had come whole: waiting for a thread counts as its time */
     void *context;           /* the route table's */
     const struct http_server *server; /* for http_server_print_metrics() */
 };
@@ -63,7 +65,8 @@ struct http_stream {
 };
 #define HTTP_PIECE_BYTES ((size_t)256 << 10)
 
-/* Requests of slow routes that may wait for a thread; who comes then gets 503 and Retry-After. */
+/* Requests of slow routes that may wait for a thread; who comes then gets 503 and Retry-After, of the
+ * APIs in their envelope ("unavailable"). */
 #define QUERY_QUEUE_MAX 1024
 
 #define HTTP_HEADERS_MAX 4 /* beside the usual ones */
@@ -80,7 +83,10 @@ struct http_response {
 
 typedef void http_handler(struct http_request *request, struct http_response *response);
 
-struct http_pending;
+/* Whom a later answer is for: whoever called the handler, and the handler's from then on. */
+struct http_pending {
+    void (*finish)(struct http_pending *pending); /* any thread */
+};
 
 /* A handler that answers later (remote write waits for its commit) sets nothing, keeps the
  * pointers and calls http_finish() from any thread, once. */

@@ -13,13 +13,16 @@
 #include "proto/base/error.h"
 
 #define PATTERNS_MAX   64
+#define TEMPLATES_MAX  256
+#define VHOSTS_MAX     32
 #define REDACTIONS_MAX 32
 #define SILENCE_MAX_MS (INT64_C(366) * 86400 * 1000)
 
 struct entry {
-    const char *path, *encoding, *multiline, *from;
+    const char *path, *encoding, *multiline, *from, *send, *format, *vhost;
+    struct config_strings vhosts;
     double rate_limit;
-    int64_t max_silence_ms;
+    int64_t max_silence_ms, templates;
     bool enabled;
     const struct config_node *patterns, *redact_patterns;
 };
@@ -28,6 +31,7 @@ static const char *const encodings[] = {"auto",     "utf-8",    "utf8",  "gb1803
                                         "gbk",      "gb2312",   "cp936", "utf-16",
                                         "utf-16le", "utf-16be", NULL};
 static const char *const starts[] = {"beginning", "end", NULL};
+static const char *const sends[] = {"all", "errors", "none", NULL};
 
 static const struct config_option rows[] = {
     {.key = "path",
@@ -43,6 +47,19 @@ static const struct config_option rows[] = {
      .type = CONFIG_STRING,
      .offset = offsetof(struct entry, from),
      .choices = starts},
+    {.key = "send",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct entry, send),
+     .choices = sends},
+    {.key = "templates",
+     .type = CONFIG_INTEGER,
+     .offset = offsetof(struct entry, templates),
+     .fallback = "0",
+     .min = 0,
+     .max = TEMPLATES_MAX},
+    {.key = "format", .type = CONFIG_STRING, .offset = offsetof(struct entry, format)},
+    {.key = "vhost", .type = CONFIG_STRING, .offset = offsetof(struct entry, vhost)},
+    {.key = "vhosts", .type = CONFIG_STRINGS, .offset = offsetof(struct entry, vhosts)},
     {.key = "rate_limit", .type = CONFIG_NUMBER, .offset = offsetof(struct entry, rate_limit)},
     {.key = "max_silence",
      .type = CONFIG_DURATION,
@@ -134,6 +151,39 @@ static bool path_is_plain(const char *path)
     }
 }
 
+/* A name of probe/log/access_format.h, or a server's own words, of which only the probe knows
+ * whether it reads them: what it refuses is told as any refusal. */
+static bool is_format(const char *format)
+{
+    static const char *const names[] = {"common", "combined", "vhost_combined", "nginx_timed",
+                                        "squid",  "w3c",      "iis",            "httperr"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (strcmp(names[i], format) == 0)
+            return true;
+    return strpbrk(format, "$%") != NULL;
+}
+
+static int check_access(struct config *config, const struct config_node *node,
+                        const struct entry *entry, struct diagnosis *why)
+{
+    if (entry->format == NULL && (entry->vhost != NULL || entry->vhosts.count > 0))
+        return config_complain(config, node, why, "logs: vhost and vhosts go with format");
+    if (entry->format == NULL)
+        return 0;
+    if (!is_format(entry->format))
+        return config_complain(config, config_child(node, "format"), why,
+                               "logs: format: \"%s\" is none of common, combined, "
+                               "vhost_combined, nginx_timed, squid, w3c, iis, httperr, and no "
+                               "log_format either",
+                               entry->format);
+    if (entry->multiline != NULL)
+        return config_complain(config, node, why, "logs: a request is a line: no multiline");
+    if (entry->vhosts.count > VHOSTS_MAX)
+        return config_complain(config, config_child(node, "vhosts"), why,
+                               "logs: more than %d vhosts", VHOSTS_MAX);
+    return 0;
+}
+
 int policy_check_log(struct config *config, const struct config_node *node,
                      struct diagnosis *why)
 {
@@ -152,6 +202,8 @@ int policy_check_log(struct config *config, const struct config_node *node,
                                "logs: rate_limit must be 0..1e9 lines a second");
     if (entry.multiline != NULL)
         error = check_regex(config, config_child(node, "multiline"), entry.multiline, why);
+    if (error == 0)
+        error = check_access(config, node, &entry, why);
     if (error == 0)
         error = check_patterns(config, entry.patterns, "patterns", PATTERNS_MAX, why);
     if (error == 0)

@@ -440,7 +440,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     struct promql_result result = {.type = PROMQL_VECTOR};
     struct query_budget budget = {.crew = options->crew,
                                   .samples_left = options->max_samples,
-                                  .cancelled = query->cancelled};
+                                  .cancelled = query->cancelled,
+                                  .deadline_mono_ns = query->deadline_mono_ns};
     struct plan plan;
 
     *ret_error = (struct promql_error){.failure = PROMQL_OK};

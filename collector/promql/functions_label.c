@@ -43,6 +43,8 @@ static int replace_all(struct evaluation *ev, const struct node *call,
         bool matched = regex_expand(regex, labels_get(column->labels, source), replacement,
                                     &ev->text, &limit);
         error = evaluation_tick(ev);
+        if (limit == ERR_NOMEM)
+            return ERR_NOMEM;
         if (limit != 0)
             return diagnose(ev->why, ERR_INVALID,
                             "the regular expression of label_replace() took too long");

@@ -58,22 +58,24 @@ static int restricted_select(struct querier *opaque, struct matcher *const *matc
 }
 
 static int restricted_names(struct querier *opaque, struct matcher *const *matchers,
-                            size_t matcher_count, struct arena *arena, struct bytes **ret_names,
-                            size_t *ret_count)
+                            size_t matcher_count, const struct query_budget *budget,
+                            struct arena *arena, struct bytes **ret_names, size_t *ret_count,
+                            struct diagnosis *why)
 {
     struct restricted_querier *querier = of_querier(opaque);
     return querier->owner->inner->calls->label_names(querier->inner, matchers, matcher_count,
-                                                     arena, ret_names, ret_count);
+                                                     budget, arena, ret_names, ret_count, why);
 }
 
 static int restricted_values(struct querier *opaque, struct bytes name,
                              struct matcher *const *matchers, size_t matcher_count,
-                             struct arena *arena, struct bytes **ret_values, size_t *ret_count)
+                             const struct query_budget *budget, struct arena *arena,
+                             struct bytes **ret_values, size_t *ret_count, struct diagnosis *why)
 {
     struct restricted_querier *querier = of_querier(opaque);
     return querier->owner->inner->calls->label_values(querier->inner, name, matchers,
-                                                      matcher_count, arena, ret_values,
-                                                      ret_count);
+                                                      matcher_count, budget, arena, ret_values,
+                                                      ret_count, why);
 }
 
 static void restricted_close(struct querier *opaque)

@@ -87,6 +87,7 @@ struct query_budget {
     struct crew *crew;                               /* who may help; NULL: nobody */
     uint64_t samples_left;                           /* decoded samples still allowed */
     volatile bool *cancelled;                        /* set from another thread; may be NULL */
+    int64_t deadline_mono_ns; /* of patterns that are slow to try (struct clock's mono); 0: none */
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
 };
 
@@ -102,18 +103,22 @@ struct queryable_calls {
     int (*open)(struct queryable *store, int64_t from_ms, int64_t until_ms,
                 struct querier **ret_querier, struct diagnosis *why);
     /* All series that satisfy every matcher and have a sample in the hinted interval, sorted by
-     * labels.  ERR_LIMIT past the budget or the arena, ERR_CANCELLED, ERR_NOMEM. */
+     * labels.  ERR_LIMIT past the budget or the arena, or by a pattern that takes too long, which
+     * `why` names; ERR_CANCELLED, ERR_TIMEOUT, ERR_NOMEM. */
     int (*select)(struct querier *querier, struct matcher *const *matchers,
                   size_t matcher_count, const struct select_hints *hints,
                   struct query_budget *budget, struct arena *arena,
                   struct series_samples **ret_series, size_t *ret_count, struct diagnosis *why);
-    /* Sorted label names / values of a label among the series the matchers select. */
+    /* Sorted label names / values of a label among the series the matchers select; of the budget
+     * (NULL: none) who hangs up and the deadline count.  Errors as of select(). */
     int (*label_names)(struct querier *querier, struct matcher *const *matchers,
-                       size_t matcher_count, struct arena *arena, struct bytes **ret_names,
-                       size_t *ret_count);
+                       size_t matcher_count, const struct query_budget *budget,
+                       struct arena *arena, struct bytes **ret_names, size_t *ret_count,
+                       struct diagnosis *why);
     int (*label_values)(struct querier *querier, struct bytes name,
                         struct matcher *const *matchers, size_t matcher_count,
-                        struct arena *arena, struct bytes **ret_values, size_t *ret_count);
+                        const struct query_budget *budget, struct arena *arena,
+                        struct bytes **ret_values, size_t *ret_count, struct diagnosis *why);
     void (*close)(struct querier *querier); /* NULL is allowed */
 };
 

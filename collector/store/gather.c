@@ -18,8 +18,7 @@ int gather_init(struct gather *gather, struct store *store, const struct select_
     *gather = (struct gather){.store = store, .hints = hints, .budget = budget, .arena = arena};
     arena_init(&gather->scratch, arena->limit_bytes - arena->held_bytes);
     gather->scratch.total = arena->total;
-    gather->watch.total = arena->total;
-    gather->watch.cancelled = budget != NULL ? budget->cancelled : NULL;
+    select_watch_init(&gather->watch, budget, arena->total);
     int64_t from_ms = hints->from_ms; /* roll-ups may be read from further back */
     if (hints->reach_ms > 0 && from_ms > INT64_MIN + REACH_MS_MAX)
         from_ms -= REACH_MS_MAX;

@@ -358,20 +358,7 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
     if (error == 0)
         error = deliver_within_limit(&gather, ret_series, ret_count);
     gather_done(&gather);
-    switch (error) {
-    case 0:
-        return 0;
-    case ERR_LIMIT:
-        if (gather.watch.too_slow != NULL)
-            return diagnose(why, error, "the regular expression \"%.*s\" takes too long",
-                            (int)gather.watch.too_slow->value.size,
-                            (const char *)gather.watch.too_slow->value.data);
-        return diagnose(why, error, "the query needs more samples or memory than allowed");
-    case ERR_CANCELLED:
-        return diagnose(why, error, "the query was cancelled");
-    default:
-        return diagnose(why, error, "reading samples: %s", error_text(error));
-    }
+    return error == 0 ? 0 : select_watch_explain(&gather.watch, error, why);
 }
 
 const struct queryable_calls querier_calls = {

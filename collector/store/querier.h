@@ -13,8 +13,10 @@ struct store *querier_store(struct querier *querier, int64_t *ret_from_ms,
 
 /* In querier_labels.c. */
 int querier_label_names(struct querier *querier, struct matcher *const *matchers,
-                        size_t matcher_count, struct arena *arena, struct bytes **ret_names,
-                        size_t *ret_count);
+                        size_t matcher_count, const struct query_budget *budget,
+                        struct arena *arena, struct bytes **ret_names, size_t *ret_count,
+                        struct diagnosis *why);
 int querier_label_values(struct querier *querier, struct bytes name,
                          struct matcher *const *matchers, size_t matcher_count,
-                         struct arena *arena, struct bytes **ret_values, size_t *ret_count);
+                         const struct query_budget *budget, struct arena *arena,
+                         struct bytes **ret_values, size_t *ret_count, struct diagnosis *why);

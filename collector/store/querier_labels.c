@@ -136,11 +136,12 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
 }
 
 static int gather_texts(struct querier *querier, struct bytes name,
-                        struct matcher *const *matchers, size_t count, struct arena *arena,
-                        struct bytes **ret_items, size_t *ret_count)
+                        struct matcher *const *matchers, size_t count,
+                        const struct query_budget *budget, struct arena *arena,
+                        struct bytes **ret_items, size_t *ret_count, struct diagnosis *why)
 {
-    struct texts texts = {
-        .names = name.size == 0, .arena = arena, .watch.total = arena->total};
+    struct texts texts = {.names = name.size == 0, .arena = arena};
+    select_watch_init(&texts.watch, budget, arena->total);
     int64_t from_ms;
     int64_t until_ms;
     struct store *store = querier_store(querier, &from_ms, &until_ms);
@@ -162,25 +163,28 @@ static int gather_texts(struct querier *querier, struct bytes name,
         error = finish(&texts, ret_items, ret_count);
     free(texts.items);
     select_watch_done(&texts.watch);
-    return error;
+    return error == 0 ? 0 : select_watch_explain(&texts.watch, error, why);
 }
 
 int querier_label_names(struct querier *querier, struct matcher *const *matchers,
-                        size_t matcher_count, struct arena *arena, struct bytes **ret_names,
-                        size_t *ret_count)
+                        size_t matcher_count, const struct query_budget *budget,
+                        struct arena *arena, struct bytes **ret_names, size_t *ret_count,
+                        struct diagnosis *why)
 {
-    return gather_texts(querier, (struct bytes){0}, matchers, matcher_count, arena, ret_names,
-                        ret_count);
+    return gather_texts(querier, (struct bytes){0}, matchers, matcher_count, budget, arena,
+                        ret_names, ret_count, why);
 }
 
 int querier_label_values(struct querier *querier, struct bytes name,
                          struct matcher *const *matchers, size_t matcher_count,
-                         struct arena *arena, struct bytes **ret_values, size_t *ret_count)
+                         const struct query_budget *budget, struct arena *arena,
+                         struct bytes **ret_values, size_t *ret_count, struct diagnosis *why)
 {
     if (name.size == 0) {
         *ret_values = NULL;
         *ret_count = 0;
         return 0;
     }
-    return gather_texts(querier, name, matchers, matcher_count, arena, ret_values, ret_count);
+    return gather_texts(querier, name, matchers, matcher_count, budget, arena, ret_values,
+                        ret_count, why);
 }

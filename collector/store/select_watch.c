@@ -5,6 +5,7 @@
 #include <time.h>
 #include <xxhash.h>
 
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 
 #define CANCEL_EVERY   256
@@ -29,6 +30,28 @@ static int64_t thread_ns(void)
 static bool is_cancelled(const struct select_watch *watch)
 {
     return watch->cancelled != NULL && __atomic_load_n(watch->cancelled, __ATOMIC_RELAXED);
+}
+
+static bool is_late(const struct select_watch *watch)
+{
+    return watch->deadline_mono_ns != 0 &&
+           clock_mono(&clock_system) >= (mono_ns)watch->deadline_mono_ns;
+}
+
+/* What ends the question whatever its patterns say. */
+static int look_up(const struct select_watch *watch)
+{
+    return is_cancelled(watch) ? ERR_CANCELLED : is_late(watch) ? ERR_TIMEOUT : 0;
+}
+
+void select_watch_init(struct select_watch *watch, const struct query_budget *budget,
+                       struct arena_total *total)
+{
+    *watch = (struct select_watch){.total = total};
+    if (budget == NULL)
+        return;
+    watch->cancelled = budget->cancelled;
+    watch->deadline_mono_ns = budget->deadline_mono_ns;
 }
 
 /* Where what is known of a value hangs; NULL: no memory for any. */
@@ -76,14 +99,17 @@ static int match_slowly(struct select_watch *watch, const struct matcher *matche
         *ret_matches = seen->matches;
         return 0;
     }
-    if (is_cancelled(watch))
-        return ERR_CANCELLED;
-    int error = 0;
+    int error = look_up(watch);
+    if (error != 0)
+        return error;
     int64_t began_ns = thread_ns();
     *ret_matches = matcher_matches(matcher, value, &error);
     watch->slow_ns += thread_ns() - began_ns;
-    if (error == 0 && watch->slow_ns > SLOW_NS_MAX)
-        error = ERR_LIMIT;
+    if (error == 0 && watch->slow_ns > SLOW_NS_MAX) {
+        error = look_up(watch);
+        if (error == 0)
+            error = ERR_LIMIT;
+    }
     if (error == 0 && bucket != NULL)
         remember(watch, bucket, matcher, value, *ret_matches);
     return error;
@@ -109,4 +135,22 @@ void select_watch_done(struct select_watch *watch)
     if (watch->seen != NULL)
         arena_reset(&watch->memory);
     watch->seen = NULL;
+}
+
+int select_watch_explain(const struct select_watch *watch, int error, struct diagnosis *why)
+{
+    switch (error) {
+    case ERR_LIMIT:
+        if (watch->too_slow != NULL)
+            return diagnose(why, error, "the regular expression \"%.*s\" takes too long",
+                            (int)watch->too_slow->value.size,
+                            (const char *)watch->too_slow->value.data);
+        return diagnose(why, error, "the query needs more samples or memory than allowed");
+    case ERR_CANCELLED:
+        return diagnose(why, error, "the query was cancelled");
+    case ERR_TIMEOUT:
+        return diagnose(why, error, "the query timed out");
+    default:
+        return diagnose(why, error, "reading samples: %s", error_text(error));
+    }
 }

@@ -408,6 +408,26 @@ def test_own_metrics_are_there_as_json():
         collector.stop()
 
 
+def test_what_is_switched_off_says_so_in_prometheus_words():
+    with Lab() as lab:
+        collector = lab.collector().start()
+        for path in ("search/metric_names", "search/label_names", "search/label_values",
+                     "admin/tsdb/snapshot"):
+            method = "POST" if "admin" in path else "GET"
+            code, body = collector.request(method, f"/api/v1/{path}")
+            said = json.loads(body)
+            assert (code, said["errorType"]) == (500, "unavailable"), (path, code, body)
+            assert said["error"] in ("search API disabled", "admin APIs disabled"), said
+        assert collector.request("POST", "/api/v1/otlp/v1/metrics", b"")[0] == 404
+        # Waiting for a thread is in a question's time; how long it was is in the statistics.
+        code, body = collector.get("/api/v1/query", query="1", timeout="0")
+        assert (code, json.loads(body)["error"]) == (503, "query timed out in query queue"), body
+        timings = collector.json("/api/v1/query", query="1",
+                                 stats="all")["data"]["stats"]["timings"]
+        assert 0 < timings["execQueueTime"] <= timings["execTotalTime"], timings
+        collector.stop()
+
+
 def test_what_is_served_is_described():
     with Lab() as lab:
         collector = lab.collector().start()

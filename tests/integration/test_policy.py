@@ -8,6 +8,8 @@ versions survive kill -9 of either side and only ever rise; what is taken back l
 """
 import json
 import os
+import pathlib
+import re
 import shutil
 import time
 
@@ -273,6 +275,71 @@ def test_log_files_come_and_go_within_the_allow_list():
         assert "fourth line" not in lines()
 
 
+REQUEST = ('192.0.2.7 - - [10/Oct/2026:13:55:%02d +0800] "GET /%s HTTP/1.1" %d 2326 "-" "curl/8" '
+           '0.020 0.010\n')
+
+
+def test_an_access_log_is_read_as_one_where_the_policy_says_so():
+    with PolicyLab(probe_yml=ALLOWED) as lab:
+        probe = lab.add_probe("a", interval="1s")
+        log = lab.logs / "access.log"
+        log.write_text("".join(REQUEST % (n, "old", 200) for n in range(5)))
+        counts = 'sum by (code) (logwatch_http_requests_total{vhost="www.example.org"})'
+        unparsed = "logwatch_http_unparsed_lines_total"
+
+        def requests():
+            return {r["metric"]["code"]: float(r["value"][1]) for r in lab.c.query(counts)}
+
+        def push(**entry):
+            pushed = lab.push(json.dumps({"rules": [{"name": "web", "logs": [
+                {"path": str(lab.logs / "*.log"), **entry}]}]}))
+            lab.wait_in_force("a")
+            return pushed
+
+        pushed = push(format="nginx_timed", vhost="www.example.org", send="none", templates=10)
+        fengsui.wait_for(lambda: requests() == {"200": 5}, "the requests that were there")
+        # By the stamps of the probe, not by when we looked.
+        first = lab.stamps(unparsed, pushed)[0]
+        assert first - pushed < 2 * fengsui.PATIENCE, first - pushed
+        with log.open("a") as file:
+            file.write(REQUEST % (9, "new", 502))
+        fengsui.wait_for(lambda: requests() == {"200": 5, "502": 1}, "one that came after")
+        slow = "histogram_quantile(0.5, logwatch_http_upstream_duration_seconds_bucket)"
+        assert 0 < lab.c.value(slow) <= 0.01, lab.c.query(slow)
+        assert "old" not in json.dumps(lab.c.json("/api/fengsui/v1/logs", instance="a"))
+        assert lab.c.value("logwatch_templates") == 1
+        assert "format: nginx_timed" in lab.host("a")["document"].replace('"', ""), lab.host("a")
+
+        # In another server's words the same lines are none; in words that mean nothing, refused.
+        pushed = push(format="squid", vhost="www.example.org")
+        with log.open("a") as file:
+            file.write(REQUEST % (10, "odd", 200))
+        fengsui.wait_for(lambda: (lab.c.value(unparsed) or 0) >= 1, "the line that is none of squid's")
+        push(format="$no_word_of_nginx_is_known_here")
+        fengsui.wait_for(lambda: not lab.c.query(unparsed), "its series to end")
+        push()
+        with log.open("a") as file:
+            file.write(REQUEST % (11, "plain", 200))
+        fengsui.wait_for(lambda: "plain" in json.dumps(
+            lab.c.json("/api/fengsui/v1/logs", instance="a")), "a line like any other")
+        assert not lab.c.query("logwatch_http_requests_total")
+        probe.stop()
+
+
+def test_both_sides_know_the_same_keys_of_a_log():
+    root = pathlib.Path(__file__).resolve().parents[2]
+
+    def keys(*names):
+        return set(re.findall(r'\.key = "(\w+)"', "".join((root / n).read_text() for n in names)))
+
+    host = keys("probe/log/settings.c", "probe/log/settings.h")
+    assert {"format", "templates", "patterns"} < host
+    policy = keys("collector/policy/log_entry.c")
+    # Only the host may let its numbers leave unmasked; only a policy takes back what it said.
+    assert host - policy - {"redact", "logs"} == set() and policy - host == {"enabled"}, \
+        (host ^ policy)
+
+
 def test_versions_outlive_kills_and_only_rise():
     with PolicyLab("rules: [{interval: 1s}]\n") as lab:
         probe = lab.add_probe("a")
@@ -338,6 +405,10 @@ def test_the_file_is_checked_and_refused_whole():
                 'did you mean "peak"?',
             "rules: [{logs: [{path: /a/../etc/shadow}]}]": "absolute",
             "rules: [{logs: [{path: /a.log, multiline: '('}]}]": "regular expression",
+            "rules: [{logs: [{path: /a.log, format: combind}]}]": "no log_format either",
+            "rules: [{logs: [{path: /a.log, vhost: a}]}]": "go with format",
+            "rules: [{logs: [{path: /a.log, format: squid, multiline: x}]}]": "no multiline",
+            "rules: [{logs: [{path: /a.log, redact: none}]}]": "redact",
             "rules: [{sources: {cpu: {command: x}}}]": "command",
             "rules: [{match: {role: db}}]": "asks for nothing",
         }

@@ -97,9 +97,12 @@ static int memory_select(struct querier *querier, struct matcher *const *matcher
 }
 
 static int memory_names(struct querier *querier, struct matcher *const *matchers,
-                        size_t matcher_count, struct arena *arena, struct bytes **ret_names,
-                        size_t *ret_count)
+                        size_t matcher_count, const struct query_budget *budget,
+                        struct arena *arena, struct bytes **ret_names, size_t *ret_count,
+                        struct diagnosis *why)
 {
+    (void)budget;
+    (void)why;
     (void)querier;
     (void)matchers;
     (void)matcher_count;
@@ -111,10 +114,12 @@ static int memory_names(struct querier *querier, struct matcher *const *matchers
 
 static int memory_values(struct querier *querier, struct bytes name,
                          struct matcher *const *matchers, size_t matcher_count,
-                         struct arena *arena, struct bytes **ret_values, size_t *ret_count)
+                         const struct query_budget *budget, struct arena *arena,
+                         struct bytes **ret_values, size_t *ret_count, struct diagnosis *why)
 {
     (void)name;
-    return memory_names(querier, matchers, matcher_count, arena, ret_values, ret_count);
+    return memory_names(querier, matchers, matcher_count, budget, arena, ret_values, ret_count,
+                        why);
 }
 
 static const struct queryable_calls memory_calls = {

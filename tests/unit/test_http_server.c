@@ -228,6 +228,8 @@ static void routes_answer_and_others_are_told(void **state)
     expect(&fixture, "PUT /echo HTTP/1.1\r\n" END, "405", "\r\nAllow: GET, OPTIONS, POST\r\n");
     expect(&fixture, "DELETE /change HTTP/1.1\r\n" END, "405", "\r\nAllow: OPTIONS, POST\r\n");
     expect(&fixture, "HEAD /echo HTTP/1.1\r\n" END, "200", "Content-Length: 18\r\n");
+    expect(&fixture, "OPTIONS /echo HTTP/1.1\r\n" END, "200", "\r\nAllow: GET, OPTIONS, POST\r\n");
+    expect(&fixture, "OPTIONS /none HTTP/1.1\r\n" END, "404", "page not found");
     expect(&fixture, "OPTIONS /api/anything HTTP/1.1\r\n" END, "204",
            "\r\nAllow: GET, POST, OPTIONS\r\n");
     stop(&fixture);

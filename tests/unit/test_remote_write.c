@@ -122,12 +122,14 @@ void rules_touch_samples(struct rules *rules, const struct store_sample *samples
 
 static bool finished;
 
-void http_finish(struct http_pending *pending)
+static void finish(struct http_pending *pending)
 {
     (void)pending;
     assert_false(finished);
     finished = true;
 }
+
+static struct http_pending the_pending = {finish};
 
 static void reset(void)
 {
@@ -209,7 +211,7 @@ static int send_raw(struct remote_in *remote, struct bytes body, char text[512])
         .content_type = "application/x-protobuf", .content_encoding = "snappy", .body = body};
     struct http_response response = {.status = 200};
     finished = false;
-    remote_in_handle(remote, &request, &response, NULL);
+    remote_in_handle(remote, &request, &response, &the_pending);
     assert_true(finished);
     if (text != NULL)
         snprintf(text, 512, "%s", buf_text(&response.body));
@@ -427,7 +429,7 @@ static void other_encodings_are_told_what_is_wanted(void **state)
                                        .content_encoding = cases[i].encoding};
         struct http_response response = {.status = 200};
         finished = false;
-        remote_in_handle(remote, &request, &response, NULL);
+        remote_in_handle(remote, &request, &response, &the_pending);
         assert_true(finished);
         assert_int_equal(response.status, cases[i].status);
         buf_done(&response.body);
