@@ -189,20 +189,74 @@ static double finish(enum aggregation_kind kind, const struct accumulator *at)
     }
 }
 
-/* accumulate() of a sum, for all steps: what most boards ask for. */
-static void add_column(const struct grid *grid, const struct column *column,
-                       struct accumulator *scratch)
+/* Sums of all steps side by side. */
+struct step_sums {
+    double *sums, *compensations;
+};
+
+/* What an addition rounds away is found without a look at which summand is the larger (Knuth's
+ * TwoSum), so that the loop becomes vectors: as long as nothing overflows it is the very number that
+ * kahan_add() finds. */
+static void add_values(const double *restrict values, size_t count, double *restrict sums,
+                       double *restrict compensations)
 {
-    for (size_t step = 0; step < grid->count; step++) {
-        struct accumulator *at = &scratch[step];
-        if (!column_has(column, step))
-            continue;
-        struct kahan sum = kahan_add((struct kahan){at->value, at->compensation},
-                                     column->values[step]);
-        at->value = sum.sum;
-        at->compensation = sum.compensation;
-        at->count++;
+    for (size_t i = 0; i < count; i++) {
+        double sum = sums[i] + values[i];
+        double added = sum - sums[i];
+        compensations[i] += (sums[i] - (sum - added)) + (values[i] - added);
+        sums[i] = sum;
     }
+}
+
+static void add_column(const struct grid *grid, const struct column *column,
+                       const struct step_sums *sums, struct column *out)
+{
+    for (size_t at = 0; at < grid->count; at += 64) {
+        size_t count = grid->count - at < 64 ? grid->count - at : 64;
+        uint64_t present = column->present[at / 64];
+        const double *values = column->values + at;
+        out->present[at / 64] |= present;
+        if (present == UINT64_MAX >> (64 - count)) {
+            add_values(values, count, sums->sums + at, sums->compensations + at);
+            continue;
+        }
+        for (; present != 0; present &= present - 1) {
+            size_t i = (size_t)__builtin_ctzll(present);
+            add_values(values + i, 1, sums->sums + at + i, sums->compensations + at + i);
+        }
+    }
+}
+
+/* Where something overflows, or is no number: the rules of kahan_add(), one by one. */
+static double sum_by_rule(const struct value *input, const struct group *group, size_t step)
+{
+    struct kahan sum = {0, 0};
+    for (size_t m = 0; m < group->count; m++) {
+        const struct column *column = &input->columns[group->members[m]];
+        if (column_has(column, step))
+            sum = kahan_add(sum, column->values[step]);
+    }
+    return isinf(sum.sum) ? sum.sum : sum.sum + sum.compensation;
+}
+
+/* sum(), which most boards ask for. */
+static int sum_group(struct evaluation *ev, const struct grid *grid, const struct value *input,
+                     const struct group *group, const struct step_sums *sums,
+                     struct column *out)
+{
+    memset(sums->sums, 0, grid->count * sizeof *sums->sums);
+    memset(sums->compensations, 0, grid->count * sizeof *sums->compensations);
+    for (size_t m = 0; m < group->count; m++) {
+        int error = evaluation_tick_steps(ev, grid->count);
+        if (error != 0)
+            return error;
+        add_column(grid, &input->columns[group->members[m]], sums, out);
+    }
+    for (size_t step = 0; step < grid->count; step++) {
+        double sum = sums->sums[step] + sums->compensations[step];
+        out->values[step] = isfinite(sum) ? sum : sum_by_rule(input, group, step);
+    }
+    return 0;
 }
 
 static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
@@ -216,12 +270,9 @@ static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
         int error = evaluation_tick_steps(ev, grid->count);
         if (error != 0)
             return error;
-        if (kind == AGGREGATE_SUM)
-            add_column(grid, column, scratch);
-        else
-            for (size_t step = 0; step < grid->count; step++)
-                if (column_has(column, step))
-                    accumulate(kind, &scratch[step], column->values[step]);
+        for (size_t step = 0; step < grid->count; step++)
+            if (column_has(column, step))
+                accumulate(kind, &scratch[step], column->values[step]);
     }
     for (size_t step = 0; step < grid->count; step++)
         if (scratch[step].count > 0)
@@ -232,18 +283,30 @@ static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
 static int fold(struct evaluation *ev, const struct node *node, const struct grid *grid,
                 const struct value *input, const struct groups *groups, struct value *ret_value)
 {
-    struct accumulator *scratch = arena_alloc(ev->arena, grid->count, sizeof *scratch);
-    int error = scratch == NULL ? ERR_NOMEM : value_columns(ev, groups->count, ret_value);
+    const enum aggregation_kind kind = node->aggregation->kind;
+    struct accumulator *scratch = NULL;
+    struct step_sums sums = {NULL, NULL};
+    int error = value_columns(ev, groups->count, ret_value);
 
+    if (kind == AGGREGATE_SUM) {
+        sums.sums = arena_alloc_raw(ev->arena, grid->count, sizeof *sums.sums);
+        sums.compensations = arena_alloc_raw(ev->arena, grid->count, sizeof *sums.sums);
+    } else {
+        scratch = arena_alloc(ev->arena, grid->count, sizeof *scratch);
+    }
+    if (error == 0 && scratch == NULL && (sums.sums == NULL || sums.compensations == NULL))
+        error = ERR_NOMEM;
     for (size_t n = 0; error == 0 && n < groups->count; n++) {
         struct column *out = &ret_value->columns[n];
+        const struct group *group = &groups->items[n];
         error = column_init(ev, grid, out);
         if (error != 0)
             break;
-        out->labels = groups->items[n].labels;
-        out->drop_name = groups->items[n].drop_name;
-        error = fold_group(ev, node->aggregation->kind, grid, input, &groups->items[n], scratch,
-                           out);
+        out->labels = group->labels;
+        out->drop_name = group->drop_name;
+        error = kind == AGGREGATE_SUM
+                    ? sum_group(ev, grid, input, group, &sums, out)
+                    : fold_group(ev, kind, grid, input, group, scratch, out);
         ret_value->count = n + 1;
     }
     return error;

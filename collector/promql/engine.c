@@ -196,7 +196,8 @@ static int one_sample(struct arena *arena, const struct labels *labels, int64_t 
         return ERR_NOMEM;
     *time = time_ms;
     *copy = value;
-    *out = (struct series_samples){labels, time, copy, 1, NULL};
+    *out = (struct series_samples){
+        .labels = labels, .times_ms = time, .values = copy, .count = 1};
     return 0;
 }
 
@@ -234,7 +235,10 @@ static int shape_columns(struct evaluation *ev, const struct grid *grid,
                 column->values[kept++] = column->values[step]; /* never ahead of its source */
             }
         result->series[result->series_count++] =
-            (struct series_samples){column->labels, times, column->values, count, NULL};
+            (struct series_samples){.labels = column->labels,
+                                    .times_ms = times,
+                                    .values = column->values,
+                                    .count = count};
     }
     return 0;
 }
@@ -255,7 +259,8 @@ static int shape_scalars(struct evaluation *ev, const struct grid *grid,
         return ERR_NOMEM;
     for (size_t step = 0; step < grid->count; step++)
         times[step] = grid_time(grid, step);
-    result->series[0] = (struct series_samples){none, times, value->scalars, grid->count, NULL};
+    result->series[0] = (struct series_samples){
+        .labels = none, .times_ms = times, .values = value->scalars, .count = grid->count};
     return 0;
 }
 
@@ -288,7 +293,10 @@ static int shape_ranges(struct evaluation *ev, const struct grid *grid,
         evaluation_look(ev, grid, 0, next - first);
         if (first < next)
             result->series[result->series_count++] = (struct series_samples){
-                labels, range->times_ms + first, range->values + first, next - first, NULL};
+                .labels = labels,
+                .times_ms = range->times_ms + first,
+                .values = range->values + first,
+                .count = next - first};
     }
     sort_series(result);
     for (size_t i = 1; i < result->series_count; i++)

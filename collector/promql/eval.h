@@ -87,8 +87,12 @@ struct value {
 struct stretched {
     int64_t before_ms, sampled_ms; /* from its start to the first sample, from there to the last */
     size_t count;                  /* of samples; 0: no window yet */
-    double factor;
+    double sampled_s;              /* sampled_ms; and how far beyond it is stretched */
+    double to_start_s, to_end_s;
+    double factor; /* where zero is no bound */
 };
+
+struct trend_times;
 
 /* What a range function sees: samples [0, count) of the window, and what it may keep between
  * the windows of one series. */
@@ -106,7 +110,7 @@ struct window {
     uint32_t *resets;        /* [i]: counter resets up to sample i; made when first asked for */
     uint32_t *reset_places;  /* [n]: the sample of the n-th reset */
     bool never_falls;        /* looked at: there is no reset, and neither of the two */
-    struct stretched stretched;    /* the last window of which zero was no bound */
+    struct stretched stretched;    /* the last window */
     size_t extreme, extreme_until; /* of min and max: where it was, and what was looked at */
     const struct rolled *rolled;   /* of the whole series; NULL: it has no records */
     bool is_narrow;                /* the window is one record that is wider than it, */
@@ -131,7 +135,7 @@ struct fetched {
     int64_t newest_step_ms; /* 0: all samples are there */
     struct series_samples *series;
     size_t count;
-    bool no_labels; /* of the hints it was fetched with */
+    bool no_labels, no_values; /* of the hints it was fetched with */
 };
 
 #define FETCHED_MAX 32
@@ -157,6 +161,7 @@ struct evaluation {
     size_t fetched_count;
     struct labels_builder builder;          /* scratch */
     struct buf text;                        /* scratch */
+    struct trend_times *trend;              /* scratch of lines; made when first asked for */
     size_t ticks_left;                      /* until the next look at the clock */
     struct grid grid;                       /* of the whole query */
     uint64_t looked_at, *looked_at_by_step; /* as in the result; NULL if not asked for */
@@ -242,7 +247,11 @@ int rolled_without_markers(struct evaluation *ev, const struct series_samples *s
 int extended_range(struct evaluation *ev, const struct value *matrix, int64_t until_ms,
                    struct range_series *series);
 /* The reference time of a matrix value at a step. */
-int64_t value_reference(const struct value *value, const struct grid *grid, size_t step);
+static inline int64_t value_reference(const struct value *value, const struct grid *grid,
+                                      size_t step)
+{
+    return (value->fixed ? value->fixed_ms : grid_time(grid, step)) - value->offset_ms;
+}
 
 /* eval_binary.c: between two vectors, in eval_match.c, or with scalars. */
 int evaluate_binary(struct evaluation *ev, const struct node *node, const struct grid *grid,

@@ -10,11 +10,6 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-int64_t value_reference(const struct value *value, const struct grid *grid, size_t step)
-{
-    return (value->fixed ? value->fixed_ms : grid_time(grid, step)) - value->offset_ms;
-}
-
 /* What was fetched before for the same matchers and times, or NULL.  Samples are only ever
  * read, so two selectors may share them. */
 static const struct fetched *find_fetched(const struct evaluation *ev, const struct node *node,
@@ -25,6 +20,7 @@ static const struct fetched *find_fetched(const struct evaluation *ev, const str
         if (fetched->from_ms == hints->from_ms && fetched->until_ms == hints->until_ms && fetched->reach_ms == hints->reach_ms &&
             (fetched->newest_step_ms == hints->newest_step_ms || fetched->newest_step_ms == 0) &&
             (!fetched->no_labels || hints->no_labels) &&
+            (!fetched->no_values || hints->no_values) &&
             matchers_equal(fetched->selector->matchers, fetched->selector->matcher_count,
                            node->matchers, node->matcher_count))
             return fetched;
@@ -40,6 +36,22 @@ static bool has_range_of(const struct node *tree, const struct node *selector)
                               selector->matchers, selector->matcher_count);
     for (const struct node *child = tree->first; child != NULL; child = node_after(tree, child))
         if (has_range_of(child, selector))
+            return true;
+    return false;
+}
+
+/* Does another part of the expression ask for the values of the same series?  One fetch serves both. */
+static bool is_valued_elsewhere(const struct evaluation *ev, const struct node *tree,
+                                const struct node *selector)
+{
+    if (tree->kind == NODE_SELECTOR)
+        return !ev->plan->nodes[tree->id].unvalued &&
+               matchers_equal(tree->matchers, tree->matcher_count, selector->matchers,
+                              selector->matcher_count);
+    if (tree->kind == NODE_MATRIX)
+        return is_valued_elsewhere(ev, tree->first, selector);
+    for (const struct node *child = tree->first; child != NULL; child = node_after(tree, child))
+        if (is_valued_elsewhere(ev, child, selector))
             return true;
     return false;
 }
@@ -65,6 +77,7 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
         hints.newest_step_ms = grid->step_ms > 0 ? grid->step_ms : 1;
         hints.newest_count = times->fixed ? 1 : grid->count;
     }
+    hints.no_values = planned->unvalued && !is_valued_elsewhere(ev, ev->expression->root, node);
     int error = evaluation_tick(ev);
     if (error != 0)
         return error;
@@ -82,7 +95,7 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
         ev->fetched[ev->fetched_count++] =
             (struct fetched){node,     hints.from_ms,        hints.until_ms,
                              reach_ms, hints.newest_step_ms, *ret_series,
-                             *ret_count, hints.no_labels};
+                             *ret_count, hints.no_labels, hints.no_values};
     return error;
 }
 
@@ -129,7 +142,7 @@ static size_t count_stale(const double *values, size_t count)
 static int drop_stale(struct evaluation *ev, const struct series_samples *series,
                       struct range_series *range)
 {
-    size_t stale = count_stale(series->values, series->count);
+    size_t stale = series->no_markers ? 0 : count_stale(series->values, series->count);
     *range = (struct range_series){.labels = series->labels,
                                    .times_ms = series->times_ms,
                                    .values = series->values,

@@ -350,6 +350,24 @@ static void annotate_records(struct evaluation *ev, const struct node *call,
                  call->function->name);
 }
 
+/* The first sample from `at` on that lies behind `until_ms`; mostly as many are passed as the time
+ * before. */
+static size_t pass(const struct range_series *series, size_t at, int64_t until_ms, size_t *passed)
+{
+    const int64_t *times_ms = series->times_ms;
+    size_t next = at + *passed;
+    if (next <= series->count && next > at && times_ms[next - 1] <= until_ms) {
+        if (next == series->count || times_ms[next] > until_ms)
+            return next;
+    } else {
+        next = at;
+    }
+    while (next < series->count && times_ms[next] <= until_ms)
+        next++;
+    *passed = next - at;
+    return next;
+}
+
 /* Slides the window over one series while the steps go forward in time. */
 static int slide(struct evaluation *ev, const struct node *call, const struct grid *grid,
                  const struct value *matrix, const struct range_series *series,
@@ -363,27 +381,27 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
                             .rolled = series->rolled,
                             .extension = matrix->extension,
                             .ev = ev};
-    size_t first = 0;
-    size_t next = 0;
+    size_t first = 0, next = 0;
+    size_t left = 0, entered = 0; /* the window at the last step */
+    uint64_t looked_at = 0;
 
     for (size_t step = 0; step < grid->count; step++) {
         double result;
         window.until_ms = value_reference(matrix, grid, step);
         window.from_ms = window.until_ms - matrix->range_ms;
         window.eval_ms = grid_time(grid, step);
-        while (next < series->count &&
-               series->times_ms[next] <= window.until_ms + matrix->after_ms)
-            next++;
-        while (first < next && series->times_ms[first] <= window.from_ms - matrix->before_ms)
-            first++;
+        next = pass(series, next, window.until_ms + matrix->after_ms, &entered);
+        first = pass(series, first, window.from_ms - matrix->before_ms, &left);
         window.first = first;
         if (series->rolled != NULL && window.extension == EXTENSION_NONE)
             window.is_narrow = rolled_narrow(series, first, next, window.until_ms,
                                              matrix->range_ms, &window.first, &window.share);
         if (window.first == next)
             continue;
-        evaluation_look(ev, grid, step, next - window.first);
         window.count = next - window.first;
+        looked_at += window.count;
+        if (ev->looked_at_by_step != NULL)
+            evaluation_look(ev, grid, step, window.count);
         window.times_ms = series->times_ms + window.first;
         window.values = series->values + window.first;
         parameters_at(parameters, step, at_step);
@@ -396,6 +414,8 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
         if (error != 0)
             return error;
     }
+    if (ev->looked_at_by_step == NULL)
+        evaluation_look(ev, grid, 0, (size_t)looked_at);
     return 0;
 }
 

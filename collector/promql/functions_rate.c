@@ -80,45 +80,41 @@ static bool increase_seen(struct window *window, double *ret_increase)
     return true;
 }
 
-/* How much further the increase is stretched than what was sampled; and, before that, the bound that
- * an increasing counter's zero sets, `to_zero` seconds before the first sample (INFINITY: none). */
-static double stretch(const struct window *window, bool per_second, double to_zero)
+/* To what it is stretched over what was sampled, and by the second if that is asked for. */
+static double factor_of(const struct window *window, bool per_second, double to_start_s)
 {
-    size_t last = window->count - 1;
-    double to_start = (double)(window->times_ms[0] - window->from_ms) / 1000.0;
-    double to_end = (double)(window->until_ms - window->times_ms[last]) / 1000.0;
-    double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000.0;
-    double average = sampled / (double)last;
-    double threshold = average * EXTRAPOLATION_THRESHOLD;
-
-    if (to_start >= threshold)
-        to_start = average / 2;
-    if (to_zero < to_start)
-        to_start = to_zero;
-    if (to_end >= threshold)
-        to_end = average / 2;
-    double factor = (sampled + to_start + to_end) / sampled;
+    const struct stretched *lies = &window->stretched;
+    double factor = (lies->sampled_s + to_start_s + lies->to_end_s) / lies->sampled_s;
     if (per_second)
         factor /= (double)(window->until_ms - window->from_ms) / 1000.0;
     return factor;
 }
 
-/* Steps fall on the samples' rhythm as a rule: then one window lies like the one before. */
-static double stretch_again(struct window *window, bool per_second)
+/* How the window lies in its samples.  Steps fall on their rhythm as a rule: then it lies like the one
+ * before, and nothing has to be divided. */
+static void look_how_it_lies(struct window *window, bool per_second)
 {
-    const struct stretched like = {
-        .before_ms = window->times_ms[0] - window->from_ms,
-        .sampled_ms = window->times_ms[window->count - 1] - window->times_ms[0],
+    struct stretched *lies = &window->stretched;
+    size_t last = window->count - 1;
+    int64_t before_ms = window->times_ms[0] - window->from_ms;
+    int64_t sampled_ms = window->times_ms[last] - window->times_ms[0];
+    if (before_ms == lies->before_ms && sampled_ms == lies->sampled_ms &&
+        window->count == lies->count)
+        return;
+    double to_start = (double)before_ms / 1000.0;
+    double to_end = (double)(window->until_ms - window->times_ms[last]) / 1000.0;
+    double sampled = (double)sampled_ms / 1000.0;
+    double average = sampled / (double)last;
+    double threshold = average * EXTRAPOLATION_THRESHOLD;
+    *lies = (struct stretched){
+        .before_ms = before_ms,
+        .sampled_ms = sampled_ms,
         .count = window->count,
-        .factor = window->stretched.factor,
+        .sampled_s = sampled,
+        .to_start_s = to_start >= threshold ? average / 2 : to_start,
+        .to_end_s = to_end >= threshold ? average / 2 : to_end,
     };
-    if (like.before_ms != window->stretched.before_ms ||
-        like.sampled_ms != window->stretched.sampled_ms ||
-        like.count != window->stretched.count) {
-        window->stretched = like;
-        window->stretched.factor = stretch(window, per_second, (double)INFINITY);
-    }
-    return window->stretched.factor;
+    lies->factor = factor_of(window, per_second, lies->to_start_s);
 }
 
 static bool extrapolate(struct window *window, bool counter, bool per_second, double *ret_value)
@@ -134,20 +130,19 @@ static bool extrapolate(struct window *window, bool counter, bool per_second, do
         *ret_value = increase;
         return true;
     }
+    look_how_it_lies(window, per_second);
+    const struct stretched *lies = &window->stretched;
+    double factor = lies->factor;
     /* Where no less was counted before the first sample than since, and over no more time is it
      * stretched than was sampled, zero lies too far off to matter: a quotient of at least 1 is not
      * rounded below it. */
-    int64_t before_ms = window->times_ms[0] - window->from_ms;
-    int64_t sampled_ms = window->times_ms[last] - window->times_ms[0];
-    bool has_zero = counter && increase > 0 && window->values[0] >= 0 &&
-                    !(window->values[0] >= increase && sampled_ms >= before_ms);
-    if (has_zero) {
-        double sampled = (double)sampled_ms / 1000.0;
-        *ret_value = increase *
-                     stretch(window, per_second, sampled * (window->values[0] / increase));
-    } else {
-        *ret_value = increase * stretch_again(window, per_second);
+    if (counter && increase > 0 && window->values[0] >= 0 &&
+        !(window->values[0] >= increase && lies->sampled_ms >= lies->before_ms)) {
+        double to_zero_s = lies->sampled_s * (window->values[0] / increase);
+        if (to_zero_s < lies->to_start_s)
+            factor = factor_of(window, per_second, to_zero_s);
     }
+    *ret_value = increase * factor;
     return true;
 }
 

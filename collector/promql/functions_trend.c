@@ -1,5 +1,8 @@
 /*
  * functions_trend.c - straight lines through samples.
+ *
+ * Windows lie alike in their samples as a rule, those of one series and those of its neighbours:
+ * then what is summed up of their times is the same, and only the values are left.
  */
 #include <math.h>
 
@@ -10,50 +13,164 @@ struct line {
     double slope, intercept; /* at the time given */
 };
 
-/* Least squares, with compensated sums; times relative to `zero_ms`.  A constant has slope 0.
- */
-static struct line fit(const struct window *window, int64_t zero_ms)
+/* Two compensated sums side by side.  What an addition rounds away is found without a look at which
+ * summand is the larger (Knuth's TwoSum): it is the very number kahan_add() finds, as long as nothing
+ * overflows, so both give the same bits. */
+typedef double pair __attribute__((vector_size(16)));
+struct pair_sum {
+    pair sum, compensation;
+};
+
+static inline struct pair_sum pair_add(struct pair_sum to, pair value)
+{
+    pair sum = to.sum + value;
+    pair added = sum - to.sum;
+    to.compensation += (to.sum - (sum - added)) + (value - added);
+    to.sum = sum;
+    return to;
+}
+
+/* Of a window: of seconds x and values y. */
+struct sums {
+    double x, xx, y, xy;
+};
+
+/* What depends on the times alone: of the window looked at last, and mostly of the next one. */
+struct trend_times {
+    size_t count, capacity; /* samples; 0: no window yet */
+    int64_t *relative_ms;   /* to the zero of the line */
+    double *seconds;        /* the same */
+    struct pair_sum x_xx;
+};
+
+static bool lies_alike(const struct trend_times *times, const struct window *window,
+                       int64_t zero_ms)
+{
+    uint64_t differing = 0;
+    if (times->count != window->count)
+        return false;
+    for (size_t i = 0; i < window->count; i++)
+        differing |= (uint64_t)(window->times_ms[i] - zero_ms) ^ (uint64_t)times->relative_ms[i];
+    return differing == 0;
+}
+
+static bool hold_times(struct evaluation *ev, struct trend_times *times, size_t count)
+{
+    if (count <= times->capacity)
+        return true;
+    size_t capacity = 2 * times->capacity > count ? 2 * times->capacity : count;
+    times->relative_ms = arena_alloc_raw(ev->arena, capacity, sizeof *times->relative_ms);
+    times->seconds = arena_alloc_raw(ev->arena, capacity, sizeof *times->seconds);
+    bool is_held = times->relative_ms != NULL && times->seconds != NULL;
+    times->count = 0;
+    times->capacity = is_held ? capacity : 0;
+    return is_held;
+}
+
+/* NULL: out of memory. */
+static const struct trend_times *times_of(struct window *window, int64_t zero_ms)
+{
+    struct evaluation *ev = window->ev;
+    if (ev->trend == NULL)
+        ev->trend = arena_alloc(ev->arena, 1, sizeof *ev->trend);
+    struct trend_times *times = ev->trend;
+    if (times == NULL || !hold_times(ev, times, window->count)) {
+        window->failed = true;
+        return NULL;
+    }
+    if (lies_alike(times, window, zero_ms))
+        return times;
+    struct pair_sum sums = {{0, 0}, {0, 0}};
+    for (size_t i = 0; i < window->count; i++) {
+        times->relative_ms[i] = window->times_ms[i] - zero_ms;
+        double seconds = (double)times->relative_ms[i] / 1000.0;
+        times->seconds[i] = seconds;
+        sums = pair_add(sums, (pair){seconds, seconds * seconds});
+    }
+    times->x_xx = sums;
+    times->count = window->count;
+    return times;
+}
+
+/* Where something overflows: the rules of kahan_add(), one by one. */
+static struct sums sums_by_rule(const struct window *window, const double *seconds)
 {
     struct kahan x = {0, 0};
     struct kahan y = {0, 0};
     struct kahan xy = {0, 0};
     struct kahan xx = {0, 0};
-    double n = (double)window->count;
-    bool constant = true;
-
     for (size_t i = 0; i < window->count; i++) {
-        double seconds = (double)(window->times_ms[i] - zero_ms) / 1000.0;
-        double value = window->values[i];
-        constant = constant && value == window->values[0];
-        x = kahan_add(x, seconds);
-        y = kahan_add(y, value);
-        xy = kahan_add(xy, seconds * value);
-        xx = kahan_add(xx, seconds * seconds);
+        x = kahan_add(x, seconds[i]);
+        y = kahan_add(y, window->values[i]);
+        xy = kahan_add(xy, seconds[i] * window->values[i]);
+        xx = kahan_add(xx, seconds[i] * seconds[i]);
     }
-    if (constant)
-        return (struct line){isinf(window->values[0]) ? (double)NAN : 0,
-                             isinf(window->values[0]) ? (double)NAN : window->values[0]};
-    double sum_x = x.sum + x.compensation;
-    double sum_y = y.sum + y.compensation;
-    double covariance = (xy.sum + xy.compensation) - sum_x * sum_y / n;
-    double variance = (xx.sum + xx.compensation) - sum_x * sum_x / n;
+    return (struct sums){x.sum + x.compensation, xx.sum + xx.compensation,
+                         y.sum + y.compensation, xy.sum + xy.compensation};
+}
+
+static bool sums_of(struct window *window, int64_t zero_ms, struct sums *ret_sums)
+{
+    const struct trend_times *times = times_of(window, zero_ms);
+    if (times == NULL)
+        return false;
+    struct pair_sum sums = {{0, 0}, {0, 0}};
+    for (size_t i = 0; i < window->count; i++) {
+        double value = window->values[i];
+        sums = pair_add(sums, (pair){value, times->seconds[i] * value});
+    }
+    pair x_xx = times->x_xx.sum + times->x_xx.compensation;
+    pair y_xy = sums.sum + sums.compensation;
+    *ret_sums = (struct sums){x_xx[0], x_xx[1], y_xy[0], y_xy[1]};
+    if (!isfinite(x_xx[0]) || !isfinite(x_xx[1]) || !isfinite(y_xy[0]) || !isfinite(y_xy[1]))
+        *ret_sums = sums_by_rule(window, times->seconds);
+    return true;
+}
+
+static bool is_constant(const struct window *window)
+{
+    for (size_t i = 0; i < window->count; i++) /* a NaN is not even itself */
+        if (window->values[i] != window->values[0])
+            return false;
+    return true;
+}
+
+/* Least squares, with compensated sums; times relative to `zero_ms`.  A constant has slope 0.
+ * False: out of memory. */
+static bool fit(struct window *window, int64_t zero_ms, struct line *ret_line)
+{
+    struct sums sums;
+    double n = (double)window->count;
+    double first = window->values[0];
+
+    if (is_constant(window)) {
+        *ret_line = isinf(first) ? (struct line){(double)NAN, (double)NAN}
+                                 : (struct line){0, first};
+        return true;
+    }
+    if (!sums_of(window, zero_ms, &sums))
+        return false;
+    double covariance = sums.xy - sums.x * sums.y / n;
+    double variance = sums.xx - sums.x * sums.x / n;
     double slope = covariance / variance;
-    return (struct line){slope, sum_y / n - slope * sum_x / n};
+    *ret_line = (struct line){slope, sums.y / n - slope * sums.x / n};
+    return true;
 }
 
 WINDOW_FUNCTION(deriv)
 {
-    if (window->count < 2)
+    struct line line;
+    if (window->count < 2 || !fit(window, window->times_ms[0], &line))
         return false;
-    *ret_value = fit(window, window->times_ms[0]).slope;
+    *ret_value = line.slope;
     return true;
 }
 
 WINDOW_FUNCTION(predict_linear)
 {
-    if (window->count < 2)
+    struct line line;
+    if (window->count < 2 || !fit(window, window->eval_ms, &line))
         return false;
-    struct line line = fit(window, window->eval_ms);
     *ret_value = line.slope * window->parameters[0] + line.intercept;
     return true;
 }

@@ -215,6 +215,32 @@ static void mark_unlabelled(const struct planner *planner, const struct node *no
         planner->plan->nodes[operand->id].unlabelled = true;
 }
 
+static bool is_counted(const struct node *node)
+{
+    static bool (*const counting[])(struct window *, double *) = {
+        window_count_over_time, window_present_over_time, window_ts_of_first_over_time,
+        window_ts_of_last_over_time};
+    if (node->kind == NODE_AGGREGATE)
+        return node->aggregation->kind == AGGREGATE_COUNT ||
+               node->aggregation->kind == AGGREGATE_GROUP;
+    for (size_t i = 0; i < sizeof counting / sizeof counting[0]; i++)
+        if (node->kind == NODE_CALL && node->function->window == counting[i])
+            return true;
+    return false;
+}
+
+/* What counts samples does not look at their values.  A smoothed line is drawn of values. */
+static void mark_unvalued(const struct planner *planner, const struct node *node)
+{
+    if (!is_counted(node) || node->first == NULL)
+        return;
+    const struct node *operand = node_unwrap(node->first);
+    if (operand->kind == NODE_MATRIX)
+        operand = operand->first;
+    if (operand->kind == NODE_SELECTOR && !operand->smoothed)
+        planner->plan->nodes[operand->id].unvalued = true;
+}
+
 static int plan_node(struct planner *planner, const struct node *node, int64_t start_ms,
                      int64_t end_ms)
 {
@@ -238,12 +264,14 @@ static int plan_node(struct planner *planner, const struct node *node, int64_t s
     case NODE_SUBQUERY:
         return plan_subquery(planner, node, start_ms, end_ms);
     case NODE_CALL:
+        mark_unvalued(planner, node);
         return plan_call(planner, node, start_ms, end_ms);
     case NODE_AGGREGATE:
         if (node->aggregation->experimental && !planner->options->experimental)
             return diagnose(planner->why, ERR_INVALID, "%s() is experimental and not enabled",
                             node->aggregation->name);
         mark_unlabelled(planner, node);
+        mark_unvalued(planner, node);
         return plan_operands(planner, node, start_ms, end_ms);
     case NODE_BINARY:
         if ((node->matching.fills_left || node->matching.fills_right) &&

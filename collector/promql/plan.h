@@ -13,6 +13,7 @@
 struct plan_node {
     bool invariant; /* the same at every step */
     bool unlabelled; /* selector: nobody asks for its labels */
+    bool unvalued;   /* selector: of its samples only the times count */
     bool fixed;     /* selector, subquery: looks at fixed_ms whatever the step */
     int64_t fixed_ms;
     int64_t offset_ms;

@@ -61,6 +61,7 @@ struct series_samples {
     const int64_t *times_ms;
     const double *values;
     size_t count;
+    bool no_markers;             /* no value is a stale marker; false: some may be */
     const struct rolled *rolled; /* NULL: all are as they were written */
 };
 
@@ -76,6 +77,7 @@ struct select_hints {
     int64_t newest_at_ms, newest_step_ms;
     bool no_samples;           /* labels only: counts are 0 */
     bool no_labels;            /* samples only: labels may be empty, series in any order */
+    bool no_values; /* times only: values may be any number, stale markers are told */
     bool stored_only;          /* without markers that stand for a silent source */
     size_t series_limit;       /* 0: none */
 };

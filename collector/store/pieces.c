@@ -140,17 +140,21 @@ static size_t cut(const struct holes *holes, uint64_t rank, int64_t *times_ms, d
 }
 
 /* Decodes one piece to the arrays, which have room for its count; less what was deleted. */
-static int decode(const struct piece *piece, const struct holes *holes, int64_t *times_ms,
-                  double *values, size_t *ret_count)
+static int decode(const struct piece *piece, const struct holes *holes,
+                  struct pieces_scratch *scratch, int64_t *times_ms, double *values,
+                  size_t *ret_count)
 {
     size_t count = piece->count;
+    bool plain = false;
     if (piece->chunk.data == NULL) {
         memcpy(times_ms, piece->times_ms, count * sizeof *times_ms);
         memcpy(values, piece->values, count * sizeof *values);
-    } else if (chunk_decode(piece->chunk, times_ms, values, &count) != 0 ||
+    } else if (chunk_decode_plain(piece->chunk, scratch->times_only, times_ms, values, &count,
+                                  &plain) != 0 ||
                count != piece->count) {
         return ERR_CORRUPT;
     }
+    scratch->plain = scratch->plain && plain;
     *ret_count = cut(holes, piece->rank, times_ms, values, count);
     return 0;
 }
@@ -200,7 +204,7 @@ static int merge_overlapping(struct piece *pieces, size_t count, const struct ho
     for (size_t i = 0; i < count; i++) {
         size_t decoded = 0;
         int error =
-            decode(&pieces[i], holes, scratch->times_ms[1], scratch->values[1], &decoded);
+            decode(&pieces[i], holes, scratch, scratch->times_ms[1], scratch->values[1], &decoded);
         if (error != 0)
             return error;
         merged = merge_two(scratch->times_ms[2], scratch->values[2], merged,
@@ -221,8 +225,8 @@ static int merge_run(struct piece *pieces, size_t count, const struct holes *hol
     if (count > 1)
         return merge_overlapping(pieces, count, holes, scratch, have);
     size_t decoded = 0;
-    int error = decode(pieces, holes, scratch->times_ms[0] + *have, scratch->values[0] + *have,
-                       &decoded);
+    int error = decode(pieces, holes, scratch, scratch->times_ms[0] + *have,
+                       scratch->values[0] + *have, &decoded);
     *have += decoded;
     return error;
 }
@@ -254,6 +258,44 @@ static size_t first_at(const int64_t *times_ms, size_t count, int64_t ms)
     return low;
 }
 
+void pieces_trim(const int64_t *times_ms, size_t count, int64_t from_ms, int64_t until_ms,
+                 size_t *ret_first, size_t *ret_count)
+{
+    size_t first = count == 0 ? 0 : first_at(times_ms, count, from_ms);
+    size_t end = count;
+    if (count > 0 && times_ms[count - 1] > until_ms)
+        end = first_at(times_ms, count, until_ms + 1);
+    *ret_first = first;
+    *ret_count = end > first ? end - first : 0;
+}
+
+bool pieces_follow(struct piece *pieces, size_t count, const struct holes *holes)
+{
+    if (holes != NULL && holes->count > 0)
+        return false;
+    if (count > 1)
+        qsort(pieces, count, sizeof *pieces, by_time);
+    for (size_t i = 1; i < count; i++)
+        if (pieces[i].first_ms <= pieces[i - 1].last_ms)
+            return false;
+    return true;
+}
+
+int pieces_line_up(const struct piece *pieces, size_t count, struct pieces_scratch *scratch,
+                   int64_t *times_ms, double *values, size_t *ret_count)
+{
+    size_t have = 0;
+    int error = 0;
+    scratch->plain = true;
+    for (size_t i = 0; i < count && error == 0; i++) {
+        size_t decoded = 0;
+        error = decode(&pieces[i], NULL, scratch, times_ms + have, values + have, &decoded);
+        have += decoded;
+    }
+    *ret_count = have;
+    return error;
+}
+
 int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, int64_t from_ms,
                  int64_t until_ms, struct pieces_scratch *scratch, const int64_t **ret_times_ms,
                  const double **ret_values, size_t *ret_count)
@@ -267,6 +309,7 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
         return error;
 
     size_t have = 0;
+    scratch->plain = true;
     if (count > 1)
         qsort(pieces, count, sizeof *pieces, by_time);
     for (size_t i = 0, length = 0; i < count && error == 0; i += length) {
@@ -276,13 +319,10 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
     if (error != 0)
         return error;
 
-    size_t begin = have == 0 ? 0 : first_at(scratch->times_ms[0], have, from_ms);
-    size_t end = have;
-    if (have > 0 && scratch->times_ms[0][have - 1] > until_ms)
-        end = first_at(scratch->times_ms[0], have, until_ms + 1);
-    *ret_times_ms = scratch->times_ms[0] == NULL ? NULL : scratch->times_ms[0] + begin;
-    *ret_values = scratch->values[0] == NULL ? NULL : scratch->values[0] + begin;
-    *ret_count = end > begin ? end - begin : 0;
+    size_t first = 0;
+    pieces_trim(scratch->times_ms[0], have, from_ms, until_ms, &first, ret_count);
+    *ret_times_ms = scratch->times_ms[0] == NULL ? NULL : scratch->times_ms[0] + first;
+    *ret_values = scratch->values[0] == NULL ? NULL : scratch->values[0] + first;
     return 0;
 }
 

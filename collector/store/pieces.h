@@ -58,6 +58,8 @@ struct pieces_scratch {
     int64_t *times_ms[4];
     double *values[4];
     size_t capacity;
+    bool times_only; /* of values only stale markers are looked at (chunk_decode_plain()) */
+    bool plain;      /* what was merged last has no stale marker; false: it may have */
 };
 void pieces_scratch_init(struct pieces_scratch *scratch);
 void pieces_scratch_done(struct pieces_scratch *scratch);
@@ -66,6 +68,17 @@ void pieces_scratch_done(struct pieces_scratch *scratch);
  * at_ms + n * step_ms, n < times, and the last of all; how many that are. */
 size_t pieces_thin(struct pieces_scratch *scratch, const int64_t *times_ms, size_t count,
                    int64_t at_ms, int64_t step_ms, size_t times);
+
+/* Do the pieces (reordered by time) follow each other, none beside another, without holes in them?
+ * Then pieces_line_up() decodes one behind the other into columns of the caller's, which have
+ * room for all of their counts; *ret_count: how many there are.  ERR_CORRUPT. */
+bool pieces_follow(struct piece *pieces, size_t count, const struct holes *holes);
+int pieces_line_up(const struct piece *pieces, size_t count, struct pieces_scratch *scratch,
+                   int64_t *times_ms, double *values, size_t *ret_count);
+
+/* The part of ascending times that lies in the closed interval. */
+void pieces_trim(const int64_t *times_ms, size_t count, int64_t from_ms, int64_t until_ms,
+                 size_t *ret_first, size_t *ret_count);
 
 /* The merged samples of the pieces (reordered) inside the closed interval, but for those in
  * holes (NULL: there are none); the columns live in the scratch until the next call.

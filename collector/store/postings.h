@@ -42,6 +42,8 @@ struct postings_source {
     int (*merge)(void *context, const void *token, roaring_bitmap_t *into);
     int (*intersects)(void *context, const void *token, const roaring_bitmap_t *with,
                       bool *ret_yes);
+    /* From here on ids outside of first..last need not be told.  NULL: all are. */
+    void (*bound)(void *context, uint32_t first, uint32_t last);
 };
 
 /* The ids that satisfy every matcher; the caller frees *ret_ids.  A watch (NULL: one of its

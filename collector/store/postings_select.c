@@ -103,20 +103,56 @@ static int subtract_refused(const struct postings_source *source, const struct m
     return error;
 }
 
+/* A name's series stand together: what other matchers accept is looked for among them alone, and
+ * patterns come last. */
+#define TURNS 3
+static unsigned turn_of(const struct matcher *matcher)
+{
+    if (matcher->kind == MATCH_EQUAL)
+        return bytes_equal(matcher->name, bytes_of(LABEL_NAME)) ? 0 : 1;
+    return 2;
+}
+
+/* Other ids do not matter any more. */
+static void bound_by(const struct postings_source *source, const roaring_bitmap_t *result)
+{
+    if (source->bound != NULL && !roaring_bitmap_is_empty(result))
+        source->bound(source->context, roaring_bitmap_minimum(result),
+                      roaring_bitmap_maximum(result));
+}
+
+/* Where nothing is left nothing more is looked at. */
+static bool is_over(const roaring_bitmap_t *result)
+{
+    return result != NULL && roaring_bitmap_is_empty(result);
+}
+
+static int accept(const struct postings_source *source, struct matcher *const *matchers,
+                  size_t count, struct select_watch *watch, roaring_bitmap_t **result)
+{
+    int error = 0;
+    for (unsigned turn = 0; turn < TURNS; turn++)
+        for (size_t i = 0; i < count && error == 0 && !is_over(*result); i++) {
+            if (turn_of(matchers[i]) != turn || matcher_matches_empty(matchers[i]))
+                continue;
+            error = intersect_accepted(source, matchers[i], watch, result);
+            if (error == 0)
+                bound_by(source, *result);
+        }
+    return error;
+}
+
 static int select_ids(const struct postings_source *source, struct matcher *const *matchers,
                       size_t count, struct select_watch *watch, roaring_bitmap_t **ret_ids)
 {
     roaring_bitmap_t *result = NULL;
-    int error = 0;
+    int error = accept(source, matchers, count, watch, &result);
 
-    for (size_t i = 0; i < count && error == 0; i++)
-        if (!matcher_matches_empty(matchers[i]))
-            error = intersect_accepted(source, matchers[i], watch, &result);
     if (error == 0 && result == NULL) {
         result = roaring_bitmap_create();
         error = result == NULL ? ERR_NOMEM : source->all(source->context, result);
     }
-    for (size_t i = 0; i < count && error == 0; i++)
+    for (size_t i = 0; i < count && error == 0 && !is_over(result); i++)
         if (matcher_matches_empty(matchers[i]))
             error = subtract_refused(source, matchers[i], watch, result);
     if (error != 0) {
@@ -133,6 +169,8 @@ int postings_select(const struct postings_source *source, struct matcher *const 
 {
     struct select_watch own = {.cancelled = NULL};
     int error = select_ids(source, matchers, count, watch != NULL ? watch : &own, ret_ids);
+    if (source->bound != NULL)
+        source->bound(source->context, 0, UINT32_MAX);
     select_watch_done(&own);
     return error;
 }

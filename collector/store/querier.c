@@ -17,6 +17,7 @@
 #include "proto/base/must.h"
 
 #define PIECE_MAX          16    /* series a thread takes at a time; fewer where there are few */
+#define OUTSIDE_PART       4     /* of what is decoded, for less memory than a copy takes */
 #define SHARED_SAMPLES_MIN 32768 /* fewer are decoded sooner than a thread awakes */
 
 struct querier {
@@ -117,6 +118,8 @@ static int find_parts(struct gather *gather, struct found *found, struct deliver
     size_t next = 0;
     delivery->count = 0;
     delivery->rolled = 0;
+    /* Records are made of values. */
+    delivery->pieces.times_only = gather->hints->no_values && found->rolled_count == 0;
     int error = pieces_merge(found->pieces, found->count, &found->holes, gather->hints->from_ms,
                              gather->hints->until_ms, &delivery->pieces, &delivery->times_ms,
                              &delivery->values, &delivery->count);
@@ -165,16 +168,79 @@ static int copy_parts(struct gather *gather, const struct delivery *delivery, in
     return rolled == 0 ? 0 : copy_rolled(gather, &delivery->join, rolled, &samples->rolled);
 }
 
+/* So much of the pieces lies in the interval that they may be decoded to where they are to stay,
+ * and the rest be left standing there. */
+static bool fits_in_place(const struct gather *gather, struct found *found, size_t *ret_samples)
+{
+    const struct select_hints *hints = gather->hints;
+    size_t samples = 0;
+    size_t outside = 0;
+    if (found->rolled_count > 0 || hints->newest_count > 0 || found->count == 0)
+        return false;
+    for (size_t i = 0; i < found->count; i++) {
+        const struct piece *piece = &found->pieces[i];
+        double length = (double)(piece->last_ms - piece->first_ms) + 1;
+        double before = (double)(hints->from_ms - piece->first_ms);
+        double after = (double)(piece->last_ms - hints->until_ms);
+        double out = (before > 0 ? before : 0) + (after > 0 ? after : 0);
+        samples += piece->count;
+        outside += (size_t)((double)piece->count * (out < length ? out / length : 1));
+    }
+    *ret_samples = samples;
+    return outside <= samples / OUTSIDE_PART &&
+           pieces_follow(found->pieces, found->count, &found->holes);
+}
+
+/* A series whose pieces follow each other, decoded to where it is to stay. */
+static int deliver_in_place(struct gather *gather, struct found *found,
+                            struct delivery *delivery, size_t samples,
+                            struct series_samples *ret_samples)
+{
+    size_t count = 0;
+    size_t first = 0;
+    int64_t *times_ms = arena_alloc_raw(gather->arena, samples + 1, sizeof *times_ms);
+    double *values = arena_alloc_raw(gather->arena, samples + 1, sizeof *values);
+    if (times_ms == NULL || values == NULL)
+        return ERR_LIMIT;
+    delivery->pieces.times_only = gather->hints->no_values;
+    int error = pieces_line_up(found->pieces, found->count, &delivery->pieces, times_ms, values,
+                               &count);
+    if (error != 0)
+        return error;
+    pieces_trim(times_ms, count, gather->hints->from_ms, gather->hints->until_ms, &first, &count);
+    times_ms += first;
+    values += first;
+    int64_t marker = marker_ms(gather, found, times_ms, values, count);
+    if (marker != INT64_MAX) {
+        uint64_t bits = STALE_NAN_BITS;
+        times_ms[count] = marker;
+        memcpy(&values[count++], &bits, sizeof bits);
+    }
+    *ret_samples = (struct series_samples){.labels = found->labels,
+                                           .times_ms = times_ms,
+                                           .values = values,
+                                           .count = count,
+                                           .no_markers =
+                                               delivery->pieces.plain && marker == INT64_MAX};
+    return count == 0 ? 0 : charge(gather, found, count);
+}
+
 static int deliver(struct gather *gather, struct found *found, struct delivery *delivery,
                    struct series_samples *ret_samples)
 {
+    size_t samples;
+    if (fits_in_place(gather, found, &samples))
+        return deliver_in_place(gather, found, delivery, samples, ret_samples);
     int error = find_parts(gather, found, delivery);
     if (error != 0)
         return error;
     int64_t marker =
         marker_ms(gather, found, delivery->times_ms, delivery->values, delivery->count);
     size_t all = delivery->rolled + delivery->count + (marker != INT64_MAX);
-    *ret_samples = (struct series_samples){.labels = found->labels, .count = all};
+    *ret_samples = (struct series_samples){
+        .labels = found->labels,
+        .count = all,
+        .no_markers = delivery->pieces.plain && delivery->rolled == 0 && marker == INT64_MAX};
     if (all == 0)
         return 0;
     error = charge(gather, found, all);

@@ -220,41 +220,48 @@ static uint8_t open_posting(struct reader *reader, struct bytes *name, struct by
     return form;
 }
 
-static int decode_list(struct reader *reader, uint32_t series, roaring_bitmap_t *into)
+static int decode_list(struct reader *reader, const struct span_index *index,
+                       roaring_bitmap_t *into)
 {
     uint64_t id = 0;
     while (reader_left(reader) > 0) {
         id += reader_varint(reader);
-        if (reader->failed || id >= series)
+        if (reader->failed || id >= index->series)
             return ERR_CORRUPT;
-        roaring_bitmap_add(into, (uint32_t)id);
+        if (id >= index->first && id <= index->last)
+            roaring_bitmap_add(into, (uint32_t)id);
     }
     return 0;
 }
 
-static int decode_packed(struct reader *reader, uint32_t series, roaring_bitmap_t *into)
+/* Ids ascend: behind the last that is asked for nothing is read. */
+static int decode_packed(struct reader *reader, const struct span_index *index,
+                         roaring_bitmap_t *into)
 {
     uint64_t block[CHUNK_BLOCK];
     uint32_t ids[CHUNK_BLOCK];
     uint64_t id = 0, left = reader_varint(reader);
-    if (reader->failed || left > series)
+    if (reader->failed || left > index->series)
         return ERR_CORRUPT;
-    while (left > 0) {
+    while (left > 0 && id <= index->last) {
+        size_t kept = 0;
         size_t count = left < CHUNK_BLOCK ? (size_t)left : CHUNK_BLOCK;
         if (!ints_get(reader, block, count))
             return ERR_CORRUPT;
         for (size_t i = 0; i < count; i++) {
-            if (block[i] >= series || (id += block[i]) >= series)
+            if (block[i] >= index->series || (id += block[i]) >= index->series)
                 return ERR_CORRUPT;
-            ids[i] = (uint32_t)id;
+            ids[kept] = (uint32_t)id;
+            kept += id >= index->first && id <= index->last;
         }
-        roaring_bitmap_add_many(into, count, ids);
+        roaring_bitmap_add_many(into, kept, ids);
         left -= count;
     }
-    return reader_left(reader) == 0 ? 0 : ERR_CORRUPT;
+    return left > 0 || reader_left(reader) == 0 ? 0 : ERR_CORRUPT;
 }
 
-int posting_decode(struct bytes posting, uint32_t series, roaring_bitmap_t *into)
+static int decode_for(const struct span_index *index, struct bytes posting,
+                      roaring_bitmap_t *into)
 {
     struct reader reader = reader_of(posting);
     struct bytes name;
@@ -264,18 +271,24 @@ int posting_decode(struct bytes posting, uint32_t series, roaring_bitmap_t *into
     if (reader.failed || (form != POSTING_LIST && form != POSTING_BITMAP && form != POSTING_PACKED))
         return ERR_CORRUPT;
     if (form == POSTING_LIST)
-        return decode_list(&reader, series, into);
+        return decode_list(&reader, index, into);
     if (form == POSTING_PACKED)
-        return decode_packed(&reader, series, into);
+        return decode_packed(&reader, index, into);
     roaring_bitmap_t *ids =
         roaring_bitmap_portable_deserialize_safe((const char *)reader.at, reader_left(&reader));
     if (ids == NULL)
         return ERR_CORRUPT;
-    bool good = roaring_bitmap_is_empty(ids) || roaring_bitmap_maximum(ids) < series;
+    bool good = roaring_bitmap_is_empty(ids) || roaring_bitmap_maximum(ids) < index->series;
     if (good)
         roaring_bitmap_or_inplace(into, ids);
     roaring_bitmap_free(ids);
     return good ? 0 : ERR_CORRUPT;
+}
+
+int posting_decode(struct bytes posting, uint32_t series, roaring_bitmap_t *into)
+{
+    const struct span_index index = {.series = series, .last = UINT32_MAX};
+    return decode_for(&index, posting, into);
 }
 
 /* A pair that a visit is at. */
@@ -317,7 +330,7 @@ static int index_equal(void *context, struct bytes name, struct bytes value,
         if (!bytes_equal(own_name, name) || !bytes_equal(own_value, value))
             return 0;
     }
-    return error != 0 ? error : posting_decode(posting, index->series, into);
+    return error != 0 ? error : decode_for(index, posting, into);
 }
 
 /* Name and value of a row. */
@@ -382,7 +395,7 @@ static int index_each(void *context, struct bytes name, struct bytes prefix,
 static int index_merge(void *context, const void *token, roaring_bitmap_t *into)
 {
     const struct span_index *index = context;
-    return posting_decode(((const struct token *)token)->posting, index->series, into);
+    return decode_for(index, ((const struct token *)token)->posting, into);
 }
 
 static int index_intersects(void *context, const void *token, const roaring_bitmap_t *with,
@@ -398,6 +411,13 @@ static int index_intersects(void *context, const void *token, const roaring_bitm
     return error;
 }
 
+static void index_bound(void *context, uint32_t first, uint32_t last)
+{
+    struct span_index *index = context;
+    index->first = first;
+    index->last = last;
+}
+
 struct postings_source span_index_source(struct span_index *index)
 {
     return (struct postings_source){
@@ -407,5 +427,6 @@ struct postings_source span_index_source(struct span_index *index)
         .each = index_each,
         .merge = index_merge,
         .intersects = index_intersects,
+        .bound = index_bound,
     };
 }

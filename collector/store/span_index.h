@@ -18,7 +18,8 @@ int span_index_write(struct postings *postings,
 /* One reader's view of the `index` table. */
 struct span_index {
     MDB_cursor *cursor;
-    uint32_t series; /* ordinals are below this */
+    uint32_t series;      /* ordinals are below this */
+    uint32_t first, last; /* others than these are not asked for */
 };
 struct postings_source span_index_source(struct span_index *index);
 

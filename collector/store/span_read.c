@@ -88,6 +88,7 @@ int span_reader_open(struct span *span, struct span_reader **ret_reader)
     }
     reader->span = span;
     reader->index.series = (uint32_t)span_info_of(span)->manifest.series;
+    reader->index.last = UINT32_MAX;
     reader->chunks.letter = 'c';
     reader->blocks.letter = 's';
     error = open_cursors(reader, env);

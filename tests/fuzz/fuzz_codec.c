@@ -7,12 +7,33 @@
  */
 #include <stdlib.h>
 
+#include "collector/series/queryable.h"
 #include "collector/store/codec/codec.h"
 #include "proto/base/must.h"
 
 #define SAMPLE_BYTES 10
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Who looks at times alone, or asks whether there are markers, is told the truth. */
+static void must_agree(struct bytes chunk, const int64_t *times, const double *values,
+                       size_t count)
+{
+    size_t got_count;
+    bool is_plain;
+    int64_t *got_times = malloc(count * sizeof *got_times);
+    double *got_values = malloc(count * sizeof *got_values);
+
+    must(got_times != NULL && got_values != NULL);
+    must(chunk_decode_plain(chunk, true, got_times, got_values, &got_count, &is_plain) == 0);
+    must(got_count == count && memcmp(got_times, times, count * sizeof *times) == 0);
+    for (size_t i = 0; i < count; i++) {
+        must(is_stale_nan(got_values[i]) == is_stale_nan(values[i]));
+        must(!is_plain || !is_stale_nan(values[i]));
+    }
+    free(got_times);
+    free(got_values);
+}
 
 static void must_survive_effort(const int64_t *times, const double *values, size_t count,
                                 enum chunk_effort effort)
@@ -31,6 +52,7 @@ static void must_survive_effort(const int64_t *times, const double *values, size
     must(got_count == count);
     must(memcmp(got_times, times, count * sizeof *times) == 0);
     must(memcmp(got_values, values, count * sizeof *values) == 0);
+    must_agree(buf_bytes(&buf), times, values, count);
     free(got_times);
     free(got_values);
     buf_done(&buf);
@@ -54,6 +76,7 @@ static void try_chunk(struct bytes chunk)
     must(times != NULL && values != NULL);
     if (chunk_decode(chunk, times, values, &got_count) == 0) {
         must(got_count == count && times[0] == first && times[count - 1] == last);
+        must_agree(chunk, times, values, count);
         must_survive(times, values, count);
     }
     free(times);

@@ -473,6 +473,80 @@ static void series_without_labels_are_as_many(void **state)
     kit_stop(&kit);
 }
 
+static int select_m(struct kit *kit, const struct select_hints *hints, struct arena *arena,
+                    struct series_samples **ret_series, size_t *ret_count)
+{
+    struct matcher *matcher;
+    struct querier *querier;
+    struct diagnosis why;
+    struct queryable *queryable = store_queryable(kit->store);
+    assert_int_equal(
+        matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why), 0);
+    assert_int_equal(
+        queryable->calls->open(queryable, hints->from_ms, hints->until_ms, &querier, &why), 0);
+    int error = queryable->calls->select(querier, &matcher, 1, hints, NULL, arena, ret_series,
+                                         ret_count, &why);
+    queryable->calls->close(querier);
+    matcher_free(matcher);
+    return error;
+}
+
+/* Times, and where markers are, do not depend on whether values are asked for; and where a series
+ * is said to have no marker it has none. */
+static void times_are_the_same_without_values(struct kit *kit, int64_t from_ms, int64_t until_ms)
+{
+    struct series_samples *all;
+    struct series_samples *timed;
+    size_t all_count = 0;
+    size_t timed_count = 0;
+    struct arena arena;
+    struct select_hints hints = {.from_ms = from_ms, .until_ms = until_ms, .stored_only = true};
+    arena_init(&arena, (size_t)1 << 30);
+    assert_int_equal(select_m(kit, &hints, &arena, &all, &all_count), 0);
+    hints.no_values = true;
+    assert_int_equal(select_m(kit, &hints, &arena, &timed, &timed_count), 0);
+    assert_int_equal(all_count, timed_count);
+    assert_int_equal(all_count, 3);
+    for (size_t n = 0; n < all_count; n++) {
+        assert_int_equal(all[n].count, timed[n].count);
+        assert_memory_equal(all[n].times_ms, timed[n].times_ms, all[n].count * sizeof(int64_t));
+        assert_true(all[n].times_ms[0] >= from_ms);
+        assert_true(all[n].times_ms[all[n].count - 1] <= until_ms);
+        for (size_t i = 0; i < all[n].count; i++) {
+            bool is_stale = is_stale_nan(all[n].values[i]);
+            assert_int_equal(is_stale_nan(timed[n].values[i]), is_stale);
+            assert_false(is_stale && (all[n].no_markers || timed[n].no_markers));
+            if (!is_stale && n > 0) /* of 0 the values are all the same */
+                assert_true(all[n].values[i] == (double)(all[n].times_ms[i] - KIT_START_MS));
+        }
+    }
+    arena_reset(&arena);
+}
+
+static void who_counts_needs_no_values(void **state)
+{
+    (void)state;
+    const uint64_t bits = STALE_NAN_BITS;
+    double stale;
+    struct kit kit;
+    memcpy(&stale, &bits, sizeof stale);
+    kit_start(&kit);
+    for (int64_t i = 0; i < 200; i++)
+        for (unsigned n = 0; n < 3; n++)
+            assert_int_equal(kit_write(&kit, n, KIT_START_MS + i * 1000,
+                                       n == 2 && i % 50 == 49 ? stale
+                                       : n == 0                ? 5
+                                                               : (double)(i * 1000)),
+                             0);
+    for (int settled = 0; settled < 2; settled++) {
+        times_are_the_same_without_values(&kit, KIT_START_MS, KIT_START_MS + 199000);
+        times_are_the_same_without_values(&kit, KIT_START_MS + 20500, KIT_START_MS + 180500);
+        times_are_the_same_without_values(&kit, KIT_START_MS + 90500, KIT_START_MS + 110500);
+        assert_int_equal(store_settle(kit.store), 0);
+    }
+    kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +562,7 @@ int main(void)
         cmocka_unit_test(lines_are_found_once_wherever_they_are),
         cmocka_unit_test(patterns_find_the_same_series_in_memory_and_in_history),
         cmocka_unit_test(series_without_labels_are_as_many),
+        cmocka_unit_test(who_counts_needs_no_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
  */
 #include "collector/store/codec/codec.h"
 
+#include <string.h>
+
 #include "collector/store/codec/codec_times.h"
 #include "collector/store/codec/codec_values.h"
 #include "proto/base/error.h"
@@ -66,7 +68,8 @@ int chunk_describe(struct bytes chunk, size_t *ret_count, int64_t *ret_first_ms,
     return 0;
 }
 
-int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count)
+int chunk_decode_plain(struct bytes chunk, bool times_only, int64_t *times_ms, double *values,
+                       size_t *ret_count, bool *ret_plain)
 {
     struct reader reader = reader_of(chunk);
     struct times_head head;
@@ -75,9 +78,20 @@ int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *
     int error = open_chunk(&reader, &head, &count);
     if (error != 0)
         return error;
-    if (!times_get(&reader, &head, times_ms, count) || !values_get(&reader, values, count) ||
-        reader_left(&reader) != 0)
+    if (!times_get(&reader, &head, times_ms, count))
+        return ERR_MALFORMED;
+    bool plain = values_are_plain(&reader);
+    if (times_only && plain)
+        memset(values, 0, count * sizeof *values);
+    else if (!values_get(&reader, values, count) || reader_left(&reader) != 0)
         return ERR_MALFORMED;
     *ret_count = count;
+    if (ret_plain != NULL)
+        *ret_plain = plain;
     return 0;
+}
+
+int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count)
+{
+    return chunk_decode_plain(chunk, false, times_ms, values, ret_count, NULL);
 }

@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,3 +47,8 @@ int chunk_describe(struct bytes chunk, size_t *ret_count, int64_t *ret_first_ms,
 /* Decodes into arrays of at least the described count; both may be half written on failure.
  * ERR_MALFORMED. */
 int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count);
+/* The same, for who wants to know or needs less: *ret_plain, which may be NULL, tells that no value is
+ * a stale marker (that it is false tells nothing).  With `times_only` markers stand where they are,
+ * other values may be any number, and rubbish among them may go unnoticed. */
+int chunk_decode_plain(struct bytes chunk, bool times_only, int64_t *times_ms, double *values,
+                       size_t *ret_count, bool *ret_plain);

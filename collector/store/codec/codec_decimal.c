@@ -136,32 +136,56 @@ bool decimals_find(const double *values, size_t count, size_t exceptions_max,
                                    ret_decimals);
 }
 
+/* Are all of them between -2^51 and 2^51? */
+static bool are_small(const uint64_t *mantissas, size_t count)
+{
+    const uint64_t half = UINT64_C(1) << 51;
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < count; i++)
+        all |= mantissas[i] + half;
+    return all >> 52 == 0;
+}
+
+/* Integers as doubles.  Small ones are added to the bits of a double whose last bit counts one: no
+ * processor of the least kind turns two integers of 64 bits into doubles at once, all add. */
+static void to_doubles(const uint64_t *mantissas, size_t count, double *values)
+{
+    uint64_t rounder;
+    double number = ROUNDER;
+
+    if (!are_small(mantissas, count)) {
+        for (size_t i = 0; i < count; i++)
+            values[i] = (double)(int64_t)mantissas[i];
+        return;
+    }
+    memcpy(&rounder, &number, sizeof rounder);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits = mantissas[i] + rounder;
+        memcpy(&number, &bits, sizeof number);
+        values[i] = number - ROUNDER;
+    }
+}
+
 void decimals_to_values(const uint64_t *mantissas, size_t count, enum decimal_rule rule,
                         unsigned scale, double *values)
 {
     const double divisor = powers[rule == DECIMAL_TWICE ? scale / 2 : scale];
     const double factor = inverses[scale];
 
-    switch (rule) {
-    case DECIMAL_PRODUCT:
-        for (size_t i = 0; i < count; i++)
-            values[i] = (double)(int64_t)mantissas[i] * factor;
-        return;
-    case DECIMAL_TWICE:
-        for (size_t i = 0; i < count; i++)
-            values[i] = (double)(int64_t)mantissas[i] / divisor / divisor;
-        return;
-    case DECIMAL_BITS:
+    if (rule == DECIMAL_BITS) {
         memcpy(values, mantissas, count * sizeof *values);
         return;
-    default:
-        break;
     }
-    if (scale == 0) {
+    to_doubles(mantissas, count, values);
+    if (rule == DECIMAL_PRODUCT) {
         for (size_t i = 0; i < count; i++)
-            values[i] = (double)(int64_t)mantissas[i];
-        return;
+            values[i] *= factor;
+    } else if (rule == DECIMAL_TWICE) {
+        for (size_t i = 0; i < count; i++)
+            values[i] = values[i] / divisor / divisor;
+    } else if (scale > 0) {
+        for (size_t i = 0; i < count; i++)
+            values[i] /= divisor;
     }
-    for (size_t i = 0; i < count; i++)
-        values[i] = (double)(int64_t)mantissas[i] / divisor;
 }

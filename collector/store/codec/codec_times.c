@@ -122,7 +122,7 @@ bool times_get(struct reader *reader, const struct times_head *head, int64_t *ti
         return get_steps(reader, head, times_ms, count);
     uint64_t first = (uint64_t)head->first_ms;
     uint64_t interval = count > 1 ? ((uint64_t)head->last_ms - first) / (count - 1) : 0;
-    for (size_t i = 0; i < count; i++)
-        times_ms[i] = (int64_t)(first + i * interval);
+    for (size_t i = 0; i < count; i++, first += interval)
+        times_ms[i] = (int64_t)first;
     return true;
 }

@@ -289,6 +289,8 @@ static uint64_t peek(const struct tokens_reader *run, size_t at)
     return le64toh(word) >> (at % 8);
 }
 
+#define WORD_BITS 57 /* of a peek, at least */
+
 /* The same where a whole word is known to be there. */
 static inline uint64_t peek_inside(const uint8_t *data, size_t at)
 {
@@ -365,6 +367,7 @@ static bool make_table(struct tokens_reader *run, const struct kind *kinds, size
     uint16_t owners[TABLE_MAX], next[KINDS_MAX];
     uint8_t low_bits[KINDS_MAX];
     uint32_t size = 1u << table_bits;
+    unsigned low_most = 0;
 
     for (size_t i = 0; i < count; i++) {
         unsigned low = 0;
@@ -373,15 +376,18 @@ static bool make_table(struct tokens_reader *run, const struct kind *kinds, size
             return false;
         run->kinds[i].sign = !is_literal && kinds[i].token % 2 == 1 ? ~UINT64_C(0) : 0;
         low_bits[i] = (uint8_t)low;
+        low_most = low > low_most ? low : low_most;
         next[i] = kinds[i].frequency;
     }
+    run->most_bits = table_bits + low_most;
     scatter(kinds, count, table_bits, owners);
     for (uint32_t state = 0; state < size; state++) {
         uint16_t kind = owners[state];
         uint32_t x = next[kind]++;
         unsigned bits = table_bits - highest_bit(x);
-        run->table[state] = (struct tokens_state){(uint16_t)((x << bits) - size), kind,
-                                                  (uint8_t)bits, low_bits[kind]};
+        run->table[state] =
+            (struct tokens_state){(uint16_t)((x << bits) - size), (uint16_t)low_mask(bits), kind,
+                                  (uint8_t)bits, low_bits[kind]};
     }
     return true;
 }
@@ -430,22 +436,54 @@ static inline uint64_t decode_one(const struct tokens_reader *run, unsigned *sta
     return ((run->kinds[entry.kind].base + low) ^ sign) - sign;
 }
 
-void tokens_get(struct tokens_reader *run, uint64_t *values, size_t count)
+/* The same where all that it takes is in the word, which moves on. */
+static inline uint64_t decode_next(const struct tokens_reader *run, unsigned *state,
+                                   uint64_t *word, unsigned *used)
+{
+    const struct tokens_state *entry = &run->table[*state];
+    unsigned bits = entry->bits, low_bits = entry->low_bits;
+    uint64_t low = *word >> bits & low_mask(low_bits);
+
+    *state = entry->next + (unsigned)(*word & entry->mask);
+    *word >>= bits + low_bits;
+    *used += bits + low_bits;
+    uint64_t sign = run->kinds[entry->kind].sign;
+    return ((run->kinds[entry->kind].base + low) ^ sign) - sign;
+}
+
+/* Of `count` values as many as whole words are there for, `each` of them out of a word: a look into
+ * memory is long for a processor that has to wait for it to know where the next value begins. */
+static inline size_t get_by_words(struct tokens_reader *run, uint64_t *values, size_t count,
+                                  size_t each)
 {
     unsigned even = run->states[0], odd = run->states[1];
-    const uint8_t *data = run->data;
     size_t at = run->at, i = 0;
 
-    while (i + 2 <= count && at / 8 + 4 * sizeof(uint64_t) <= run->size) {
-        values[i] = decode_one(run, &even, peek_inside(data, at), &at);
-        values[i + 1] = decode_one(run, &odd, peek_inside(data, at), &at);
-        i += 2;
+    for (; i + each <= count && at / 8 + sizeof(uint64_t) <= run->size; i += each) {
+        uint64_t word = peek_inside(run->data, at);
+        unsigned used = 0;
+        for (size_t k = 0; k < each; k += 2) {
+            values[i + k] = decode_next(run, &even, &word, &used);
+            values[i + k + 1] = decode_next(run, &odd, &word, &used);
+        }
+        at += used;
     }
-    for (; i < count; i++)
-        values[i] = decode_one(run, i % 2 == 0 ? &even : &odd, peek(run, at), &at);
     run->states[0] = even;
     run->states[1] = odd;
     run->at = at;
+    return i;
+}
+
+void tokens_get(struct tokens_reader *run, uint64_t *values, size_t count)
+{
+    size_t i = 0;
+
+    if (run->most_bits <= WORD_BITS / 4)
+        i = get_by_words(run, values, count, 4);
+    else if (run->most_bits <= WORD_BITS / 2)
+        i = get_by_words(run, values, count, 2);
+    for (; i < count; i++)
+        values[i] = decode_one(run, &run->states[i % 2], peek(run, run->at), &run->at);
 }
 
 bool tokens_end(const struct tokens_reader *run)

@@ -37,6 +37,7 @@ void tokens_put(struct buf *out, const uint64_t *values, size_t count,
 struct tokens_reader {
     struct tokens_state { /* what a state of the coder says */
         uint16_t next;    /* plus the bits read */
+        uint16_t mask;    /* of these: as many ones */
         uint16_t kind;
         uint8_t bits, low_bits;
     } table[TOKENS_TABLE_MAX];
@@ -47,6 +48,7 @@ struct tokens_reader {
     size_t size; /* bytes */
     size_t at;   /* bits; may pass the end, where bits are 0 */
     unsigned states[2];
+    unsigned most_bits; /* that a value takes, low bits included */
 };
 
 /* Takes all that is left in the reader, a run with literals or one without.  False for rubbish. */

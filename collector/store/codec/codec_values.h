@@ -68,6 +68,8 @@ enum values_without {
 
 /* Appends the values, with all special cases but those in `without`. */
 void values_put(struct buf *out, const double *values, size_t count, unsigned without);
+/* Can no stale marker be among them, by their coding alone?  The reader stays where it is. */
+bool values_are_plain(const struct reader *reader);
 /* False for rubbish. */
 bool values_get(struct reader *reader, double *values, size_t count);
 

@@ -7,6 +7,7 @@
 #include "collector/store/codec/codec_values.h"
 
 #define TOKENS_BLOCK 256 /* are read at once; even */
+#define RULE_UNIT    64  /* of the byte that says scale, order and rule */
 
 static void fill(double *values, size_t count, double value)
 {
@@ -27,62 +28,58 @@ static bool get_short_constant(struct reader *reader, double *values, size_t cou
     return true;
 }
 
-/* Differences back to n[], a block at a time; `n` and `step` carry over. */
-static void add_up(uint64_t *block, size_t count, unsigned order, uint64_t *n, uint64_t *step)
-{
-    uint64_t sum = *n, slope = *step; /* in registers: the block might alias them */
-
-    if (order == 2) {
-        for (size_t i = 0; i < count; i++)
-            block[i] = sum += slope += block[i];
-    } else if (order == 1) {
-        for (size_t i = 0; i < count; i++)
-            block[i] = sum += block[i];
-    }
-    *n = sum;
-    *step = slope;
-}
-
-/* What stands in front of the integers. */
+/* What stands in front of the integers, and how far they have been added up. */
 struct manner {
     enum decimal_rule rule;
     unsigned scale, order;
     uint64_t first, unit;
+    uint64_t mantissa, slope;
 };
+
+/* Differences back to mantissas, a block at a time.  What is added up may as well be added up in
+ * units, so that no second walk has to multiply. */
+static void add_up(struct manner *manner, uint64_t *block, size_t count)
+{
+    const uint64_t unit = manner->unit;
+    uint64_t sum = manner->mantissa, slope = manner->slope; /* in registers: might be aliased */
+
+    if (manner->order == 2) {
+        for (size_t i = 0; i < count; i++)
+            block[i] = sum += slope += unit * block[i];
+    } else if (manner->order == 1) {
+        for (size_t i = 0; i < count; i++)
+            block[i] = sum += unit * block[i];
+    } else {
+        for (size_t i = 0; i < count; i++)
+            block[i] = sum + unit * block[i];
+    }
+    manner->mantissa = sum;
+    manner->slope = slope;
+}
 
 static bool get_manner(struct reader *reader, enum decimal_rule last, struct manner *ret_manner)
 {
     unsigned byte = reader_u8(reader);
-    *ret_manner = (struct manner){.rule = (enum decimal_rule)(byte / 64),
+    *ret_manner = (struct manner){.rule = (enum decimal_rule)(byte / RULE_UNIT),
                                   .scale = byte % 16,
                                   .order = byte / 16 % 4};
     ret_manner->first = (uint64_t)reader_zigzag(reader);
     ret_manner->unit = reader_varint(reader);
+    ret_manner->mantissa = ret_manner->first;
     return !reader->failed && ret_manner->order < ORDERS && ret_manner->unit != 0 &&
            ret_manner->rule <= last;
 }
 
 /* Integers to values, a block at a time. */
-static void to_values(const struct manner *manner, uint64_t *block, size_t size, uint64_t *n,
-                      uint64_t *step, double *values)
+static void to_values(struct manner *manner, uint64_t *block, size_t size, double *values)
 {
-    const uint64_t first = manner->first, unit = manner->unit;
-
-    add_up(block, size, manner->order, n, step);
-    if (unit == 1) { /* mostly; and processors multiply 64 bits one at a time */
-        for (size_t i = 0; i < size; i++)
-            block[i] += first;
-    } else {
-        for (size_t i = 0; i < size; i++)
-            block[i] = first + unit * block[i];
-    }
+    add_up(manner, block, size);
     decimals_to_values(block, size, manner->rule, manner->scale, values);
 }
 
 static bool get_decimals(struct reader *reader, double *values, size_t count)
 {
     struct manner manner;
-    uint64_t n = 0, step = 0;
     uint64_t block[CHUNK_BLOCK];
 
     if (!get_manner(reader, DECIMAL_TWICE, &manner))
@@ -92,7 +89,7 @@ static bool get_decimals(struct reader *reader, double *values, size_t count)
         size_t size = count - at < CHUNK_BLOCK ? count - at : CHUNK_BLOCK;
         if (!ints_get(reader, block, size))
             return false;
-        to_values(&manner, block, size, &n, &step, values + at);
+        to_values(&manner, block, size, values + at);
     }
     return true;
 }
@@ -101,7 +98,6 @@ static bool get_tokens(struct reader *reader, bool literals, double *values, siz
 {
     struct manner manner;
     struct tokens_reader run;
-    uint64_t n = 0, step = 0;
     uint64_t block[TOKENS_BLOCK];
 
     if (!get_manner(reader, DECIMAL_BITS, &manner))
@@ -114,7 +110,7 @@ static bool get_tokens(struct reader *reader, bool literals, double *values, siz
     while (at < count) {
         size_t size = count - at < TOKENS_BLOCK ? count - at : TOKENS_BLOCK;
         tokens_get(&run, block, size);
-        to_values(&manner, block, size, &n, &step, values + at);
+        to_values(&manner, block, size, values + at);
         at += size;
     }
     return tokens_end(&run);
@@ -227,6 +223,26 @@ static bool get_runs(struct reader *reader, double *values, size_t count)
         to += lengths[run];
     }
     return true;
+}
+
+bool values_are_plain(const struct reader *reader)
+{
+    struct reader ahead = *reader;
+
+    switch (reader_u8(&ahead)) {
+    case CODING_CONSTANT: {
+        double value = value_of(reader_u64(&ahead));
+        return value == value && !ahead.failed;
+    }
+    case CODING_SHORT_CONSTANT:
+        return true;
+    case CODING_DECIMALS:
+    case CODING_TOKENS:
+    case CODING_LITERALS:
+        return reader_u8(&ahead) / RULE_UNIT != DECIMAL_BITS && !ahead.failed;
+    default:
+        return false;
+    }
 }
 
 bool values_get(struct reader *reader, double *values, size_t count)
