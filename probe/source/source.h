@@ -61,6 +61,9 @@ struct source {
      * The scheduler does not touch the state meanwhile.  An error: nothing was begun. */
     int (*begin)(void *state, const struct source_env *env, struct uv_loop_s *loop,
                  void (*done)(void *context, int error), void *context);
+    /* Of a source with begin(): the processor time that its callbacks on the loop have taken so
+     * far, since the state was made.  Asked in done(). */
+    uint64_t (*spent_ns)(const void *state);
     /* Lets the look under way end soon; done() is still called. */
     void (*cancel)(void *state);
     /* What tells this instance from others of the source, valid as long as the state.  NULL:

@@ -50,6 +50,70 @@ static const struct source source_cheap = {.name = "cheap",
                                            .interval_ms = 100,
                                            .collect = dear_collect};
 
+/* One that asks somebody: the answer comes by the loop, in three pieces. */
+struct asking_state {
+    struct dear_state dear; /* `cost` is that of a piece */
+    uv_timer_t timer;
+    unsigned pieces;
+    mono_ns spent;
+    void (*done)(void *context, int error);
+    void *context;
+};
+
+static void piece_came(uv_timer_t *timer)
+{
+    struct asking_state *asking = timer->data;
+    asking->dear.world->cpu += asking->dear.cost;
+    asking->spent += asking->dear.cost;
+    if (++asking->pieces % 3 != 0)
+        return;
+    (void)uv_timer_stop(timer);
+    asking->done(asking->context, 0);
+}
+
+static int asking_begin(void *state, const struct source_env *env, struct uv_loop_s *loop,
+                        void (*done)(void *context, int error), void *context)
+{
+    struct asking_state *asking = state;
+    (void)env;
+    asking->done = done;
+    asking->context = context;
+    if (asking->timer.data == NULL)
+        (void)uv_timer_init(loop, &asking->timer);
+    asking->timer.data = asking;
+    return uv_timer_start(&asking->timer, piece_came, 1, 1);
+}
+
+static void asking_cancel(void *state)
+{
+    struct asking_state *asking = state;
+    (void)uv_timer_stop(&asking->timer);
+    asking->done(asking->context, ERR_CANCELLED);
+}
+
+static uint64_t asking_spent(const void *state)
+{
+    return ((const struct asking_state *)state)->spent;
+}
+
+static int asking_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct asking_state *asking = state;
+    (void)out;
+    asking->dear.runs++;
+    asking->dear.interval_ms = env->interval_ms;
+    return 0;
+}
+
+static const struct source source_asking = {.name = "asking",
+                                            .summary = "waits for answers",
+                                            .state_bytes = sizeof(struct asking_state),
+                                            .interval_ms = 100,
+                                            .begin = asking_begin,
+                                            .spent_ns = asking_spent,
+                                            .cancel = asking_cancel,
+                                            .collect = asking_collect};
+
 static mono_ns world_cpu(void *context)
 {
     return ((struct world *)context)->cpu;
@@ -101,6 +165,14 @@ static void close_world(struct world *world)
     (void)uv_run(&world->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&world->loop), 0);
     emitter_close(world->emitter);
+}
+
+/* Its timer has to be closed while there is a loop, its state while there is a scheduler. */
+static void close_asking(struct world *world, struct asking_state *asking)
+{
+    uv_close((uv_handle_t *)&asking->timer, NULL);
+    (void)uv_run(&world->loop, UV_RUN_NOWAIT);
+    close_world(world);
 }
 
 static bool is_slowed_twice(const struct world *world)
@@ -161,11 +233,29 @@ static void without_a_limit_nothing_is_slowed(void **state)
     close_world(&world);
 }
 
+static void what_answers_cost_on_the_loop_counts(void **state)
+{
+    struct world world;
+    (void)state;
+    open_world(&world, 0.005);
+    struct dear_state *cheap = add(&world, &source_cheap);
+    struct dear_state *asking = add(&world, &source_asking);
+    cheap->cost = 100000;
+    asking->cost = 500000; /* three pieces: 1.5 % of a core */
+    scheduler_start(world.scheduler);
+    assert_int_equal(scheduler_run(world.scheduler, &world.loop), 0);
+    run_until(&world, is_slowed_twice);
+    assert_true(scheduler_report(world.scheduler, 1).cpu_seconds > 0.0015);
+    assert_int_equal(scheduler_report(world.scheduler, 0).in_force_ms, 100);
+    close_asking(&world, (struct asking_state *)asking);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_dearest_is_slowed_until_the_limit_holds_and_then_relaxed),
         cmocka_unit_test(without_a_limit_nothing_is_slowed),
+        cmocka_unit_test(what_answers_cost_on_the_loop_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
