@@ -33,7 +33,7 @@ struct process {
     uint32_t comm_hash;
     uint64_t start_ticks;        /* with the pid: identity */
     struct process_group *group; /* NULL: in none */
-    int stat_fd;                 /* kept open, or -1 */
+    int kept_fd;                 /* of its stat, or of its schedstat while it rests; or -1 */
     uint32_t user;               /* effective user id */
     uint32_t parent;
     char state;
@@ -46,6 +46,16 @@ struct process {
     bool is_fresh : 1;     /* began since the last look */
     bool has_exec : 1;     /* runs another program: to be classified anew */
     bool is_owed_long : 1; /* what it is owed was owed at the last look, too */
+    bool is_resting : 1;   /* has not run for some looks (process_rest.h) */
+    bool is_stale : 1;     /* may have run since its last light read */
+    bool are_files_stale : 1;
+    bool has_forked_only : 1; /* runs what its parent ran: no exec yet */
+    uint8_t idle_looks;       /* without use of CPU, up to 255 */
+    uint8_t rest_after;       /* so many of them, and it may rest */
+    uint8_t rest_looks;       /* since it rests, up to 255 */
+    uint8_t files_turns;
+    uint32_t rest_hash, rest_ms; /* of schedstat; since stat was read */
+    uint32_t command_hash;       /* of the command line that it was classified by; 0: by none */
 
     uint32_t user_ticks, system_ticks, minor_faults, major_faults;
     uint32_t voluntary, nonvoluntary;

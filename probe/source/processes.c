@@ -7,6 +7,7 @@
  *     process_rules    the group of what is new or has changed its command
  *     process_dear     io, status, open files, PSS: in turns
  *     process_groups   sums and series
+ *     process_ports    the ports on which they listen
  *     process_top      the largest, as a record
  *
  * Kernel threads are in no group unless the configuration says so.
@@ -17,6 +18,7 @@
 #include "probe/source/process_events.h"
 #include "probe/source/process_family.h"
 #include "probe/source/process_groups.h"
+#include "probe/source/process_ports.h"
 #include "probe/source/process_rules.h"
 #include "probe/source/process_scan.h"
 #include "probe/source/process_top.h"
@@ -37,10 +39,12 @@
 
 struct processes_options {
     const struct config_node *groups;
+    const struct config_node *expected_ports;
     const char *others;
     bool kernel_threads;
     bool proportional;
     bool events;
+    bool ports;
     int64_t top;
     struct source_common_options common;
 };
@@ -51,6 +55,7 @@ struct processes_state {
     struct process_dear dear;
     struct process_groups groups;
     struct process_totals totals;
+    struct process_ports ports;
     struct process_top top;
     struct user_names users;
     const struct source_env *env; /* during collect() only */
@@ -73,6 +78,10 @@ static const struct config_option options_table[] = {
      .fallback = "true", .help = "read smaps_rollup (PSS), in turns"},
     {"events", CONFIG_BOOL, offsetof(struct processes_options, events), .fallback = "true",
      .help = "hear of exec and exit from the kernel, where CAP_NET_ADMIN allows it"},
+    {"ports", CONFIG_BOOL, offsetof(struct processes_options, ports), .fallback = "true",
+     .help = "listening ports, and which group listens"},
+    {"expected_ports", CONFIG_NODE, offsetof(struct processes_options, expected_ports),
+     .help = "ports on which somebody should listen"},
     {"top", CONFIG_INTEGER, offsetof(struct processes_options, top), .fallback = "10",
      .max = (int64_t)TOP_MOST, .help = "rows of the top table by each measure; 0: none"},
     SOURCE_COMMON_OPTIONS(offsetof(struct processes_options, common)),
@@ -82,8 +91,11 @@ static int processes_configure(void *state, struct config *config,
                                const struct config_node *node, struct diagnosis *why)
 {
     struct processes_state *ps = state;
-    struct processes_options options = {
-        .others = DEFAULT_OTHERS, .proportional = true, .events = true, .top = DEFAULT_TOP};
+    struct processes_options options = {.others = DEFAULT_OTHERS,
+                                        .proportional = true,
+                                        .events = true,
+                                        .ports = true,
+                                        .top = DEFAULT_TOP};
     if (node != NULL) {
         int error = config_read(config, node, "sources.processes", options_table,
                                 sizeof options_table / sizeof *options_table, &options, why);
@@ -94,6 +106,10 @@ static int processes_configure(void *state, struct config *config,
     ps->wants_kernel_threads = options.kernel_threads;
     ps->wants_pss = options.proportional;
     ps->wants_events = options.events;
+    ps->ports.is_on = options.ports;
+    int error = process_ports_expect(&ps->ports, config, options.expected_ports, why);
+    if (error != 0)
+        return error;
     return process_rules_new(config, options.groups, config_child(node, "others"),
                              options.others, &ps->rules, why);
 }
@@ -160,6 +176,11 @@ static int processes_start(void *state, const struct source_env *env, struct emi
     if (error != 0)
         return error;
     process_groups_start(&ps->groups, boot_seconds);
+    if (ps->ports.is_on) {
+        process_ports_start(&ps->ports, env);
+        ps->top.ports_of = process_ports_of;
+        ps->top.ports_context = &ps->ports;
+    }
     start_events(ps, env, out);
     process_totals_start(&ps->totals);
     process_dear_start(&ps->dear, &ps->scan, ps->wants_pss);
@@ -180,11 +201,13 @@ static struct bytes copy_text(struct span text, char *room, size_t capacity)
 
 /* Command line with its NULs as spaces; the first argument is a part of it. */
 static void read_command_line(struct process_scan *scan, uint32_t pid,
-                              char room[COMMAND_BYTES_MAX], struct process_facts *facts)
+                              char room[COMMAND_BYTES_MAX], struct process_facts *facts,
+                              uint32_t *ret_hash)
 {
     struct span text;
     if (process_read(scan, pid, "cmdline", &text) != 0)
         return;
+    *ret_hash = process_hash(text);
     while (text.at < text.end && text.end[-1] == '\0')
         text.end--;
     facts->command_line = copy_text(text, room, COMMAND_BYTES_MAX);
@@ -207,6 +230,7 @@ static void classify(void *context, struct process *process, const struct proces
     struct span text, path;
 
     process->group = NULL;
+    process->command_hash = 0;
     if (process->is_kernel && !ps->wants_kernel_threads)
         return;
     /* Copies: what stat points to is overwritten by the next read. */
@@ -214,7 +238,7 @@ static void classify(void *context, struct process *process, const struct proces
     if ((wanted & FACT_USER) != 0)
         facts.user = user_name(&ps->users, ps->env->rootfs, process->user);
     if ((wanted & FACT_COMMAND_LINE) != 0)
-        read_command_line(&ps->scan, process->pid, command, &facts);
+        read_command_line(&ps->scan, process->pid, command, &facts, &process->command_hash);
     if ((wanted & FACT_CGROUP) != 0 &&
         process_read(&ps->scan, process->pid, "cgroup", &text) == 0 &&
         process_cgroup_parse(text, &path))
@@ -268,8 +292,11 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     process_dear_run(&ps->dear, &ps->scan, env->interval_ms, elapsed_ms);
     process_groups_emit(&ps->groups, &ps->scan, env->now_ms, out);
     process_totals_emit(&ps->totals, &ps->scan, env, out);
+    int ports_error = process_ports_emit(&ps->ports, &ps->scan, env, out);
     /* The first tick knows no rates. */
-    return is_first ? 0 : process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
+    if (!is_first)
+        error = process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
+    return error != 0 ? error : ports_error;
 }
 
 static void processes_stop(void *state)
@@ -279,13 +306,15 @@ static void processes_stop(void *state)
     process_scan_close(&ps->scan);
     process_groups_done(&ps->groups);
     process_totals_done(&ps->totals);
+    process_ports_done(&ps->ports);
     process_top_done(&ps->top);
     process_rules_free(ps->rules);
     user_names_done(&ps->users);
 }
 
 static const char *const policy_options[] = {
-    "groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
+    "groups", "others", "kernel_threads", "proportional_memory", "ports", "expected_ports",
+    "top",    NULL};
 
 const struct source source_processes = {
     .name = "processes",
