@@ -7,6 +7,7 @@
  *     process_rules    the group of what is new or has changed its command
  *     process_dear     io, status, open files, PSS: in turns
  *     process_groups   sums and series
+ *     process_threads  their threads by name, if asked for
  *     process_ports    the ports on which they listen
  *     process_top      the largest, as a record
  *
@@ -21,6 +22,7 @@
 #include "probe/source/process_ports.h"
 #include "probe/source/process_rules.h"
 #include "probe/source/process_scan.h"
+#include "probe/source/process_threads.h"
 #include "probe/source/process_top.h"
 #include "probe/source/process_totals.h"
 #include "probe/source/process_users.h"
@@ -44,7 +46,7 @@ struct processes_options {
     bool kernel_threads;
     bool proportional;
     bool events;
-    bool ports;
+    bool ports, threads;
     int64_t top;
     struct source_common_options common;
 };
@@ -55,6 +57,7 @@ struct processes_state {
     struct process_dear dear;
     struct process_groups groups;
     struct process_totals totals;
+    struct process_threads threads;
     struct process_ports ports;
     struct process_top top;
     struct user_names users;
@@ -78,6 +81,8 @@ static const struct config_option options_table[] = {
      .fallback = "true", .help = "read smaps_rollup (PSS), in turns"},
     {"events", CONFIG_BOOL, offsetof(struct processes_options, events), .fallback = "true",
      .help = "hear of exec and exit from the kernel, where CAP_NET_ADMIN allows it"},
+    {"threads", CONFIG_BOOL, offsetof(struct processes_options, threads), .fallback = "false",
+     .help = "threads of each group by name"},
     {"ports", CONFIG_BOOL, offsetof(struct processes_options, ports), .fallback = "true",
      .help = "listening ports, and which group listens"},
     {"expected_ports", CONFIG_NODE, offsetof(struct processes_options, expected_ports),
@@ -106,6 +111,7 @@ static int processes_configure(void *state, struct config *config,
     ps->wants_kernel_threads = options.kernel_threads;
     ps->wants_pss = options.proportional;
     ps->wants_events = options.events;
+    ps->threads.is_on = options.threads;
     ps->ports.is_on = options.ports;
     int error = process_ports_expect(&ps->ports, config, options.expected_ports, why);
     if (error != 0)
@@ -183,6 +189,7 @@ static int processes_start(void *state, const struct source_env *env, struct emi
     }
     start_events(ps, env, out);
     process_totals_start(&ps->totals);
+    process_threads_start(&ps->threads);
     process_dear_start(&ps->dear, &ps->scan, ps->wants_pss);
     for (size_t i = 0; i < process_rules_count(ps->rules); i++) {
         const char *name = process_rules_fixed_name(ps->rules, i);
@@ -292,11 +299,12 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     process_dear_run(&ps->dear, &ps->scan, env->interval_ms, elapsed_ms);
     process_groups_emit(&ps->groups, &ps->scan, env->now_ms, out);
     process_totals_emit(&ps->totals, &ps->scan, env, out);
+    int threads_error = process_threads_emit(&ps->threads, &ps->scan, out);
     int ports_error = process_ports_emit(&ps->ports, &ps->scan, env, out);
     /* The first tick knows no rates. */
     if (!is_first)
         error = process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
-    return error != 0 ? error : ports_error;
+    return error != 0 ? error : threads_error != 0 ? threads_error : ports_error;
 }
 
 static void processes_stop(void *state)
@@ -306,6 +314,7 @@ static void processes_stop(void *state)
     process_scan_close(&ps->scan);
     process_groups_done(&ps->groups);
     process_totals_done(&ps->totals);
+    process_threads_done(&ps->threads);
     process_ports_done(&ps->ports);
     process_top_done(&ps->top);
     process_rules_free(ps->rules);
@@ -313,8 +322,9 @@ static void processes_stop(void *state)
 }
 
 static const char *const policy_options[] = {
-    "groups", "others", "kernel_threads", "proportional_memory", "ports", "expected_ports",
-    "top",    NULL};
+    "groups",  "others", "kernel_threads", "proportional_memory",
+    "threads", "ports",  "expected_ports", "top",
+    NULL};
 
 const struct source source_processes = {
     .name = "processes",

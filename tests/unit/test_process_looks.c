@@ -38,7 +38,7 @@ struct actor {
 
 static void write_below(const struct world *w, unsigned pid, const char *file, const char *text)
 {
-    char path[64];
+    char path[96];
     (void)snprintf(path, sizeof path, "proc/%u/%s", pid, file);
     fake_tree_write(&w->tree, path, text);
 }
@@ -236,6 +236,62 @@ static void what_may_not_be_read_is_counted(void **unused)
     end(&w);
 }
 
+/* ---- threads --------------------------------------------------------------------------- */
+
+static void write_thread(const struct world *w, unsigned tid, const char *name, unsigned ticks)
+{
+    char file[64], text[512];
+    (void)snprintf(file, sizeof file, "task/%u/stat", tid);
+    (void)snprintf(text, sizeof text,
+                   "%u (%s) S 1 1 1 0 -1 0 100 0 2 0 %u 10 0 0 20 0 3 0 %u 40960 7 0 1 1\n",
+                   tid, name, ticks, 90 + tid);
+    write_below(w, 10, file, text);
+}
+
+static double thread_value(const struct world *w, const char *series, const char *before,
+                           const char *name)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "namedprocess_namegroup_thread_%s{groupname=\"java\",%sthreadname=\"%s\"}",
+                   series, before, name);
+    return recorder_value(w->out, text);
+}
+
+#define USER "mode=\"user\","
+#define READ "iomode=\"read\","
+
+static void threads_are_counted_by_name_and_outlive_themselves(void **unused)
+{
+    struct world w;
+    (void)unused;
+    begin(&w, "threads: true\n");
+    write_stat(&w, (struct actor){10, "java", 0, 500, 3, 7});
+    write_thread(&w, 10, "java", 100);
+    write_thread(&w, 11, "GC", 200);
+    write_thread(&w, 12, "GC", 300);
+    write_below(&w, 10, "task/12/io", "read_bytes: 100\nwrite_bytes: 7\n");
+    look(&w, 1);
+    assert_true(thread_value(&w, "count", "", "GC") == 2);
+    assert_true(thread_value(&w, "count", "", "java") == 1);
+    assert_true(thread_value(&w, "cpu_seconds_total", USER, "GC") == 0);
+    assert_true(thread_value(&w, "io_bytes_total", READ, "GC") == 0);
+
+    write_thread(&w, 11, "GC", 250);
+    write_thread(&w, 12, "GC", 350);
+    write_below(&w, 10, "task/12/io", "read_bytes: 164\nwrite_bytes: 7\n");
+    look(&w, 1);
+    assert_true(thread_value(&w, "cpu_seconds_total", USER, "GC") == 1);
+    assert_true(thread_value(&w, "io_bytes_total", READ, "GC") == 64);
+
+    fake_tree_remove(&w.tree, "proc/10/task/12");
+    write_thread(&w, 13, "GC", 50); /* began since: all of it counts */
+    look(&w, 1);
+    assert_true(thread_value(&w, "count", "", "GC") == 2);
+    assert_true(thread_value(&w, "cpu_seconds_total", USER, "GC") == 1.5);
+    end(&w);
+}
+
 /* ---- who listens ----------------------------------------------------------------------- */
 
 #define HEADING                                                                                \
@@ -384,6 +440,7 @@ int main(void)
         cmocka_unit_test(an_exec_under_the_same_name_is_seen_without_events),
         cmocka_unit_test(a_command_line_that_changes_is_read_again_in_turns),
         cmocka_unit_test(what_may_not_be_read_is_counted),
+        cmocka_unit_test(threads_are_counted_by_name_and_outlive_themselves),
         cmocka_unit_test(a_port_has_the_group_of_who_listens_and_ends_with_it),
         cmocka_unit_test(an_expected_port_on_which_nobody_listens_is_a_zero),
         cmocka_unit_test(the_top_table_tells_ports),
