@@ -102,6 +102,10 @@ enum group_series {
     GROUP_CHILD_USER,
     GROUP_CHILD_SYSTEM,
     GROUP_RESTARTS,
+    GROUP_UNSEEN_USER, /* the next four with records of exits only */
+    GROUP_UNSEEN_SYSTEM,
+    GROUP_UNSEEN_READ,
+    GROUP_UNSEEN_WRITE,
     GROUP_EXIT_OK, /* the last three with events only */
     GROUP_EXIT_ERROR,
     GROUP_EXIT_SIGNAL,
@@ -120,6 +124,8 @@ struct process_group {
     uint8_t ever_known; /* enum process_known bits that any member had */
     uint64_t child_user_ticks, child_system_ticks; /* nobody's own (process_family.h) */
     uint64_t restarts;
+    uint64_t unseen_us[2], unseen_bytes[2]; /* user, system; read, written (process_exits.h) */
+    bool is_unseen_told;
     uint64_t exits[GROUP_EXIT_SIGNAL - GROUP_EXIT_OK + 1];
     uint32_t unreplaced, unreplaced_before; /* members that went, and none came for them */
     int64_t unreplaced_ms;                  /* since when */

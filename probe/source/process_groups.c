@@ -11,8 +11,9 @@
 
 #include "probe/source/series.h"
 
-#define PREFIX     "namedprocess_namegroup_"
-#define BYTES_A_KB 1024.0
+#define PREFIX      "namedprocess_namegroup_"
+#define BYTES_A_KB  1024.0
+#define US_A_SECOND 1e6
 
 #define REPLACED_WITHIN_MS 120000
 
@@ -30,6 +31,18 @@
         "process_group_children_cpu_seconds_total", METRIC_COUNTER,                            \
             "CPU of children that ended unseen between two looks, by the group of who waited " \
             "for them.",                                                                       \
+            NULL                                                                               \
+    }
+#define UNSEEN_CPU                                                                             \
+    {                                                                                          \
+        "process_group_unseen_cpu_seconds_total", METRIC_COUNTER,                              \
+            "CPU that processes had used when they ended and no look had seen.", NULL          \
+    }
+#define UNSEEN_IO                                                                              \
+    {                                                                                          \
+        "process_group_unseen_io_bytes_total", METRIC_COUNTER,                                 \
+            "Bytes that processes had read from and written to storage when they ended, and "  \
+            "no look had seen.",                                                               \
             NULL                                                                               \
     }
 #define EXITS                                                                                  \
@@ -86,6 +99,10 @@ static const struct {
       "Processes of this group that ended and were replaced within two minutes.", NULL},
      NULL,
      NULL},
+    {UNSEEN_CPU, "mode", "user"},
+    {UNSEEN_CPU, "mode", "system"},
+    {UNSEEN_IO, "iomode", "read"},
+    {UNSEEN_IO, "iomode", "write"},
     {EXITS, "reason", "ok"},
     {EXITS, "reason", "error"},
     {EXITS, "reason", "signal"},
@@ -114,6 +131,16 @@ struct process_group *process_groups_get(struct process_groups *groups, struct b
     if (is_new)
         series_clear(group->handles, GROUP_SERIES);
     group->is_fixed = group->is_fixed || is_fixed;
+    return group;
+}
+
+struct process_group *process_groups_find(struct process_groups *groups, struct bytes name)
+{
+    bool is_new;
+    size_t limit = groups->set.limit;
+    groups->set.limit = 0; /* make none */
+    struct process_group *group = tracked_touch(&groups->set, name, &is_new);
+    groups->set.limit = limit;
     return group;
 }
 
@@ -213,6 +240,22 @@ static void emit_counters(struct process_group *group, bool has_events, struct e
     }
 }
 
+/* Only of groups that ever had any, with a zero first: a counter is told from its start. */
+static void emit_unseen(struct process_group *group, struct emitter *out)
+{
+    uint64_t any = group->unseen_us[0] + group->unseen_us[1] + group->unseen_bytes[0] +
+                   group->unseen_bytes[1];
+    if (any == 0)
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        double seconds = (double)group->unseen_us[i] / US_A_SECOND;
+        put(group, GROUP_UNSEEN_USER + i, group->is_unseen_told ? seconds : 0, out);
+        put(group, GROUP_UNSEEN_READ + i,
+            group->is_unseen_told ? (double)group->unseen_bytes[i] : 0, out);
+    }
+    group->is_unseen_told = true;
+}
+
 static void emit_gauges(const struct process_groups *groups, struct process_group *group,
                         struct emitter *out)
 {
@@ -280,6 +323,7 @@ void process_groups_emit(struct process_groups *groups, const struct process_sca
         emit_gauges(groups, group, out);
         forget_unreplaced(group, now_ms);
         emit_counters(group, groups->has_events, out);
+        emit_unseen(group, out);
     }
     tracked_sweep(&groups->set, group_gone, out);
 }

@@ -372,6 +372,7 @@ int process_scan_run(struct process_scan *scan, double seconds,
     struct process *rows = scan->rows;
     size_t capacity = scan->capacity;
     scan->rows = scan->spare;
+    scan->count_before = scan->count;
     scan->capacity = scan->spare_capacity;
     scan->count = count;
     scan->spare = rows;

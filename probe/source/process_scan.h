@@ -42,6 +42,7 @@ struct process_scan {
     size_t pid_count, pid_capacity;
     struct process *rows, *spare; /* ascending by pid */
     size_t count, capacity, spare_capacity;
+    size_t count_before; /* rows of the look before, in spare */
     size_t fds_kept, fds_limit;
     bool has_run;
     uint64_t first_scan_ticks; /* latest start seen by the first scan */

@@ -3,6 +3,7 @@
  *
  * One tick:
  *     process_events   who has run another program, who has ended and how (with a capability)
+ *     process_exits    what those had used that ended (with the same)
  *     process_scan     who lives, and each one's /proc/PID/stat
  *     process_rules    the group of what is new or has changed its command
  *     process_dear     io, status, open files, PSS: in turns
@@ -17,6 +18,7 @@
 
 #include "probe/source/process_dear.h"
 #include "probe/source/process_events.h"
+#include "probe/source/process_exits.h"
 #include "probe/source/process_family.h"
 #include "probe/source/process_groups.h"
 #include "probe/source/process_ports.h"
@@ -66,6 +68,7 @@ struct processes_state {
     size_t top_rows;
     bool wants_kernel_threads, wants_pss, wants_events;
     struct process_events events;
+    struct process_exits exits;
     uint64_t short_lived; /* ended between two looks */
     series_handle lost_handle, short_handle;
 };
@@ -162,6 +165,14 @@ static void start_events(struct processes_state *ps, const struct source_env *en
         return;
     }
     ps->groups.has_events = true;
+    error = process_exits_open(&ps->exits);
+    if (error != 0)
+        log_info(
+            "processes",
+            "no account of processes that end (%s); what short-lived ones used is known by "
+            "what their parents inherit",
+            error == ERR_REFUSED ? "this namespace may not have it"
+                                 : "the kernel has no taskstats");
     ps->lost_handle = series_plain(out, &lost);
     ps->short_handle = series_plain(out, &short_lived);
 }
@@ -260,6 +271,8 @@ static void take_event(void *context, const struct process_event *event)
 {
     struct processes_state *ps = context;
     struct process *row = process_family_find(ps->scan.rows, ps->scan.count, event->pid);
+    if (event->kind == PROCESS_EVENT_EXIT)
+        process_exits_hear(&ps->exits, event->pid);
     if (row == NULL) {
         ps->short_lived += event->kind == PROCESS_EVENT_EXIT && ps->scan.has_run;
     } else if (event->kind == PROCESS_EVENT_EXEC) {
@@ -279,8 +292,31 @@ static void hear_events(struct processes_state *ps, struct emitter *out)
     if (!process_events_read(&ps->events, take_event, ps))
         for (size_t i = 0; i < ps->scan.count; i++)
             ps->scan.rows[i].has_exec = true; /* who knows */
-    emit(out, ps->lost_handle, (double)ps->events.lost);
+    process_exits_read(&ps->exits);
+    emit(out, ps->lost_handle, (double)(ps->events.lost + ps->exits.lost));
     emit(out, ps->short_handle, (double)ps->short_lived);
+}
+
+/* The group of a process that no look has seen: the one of its own name, if there is such a
+ * group, else that of who started it.  Its command line is not known. */
+static struct process_group *group_of_unseen(void *context, const struct process_exit *exit)
+{
+    struct processes_state *ps = context;
+    char name[GROUP_NAME_BYTES_MAX];
+    struct process_facts facts = {
+        .comm = {(const uint8_t *)exit->name, exit->name_size},
+        .user = user_name(&ps->users, ps->env->rootfs, exit->user),
+    };
+    size_t size = process_rules_name(ps->rules, &facts, name);
+    struct process_group *group =
+        process_groups_find(&ps->groups, (struct bytes){(const uint8_t *)name, size});
+    if (group != NULL)
+        return group;
+    const struct process *parent =
+        process_family_find(ps->scan.rows, ps->scan.count, exit->parent);
+    if (parent == NULL)
+        parent = process_family_find(ps->scan.spare, ps->scan.count_before, exit->parent);
+    return parent != NULL ? parent->group : NULL;
 }
 
 static int processes_collect(void *state, const struct source_env *env, struct emitter *out)
@@ -296,6 +332,7 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     if (error != 0)
         return error;
     ps->last_ms = env->now_ms;
+    process_exits_settle(&ps->exits, &ps->scan, group_of_unseen, ps);
     process_dear_run(&ps->dear, &ps->scan, env->interval_ms, elapsed_ms);
     process_groups_emit(&ps->groups, &ps->scan, env->now_ms, out);
     process_totals_emit(&ps->totals, &ps->scan, env, out);
@@ -311,6 +348,7 @@ static void processes_stop(void *state)
 {
     struct processes_state *ps = state;
     process_events_close(&ps->events);
+    process_exits_close(&ps->exits);
     process_scan_close(&ps->scan);
     process_groups_done(&ps->groups);
     process_totals_done(&ps->totals);
