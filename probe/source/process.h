@@ -68,6 +68,8 @@ struct process {
     uint32_t resident_pages, threads;
     uint32_t swap_kb, pss_kb, swap_pss_kb;
     uint32_t files, files_limit;
+    uint32_t deleted_files; /* open ones (process_deleted.h) */
+    uint64_t deleted_bytes;
 
     float cpu_rate;              /* seconds a second, over the last tick */
     float read_rate, write_rate; /* bytes a second, between the last two reads of io */
@@ -106,7 +108,11 @@ enum group_series {
     GROUP_UNSEEN_SYSTEM,
     GROUP_UNSEEN_READ,
     GROUP_UNSEEN_WRITE,
-    GROUP_EXIT_OK, /* the last three with events only */
+    GROUP_DELETED, /* of groups that had any */
+    GROUP_DELETED_BYTES,
+    GROUP_LAST_CODE, /* the last five with events only */
+    GROUP_LAST_SIGNAL,
+    GROUP_EXIT_OK,
     GROUP_EXIT_ERROR,
     GROUP_EXIT_SIGNAL,
     GROUP_SERIES
@@ -126,6 +132,8 @@ struct process_group {
     uint64_t restarts;
     uint64_t unseen_us[2], unseen_bytes[2]; /* user, system; read, written (process_exits.h) */
     bool is_unseen_told;
+    bool has_exited, had_deleted;
+    uint32_t last_status; /* of the exit heard last, as wait(2) has it */
     uint64_t exits[GROUP_EXIT_SIGNAL - GROUP_EXIT_OK + 1];
     uint32_t unreplaced, unreplaced_before; /* members that went, and none came for them */
     int64_t unreplaced_ms;                  /* since when */
@@ -135,6 +143,7 @@ struct process_group {
     uint32_t swap_known, files_known, pss_known;
     uint32_t states[GROUP_STATES];
     uint64_t threads, resident_pages, virtual_bytes, swap_kb, pss_kb, swap_pss_kb, files;
+    uint64_t deleted_files, deleted_bytes;
     uint64_t oldest_start_ticks;
     double worst_fd_ratio;
 };

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "probe/source/process_deleted.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
@@ -192,6 +193,8 @@ static void read_files(struct process_dear *dear, struct process_scan *scan,
                          : file_count_by_list(scan, process->pid, &process->files);
     if (!has_count)
         process_read_failed(scan, procfile_error(errno));
+    if (process->group != NULL && !process->is_kernel)
+        process_deleted_read(scan, process);
     if (!has_count || has_limit)
         return;
     int error = process_read(scan, process->pid, "limits", &text);

@@ -103,6 +103,22 @@ static const struct {
     {UNSEEN_CPU, "mode", "system"},
     {UNSEEN_IO, "iomode", "read"},
     {UNSEEN_IO, "iomode", "write"},
+    {{"process_group_deleted_files", METRIC_GAUGE,
+      "Files that processes of this group have open although they are deleted.", NULL},
+     NULL,
+     NULL},
+    {{"process_group_deleted_files_bytes", METRIC_GAUGE,
+      "Bytes that those take on their disks.", NULL},
+     NULL,
+     NULL},
+    {{"process_group_last_exit_code", METRIC_GAUGE,
+      "What the last process of this group that ended returned.", NULL},
+     NULL,
+     NULL},
+    {{"process_group_last_exit_signal", METRIC_GAUGE,
+      "The signal that ended the last process of this group that ended; 0: none.", NULL},
+     NULL,
+     NULL},
     {EXITS, "reason", "ok"},
     {EXITS, "reason", "error"},
     {EXITS, "reason", "signal"},
@@ -152,6 +168,7 @@ static void clear_sums(struct process_group *group)
     memset(group->states, 0, sizeof group->states);
     group->threads = group->resident_pages = group->virtual_bytes = 0;
     group->swap_kb = group->pss_kb = group->swap_pss_kb = group->files = 0;
+    group->deleted_files = group->deleted_bytes = 0;
     group->oldest_start_ticks = UINT64_MAX;
     group->worst_fd_ratio = 0;
 }
@@ -181,6 +198,8 @@ static void add(struct process_group *group, const struct process *process)
     group->states[state_index(process->state)]++;
     if (process->start_ticks < group->oldest_start_ticks)
         group->oldest_start_ticks = process->start_ticks;
+    group->deleted_files += process->deleted_files;
+    group->deleted_bytes += process->deleted_bytes;
     group->pending_light += (process->known & TRIED_LIGHT) == 0;
     group->pending_files += (process->known & TRIED_FILES) == 0;
     group->pending_pss += (process->known & TRIED_PSS) == 0;
@@ -230,6 +249,10 @@ static void emit_counters(struct process_group *group, bool has_events, struct e
     put(group, GROUP_RESTARTS, (double)group->restarts, out);
     for (unsigned i = 0; has_events && i <= GROUP_EXIT_SIGNAL - GROUP_EXIT_OK; i++)
         put(group, GROUP_EXIT_OK + i, (double)group->exits[i], out);
+    if (group->has_exited) {
+        put(group, GROUP_LAST_CODE, group->last_status >> 8 & 0xff, out);
+        put(group, GROUP_LAST_SIGNAL, group->last_status & 0x7f, out);
+    }
     if ((group->ever_known & KNOWN_SWITCHES) != 0) {
         put(group, GROUP_VOLUNTARY, (double)group->voluntary, out);
         put(group, GROUP_NONVOLUNTARY, (double)group->nonvoluntary, out);
@@ -254,6 +277,15 @@ static void emit_unseen(struct process_group *group, struct emitter *out)
             group->is_unseen_told ? (double)group->unseen_bytes[i] : 0, out);
     }
     group->is_unseen_told = true;
+}
+
+static void emit_deleted(struct process_group *group, struct emitter *out)
+{
+    group->had_deleted = group->had_deleted || group->deleted_files > 0;
+    if (!group->had_deleted)
+        return;
+    put(group, GROUP_DELETED, (double)group->deleted_files, out);
+    put(group, GROUP_DELETED_BYTES, (double)group->deleted_bytes, out);
 }
 
 static void emit_gauges(const struct process_groups *groups, struct process_group *group,
@@ -324,6 +356,7 @@ void process_groups_emit(struct process_groups *groups, const struct process_sca
         forget_unreplaced(group, now_ms);
         emit_counters(group, groups->has_events, out);
         emit_unseen(group, out);
+        emit_deleted(group, out);
     }
     tracked_sweep(&groups->set, group_gone, out);
 }

@@ -282,6 +282,8 @@ static void take_event(void *context, const struct process_event *event)
                           : (event->status & 0xff00) != 0 ? GROUP_EXIT_ERROR
                                                           : GROUP_EXIT_OK;
         row->group->exits[reason - GROUP_EXIT_OK]++;
+        row->group->has_exited = true;
+        row->group->last_status = event->status;
     }
 }
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "probe/source/process_deleted.h"
 #include "probe/source/process_socket.h"
 #include "probe/source/socket_line.h"
 #include "proto/wire/record.h"
@@ -105,6 +106,15 @@ static double resident_of(const struct world *w, const char *group)
                    "namedprocess_namegroup_memory_bytes{groupname=\"%s\",memtype=\"resident\"}",
                    group);
     return recorder_value(w->out, series) / (double)sysconf(_SC_PAGESIZE);
+}
+
+static void link_socket(const struct world *w, unsigned pid, const char *target)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/proc/%u/fd", w->tree.root, pid);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/proc/%u/fd/3", w->tree.root, pid);
+    assert_int_equal(symlink(target, path), 0);
 }
 
 /* ---- who rests ------------------------------------------------------------------------- */
@@ -236,6 +246,39 @@ static void what_may_not_be_read_is_counted(void **unused)
     end(&w);
 }
 
+/* ---- what nobody finds ------------------------------------------------------------------ */
+
+static void deleted_files_that_are_open_are_counted(void **unused)
+{
+    static const struct {
+        const char *because, *target;
+        bool counts;
+    } links[] = {
+        {"a deleted file", "/var/log/app.log (deleted)", true},
+        {"a file", "/var/log/app.log", false},
+        {"memory", "/memfd:wayland (deleted)", false},
+        {"shared memory", "/dev/shm/x (deleted)", false},
+        {"System V's", "/SYSV00000000 (deleted)", false},
+        {"a socket", "socket:[77] (deleted)", false},
+        {"the suffix alone", " (deleted)", false},
+    };
+    struct world w;
+    (void)unused;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        if (process_deleted_link(span_text(links[i].target)) != links[i].counts)
+            fail_msg("%s", links[i].because);
+    begin(&w, NULL);
+    write_stat(&w, (struct actor){10, "app", 0, 500, 2, 7});
+    link_socket(&w, 10, "/var/log/app.log (deleted)");
+    look(&w, 1);
+    assert_true(recorder_value(w.out, "process_group_deleted_files{groupname=\"app\"}") == 1);
+    fake_tree_remove(&w.tree, "proc/10/fd");
+    link_socket(&w, 10, "/var/log/app.log");
+    look(&w, 8);
+    assert_true(recorder_value(w.out, "process_group_deleted_files{groupname=\"app\"}") == 0);
+    end(&w);
+}
+
 /* ---- threads --------------------------------------------------------------------------- */
 
 static void write_thread(const struct world *w, unsigned tid, const char *name, unsigned ticks)
@@ -301,15 +344,6 @@ static void threads_are_counted_by_name_and_outlive_themselves(void **unused)
     "   0: 00000000:05F1 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0       " \
     " 0 "                                                                                      \
     "77 1 0000000000000000 100 0 0 10 0\n"
-
-static void link_socket(const struct world *w, unsigned pid, const char *target)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "%s/proc/%u/fd", w->tree.root, pid);
-    assert_int_equal(mkdir(path, 0700), 0);
-    (void)snprintf(path, sizeof path, "%s/proc/%u/fd/3", w->tree.root, pid);
-    assert_int_equal(symlink(target, path), 0);
-}
 
 static void a_port_has_the_group_of_who_listens_and_ends_with_it(void **unused)
 {
@@ -440,6 +474,7 @@ int main(void)
         cmocka_unit_test(an_exec_under_the_same_name_is_seen_without_events),
         cmocka_unit_test(a_command_line_that_changes_is_read_again_in_turns),
         cmocka_unit_test(what_may_not_be_read_is_counted),
+        cmocka_unit_test(deleted_files_that_are_open_are_counted),
         cmocka_unit_test(threads_are_counted_by_name_and_outlive_themselves),
         cmocka_unit_test(a_port_has_the_group_of_who_listens_and_ends_with_it),
         cmocka_unit_test(an_expected_port_on_which_nobody_listens_is_a_zero),
