@@ -346,6 +346,36 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     return error != 0 ? error : threads_error != 0 ? threads_error : ports_error;
 }
 
+static const char *reason_of(int error)
+{
+    return error == ERR_REFUSED ? "it needs CAP_NET_ADMIN in the host's own namespaces"
+                                : "not of this kernel, or not in this namespace";
+}
+
+/* --check: what the kernel does not tell us of processes that come and go.  What the rights of
+ * this user hide is said with them (host_report_rights()). */
+static int processes_check(void *state, const struct source_env *env, struct diagnosis *why)
+{
+    struct processes_state *ps = state;
+    int error = process_scan_open(&ps->scan, env->procfs);
+    if (error != 0)
+        return diagnose(why, error, "%s",
+                        error == ERR_NOTFOUND ? "no /proc" : error_text(error));
+    if (!ps->wants_events || !env->live)
+        return 0;
+    int events = process_events_open(&ps->events);
+    int exits = process_exits_open(&ps->exits);
+    if (events != 0 && exits != 0)
+        (void)diagnose(why, 0, "no events of exec and exit, nor an account of exits: %s",
+                       reason_of(events));
+    else if (events != 0)
+        (void)diagnose(why, 0, "no events of exec and exit: %s", reason_of(events));
+    else if (exits != 0)
+        (void)diagnose(why, 0, "no account of what processes had used when they ended: %s",
+                       reason_of(exits));
+    return 0;
+}
+
 static void processes_stop(void *state)
 {
     struct processes_state *ps = state;
@@ -374,6 +404,7 @@ const struct source source_processes = {
     .configure = processes_configure,
     .start = processes_start,
     .collect = processes_collect,
+    .check = processes_check,
     .stop = processes_stop,
     .policy_options = policy_options,
 };
