@@ -193,8 +193,6 @@ static void read_files(struct process_dear *dear, struct process_scan *scan,
                          : file_count_by_list(scan, process->pid, &process->files);
     if (!has_count)
         process_read_failed(scan, procfile_error(errno));
-    if (process->group != NULL && !process->is_kernel)
-        process_deleted_read(scan, process);
     if (!has_count || has_limit)
         return;
     int error = process_read(scan, process->pid, "limits", &text);
@@ -272,6 +270,19 @@ static void run_files(struct process_dear *dear, struct process_scan *scan, int6
     dear->files_next = scan->count > 0 ? (dear->files_next + turn) % scan->count : 0;
 }
 
+/* Of those that rest, too: it is others who delete. */
+static void run_deleted(struct process_dear *dear, struct process_scan *scan,
+                        int64_t interval_ms)
+{
+    size_t turn = turn_rows(scan->count, interval_ms, DELETED_TURN_MS);
+    for (size_t i = 0; i < turn; i++) {
+        struct process *process = &scan->rows[(dear->deleted_next + i) % scan->count];
+        if (process->group != NULL && !process->is_kernel)
+            process_deleted_read(scan, process);
+    }
+    dear->deleted_next = scan->count > 0 ? (dear->deleted_next + turn) % scan->count : 0;
+}
+
 static void run_pss(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
 {
     mono_ns end = clock_mono(&clock_system) + (dear->has_run ? PSS_NS : PSS_FIRST_NS);
@@ -299,6 +310,7 @@ void process_dear_run(struct process_dear *dear, struct process_scan *scan, int6
             scan->rows[i].io_age_ms += (uint32_t)elapsed_ms;
     run_light(dear, scan, interval_ms);
     run_files(dear, scan, interval_ms);
+    run_deleted(dear, scan, interval_ms);
     if (dear->wants_pss)
         run_pss(dear, scan, interval_ms);
     dear->has_run = true;

@@ -3,6 +3,7 @@
  *
  *     light   status (context switches, VmSwap), io      some 15 microseconds
  *     files   open files and their limit                the same; a list of them before 6.2
+ *     deleted files that are open though deleted: every link in fd, every DELETED_TURN_MS
  *     PSS     smaps_rollup                              a hundred, with large memories far
  * more: the kernel walks the page tables
  *
@@ -18,11 +19,13 @@
 
 #include "probe/source/process_scan.h"
 
-#define LIGHT_TURN_MS 60000
-#define HEAVY_TURN_MS 120000
+#define LIGHT_TURN_MS   60000
+#define HEAVY_TURN_MS   120000
+#define DELETED_TURN_MS 600000
 
 struct process_dear {
-    size_t light_next, files_next, pss_next; /* where the next turn starts, by row */
+    /* where the next turn starts, by row */
+    size_t light_next, files_next, deleted_next, pss_next;
     bool has_run;
     bool has_file_count; /* the size of /proc/PID/fd is the number of files in it (6.2) */
     bool wants_pss;
