@@ -190,7 +190,8 @@ static int list_sockets(struct process_ports *ports)
     }
     if (error == 0)
         error = list_files(ports, ports->udp, add_udp_line);
-    qsort(ports->sockets, ports->count, sizeof *ports->sockets, compare_sockets);
+    if (ports->count > 1)
+        qsort(ports->sockets, ports->count, sizeof *ports->sockets, compare_sockets);
     return error != 0 ? error : ports->list_error;
 }
 

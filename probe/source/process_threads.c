@@ -146,7 +146,8 @@ static int list_threads(struct process_threads *threads, const struct process_sc
             at += size;
         }
     close(folder);
-    qsort(threads->tids, threads->tid_count, sizeof *threads->tids, compare_tids);
+    if (threads->tid_count > 1)
+        qsort(threads->tids, threads->tid_count, sizeof *threads->tids, compare_tids);
     return error;
 }
 
