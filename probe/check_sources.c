@@ -94,17 +94,20 @@ static void report_working(const bool *works, const struct options *options)
         (void)printf("\n");
 }
 
-/* What the source itself says of this host. */
-static void ask_source(const struct source *source, void *state, const struct source_env *env)
+/* What the source itself says of this host.  True: it is on, works, and has nothing to say. */
+static bool ask_source(const struct source *source, void *state, const struct source_env *env)
 {
     struct diagnosis why = {0};
     int error = source->check(state, env, &why);
+    if (error == 0 && why.text[0] == '\0' && source->title == NULL)
+        return true;
     (void)printf("source %s: %s%s%s\n",
                  source->title == NULL ? source->name : source->title(state),
                  error == 0              ? "works"
                  : error == ERR_NOTFOUND ? "left out"
                                          : "FAILS",
                  why.text[0] == '\0' ? "" : ": ", why.text);
+    return false;
 }
 
 static bool is_on(const struct options *options, const struct source *source)
@@ -140,7 +143,7 @@ int check_sources_report(struct options *options, struct diagnosis *why)
         env.interval_ms = source->interval_ms;
         error = configure(options, source, &state, why);
         if (error == 0 && source->source->check != NULL)
-            ask_source(source->source, state, &env);
+            works[i] = ask_source(source->source, state, &env);
         else if (error == 0)
             works[i] = try_source(source->source, state, &env, out);
         release(source->source, state);

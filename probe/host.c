@@ -106,8 +106,9 @@ bool host_name(char *ret_name, size_t room)
     return gethostname(ret_name, room - 1) == 0;
 }
 
-/* The probe runs as a user of its own.  Two capabilities widen what it sees; each is optional,
- * and what is lost without it is said here rather than guessed from missing series. */
+/* The probe runs as a user of its own.  Three capabilities widen what it sees; each is
+ * optional, and what is lost without it is said here rather than guessed from missing series.
+ */
 static const struct capability {
     unsigned bit; /* linux/capability.h */
     const char *name;
@@ -115,7 +116,11 @@ static const struct capability {
 } capabilities[] = {
     {2, "CAP_DAC_READ_SEARCH", "log files that only their owner may read are not tailed"},
     {19, "CAP_SYS_PTRACE",
-     "I/O, open files and proportional memory of other users' processes are missing"},
+     "I/O, open files, listening ports' owners and proportional memory of other users' "
+     "processes are missing"},
+    {12, "CAP_NET_ADMIN",
+     "exec and exit of processes are found by looking, and what short-lived ones used by what "
+     "their parents inherit"},
 };
 
 /* The effective capabilities: CapEff in /proc/self/status, a hexadecimal mask. */

@@ -256,6 +256,7 @@ static void come_back(struct slot *slot)
         slot_free(slot);
         return;
     }
+    scheduler_cost_end(slot);
     slot->gathered_ms = tick_clock_now(scheduler->options.ticks);
     if (!slot->is_awaited) {
         slot->has_gathered = true; /* the next tick takes it */
@@ -293,8 +294,7 @@ static void run_apart(struct scheduler *scheduler, struct slot *slot, int64_t ti
     slot->tick_ms = tick_ms;
     slot->env = env_at(scheduler, slot, tick_ms);
     slot->work.data = slot;
-    int error = slot->source->begin != NULL ? slot->source->begin(slot->state, &slot->env,
-                                                                  scheduler->loop, looked, slot)
+    int error = slot->source->begin != NULL ? scheduler_cost_begin(scheduler, slot, looked)
                 : uv_queue_work(scheduler->loop, &slot->work, gather_on_worker, gathered) != 0
                     ? ERR_NOMEM
                     : 0;

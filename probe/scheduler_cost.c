@@ -9,12 +9,10 @@
  * An interval that was asked for and is shorter than the source's usual one counts as the usual
  * one: who asks for one tick a second gets it, unless the same work would be too dear at the
  * usual interval.  A source's first run, which opens what it reads, does not count; nor do
- * sources that take what comes (log lines): reading those later makes it no less.  Of a source
- * that asks others (begin) the loop's work while answers arrive is not known, only what it has
- * to do to tell them.
+ * sources that take what comes (log lines): reading those later makes it no less.  A source
+ * that asks others (begin) measures its own callbacks on the loop, which come between
+ * everything else's.
  */
-#include <time.h>
-
 #include "probe/scheduler_parts.h"
 #include "proto/base/log.h"
 
@@ -26,12 +24,9 @@
 
 mono_ns scheduler_cost_now(const struct scheduler *scheduler)
 {
-    struct timespec now;
     if (scheduler != NULL && scheduler->options.cpu_clock != NULL)
         return scheduler->options.cpu_clock(scheduler->options.context);
-    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0)
-        return 0;
-    return (mono_ns)now.tv_sec * 1000000000u + (mono_ns)now.tv_nsec;
+    return clock_thread_cpu();
 }
 
 int64_t slot_interval_ms(const struct slot *slot)
@@ -61,6 +56,24 @@ int scheduler_cost_collect(struct scheduler *scheduler, struct slot *slot,
     add(slot, slot->gather_ns + scheduler_cost_now(scheduler) - began);
     slot->gather_ns = 0;
     return error;
+}
+
+int scheduler_cost_begin(struct scheduler *scheduler, struct slot *slot,
+                         void (*done)(void *context, int error))
+{
+    mono_ns began = scheduler_cost_now(scheduler);
+    int error = slot->source->begin(slot->state, &slot->env, scheduler->loop, done, slot);
+    slot->gather_ns += scheduler_cost_now(scheduler) - began;
+    return error;
+}
+
+void scheduler_cost_end(struct slot *slot)
+{
+    if (slot->source->spent_ns == NULL)
+        return;
+    mono_ns spent = slot->source->spent_ns(slot->state);
+    slot->gather_ns += spent - slot->callbacks_ns;
+    slot->callbacks_ns = spent;
 }
 
 static int64_t usual_ms(const struct slot *slot)

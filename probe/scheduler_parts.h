@@ -35,6 +35,7 @@ struct slot {
     unsigned slowed;                /* its interval is doubled so many times */
     bool has_opened;                /* its first run is over */
     mono_ns gather_ns;              /* of the gather under way */
+    mono_ns callbacks_ns;           /* spent_ns() at the end of the look before */
     mono_ns cpu_ns;                 /* since it was added */
     mono_ns window_ns, window_runs; /* since the last judgement */
     double run_ns;                  /* a run, in the window before */
@@ -66,6 +67,10 @@ mono_ns scheduler_cost_now(const struct scheduler *scheduler);
 /* Lets a source emit if its gather() went well (`error` 0), and books what both have cost. */
 int scheduler_cost_collect(struct scheduler *scheduler, struct slot *slot,
                            const struct source_env *env, int error);
+/* begin() of a source, booked; and its callbacks, when it is done. */
+int scheduler_cost_begin(struct scheduler *scheduler, struct slot *slot,
+                         void (*done)(void *context, int error));
+void scheduler_cost_end(struct slot *slot);
 /* Once a window: slows the dearest source if all are too dear, or relaxes. */
 void scheduler_cost_judge(struct scheduler *scheduler);
 /* Between two ticks, as it is in force. */

@@ -7,6 +7,20 @@
 #include "collector/ctl/values.h"
 #include "proto/base/clock.h"
 
+/* "80 443" */
+static void ports_text(const json_t *row, char *text, size_t room)
+{
+    size_t i, size = 0;
+    json_t *port;
+    text[0] = '\0';
+    json_array_foreach(json_object_get(row, "ports"), i, port)
+    {
+        if (size + 8 < room)
+            size += (size_t)snprintf(text + size, room - size, i == 0 ? "%d" : " %d",
+                                     (int)json_integer_value(port));
+    }
+}
+
 static void print_processes(const struct ctl *ctl, const json_t *data)
 {
     struct table table;
@@ -17,15 +31,17 @@ static void print_processes(const struct ctl *ctl, const json_t *data)
            value_text(&values, data, "instance"),
            value_time(&values, value_integer(data, "timeMs")),
            value_text(&values, data, "processCount"));
-    table_init(&table, 7);
+    table_init(&table, 8);
     table_row(&table, (const char *[]){"PID", SAY(ctl, "USER", "用户"), "CPU %",
                                        SAY(ctl, "MEMORY", "内存"), SAY(ctl, "READ/s", "读/秒"),
                                        SAY(ctl, "WRITE/s", "写/秒"),
+                                       SAY(ctl, "PORTS", "监听端口"),
                                        SAY(ctl, "COMMAND", "命令行")});
     json_array_foreach(json_object_get(data, "processes"), index, row)
     {
-        char cpu[32];
+        char cpu[32], ports[128];
         const char *command = value_text(&values, row, "commandLine");
+        ports_text(row, ports, sizeof ports);
         snprintf(cpu, sizeof cpu, "%.1f", 100 * json_number_value(json_object_get(row, "cpu")));
         table_row(
             &table,
@@ -36,7 +52,7 @@ static void print_processes(const struct ctl *ctl, const json_t *data)
                             json_number_value(json_object_get(row, "readBytesPerSecond"))),
                 value_bytes(&values,
                             json_number_value(json_object_get(row, "writeBytesPerSecond"))),
-                *command != '\0' ? command : value_text(&values, row, "name")});
+                ports, *command != '\0' ? command : value_text(&values, row, "name")});
     }
     table_print(&table);
 }

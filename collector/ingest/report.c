@@ -160,15 +160,35 @@ void ingest_each_probe(struct ingest *ingest,
 
 /* -- processes ------------------------------------------------------------------------------ */
 
+/* "80 443" as numbers; what is none ends them. */
+static json_t *ports_json(struct bytes text)
+{
+    json_t *ports = json_array();
+    unsigned port = 0;
+    for (size_t i = 0; i <= text.size; i++) {
+        if (i < text.size && text.data[i] >= '0' && text.data[i] <= '9' && port <= UINT16_MAX) {
+            port = port * 10 + (unsigned)(text.data[i] - '0');
+            continue;
+        }
+        if (port > 0 && port <= UINT16_MAX)
+            (void)json_array_append_new(ports, json_integer(port));
+        if (i == text.size || text.data[i] != ' ')
+            break;
+        port = 0;
+    }
+    return ports;
+}
+
 static json_t *row_json(const struct process_row *row)
 {
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:f, s:I, s:f, s:f, s:I}", "pid",
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:f, s:I, s:f, s:f, s:I, s:o}", "pid",
                      (json_int_t)row->pid, "user", text_json(row->user), "name",
                      text_json(row->name), "commandLine", text_json(row->command_line), "group",
                      text_json(row->group), "cpu", row->cpu_seconds_per_second, "residentBytes",
                      (json_int_t)row->resident_bytes, "readBytesPerSecond",
                      row->read_bytes_per_second, "writeBytesPerSecond",
-                     row->write_bytes_per_second, "startMs", (json_int_t)row->start_ms);
+                     row->write_bytes_per_second, "startMs", (json_int_t)row->start_ms, "ports",
+                     ports_json(row->ports));
 }
 
 int ingest_print_processes_json(struct ingest *ingest, const char *instance, int64_t at_ms,

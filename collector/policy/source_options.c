@@ -8,7 +8,9 @@
 
 static const char *const none[] = {NULL};
 static const char *const of_processes[] = {
-    "groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
+    "groups",  "others", "kernel_threads", "proportional_memory",
+    "threads", "ports",  "expected_ports", "top",
+    NULL};
 static const char *const of_filesystem[] = {"exclude_mount_points", "exclude_types", NULL};
 static const char *const of_devices[] = {"exclude", NULL};
 

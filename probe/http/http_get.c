@@ -91,9 +91,8 @@ static void read_raw(struct http_get *get, ssize_t size, struct bytes piece)
         end(get, size == UV_EOF ? 0 : ERR_IO, uv_strerror((int)size));
 }
 
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+static void take_read(struct http_get *get, ssize_t size, const uv_buf_t *buf)
 {
-    struct http_get *get = stream->data;
     struct bytes body, piece = {(const uint8_t *)buf->base, size > 0 ? (size_t)size : 0};
     int event = HTTP_MORE;
 
@@ -122,6 +121,14 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
         end(get, ERR_IO, uv_strerror((int)size));
 }
 
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+    struct http_get *get = stream->data;
+    mono_ns began = clock_thread_cpu();
+    take_read(get, size, buf);
+    get->spent_ns += clock_thread_cpu() - began;
+}
+
 static void on_written(uv_write_t *writing, int status)
 {
     struct http_get *get = writing->data;
@@ -132,6 +139,7 @@ static void on_written(uv_write_t *writing, int status)
 static void on_connected(uv_connect_t *connecting, int status)
 {
     struct http_get *get = connecting->data;
+    mono_ns began = clock_thread_cpu();
     uv_buf_t text = uv_buf_init((char *)(uintptr_t)get->request.text.data,
                                 (unsigned)get->request.text.size);
     if (get->is_over)
@@ -143,6 +151,7 @@ static void on_connected(uv_connect_t *connecting, int status)
         status = uv_read_start((uv_stream_t *)&get->tcp, on_alloc, on_read);
     if (status != 0)
         end(get, ERR_IO, uv_strerror(status));
+    get->spent_ns += clock_thread_cpu() - began;
 }
 
 static void connect_to(struct http_get *get, const struct sockaddr *address)

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "probe/http/http_response.h"
+#include "proto/base/clock.h"
 #include "proto/base/diagnosis.h"
 
 #define HTTP_READ_BYTES 8192
@@ -39,11 +40,12 @@ struct http_get_request {
     void *context;
 };
 
-/* Fields are its own; lives until done(). */
+/* Fields are its own; zeroed before the first request, lives until done(). */
 struct http_get {
     struct http_get_request request;
     struct http_response response;
     uint64_t body_bytes;
+    mono_ns spent_ns; /* processor time in callbacks before done(), of all its requests */
     bool is_over;
     int error;
     struct diagnosis why;

@@ -91,6 +91,7 @@ static int64_t left_ms(const struct ask_state *ask)
 static void finish(void *context, int error, const struct diagnosis *why)
 {
     struct ask_state *ask = context;
+    mono_ns began = clock_thread_cpu();
     ask->why = *why;
     ask->failure = error;
     ask->out.why = &ask->why;
@@ -99,6 +100,7 @@ static void finish(void *context, int error, const struct diagnosis *why)
                                            &ask->out, &ask->why);
     if (ask->failure == 0)
         ask->failure = ask->out.error;
+    ask->spent_ns += clock_thread_cpu() - began;
     if (ask->failure == 0 && ++ask->page < ask->page_count) {
         int64_t left = left_ms(ask);
         if (left > 0) {
@@ -205,6 +207,12 @@ int ask_collect(void *state, const struct source_env *env, struct emitter *out)
         log_info(ask->dialect->source, "%s is up again", ask->settings.url);
     ask->was_failing = !is_up;
     return error;
+}
+
+uint64_t ask_spent_ns(const void *state)
+{
+    const struct ask_state *ask = state;
+    return ask->get.spent_ns + ask->spent_ns;
 }
 
 static void checked(void *context, int error)

@@ -96,6 +96,7 @@ struct ask_state {
     struct scrape_series series;
     struct ask_out out;
     mono_ns began;
+    mono_ns spent_ns; /* processor time at the ends of pages, since the start */
     uv_loop_t *loop;
     int64_t timeout_ms;
     void (*done)(void *context, int error);
@@ -115,6 +116,7 @@ int ask_configure(void *state, const struct ask_dialect *dialect, struct config 
 int ask_start(void *state, const struct source_env *env, struct emitter *out);
 int ask_begin(void *state, const struct source_env *env, struct uv_loop_s *loop,
               void (*done)(void *context, int error), void *context);
+uint64_t ask_spent_ns(const void *state);
 void ask_cancel(void *state);
 int ask_collect(void *state, const struct source_env *env, struct emitter *out);
 const char *ask_title(const void *state);
@@ -137,6 +139,7 @@ void ask_stop(void *state);
                                           .configure = name_##_configure,                      \
                                           .start = ask_start,                                  \
                                           .begin = ask_begin,                                  \
+                                          .spent_ns = ask_spent_ns,                            \
                                           .cancel = ask_cancel,                                \
                                           .title = ask_title,                                  \
                                           .collect = ask_collect,                              \

@@ -33,7 +33,7 @@ struct process {
     uint32_t comm_hash;
     uint64_t start_ticks;        /* with the pid: identity */
     struct process_group *group; /* NULL: in none */
-    int stat_fd;                 /* kept open, or -1 */
+    int kept_fd;                 /* of its stat, or of its schedstat while it rests; or -1 */
     uint32_t user;               /* effective user id */
     uint32_t parent;
     char state;
@@ -46,6 +46,16 @@ struct process {
     bool is_fresh : 1;     /* began since the last look */
     bool has_exec : 1;     /* runs another program: to be classified anew */
     bool is_owed_long : 1; /* what it is owed was owed at the last look, too */
+    bool is_resting : 1;   /* has not run for some looks (process_rest.h) */
+    bool is_stale : 1;     /* may have run since its last light read */
+    bool are_files_stale : 1;
+    bool has_forked_only : 1; /* runs what its parent ran: no exec yet */
+    uint8_t idle_looks;       /* without use of CPU, up to 255 */
+    uint8_t rest_after;       /* so many of them, and it may rest */
+    uint8_t rest_looks;       /* since it rests, up to 255 */
+    uint8_t files_turns;
+    uint32_t rest_hash, rest_ms; /* of schedstat; since stat was read */
+    uint32_t command_hash;       /* of the command line that it was classified by; 0: by none */
 
     uint32_t user_ticks, system_ticks, minor_faults, major_faults;
     uint32_t voluntary, nonvoluntary;
@@ -58,6 +68,8 @@ struct process {
     uint32_t resident_pages, threads;
     uint32_t swap_kb, pss_kb, swap_pss_kb;
     uint32_t files, files_limit;
+    uint32_t deleted_files; /* open ones (process_deleted.h) */
+    uint64_t deleted_bytes;
 
     float cpu_rate;              /* seconds a second, over the last tick */
     float read_rate, write_rate; /* bytes a second, between the last two reads of io */
@@ -92,7 +104,15 @@ enum group_series {
     GROUP_CHILD_USER,
     GROUP_CHILD_SYSTEM,
     GROUP_RESTARTS,
-    GROUP_EXIT_OK, /* the last three with events only */
+    GROUP_UNSEEN_USER, /* the next four with records of exits only */
+    GROUP_UNSEEN_SYSTEM,
+    GROUP_UNSEEN_READ,
+    GROUP_UNSEEN_WRITE,
+    GROUP_DELETED, /* of groups that had any */
+    GROUP_DELETED_BYTES,
+    GROUP_LAST_CODE, /* the last five with events only */
+    GROUP_LAST_SIGNAL,
+    GROUP_EXIT_OK,
     GROUP_EXIT_ERROR,
     GROUP_EXIT_SIGNAL,
     GROUP_SERIES
@@ -110,6 +130,10 @@ struct process_group {
     uint8_t ever_known; /* enum process_known bits that any member had */
     uint64_t child_user_ticks, child_system_ticks; /* nobody's own (process_family.h) */
     uint64_t restarts;
+    uint64_t unseen_us[2], unseen_bytes[2]; /* user, system; read, written (process_exits.h) */
+    bool is_unseen_told;
+    bool has_exited, had_deleted;
+    uint32_t last_status; /* of the exit heard last, as wait(2) has it */
     uint64_t exits[GROUP_EXIT_SIGNAL - GROUP_EXIT_OK + 1];
     uint32_t unreplaced, unreplaced_before; /* members that went, and none came for them */
     int64_t unreplaced_ms;                  /* since when */
@@ -119,6 +143,7 @@ struct process_group {
     uint32_t swap_known, files_known, pss_known;
     uint32_t states[GROUP_STATES];
     uint64_t threads, resident_pages, virtual_bytes, swap_kb, pss_kb, swap_pss_kb, files;
+    uint64_t deleted_files, deleted_bytes;
     uint64_t oldest_start_ticks;
     double worst_fd_ratio;
 };

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "probe/source/process_deleted.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
@@ -20,11 +21,15 @@
 /* A read that takes this long is let pass as many turns as it took of these. */
 #define PSS_SLOW_NS ((mono_ns)1 * NS_PER_MS)
 #define TURN_LEAST  8
+/* Who rests is let pass four of five turns: its share changes with others only. */
+#define PSS_RESTING_SKIP 4
 /* Active processes read lightly in a tick: this many, or a quarter of all. */
 #define ACTIVE_LEAST 64
 /* New processes whose light files, and whose open files, are read in a tick. */
 #define FRESH_MOST 2000
 #define FD_BYTES   ((size_t)4096)
+/* Limits are read at every so manieth turn of the files. */
+#define LIMITS_EVERY 8
 
 static bool file_count_by_stat(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
 {
@@ -74,8 +79,11 @@ static void read_status(struct process_scan *scan, struct process *process)
     struct span text;
     struct process_status status;
     struct process_group *group = process->group;
-    if (process_read(scan, process->pid, "status", &text) != 0)
+    int error = process_read(scan, process->pid, "status", &text);
+    if (error != 0) {
+        process_read_failed(scan, error);
         return;
+    }
     process_status_parse(text, &status);
     if (status.has_user)
         process->user = status.user;
@@ -101,9 +109,13 @@ static void read_io(struct process_scan *scan, struct process *process)
     struct span text;
     uint64_t read_bytes, write_bytes;
     struct process_group *group = process->group;
-    if (process_read(scan, process->pid, "io", &text) != 0 ||
-        !process_io_parse(text, &read_bytes, &write_bytes))
+    int error = process_read(scan, process->pid, "io", &text);
+    if (error == 0 && !process_io_parse(text, &read_bytes, &write_bytes))
+        error = ERR_MALFORMED;
+    if (error != 0) {
+        process_read_failed(scan, error);
         return;
+    }
     bool has_before = (process->known & KNOWN_IO) != 0 || process->is_newborn;
     uint64_t read_step =
         has_before && read_bytes > process->read_bytes ? read_bytes - process->read_bytes : 0;
@@ -123,12 +135,22 @@ static void read_io(struct process_scan *scan, struct process *process)
     process->io_age_ms = 0;
 }
 
+/* Who calls itself something else is classified anew at the next look. */
+static void check_command(struct process_scan *scan, struct process *process)
+{
+    struct span text;
+    if (process->command_hash != 0 && process_read(scan, process->pid, "cmdline", &text) == 0 &&
+        span_size(text) > 0 && process_hash(text) != process->command_hash)
+        process->has_exec = true;
+}
+
 static void read_light(struct process_scan *scan, struct process *process)
 {
     process->known |= TRIED_LIGHT;
-    process->is_active = false;
+    process->is_active = process->is_stale = false;
     read_status(scan, process);
     read_io(scan, process);
+    check_command(scan, process);
     if (process->group != NULL)
         process->group->ever_known |= process->known;
 }
@@ -143,10 +165,14 @@ static void read_pss(struct process_scan *scan, struct process *process)
         return;
     }
     mono_ns before = clock_mono(&clock_system);
-    if (process_read(scan, process->pid, "smaps_rollup", &text) != 0 ||
-        !process_smaps_parse(text, &pss_kb, &swap_pss_kb))
+    int error = process_read(scan, process->pid, "smaps_rollup", &text);
+    if (error != 0)
+        process_read_failed(scan, error);
+    if (error != 0 || !process_smaps_parse(text, &pss_kb, &swap_pss_kb))
         return;
     mono_ns turns = (clock_mono(&clock_system) - before) / PSS_SLOW_NS;
+    if (process->is_resting && turns < PSS_RESTING_SKIP)
+        turns = PSS_RESTING_SKIP;
     process->pss_skip = turns < UINT8_MAX ? (uint8_t)turns : UINT8_MAX;
     process->pss_kb = (uint32_t)pss_kb;
     process->swap_pss_kb = (uint32_t)swap_pss_kb;
@@ -158,15 +184,26 @@ static void read_files(struct process_dear *dear, struct process_scan *scan,
 {
     struct span text;
     uint32_t limit;
+    bool has_limit = (process->known & KNOWN_FILES) != 0 &&
+                     ++process->files_turns % LIMITS_EVERY != 0; /* they hardly change */
     process->known |= TRIED_FILES;
+    process->are_files_stale = false;
     bool has_count = dear->has_file_count
                          ? file_count_by_stat(scan, process->pid, &process->files)
                          : file_count_by_list(scan, process->pid, &process->files);
-    if (has_count && process_read(scan, process->pid, "limits", &text) == 0 &&
-        process_limits_parse(text, &limit)) {
-        process->files_limit = limit;
-        process->known |= KNOWN_FILES;
+    if (!has_count)
+        process_read_failed(scan, procfile_error(errno));
+    if (!has_count || has_limit)
+        return;
+    int error = process_read(scan, process->pid, "limits", &text);
+    if (error == 0 && !process_limits_parse(text, &limit))
+        error = ERR_MALFORMED;
+    if (error != 0) {
+        process_read_failed(scan, error);
+        return;
     }
+    process->files_limit = limit;
+    process->known |= KNOWN_FILES;
 }
 
 /* Rows a tick visits so that all are visited in turn_ms: at least TURN_LEAST, at most an
@@ -200,7 +237,9 @@ static void run_light(struct process_dear *dear, struct process_scan *scan, int6
         if (!is_worth(process))
             continue;
         bool is_new = (process->known & TRIED_LIGHT) == 0;
-        if (i < turn || (is_new && fresh > 0)) {
+        if (!is_new && !process->is_stale && !process->is_active) {
+            process->read_rate = process->write_rate = 0;
+        } else if (i < turn || (is_new && fresh > 0)) {
             read_light(scan, process);
             fresh -= is_new && fresh > 0;
         } else if (process->is_active && active > 0) {
@@ -222,12 +261,26 @@ static void run_files(struct process_dear *dear, struct process_scan *scan, int6
     for (size_t i = 0; i < scan->count; i++) {
         struct process *process = &scan->rows[(dear->files_next + i) % scan->count];
         bool is_new = (process->known & TRIED_FILES) == 0;
-        if (!is_worth(process) || (i >= turn && (!is_new || fresh == 0)))
+        if (!is_worth(process) || (i >= turn && (!is_new || fresh == 0)) ||
+            (!is_new && !process->are_files_stale))
             continue;
         read_files(dear, scan, process);
         fresh -= is_new && fresh > 0;
     }
     dear->files_next = scan->count > 0 ? (dear->files_next + turn) % scan->count : 0;
+}
+
+/* Of those that rest, too: it is others who delete. */
+static void run_deleted(struct process_dear *dear, struct process_scan *scan,
+                        int64_t interval_ms)
+{
+    size_t turn = turn_rows(scan->count, interval_ms, DELETED_TURN_MS);
+    for (size_t i = 0; i < turn; i++) {
+        struct process *process = &scan->rows[(dear->deleted_next + i) % scan->count];
+        if (process->group != NULL && !process->is_kernel)
+            process_deleted_read(scan, process);
+    }
+    dear->deleted_next = scan->count > 0 ? (dear->deleted_next + turn) % scan->count : 0;
 }
 
 static void run_pss(struct process_dear *dear, struct process_scan *scan, int64_t interval_ms)
@@ -253,9 +306,11 @@ void process_dear_run(struct process_dear *dear, struct process_scan *scan, int6
                       int64_t elapsed_ms)
 {
     for (size_t i = 0; i < scan->count; i++)
-        scan->rows[i].io_age_ms += (uint32_t)elapsed_ms;
+        if (!scan->rows[i].is_resting) /* what it does it will have done since it woke */
+            scan->rows[i].io_age_ms += (uint32_t)elapsed_ms;
     run_light(dear, scan, interval_ms);
     run_files(dear, scan, interval_ms);
+    run_deleted(dear, scan, interval_ms);
     if (dear->wants_pss)
         run_pss(dear, scan, interval_ms);
     dear->has_run = true;

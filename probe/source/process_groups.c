@@ -11,8 +11,9 @@
 
 #include "probe/source/series.h"
 
-#define PREFIX     "namedprocess_namegroup_"
-#define BYTES_A_KB 1024.0
+#define PREFIX      "namedprocess_namegroup_"
+#define BYTES_A_KB  1024.0
+#define US_A_SECOND 1e6
 
 #define REPLACED_WITHIN_MS 120000
 
@@ -30,6 +31,18 @@
         "process_group_children_cpu_seconds_total", METRIC_COUNTER,                            \
             "CPU of children that ended unseen between two looks, by the group of who waited " \
             "for them.",                                                                       \
+            NULL                                                                               \
+    }
+#define UNSEEN_CPU                                                                             \
+    {                                                                                          \
+        "process_group_unseen_cpu_seconds_total", METRIC_COUNTER,                              \
+            "CPU that processes had used when they ended and no look had seen.", NULL          \
+    }
+#define UNSEEN_IO                                                                              \
+    {                                                                                          \
+        "process_group_unseen_io_bytes_total", METRIC_COUNTER,                                 \
+            "Bytes that processes had read from and written to storage when they ended, and "  \
+            "no look had seen.",                                                               \
             NULL                                                                               \
     }
 #define EXITS                                                                                  \
@@ -86,6 +99,26 @@ static const struct {
       "Processes of this group that ended and were replaced within two minutes.", NULL},
      NULL,
      NULL},
+    {UNSEEN_CPU, "mode", "user"},
+    {UNSEEN_CPU, "mode", "system"},
+    {UNSEEN_IO, "iomode", "read"},
+    {UNSEEN_IO, "iomode", "write"},
+    {{"process_group_deleted_files", METRIC_GAUGE,
+      "Files that processes of this group have open although they are deleted.", NULL},
+     NULL,
+     NULL},
+    {{"process_group_deleted_files_bytes", METRIC_GAUGE,
+      "Bytes that those take on their disks.", NULL},
+     NULL,
+     NULL},
+    {{"process_group_last_exit_code", METRIC_GAUGE,
+      "What the last process of this group that ended returned.", NULL},
+     NULL,
+     NULL},
+    {{"process_group_last_exit_signal", METRIC_GAUGE,
+      "The signal that ended the last process of this group that ended; 0: none.", NULL},
+     NULL,
+     NULL},
     {EXITS, "reason", "ok"},
     {EXITS, "reason", "error"},
     {EXITS, "reason", "signal"},
@@ -117,6 +150,16 @@ struct process_group *process_groups_get(struct process_groups *groups, struct b
     return group;
 }
 
+struct process_group *process_groups_find(struct process_groups *groups, struct bytes name)
+{
+    bool is_new;
+    size_t limit = groups->set.limit;
+    groups->set.limit = 0; /* make none */
+    struct process_group *group = tracked_touch(&groups->set, name, &is_new);
+    groups->set.limit = limit;
+    return group;
+}
+
 static void clear_sums(struct process_group *group)
 {
     group->procs = 0;
@@ -125,6 +168,7 @@ static void clear_sums(struct process_group *group)
     memset(group->states, 0, sizeof group->states);
     group->threads = group->resident_pages = group->virtual_bytes = 0;
     group->swap_kb = group->pss_kb = group->swap_pss_kb = group->files = 0;
+    group->deleted_files = group->deleted_bytes = 0;
     group->oldest_start_ticks = UINT64_MAX;
     group->worst_fd_ratio = 0;
 }
@@ -154,6 +198,8 @@ static void add(struct process_group *group, const struct process *process)
     group->states[state_index(process->state)]++;
     if (process->start_ticks < group->oldest_start_ticks)
         group->oldest_start_ticks = process->start_ticks;
+    group->deleted_files += process->deleted_files;
+    group->deleted_bytes += process->deleted_bytes;
     group->pending_light += (process->known & TRIED_LIGHT) == 0;
     group->pending_files += (process->known & TRIED_FILES) == 0;
     group->pending_pss += (process->known & TRIED_PSS) == 0;
@@ -203,6 +249,10 @@ static void emit_counters(struct process_group *group, bool has_events, struct e
     put(group, GROUP_RESTARTS, (double)group->restarts, out);
     for (unsigned i = 0; has_events && i <= GROUP_EXIT_SIGNAL - GROUP_EXIT_OK; i++)
         put(group, GROUP_EXIT_OK + i, (double)group->exits[i], out);
+    if (group->has_exited) {
+        put(group, GROUP_LAST_CODE, group->last_status >> 8 & 0xff, out);
+        put(group, GROUP_LAST_SIGNAL, group->last_status & 0x7f, out);
+    }
     if ((group->ever_known & KNOWN_SWITCHES) != 0) {
         put(group, GROUP_VOLUNTARY, (double)group->voluntary, out);
         put(group, GROUP_NONVOLUNTARY, (double)group->nonvoluntary, out);
@@ -211,6 +261,31 @@ static void emit_counters(struct process_group *group, bool has_events, struct e
         put(group, GROUP_READ, (double)group->read_bytes, out);
         put(group, GROUP_WRITE, (double)group->write_bytes, out);
     }
+}
+
+/* Only of groups that ever had any, with a zero first: a counter is told from its start. */
+static void emit_unseen(struct process_group *group, struct emitter *out)
+{
+    uint64_t any = group->unseen_us[0] + group->unseen_us[1] + group->unseen_bytes[0] +
+                   group->unseen_bytes[1];
+    if (any == 0)
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        double seconds = (double)group->unseen_us[i] / US_A_SECOND;
+        put(group, GROUP_UNSEEN_USER + i, group->is_unseen_told ? seconds : 0, out);
+        put(group, GROUP_UNSEEN_READ + i,
+            group->is_unseen_told ? (double)group->unseen_bytes[i] : 0, out);
+    }
+    group->is_unseen_told = true;
+}
+
+static void emit_deleted(struct process_group *group, struct emitter *out)
+{
+    group->had_deleted = group->had_deleted || group->deleted_files > 0;
+    if (!group->had_deleted)
+        return;
+    put(group, GROUP_DELETED, (double)group->deleted_files, out);
+    put(group, GROUP_DELETED_BYTES, (double)group->deleted_bytes, out);
 }
 
 static void emit_gauges(const struct process_groups *groups, struct process_group *group,
@@ -280,6 +355,8 @@ void process_groups_emit(struct process_groups *groups, const struct process_sca
         emit_gauges(groups, group, out);
         forget_unreplaced(group, now_ms);
         emit_counters(group, groups->has_events, out);
+        emit_unseen(group, out);
+        emit_deleted(group, out);
     }
     tracked_sweep(&groups->set, group_gone, out);
 }

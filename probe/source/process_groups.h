@@ -36,6 +36,9 @@ void process_groups_start(struct process_groups *groups, double boot_seconds);
 struct process_group *process_groups_get(struct process_groups *groups, struct bytes name,
                                          bool is_fixed);
 
+/* The group of that name, or NULL. */
+struct process_group *process_groups_find(struct process_groups *groups, struct bytes name);
+
 /* Sums up the table and emits every group. */
 void process_groups_emit(struct process_groups *groups, const struct process_scan *scan,
                          int64_t now_ms, struct emitter *out);

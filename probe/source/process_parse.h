@@ -30,6 +30,7 @@ struct process_stat {
     uint64_t resident_pages;
 };
 
+#define PROCESS_FLAG_NO_EXEC 0x00000040u /* PF_FORKNOEXEC: runs what its parent ran */
 #define PROCESS_FLAG_KTHREAD 0x00200000u /* PF_KTHREAD, since 2.6.27 */
 
 bool process_stat_parse(struct span text, struct process_stat *ret_stat);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "probe/source/process_family.h"
+#include "probe/source/process_rest.h"
 #include "proto/base/error.h"
 
 /* Descriptors left to everything else: logs, spool, sockets. */
@@ -39,6 +40,7 @@ int process_scan_open(struct process_scan *scan, const char *procfs)
         return procfile_error(errno);
     scan->proc_fd = fd;
     scan->is_open = true;
+    scan->can_rest = process_rest_is_possible(scan);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > FDS_RESERVED) {
         rlim_t share = (limit.rlim_cur - FDS_RESERVED) * 3 / 4;
         scan->fds_limit = (size_t)(share < FDS_KEPT_MAX ? share : FDS_KEPT_MAX);
@@ -140,10 +142,15 @@ int process_read(struct process_scan *scan, uint32_t pid, const char *file,
     return error;
 }
 
+void process_read_failed(struct process_scan *scan, int error)
+{
+    scan->reads_incomplete += error != ERR_NOTFOUND;
+}
+
 static void keep_fd(struct process_scan *scan, struct process *process, int fd)
 {
-    if (scan->fds_kept < scan->fds_limit) {
-        process->stat_fd = fd;
+    if (process->kept_fd < 0 && scan->fds_kept < scan->fds_limit) {
+        process->kept_fd = fd;
         scan->fds_kept++;
     } else {
         close(fd);
@@ -152,31 +159,37 @@ static void keep_fd(struct process_scan *scan, struct process *process, int fd)
 
 static void drop_fd(struct process_scan *scan, struct process *process)
 {
-    if (process->stat_fd >= 0) {
-        close(process->stat_fd);
-        process->stat_fd = -1;
+    if (process->kept_fd >= 0) {
+        close(process->kept_fd);
+        process->kept_fd = -1;
         scan->fds_kept--;
     }
 }
 
-/* Reads and parses stat, opening it if need be. */
-static bool read_stat(struct process_scan *scan, struct process *process,
-                      struct process_stat *ret_stat)
+static int read_open_stat(struct process_scan *scan, int fd, struct process_stat *ret_stat)
 {
     struct span text;
-    if (process->stat_fd >= 0)
-        return procfile_read_piece(process->stat_fd, &scan->text, &text) == 0 &&
-               process_stat_parse(text, ret_stat);
+    int error = procfile_read_piece(fd, &scan->text, &text);
+    if (error == 0 && !process_stat_parse(text, ret_stat))
+        error = ERR_MALFORMED;
+    return error;
+}
+
+/* Reads and parses stat, opening it if need be. */
+static int read_stat(struct process_scan *scan, struct process *process,
+                     struct process_stat *ret_stat)
+{
+    if (process->kept_fd >= 0 && !process->is_resting)
+        return read_open_stat(scan, process->kept_fd, ret_stat);
     int fd = open_below(scan, process->pid, "stat");
     if (fd < 0)
-        return false;
-    if (procfile_read_piece(fd, &scan->text, &text) != 0 ||
-        !process_stat_parse(text, ret_stat)) {
+        return procfile_error(errno);
+    int error = read_open_stat(scan, fd, ret_stat);
+    if (error != 0)
         close(fd);
-        return false;
-    }
-    keep_fd(scan, process, fd);
-    return true;
+    else
+        keep_fd(scan, process, fd);
+    return error;
 }
 
 void process_step(uint32_t *held, uint64_t now, uint64_t *total)
@@ -189,8 +202,7 @@ void process_step(uint32_t *held, uint64_t now, uint64_t *total)
         *total += step;
 }
 
-/* FNV-1a, 32 bits. */
-static uint32_t hash_of(struct span text)
+uint32_t process_hash(struct span text)
 {
     uint32_t hash = 2166136261u;
     for (const char *at = text.at; at < text.end; at++)
@@ -235,6 +247,9 @@ static void update(struct process *process, const struct process_stat *stat, dou
     }
     if (user + system > 0)
         process->is_active = true;
+    process->is_stale = true;
+    process->are_files_stale = process->are_files_stale || !process->is_resting;
+    process_rest_note(process, user + system > 0);
     process->cpu_rate =
         seconds > 0 ? (float)((double)(user + system) / PROCESS_USER_HZ / seconds) : 0;
     process->state = stat->state;
@@ -265,7 +280,13 @@ static bool refresh(struct process_scan *scan, struct process *process, bool is_
                     double seconds, process_classify_function *classify, void *context)
 {
     struct process_stat stat;
-    if (!read_stat(scan, process, &stat)) {
+    if (!is_new && process_rest_holds(scan, process, seconds))
+        return true;
+    if (!is_new)
+        process_rest_begin(scan, process);
+    int error = read_stat(scan, process, &stat);
+    if (error != 0) {
+        scan->reads_failed += error != ERR_NOTFOUND;
         if (!is_new)
             process_family_gone(scan, process);
         drop_fd(scan, process);
@@ -274,14 +295,20 @@ static bool refresh(struct process_scan *scan, struct process *process, bool is_
     if (!is_new && stat.start_ticks != process->start_ticks) {
         /* The pid was used again; what we held belongs to the one before. */
         uint32_t pid = process->pid;
-        int fd = process->stat_fd;
         process_family_gone(scan, process);
-        *process = (struct process){.pid = pid, .stat_fd = fd};
+        if (process->is_resting)
+            drop_fd(scan, process); /* not this one's */
+        int fd = process->kept_fd;
+        *process = (struct process){.pid = pid, .kept_fd = fd};
         is_new = true;
     }
     if (is_new)
         enter(scan, process, &stat);
-    uint32_t hash = hash_of(stat.comm);
+    uint32_t hash = process_hash(stat.comm);
+    bool has_forked_only = (stat.flags & PROCESS_FLAG_NO_EXEC) != 0;
+    if (process->has_forked_only && !has_forked_only)
+        process->has_exec = true; /* whoever calls a wrapper by the same name */
+    process->has_forked_only = has_forked_only;
     if (is_new || hash != process->comm_hash || process->has_exec) {
         process->has_exec = false;
         process->comm_hash = hash;
@@ -317,8 +344,10 @@ int process_scan_run(struct process_scan *scan, double seconds,
     int error = list_pids(scan);
     if (error == 0)
         error = reserve_rows(scan);
-    if (error != 0)
+    if (error != 0) {
+        scan->looks_failed++;
         return error;
+    }
 
     size_t old = 0, count = 0;
     for (size_t i = 0; i < scan->pid_count; i++) {
@@ -330,7 +359,7 @@ int process_scan_run(struct process_scan *scan, double seconds,
         bool is_new = old >= scan->count || scan->rows[old].pid != pid;
         struct process *row = &scan->spare[count];
         if (is_new)
-            *row = (struct process){.pid = pid, .stat_fd = -1};
+            *row = (struct process){.pid = pid, .kept_fd = -1};
         else
             *row = scan->rows[old++];
         if (refresh(scan, row, is_new, seconds, classify, context))
@@ -343,6 +372,7 @@ int process_scan_run(struct process_scan *scan, double seconds,
     struct process *rows = scan->rows;
     size_t capacity = scan->capacity;
     scan->rows = scan->spare;
+    scan->count_before = scan->count;
     scan->capacity = scan->spare_capacity;
     scan->count = count;
     scan->spare = rows;

@@ -6,7 +6,8 @@
  *
  * /proc/PID/stat stays open for as many processes as a share of RLIMIT_NOFILE allows: that
  * halves the cost, and a descriptor can never meet a later process with the same pid.  Without
- * one, the start time tells them apart.
+ * one, the start time tells them apart.  Those that have not run for a while are asked for that
+ * alone (process_rest.h).
  *
  * A process may vanish between any two system calls; then it is simply gone.
  */
@@ -33,7 +34,7 @@ struct process_gone {
 struct process_scan {
     int proc_fd; /* the procfs directory */
     bool is_open;
-    struct readbuf text; /* shared by all reads below /proc */
+    struct readbuf text;     /* shared by all reads below /proc */
     struct readbuf snapshot; /* Windows: all processes as the kernel told them */
     size_t snapshot_bytes;
     int64_t boot; /* Windows: what start_ticks count from; the same for good */
@@ -41,10 +42,15 @@ struct process_scan {
     size_t pid_count, pid_capacity;
     struct process *rows, *spare; /* ascending by pid */
     size_t count, capacity, spare_capacity;
+    size_t count_before; /* rows of the look before, in spare */
     size_t fds_kept, fds_limit;
     bool has_run;
     uint64_t first_scan_ticks; /* latest start seen by the first scan */
     uint64_t beyond_limit;
+    bool can_rest;             /* process_rest.h */
+    uint64_t looks_failed;     /* process-exporter's three kinds of errors: no look at all, */
+    uint64_t reads_failed;     /* one process of which nothing could be read, */
+    uint64_t reads_incomplete; /* or not all */
     struct process_gone *gone; /* since the last look */
     size_t gone_count, gone_capacity;
 };
@@ -56,14 +62,20 @@ typedef void process_classify_function(void *context, struct process *process,
 /* ERR_NOTFOUND: no such procfs, or one without processes. */
 int process_scan_open(struct process_scan *scan, const char *procfs);
 
-/* Reads all; `seconds` since the last call, for rates.  ERR_NOMEM, ERR_IO: the table stays as
- * it was. */
+/* Reads all that may have changed; `seconds` since the last call, for rates.  ERR_NOMEM,
+ * ERR_IO: the table stays as it was. */
 int process_scan_run(struct process_scan *scan, double seconds,
                      process_classify_function *classify, void *context);
 
 /* Reads /proc/PID/FILE into scan->text. */
 int process_read(struct process_scan *scan, uint32_t pid, const char *file,
                  struct span *ret_text);
+
+/* Counts what could not be read of a process; one that is gone is no error. */
+void process_read_failed(struct process_scan *scan, int error);
+
+/* FNV-1a, 32 bits. */
+uint32_t process_hash(struct span text);
 
 /* Adds the step from *held to `now` to *total (NULL: nowhere) and keeps `now`; a counter that
  * went back a little (scheduling statistics of old kernels do) adds nothing. */

@@ -6,6 +6,7 @@
  */
 #include "probe/source/process_top.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@
 #define TOP_ROWS_MAX    (3 * TOP_MOST)
 #define TOP_ARENA_BYTES ((size_t)512 << 10)
 /* Ticks a command line is kept: a process may change its own. */
-#define TEXT_TICKS 60
+#define TEXT_TICKS      60
+#define TOP_PORTS_MAX   ((size_t)16)
+#define PORT_TEXT_BYTES 7 /* a space, five digits, and what snprintf() adds */
 
 _Static_assert(TOP_ROWS_MAX <= PROCESS_ROWS_MAX, "a table fits a record");
 
@@ -138,7 +141,21 @@ static struct bytes bytes_from(const char *text, size_t size)
     return (struct bytes){(const uint8_t *)text, size};
 }
 
-static void fill_row(const struct process_top *top, const struct process *process,
+/* As text, in the arena. */
+static struct bytes ports_of(struct process_top *top, const struct process *process)
+{
+    uint32_t ports[TOP_PORTS_MAX];
+    size_t count = top->ports_of != NULL
+                       ? top->ports_of(top->ports_context, process, ports, TOP_PORTS_MAX)
+                       : 0;
+    size_t room = count * PORT_TEXT_BYTES, size = 0;
+    char *text = count > 0 ? arena_alloc(&top->arena, room, 1) : NULL;
+    for (size_t i = 0; text != NULL && i < count; i++)
+        size += (size_t)snprintf(text + size, room - size, i == 0 ? "%u" : " %u", ports[i]);
+    return text != NULL ? bytes_from(text, size) : (struct bytes){0};
+}
+
+static void fill_row(struct process_top *top, const struct process *process,
                      const struct top_text *text, struct process_row *ret_row)
 {
     double start = top->boot_seconds + (double)process->start_ticks / PROCESS_USER_HZ;
@@ -153,6 +170,7 @@ static void fill_row(const struct process_top *top, const struct process *proces
         .read_bytes_per_second = (double)process->read_rate,
         .write_bytes_per_second = (double)process->write_rate,
         .start_ms = (int64_t)(start * MS_PER_SEC),
+        .ports = ports_of(top, process),
     };
 }
 

@@ -17,8 +17,14 @@
 
 struct top_text; /* command line and name of a process, kept while it stays in the table */
 
+/* The ports on which a process listens, ascending; returns their number, at most `most`. */
+typedef size_t process_ports_function(const void *context, const struct process *process,
+                                      uint32_t *ret_ports, size_t most);
+
 struct process_top {
-    size_t most; /* N; 0: no table */
+    size_t most;                      /* N; 0: no table */
+    process_ports_function *ports_of; /* NULL: nobody knows */
+    const void *ports_context;
     double boot_seconds;
     double page_bytes;
     struct top_text *texts, *texts_before;

@@ -16,8 +16,25 @@ static const struct metric most_threads = {"node_processes_max_threads", METRIC_
 static const struct metric by_state = {"node_processes_state", METRIC_GAUGE,
                                        "Number of processes in each state.", NULL};
 
+static const struct metric looks_failed = {
+    "namedprocess_scrape_errors", METRIC_COUNTER,
+    "general scrape errors: no proc metrics collected during a cycle", NULL};
+static const struct metric reads_failed = {
+    "namedprocess_scrape_procread_errors", METRIC_COUNTER,
+    "incremented each time a proc's metrics collection fails", NULL};
+static const struct metric reads_incomplete = {
+    "namedprocess_scrape_partial_errors", METRIC_COUNTER,
+    "incremented each time a tracked proc's metrics collection fails partially, e.g. "
+    "unreadable I/O stats",
+    NULL};
+static const struct metric unreadable = {
+    "namedprocess_io_unreadable", METRIC_GAUGE,
+    "Processes of groups whose storage I/O may not be read; it is in no sum.", NULL};
+
 void process_totals_start(struct process_totals *totals)
 {
+    totals->looks_failed = totals->reads_failed = SERIES_NONE;
+    totals->reads_incomplete = totals->unreadable = SERIES_NONE;
     totals->pids = totals->threads = SERIES_NONE;
     totals->most_pids = totals->most_threads = SERIES_NONE;
 }
@@ -57,6 +74,24 @@ static void put_limit(struct process_totals *totals, const struct source_env *en
         put(handle, metric, (double)value, out);
 }
 
+static bool hides_io(const struct process *process)
+{
+    return process->group != NULL && !process->is_kernel && process->state != 'Z' &&
+           (process->known & (TRIED_LIGHT | KNOWN_IO)) == TRIED_LIGHT;
+}
+
+static void put_errors(struct process_totals *totals, const struct process_scan *scan,
+                       struct emitter *out)
+{
+    size_t hidden = 0;
+    for (size_t i = 0; i < scan->count; i++)
+        hidden += hides_io(&scan->rows[i]);
+    put(&totals->looks_failed, &looks_failed, (double)scan->looks_failed, out);
+    put(&totals->reads_failed, &reads_failed, (double)scan->reads_failed, out);
+    put(&totals->reads_incomplete, &reads_incomplete, (double)scan->reads_incomplete, out);
+    put(&totals->unreadable, &unreadable, (double)hidden, out);
+}
+
 void process_totals_emit(struct process_totals *totals, const struct process_scan *scan,
                          const struct source_env *env, struct emitter *out)
 {
@@ -71,6 +106,7 @@ void process_totals_emit(struct process_totals *totals, const struct process_sca
     put(&totals->threads, &threads, (double)thread_count, out);
     put_limit(totals, env, "sys/kernel/pid_max", &totals->most_pids, &most_pids, out);
     put_limit(totals, env, "sys/kernel/threads-max", &totals->most_threads, &most_threads, out);
+    put_errors(totals, scan, out);
     /* A state that was seen once is a true 0 when nobody is in it. */
     for (size_t i = 0; i < totals->state_count; i++) {
         struct bytes letter = {(const uint8_t *)&totals->states[i].letter, 1};

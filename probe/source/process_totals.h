@@ -3,6 +3,10 @@
  * node_processes_*, at no cost beside the scan that process groups need anyway.
  *
  * Every process counts, kernel threads and those of no group, too.
+ *
+ * Beside them, what could not be read: process-exporter's namedprocess_scrape_*, and how many
+ * processes of groups do not let us see what they read and write (their bytes are then in no
+ * sum; process-exporter has a 0 there).
  */
 #pragma once
 
@@ -13,6 +17,7 @@
 
 struct process_totals {
     series_handle pids, threads, most_pids, most_threads;
+    series_handle looks_failed, reads_failed, reads_incomplete, unreadable;
     struct {
         char letter;
         uint32_t count;

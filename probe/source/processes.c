@@ -3,10 +3,13 @@
  *
  * One tick:
  *     process_events   who has run another program, who has ended and how (with a capability)
+ *     process_exits    what those had used that ended (with the same)
  *     process_scan     who lives, and each one's /proc/PID/stat
  *     process_rules    the group of what is new or has changed its command
  *     process_dear     io, status, open files, PSS: in turns
  *     process_groups   sums and series
+ *     process_threads  their threads by name, if asked for
+ *     process_ports    the ports on which they listen
  *     process_top      the largest, as a record
  *
  * Kernel threads are in no group unless the configuration says so.
@@ -15,10 +18,13 @@
 
 #include "probe/source/process_dear.h"
 #include "probe/source/process_events.h"
+#include "probe/source/process_exits.h"
 #include "probe/source/process_family.h"
 #include "probe/source/process_groups.h"
+#include "probe/source/process_ports.h"
 #include "probe/source/process_rules.h"
 #include "probe/source/process_scan.h"
+#include "probe/source/process_threads.h"
 #include "probe/source/process_top.h"
 #include "probe/source/process_totals.h"
 #include "probe/source/process_users.h"
@@ -37,10 +43,12 @@
 
 struct processes_options {
     const struct config_node *groups;
+    const struct config_node *expected_ports;
     const char *others;
     bool kernel_threads;
     bool proportional;
     bool events;
+    bool ports, threads;
     int64_t top;
     struct source_common_options common;
 };
@@ -51,6 +59,8 @@ struct processes_state {
     struct process_dear dear;
     struct process_groups groups;
     struct process_totals totals;
+    struct process_threads threads;
+    struct process_ports ports;
     struct process_top top;
     struct user_names users;
     const struct source_env *env; /* during collect() only */
@@ -58,6 +68,7 @@ struct processes_state {
     size_t top_rows;
     bool wants_kernel_threads, wants_pss, wants_events;
     struct process_events events;
+    struct process_exits exits;
     uint64_t short_lived; /* ended between two looks */
     series_handle lost_handle, short_handle;
 };
@@ -73,6 +84,12 @@ static const struct config_option options_table[] = {
      .fallback = "true", .help = "read smaps_rollup (PSS), in turns"},
     {"events", CONFIG_BOOL, offsetof(struct processes_options, events), .fallback = "true",
      .help = "hear of exec and exit from the kernel, where CAP_NET_ADMIN allows it"},
+    {"threads", CONFIG_BOOL, offsetof(struct processes_options, threads), .fallback = "false",
+     .help = "threads of each group by name"},
+    {"ports", CONFIG_BOOL, offsetof(struct processes_options, ports), .fallback = "true",
+     .help = "listening ports, and which group listens"},
+    {"expected_ports", CONFIG_NODE, offsetof(struct processes_options, expected_ports),
+     .help = "ports on which somebody should listen"},
     {"top", CONFIG_INTEGER, offsetof(struct processes_options, top), .fallback = "10",
      .max = (int64_t)TOP_MOST, .help = "rows of the top table by each measure; 0: none"},
     SOURCE_COMMON_OPTIONS(offsetof(struct processes_options, common)),
@@ -82,8 +99,11 @@ static int processes_configure(void *state, struct config *config,
                                const struct config_node *node, struct diagnosis *why)
 {
     struct processes_state *ps = state;
-    struct processes_options options = {
-        .others = DEFAULT_OTHERS, .proportional = true, .events = true, .top = DEFAULT_TOP};
+    struct processes_options options = {.others = DEFAULT_OTHERS,
+                                        .proportional = true,
+                                        .events = true,
+                                        .ports = true,
+                                        .top = DEFAULT_TOP};
     if (node != NULL) {
         int error = config_read(config, node, "sources.processes", options_table,
                                 sizeof options_table / sizeof *options_table, &options, why);
@@ -94,6 +114,11 @@ static int processes_configure(void *state, struct config *config,
     ps->wants_kernel_threads = options.kernel_threads;
     ps->wants_pss = options.proportional;
     ps->wants_events = options.events;
+    ps->threads.is_on = options.threads;
+    ps->ports.is_on = options.ports;
+    int error = process_ports_expect(&ps->ports, config, options.expected_ports, why);
+    if (error != 0)
+        return error;
     return process_rules_new(config, options.groups, config_child(node, "others"),
                              options.others, &ps->rules, why);
 }
@@ -140,6 +165,14 @@ static void start_events(struct processes_state *ps, const struct source_env *en
         return;
     }
     ps->groups.has_events = true;
+    error = process_exits_open(&ps->exits);
+    if (error != 0)
+        log_info(
+            "processes",
+            "no account of processes that end (%s); what short-lived ones used is known by "
+            "what their parents inherit",
+            error == ERR_REFUSED ? "this namespace may not have it"
+                                 : "the kernel has no taskstats");
     ps->lost_handle = series_plain(out, &lost);
     ps->short_handle = series_plain(out, &short_lived);
 }
@@ -160,8 +193,14 @@ static int processes_start(void *state, const struct source_env *env, struct emi
     if (error != 0)
         return error;
     process_groups_start(&ps->groups, boot_seconds);
+    if (ps->ports.is_on) {
+        process_ports_start(&ps->ports, env);
+        ps->top.ports_of = process_ports_of;
+        ps->top.ports_context = &ps->ports;
+    }
     start_events(ps, env, out);
     process_totals_start(&ps->totals);
+    process_threads_start(&ps->threads);
     process_dear_start(&ps->dear, &ps->scan, ps->wants_pss);
     for (size_t i = 0; i < process_rules_count(ps->rules); i++) {
         const char *name = process_rules_fixed_name(ps->rules, i);
@@ -180,11 +219,13 @@ static struct bytes copy_text(struct span text, char *room, size_t capacity)
 
 /* Command line with its NULs as spaces; the first argument is a part of it. */
 static void read_command_line(struct process_scan *scan, uint32_t pid,
-                              char room[COMMAND_BYTES_MAX], struct process_facts *facts)
+                              char room[COMMAND_BYTES_MAX], struct process_facts *facts,
+                              uint32_t *ret_hash)
 {
     struct span text;
     if (process_read(scan, pid, "cmdline", &text) != 0)
         return;
+    *ret_hash = process_hash(text);
     while (text.at < text.end && text.end[-1] == '\0')
         text.end--;
     facts->command_line = copy_text(text, room, COMMAND_BYTES_MAX);
@@ -207,6 +248,7 @@ static void classify(void *context, struct process *process, const struct proces
     struct span text, path;
 
     process->group = NULL;
+    process->command_hash = 0;
     if (process->is_kernel && !ps->wants_kernel_threads)
         return;
     /* Copies: what stat points to is overwritten by the next read. */
@@ -214,7 +256,7 @@ static void classify(void *context, struct process *process, const struct proces
     if ((wanted & FACT_USER) != 0)
         facts.user = user_name(&ps->users, ps->env->rootfs, process->user);
     if ((wanted & FACT_COMMAND_LINE) != 0)
-        read_command_line(&ps->scan, process->pid, command, &facts);
+        read_command_line(&ps->scan, process->pid, command, &facts, &process->command_hash);
     if ((wanted & FACT_CGROUP) != 0 &&
         process_read(&ps->scan, process->pid, "cgroup", &text) == 0 &&
         process_cgroup_parse(text, &path))
@@ -229,6 +271,8 @@ static void take_event(void *context, const struct process_event *event)
 {
     struct processes_state *ps = context;
     struct process *row = process_family_find(ps->scan.rows, ps->scan.count, event->pid);
+    if (event->kind == PROCESS_EVENT_EXIT)
+        process_exits_hear(&ps->exits, event->pid);
     if (row == NULL) {
         ps->short_lived += event->kind == PROCESS_EVENT_EXIT && ps->scan.has_run;
     } else if (event->kind == PROCESS_EVENT_EXEC) {
@@ -238,6 +282,8 @@ static void take_event(void *context, const struct process_event *event)
                           : (event->status & 0xff00) != 0 ? GROUP_EXIT_ERROR
                                                           : GROUP_EXIT_OK;
         row->group->exits[reason - GROUP_EXIT_OK]++;
+        row->group->has_exited = true;
+        row->group->last_status = event->status;
     }
 }
 
@@ -248,8 +294,31 @@ static void hear_events(struct processes_state *ps, struct emitter *out)
     if (!process_events_read(&ps->events, take_event, ps))
         for (size_t i = 0; i < ps->scan.count; i++)
             ps->scan.rows[i].has_exec = true; /* who knows */
-    emit(out, ps->lost_handle, (double)ps->events.lost);
+    process_exits_read(&ps->exits);
+    emit(out, ps->lost_handle, (double)(ps->events.lost + ps->exits.lost));
     emit(out, ps->short_handle, (double)ps->short_lived);
+}
+
+/* The group of a process that no look has seen: the one of its own name, if there is such a
+ * group, else that of who started it.  Its command line is not known. */
+static struct process_group *group_of_unseen(void *context, const struct process_exit *exit)
+{
+    struct processes_state *ps = context;
+    char name[GROUP_NAME_BYTES_MAX];
+    struct process_facts facts = {
+        .comm = {(const uint8_t *)exit->name, exit->name_size},
+        .user = user_name(&ps->users, ps->env->rootfs, exit->user),
+    };
+    size_t size = process_rules_name(ps->rules, &facts, name);
+    struct process_group *group =
+        process_groups_find(&ps->groups, (struct bytes){(const uint8_t *)name, size});
+    if (group != NULL)
+        return group;
+    const struct process *parent =
+        process_family_find(ps->scan.rows, ps->scan.count, exit->parent);
+    if (parent == NULL)
+        parent = process_family_find(ps->scan.spare, ps->scan.count_before, exit->parent);
+    return parent != NULL ? parent->group : NULL;
 }
 
 static int processes_collect(void *state, const struct source_env *env, struct emitter *out)
@@ -265,27 +334,67 @@ static int processes_collect(void *state, const struct source_env *env, struct e
     if (error != 0)
         return error;
     ps->last_ms = env->now_ms;
+    process_exits_settle(&ps->exits, &ps->scan, group_of_unseen, ps);
     process_dear_run(&ps->dear, &ps->scan, env->interval_ms, elapsed_ms);
     process_groups_emit(&ps->groups, &ps->scan, env->now_ms, out);
     process_totals_emit(&ps->totals, &ps->scan, env, out);
+    int threads_error = process_threads_emit(&ps->threads, &ps->scan, out);
+    int ports_error = process_ports_emit(&ps->ports, &ps->scan, env, out);
     /* The first tick knows no rates. */
-    return is_first ? 0 : process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
+    if (!is_first)
+        error = process_top_emit(&ps->top, &ps->scan, &ps->users, env->rootfs, out);
+    return error != 0 ? error : threads_error != 0 ? threads_error : ports_error;
+}
+
+static const char *reason_of(int error)
+{
+    return error == ERR_REFUSED ? "it needs CAP_NET_ADMIN in the host's own namespaces"
+                                : "not of this kernel, or not in this namespace";
+}
+
+/* --check: what the kernel does not tell us of processes that come and go.  What the rights of
+ * this user hide is said with them (host_report_rights()). */
+static int processes_check(void *state, const struct source_env *env, struct diagnosis *why)
+{
+    struct processes_state *ps = state;
+    int error = process_scan_open(&ps->scan, env->procfs);
+    if (error != 0)
+        return diagnose(why, error, "%s",
+                        error == ERR_NOTFOUND ? "no /proc" : error_text(error));
+    if (!ps->wants_events || !env->live)
+        return 0;
+    int events = process_events_open(&ps->events);
+    int exits = process_exits_open(&ps->exits);
+    if (events != 0 && exits != 0)
+        (void)diagnose(why, 0, "no events of exec and exit, nor an account of exits: %s",
+                       reason_of(events));
+    else if (events != 0)
+        (void)diagnose(why, 0, "no events of exec and exit: %s", reason_of(events));
+    else if (exits != 0)
+        (void)diagnose(why, 0, "no account of what processes had used when they ended: %s",
+                       reason_of(exits));
+    return 0;
 }
 
 static void processes_stop(void *state)
 {
     struct processes_state *ps = state;
     process_events_close(&ps->events);
+    process_exits_close(&ps->exits);
     process_scan_close(&ps->scan);
     process_groups_done(&ps->groups);
     process_totals_done(&ps->totals);
+    process_threads_done(&ps->threads);
+    process_ports_done(&ps->ports);
     process_top_done(&ps->top);
     process_rules_free(ps->rules);
     user_names_done(&ps->users);
 }
 
 static const char *const policy_options[] = {
-    "groups", "others", "kernel_threads", "proportional_memory", "top", NULL};
+    "groups",  "others", "kernel_threads", "proportional_memory",
+    "threads", "ports",  "expected_ports", "top",
+    NULL};
 
 const struct source source_processes = {
     .name = "processes",
@@ -295,6 +404,7 @@ const struct source source_processes = {
     .configure = processes_configure,
     .start = processes_start,
     .collect = processes_collect,
+    .check = processes_check,
     .stop = processes_stop,
     .policy_options = policy_options,
 };

@@ -35,6 +35,7 @@ struct scrape_state {
     bool has_begun; /* the page's first bytes are here */
     struct scrape_series series;
     mono_ns began;
+    mono_ns spent_ns; /* processor time at the ends of pages, since the start */
     void (*done)(void *context, int error);
     void *context;
     /* its outcome, for collect() */
@@ -116,9 +117,11 @@ static int end_page(struct scrape_state *scrape, struct diagnosis *why)
 static void finish(void *context, int error, const struct diagnosis *why)
 {
     struct scrape_state *scrape = context;
+    mono_ns began = clock_thread_cpu();
 
     scrape->why = *why;
     scrape->failure = error == 0 ? end_page(scrape, &scrape->why) : error;
+    scrape->spent_ns += clock_thread_cpu() - began;
     scrape->duration_seconds = (double)(clock_mono(&clock_system) - scrape->began) / 1e9;
     scrape->done(scrape->context, 0); /* a target that is down is no fault of the source */
 }
@@ -153,6 +156,12 @@ static void scrape_cancel(void *state)
 {
     struct scrape_state *scrape = state;
     http_get_cancel(&scrape->get);
+}
+
+static uint64_t scrape_spent_ns(const void *state)
+{
+    const struct scrape_state *scrape = state;
+    return scrape->get.spent_ns + scrape->spent_ns;
 }
 
 static int scrape_collect(void *state, const struct source_env *env, struct emitter *out)
@@ -218,6 +227,7 @@ const struct source source_scrape = {
     .configure = scrape_configure,
     .start = scrape_start,
     .begin = scrape_begin,
+    .spent_ns = scrape_spent_ns,
     .cancel = scrape_cancel,
     .title = scrape_title,
     .collect = scrape_collect,

@@ -5,6 +5,7 @@
  */
 #include "probe/source/socket_diag.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -16,7 +17,6 @@
 #include "proto/base/error.h"
 
 #define NETLINK_TCPDIAG 4 /* its name was changed twice, the number never */
-#define ALL_STATES      UINT32_MAX
 /* The kernel fills what it is given, and never more than 8 KiB if that is less. */
 #define ANSWER_BYTES ((size_t)8 << 10)
 #define PATIENCE_S   2
@@ -33,7 +33,7 @@ static int diag_open(int *ret_fd)
     return 0;
 }
 
-static int diag_ask(int fd)
+static int diag_ask(int fd, uint32_t states)
 {
     struct {
         struct nlmsghdr header;
@@ -45,7 +45,7 @@ static int diag_ask(int fd)
     message.header.nlmsg_type = TCPDIAG_GETSOCK;
     message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     message.request.idiag_family = AF_INET; /* not looked at in a dump */
-    message.request.idiag_states = ALL_STATES;
+    message.request.idiag_states = states;
     ssize_t sent;
     do
         sent = sendto(fd, &message, sizeof message, 0, (const struct sockaddr *)&kernel,
@@ -79,6 +79,9 @@ static void give_row(const char *body,
         .state = message.idiag_state,
         .receive_queue = message.idiag_rqueue,
         .send_queue = message.idiag_wqueue,
+        .port = ntohs(message.id.idiag_sport),
+        .user = message.idiag_uid,
+        .inode = message.idiag_inode,
     };
     each(context, &row);
 }
@@ -110,7 +113,7 @@ static int read_messages(const char *data, size_t size,
     return 0;
 }
 
-int socket_diag_tcp(struct readbuf *buf,
+int socket_diag_tcp(struct readbuf *buf, uint32_t states,
                     void (*each)(void *context, const struct socket_diag_row *row),
                     void *context)
 {
@@ -120,7 +123,7 @@ int socket_diag_tcp(struct readbuf *buf,
         error = diag_open(&fd);
     if (error != 0)
         return error;
-    error = diag_ask(fd);
+    error = diag_ask(fd, states);
     while (error == 0) {
         ssize_t got = recv(fd, buf->data, ANSWER_BYTES, MSG_TRUNC);
         if (got < 0 && errno == EINTR)

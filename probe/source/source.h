@@ -61,6 +61,9 @@ struct source {
      * The scheduler does not touch the state meanwhile.  An error: nothing was begun. */
     int (*begin)(void *state, const struct source_env *env, struct uv_loop_s *loop,
                  void (*done)(void *context, int error), void *context);
+    /* Of a source with begin(): the processor time that its callbacks on the loop have taken so
+     * far, since the state was made.  Asked in done(). */
+    uint64_t (*spent_ns)(const void *state);
     /* Lets the look under way end soon; done() is still called. */
     void (*cancel)(void *state);
     /* What tells this instance from others of the source, valid as long as the state.  NULL:
@@ -78,7 +81,7 @@ struct source {
      * NULL.  Called after collect(); the scheduler logs it when it is new.  May be NULL. */
     const char *(*complaint)(const void *state);
     /* For --check, of a configured state that was not started: looks once, may wait as long as
-     * gather().  ERR_NOTFOUND: this host has no such thing; anything else: with what to do in
+     * gather().  0 and nothing in `why`: all that it could measure is there.  ERR_NOTFOUND: this host has no such thing; anything else: with what to do in
      * `why`.  May be NULL: nothing to tell. */
     int (*check)(void *state, const struct source_env *env, struct diagnosis *why);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */

@@ -86,7 +86,7 @@ static int walk(struct tcpstat_state *tcp, uint64_t counts[SERIES])
 {
     int error = ERR_NOTFOUND;
     if (tcp->asks_kernel)
-        error = socket_diag_tcp(&tcp->text, add_row, counts);
+        error = socket_diag_tcp(&tcp->text, SOCKET_STATES_ALL, add_row, counts);
     if (error != ERR_NOTFOUND && error != ERR_REFUSED)
         return error;
     tcp->asks_kernel = false;

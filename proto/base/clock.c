@@ -20,4 +20,12 @@ static mono_ns system_mono(void *context)
     return (mono_ns)now.tv_sec * 1000000000u + (mono_ns)now.tv_nsec;
 }
 
+mono_ns clock_thread_cpu(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0)
+        return 0;
+    return (mono_ns)now.tv_sec * 1000000000u + (mono_ns)now.tv_nsec;
+}
+
 const struct clock clock_system = {system_unix_ms, system_mono, 0};

@@ -2,8 +2,8 @@
  * clock.h - the two clocks, never mixed.
  *
  * `int64_t ts_ms` is Unix time in milliseconds: what samples are stamped with; it may jump.
- * `mono_ns` is nanoseconds on CLOCK_MONOTONIC: what timers and durations use; it never goes back.
- * Code that keeps time takes a `struct clock`, so that a test can move it.
+ * `mono_ns` is nanoseconds on CLOCK_MONOTONIC: what timers and durations use; it never goes
+ * back. Code that keeps time takes a `struct clock`, so that a test can move it.
  */
 #pragma once
 
@@ -22,6 +22,9 @@ struct clock {
 
 /* The machine's clocks.  Any thread. */
 extern const struct clock clock_system;
+
+/* Processor time of the calling thread; 0 where the system does not tell. */
+mono_ns clock_thread_cpu(void);
 
 static inline int64_t clock_unix_ms(const struct clock *clock)
 {

@@ -18,7 +18,7 @@ static int rows_fit(const struct process_table *table)
         const struct process_row *row = &table->rows[i];
         if (row->user.size > NAME_BYTES_MAX || row->name.size > NAME_BYTES_MAX ||
             row->group.size > NAME_BYTES_MAX || row->command_line.size > HELP_BYTES_MAX ||
-            row->start_ms < 0)
+            row->ports.size > NAME_BYTES_MAX || row->start_ms < 0)
             return ERR_LIMIT;
     }
     return 0;
@@ -95,6 +95,7 @@ int record_encode_processes(const struct process_table *table, struct arena *are
         to->read_bytes_per_second = row->read_bytes_per_second;
         to->write_bytes_per_second = row->write_bytes_per_second;
         to->start_ms = (uint64_t)row->start_ms;
+        to->ports = binary_of(row->ports);
         wire.rows[i] = to;
     }
     wire.n_rows = table->count;
@@ -115,6 +116,7 @@ static struct process_row row_from_wire(const Wire__ProcessRow *wire)
         .read_bytes_per_second = wire->read_bytes_per_second,
         .write_bytes_per_second = wire->write_bytes_per_second,
         .start_ms = (int64_t)wire->start_ms,
+        .ports = bytes_from(wire->ports),
     };
 }
 

@@ -23,7 +23,8 @@ struct process_row {
     double cpu_seconds_per_second;
     uint64_t resident_bytes;
     double read_bytes_per_second, write_bytes_per_second;
-    int64_t start_ms; /* not negative */
+    int64_t start_ms;   /* not negative */
+    struct bytes ports; /* on which it listens: "80 443"; at most NAME_BYTES_MAX */
 };
 
 struct process_table {

@@ -9,10 +9,14 @@
 #include <stdlib.h>
 
 #include "probe/source/mounts.h"
+#include "probe/source/process_deleted.h"
 #include "probe/source/process_events.h"
+#include "probe/source/process_exits.h"
 #include "probe/source/process_parse.h"
+#include "probe/source/process_socket.h"
 #include "probe/source/process_users.h"
 #include "probe/source/scan.h"
+#include "probe/source/socket_line.h"
 #include "proto/base/must.h"
 
 #define CLEAN_BYTES 256
@@ -42,6 +46,28 @@ static void must_be_event(struct bytes message)
         return;
     must(event.kind != PROCESS_EVENT_OTHER || event.pid == 0);
     must(event.kind == PROCESS_EVENT_EXIT || event.status == 0);
+}
+
+#define FAMILY 23 /* taskstats, in the seeds */
+
+static void must_be_exit(struct bytes message)
+{
+    struct process_exit exit;
+    if (process_exit_parse(message, FAMILY, &exit))
+        must(exit.thread != 0 && exit.name_size <= sizeof exit.name);
+}
+
+static void must_be_sockets(struct span text)
+{
+    struct span line;
+    struct socket_line socket;
+    struct socket_owner owner;
+    uint64_t inode;
+    (void)process_deleted_link(text);
+    (void)process_socket_link(text, &inode);
+    while (scan_line(&text, &line))
+        if (socket_line_parse(line, &socket))
+            (void)socket_line_owner(&socket, &owner);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -75,6 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (mount_parse(line, &mount))
             must(mount.point[mount.point_size] == '\0');
     must_be_event(span_bytes(text));
+    must_be_exit(span_bytes(text));
+    must_be_sockets(text);
     clean_twice(span_bytes(text));
     free(copy);
     return 0;

@@ -49,7 +49,7 @@ EXPORTERS = {
 # What a probe gives where a scraped target, a log file, a fixed group of processes, systemd or
 # certain hardware is there; each is looked for in the probe's sources.
 CONDITIONAL = re.compile(r"(logwatch|syslog|node_systemd|node_bonding|node_textfile|node_kernel|node_nf"
-                         r"|fengsui_probe_process)_\w+")
+                         r"|fengsui_probe_process|listen_port|process_group_deleted)_\w+")
 
 
 def rules_of(path):

@@ -49,7 +49,7 @@ SCHEMA = {
                    4: ("command_line", "bytes"), 5: ("cpu_seconds_per_second", "double"),
                    6: ("resident_bytes", "uint"), 7: ("read_bytes_per_second", "double"),
                    8: ("write_bytes_per_second", "double"), 9: ("group", "bytes"),
-                   10: ("start_ms", "uint")},
+                   10: ("start_ms", "uint"), 11: ("ports", "bytes")},
     "Event": {1: ("kind", "bytes"), 2: ("text", "bytes"), 3: ("labels", ["Label"])},
     "Inventory": {1: ("facts", ["Label"])},
     "Gap": {1: ("epoch", "fixed"), 2: ("numbers", "Range"), 3: ("first_tick_ms", "sint"),

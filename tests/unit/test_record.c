@@ -18,8 +18,8 @@ static const struct label facts[] = {{TEXT("cpu_count"), TEXT("8")},
                                      {TEXT("os"), TEXT("\xE9\xBA\x92\xE9\xBA\x9F V10")}};
 static const struct process_row rows[] = {
     {4711, TEXT("oracle"), TEXT("ora_pmon"), TEXT("db"), TEXT("ora_pmon_\0\xFF x"), 1.5,
-     UINT64_C(1) << 40, 4096, 0.25, 1700000000000},
-    {1, {0}, TEXT("init"), {0}, {0}, 0, 0, 0, 0, 0},
+     UINT64_C(1) << 40, 4096, 0.25, 1700000000000, TEXT("80 443")},
+    {1, {0}, TEXT("init"), {0}, {0}, 0, 0, 0, 0, 0, {0}},
 };
 
 static void a_process_table_survives(void **state)
@@ -45,6 +45,7 @@ static void a_process_table_survives(void **state)
     assert_true(got.rows[0].read_bytes_per_second == 4096);
     assert_true(got.rows[0].write_bytes_per_second == 0.25);
     assert_int_equal(got.rows[0].start_ms, 1700000000000);
+    assert_same_bytes(got.rows[0].ports, rows[0].ports);
     assert_same_bytes(got.rows[1].name, rows[1].name);
     buf_done(&out);
     arena_reset(&arena);

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <uv.h>
 
 #include "probe/scheduler.h"
 #include "proto/base/error.h"
+#include "tests/unit/fake_tree.h"
 
 struct world {
     uv_loop_t loop;
@@ -50,6 +52,70 @@ static const struct source source_cheap = {.name = "cheap",
                                            .interval_ms = 100,
                                            .collect = dear_collect};
 
+/* One that asks somebody: the answer comes by the loop, in three pieces. */
+struct asking_state {
+    struct dear_state dear; /* `cost` is that of a piece */
+    uv_timer_t timer;
+    unsigned pieces;
+    mono_ns spent;
+    void (*done)(void *context, int error);
+    void *context;
+};
+
+static void piece_came(uv_timer_t *timer)
+{
+    struct asking_state *asking = timer->data;
+    asking->dear.world->cpu += asking->dear.cost;
+    asking->spent += asking->dear.cost;
+    if (++asking->pieces % 3 != 0)
+        return;
+    (void)uv_timer_stop(timer);
+    asking->done(asking->context, 0);
+}
+
+static int asking_begin(void *state, const struct source_env *env, struct uv_loop_s *loop,
+                        void (*done)(void *context, int error), void *context)
+{
+    struct asking_state *asking = state;
+    (void)env;
+    asking->done = done;
+    asking->context = context;
+    if (asking->timer.data == NULL)
+        (void)uv_timer_init(loop, &asking->timer);
+    asking->timer.data = asking;
+    return uv_timer_start(&asking->timer, piece_came, 1, 1);
+}
+
+static void asking_cancel(void *state)
+{
+    struct asking_state *asking = state;
+    (void)uv_timer_stop(&asking->timer);
+    asking->done(asking->context, ERR_CANCELLED);
+}
+
+static uint64_t asking_spent(const void *state)
+{
+    return ((const struct asking_state *)state)->spent;
+}
+
+static int asking_collect(void *state, const struct source_env *env, struct emitter *out)
+{
+    struct asking_state *asking = state;
+    (void)out;
+    asking->dear.runs++;
+    asking->dear.interval_ms = env->interval_ms;
+    return 0;
+}
+
+static const struct source source_asking = {.name = "asking",
+                                            .summary = "waits for answers",
+                                            .state_bytes = sizeof(struct asking_state),
+                                            .interval_ms = 100,
+                                            .begin = asking_begin,
+                                            .spent_ns = asking_spent,
+                                            .cancel = asking_cancel,
+                                            .collect = asking_collect};
+
 static mono_ns world_cpu(void *context)
 {
     return ((struct world *)context)->cpu;
@@ -71,18 +137,20 @@ static struct dear_state *add(struct world *world, const struct source *source)
     return state;
 }
 
-static void open_world(struct world *world, double limit)
+/* `procfs` NULL: costs are what the sources here say. */
+static void open_world(struct world *world, double limit, const char *procfs)
 {
     *world = (struct world){0};
     assert_int_equal(uv_loop_init(&world->loop), 0);
     assert_int_equal(emitter_open(NULL, &world->emitter), 0);
     tick_clock_init(&world->ticks, &clock_system, 42, 0);
-    const struct scheduler_options options = {.emitter = world->emitter,
+    const struct scheduler_options options = {.env = {.procfs = procfs, .rootfs = "/nowhere"},
+                                              .emitter = world->emitter,
                                               .ticks = &world->ticks,
                                               .sealed = sealed,
                                               .cpu_limit = limit,
                                               .cpu_window_ms = 450,
-                                              .cpu_clock = world_cpu,
+                                              .cpu_clock = procfs == NULL ? world_cpu : NULL,
                                               .context = world};
     assert_int_equal(scheduler_open(&options, &world->scheduler), 0);
 }
@@ -101,6 +169,14 @@ static void close_world(struct world *world)
     (void)uv_run(&world->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&world->loop), 0);
     emitter_close(world->emitter);
+}
+
+/* Its timer has to be closed while there is a loop, its state while there is a scheduler. */
+static void close_asking(struct world *world, struct asking_state *asking)
+{
+    uv_close((uv_handle_t *)&asking->timer, NULL);
+    (void)uv_run(&world->loop, UV_RUN_NOWAIT);
+    close_world(world);
 }
 
 static bool is_slowed_twice(const struct world *world)
@@ -123,7 +199,7 @@ static void the_dearest_is_slowed_until_the_limit_holds_and_then_relaxed(void **
 {
     struct world world;
     (void)state;
-    open_world(&world, 0.005);
+    open_world(&world, 0.005, NULL);
     struct dear_state *cheap = add(&world, &source_cheap);
     struct dear_state *dear = add(&world, &source_dear);
     cheap->cost = 100000; /* 0.1 % of a core */
@@ -149,7 +225,7 @@ static void without_a_limit_nothing_is_slowed(void **state)
 {
     struct world world;
     (void)state;
-    open_world(&world, 0);
+    open_world(&world, 0, NULL);
     struct dear_state *cheap = add(&world, &source_cheap);
     struct dear_state *dear = add(&world, &source_dear);
     dear->cost = 90000000;
@@ -161,11 +237,78 @@ static void without_a_limit_nothing_is_slowed(void **state)
     close_world(&world);
 }
 
+static void what_answers_cost_on_the_loop_counts(void **state)
+{
+    struct world world;
+    (void)state;
+    open_world(&world, 0.005, NULL);
+    struct dear_state *cheap = add(&world, &source_cheap);
+    struct dear_state *asking = add(&world, &source_asking);
+    cheap->cost = 100000;
+    asking->cost = 500000; /* three pieces: 1.5 % of a core */
+    scheduler_start(world.scheduler);
+    assert_int_equal(scheduler_run(world.scheduler, &world.loop), 0);
+    run_until(&world, is_slowed_twice);
+    assert_true(scheduler_report(world.scheduler, 1).cpu_seconds > 0.0015);
+    assert_int_equal(scheduler_report(world.scheduler, 0).in_force_ms, 100);
+    close_asking(&world, (struct asking_state *)asking);
+}
+
+#define PROCESSES 1000u
+
+static void write_processes(const struct fake_tree *tree)
+{
+    char path[64], text[160];
+    fake_tree_write(tree, "proc/stat", "cpu 1 2 3 4\nbtime 1600000000\n");
+    fake_tree_write(tree, "proc/loadavg", "0.1 0.2 0.3 1/100 4711\n");
+    for (unsigned pid = 1000; pid < 1000 + PROCESSES; pid++) {
+        (void)snprintf(path, sizeof path, "proc/%u/stat", pid);
+        (void)snprintf(text, sizeof text,
+                       "%u (work) S 1 1 1 0 -1 0 1 0 2 0 1 10 0 0 20 0 3 0 7 4096 9 0\n", pid);
+        fake_tree_write(tree, path, text);
+    }
+}
+
+static bool are_processes_slowed(const struct world *world)
+{
+    return scheduler_report(world->scheduler, 1).in_force_ms > 100 &&
+           scheduler_report(world->scheduler, 0).has_succeeded;
+}
+
+static void a_host_with_very_many_processes_is_looked_at_less_often(void **state)
+{
+    struct world world;
+    struct fake_tree tree;
+    char procfs[96];
+    (void)state;
+    fake_tree_make(&tree);
+    (void)snprintf(procfs, sizeof procfs, "%s/proc", tree.root);
+    write_processes(&tree);
+    /* To read a thousand files takes more than 0.3 ms on any machine: the limit every 15 s. */
+    open_world(&world, 0.00002, procfs);
+    assert_int_equal(
+        scheduler_add(world.scheduler, source_find("load"), NULL, NULL, 100, NULL, NULL), 0);
+    assert_int_equal(
+        scheduler_add(world.scheduler, source_find("processes"), NULL, NULL, 100, NULL, NULL),
+        0);
+    scheduler_start(world.scheduler);
+    assert_int_equal(scheduler_run(world.scheduler, &world.loop), 0);
+    run_until(&world, are_processes_slowed);
+    assert_int_equal(scheduler_report(world.scheduler, 0).in_force_ms, 100);
+    struct source_report report = scheduler_report(world.scheduler, 1);
+    assert_int_equal(report.interval_ms, 100); /* what was asked for, and what is in force */
+    assert_int_equal(report.failures, 0);
+    close_world(&world);
+    fake_tree_done(&tree);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_dearest_is_slowed_until_the_limit_holds_and_then_relaxed),
         cmocka_unit_test(without_a_limit_nothing_is_slowed),
+        cmocka_unit_test(what_answers_cost_on_the_loop_counts),
+        cmocka_unit_test(a_host_with_very_many_processes_is_looked_at_less_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

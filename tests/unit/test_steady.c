@@ -105,11 +105,31 @@ static void write_processes(struct host *host, unsigned round)
     for (unsigned i = 0; i < PROCESSES; i++) {
         unsigned pid = 1000 + i;
         (void)snprintf(path, sizeof path, "proc/%u/stat", pid);
-        buf_printf(&host->text,
-                   "%u (work%u) S 1 1 1 0 -1 4194560 %u 0 2 0 %u 10 0 0 20 0 3 0 %u 40960 %u\n",
-                   pid, i % 20, round, round * i, 100 + i, PROCESSES - i);
+        bool is_idle = i % 2 == 0; /* of one thread that does not run: it will rest */
+        buf_printf(
+            &host->text,
+            "%u (work%u) S 1 1 1 0 -1 4194560 %u 0 2 0 %u 10 0 0 20 0 %u 0 %u 40960 %u\n", pid,
+            i % 20, is_idle ? 7 : round, is_idle ? 7 : round * i, is_idle ? 1u : 3u, 100 + i,
+            PROCESSES - i);
+        write_text(host, path);
+        if (round > 1)
+            continue;
+        (void)snprintf(path, sizeof path, "proc/%u/schedstat", pid);
+        buf_printf(&host->text, "1000 2 3\n");
         write_text(host, path);
     }
+}
+
+static void write_listeners(struct host *host)
+{
+    buf_printf(&host->text, "1000 2 3\n");
+    write_text(host, "proc/self/schedstat");
+    for (unsigned i = 0; i < 100; i++)
+        buf_printf(&host->text,
+                   "%4u: 00000000:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000 "
+                   "    0        0 %u 1 0\n",
+                   i, 1000 + i, 7000 + i);
+    write_text(host, "proc/net/tcp");
 }
 
 static size_t samples, batches;
@@ -138,6 +158,7 @@ static void open_host(struct host *host, unsigned disks, unsigned interfaces)
     (void)snprintf(host->procfs, sizeof host->procfs, "%s/proc", host->tree.root);
     (void)snprintf(host->sysfs, sizeof host->sysfs, "%s/sys", host->tree.root);
     write_host(host, 1);
+    write_listeners(host);
     write_processes(host, 1);
 }
 

@@ -40,10 +40,16 @@ export function process_table(instance) {
     return age >= 0 && age < FRESH_S ? h('span', {class: 'fresh'}, t('process.fresh', format.span(age)), ' ') : null;
   }
 
+  /* An older probe tells none. */
+  function ports(one) {
+    if (!one.ports || !one.ports.length) return null;
+    return [' ', h('span', {class: 'ports', title: t('process.ports.hint')}, one.ports.map((port) => ':' + port).join(' '))];
+  }
+
   function row(one) {
     return h('tr', {'data-key': one.pid + ' ' + one.startMs},
       h('td', {class: 'p-name'}, h('span', {class: 'p-line'}, h('b', null, one.name), ' ',
-        fresh(one), h('span', {class: 'quiet'}, `${one.pid} ${one.user}`)),
+        fresh(one), h('span', {class: 'quiet'}, `${one.pid} ${one.user}`), ports(one)),
       h('span', {class: 'command', title: one.commandLine}, one.commandLine)),
       h('td', {class: 'num'}, format.percent(one.cpu)),
       h('td', {class: 'num'}, format.bytes(one.residentBytes)),

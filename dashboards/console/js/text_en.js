@@ -87,7 +87,7 @@ export const texts = {
   'filesystems': 'File systems', 'fs.mount': 'Mounted on', 'fs.use': 'Used', 'fs.free': 'Free', 'fs.size': 'Size',
   'fs.device': 'Device',
   'processes': 'Processes', 'process': 'Process', 'process.fresh': '{0} old', 'process.io': 'I/O',
-  'process.cpu.hint': '100% is one core',
+  'process.cpu.hint': '100% is one core', 'process.ports.hint': 'listens on these ports',
   'processes.of': 'Process table of {0}, {1} processes', 'processes.old': '({0} earlier)',
   'processes.none': 'No process table in the 10 minutes before {0}',
   'events': 'What happened in this range', 'events.none': 'No alerts, silences or restarts',

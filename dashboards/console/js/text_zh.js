@@ -86,7 +86,7 @@ export const texts = {
   'filesystems': '文件系统', 'fs.mount': '挂载点', 'fs.use': '已用', 'fs.free': '可用', 'fs.size': '总量',
   'fs.device': '设备',
   'processes': '进程', 'process': '进程', 'process.fresh': '{0}前启动', 'process.io': '读写',
-  'process.cpu.hint': '100% 为一个核',
+  'process.cpu.hint': '100% 为一个核', 'process.ports.hint': '监听这些端口',
   'processes.of': '{0} 的进程表，共 {1} 个进程', 'processes.old': '（早 {0}）',
   'processes.none': '{0} 之前 10 分钟内没有进程表',
   'events': '这段时间发生了什么', 'events.none': '没有告警、失联或重启',
