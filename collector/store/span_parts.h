@@ -32,6 +32,7 @@ struct span {
 struct span_set {
     struct store *store;
     struct group_cache *groups; /* unpacked, of all files */
+    struct value_lists *lists;  /* of labels, of all files */
     char *directory;
     pthread_mutex_t lock;
     struct span **items; /* ascending generation */
