@@ -1,14 +1,12 @@
 /*
- * alerting_http.c - http_config and tls_config of alerting.yml.
- *
- * Keys and meanings are those of Prometheus's and Alertmanager's HTTP clients.
+ * http_settings.c - see http_settings.h.
  */
-#include "collector/notify/alerting_parts.h"
-#include "collector/notify/http_oauth.h"
+#include "collector/client/http_settings.h"
 
 #include <string.h>
 #include <strings.h>
 
+#include "proto/base/buf.h"
 #include "proto/base/error.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -35,27 +33,39 @@ static const struct config_option tls_options[] = {
 };
 #undef AT
 
-int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
-                      struct tls_settings *tls, struct diagnosis *why)
+int http_settings_read_tls(struct config *config, const struct config_node *node,
+                           struct tls_settings *tls, struct diagnosis *why)
 {
     int error;
 
     if (node == NULL)
         return 0;
     *tls = (struct tls_settings){0};
-    error = config_read(alerting->config, node, "tls_config", tls_options, COUNT(tls_options),
+    error = config_read(config, node, "tls_config", tls_options, COUNT(tls_options),
                         tls, why);
     if (error != 0)
         return error;
     if ((tls->ca != NULL && tls->ca_file != NULL) ||
         (tls->cert != NULL && tls->cert_file != NULL) ||
         (tls->key != NULL && tls->key_file != NULL))
-        return config_complain(alerting->config, node, why,
+        return config_complain(config, node, why,
                                "tls_config: give a text or a file, not both");
     if ((tls->cert != NULL || tls->cert_file != NULL) !=
         (tls->key != NULL || tls->key_file != NULL))
-        return config_complain(alerting->config, node, why,
+        return config_complain(config, node, why,
                                "tls_config: a certificate and its key go together");
+    return 0;
+}
+
+int http_settings_check_url(struct config *config, const struct config_node *node,
+                            const char *where, const char *url, const char *url_file,
+                            struct diagnosis *why)
+{
+    if ((url != NULL) == (url_file != NULL))
+        return config_complain(config, node, why, "%s: give either url or url_file", where);
+    if (url != NULL && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        return config_complain(config, node, why, "%s.url: \"%s\" is no http:// or https:// URL",
+                               where, url);
     return 0;
 }
 
@@ -63,7 +73,7 @@ struct authorization_keys {
     const char *type, *credentials, *credentials_file;
 };
 
-static int read_authorization(struct alerting *alerting, const struct config_node *node,
+static int read_authorization(const struct http_reading *reading, const struct config_node *node,
                               struct http_settings *http, struct diagnosis *why)
 {
     static const struct config_option options[] = {
@@ -77,17 +87,17 @@ static int read_authorization(struct alerting *alerting, const struct config_nod
          .help = "a file that holds it"},
     };
     struct authorization_keys keys = {0};
-    int error = config_read(alerting->config, node, "authorization", options, COUNT(options),
+    int error = config_read(reading->config, node, "authorization", options, COUNT(options),
                             &keys, why);
     if (error != 0)
         return error;
     if (strcasecmp(keys.type, "basic") == 0)
-        return config_complain(alerting->config, node, why,
+        return config_complain(reading->config, node, why,
                                "authorization: the type Basic is what basic_auth is for");
     if (strpbrk(keys.type, " \t\r\n") != NULL)
-        return config_complain(alerting->config, node, why, "authorization: type is one word");
+        return config_complain(reading->config, node, why, "authorization: type is one word");
     if (keys.credentials != NULL && keys.credentials_file != NULL)
-        return config_complain(alerting->config, node, why,
+        return config_complain(reading->config, node, why,
                                "authorization: give credentials or credentials_file");
     http->scheme = keys.type;
     http->bearer = keys.credentials;
@@ -99,7 +109,7 @@ struct basic_keys {
     const char *username, *password, *password_file;
 };
 
-static int read_basic(struct alerting *alerting, const struct config_node *node,
+static int read_basic(const struct http_reading *reading, const struct config_node *node,
                       struct http_settings *http, struct diagnosis *why)
 {
     static const struct config_option options[] = {
@@ -112,9 +122,9 @@ static int read_basic(struct alerting *alerting, const struct config_node *node,
     };
     struct basic_keys keys = {0};
     int error =
-        config_read(alerting->config, node, "basic_auth", options, COUNT(options), &keys, why);
+        config_read(reading->config, node, "basic_auth", options, COUNT(options), &keys, why);
     if (error == 0 && keys.password != NULL && keys.password_file != NULL)
-        error = config_complain(alerting->config, node, why,
+        error = config_complain(reading->config, node, why,
                                 "basic_auth: give password or password_file");
     http->username = keys.username;
     http->password = keys.password;
@@ -154,7 +164,7 @@ static const struct config_option oauth_options[] = {
 #undef AT
 
 /* "a b"; nothing of an empty list. */
-static int join_scopes(struct alerting *alerting, const struct config_strings *scopes,
+static int join_scopes(const struct http_reading *reading, const struct config_strings *scopes,
                        const char **ret_scope)
 {
     struct buf text = {0};
@@ -163,7 +173,7 @@ static int join_scopes(struct alerting *alerting, const struct config_strings *s
         buf_printf(&text, "%s%s", i > 0 ? " " : "", scopes->items[i]);
     if (scopes->count == 0)
         return 0;
-    copy = buf_ok(&text) ? arena_alloc(&alerting->arena, text.size + 1, 1) : NULL;
+    copy = buf_ok(&text) ? arena_alloc(reading->arena, text.size + 1, 1) : NULL;
     if (copy != NULL)
         memcpy(copy, buf_text(&text), text.size + 1);
     buf_done(&text);
@@ -171,22 +181,22 @@ static int join_scopes(struct alerting *alerting, const struct config_strings *s
     return copy == NULL ? ERR_NOMEM : 0;
 }
 
-static int read_params(struct alerting *alerting, const struct config_node *node,
+static int read_params(const struct http_reading *reading, const struct config_node *node,
                        struct oauth_settings *oauth, struct diagnosis *why)
 {
     struct oauth_param *params;
     if (node == NULL)
         return 0;
     if (node->kind != CONFIG_MAP)
-        return config_complain(alerting->config, node, why,
+        return config_complain(reading->config, node, why,
                                "endpoint_params is a map of name to value");
-    params = arena_alloc(&alerting->arena, node->count + 1, sizeof *params);
+    params = arena_alloc(reading->arena, node->count + 1, sizeof *params);
     if (params == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < node->count; i++) {
         const struct config_node *pair = node->children[i];
         if (pair->kind != CONFIG_SCALAR)
-            return config_complain(alerting->config, pair, why, "%s is not a single value",
+            return config_complain(reading->config, pair, why, "%s is not a single value",
                                    pair->key);
         params[i] = (struct oauth_param){pair->key, pair->text};
     }
@@ -195,39 +205,39 @@ static int read_params(struct alerting *alerting, const struct config_node *node
     return 0;
 }
 
-static int read_oauth(struct alerting *alerting, const struct config_node *node,
+static int read_oauth(const struct http_reading *reading, const struct config_node *node,
                       struct http_settings *http, struct diagnosis *why)
 {
-    struct oauth_keys *keys = arena_alloc(&alerting->arena, 1, sizeof *keys);
+    struct oauth_keys *keys = arena_alloc(reading->arena, 1, sizeof *keys);
     struct oauth_settings *oauth;
     int error;
 
     if (keys == NULL)
         return ERR_NOMEM;
     oauth = &keys->oauth;
-    error = config_read(alerting->config, node, "oauth2", oauth_options, COUNT(oauth_options),
+    error = config_read(reading->config, node, "oauth2", oauth_options, COUNT(oauth_options),
                         keys, why);
     if (error == 0 && oauth->client_secret != NULL && oauth->client_secret_file != NULL)
-        error = config_complain(alerting->config, node, why,
+        error = config_complain(reading->config, node, why,
                                 "oauth2: give client_secret or client_secret_file");
     if (error == 0)
-        error = alerting_check_url(alerting, node, "oauth2", oauth->token_url, NULL, why);
+        error = http_settings_check_url(reading->config, node, "oauth2", oauth->token_url, NULL, why);
     if (error == 0)
-        error = join_scopes(alerting, &keys->scopes, &oauth->scope);
+        error = join_scopes(reading, &keys->scopes, &oauth->scope);
     if (error == 0)
-        error = read_params(alerting, keys->params, oauth, why);
+        error = read_params(reading, keys->params, oauth, why);
     oauth->http = (struct http_settings){.timeout_ms = http->timeout_ms,
                                          .proxy_url = keys->proxy_url,
                                          .no_proxy = keys->no_proxy,
                                          .proxy_from_environment = keys->proxy_from_environment};
     if (error == 0)
-        error = alerting_read_tls(alerting, keys->tls, &oauth->http.tls, why);
+        error = http_settings_read_tls(reading->config, keys->tls, &oauth->http.tls, why);
     http->oauth = oauth;
     return error;
 }
 
 #define AT(field) offsetof(struct http_keys, field)
-const struct config_option alerting_http_options[HTTP_OPTIONS] = {
+const struct config_option http_settings_options[HTTP_OPTIONS] = {
     {.key = "basic_auth", .type = CONFIG_NODE, .offset = AT(basic), .help = "user, password"},
     {.key = "authorization", .type = CONFIG_NODE, .offset = AT(authorization),
      .help = "type, credentials"},
@@ -249,7 +259,7 @@ const struct config_option alerting_http_options[HTTP_OPTIONS] = {
 };
 #undef AT
 
-int alerting_use_http(struct alerting *alerting, const struct config_node *node,
+int http_settings_use(const struct http_reading *reading, const struct config_node *node,
                       const struct http_keys *keys, struct http_settings *http,
                       struct diagnosis *why)
 {
@@ -259,14 +269,14 @@ int alerting_use_http(struct alerting *alerting, const struct config_node *node,
     int error = 0;
 
     if (ways > 1)
-        return config_complain(alerting->config, node, why,
+        return config_complain(reading->config, node, why,
                                "give one of basic_auth, authorization, bearer_token, "
                                "bearer_token_file and oauth2");
     if (keys->proxy_from_environment && (keys->proxy_url != NULL || keys->no_proxy != NULL))
-        return config_complain(alerting->config, node, why,
+        return config_complain(reading->config, node, why,
                                "proxy_from_environment excludes proxy_url and no_proxy");
     if (keys->no_proxy != NULL && keys->proxy_url == NULL)
-        return config_complain(alerting->config, node, why, "no_proxy without proxy_url");
+        return config_complain(reading->config, node, why, "no_proxy without proxy_url");
     http->scheme = "Bearer";
     http->bearer = keys->bearer;
     http->bearer_file = keys->bearer_file;
@@ -276,41 +286,24 @@ int alerting_use_http(struct alerting *alerting, const struct config_node *node,
     http->no_proxy = keys->no_proxy;
     http->proxy_from_environment = keys->proxy_from_environment;
     if (keys->authorization != NULL)
-        error = read_authorization(alerting, keys->authorization, http, why);
+        error = read_authorization(reading, keys->authorization, http, why);
     if (error == 0 && keys->basic != NULL)
-        error = read_basic(alerting, keys->basic, http, why);
+        error = read_basic(reading, keys->basic, http, why);
     if (error == 0 && keys->oauth2 != NULL)
-        error = read_oauth(alerting, keys->oauth2, http, why);
+        error = read_oauth(reading, keys->oauth2, http, why);
     if (error == 0)
-        error = alerting_read_tls(alerting, keys->tls, &http->tls, why);
+        error = http_settings_read_tls(reading->config, keys->tls, &http->tls, why);
     return error;
 }
 
-int alerting_refuse_oauth(struct alerting *alerting, const struct config_node *node,
-                          const char *where, const struct http_settings *http,
-                          struct diagnosis *why)
+int http_settings_refuse_oauth(struct config *config, const struct config_node *node,
+                               const char *where, const struct http_settings *http,
+                               struct diagnosis *why)
 {
     if (http->oauth == NULL)
         return 0;
-    return config_complain(alerting->config, node, why,
+    return config_complain(config, node, why,
                            "%s: oauth2 is for webhook_configs; give an http_config with "
                            "credentials here",
                            where);
-}
-
-int alerting_read_http(struct alerting *alerting, const struct config_node *node,
-                       struct http_settings *http, struct diagnosis *why)
-{
-    struct http_keys keys = {0};
-    int error;
-
-    if (http->timeout_ms == 0)
-        http->timeout_ms = 10000;
-    if (node == NULL)
-        node = alerting->global.http_config;
-    if (node == NULL)
-        return 0;
-    error = config_read(alerting->config, node, "http_config", alerting_http_options,
-                        HTTP_OPTIONS, &keys, why);
-    return error != 0 ? error : alerting_use_http(alerting, node, &keys, http, why);
 }
