@@ -38,6 +38,49 @@ static void print_remotes(const struct ctl *ctl, const json_t *remotes)
     }
 }
 
+static const char *tier_name(const struct ctl *ctl, const char *tier)
+{
+    return strcmp(tier, "raw") == 0         ? SAY(ctl, "samples", "样本")
+           : strcmp(tier, "rollup_5m") == 0 ? SAY(ctl, "5 m", "5 分钟")
+                                            : SAY(ctl, "1 h", "1 小时");
+}
+
+static const char *age_text(const struct ctl *ctl, const char *age)
+{
+    return strcmp(age, "forever") == 0 ? SAY(ctl, "for ever", "永久")
+           : strcmp(age, "none") == 0  ? SAY(ctl, "none", "不做")
+                                       : age;
+}
+
+/* A line for all series, one for each rule of retention.per_series. */
+static void print_retention(const struct ctl *ctl, const json_t *rows)
+{
+    const json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        struct values values = {.next = 0};
+        char text[512] = "";
+        size_t at = 0;
+        size_t t;
+        const json_t *tier;
+        json_array_foreach(json_object_get(row, "tiers"), t, tier)
+        {
+            const bool is_held = json_is_string(json_object_get(tier, "oldest"));
+            at += (size_t)snprintf(
+                text + at, sizeof text - at, "%s%s %s%s%s",
+                t > 0 ? SAY(ctl, "; ", "；") : "",
+                tier_name(ctl, value_text(&values, tier, "tier")),
+                age_text(ctl, value_text(&values, tier, "age")),
+                is_held ? SAY(ctl, " since ", "，最早 ") : "",
+                is_held ? value_instant(&values, tier, "oldest") : "");
+            if (at >= sizeof text)
+                break;
+        }
+        line(i == 0 ? SAY(ctl, "Kept", "保留") : value_text(&values, row, "match"), text);
+    }
+}
+
 static void print_status(const struct ctl *ctl, const json_t *data)
 {
     struct values values = {.next = 0};
@@ -81,6 +124,7 @@ static void print_status(const struct ctl *ctl, const json_t *data)
              value_text(&values, notices, "failed"));
     line(SAY(ctl, "Notifications", "通知"), text);
     print_remotes(ctl, json_object_get(data, "remoteWrite"));
+    print_retention(ctl, json_object_get(data, "retention"));
 }
 
 static int run_status(struct ctl *ctl, int count, char **arguments)
@@ -103,11 +147,13 @@ const struct command command_status = {
     .run = run_status,
     .summary_english = "is everything well",
     .summary_chinese = "整体状况",
-    .help_english = "fengsuictl status: the collector, its probes, its store, its alerts and the "
-                    "receivers of remote_write on one screen.\n"
+    .help_english = "fengsuictl status: the collector, its probes, its store, its alerts, the "
+                    "receivers of remote_write,\nand for how long series are kept (by rule of "
+                    "retention.per_series), since when there are any.\n"
                     "Fails (exit code 1) while the collector is not ready.\n\n"
                     "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
-    .help_chinese = "fengsuictl status：采集器、探针、存储、告警与远程写出的概况。\n"
+    .help_chinese = "fengsuictl status：采集器、探针、存储、告警与远程写出的概况，\n"
+                    "以及序列的保留时间（按 retention.per_series 的规则）和实际最早的时刻。\n"
                     "采集器未就绪时退出码为 1。\n\n"
                     "  fengsuictl status\n  fengsuictl status --json | jq .data.probes",
 };

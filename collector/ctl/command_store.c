@@ -230,6 +230,14 @@ static int verify_here(const struct ctl *ctl, const char *directory)
         client_complain(*why.text != '\0' ? why.text : error_text(error));
         return EXIT_FAILED;
     }
+    if (verify.is_unborn) {
+        printf("%s\n",
+               SAY(ctl,
+                   "no store yet: its creation was not completed, so nothing in it was ever "
+                   "acknowledged; the next start of the collector creates it anew",
+                   "还没有存储：创建中途中断，其中没有任何已确认的数据；采集器下次启动时会重新创建"));
+        return EXIT_FINE;
+    }
     const struct verify_counts *counts = &verify.counts;
     if (counts->strays > 0)
         printf(SAY(ctl,

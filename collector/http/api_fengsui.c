@@ -198,6 +198,11 @@ void api_summary(struct http_request *request, struct http_response *response)
     json_write_array(json);
     remote_each(app->remote, write_remote, json);
     json_write_end(json);
+    const int error = api_write_retention(json, app->store);
+    if (error != 0) {
+        reply_code(response, error, NULL);
+        return;
+    }
     json_write_end(json);
     reply_finish(&reply, NULL, NULL);
 }

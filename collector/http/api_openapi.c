@@ -116,7 +116,7 @@ static const struct operation operations[] = {
     {HTTP_POST, "/api/v2/silences", .summary = "Make or change a silence", .body = JSON},
     {HTTP_GET, "/api/v2/silence/*", .summary = "A silence", .rest = "{silenceID}"},
     {HTTP_DELETE, "/api/v2/silence/*", .summary = "End a silence", .rest = "{silenceID}"},
-    {HTTP_GET, "/api/fengsui/v1/status", .summary = "Counts for the console"},
+    {HTTP_GET, "/api/fengsui/v1/status", .summary = "Counts for the console; how long series are kept, by rule"},
     {HTTP_GET, "/api/fengsui/v1/probes", .summary = "Probes"},
     {HTTP_GET, "/api/fengsui/v1/session", .summary = "Who asks"},
     {HTTP_GET, "/api/fengsui/v1/alerts",

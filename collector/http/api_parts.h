@@ -67,6 +67,8 @@ const char *api_metric_type(enum metric_type type);
 const char *api_fingerprint_text(uint64_t fingerprint, char text[API_FINGERPRINT_BYTES]);
 /* The ids of the silences that are active, as an array. */
 struct muting;
+/* The member "retention" (api_retention.c).  ERR_NOMEM, ERR_IO: nothing is written. */
+int api_write_retention(struct json_writer *json, struct store *store);
 void api_write_silenced_by(struct json_writer *json, const struct muting *muting,
                            int64_t now_ms);
 /* The fingerprints of the alerts that inhibit it, as an array. */

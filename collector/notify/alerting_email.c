@@ -118,7 +118,7 @@ int alerting_read_email(struct alerting *alerting, const struct config_node *nod
     error = config_read(alerting->config, node, "email_configs", email_options,
                         COUNT(email_options), keys, why);
     if (error == 0)
-        error = alerting_read_tls(alerting, keys->tls, &keys->email.tls, why);
+        error = http_settings_read_tls(alerting->config, keys->tls, &keys->email.tls, why);
     if (error == 0)
         error = read_headers(alerting, keys->headers, &keys->email, why);
     if (error == 0)

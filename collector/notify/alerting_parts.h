@@ -1,6 +1,5 @@
 /*
- * alerting_parts.h - between the files that read alerting.yml; for nobody else, but that
- * remote_write in collector.yml has the keys of its HTTP clients (collector/remote/settings.c).
+ * alerting_parts.h - between the files that read alerting.yml; for nobody else.
  */
 #pragma once
 
@@ -122,37 +121,9 @@ int alerting_read_targets(struct alerting *alerting, const struct config_node *l
 
 /* ---- HTTP clients (alerting_http.c) */
 
-/* What http_config holds, and an entry of `alertmanagers` at its own level. */
-struct http_keys {
-    const struct config_node *basic, *authorization, *tls, *oauth2;
-    const char *bearer, *bearer_file, *proxy_url, *no_proxy;
-    bool follow_redirects, enable_http2, proxy_from_environment;
-};
-#define HTTP_OPTIONS 11
-/* Offsets are into struct http_keys. */
-extern const struct config_option alerting_http_options[HTTP_OPTIONS];
-/* Checks the keys of `node` and makes settings of them; the time limit stays.  Who has no use for
- * the tokens of oauth2 asks alerting_refuse_oauth(). */
-int alerting_use_http(struct alerting *alerting, const struct config_node *node,
-                      const struct http_keys *keys, struct http_settings *http,
-                      struct diagnosis *why);
-/* ERR_INVALID where the settings have oauth2. */
-int alerting_refuse_oauth(struct alerting *alerting, const struct config_node *node,
-                          const char *where, const struct http_settings *http,
-                          struct diagnosis *why);
-/* tls_config; NULL leaves *tls as it is. */
-int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
-                      struct tls_settings *tls, struct diagnosis *why);
 /* http_config of an integration; NULL: the global one.  A time limit of 0 becomes 10 s. */
 int alerting_read_http(struct alerting *alerting, const struct config_node *node,
                        struct http_settings *http, struct diagnosis *why);
-/* tls_config of an integration; NULL: none. */
-int alerting_read_tls(struct alerting *alerting, const struct config_node *node,
-                      struct tls_settings *tls, struct diagnosis *why);
-/* Exactly one of url and url_file, and the url an http one. */
-int alerting_check_url(struct alerting *alerting, const struct config_node *node,
-                       const char *where, const char *url, const char *url_file,
-                       struct diagnosis *why);
 /* `text` parses as a template; the message names `node`. */
 int alerting_check_template(struct alerting *alerting, const struct config_node *node,
                             const char *text, struct diagnosis *why);

@@ -10,19 +10,6 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define HOUR_MS      (3600 * 1000)
 
-int alerting_check_url(struct alerting *alerting, const struct config_node *node,
-                       const char *where, const char *url, const char *url_file,
-                       struct diagnosis *why)
-{
-    if ((url != NULL) == (url_file != NULL))
-        return config_complain(alerting->config, node, why, "%s: give either url or url_file",
-                               where);
-    if (url != NULL && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return config_complain(alerting->config, node, why,
-                               "%s.url: \"%s\" is no http:// or https:// URL", where, url);
-    return 0;
-}
-
 int alerting_check_template(struct alerting *alerting, const struct config_node *node,
                             const char *text, struct diagnosis *why)
 {
@@ -70,7 +57,7 @@ static int read_webhook(struct alerting *alerting, const struct config_node *nod
                         COUNT(webhook_options), keys, why);
     if (error != 0)
         return error;
-    error = alerting_check_url(alerting, node, "webhook_configs", keys->webhook.url,
+    error = http_settings_check_url(alerting->config, node, "webhook_configs", keys->webhook.url,
                                keys->webhook.url_file, why);
     if (error != 0)
         return error;

@@ -78,7 +78,7 @@ static int check_robot(struct alerting *alerting, const struct config_node *node
 {
     const struct robot_settings *robot = &keys->robot;
     int error =
-        alerting_check_url(alerting, node, kind->where, robot->url, robot->url_file, why);
+        http_settings_check_url(alerting->config, node, kind->where, robot->url, robot->url_file, why);
     if (error == 0 && robot->secret != NULL && robot->secret_file != NULL)
         error = config_complain(alerting->config, node, why,
                                 "%s: give either secret or secret_file", kind->where);
@@ -115,7 +115,7 @@ static int read_robot(struct alerting *alerting, const struct config_node *node,
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->robot.http, why);
     if (error == 0)
-        error = alerting_refuse_oauth(alerting, node, "robot_configs", &keys->robot.http, why);
+        error = http_settings_refuse_oauth(alerting->config, node, "robot_configs", &keys->robot.http, why);
     *integration = (struct integration){.channel = kind->channel,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

@@ -225,7 +225,7 @@ int alerting_read_smpp(struct alerting *alerting, const struct config_node *node
         error = alerting_read_words(alerting, node, "smpp_configs", &keys->disclosure,
                                     &keys->smpp.words, why);
     if (error == 0)
-        error = alerting_read_tls(alerting, keys->tls, &keys->smpp.tls, why);
+        error = http_settings_read_tls(alerting->config, keys->tls, &keys->smpp.tls, why);
     if (error == 0 && has_more_than_trust(&keys->smpp.tls))
         error = config_complain(alerting->config, keys->tls, why,
                                 "smpp_configs: tls_config knows ca_file and "

@@ -74,7 +74,7 @@ static int check_sms(struct alerting *alerting, const struct config_node *node,
                      const struct sms_settings *sms, struct diagnosis *why)
 {
     bool has_secret = sms->secret_file != NULL;
-    int error = alerting_check_url(alerting, node, "sms_configs", sms->url, NULL, why);
+    int error = http_settings_check_url(alerting->config, node, "sms_configs", sms->url, NULL, why);
     if (error == 0)
         error = check_words(alerting, node, "url", sms->url, has_secret, why);
     if (error == 0)
@@ -128,7 +128,7 @@ int alerting_read_sms(struct alerting *alerting, const struct config_node *node,
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->sms.http, why);
     if (error == 0)
-        error = alerting_refuse_oauth(alerting, node, "sms_configs", &keys->sms.http, why);
+        error = http_settings_refuse_oauth(alerting->config, node, "sms_configs", &keys->sms.http, why);
     *integration = (struct integration){.channel = &channel_sms,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

@@ -88,6 +88,7 @@ static int add_target(struct alerting *alerting, const struct config_node *node,
                       struct diagnosis *why)
 {
     struct forward_target *target = &alerting->targets[alerting->target_count];
+    const struct http_reading reading = {alerting->config, &alerting->arena};
     int error;
 
     if (alerting->target_count == FORWARD_TARGETS_MAX)
@@ -97,9 +98,10 @@ static int add_target(struct alerting *alerting, const struct config_node *node,
         return config_complain(alerting->config, node, why,
                                "targets: \"%s\" is not of the form host:port", address);
     target->http.timeout_ms = keys->timeout_ms;
-    error = alerting_use_http(alerting, node, &keys->http, &target->http, why);
+    error = http_settings_use(&reading, node, &keys->http, &target->http, why);
     if (error == 0)
-        error = alerting_refuse_oauth(alerting, node, "alertmanagers", &target->http, why);
+        error = http_settings_refuse_oauth(alerting->config, node, "alertmanagers",
+                                           &target->http, why);
     if (error == 0)
         error = keep_url(alerting, keys, address, &target->url);
     if (error == 0)
@@ -140,7 +142,7 @@ static int read_entry(struct alerting *alerting, const struct config_node *node,
     struct target_keys keys = {0};
     int error;
 
-    memcpy(options, alerting_http_options, sizeof alerting_http_options);
+    memcpy(options, http_settings_options, sizeof http_settings_options);
     memcpy(options + HTTP_OPTIONS, own_options, sizeof own_options);
     error = config_read(alerting->config, node, "alertmanagers", options, COUNT(options), &keys,
                         why);

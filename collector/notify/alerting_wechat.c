@@ -137,7 +137,7 @@ static int check_wechat(struct alerting *alerting, const struct config_node *nod
                      {"to_tag", wechat->to_tag},
                      {"agent_id", wechat->agent_id}};
     int error =
-        alerting_check_url(alerting, node, "wechat_configs", wechat->api_url, NULL, why);
+        http_settings_check_url(alerting->config, node, "wechat_configs", wechat->api_url, NULL, why);
 
     if (error == 0 && (wechat->api_secret != NULL) == (wechat->api_secret_file != NULL))
         error = config_complain(alerting->config, node, why,
@@ -181,7 +181,7 @@ int alerting_read_wechat(struct alerting *alerting, const struct config_node *no
     if (error == 0)
         error = alerting_read_http(alerting, keys->http, &keys->wechat.http, why);
     if (error == 0)
-        error = alerting_refuse_oauth(alerting, node, "wechat_configs", &keys->wechat.http, why);
+        error = http_settings_refuse_oauth(alerting->config, node, "wechat_configs", &keys->wechat.http, why);
     *integration = (struct integration){.channel = &channel_wechat,
                                         .send_resolved = keys->send_resolved,
                                         .per_minute = (unsigned)keys->per_minute,

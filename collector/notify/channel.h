@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/client/http_settings.h"
+#include "collector/client/request.h"
 #include "collector/notify/notify.h"
 #include "proto/base/buf.h"
 #include "proto/base/diagnosis.h"
@@ -56,41 +58,6 @@ struct message {
     uint64_t *template_errors; /* counts texts that came out as an error; or NULL */
 };
 
-#define CHANNEL_FILES_MAX 3
-
-/* A transfer's scratch: what libcurl points to while it runs.  Zeroed by the caller before
- * prepare, cleaned by channel_request_done(). */
-struct channel_request {
-    const char *id; /* the message's, stable over retries */
-    struct bytes body;
-    size_t body_sent;
-    struct curl_slist *headers;
-    struct curl_slist *recipients;
-    struct curl_slist *connect_to;
-    int files[CHANNEL_FILES_MAX]; /* of certificates that stand in the configuration */
-    size_t file_count;
-    char *secret;
-    char *text; /* URL or other text that must outlive the call */
-    struct buf sent; /* what goes out, where that is not the body as it was stored */
-    struct buf answer; /* the first bytes of it, for a diagnosis */
-    struct bytes progress; /* what earlier tries achieved: the last one's `kept` */
-    struct buf kept;       /* what this one achieved, for the next to go on from */
-    struct buf note;       /* the channel's own, of this try */
-    char *token;           /* of the service; NULL for channels without */
-};
-void channel_request_done(struct channel_request *request);
-
-struct channel_verdict {
-    bool accepted;
-    bool recoverable; /* try again soon; otherwise at the slowest pace */
-    bool yields;  /* not accepted, but by most it tells: what comes later need not wait */
-    bool renews;  /* not accepted, for the token was worn out: it is tried with a new one */
-    bool awaits;  /* accepted, and a receipt will say what became of it */
-    int64_t pause_ms; /* how long the service wants to hear nothing more; 0: no such wish */
-    struct diagnosis why; /* of a failure; of an acceptance: what was not accepted of it */
-    struct bytes progress; /* to be kept with the message; valid while it is told */
-};
-
 /* How a service hands out its token. */
 struct channel_token {
     /* NULL: all of the channel's settings need one. */
@@ -99,12 +66,12 @@ struct channel_token {
      * `why`. */
     int (*put_key)(const void *settings, struct buf *out, struct diagnosis *why);
     /* Options of the transfer that asks for it, as channel.prepare. */
-    int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
+    int (*prepare)(const void *settings, CURL *easy, struct client_request *request,
                    struct diagnosis *why);
     /* Reads the answer: a malloc'd token and how long it is good for, or NULL and why not. */
     char *(*read)(const void *settings, CURL *easy, CURLcode result,
-                  const struct channel_request *request, int64_t *ret_life_ms,
-                  struct channel_verdict *ret_verdict);
+                  const struct client_request *request, int64_t *ret_life_ms,
+                  struct client_verdict *ret_verdict);
 };
 
 struct channel {
@@ -121,10 +88,10 @@ struct channel {
     bool is_session; /* settings are a struct smpp_settings; no prepare, no judge */
     const struct channel_token *token; /* NULL: needs none */
     /* Options of `easy`; 0, or an error with `why` (a secret that cannot be read). */
-    int (*prepare)(const void *settings, CURL *easy, struct channel_request *request,
+    int (*prepare)(const void *settings, CURL *easy, struct client_request *request,
                    struct diagnosis *why);
     void (*judge)(const void *settings, CURL *easy, CURLcode result,
-                  struct channel_request *request, struct channel_verdict *ret_verdict);
+                  struct client_request *request, struct client_verdict *ret_verdict);
 };
 
 extern const struct channel channel_webhook;
@@ -137,30 +104,6 @@ extern const struct channel channel_sms;
 extern const struct channel channel_smpp;
 extern const struct channel channel_wechat;
 extern const struct channel channel_escalation; /* people, by an incident */
-
-struct oauth_settings; /* http_oauth.h */
-
-struct tls_settings {
-    const char *ca, *ca_file;     /* PEM, or a file of it; NULL both: the system's */
-    const char *cert, *cert_file; /* our own; NULL both: none */
-    const char *key, *key_file;
-    const char *server_name; /* what the certificate must bear; NULL: the host of the URL */
-    bool insecure_skip_verify;
-    const char *min_version, *max_version; /* "TLS12"; NULL: libcurl's */
-};
-
-struct http_settings {
-    int64_t timeout_ms;                              /* for the whole exchange */
-    const char *username, *password, *password_file; /* basic auth; NULL: none */
-    const char *bearer, *bearer_file;                /* NULL: none */
-    const char *scheme;                              /* the word before it; NULL: "Bearer" */
-    const struct oauth_settings *oauth; /* the request's token is the bearer; NULL: none */
-    const char *proxy_url, *no_proxy;                /* NULL: none */
-    bool proxy_from_environment;
-    bool stays;  /* redirects are not followed */
-    bool http_1; /* not HTTP/2 */
-    struct tls_settings tls;
-};
 
 struct webhook_settings {
     const char *url, *url_file; /* exactly one */

@@ -22,7 +22,7 @@
 
 #define MINUTE_MS ((int64_t)60000)
 
-static int sign_url(const char *secret, CURL *easy, struct channel_request *request)
+static int sign_url(const char *secret, CURL *easy, struct client_request *request)
 {
     struct buf text = {0}, url = {0};
     int64_t now_ms = clock_unix_ms(&clock_system);
@@ -68,7 +68,7 @@ static void put_body(const struct robot_settings *robot, struct bytes words, str
     buf_done(&text);
 }
 
-static int dingtalk_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int dingtalk_prepare(const void *settings, CURL *easy, struct client_request *request,
                             struct diagnosis *why)
 {
     const struct robot_settings *robot = settings;
@@ -83,8 +83,8 @@ static int dingtalk_prepare(const void *settings, CURL *easy, struct channel_req
 }
 
 static void dingtalk_judge(const void *settings, CURL *easy, CURLcode result,
-                           struct channel_request *request,
-                           struct channel_verdict *ret_verdict)
+                           struct client_request *request,
+                           struct client_verdict *ret_verdict)
 {
     static const char *const names[] = {"errcode", NULL};
     static const struct robot_code codes[] = {

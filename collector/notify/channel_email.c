@@ -24,7 +24,7 @@
 #include <stdlib.h>
 
 #include "collector/notify/channel.h"
-#include "collector/notify/http_tls.h"
+#include "collector/client/http_tls.h"
 #include "collector/notify/mail_text.h"
 #include "collector/notify/message_text.h"
 #include "collector/notify/template.h"
@@ -296,7 +296,7 @@ static int email_compose(const void *settings, const struct message *message, st
 
 static size_t give_body(char *room, size_t size, size_t count, void *context)
 {
-    struct channel_request *request = context;
+    struct client_request *request = context;
     size_t left = request->body.size - request->body_sent, space = size * count;
     size_t bytes = left < space ? left : space;
     memcpy(room, request->body.data + request->body_sent, bytes);
@@ -307,7 +307,7 @@ static size_t give_body(char *room, size_t size, size_t count, void *context)
 /* The server's lines, one a call: the last refusal is kept for the diagnosis. */
 static size_t keep_refusal(char *line, size_t size, size_t count, void *context)
 {
-    struct channel_request *request = context;
+    struct client_request *request = context;
     size_t bytes = size * count;
     if (bytes > 3 && (line[0] == '4' || line[0] == '5')) {
         size_t shown = bytes < REFUSAL_BYTES ? bytes : REFUSAL_BYTES;
@@ -321,7 +321,7 @@ static size_t keep_refusal(char *line, size_t size, size_t count, void *context)
 static int watch_recipients(CURL *easy, curl_infotype type, char *data, size_t size,
                             void *context)
 {
-    struct channel_request *request = context;
+    struct client_request *request = context;
     struct buf *note = &request->note;
     (void)easy;
 
@@ -366,7 +366,7 @@ static int list_recipients(const char *to_list, struct bytes progress,
 }
 
 /* The line in front of the mail, if there is one, taken off what is sent; else `to`. */
-static int take_recipients(const struct email_settings *email, struct channel_request *request,
+static int take_recipients(const struct email_settings *email, struct client_request *request,
                            const char **ret_to)
 {
     const size_t mark = strlen(ENVELOPE);
@@ -387,7 +387,7 @@ static int take_recipients(const struct email_settings *email, struct channel_re
 }
 
 static int set_addresses(const struct email_settings *email, CURL *easy,
-                         struct channel_request *request, const char *to,
+                         struct client_request *request, const char *to,
                          struct diagnosis *why)
 {
     const char *from_list = email->from;
@@ -416,7 +416,7 @@ static int set_addresses(const struct email_settings *email, CURL *easy,
 }
 
 static int set_security(const struct email_settings *email, CURL *easy, bool implicit_tls,
-                        struct channel_request *request, struct diagnosis *why)
+                        struct client_request *request, struct diagnosis *why)
 {
     (void)curl_easy_setopt(
         easy, CURLOPT_USE_SSL,
@@ -443,7 +443,7 @@ static int set_security(const struct email_settings *email, CURL *easy, bool imp
     return 0;
 }
 
-static int email_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int email_prepare(const void *settings, CURL *easy, struct client_request *request,
                          struct diagnosis *why)
 {
     const struct email_settings *email = settings;
@@ -478,7 +478,7 @@ struct recipients {
 };
 
 /* Counts them, and keeps who need not be tried again; `is_sent`: the mail itself was taken. */
-static struct recipients sort_recipients(const struct channel_request *request, bool is_sent,
+static struct recipients sort_recipients(const struct client_request *request, bool is_sent,
                                          struct buf *kept)
 {
     struct recipients found = {0};
@@ -498,9 +498,9 @@ static struct recipients sort_recipients(const struct channel_request *request, 
 }
 
 static void email_judge(const void *settings, CURL *easy, CURLcode result,
-                        struct channel_request *request, struct channel_verdict *ret_verdict)
+                        struct client_request *request, struct client_verdict *ret_verdict)
 {
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
     struct bytes refusal = buf_bytes(&request->answer);
     struct buf *kept = &request->kept;
     struct recipients found;

@@ -52,7 +52,7 @@ static int put_sign(const char *secret, struct buf *out)
     return 0;
 }
 
-static int feishu_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int feishu_prepare(const void *settings, CURL *easy, struct client_request *request,
                           struct diagnosis *why)
 {
     const struct robot_settings *robot = settings;
@@ -75,8 +75,8 @@ static int feishu_prepare(const void *settings, CURL *easy, struct channel_reque
 }
 
 static void feishu_judge(const void *settings, CURL *easy, CURLcode result,
-                         struct channel_request *request,
-                         struct channel_verdict *ret_verdict)
+                         struct client_request *request,
+                         struct client_verdict *ret_verdict)
 {
     static const char *const names[] = {"code", "StatusCode", NULL};
     static const struct robot_code codes[] = {

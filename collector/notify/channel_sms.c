@@ -140,7 +140,7 @@ static int sms_join(const void *settings, const struct bytes *bodies, size_t cou
 }
 
 static int set_request(const struct sms_settings *sms, const struct sms_values *values,
-                       CURL *easy, struct channel_request *request, struct diagnosis *why)
+                       CURL *easy, struct client_request *request, struct diagnosis *why)
 {
     struct buf url = {0};
     int error;
@@ -159,7 +159,7 @@ static int set_request(const struct sms_settings *sms, const struct sms_values *
     return error;
 }
 
-static int sms_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int sms_prepare(const void *settings, CURL *easy, struct client_request *request,
                        struct diagnosis *why)
 {
     const struct sms_settings *sms = settings;
@@ -185,8 +185,8 @@ static int sms_prepare(const void *settings, CURL *easy, struct channel_request 
 }
 
 static void sms_judge(const void *settings, CURL *easy, CURLcode result,
-                      struct channel_request *request,
-                      struct channel_verdict *ret_verdict)
+                      struct client_request *request,
+                      struct client_verdict *ret_verdict)
 {
     const struct sms_settings *sms = settings;
     struct bytes answer = buf_bytes(&request->answer);

@@ -17,7 +17,7 @@
 
 #include "collector/notify/channel.h"
 #include "collector/notify/http_oauth.h"
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "collector/notify/json.h"
 #include "collector/notify/message_text.h"
 #include "collector/notify/passed.h"
@@ -110,7 +110,7 @@ static int webhook_compose(const void *settings, const struct message *message,
     return buf_ok(body) ? 0 : ERR_NOMEM;
 }
 
-static int webhook_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int webhook_prepare(const void *settings, CURL *easy, struct client_request *request,
                            struct diagnosis *why)
 {
     const struct webhook_settings *webhook = settings;
@@ -128,8 +128,8 @@ static int webhook_prepare(const void *settings, CURL *easy, struct channel_requ
 }
 
 static void webhook_judge(const void *settings, CURL *easy, CURLcode result,
-                          struct channel_request *request,
-                          struct channel_verdict *ret_verdict)
+                          struct client_request *request,
+                          struct client_verdict *ret_verdict)
 {
     const struct webhook_settings *webhook = settings;
     http_post_judge(easy, result, request, ret_verdict);
@@ -150,7 +150,7 @@ static int token_put_key(const void *settings, struct buf *out, struct diagnosis
     return http_oauth_put_key(webhook->http.oauth, out, why);
 }
 
-static int token_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int token_prepare(const void *settings, CURL *easy, struct client_request *request,
                          struct diagnosis *why)
 {
     const struct webhook_settings *webhook = settings;
@@ -158,8 +158,8 @@ static int token_prepare(const void *settings, CURL *easy, struct channel_reques
 }
 
 static char *token_read(const void *settings, CURL *easy, CURLcode result,
-                        const struct channel_request *request, int64_t *ret_life_ms,
-                        struct channel_verdict *ret_verdict)
+                        const struct client_request *request, int64_t *ret_life_ms,
+                        struct client_verdict *ret_verdict)
 {
     (void)settings;
     return http_oauth_read(easy, result, request, ret_life_ms, ret_verdict);

@@ -105,7 +105,7 @@ static int wechat_join(const void *settings, const struct bytes *bodies, size_t 
 }
 
 static int set_url(const char *api_url, const char *call, const char *const *pairs,
-                   struct channel_request *request)
+                   struct client_request *request)
 {
     struct buf url = {0};
 
@@ -123,7 +123,7 @@ static int set_url(const char *api_url, const char *call, const char *const *pai
     return request->text == NULL ? ERR_NOMEM : 0;
 }
 
-static int wechat_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int wechat_prepare(const void *settings, CURL *easy, struct client_request *request,
                           struct diagnosis *why)
 {
     const struct wechat_settings *wechat = settings;
@@ -148,8 +148,8 @@ static int wechat_prepare(const void *settings, CURL *easy, struct channel_reque
 
 /* Of people who do not exist, or may not be written to, the service tells beside its success.
  */
-static void note_unreached(const struct channel_request *request,
-                           struct channel_verdict *verdict)
+static void note_unreached(const struct client_request *request,
+                           struct client_verdict *verdict)
 {
     static const char *const names[] = {"invaliduser", "invalidparty", "invalidtag",
                                         "unlicenseduser"};
@@ -179,7 +179,7 @@ static const struct robot_code codes[] = {
     {0, false, 0, NULL},
 };
 
-static bool has_code(const struct channel_request *request, long code)
+static bool has_code(const struct client_request *request, long code)
 {
     json_t *answer =
         json_loadb((const char *)request->answer.data, request->answer.size, 0, NULL);
@@ -190,7 +190,7 @@ static bool has_code(const struct channel_request *request, long code)
 }
 
 static void wechat_judge(const void *settings, CURL *easy, CURLcode result,
-                         struct channel_request *request, struct channel_verdict *ret_verdict)
+                         struct client_request *request, struct client_verdict *ret_verdict)
 {
     (void)settings;
     robot_judge(easy, result, request, code_names, codes, ret_verdict);
@@ -230,7 +230,7 @@ static int token_put_key(const void *settings, struct buf *out, struct diagnosis
     return 0;
 }
 
-static int token_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int token_prepare(const void *settings, CURL *easy, struct client_request *request,
                          struct diagnosis *why)
 {
     const struct wechat_settings *wechat = settings;
@@ -250,8 +250,8 @@ static int token_prepare(const void *settings, CURL *easy, struct channel_reques
 }
 
 static char *token_read(const void *settings, CURL *easy, CURLcode result,
-                        const struct channel_request *request, int64_t *ret_life_ms,
-                        struct channel_verdict *ret_verdict)
+                        const struct client_request *request, int64_t *ret_life_ms,
+                        struct client_verdict *ret_verdict)
 {
     json_t *answer;
     const char *text;

@@ -28,7 +28,7 @@ static void put_mentioned(const struct robot_settings *robot, struct buf *out)
     buf_put_char(out, ']');
 }
 
-static int wecom_prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int wecom_prepare(const void *settings, CURL *easy, struct client_request *request,
                          struct diagnosis *why)
 {
     const struct robot_settings *robot = settings;
@@ -47,8 +47,8 @@ static int wecom_prepare(const void *settings, CURL *easy, struct channel_reques
 }
 
 static void wecom_judge(const void *settings, CURL *easy, CURLcode result,
-                        struct channel_request *request,
-                        struct channel_verdict *ret_verdict)
+                        struct client_request *request,
+                        struct client_verdict *ret_verdict)
 {
     static const char *const names[] = {"errcode", NULL};
     static const struct robot_code codes[] = {

@@ -8,7 +8,6 @@
 #include "collector/notify/delivery.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "collector/notify/delivery_parts.h"
 #include "collector/notify/program.h"
@@ -43,7 +42,7 @@ struct transfer {
     bool waits_token; /* or another one's is, and there is none yet */
     struct buf token_key;
     bool has_renewed;
-    struct channel_request request;
+    struct client_request request;
     char id[MESSAGE_ID_BYTES];
     uint8_t *body; /* and behind it the progress */
     delivery_done *done;
@@ -57,23 +56,6 @@ struct watch {
     curl_socket_t socket;
 };
 
-void channel_request_done(struct channel_request *request)
-{
-    curl_slist_free_all(request->headers);
-    curl_slist_free_all(request->recipients);
-    curl_slist_free_all(request->connect_to);
-    for (size_t i = 0; i < request->file_count; i++)
-        (void)close(request->files[i]);
-    free(request->secret);
-    free(request->text);
-    buf_done(&request->sent);
-    buf_done(&request->answer);
-    buf_done(&request->kept);
-    buf_done(&request->note);
-    free(request->token);
-    *request = (struct channel_request){0};
-}
-
 static void transfer_free(struct transfer *transfer)
 {
     if (transfer->link != NULL) {
@@ -85,17 +67,17 @@ static void transfer_free(struct transfer *transfer)
     program_abandon(transfer->run);
     smpp_abandon(transfer->message);
     buf_done(&transfer->token_key);
-    channel_request_done(&transfer->request);
+    client_request_done(&transfer->request);
     free(transfer->body);
     free(transfer);
 }
 
 /* The transfer is over: out of the list, and told. */
-static void transfer_end(struct transfer *transfer, const struct channel_verdict *verdict)
+static void transfer_end(struct transfer *transfer, const struct client_verdict *verdict)
 {
     delivery_done *done = transfer->done;
     void *context = transfer->context;
-    struct channel_verdict told = *verdict;
+    struct client_verdict told = *verdict;
     struct buf kept = transfer->request.kept;
 
     transfer->request.kept = (struct buf){0};
@@ -106,14 +88,14 @@ static void transfer_end(struct transfer *transfer, const struct channel_verdict
     buf_done(&kept);
 }
 
-static void on_program_done(void *context, const struct channel_verdict *verdict)
+static void on_program_done(void *context, const struct client_verdict *verdict)
 {
     struct transfer *transfer = context;
     transfer->run = NULL;
     transfer_end(transfer, verdict);
 }
 
-static void on_message_done(void *context, const struct channel_verdict *verdict)
+static void on_message_done(void *context, const struct client_verdict *verdict)
 {
     struct transfer *transfer = context;
     transfer->message = NULL;
@@ -343,15 +325,15 @@ static int begin_transfer(struct transfer *transfer, struct diagnosis *why)
 /* The next transfer of the same try, with the token as it is now. */
 static void begin_next(struct transfer *transfer, char *token)
 {
-    struct channel_request next = {.id = transfer->request.id,
+    struct client_request next = {.id = transfer->request.id,
                                    .body = transfer->request.body,
                                    .progress = transfer->request.progress};
-    struct channel_verdict verdict = {.recoverable = true};
+    struct client_verdict verdict = {.recoverable = true};
     int error;
 
     delivery_drop_easy(transfer->delivery, transfer->easy);
     transfer->easy = NULL;
-    channel_request_done(&transfer->request);
+    client_request_done(&transfer->request);
     transfer->request = next;
     transfer->request.token = token;
     transfer->asks_token = transfer->waits_token = false;
@@ -364,7 +346,7 @@ static void begin_next(struct transfer *transfer, char *token)
 
 /* The others that waited for the same token go on with it, or end as this one does. */
 static void share_token(struct transfer *transfer, const char *token,
-                        const struct channel_verdict *verdict)
+                        const struct client_verdict *verdict)
 {
     struct transfer *other;
     while ((other = find_other(transfer, false)) != NULL) {
@@ -378,7 +360,7 @@ static void share_token(struct transfer *transfer, const char *token,
 
 static void on_token(struct transfer *transfer, CURLcode result)
 {
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
     int64_t life_ms = 0;
     char *token = transfer->channel->token->read(transfer->settings, transfer->easy, result,
                                                  &transfer->request, &life_ms, &verdict);
@@ -396,7 +378,7 @@ static void on_token(struct transfer *transfer, CURLcode result)
 static void on_transfer_done(struct delivery_job *job, CURLcode result)
 {
     struct transfer *transfer = (struct transfer *)job;
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
 
     if (transfer->asks_token) {
         on_token(transfer, result);
@@ -417,7 +399,7 @@ static void on_transfer_done(struct delivery_job *job, CURLcode result)
 
 static int begin(struct transfer *transfer, struct diagnosis *why)
 {
-    const struct channel_request *request = &transfer->request;
+    const struct client_request *request = &transfer->request;
 
     if (transfer->channel->is_program)
         return program_start(transfer->delivery->loop, transfer->settings, transfer->id,

@@ -18,7 +18,7 @@ struct delivery;
 struct smpp_pool;
 struct smpp_receipt;
 
-typedef void delivery_done(void *context, const struct channel_verdict *verdict);
+typedef void delivery_done(void *context, const struct client_verdict *verdict);
 /* A receipt of a session (smpp_pdu.h).  True: what it tells will be written by a turn that has
  * not begun yet; false: nobody knows of such a message.  Must not begin a turn itself. */
 typedef bool delivery_receipt(void *context, uint64_t session,

@@ -227,7 +227,7 @@ static mono_ns due_at(const struct entry *entry, size_t target)
 }
 
 static void log_verdict(const struct forward *forward, const struct batch *batch,
-                        const struct channel_verdict *verdict)
+                        const struct client_verdict *verdict)
 {
     const struct target *target = &forward->targets[batch->target];
     if (!verdict->accepted && !verdict->recoverable)
@@ -264,7 +264,7 @@ static void back_off(const struct forward *forward, struct target *target)
         clock_mono(*forward->clock) + (pause < BACKOFF_MOST ? pause : BACKOFF_MOST);
 }
 
-static void on_sent(void *context, const struct channel_verdict *verdict)
+static void on_sent(void *context, const struct client_verdict *verdict)
 {
     struct batch *batch = context;
     struct forward *forward = batch->forward;
@@ -311,7 +311,7 @@ static void send_to(struct forward *forward, size_t number)
 {
     struct target *target = &forward->targets[number];
     struct batch *batch = calloc(1, sizeof *batch);
-    struct channel_verdict verdict = {.recoverable = true};
+    struct client_verdict verdict = {.recoverable = true};
     struct buf body = {0};
     int error = batch == NULL ? ERR_NOMEM : 0;
 

@@ -4,7 +4,7 @@
  *     POST url   [{"labels","annotations","startsAt","endsAt","generatorURL"}, ...]
  */
 #include "collector/notify/forward.h"
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "collector/notify/json.h"
 
 void forward_put_alert(struct buf *body, const struct alert *alert, int64_t now_ms)
@@ -24,7 +24,7 @@ void forward_put_alert(struct buf *body, const struct alert *alert, int64_t now_
     buf_put_char(body, '}');
 }
 
-static int prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int prepare(const void *settings, CURL *easy, struct client_request *request,
                    struct diagnosis *why)
 {
     const struct forward_target *target = settings;
@@ -33,7 +33,7 @@ static int prepare(const void *settings, CURL *easy, struct channel_request *req
 }
 
 static void judge(const void *settings, CURL *easy, CURLcode result,
-                  struct channel_request *request, struct channel_verdict *ret_verdict)
+                  struct client_request *request, struct client_verdict *ret_verdict)
 {
     (void)settings; /* its configuration may be gone by now */
     http_post_judge(easy, result, request, ret_verdict);

@@ -73,7 +73,7 @@ void health_done(struct health *health)
 }
 
 void health_note(struct health *health, const char *receiver, const char *channel,
-                 unsigned index, const struct channel_verdict *verdict, mono_ns now)
+                 unsigned index, const struct client_verdict *verdict, mono_ns now)
 {
     struct health_entry *entry = find(health, receiver, channel, index);
 

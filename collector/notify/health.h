@@ -49,7 +49,7 @@ struct health {
 
 /* The verdict of a transfer.  Lack of memory costs this note, and the next try makes another. */
 void health_note(struct health *health, const char *receiver, const char *channel,
-                 unsigned index, const struct channel_verdict *verdict, mono_ns now);
+                 unsigned index, const struct client_verdict *verdict, mono_ns now);
 /* Raises and ends alerts; their rows are dirty then, for the write of this turn.  ERR_NOMEM:
  * what is left is done by the next turn. */
 int health_turn(struct notify *notify, int64_t now_ms, mono_ns now);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "proto/base/error.h"
 
 #define MARGIN_MS    ((int64_t)10 * 1000)   /* a token about to end is as good as ended */
@@ -78,7 +78,7 @@ static void put_param(struct buf *out, const char *name, const char *value)
 }
 
 int http_oauth_prepare(const struct oauth_settings *settings, CURL *easy,
-                       struct channel_request *request, struct diagnosis *why)
+                       struct client_request *request, struct diagnosis *why)
 {
     struct http_settings http = settings->http;
     struct buf *body = &request->sent;
@@ -134,8 +134,8 @@ static int64_t life_ms_of(const json_t *answer)
     return (int64_t)(seconds * 1000.0) - MARGIN_MS;
 }
 
-char *http_oauth_read(CURL *easy, CURLcode result, const struct channel_request *request,
-                      int64_t *ret_life_ms, struct channel_verdict *ret_verdict)
+char *http_oauth_read(CURL *easy, CURLcode result, const struct client_request *request,
+                      int64_t *ret_life_ms, struct client_verdict *ret_verdict)
 {
     json_t *answer =
         json_loadb((const char *)request->answer.data, request->answer.size, 0, NULL);

@@ -15,26 +15,13 @@
 
 #include "collector/notify/channel.h"
 
-struct oauth_param {
-    const char *name, *value;
-};
-
-struct oauth_settings {
-    const char *client_id, *client_secret, *client_secret_file;
-    const char *token_url;
-    const char *scope; /* with blanks between; NULL: none is asked for */
-    const struct oauth_param *params; /* endpoint_params */
-    size_t param_count;
-    struct http_settings http; /* TLS, proxy and time limit of the asking */
-};
-
 /* What its tokens belong to: of the secret as a digest, so that a changed one asks anew. */
 int http_oauth_put_key(const struct oauth_settings *settings, struct buf *out,
                        struct diagnosis *why);
 int http_oauth_prepare(const struct oauth_settings *settings, CURL *easy,
-                       struct channel_request *request, struct diagnosis *why);
+                       struct client_request *request, struct diagnosis *why);
 /* A malloc'd token of visible ASCII, or NULL and why not. */
-char *http_oauth_read(CURL *easy, CURLcode result, const struct channel_request *request,
-                      int64_t *ret_life_ms, struct channel_verdict *ret_verdict);
+char *http_oauth_read(CURL *easy, CURLcode result, const struct client_request *request,
+                      int64_t *ret_life_ms, struct client_verdict *ret_verdict);
 /* The service did not take the token: another one may do. */
 bool http_oauth_is_worn_out(CURL *easy, CURLcode result);

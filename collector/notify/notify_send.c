@@ -20,7 +20,7 @@ static bool is_live(const struct notify *notify, const struct parcel *parcel)
 }
 
 /* Logged at the first failure and at the end of the story, not at every try. */
-static void log_verdict(const struct parcel *parcel, const struct channel_verdict *verdict)
+static void log_verdict(const struct parcel *parcel, const struct client_verdict *verdict)
 {
     if (parcel->state == PARCEL_FAILED)
         log_error("notify", "giving up message %s to %s (%s %u) after %u tries: %s", parcel->id,
@@ -39,7 +39,7 @@ static void log_verdict(const struct parcel *parcel, const struct channel_verdic
 }
 
 static void settle(struct notify *notify, struct parcel *parcel,
-                   const struct channel_verdict *verdict)
+                   const struct client_verdict *verdict)
 {
     bool live = !verdict->accepted && is_live(notify, parcel);
     outbox_settle(parcel, verdict, live, clock_unix_ms(notify->clock),
@@ -57,7 +57,7 @@ static void settle(struct notify *notify, struct parcel *parcel,
 
 /* The whole chain of parcels that one transfer carried. */
 static void settle_all(struct notify *notify, struct parcel *head,
-                       const struct channel_verdict *verdict)
+                       const struct client_verdict *verdict)
 {
     outbox_finish(&notify->outbox, head, verdict->pause_ms, clock_mono(notify->clock));
     health_note(&notify->health, head->receiver, head->channel, head->index, verdict,
@@ -85,7 +85,7 @@ static const struct integration *find_integration(const struct notify *notify,
 /* Nobody to try it on: it is over at once, whatever its age. */
 static void give_up(struct notify *notify, struct parcel *parcel)
 {
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
 
     (void)diagnose(&verdict.why, ERR_NOTFOUND, "its receiver is no longer configured");
     outbox_begin(&notify->outbox, &parcel, 1, clock_mono(notify->clock));
@@ -228,7 +228,7 @@ static bool withdraw_muted(struct notify *notify, struct parcel *parcel)
 static void send_parcel(struct notify *notify, struct parcel *head)
 {
     const struct integration *integration = find_integration(notify, head);
-    struct channel_verdict verdict = {.recoverable = true};
+    struct client_verdict verdict = {.recoverable = true};
     struct parcel *parcels[TOGETHER_MAX];
     size_t count, kept = 1;
     int error;
@@ -266,7 +266,7 @@ static void send_meanwhile(struct notify *notify)
         send_parcel(notify, parcel);
 }
 
-static void on_delivered(void *context, const struct channel_verdict *verdict)
+static void on_delivered(void *context, const struct client_verdict *verdict)
 {
     struct parcel *head = context; /* stays in the outbox while it is under way */
     struct notify *notify = head->owner;

@@ -416,7 +416,7 @@ static void end(struct parcel *parcel, enum parcel_state state, int64_t now_ms)
     add_settled(parcel);
 }
 
-void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
+void outbox_settle(struct parcel *parcel, const struct client_verdict *verdict, bool is_live,
                    int64_t now_ms, mono_ns now)
 {
     double chance = (double)(clock_mono(&clock_system) / 1000 % 1000) / 1000;

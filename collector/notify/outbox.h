@@ -206,7 +206,7 @@ void outbox_finish(struct outbox *outbox, const struct parcel *head, int64_t pau
 /* When outbox_due() will next have one; UINT64_MAX: not by itself. */
 mono_ns outbox_next_due(const struct outbox *outbox);
 /* The verdict of a try.  `is_live`: something it tells of still fires.  Marks the row dirty. */
-void outbox_settle(struct parcel *parcel, const struct channel_verdict *verdict, bool is_live,
+void outbox_settle(struct parcel *parcel, const struct client_verdict *verdict, bool is_live,
                    int64_t now_ms, mono_ns now);
 /* A receipt told more of a parcel that awaits it, in whichever list: its progress, and perhaps
  * its last state.  Marks the row dirty.  ERR_NOMEM: nothing has changed. */

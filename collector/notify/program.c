@@ -53,7 +53,7 @@ static void close_all(struct program_run *run)
             uv_close(handles[i], free_run);
 }
 
-static void judge(const struct program_run *run, struct channel_verdict *verdict)
+static void judge(const struct program_run *run, struct client_verdict *verdict)
 {
     struct bytes said = buf_bytes(&run->printed);
 
@@ -76,7 +76,7 @@ static void judge(const struct program_run *run, struct channel_verdict *verdict
 
 static void finish(struct program_run *run)
 {
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
     program_done *done = run->done;
     void *context = run->context;
 

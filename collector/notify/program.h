@@ -19,7 +19,7 @@
 
 struct program_run;
 
-typedef void program_done(void *context, const struct channel_verdict *verdict);
+typedef void program_done(void *context, const struct client_verdict *verdict);
 
 /* Starts it.  `input` and `id` are copied.  `done` is called exactly once, later, from the
  * loop, unless program_abandon() comes first.  ERR_NOTFOUND, ERR_REFUSED, ERR_IO with the

@@ -44,7 +44,7 @@ char *robot_sign(struct bytes key, struct bytes text)
     return sodium_bin2base64(sign, size, digest, sizeof digest, sodium_base64_VARIANT_ORIGINAL);
 }
 
-int robot_read_secrets(const struct robot_settings *robot, struct channel_request *request,
+int robot_read_secrets(const struct robot_settings *robot, struct client_request *request,
                        char **ret_secret, struct diagnosis *why)
 {
     *ret_secret = NULL;
@@ -54,7 +54,7 @@ int robot_read_secrets(const struct robot_settings *robot, struct channel_reques
     return error;
 }
 
-int robot_post(const struct robot_settings *robot, CURL *easy, struct channel_request *request,
+int robot_post(const struct robot_settings *robot, CURL *easy, struct client_request *request,
                struct diagnosis *why)
 {
     if (!buf_ok(&request->sent))
@@ -99,7 +99,7 @@ static const char *text_of_answer(const json_t *answer)
 }
 
 static void judge_code(long code, const char *text, const struct robot_code *codes,
-                       struct channel_verdict *verdict)
+                       struct client_verdict *verdict)
 {
     const struct robot_code *found = codes;
     if (code == 0)
@@ -114,11 +114,11 @@ static void judge_code(long code, const char *text, const struct robot_code *cod
                    found->meaning != NULL ? found->meaning : "", text);
 }
 
-void robot_judge(CURL *easy, CURLcode result, const struct channel_request *request,
+void robot_judge(CURL *easy, CURLcode result, const struct client_request *request,
                  const char *const *names, const struct robot_code *codes,
-                 struct channel_verdict *ret_verdict)
+                 struct client_verdict *ret_verdict)
 {
-    struct channel_verdict verdict;
+    struct client_verdict verdict;
     long code;
 
     http_post_judge(easy, result, request, &verdict);

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "collector/notify/robot_text.h"
 #include "proto/base/config.h"
 
@@ -30,11 +30,11 @@ int robot_join(const void *settings, const struct bytes *bodies, size_t count, s
 char *robot_sign(struct bytes key, struct bytes text);
 
 /* The robot's URL in request->text, its secret in *ret_secret (malloc'd; NULL: none). */
-int robot_read_secrets(const struct robot_settings *robot, struct channel_request *request,
+int robot_read_secrets(const struct robot_settings *robot, struct client_request *request,
                        char **ret_secret, struct diagnosis *why);
 
 /* POSTs request->sent to request->text. */
-int robot_post(const struct robot_settings *robot, CURL *easy, struct channel_request *request,
+int robot_post(const struct robot_settings *robot, CURL *easy, struct client_request *request,
                struct diagnosis *why);
 
 /* "name":["a","b"] */
@@ -51,6 +51,6 @@ struct robot_code {
 
 /* Reads the answer's code, by the first of these names that is there.  An answer without one is
  * no acceptance. */
-void robot_judge(CURL *easy, CURLcode result, const struct channel_request *request,
+void robot_judge(CURL *easy, CURLcode result, const struct client_request *request,
                  const char *const *names, const struct robot_code *codes,
-                 struct channel_verdict *ret_verdict);
+                 struct client_verdict *ret_verdict);

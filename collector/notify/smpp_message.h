@@ -71,8 +71,8 @@ struct smpp_message {
     size_t sent; /* parts that wait for an answer */
     mono_ns deadline;
     bool has_failed; /* no part is submitted any more; over when `sent` is 0 */
-    struct channel_verdict verdict;
-    void (*done)(void *context, const struct channel_verdict *verdict);
+    struct client_verdict verdict;
+    void (*done)(void *context, const struct client_verdict *verdict);
     void *context;
 };
 

@@ -47,7 +47,7 @@ static void unlink_message(struct smpp_session *session, struct smpp_message *me
 /* Tells the verdict, and frees the message. */
 static void finish(struct smpp_session *session, struct smpp_message *message)
 {
-    struct channel_verdict *verdict = &message->verdict;
+    struct client_verdict *verdict = &message->verdict;
     struct buf progress = {0};
 
     unlink_message(session, message);

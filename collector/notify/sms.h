@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "collector/notify/robot_text.h"
 #include "collector/series/matcher.h"
 

@@ -111,7 +111,7 @@ int notify_trial(struct notify *notify, const char *receiver, uint64_t *ret_numb
 
 /* ---- on the loop ------------------------------------------------------------------------- */
 
-static void keep_verdict(struct trial_result *result, const struct channel_verdict *verdict)
+static void keep_verdict(struct trial_result *result, const struct client_verdict *verdict)
 {
     struct trials *trials = result->trial->trials;
     (void)pthread_mutex_lock(&trials->lock);
@@ -124,7 +124,7 @@ static void keep_verdict(struct trial_result *result, const struct channel_verdi
     (void)pthread_mutex_unlock(&trials->lock);
 }
 
-static void on_verdict(void *context, const struct channel_verdict *verdict)
+static void on_verdict(void *context, const struct client_verdict *verdict)
 {
     struct trial_result *result = context;
     struct notify *notify = result->owner;
@@ -159,7 +159,7 @@ static int compose_body(const struct integration *integration, const struct mess
 static void send_one(struct notify *notify, const struct integration *integration,
                      const struct message *message, struct trial_result *result)
 {
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
     struct buf body = {0};
     int error = compose_body(integration, message, &body);
 

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "collector/notify/robot_text.h"
 
 struct wechat_settings {

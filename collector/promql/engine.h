@@ -139,6 +139,8 @@ int promql_expression_inputs(const struct promql_expression *expression,
 int promql_parse_selector(const char *text, struct matcher ***ret_matchers, size_t *ret_count,
                           struct promql_error *ret_error);
 void promql_matchers_free(struct matcher **matchers, size_t count);
+/* {__name__="name", a="b"} */
+void promql_print_matchers(struct matcher *const *matchers, size_t count, struct buf *out);
 
 /* Go's strconv.FormatFloat(v, 'f' or 'e' by Prometheus's JSON rule, -1): shortest digits that
  * read back the same; "NaN", "+Inf", "-Inf".  At least 32 bytes... returns text. */

@@ -8,6 +8,7 @@
 
 #include "collector/promql/aggregations.h"
 #include "collector/promql/ast.h"
+#include "collector/promql/engine.h"
 #include "collector/promql/functions.h"
 #include "proto/base/units.h"
 
@@ -80,6 +81,17 @@ static void print_matcher(const struct matcher *matcher, struct buf *out)
         text_quote(matcher->name, out);
     buf_put_text(out, operators[matcher->kind]);
     text_quote(matcher->value, out);
+}
+
+void promql_print_matchers(struct matcher *const *matchers, size_t count, struct buf *out)
+{
+    buf_put_char(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_put_text(out, ", ");
+        print_matcher(matchers[i], out);
+    }
+    buf_put_char(out, '}');
 }
 
 /* Bare, these would be numbers. */

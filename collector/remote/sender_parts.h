@@ -6,7 +6,7 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
-#include "collector/notify/channel.h"
+#include "collector/client/request.h"
 #include "collector/remote/sender.h"
 #include "collector/remote/window.h"
 #include "proto/base/clock.h"
@@ -25,7 +25,7 @@ struct request {
     size_t first, count; /* the samples of the shard that the body has */
     bool is_metadata;
     CURL *easy; /* kept, for its connection */
-    struct channel_request http;
+    struct client_request http;
     struct buf body;
     bool is_v2; /* what the body is */
     bool is_stale; /* the body is to be made before it is sent */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "collector/remote/refused.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -239,7 +239,7 @@ static void fall_back(struct request *request, mono_ns now)
 static void judge(struct request *request, CURLcode result, mono_ns now)
 {
     const struct remote_settings *settings = &request->sender->settings;
-    struct channel_verdict verdict;
+    struct client_verdict verdict;
     long status = 0;
     curl_off_t retry_after = 0;
     http_post_judge(request->easy, result, &request->http, &verdict);
@@ -279,7 +279,7 @@ void sender_request_start(struct request *request, mono_ns now)
         return;
     }
     (void)diagnose(&why, error, "%s", error_text(error));
-    channel_request_done(&request->http);
+    client_request_done(&request->http);
     if (request->is_metadata)
         sender_metadata_ended(sender, false);
     else
@@ -289,7 +289,7 @@ void sender_request_start(struct request *request, mono_ns now)
 void sender_request_ended(struct request *request, CURLcode result, mono_ns now)
 {
     struct sender *sender = request->sender;
-    struct channel_verdict verdict;
+    struct client_verdict verdict;
     (void)curl_multi_remove_handle(sender->multi, request->easy);
     request->state = REQUEST_NONE;
     must(pthread_mutex_lock(&sender->lock) == 0);
@@ -301,7 +301,7 @@ void sender_request_ended(struct request *request, CURLcode result, mono_ns now)
     } else {
         judge(request, result, now);
     }
-    channel_request_done(&request->http);
+    client_request_done(&request->http);
 }
 
 void sender_request_done(struct request *request)
@@ -310,7 +310,7 @@ void sender_request_done(struct request *request)
         (void)curl_multi_remove_handle(request->sender->multi, request->easy);
     if (request->easy != NULL)
         curl_easy_cleanup(request->easy);
-    channel_request_done(&request->http);
+    client_request_done(&request->http);
     buf_done(&request->body);
     request->easy = NULL;
     request->state = REQUEST_NONE;

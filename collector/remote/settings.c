@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <xxhash.h>
 
-#include "collector/notify/alerting_parts.h"
+#include "collector/client/http_settings.h"
 #include "proto/base/error.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -179,11 +179,11 @@ int remote_settings_read(struct config *config, const struct config_node *entry,
                          struct remote_settings *settings, struct diagnosis *why)
 {
     struct config_option options[HTTP_OPTIONS + COUNT(entry_options)];
-    struct alerting reading = {.config = config}; /* of it, HTTP clients are read */
+    const struct http_reading reading = {.config = config}; /* oauth2 is refused before */
     struct entry_keys keys = {0};
 
     *settings = (struct remote_settings){0};
-    memcpy(options, alerting_http_options, sizeof alerting_http_options);
+    memcpy(options, http_settings_options, sizeof http_settings_options);
     memcpy(options + HTTP_OPTIONS, entry_options, sizeof entry_options);
     int error =
         config_read(config, entry, "remote_write", options, COUNT(options), &keys, why);
@@ -196,7 +196,7 @@ int remote_settings_read(struct config *config, const struct config_node *entry,
                                 "remote_write: oauth2 is not there; use authorization with a "
                                 "token that a helper renews in credentials_file");
     if (error == 0)
-        error = alerting_use_http(&reading, entry, &keys.http, &settings->http, why);
+        error = http_settings_use(&reading, entry, &keys.http, &settings->http, why);
     if (error == 0)
         error = take_name(config, entry, &keys, settings, why);
     if (error == 0)

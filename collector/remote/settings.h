@@ -15,7 +15,7 @@
  */
 #pragma once
 
-#include "collector/notify/channel.h"
+#include "collector/client/http_settings.h"
 #include "collector/remote/relabel.h"
 #include "proto/base/config.h"
 

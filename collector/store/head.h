@@ -135,7 +135,8 @@ const struct labels *series_labels_copy(const struct series *series, struct aren
 bool series_bears(const struct series *series, const struct labels *labels);
 int series_compare(const struct series *a, const struct series *b); /* by labels */
 
-/* By id, without lock and reference: while opening, when no other thread knows the head. */
+/* By id, without a reference: under the table lock, or while opening, when no other thread knows the
+ * head. */
 struct series *head_peek_id(const struct head *head, uint64_t id);
 /* Takes the list of pending series from the head (malloc'd, each referenced by the list) ... */
 int head_take_pending(struct head *head, struct series ***ret_series, size_t *ret_count);

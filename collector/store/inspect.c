@@ -8,6 +8,7 @@
  */
 #include "collector/store/inspect.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -236,22 +237,55 @@ static int repair(const char *directory, const char *path, struct bytes file,
     return error;
 }
 
+bool inspect_is_unborn(const char *directory)
+{
+    char path[PATH_BYTES];
+    struct bytes file;
+    (void)snprintf(path, sizeof path, "%s/history", directory);
+    if (care_folder_entries(path) > 0)
+        return false;
+    (void)snprintf(path, sizeof path, "%s/live/" LIVE_FILE, directory);
+    int error = care_map(path, &file, NULL);
+    if (error == 0) {
+        const bool is_unborn = page_walk_never_written(file);
+        care_unmap(file);
+        return is_unborn;
+    }
+    (void)snprintf(path, sizeof path, "%s/live/" LIVE_MAKING, directory);
+    return error == ERR_NOTFOUND && access(path, F_OK) == 0;
+}
+
+/* What there is of it goes; the opening makes another. */
+static int begin_anew(const char *directory, struct diagnosis *why)
+{
+    static const char *const names[] = {LIVE_FILE, LIVE_MAKING};
+    char path[PATH_BYTES];
+    log_warn("store",
+             "%s: the creation of this store was not completed when its process or host stopped; "
+             "nothing in it had been acknowledged, it is created anew",
+             directory);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)snprintf(path, sizeof path, "%s/live/%s", directory, names[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return diagnose(why, ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    return 0;
+}
+
 int inspect_live(const char *directory, struct inspection *ret_found, struct diagnosis *why)
 {
     char path[PATH_BYTES];
     struct bytes file;
     uint64_t last_freed;
     *ret_found = (struct inspection){.faults = 0};
-    (void)snprintf(path, sizeof path, "%s/live/data.mdb", directory);
+    if (inspect_is_unborn(directory))
+        return begin_anew(directory, why);
+    (void)snprintf(path, sizeof path, "%s/live/" LIVE_FILE, directory);
     int error = care_map(path, &file, NULL);
     if (error == ERR_NOTFOUND)
         return 0;
     if (error != 0)
         return diagnose(why, error, "%s: %s", path, error_text(error));
-    if (page_walk_never_written(file)) {
-        care_unmap(file);
-        return truncate(path, 0) == 0 ? 0 : ERR_IO;
-    }
     error = walk(file, NULL, true, ret_found, &last_freed);
     if (error == 0 && ret_found->faults > 0)
         error = repair(directory, path, file, ret_found, why);

@@ -10,7 +10,7 @@
  *
  *   live/data.mdb is                              then
  *   whole, or not there                           nothing changes
- *   never written: no commit was ever durable     it begins anew
+ *   unborn: its creation was not completed        it is created anew; one line in the log says so
  *   damaged, and whole as of the commit before    it goes on from there; the meta pages as they
  *                                                 were are in quarantine/live.metas
  *   damaged as of both                            every row that can be reached is copied into a
@@ -33,6 +33,12 @@ struct inspection {
     char first[QUARANTINE_REASON_BYTES - 64];
     uint64_t log_rows[2]; /* sums over the rows of lines, and over their index by time */
 };
+
+/* Did the creation of the store in DATA never come to its end, so that nothing in it can have been
+ * acknowledged?  There is a data.mdb.new and no data.mdb (live.h).  Versions before that one left a
+ * data.mdb of which no meta page of a commit is there, and nothing but meta pages; what else can
+ * become of such a file is taken for damage.  Where there is history, there was a commit: no. */
+bool inspect_is_unborn(const char *directory);
 
 /* `directory` is DATA.  0: LMDB may open it; what is missing then is said by `faults`.
  * ERR_CORRUPT: not a row can be reached, or what can be cannot be put in place; `why` says what

@@ -4,6 +4,14 @@
  * The map is as large as it will ever be from the start: it costs address space only, and
  * growing it later would mean stopping every reader.  Where address space is short (a limit, a
  * sanitizer) the next smaller size is tried.
+ *
+ * LMDB makes a file where it will stay, and syncs its meta pages only with the first commit: a power
+ * cut in between leaves a file that cannot be told from one with damage.  So a file is made beside
+ * its name, and gets it when all of it is durable:
+ *
+ *     nothing -> data.mdb.new -> data.mdb
+ *
+ * What acknowledges anything opens data.mdb: whatever data.mdb.new holds was promised to nobody.
  */
 #include "collector/store/live.h"
 
@@ -14,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "collector/store/care_file.h"
@@ -21,6 +30,8 @@
 #include "proto/base/file.h"
 #include "proto/base/must.h"
 
+#define PATH_BYTES       4096
+#define MAKING_MAP_BYTES ((size_t)1 << 20) /* its tables are a page each */
 #define READERS_MAX      1022
 #define MAP_PERCENT_SEEN 80
 
@@ -84,7 +95,7 @@ int error_from_lmdb(int code)
     }
 }
 
-static int open_env(const char *directory, size_t map_bytes, MDB_env **ret_env)
+static int open_env(const char *path, size_t map_bytes, unsigned flags, MDB_env **ret_env)
 {
     MDB_env *env = NULL;
     int code = mdb_env_create(&env);
@@ -95,7 +106,7 @@ static int open_env(const char *directory, size_t map_bytes, MDB_env **ret_env)
     if (code == MDB_SUCCESS)
         code = mdb_env_set_maxdbs(env, LIVE_TABLES);
     if (code == MDB_SUCCESS)
-        code = mdb_env_open(env, directory, MDB_NOTLS | MDB_NORDAHEAD, 0640);
+        code = mdb_env_open(env, path, MDB_NOTLS | MDB_NORDAHEAD | flags, 0640);
     if (code != MDB_SUCCESS) {
         if (env != NULL)
             mdb_env_close(env);
@@ -132,10 +143,53 @@ int live_table_of(const char *name)
 /* LMDB syncs what is in its file, not that there is one. */
 static int sync_names(const char *directory, struct diagnosis *why)
 {
-    char parent[4096];
+    char parent[PATH_BYTES];
     (void)snprintf(parent, sizeof parent, "%s/..", directory);
     int error = care_sync_folder(directory, why);
     return error == 0 ? care_sync_folder(parent, why) : error;
+}
+
+/* All tables, empty, and all of it durable but for the name. */
+static int make_env(const char *path)
+{
+    struct live live = {0};
+    int code = open_env(path, MAKING_MAP_BYTES, MDB_NOSUBDIR | MDB_NOLOCK, &live.env);
+    if (code == MDB_SUCCESS)
+        code = open_tables(&live);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_sync(live.env, 1);
+    live_close(&live);
+    return code;
+}
+
+/* Nothing happens where there is one. */
+static int make_if_missing(const char *directory, struct diagnosis *why)
+{
+    char path[PATH_BYTES];
+    char making[PATH_BYTES + 16];
+    (void)snprintf(path, sizeof path, "%s/" LIVE_FILE, directory);
+    (void)snprintf(making, sizeof making, "%s/" LIVE_MAKING, directory);
+    if (access(path, F_OK) == 0)
+        return 0;
+    (void)unlink(making);
+    int code = make_env(making);
+    if (code == MDB_SUCCESS && rename(making, path) != 0)
+        code = errno;
+    if (code == MDB_SUCCESS)
+        return 0;
+    (void)unlink(making);
+    return diagnose(why, error_from_lmdb(code), "%s: %s", path, mdb_strerror(code));
+}
+
+static int open_largest(const char *directory, uint64_t map_bytes_max, MDB_env **ret_env)
+{
+    size_t map_bytes = map_bytes_max != 0 ? (size_t)map_bytes_max : MAP_BYTES_FIRST;
+    int code = open_env(directory, map_bytes, 0, ret_env);
+    while (code == ENOMEM && map_bytes > MAP_BYTES_LEAST) {
+        map_bytes /= 4;
+        code = open_env(directory, map_bytes, 0, ret_env);
+    }
+    return code;
 }
 
 int live_open(const char *directory, uint64_t map_bytes_max, struct live *ret_live,
@@ -143,14 +197,14 @@ int live_open(const char *directory, uint64_t map_bytes_max, struct live *ret_li
 {
     struct live live = {0};
     int error = file_make_directories(directory, why);
+    if (error == 0)
+        error = make_if_missing(directory, why);
+    /* Always: whoever renamed it may have died before. */
+    if (error == 0)
+        error = sync_names(directory, why);
     if (error != 0)
         return error;
-    size_t map_bytes = map_bytes_max != 0 ? (size_t)map_bytes_max : MAP_BYTES_FIRST;
-    int code = open_env(directory, map_bytes, &live.env);
-    while (code == ENOMEM && map_bytes > MAP_BYTES_LEAST) {
-        map_bytes /= 4;
-        code = open_env(directory, map_bytes, &live.env);
-    }
+    int code = open_largest(directory, map_bytes_max, &live.env);
     if (code == MDB_SUCCESS) {
         int dead = 0;
         code = mdb_reader_check(live.env, &dead);
@@ -160,11 +214,6 @@ int live_open(const char *directory, uint64_t map_bytes_max, struct live *ret_li
     if (code != MDB_SUCCESS) {
         live_close(&live);
         return diagnose(why, error_from_lmdb(code), "%s: %s", directory, mdb_strerror(code));
-    }
-    error = sync_names(directory, why);
-    if (error != 0) {
-        live_close(&live);
-        return error;
     }
     *ret_live = live;
     return 0;

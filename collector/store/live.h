@@ -45,12 +45,17 @@ enum live_table {
 /* LMDB's limit on keys, as compiled everywhere. */
 #define LIVE_KEY_BYTES_MAX 511
 
+/* In the folder: the environment; and one that is being made, in which nothing is ever acknowledged. */
+#define LIVE_FILE   "data.mdb"
+#define LIVE_MAKING "data.mdb.new"
+
 struct live {
     MDB_env *env;
     MDB_dbi tables[LIVE_TABLES];
 };
 
-/* `directory` is made if missing; when it returns, the file in it is durable under its name.
+/* `directory` and the environment are made if missing, the latter as a whole: what a death in the
+ * midst of that has left is made anew.  When it returns, the file is durable under its name.
  * `map_bytes_max` 0: as large as it gets. */
 int live_open(const char *directory, uint64_t map_bytes_max, struct live *ret_live,
               struct diagnosis *why);

@@ -1,102 +1,180 @@
 /*
  * querier_labels.c - label names and values, from the postings of the head and of each span.
  *
- * Every source is asked in turn; the texts are gathered, sorted and made unique at the end.
+ * Every source is asked in turn, and each text is kept once (text_set.h).  The list of a file is
+ * read once and kept (value_lists.h); a file whose list adds nothing to what is there already is
+ * passed by, unopened: most of them hold the instances that their neighbours hold.
  */
 #include <roaring/roaring.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "collector/store/querier.h"
 #include "collector/store/span_set.h"
+#include "collector/store/text_set.h"
+#include "collector/store/value_lists.h"
+#include "proto/base/buf.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
+#define LIST_BYTES_MAX ((size_t)4 << 20) /* a longer one is not kept */
+
 struct texts {
-    const struct postings_source *source;
-    struct select_watch watch;      /* over the head and all files */
-    const roaring_bitmap_t *within; /* NULL: all series */
-    bool names;                     /* gather names, not values */
-    struct arena *arena;
-    struct bytes *items;
-    size_t count, capacity;
-    struct bytes last_name;
+    struct bytes name; /* of the label; "": the names of labels are asked for */
+    struct matcher *const *matchers;
+    size_t matcher_count;
     int64_t from_ms, until_ms;
+    struct text_set found;
+    struct select_watch watch; /* over the head and all files */
+
+    /* of the source at hand */
+    const struct postings_source *source;
+    const roaring_bitmap_t *within; /* NULL: all series */
+    struct bytes last_name;         /* of labels: the one at hand, and whether it is in the answer */
+    bool has_last, is_last_found;
+    struct buf *list; /* all texts of a file; NULL: not wanted */
+
+    /* lists of which nothing is missing in `found` */
+    struct value_lists *lists;
+    struct value_list **held;
+    size_t held_count, held_capacity;
 };
 
-static int add_text(struct texts *texts, struct bytes text)
+/* Puts a text into the answer if a series that is meant bears the pair. */
+static int try_text(struct texts *texts, struct bytes text, const void *token, bool *ret_found)
 {
-    if (texts->count == texts->capacity) {
-        size_t capacity = texts->capacity == 0 ? 256 : texts->capacity * 2;
-        struct bytes *items = realloc(texts->items, capacity * sizeof *items);
-        if (items == NULL)
-            return ERR_NOMEM;
-        texts->items = items;
-        texts->capacity = capacity;
+    bool is_found = text_set_has(&texts->found, text);
+    int error = 0;
+    if (!is_found) {
+        is_found = texts->within == NULL;
+        if (!is_found)
+            error = texts->source->intersects(texts->source->context, token, texts->within,
+                                              &is_found);
+        if (error == 0 && is_found)
+            error = text_set_add(&texts->found, text);
     }
-    uint8_t *copy = arena_alloc(texts->arena, 1, text.size + 1);
-    if (copy == NULL)
-        return ERR_LIMIT;
-    memcpy(copy, text.data, text.size);
-    texts->items[texts->count++] = (struct bytes){copy, text.size};
-    return 0;
+    *ret_found = is_found;
+    return error;
 }
 
 static int visit(void *visitor, struct bytes name, struct bytes value, const void *token)
 {
     struct texts *texts = visitor;
-    if (texts->names && bytes_equal(texts->last_name, name))
-        return 0;
-    if (texts->within != NULL) {
-        bool yes = false;
-        int error =
-            texts->source->intersects(texts->source->context, token, texts->within, &yes);
-        if (error != 0 || !yes)
-            return error;
-    }
-    int error = add_text(texts, texts->names ? name : value);
-    if (error == 0 && texts->names)
-        texts->last_name = texts->items[texts->count - 1];
-    return error;
+    const bool names = texts->name.size == 0;
+    if (names && texts->has_last && bytes_equal(texts->last_name, name))
+        return texts->is_last_found ? 0 : try_text(texts, name, token, &texts->is_last_found);
+    if (texts->list != NULL)
+        buf_put_sized(texts->list, names ? name : value);
+    texts->last_name = name;
+    texts->has_last = true;
+    return try_text(texts, names ? name : value, token, &texts->is_last_found);
 }
 
 static int from_source(struct texts *texts, const struct postings_source *source,
-                       struct bytes name, struct matcher *const *matchers, size_t count)
+                       struct buf *list)
 {
     roaring_bitmap_t *within = NULL;
     int error = 0;
-    if (count > 0)
-        error = postings_select(source, matchers, count, &texts->watch, &within);
+    if (texts->matcher_count > 0)
+        error = postings_select(source, texts->matchers, texts->matcher_count, &texts->watch,
+                                &within);
     texts->source = source;
     texts->within = within;
-    texts->last_name = (struct bytes){0};
+    texts->has_last = false;
+    texts->list = list;
     if (error == 0)
-        error = source->each(source->context, name, (struct bytes){0}, visit, texts);
+        error = source->each(source->context, texts->name, (struct bytes){0}, visit, texts);
     if (within != NULL)
         roaring_bitmap_free(within);
     return error;
 }
 
-static int by_bytes(const void *a, const void *b)
+/* -- lists of files ---------------------------------------------------------------------- */
+
+static bool is_held(const struct texts *texts, const struct value_list *list)
 {
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+    for (size_t i = texts->held_count; i > 0; i--)
+        if (texts->held[i - 1] == list)
+            return true;
+    return false;
 }
 
-static int finish(struct texts *texts, struct bytes **ret_items, size_t *ret_count)
+/* Until the end of the question; without the memory it is released, and read once more. */
+static void hold(struct texts *texts, struct value_list *list)
 {
-    size_t kept = 0;
-    if (texts->count > 1)
-        qsort(texts->items, texts->count, sizeof *texts->items, by_bytes);
-    struct bytes *items =
-        arena_alloc(texts->arena, texts->count == 0 ? 1 : texts->count, sizeof *items);
-    if (items == NULL)
-        return ERR_LIMIT;
-    for (size_t i = 0; i < texts->count; i++)
-        if (kept == 0 || !bytes_equal(items[kept - 1], texts->items[i]))
-            items[kept++] = texts->items[i];
-    *ret_items = items;
-    *ret_count = kept;
-    return 0;
+    if (texts->held_count == texts->held_capacity) {
+        size_t capacity = texts->held_capacity * 2 + 16;
+        struct value_list **held = realloc(texts->held, capacity * sizeof(struct value_list *));
+        if (held == NULL) {
+            value_lists_release(texts->lists, list);
+            return;
+        }
+        texts->held = held;
+        texts->held_capacity = capacity;
+    }
+    texts->held[texts->held_count++] = list;
+}
+
+static bool has_all(const struct texts *texts, const struct value_list *list)
+{
+    struct reader reader = reader_of(value_list_texts(list));
+    while (reader_left(&reader) > 0)
+        if (!text_set_has(&texts->found, reader_sized(&reader)))
+            return false;
+    return true;
+}
+
+static int add_all(struct texts *texts, const struct value_list *list)
+{
+    struct reader reader = reader_of(value_list_texts(list));
+    int error = 0;
+    while (error == 0 && reader_left(&reader) > 0)
+        error = text_set_add(&texts->found, reader_sized(&reader));
+    return error;
+}
+
+/* Takes the list over.  Whether the file need not be read. */
+static bool is_known(struct texts *texts, struct value_list *list, int *ret_error)
+{
+    *ret_error = 0;
+    if (list == NULL)
+        return false;
+    if (is_held(texts, list)) {
+        value_lists_release(texts->lists, list);
+        return true;
+    }
+    if (texts->matcher_count == 0)
+        *ret_error = add_all(texts, list);
+    else if (!has_all(texts, list)) {
+        value_lists_release(texts->lists, list);
+        return false;
+    }
+    hold(texts, list);
+    return true;
+}
+
+static int from_span(struct texts *texts, struct span *span)
+{
+    const uint64_t generation = span_info_of(span)->manifest.generation;
+    struct span_reader *reader = NULL;
+    struct buf list;
+    int error;
+    if (is_known(texts, value_lists_find(texts->lists, generation, texts->name), &error))
+        return error;
+    buf_init(&list, LIST_BYTES_MAX);
+    error = span_reader_open(span, &reader);
+    if (error == 0) {
+        struct postings_source source = span_postings(reader);
+        error = from_source(texts, &source, &list);
+    }
+    span_reader_close(reader);
+    if (error == 0 && buf_ok(&list)) {
+        int ignored;
+        (void)is_known(texts,
+                       value_lists_put(texts->lists, generation, texts->name, buf_bytes(&list)),
+                       &ignored);
+    }
+    buf_done(&list);
+    return error == ERR_CORRUPT ? 0 : error; /* counted where it was found */
 }
 
 /* Does the interval touch what the head holds?  Not to the series, like spans and Prometheus's
@@ -109,8 +187,7 @@ static bool touches_head(struct head *head, int64_t from_ms, int64_t until_ms)
 }
 
 /* Those of one kind; roll-ups as far as they are sole. */
-static int from_spans(struct texts *texts, struct store *store, enum span_kind kind,
-                      struct bytes name, struct matcher *const *matchers, size_t count)
+static int from_spans(struct texts *texts, struct store *store, enum span_kind kind)
 {
     struct span **spans;
     size_t span_count;
@@ -118,50 +195,46 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
                                       &spans, &span_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < span_count && error == 0; i++) {
-        struct span_reader *reader = NULL;
-        if (kind != SPAN_SAMPLES && !span_is_sole(spans[i]))
-            continue;
-        error = span_reader_open(spans[i], &reader);
-        if (error == 0) {
-            struct postings_source source = span_postings(reader);
-            error = from_source(texts, &source, name, matchers, count);
-        }
-        if (error == ERR_CORRUPT)
-            error = 0; /* counted where it was found */
-        span_reader_close(reader);
-    }
+    for (size_t i = 0; i < span_count && error == 0; i++)
+        if (kind == SPAN_SAMPLES || span_is_sole(spans[i]))
+            error = from_span(texts, spans[i]);
     span_set_release(store->spans, spans, span_count);
     return error;
 }
 
-static int gather_texts(struct querier *querier, struct bytes name,
-                        struct matcher *const *matchers, size_t count,
-                        const struct query_budget *budget, struct arena *arena,
-                        struct bytes **ret_items, size_t *ret_count, struct diagnosis *why)
+static int gather_texts(struct texts *texts, struct store *store)
 {
-    struct texts texts = {.names = name.size == 0, .arena = arena};
-    select_watch_init(&texts.watch, budget, arena->total);
-    int64_t from_ms;
-    int64_t until_ms;
-    struct store *store = querier_store(querier, &from_ms, &until_ms);
-
+    static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
     int error = 0;
-    if (touches_head(store->head, from_ms, until_ms)) {
+    if (touches_head(store->head, texts->from_ms, texts->until_ms)) {
         must(pthread_rwlock_rdlock(&store->head->table) == 0);
         struct postings_source head = postings_source_of(store->head->postings);
-        error = from_source(&texts, &head, name, matchers, count);
+        error = from_source(texts, &head, NULL);
         must(pthread_rwlock_unlock(&store->head->table) == 0);
     }
-
-    static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
-    texts.from_ms = from_ms;
-    texts.until_ms = until_ms;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
-        error = from_spans(&texts, store, kinds[i], name, matchers, count);
+        error = from_spans(texts, store, kinds[i]);
+    return error;
+}
+
+static int answer(struct querier *querier, struct bytes name, struct matcher *const *matchers,
+                  size_t count, const struct query_budget *budget, struct arena *arena,
+                  struct bytes **ret_items, size_t *ret_count, struct diagnosis *why)
+{
+    struct texts texts = {.name = name,
+                          .matchers = matchers,
+                          .matcher_count = count,
+                          .found.arena = arena};
+    select_watch_init(&texts.watch, budget, arena->total);
+    struct store *store = querier_store(querier, &texts.from_ms, &texts.until_ms);
+    texts.lists = span_set_lists(store->spans);
+    int error = gather_texts(&texts, store);
     if (error == 0)
-        error = finish(&texts, ret_items, ret_count);
-    free(texts.items);
+        error = text_set_sorted(&texts.found, ret_items, ret_count);
+    for (size_t i = 0; i < texts.held_count; i++)
+        value_lists_release(texts.lists, texts.held[i]);
+    free(texts.held);
+    text_set_done(&texts.found);
     select_watch_done(&texts.watch);
     return error == 0 ? 0 : select_watch_explain(&texts.watch, error, why);
 }
@@ -171,8 +244,8 @@ int querier_label_names(struct querier *querier, struct matcher *const *matchers
                         struct arena *arena, struct bytes **ret_names, size_t *ret_count,
                         struct diagnosis *why)
 {
-    return gather_texts(querier, (struct bytes){0}, matchers, matcher_count, budget, arena,
-                        ret_names, ret_count, why);
+    return answer(querier, (struct bytes){0}, matchers, matcher_count, budget, arena, ret_names,
+                  ret_count, why);
 }
 
 int querier_label_values(struct querier *querier, struct bytes name,
@@ -185,6 +258,6 @@ int querier_label_values(struct querier *querier, struct bytes name,
         *ret_count = 0;
         return 0;
     }
-    return gather_texts(querier, name, matchers, matcher_count, budget, arena, ret_values,
-                        ret_count, why);
+    return answer(querier, name, matchers, matcher_count, budget, arena, ret_values, ret_count,
+                  why);
 }

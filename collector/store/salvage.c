@@ -106,7 +106,7 @@ static int put_in_place(struct salvage *salvage, const char *name, const char *r
 
 static void remove_folder(const char *folder)
 {
-    static const char *const names[] = {"data.mdb", "lock.mdb"};
+    static const char *const names[] = {LIVE_FILE, LIVE_MAKING, "lock.mdb"};
     char path[PATH_BYTES + 16];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);

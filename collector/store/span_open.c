@@ -8,6 +8,7 @@
 #include "collector/store/inspect.h"
 #include "collector/store/quarantine.h"
 #include "collector/store/span_parts.h"
+#include "collector/store/value_lists.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -29,6 +30,7 @@ static void quarantine_locked(struct span *span, const char *reason)
     span->quarantined = true;
     atomic_fetch_add_explicit(&span->set->store->quarantined, 1, memory_order_relaxed);
     log_error("store", "history/%s is damaged and not read any more: %s", span->name, reason);
+    value_lists_forget(span->set->lists, span->info.manifest.generation);
     quarantine_move(span->set->store->directory, HISTORY, span->name, reason);
 }
 

@@ -15,6 +15,7 @@ struct span {
     char name[SPAN_NAME_BYTES];
     _Atomic bool is_sole; /* info.is_sole, as it is by now */
     _Atomic uint64_t ages; /* of its series (ages.h); 0: not looked for yet */
+    _Atomic uint64_t rules; /* that mean some of its series (held.c); 0: not looked for yet */
     /* under the set's lock */
     unsigned references; /* the set's own included */
     bool doomed;         /* unlinked when the last reference goes */
@@ -32,6 +33,7 @@ struct span {
 struct span_set {
     struct store *store;
     struct group_cache *groups; /* unpacked, of all files */
+    struct value_lists *lists;  /* of labels, of all files */
     char *directory;
     pthread_mutex_t lock;
     struct span **items; /* ascending generation */

@@ -17,12 +17,14 @@
 #include "collector/store/group_cache.h"
 #include "collector/store/quarantine.h"
 #include "collector/store/span_parts.h"
+#include "collector/store/value_lists.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
 #define GROUPS_BYTES ((size_t)32 << 20) /* unpacked groups: what some walls of boards read */
+#define LISTS_BYTES  ((size_t)16 << 20) /* thirty lists of ten thousand values, of any number of files */
 
 int span_set_new(struct store *store, struct span_set **ret_set)
 {
@@ -32,6 +34,8 @@ int span_set_new(struct store *store, struct span_set **ret_set)
     set->store = store;
     must(pthread_mutex_init(&set->lock, NULL) == 0);
     int error = group_cache_new(GROUPS_BYTES, &set->groups);
+    if (error == 0)
+        error = value_lists_new(LISTS_BYTES, &set->lists);
     if (error != 0) {
         span_set_free(set);
         return error;
@@ -60,11 +64,17 @@ void span_set_free(struct span_set *set)
     for (size_t i = 0; i < set->count; i++)
         span_free(set->items[i]);
     group_cache_free(set->groups);
+    value_lists_free(set->lists);
     free(set->items);
     free(set->kept);
     free(set->directory);
     (void)pthread_mutex_destroy(&set->lock);
     free(set);
+}
+
+struct value_lists *span_set_lists(const struct span_set *set)
+{
+    return set->lists;
 }
 
 const char *span_set_directory(const struct span_set *set)
@@ -147,6 +157,7 @@ static void drop_reference(struct span *span)
         unlink_name(span->set, span->name);
     else if (span->doomed)
         (void)keep_name(span->set, span->name);
+    value_lists_forget(span->set->lists, span->info.manifest.generation);
     span_free(span);
 }
 

@@ -25,9 +25,12 @@
 
 struct span;
 struct span_reader;
+struct value_lists;
 
 int span_set_new(struct store *store, struct span_set **ret_set);
 void span_set_free(struct span_set *set); /* NULL is allowed */
+/* What labels have been asked for; those of files that are gone or damaged are not in it. */
+struct value_lists *span_set_lists(const struct span_set *set);
 /* `DATA/history`. */
 const char *span_set_directory(const struct span_set *set);
 

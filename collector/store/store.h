@@ -309,6 +309,20 @@ struct store_stats {
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
 
+/* What is kept of series: samples, records of 5 minutes, of an hour. */
+#define STORE_TIERS    3
+#define STORE_HELD_MAX 64
+struct store_held {
+    struct store_selection selection; /* the store's; no matchers: of all whom no rule means */
+    int64_t age_ms[STORE_TIERS];      /* STORE_FOREVER; STORE_NEVER: there are none */
+    int64_t oldest_ms[STORE_TIERS];   /* INT64_MAX: nothing is held */
+};
+/* For how long what is kept, and since when there is any of it: of all whom no rule means, then of
+ * those whom each of `ages` means, in their order.  A time is that of the oldest file with such a
+ * series, so it can be too early by what one file spans; where none has any that of some thousands of
+ * them in memory; what readers leave out for its age is not held.  Any thread.  ERR_NOMEM, ERR_IO. */
+int store_held(struct store *store, struct store_held rows[STORE_HELD_MAX], size_t *ret_count);
+
 /* A file of samples in history. */
 struct store_span {
     int64_t start_ms, end_ms; /* [start, end) it may hold */

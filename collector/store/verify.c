@@ -13,6 +13,7 @@
 #include "collector/store/checkpoint.h"
 #include "collector/store/codec/codec.h"
 #include "collector/store/deletes.h"
+#include "collector/store/inspect.h"
 #include "collector/store/page_walk.h"
 #include "collector/store/parts.h"
 #include "collector/store/series_rows.h"
@@ -20,7 +21,7 @@
 #include "collector/store/wal.h"
 #include "proto/base/error.h"
 
-#define LIVE_FILE        "live/data.mdb"
+#define LIVE_PATH        "live/" LIVE_FILE
 #define WAL_KEY_BYTES    10
 #define RECORD_ARENA     ((size_t)1 << 30)
 #define SNAPSHOT_TRIES   100
@@ -287,6 +288,13 @@ static int check_live(struct verify *verify, struct bytes file, const uint8_t *s
     return error;
 }
 
+static bool has_history(const char *directory)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/history", directory);
+    return care_folder_entries(path) > 0;
+}
+
 int verify_live(struct verify *verify, const char *directory, struct diagnosis *why)
 {
     char path[4096];
@@ -295,8 +303,11 @@ int verify_live(struct verify *verify, const char *directory, struct diagnosis *
     uint64_t hash;
     uint64_t bytes;
     begin(verify);
-    (void)snprintf(path, sizeof path, "%s/%s", directory, LIVE_FILE);
-    int error = verify_begin_file(verify, LIVE_FILE);
+    (void)snprintf(path, sizeof path, "%s/%s", directory, LIVE_PATH);
+    int error = verify_begin_file(verify, LIVE_PATH);
+    verify->is_unborn = error == 0 && inspect_is_unborn(directory);
+    if (verify->is_unborn)
+        return 0;
     /* Read as a file first: a bad sector under a map would end the process. */
     if (error == 0)
         error = care_hash(path, &verify->pace, &hash, &bytes, &reason);
@@ -306,13 +317,16 @@ int verify_live(struct verify *verify, const char *directory, struct diagnosis *
     }
     if (error == 0)
         error = care_map(path, &file, &reason);
+    if (error == ERR_NOTFOUND && has_history(directory)) {
+        verify_fault(verify, "it is missing, and there are files of history");
+        return 0;
+    }
     if (error == ERR_NOTFOUND)
-        return diagnose(why, error, "%s: no data folder: it has no %s", directory, LIVE_FILE);
+        return diagnose(why, error, "%s: no data folder: it has no %s", directory, LIVE_PATH);
     if (error != 0)
         return diagnose(why, error, "%s", *reason.text != '\0' ? reason.text : error_text(error));
     verify->counts.total_bytes += bytes;
-    if (!page_walk_never_written(file)) /* a death before the first commit: nothing is missing */
-        error = check_live(verify, file, NULL);
+    error = check_live(verify, file, NULL);
     care_unmap(file);
     return error;
 }
@@ -384,7 +398,7 @@ int verify_store_live(struct store *store, int (*look)(void *context, struct byt
     struct bytes file;
     struct bytes whole;
     MDB_txn *txn = NULL;
-    (void)snprintf(path, sizeof path, "%s/%s", store->directory, LIVE_FILE);
+    (void)snprintf(path, sizeof path, "%s/%s", store->directory, LIVE_PATH);
     int error = care_map(path, &file, why);
     if (error != 0)
         return error;
@@ -414,7 +428,7 @@ static int look_live(void *context, struct bytes file, const uint8_t *snapshot)
 int verify_store(struct verify *verify, struct store *store, struct diagnosis *why)
 {
     begin(verify);
-    int error = verify_begin_file(verify, LIVE_FILE);
+    int error = verify_begin_file(verify, LIVE_PATH);
     if (error == 0)
         error = verify_store_live(store, look_live, verify, why);
     for (size_t i = 0; i < verify->span_count && error == 0; i++) {

@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "collector/store/care_file.h"
@@ -49,6 +50,9 @@ struct verify {
     const volatile bool *cancelled; /* NULL is allowed */
 
     struct verify_counts counts;
+    /* Of a folder: the creation of the store was not completed (inspect.h).  No fault: a start makes
+     * it anew. */
+    bool is_unborn;
 
     /* its own */
     struct care_pace pace;

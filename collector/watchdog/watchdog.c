@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "collector/notify/delivery.h"
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -138,7 +138,7 @@ int watchdog_check(struct config *config, const struct config_node *list, struct
 /* ---- sending ------------------------------------------------------------------------------
  */
 
-static int prepare(const void *settings, CURL *easy, struct channel_request *request,
+static int prepare(const void *settings, CURL *easy, struct client_request *request,
                    struct diagnosis *why)
 {
     const struct target *target = settings;
@@ -149,7 +149,7 @@ static int prepare(const void *settings, CURL *easy, struct channel_request *req
 }
 
 static void judge(const void *settings, CURL *easy, CURLcode result,
-                  struct channel_request *request, struct channel_verdict *ret_verdict)
+                  struct client_request *request, struct client_verdict *ret_verdict)
 {
     (void)settings;
     http_post_judge(easy, result, request, ret_verdict);
@@ -173,7 +173,7 @@ static void count_ping(struct target *target, bool is_heard, const struct diagno
     target->is_unheard = !is_heard;
 }
 
-static void on_sent(void *context, const struct channel_verdict *verdict)
+static void on_sent(void *context, const struct client_verdict *verdict)
 {
     struct target *target = context;
     target->is_sending = false;

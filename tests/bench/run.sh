@@ -4,7 +4,8 @@
 #   tests/bench/run.sh                  everything, some three hours on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
 #   tests/bench/run.sh [--quick] PART   stores | queries | disk | agents | probe | alerting |
-#                                       churn | backfill | restart | memory | paced | report
+#                                       churn | names | backfill | restart | memory | paced |
+#                                       report
 #
 #   stores   ingest, memory, disk, kill -9, alert rules
 #   restart  kill -9 with a hundred million samples stored, to the first full answer
@@ -16,6 +17,7 @@
 #   probe    only our probe, normal and portable build
 #   alerting from a condition to its message; ten thousand alerts held
 #   churn    a week of series that live an hour
+#   names    names and values of labels over many files that hold the same ones
 #   backfill what a year written by remote write costs the acknowledgements of live ingest
 #   report   print the tables of what was measured last
 #
@@ -29,10 +31,10 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | disk | agents | probe | alerting | churn | backfill | restart | \
+    stores | queries | disk | agents | probe | alerting | churn | names | backfill | restart | \
       memory | paced | report)
       part=$argument ;;
-    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,25s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -93,6 +95,11 @@ churn() {
   FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} BENCH_DIR=$work $python tests/bench/churn.py "$@"
 }
 
+# A table on the standard output.
+names() {
+  FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} $python tests/bench/names.py "$@"
+}
+
 # Tables of their own: queries.md.
 queries() {
   put_away queries
@@ -117,6 +124,7 @@ case $part in
     ;;
   alerting) alerting || failed=1 ;;
   churn) churn || failed=1 ;;
+  names) names || failed=1 ;;
   backfill) backfill ${quick:+1 10} || failed=1 ;;
   stores) bench $stages ;;
   restart | memory | paced) bench $part ;;

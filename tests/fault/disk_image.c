@@ -217,6 +217,16 @@ static void gamble(struct disk *disk, struct content *content, unsigned *seed)
     content->waiting_count = 0;
 }
 
+/* Disks write in the order they like: the last first. */
+static void settle_last(struct disk *disk, struct content *content)
+{
+    if (content->waiting_count > 1) {
+        content->waiting[0] = content->waiting[content->waiting_count - 1];
+        content->waiting_count = 1;
+    }
+    settle(disk, content);
+}
+
 /* -- names ------------------------------------------------------------------------------- */
 
 static struct name *find_name(struct disk *disk, const char *path)
@@ -355,14 +365,18 @@ void journal_play(const struct journal *journal, size_t n, enum image_fate fate,
     must(disk.contents != NULL && disk.names != NULL && disk.waiting != NULL);
     for (size_t i = 0; i < n; i++)
         take(&disk, i);
-    size_t names = fate == IMAGE_KILL   ? disk.waiting_count
-                   : fate == IMAGE_LOSE ? 0
-                                        : (size_t)rand_r(&seed) % (disk.waiting_count + 1);
+    size_t names = disk.waiting_count;
+    if (fate == IMAGE_LOSE)
+        names = 0;
+    else if (fate == IMAGE_MIX)
+        names = (size_t)rand_r(&seed) % (disk.waiting_count + 1);
     for (size_t i = 0; i < names; i++)
         apply_name(&disk, &journal->calls[disk.waiting[i]]);
     for (size_t i = 0; i < disk.content_count; i++) {
         if (fate == IMAGE_KILL)
             settle(&disk, &disk.contents[i]);
+        else if (fate == IMAGE_LATE)
+            settle_last(&disk, &disk.contents[i]);
         else if (fate == IMAGE_MIX)
             gamble(&disk, &disk.contents[i], &seed);
     }

@@ -20,6 +20,7 @@ struct journal;
 enum image_fate {
     IMAGE_KILL, /* the process died, the system did not: all that was called was done */
     IMAGE_LOSE, /* nothing that was not synced is there */
+    IMAGE_LATE, /* of the writes to a file that were not synced the last alone; all names */
     IMAGE_MIX,  /* by chance */
 };
 

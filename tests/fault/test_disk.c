@@ -446,6 +446,7 @@ static void check_image(size_t n, enum image_fate fate, unsigned seed)
     (void)snprintf(at.because, sizeof at.because, "%s after call %zu, before %.80s (seed %u)",
                    fate == IMAGE_KILL   ? "a kill"
                    : fate == IMAGE_LOSE ? "a power cut that loses all it can"
+                   : fate == IMAGE_LATE ? "a power cut that keeps what was written last"
                                         : "a power cut",
                    n, n < journal_length(journal) ? journal_name(journal, n) : "the end", seed);
     journal_play(journal, n, fate, seed, at.root);
@@ -478,6 +479,22 @@ static void a_power_cut_that_tears_and_reorders_loses_nothing_acknowledged(void 
         check_image(1 + (size_t)rand_r(&random) % journal_length(journal), IMAGE_MIX, seed);
 }
 
+/* Before the first write is sent, nothing has been promised: the folder is opened all the same, whatever
+ * of the store that was being made has reached the disk. */
+static void a_power_cut_while_a_store_is_made_leaves_one_that_opens(void **state)
+{
+    (void)state;
+    size_t made = 1;
+    while (journal_note(journal, made) == 0)
+        made++;
+    unsigned tries = is_long ? 64 : 2;
+    for (size_t n = 1; n <= made; n++) {
+        check_image(n, IMAGE_LATE, 0);
+        for (unsigned seed = 1; seed <= tries; seed++)
+            check_image(n, IMAGE_MIX, seed);
+    }
+}
+
 /* Really killed: what LMDB's lock file and the kernel hold of it is there, too. */
 static void a_process_killed_at_the_nth_call_loses_nothing(void **state)
 {
@@ -502,6 +519,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_kill_at_any_call_loses_nothing_acknowledged),
         cmocka_unit_test(a_power_cut_that_loses_all_it_can_loses_nothing_acknowledged),
         cmocka_unit_test(a_power_cut_that_tears_and_reorders_loses_nothing_acknowledged),
+        cmocka_unit_test(a_power_cut_while_a_store_is_made_leaves_one_that_opens),
         cmocka_unit_test(a_process_killed_at_the_nth_call_loses_nothing),
     };
     is_long = argc > 1 && strcmp(argv[1], "--long") == 0;

@@ -3,6 +3,7 @@ up, audit counters whose samples outlive those of the others, debug series of wh
 Each is answered by the best there is of it, before and after a kill, and other ages hold from the
 next start on.
 """
+import calendar
 import json
 import time
 
@@ -60,6 +61,30 @@ def expect(collector, day, sources, because):
     assert tiers == set(sources.values()) - {"raw"}, (because, tiers)
 
 
+def check_status(collector, days):
+    """The ages of each rule, and the day from which on there is something in each tier."""
+    held = collector.json("/api/fengsui/v1/status")["data"]["retention"]
+    wanted = {None: ("10d", "100d", "forever", 4, 70, 70),
+              '{job="edge"}': ("1d", "20d", "60d", None, 15, 30),
+              '{job="audit"}': ("40d", "100d", "forever", 30, 70, 70),
+              '{job="debug"}': ("1d", "none", "none", None, None, None),
+              '{job="hourly"}': ("1d", "none", "2y", None, None, 70)}
+    assert [row["match"] for row in held] == list(wanted), held
+    for row in held:
+        *ages, raw, fine, coarse = wanted[row["match"]]
+        tiers = row["tiers"]
+        assert [tier["tier"] for tier in tiers] == ["raw", "rollup_5m", "rollup_1h"], row
+        assert [tier["age"] for tier in tiers] == ages, row
+        for tier, day in zip(tiers, (raw, fine, coarse)):
+            stamp = tier["oldest"] and calendar.timegm(
+                time.strptime(tier["oldest"][:19], "%Y-%m-%dT%H:%M:%S"))
+            assert (stamp is None) == (day is None), (row["match"], tier)
+            assert day is None or 0 <= stamp - days[day] < DAY, (row["match"], tier, days[day])
+    text = collector.ctl("--lang", "en", "status")
+    assert 'Kept' in text and '{job="edge"}      samples 1d; 5 m 20d since ' in text, text
+    assert '样本 40d，最早 ' in collector.ctl("--lang", "zh", "status")
+
+
 def test_each_series_has_ages_of_its_own():
     with Lab() as lab:
         collector = lab.collector(RULES).start()
@@ -74,6 +99,7 @@ def test_each_series_has_ages_of_its_own():
         settle(collector)
         for n, day in days.items():
             expect(collector, day, wanted[n], f"{n} days old")
+        check_status(collector, days)
 
         # Late, into an hour that was empty; and a delete, which takes whole buckets of records.
         late = days[4] + 12 * HOUR

@@ -206,7 +206,7 @@ static void a_lane_goes_in_order_and_lanes_do_not_wait_for_each_other(void **sta
 {
     struct outbox outbox = {0};
     struct parcel *first = parcel("0000000000000001", "a"), *due;
-    const struct channel_verdict refused = {.recoverable = true}, taken = {.accepted = true};
+    const struct client_verdict refused = {.recoverable = true}, taken = {.accepted = true};
     (void)state;
     outbox_put(&outbox, parcel("0000000000000003", "b"));
     outbox_put(&outbox, parcel("0000000000000002", "a"));
@@ -237,7 +237,7 @@ static void what_fires_is_never_given_up_what_is_over_after_a_day(void **state)
 {
     struct outbox outbox = {0};
     struct parcel *old = parcel("0000000000000001", "a");
-    const struct channel_verdict refused = {.recoverable = true};
+    const struct client_verdict refused = {.recoverable = true};
     (void)state;
     outbox_put(&outbox, old);
     for (int live = 1; live >= 0; live--) {
@@ -348,7 +348,7 @@ static void check_due(struct outbox *outbox, const struct model *model, mono_ns 
 
 static void model_step(struct outbox *outbox, struct model *model, mono_ns now)
 {
-    const struct channel_verdict verdicts[] = {{.recoverable = true}, {.accepted = true}};
+    const struct client_verdict verdicts[] = {{.recoverable = true}, {.accepted = true}};
     struct parcel *due;
     size_t n = (size_t)rand() % MODEL_PARCELS;
     char id[MESSAGE_ID_BYTES], group[16];
@@ -482,7 +482,7 @@ static void rows_of_earlier_versions_are_read(void **state)
 /* A parcel that was accepted, and written, and awaits its receipt. */
 static struct parcel *accepted(struct outbox *outbox, const char *id)
 {
-    const struct channel_verdict verdict = {
+    const struct client_verdict verdict = {
         .accepted = true, .awaits = true, .progress = bytes_of("ids")};
     struct parcel *sent = parcel(id, id);
     outbox_put(outbox, sent);
@@ -548,7 +548,7 @@ static void what_most_have_makes_its_lane_wait_no_longer(void **state)
 {
     struct outbox outbox = {0};
     struct parcel *first = parcel("0000000000000001", "a");
-    const struct channel_verdict partly = {
+    const struct client_verdict partly = {
         .recoverable = true, .yields = true, .progress = bytes_of("some have it")};
     (void)state;
     outbox_put(&outbox, first);

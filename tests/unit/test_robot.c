@@ -291,7 +291,7 @@ static void what_must_wait_goes_together_and_in_its_lane(void **state)
     assert_int_equal(outbox.sending, 1);
     assert_null(outbox_due(&outbox, now));
     outbox_finish(&outbox, due, 60000, now);
-    const struct channel_verdict throttled = {.recoverable = true};
+    const struct client_verdict throttled = {.recoverable = true};
     for (struct parcel *at = due, *next; at != NULL; at = next) {
         next = at->together;
         outbox_settle(at, &throttled, true, 2000, now);

@@ -143,10 +143,70 @@ static void series_of_a_shorter_age_leave_each_tier(void **state)
     kit_stop(kit);
 }
 
+static void expect_held(struct kit *kit, size_t row, const int64_t oldest_ms[STORE_TIERS])
+{
+    static struct store_held rows[STORE_HELD_MAX];
+    size_t count;
+    assert_int_equal(store_held(kit->store, rows, &count), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].selection.count, 0);
+    assert_int_equal(rows[1].selection.count, 1);
+    for (size_t t = 0; t < STORE_TIERS; t++)
+        assert_int_equal(rows[row].oldest_ms[t], oldest_ms[t]);
+}
+
+/* Of the others and of whom the rule means, each tier by itself; what readers leave out is not held. */
+static void what_is_held_is_told_by_rule_and_tier(void **state)
+{
+    (void)state;
+    static const int64_t nothing[] = {INT64_MAX, INT64_MAX, INT64_MAX};
+    static const int64_t samples[] = {KIT_START_MS, INT64_MAX, INT64_MAX};
+    static const int64_t rolled[] = {INT64_MAX, KIT_START_MS, KIT_START_MS};
+    static const int64_t coarse[] = {INT64_MAX, INT64_MAX, KIT_START_MS};
+    struct kit kit;
+    struct model model = {0};
+    struct matcher *matcher;
+    static struct store_held rows[STORE_HELD_MAX];
+    size_t count;
+    assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("n"), bytes_of("1"), &matcher, NULL), 0);
+    const struct store_retention age = {.selection = {&matcher, 1},
+                                        .rollup_5m_ms = 10 * DAY_MS,
+                                        .rollup_1h_ms = 20 * DAY_MS};
+    start(&kit, &age);
+    assert_int_equal(store_held(kit.store, rows, &count), 0);
+    assert_int_equal(rows[0].age_ms[0], 2 * DAY_MS);
+    assert_int_equal(rows[0].age_ms[1], 30 * DAY_MS);
+    assert_true(rows[0].age_ms[2] == STORE_FOREVER);
+    assert_int_equal(rows[1].age_ms[0], 2 * DAY_MS);
+    assert_int_equal(rows[1].age_ms[1], 10 * DAY_MS);
+    assert_int_equal(rows[1].age_ms[2], 20 * DAY_MS);
+    expect_held(&kit, 0, nothing);
+    kit.now_ms = KIT_START_MS + HOUR_MS;
+    kit_run(&kit, &model, 4, KIT_START_MS, KIT_START_MS + HOUR_MS, 4); /* in memory */
+    model_done(&model);
+    expect_held(&kit, 0, samples);
+    expect_held(&kit, 1, nothing);
+    roll_a_day(&kit);
+    expect_held(&kit, 0, rolled);
+    expect_held(&kit, 1, rolled);
+    kit.now_ms = KIT_START_MS + 12 * DAY_MS; /* not read any more, though still in the file */
+    expect_held(&kit, 0, rolled);
+    expect_held(&kit, 1, coarse);
+    assert_int_equal(store_settle(kit.store), 0);
+    expect_held(&kit, 1, coarse);
+    kit.now_ms = KIT_START_MS + 22 * DAY_MS;
+    assert_int_equal(store_settle(kit.store), 0);
+    expect_held(&kit, 0, rolled);
+    expect_held(&kit, 1, nothing);
+    matcher_free(matcher);
+    kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(series_of_a_shorter_age_leave_each_tier),
+        cmocka_unit_test(what_is_held_is_told_by_rule_and_tier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,6 +190,97 @@ static void a_flipped_bit_in_a_value_of_live_is_named(void **state)
     kit_stop_closed(&kit);
 }
 
+/* -- a creation that was not completed ---------------------------------------------------- */
+
+#define PAGE 4096
+
+/* What a power cut left: nothing, a file of so many pages of zeros, one that has something in its last page. */
+struct left {
+    const char *because;
+    unsigned pages, making_pages; /* of data.mdb, of data.mdb.new; 0: there is no such file */
+    bool has_content, has_history;
+    bool is_unborn, opens;
+};
+
+static void leave(const char *directory, const char *name, unsigned pages, bool has_content)
+{
+    static const uint8_t content[PAGE] = {1, 2, 3};
+    char path[CARE_PATHS];
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)pages * PAGE), 0);
+    if (has_content)
+        assert_int_equal(pwrite(fd, content, PAGE, (off_t)(pages - 1) * PAGE), PAGE);
+    assert_int_equal(close(fd), 0);
+}
+
+static void make_left(const char *directory, const struct left *left)
+{
+    char command[CARE_PATHS];
+    (void)snprintf(command, sizeof command, "mkdir -p %s/live %s/history", directory, directory);
+    assert_int_equal(system(command), 0);
+    if (left->pages > 0)
+        leave(directory, "live/data.mdb", left->pages, left->has_content);
+    if (left->making_pages > 0)
+        leave(directory, "live/data.mdb.new", left->making_pages, left->has_content);
+    if (left->has_history)
+        leave(directory, "history/0-7200000.1.samples.mdb", 3, true);
+}
+
+static bool opens(struct kit *kit)
+{
+    struct diagnosis why = {""};
+    struct store_options options = {.directory = kit->directory, .clock = &kit->clock};
+    int error = store_open(&options, &kit->store, &why);
+    if (error != 0)
+        assert_int_equal(error, ERR_CORRUPT);
+    return error == 0;
+}
+
+static void a_creation_that_was_not_completed_is_told_from_damage(void **state)
+{
+    (void)state;
+    static const struct left cases[] = {
+        {.because = "its meta pages are torn, a page behind them is there", .making_pages = 5,
+         .has_content = true, .is_unborn = true, .opens = true},
+        {.because = "nothing of it was synced", .making_pages = 2, .is_unborn = true, .opens = true},
+        {.because = "a version that made it in place died: nothing but empty meta pages", .pages = 2,
+         .is_unborn = true, .opens = true},
+        {.because = "what is under its name was whole once", .pages = 5, .has_content = true},
+        {.because = "so it was, whatever is beside it", .pages = 5, .making_pages = 5,
+         .has_content = true},
+        {.because = "there is history, so there was a commit", .pages = 2, .has_history = true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct left *left = &cases[i];
+        struct kit kit;
+        struct diagnosis why = {""};
+        struct told told = {.count = 0};
+        struct verify verify = {.fault = care_take_fault, .context = &told};
+        kit_start(&kit);
+        kit_close(&kit);
+        kit_stop_closed(&kit); /* only its place is wanted */
+        make_left(kit.directory, left);
+        print_message("%s\n", left->because);
+        assert_int_equal(verify_folder(&verify, kit.directory, &why), 0);
+        assert_int_equal(verify.is_unborn, left->is_unborn);
+        assert_int_equal(told.count > 0, !left->opens);
+        assert_int_equal(opens(&kit), left->opens);
+        char path[CARE_PATHS];
+        (void)snprintf(path, sizeof path, "%s/live/data.mdb", kit.directory);
+        if (left->opens) {
+            kit_close(&kit);
+            assert_int_equal(care_verify(kit.directory, NULL).count, 0);
+            (void)snprintf(path, sizeof path, "%s/live/data.mdb.new", kit.directory);
+            assert_int_equal(access(path, F_OK), -1);
+        } else {
+            assert_int_equal(care_size(path), (off_t)left->pages * PAGE); /* it stays as it was */
+        }
+        kit_stop_closed(&kit);
+    }
+}
+
 /* -- room -------------------------------------------------------------------------------- */
 
 static void all_pages_are_accounted_for(void **state)
@@ -235,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_of_history_is_named_wherever_it_is),
         cmocka_unit_test(torn_metas_and_broken_trees_are_named),
         cmocka_unit_test(a_flipped_bit_in_a_value_of_live_is_named),
+        cmocka_unit_test(a_creation_that_was_not_completed_is_told_from_damage),
         cmocka_unit_test(all_pages_are_accounted_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,20 +1,20 @@
 /*
  * http_tls.c - see http_tls.h.
  */
-#include "collector/notify/http_tls.h"
+#include "collector/client/http_tls.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 
 /* The text as a file that only this process sees, until the request is done with: libcurl over
  * GnuTLS takes certificates from files alone. */
 static int set_text(CURL *easy, CURLoption option, const char *text,
-                    struct channel_request *request)
+                    struct client_request *request)
 {
     char path[32];
     const int fd = memfd_create("tls", MFD_CLOEXEC);
@@ -42,19 +42,19 @@ static long version_of(const char *name)
     return CURL_SSLVERSION_DEFAULT | CURL_SSLVERSION_MAX_DEFAULT;
 }
 
-int http_tls_set(const struct tls_settings *tls, CURL *easy, struct channel_request *request)
+int http_tls_set(const struct tls_settings *tls, CURL *easy, struct client_request *request)
 {
     const struct {
         CURLoption option;
         const char *text, *file;
-    } files[CHANNEL_FILES_MAX] = {{CURLOPT_CAINFO, tls->ca, tls->ca_file},
+    } files[CLIENT_FILES_MAX] = {{CURLOPT_CAINFO, tls->ca, tls->ca_file},
                                   {CURLOPT_SSLCERT, tls->cert, tls->cert_file},
                                   {CURLOPT_SSLKEY, tls->key, tls->key_file}};
     const long least = version_of(tls->min_version) & 0xffff;
     const long most = version_of(tls->max_version) & ~0xffffL;
     int error = 0;
 
-    for (size_t i = 0; error == 0 && i < CHANNEL_FILES_MAX; i++)
+    for (size_t i = 0; error == 0 && i < CLIENT_FILES_MAX; i++)
         if (files[i].text != NULL)
             error = set_text(easy, files[i].option, files[i].text, request);
         else if (files[i].file != NULL)
@@ -70,7 +70,7 @@ int http_tls_set(const struct tls_settings *tls, CURL *easy, struct channel_requ
 
 /* Where the name leads: "name:port:host:port". */
 static int set_target(CURL *easy, const char *name, const char *host, const char *port,
-                      bool is_http, struct channel_request *request)
+                      bool is_http, struct client_request *request)
 {
     struct buf line = {0};
     int error;
@@ -88,7 +88,7 @@ static int set_target(CURL *easy, const char *name, const char *host, const char
 }
 
 static int set_named_url(const struct tls_settings *tls, CURL *easy, CURLU *url,
-                         struct channel_request *request)
+                         struct client_request *request)
 {
     char *host = NULL, *port = NULL, *named = NULL, *scheme = NULL;
     int error = ERR_INVALID;
@@ -110,7 +110,7 @@ static int set_named_url(const struct tls_settings *tls, CURL *easy, CURLU *url,
 }
 
 int http_tls_set_url(const struct tls_settings *tls, CURL *easy, const char *url,
-                     struct channel_request *request)
+                     struct client_request *request)
 {
     CURLU *parts;
     int error;

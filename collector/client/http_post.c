@@ -1,12 +1,12 @@
 /*
  * http_post.c - see http_post.h.
  */
-#include "collector/notify/http_post.h"
+#include "collector/client/http_post.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/notify/http_tls.h"
+#include "collector/client/http_tls.h"
 #include "proto/base/error.h"
 #include "proto/base/file.h"
 
@@ -15,7 +15,7 @@
 
 static size_t keep_answer(char *data, size_t size, size_t count, void *context)
 {
-    struct channel_request *request = context;
+    struct client_request *request = context;
     size_t bytes = size * count, kept = request->answer.size;
     size_t room = kept < ANSWER_BYTES_MAX ? ANSWER_BYTES_MAX - kept : 0;
     buf_put(&request->answer, data, bytes < room ? bytes : room);
@@ -30,7 +30,7 @@ int http_post_secret(const char *text, const char *file, char **ret_text, struct
     return *ret_text != NULL ? 0 : ERR_NOMEM;
 }
 
-int http_post_header(struct channel_request *request, const char *text)
+int http_post_header(struct client_request *request, const char *text)
 {
     struct curl_slist *longer = curl_slist_append(request->headers, text);
     if (longer == NULL)
@@ -40,7 +40,7 @@ int http_post_header(struct channel_request *request, const char *text)
 }
 
 /* "Authorization: Bearer ..."; libcurl does not carry it to another host on a redirect. */
-static int set_token(const struct http_settings *settings, struct channel_request *request,
+static int set_token(const struct http_settings *settings, struct client_request *request,
                      struct diagnosis *why)
 {
     const bool is_handed_out = settings->oauth != NULL;
@@ -60,7 +60,7 @@ static int set_token(const struct http_settings *settings, struct channel_reques
 }
 
 static int set_auth(const struct http_settings *settings, CURL *easy,
-                    struct channel_request *request, struct diagnosis *why)
+                    struct client_request *request, struct diagnosis *why)
 {
     if (settings->username != NULL) {
         bool has_password = settings->password != NULL || settings->password_file != NULL;
@@ -98,7 +98,7 @@ static void set_redirects(const struct http_settings *settings, CURL *easy)
 }
 
 int http_post_prepare(const struct http_settings *settings, CURL *easy,
-                      struct channel_request *request, const char *content_type,
+                      struct client_request *request, const char *content_type,
                       const char *url, struct bytes body, struct diagnosis *why)
 {
     struct buf line = {0};
@@ -130,10 +130,10 @@ int http_post_prepare(const struct http_settings *settings, CURL *easy,
     return error;
 }
 
-void http_post_judge(CURL *easy, CURLcode result, const struct channel_request *request,
-                     struct channel_verdict *ret_verdict)
+void http_post_judge(CURL *easy, CURLcode result, const struct client_request *request,
+                     struct client_verdict *ret_verdict)
 {
-    struct channel_verdict verdict = {0};
+    struct client_verdict verdict = {0};
     long code = 0;
 
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
