@@ -1,5 +1,6 @@
 #include "collector/store/slab.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "proto/base/must.h"
 
 #define BLOCK_BYTES ((size_t)256 << 10)
+
+static _Atomic size_t mapped_bytes;
 
 struct slab_block {
     void *owner;
@@ -48,12 +51,17 @@ static void *map(size_t bytes)
 static void *map_block(void)
 {
     uint8_t *block = map(BLOCK_BYTES);
-    if (block == NULL || (uintptr_t)block % BLOCK_BYTES == 0)
+    if (block == NULL)
+        return NULL;
+    atomic_fetch_add_explicit(&mapped_bytes, BLOCK_BYTES, memory_order_relaxed);
+    if ((uintptr_t)block % BLOCK_BYTES == 0)
         return block;
     (void)munmap(block, BLOCK_BYTES);
     uint8_t *wide = map(2 * BLOCK_BYTES);
-    if (wide == NULL)
+    if (wide == NULL) {
+        atomic_fetch_sub_explicit(&mapped_bytes, BLOCK_BYTES, memory_order_relaxed);
         return NULL;
+    }
     const size_t skip = (BLOCK_BYTES - (uintptr_t)wide % BLOCK_BYTES) % BLOCK_BYTES;
     if (skip > 0)
         (void)munmap(wide, skip);
@@ -64,6 +72,7 @@ static void *map_block(void)
 static void unmap_block(void *block)
 {
     (void)munmap(block, BLOCK_BYTES);
+    atomic_fetch_sub_explicit(&mapped_bytes, BLOCK_BYTES, memory_order_relaxed);
 }
 #endif
 
@@ -154,6 +163,11 @@ void slab_free(struct slab *slab, void *object)
     struct free_object *freed = object;
     freed->next = block->free;
     block->free = freed;
+}
+
+size_t slab_held_bytes(void)
+{
+    return atomic_load_explicit(&mapped_bytes, memory_order_relaxed);
 }
 
 void *slab_owner(const void *object)

@@ -29,5 +29,7 @@ void slab_init(struct slab *slab, void *owner);
 /* Zeroed, for anything aligned to 8 bytes; up to SLAB_SIZE_MAX.  NULL: no memory. */
 void *slab_alloc(struct slab *slab, size_t size);
 void slab_free(struct slab *slab, void *object); /* NULL is allowed */
+/* What all slabs have from the system, other than by malloc(); any thread. */
+size_t slab_held_bytes(void);
 /* Of the slab an object is of; any thread. */
 void *slab_owner(const void *object);

@@ -80,6 +80,7 @@ static void objects_are_apart_zeroed_and_of_their_owner(void **state)
         give_back(&slab, &held[i]);
     for (size_t i = 0; i < sizeof slab.partial / sizeof slab.partial[0]; i++)
         assert_null(slab.partial[i]); /* all blocks went */
+    assert_int_equal(slab_held_bytes(), 0);
     free(held);
 }
 
