@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "collector/store/slab.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -23,6 +24,7 @@
 #define WASTE_BYTES   ((size_t)8 << 20) /* not worth a walk below it, */
 #define WASTE_PART    4                 /* nor below a quarter of what is in use */
 #define RESTS_PART    16                /* at rest: what is in use changed by less than that */
+#define LOOKS_WASTED  3                 /* so often in a row too much: at rest or not */
 #define LOOKS_OFF_MAX 256               /* after giving back achieved nothing */
 
 struct memory_watch {
@@ -31,6 +33,7 @@ struct memory_watch {
     bool works, stops;
     size_t used;                    /* at the last look */
     size_t waste;                   /* when last given back */
+    unsigned looks_wasted;          /* how often in a row there was much of it */
     unsigned looks_off, looks_left; /* how long to look away, and how long still */
 };
 
@@ -63,7 +66,7 @@ static size_t used_bytes(void)
 {
 #ifdef HAS_MALLINFO2
     const struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+    return info.uordblks + info.hblkhd + slab_held_bytes();
 #else
     return SIZE_MAX; /* nobody tells: then nothing is taken for waste */
 #endif
@@ -114,11 +117,15 @@ static void on_look(uv_timer_t *timer)
     const size_t used = used_bytes(), before = watch->used;
     const size_t change = used > before ? used - before : before - used;
     watch->used = used;
-    if (change > used / RESTS_PART)
-        return;
     watch->waste = waste_over(used);
-    if (watch->waste < WASTE_BYTES || watch->waste < used / WASTE_PART)
+    if (watch->waste < WASTE_BYTES || watch->waste < used / WASTE_PART) {
+        watch->looks_wasted = 0;
         return;
+    }
+    /* What grows may need it soon; but not what it has left aside for so long. */
+    if (change > used / RESTS_PART && ++watch->looks_wasted < LOOKS_WASTED)
+        return;
+    watch->looks_wasted = 0;
     watch->works = uv_queue_work(timer->loop, &watch->work, give_back, given_back) == 0;
 }
 

@@ -2,7 +2,8 @@
  * memory.h - what the allocator does not need any more goes back to the system.
  *
  * A burst (ten thousand alerts, an import, an answer of megabytes) leaves holes in the heaps of
- * all threads that glibc keeps for good.  Once the burst is over they are given back.
+ * all threads that glibc keeps for good.  Once the burst is over, or when they stay while memory
+ * grows, they are given back.
  */
 #pragma once
 

@@ -11,7 +11,7 @@
  * holds a ticket of one of two phases, and what a sweep removed is released only when the last
  * ticket of the phase it happened in has been given back.
  *
- *     open addressing, linear probing, at most 3/4 full; an entry is 24 bytes and a turn byte
+ *     open addressing, linear probing, at most 4/5 full, in pieces; an entry is 24 bytes and a turn byte
  *
  * Threads: any; lookups share a read lock.
  */

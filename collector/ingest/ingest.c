@@ -1,9 +1,9 @@
 /*
  * ingest.c - the thread, its sockets and its loop.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +18,15 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 
-#define ZAP_ENDPOINT      "inproc://zeromq.zap.01"
-#define TIMER_MS          500
-#define SILENCE_REST_MS   20 /* between two looks at all hosts, however many die */
-#define LABELS_DEFAULT    64
-#define PATH_BYTES        4096
+#define ZAP_ENDPOINT    "inproc://zeromq.zap.01"
+#define TIMER_MS        500
+#define SILENCE_REST_MS 20   /* between two looks at all hosts, however many die */
+#define LONG_REST_MS    1000 /* far below what a session may be silent */
+#define LABELS_DEFAULT  64
+#define PATH_BYTES      4096
 
-/* -- receiving ------------------------------------------------------------------------------ */
+/* -- receiving ------------------------------------------------------------------------------
+ */
 
 /* libzmq has no call that drops one ROUTER connection; shutting its descriptor down does.  The
  * descriptor may have been closed and reused meanwhile, so its peer must be the message's. */
@@ -63,6 +65,19 @@ static void take_payload(struct ingest *ingest, struct bytes routing_id, zmq_msg
         drop_connection(zmq_msg_get(message, ZMQ_SRCFD), address);
 }
 
+/* Reads on as soon as what is held goes into the store. */
+static void rest_if_full(struct ingest *ingest)
+{
+    const bool is_full = intake_is_full(ingest);
+    if (is_full == (ingest->rests_mono != 0))
+        return;
+    const mono_ns now = clock_mono(ingest->clock);
+    if (!is_full && now - ingest->rests_mono >= (mono_ns)LONG_REST_MS * NS_PER_MS)
+        ingest->rested_mono = now;
+    ingest->rests_mono = is_full ? now : 0;
+    zmq_watch_rest(&ingest->router_watch, is_full);
+}
+
 /* One message: routing id, then exactly one frame; more frames are malformed and skipped. */
 static void router_readable(struct zmq_watch *watch)
 {
@@ -89,6 +104,7 @@ static void router_readable(struct zmq_watch *watch)
         is_first = false;
         (void)zmq_msg_close(&message);
     }
+    rest_if_full(ingest);
 }
 
 static bool may_connect(void *context, const uint8_t key[CURVE_KEY_BYTES])
@@ -98,8 +114,7 @@ static bool may_connect(void *context, const uint8_t key[CURVE_KEY_BYTES])
     ingest->counters.handshakes++;
     const struct key_entry *entry = keys_find(&ingest->keys, key);
     bool revoked = entry != NULL && entry->standing == KEY_REVOKED;
-    bool allowed = !revoked &&
-                   (entry != NULL || ingest->keys.pending_count < PENDING_KEYS_MAX);
+    bool allowed = !revoked && (entry != NULL || ingest->keys.pending_count < PENDING_KEYS_MAX);
     if (revoked)
         ingest->counters.revoked_refused++;
     uv_mutex_unlock(&ingest->lock);
@@ -111,7 +126,8 @@ static void zap_readable(struct zmq_watch *watch)
     zap_answer(watch->socket, may_connect, watch->data);
 }
 
-/* -- the loop ------------------------------------------------------------------------------- */
+/* -- the loop -------------------------------------------------------------------------------
+ */
 
 static void on_silence(uv_timer_t *timer);
 
@@ -143,6 +159,7 @@ static void on_timer(uv_timer_t *timer)
     uv_mutex_lock(&ingest->lock);
     arena_reset(&ingest->scratch);
     session_timer(ingest, now);
+    rest_if_full(ingest);
     look_for_silence(ingest, now);
     push_timer(ingest, now);
     uv_mutex_unlock(&ingest->lock);
@@ -162,6 +179,7 @@ static void on_wake(uv_async_t *wake)
     arena_reset(&ingest->scratch);
     intake_land(ingest);
     command_take_all(ingest);
+    rest_if_full(ingest);
     uv_mutex_unlock(&ingest->lock);
     uv_mutex_lock(&ingest->landing_lock);
     bool stop = ingest->stop;
@@ -176,7 +194,8 @@ static void run(void *argument)
     (void)uv_run(&ingest->loop, UV_RUN_DEFAULT);
 }
 
-/* -- opening -------------------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------------------------
+ */
 
 static int set_int(void *socket, int option, int value)
 {
@@ -189,12 +208,12 @@ static int set_options(void *socket)
     static const struct {
         int option, value;
     } settings[] = {
-        {ZMQ_ROUTER_MANDATORY, 1},        {ZMQ_ROUTER_HANDOVER, 1},
-        {ZMQ_CURVE_SERVER, 1},            {ZMQ_LINGER, 0},
-        {ZMQ_HEARTBEAT_IVL, 1000},        {ZMQ_HEARTBEAT_TIMEOUT, 3000},
-        {ZMQ_SNDHWM, 64},                 {ZMQ_RCVHWM, 64},
-        {ZMQ_TCP_KEEPALIVE, 1},           {ZMQ_HANDSHAKE_IVL, 10000},
-        {ZMQ_BACKLOG, 1024},              {ZMQ_IPV6, 1},
+        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 1},
+        {ZMQ_CURVE_SERVER, 1},     {ZMQ_LINGER, 0},
+        {ZMQ_HEARTBEAT_IVL, 1000}, {ZMQ_HEARTBEAT_TIMEOUT, 3000},
+        {ZMQ_SNDHWM, 64},          {ZMQ_RCVHWM, 64},
+        {ZMQ_TCP_KEEPALIVE, 1},    {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_BACKLOG, 1024},       {ZMQ_IPV6, 1},
     };
     const int64_t message_bytes = ENVELOPE_BYTES_MAX;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)

@@ -188,14 +188,16 @@ static int take_batch(struct ingest *ingest, struct session *session, struct str
                       struct intake_block *block, const struct coded_batch *coded)
 {
     struct plain_batch plain;
-    const struct sample_columns *base = stream_base(stream, coded->samples.base_number);
+    struct sample_columns base;
+    bool is_based = coded->samples.coding == COLUMNS_BASED;
 
     if (coded->definition_count > stream->definition_count ||
-        (coded->samples.coding == COLUMNS_BASED && base == NULL)) {
+        (is_based && !bases_find(&stream->bases, coded->samples.base_number, &ingest->scratch,
+                                 &base))) {
         send_need_key(ingest, session, stream, coded->number);
         return 0;
     }
-    int error = batch_plain(coded, base, &ingest->scratch, &plain);
+    int error = batch_plain(coded, is_based ? &base : NULL, &ingest->scratch, &plain);
     if (error != 0)
         return error == ERR_NOMEM ? 0 : ERR_MALFORMED;
     struct intake_write *write = intake_write_of(ingest, session, stream);
@@ -224,7 +226,7 @@ static int take_batch(struct ingest *ingest, struct session *session, struct str
         write->last_tick_ms = plain.tick_ms;
     write->batch_count++;
     ingest->counters.batches++;
-    stream_keep_base(stream, coded->number, &plain.samples);
+    bases_keep(&stream->bases, coded->number, &plain.samples);
     return 0;
 }
 

@@ -7,6 +7,9 @@
 #include "collector/ingest/state.h"
 #include "proto/base/error.h"
 
+/* Of all streams together: some commits of the writer's.  Coded, it is a twentieth. */
+#define HELD_BYTES_MAX ((size_t)16 << 20)
+
 static void *grown(void *array, size_t count, size_t *capacity, size_t size)
 {
     if (count < *capacity)
@@ -16,6 +19,19 @@ static void *grown(void *array, size_t count, size_t *capacity, size_t size)
     if (larger != NULL)
         *capacity = wanted;
     return larger;
+}
+
+/* Counts the room for samples a write has now. */
+static void note_held(struct intake_write *write)
+{
+    const size_t bytes = write->sample_capacity * sizeof *write->samples;
+    write->ingest->held_bytes += bytes - write->held_bytes;
+    write->held_bytes = bytes;
+}
+
+bool intake_is_full(const struct ingest *ingest)
+{
+    return ingest->held_bytes >= HELD_BYTES_MAX && ingest->flying_count > 0;
 }
 
 /* A stream's gathering write, made if there is none.  Its numbers start where the flying one
@@ -47,6 +63,7 @@ void intake_write_free(struct intake_write *write)
 {
     if (write == NULL)
         return;
+    write->ingest->held_bytes -= write->held_bytes;
     arena_reset(&write->arena);
     range_set_done(&write->stored_after);
     free(write->samples);
@@ -70,6 +87,7 @@ int intake_hold_samples(struct intake_write *write, size_t more)
     free(write->samples);
     write->samples = larger;
     write->sample_capacity = wanted;
+    note_held(write);
     return 0;
 }
 
@@ -81,6 +99,7 @@ int intake_add_sample(struct intake_write *write, struct series *series, int64_t
     if (samples == NULL)
         return ERR_NOMEM;
     write->samples = samples;
+    note_held(write);
     samples[write->sample_count++] = (struct store_sample){series, ts_ms, value};
     return 0;
 }

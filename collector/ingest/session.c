@@ -398,6 +398,14 @@ void session_message(struct ingest *ingest, struct bytes routing_id,
         session_end(ingest, session);
 }
 
+/* What waits unread while the store is slow has been heard, in a way. */
+static bool is_silent(const struct ingest *ingest, const struct session *session, mono_ns now)
+{
+    const mono_ns since = session->heard_mono > ingest->rested_mono ? session->heard_mono
+                                                                    : ingest->rested_mono;
+    return ingest->rests_mono == 0 && ms_between(now, since) > SILENT_MS;
+}
+
 void session_timer(struct ingest *ingest, mono_ns now)
 {
     struct session *next;
@@ -405,7 +413,7 @@ void session_timer(struct ingest *ingest, mono_ns now)
         next = session->next;
         for (struct stream *stream = session->streams; stream != NULL; stream = stream->next)
             intake_submit(ingest, stream); /* what a full queue had turned away */
-        if (ms_between(now, session->heard_mono) > SILENT_MS) {
+        if (is_silent(ingest, session, now)) {
             session_end(ingest, session);
             continue;
         }

@@ -52,6 +52,7 @@ struct intake_write {
     struct arena arena;        /* log lines, keys and values of puts */
     struct store_sample *samples;
     size_t sample_count, sample_capacity;
+    size_t held_bytes;         /* of ingest->held_bytes */
     struct store_log_chunk *logs;
     size_t log_count, log_capacity;
     struct store_put *puts;
@@ -95,6 +96,9 @@ struct ingest {
     struct buf out;       /* one answer */
     struct session *sessions;
     size_t flying_count;
+    size_t held_bytes; /* samples of all writes, gathered and flying */
+    mono_ns rests_mono;  /* since when messages wait because of those; 0: they do not */
+    mono_ns rested_mono; /* when they last stopped waiting, of waits that were long */
     bool store_refuses; /* the last write that landed was refused */
     bool policy_is_unsettled; /* versions are to be decided again */
     mono_ns started_mono;
@@ -138,6 +142,9 @@ int intake_gap(struct ingest *ingest, struct session *session, const struct gap 
 /* Forgets the definitions from `definition_count` on: they will not be stored. */
 void intake_take_back(struct ingest *ingest, struct session *session, struct stream *stream,
                       uint64_t definition_count);
+/* Is so much gathered and flying that messages had better wait where they are fewer bytes?  Something
+ * flies then, so it will end. */
+bool intake_is_full(const struct ingest *ingest);
 /* Submits what has been gathered for a stream, unless something flies. */
 void intake_submit(struct ingest *ingest, struct stream *stream);
 /* Takes over what has landed: publishes numbers, acknowledges. */

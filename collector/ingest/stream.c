@@ -244,10 +244,7 @@ void stream_free(struct store *store, struct stream *stream)
     for (uint64_t ref = 0; ref < stream->definition_count; ref++)
         if (stream->series[ref] != NULL)
             store_series_release(store, stream->series[ref]);
-    for (size_t i = 0; i < STREAM_BASES; i++) {
-        free((void *)stream->bases[i].samples.refs);
-        free((void *)stream->bases[i].samples.values);
-    }
+    bases_done(&stream->bases);
     range_set_done(&stream->stored);
     free(stream->series);
     free(stream);
@@ -363,49 +360,6 @@ void stream_write_numbers(const struct range_set *stored, int64_t last_tick_ms, 
     buf_put_u8(out, ROW_VERSION);
     buf_put_zigzag(out, last_tick_ms);
     range_set_write(stored, out);
-}
-
-/* -- bases ---------------------------------------------------------------------------------- */
-
-const struct sample_columns *stream_base(const struct stream *stream, uint64_t number)
-{
-    for (size_t i = 0; i < STREAM_BASES; i++)
-        if (stream->bases[i].number == number && number != 0)
-            return &stream->bases[i].samples;
-    return NULL;
-}
-
-static void *copy_of(const void *data, size_t size)
-{
-    void *copy = malloc(size == 0 ? 1 : size);
-    if (copy != NULL && size > 0)
-        memcpy(copy, data, size);
-    return copy;
-}
-
-void stream_keep_base(struct stream *stream, uint64_t number,
-                      const struct sample_columns *samples)
-{
-    if (stream_base(stream, number) != NULL)
-        return;
-    struct stream_base *base = &stream->bases[stream->next_base];
-    stream->next_base = (stream->next_base + 1) % STREAM_BASES;
-    if (base->number != 0 && base->samples.count == samples->count && samples->count > 0) {
-        memcpy((void *)base->samples.refs, samples->refs,
-               samples->count * sizeof *samples->refs);
-        memcpy((void *)base->samples.values, samples->values,
-               samples->count * sizeof *samples->values);
-        base->number = number;
-        return;
-    }
-    free((void *)base->samples.refs);
-    free((void *)base->samples.values);
-    base->number = number;
-    base->samples.refs = copy_of(samples->refs, samples->count * sizeof *samples->refs);
-    base->samples.values = copy_of(samples->values, samples->count * sizeof *samples->values);
-    base->samples.count = samples->count;
-    if (base->samples.refs == NULL || base->samples.values == NULL)
-        base->number = 0;
 }
 
 struct stream_state stream_state_of(const struct stream *stream)

@@ -28,22 +28,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/ingest/bases.h"
 #include "collector/ingest/range_set.h"
 #include "collector/store/store.h"
 #include "proto/wire/columns.h"
 #include "proto/wire/curve.h"
 
-#define STREAM_BASES       4    /* recent batches kept as bases of coming ones */
 #define STREAM_HASHES_KEPT 4096 /* below the low-water mark */
 #define STREAM_HASH_BLOCK  32   /* a key of 56 bytes for each hash of 8 would be a waste */
 #define STREAM_HASH_BLOCKS 2    /* kept in memory: of live batches, of a backlog */
 
 struct intake_write;
-
-struct stream_base {
-    uint64_t number; /* 0: none */
-    struct sample_columns samples; /* malloc'd arrays */
-};
 
 /* A row of hashes as it is, or soon will be. */
 struct stream_hashes {
@@ -62,8 +57,7 @@ struct stream {
     uint64_t definition_count;  /* refs known (committed or in the pending write) */
     uint64_t definition_capacity;
     uint64_t definitions_committed;
-    struct stream_base bases[STREAM_BASES];
-    size_t next_base;
+    struct bases bases;
     struct stream_hashes hashes[STREAM_HASH_BLOCKS];
     size_t next_hashes;
     uint64_t single_hashes; /* the highest number with a row of its own; 0: none */
@@ -111,12 +105,6 @@ size_t stream_write_hash(struct store *store, struct stream *stream, uint64_t nu
 /* The numbers row's value. */
 void stream_write_numbers(const struct range_set *stored, int64_t last_tick_ms,
                           struct buf *out);
-
-/* The columns of a base batch, or NULL. */
-const struct sample_columns *stream_base(const struct stream *stream, uint64_t number);
-/* Keeps a copy of a stored batch's columns; without memory it is simply not kept. */
-void stream_keep_base(struct stream *stream, uint64_t number,
-                      const struct sample_columns *samples);
 
 /* What Resume and Ack say; points into the stream. */
 struct stream_state stream_state_of(const struct stream *stream);

@@ -121,14 +121,6 @@ static int load_tail(struct loading *loading, uint64_t commit, struct series *se
     return 0;
 }
 
-static void set_last_value(struct series *series, const struct tail *tail)
-{
-    if (tail == NULL || tail_is_empty(tail) || tail_last_ms(tail) != series->last_ms)
-        return;
-    series->last_value = tail_value_at(tail, tail->count - 1u);
-    series->last_known = true;
-}
-
 static int load_tails(void *context, const struct tails_entry *entry)
 {
     struct loading *loading = context;
@@ -147,9 +139,8 @@ static int load_tails(void *context, const struct tails_entry *entry)
     if (error == 0 && series->late != NULL)
         error = load_tail(loading, entry->commit, series, series->late, entry->late);
     if (error == 0) {
-        series->last_known = false;
-        set_last_value(series, &series->tail);
-        set_last_value(series, series->late);
+        double last;
+        series->is_ended = series_last_value(series, &last) && is_stale_nan(last);
     }
     if (is_damage(error)) {
         loading->lost++;

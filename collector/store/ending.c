@@ -14,7 +14,7 @@ static struct store_ending ending_of(struct store *store, struct series *series,
     pthread_rwlock_t *lock = &store->head->shards[head_shard_of(series->id)];
     must(pthread_rwlock_rdlock(lock) == 0);
     ending.last_ms = series->last_ms;
-    ending.is_ended = series->last_known && is_stale_nan(series->last_value);
+    ending.is_ended = series->is_ended;
     must(pthread_rwlock_unlock(lock) == 0);
     ending.absent_since_ms =
         absent_since(absent, absent_count,

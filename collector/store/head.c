@@ -85,8 +85,9 @@ static int seal_tail(struct head *head, struct series *series, struct tail *tail
     return 0;
 }
 
-/* Seals the late tail.  What it overrules is sealed before it: a flush takes chunks up to a number,
- * and must not take what was written last while what it overrules stays, and wins over history. */
+/* Seals the late tail.  What it overrules is sealed before it: a flush takes chunks up to a
+ * number, and must not take what was written last while what it overrules stays, and wins over
+ * history. */
 static int seal_late(struct head *head, struct series *series)
 {
     const struct tail *tail = &series->tail;
@@ -148,6 +149,12 @@ static bool is_twin(const struct tail *tail, int64_t ts_ms, double value)
            same_bits(tail_value_at(tail, low), value);
 }
 
+static void note_touched(struct series *series, int64_t now_ms)
+{
+    const int64_t seconds = (now_ms + MS_PER_SEC - 1) / MS_PER_SEC;
+    series->touched = seconds < 0 ? 0 : seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
+}
+
 static int append_late(struct head *head, struct series *series, int64_t ts_ms, double value)
 {
     bool overruled = false; /* a late sample at this time would hide the tail's */
@@ -179,6 +186,35 @@ static int append_late(struct head *head, struct series *series, int64_t ts_ms, 
     return 0;
 }
 
+static bool last_of(const struct tail *tail, int64_t ts_ms, double *ret_value)
+{
+    if (tail == NULL || tail_is_empty(tail) || tail_last_ms(tail) != ts_ms)
+        return false;
+    *ret_value = tail_value_at(tail, tail->count - 1u);
+    return true;
+}
+
+bool series_last_value(const struct series *series, double *ret_value)
+{
+    return last_of(series->late, series->last_ms, ret_value) ||
+           last_of(&series->tail, series->last_ms, ret_value);
+}
+
+/* The newest sample, written at so late a time of the clock. */
+static void note_last(struct series *series, int64_t ts_ms, double value, int64_t now_ms)
+{
+    series->last_ms = ts_ms;
+    series->is_ended = is_stale_nan(value);
+    note_touched(series, now_ms);
+}
+
+static bool is_last(const struct series *series, int64_t ts_ms, double value)
+{
+    double last;
+    return ts_ms == series->last_ms && series_last_value(series, &last) &&
+           same_bits(value, last);
+}
+
 void head_widen(struct head *head, int64_t ts_ms)
 {
     int64_t min = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
@@ -199,7 +235,7 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
         count_add(&head->stats.refused, 1);
         return 0;
     }
-    series->touched_ms = now_ms;
+    note_touched(series, now_ms);
     if (ts_ms > series->last_ms) {
         error = fits(head, &series->tail, ts_ms)
                     ? 0
@@ -208,21 +244,16 @@ int head_append(struct head *head, struct series *series, int64_t ts_ms, double 
             error = tail_append(&series->tail, ts_ms, value);
         if (error != 0)
             return error;
-        series->last_ms = ts_ms;
-        series->last_value = value;
-        series->last_known = true;
-    } else if (ts_ms == series->last_ms && series->last_known &&
-               same_bits(value, series->last_value)) {
+        note_last(series, ts_ms, value, now_ms);
+    } else if (is_last(series, ts_ms, value)) {
         count_add(&head->stats.duplicate, 1);
         return 0;
     } else {
         error = append_late(head, series, ts_ms, value);
         if (error != 0)
             return error;
-        if (ts_ms == series->last_ms) {
-            series->last_value = value;
-            series->last_known = true;
-        }
+        if (ts_ms == series->last_ms)
+            series->is_ended = is_stale_nan(value);
     }
     head_widen(head, ts_ms);
     return 0;
@@ -241,8 +272,7 @@ int head_append_run(struct head *head, struct series *series,
         if (series->fence == head->fence && samples[i].ts_ms > series->last_ms)
             taken = tail_extend(tail, samples + i, count - i, end_ms);
         if (taken == 0) {
-            int error =
-                head_append(head, series, samples[i].ts_ms, samples[i].value, now_ms);
+            int error = head_append(head, series, samples[i].ts_ms, samples[i].value, now_ms);
             if (error != 0)
                 return error;
             i++;
@@ -250,10 +280,7 @@ int head_append_run(struct head *head, struct series *series,
         }
         head_widen(head, samples[i].ts_ms);
         i += taken;
-        series->touched_ms = now_ms;
-        series->last_ms = samples[i - 1].ts_ms;
-        series->last_value = samples[i - 1].value;
-        series->last_known = true;
+        note_last(series, samples[i - 1].ts_ms, samples[i - 1].value, now_ms);
         head_widen(head, series->last_ms);
     }
     return 0;
@@ -293,7 +320,7 @@ int head_restore_chunk(struct head *head, struct series *series, uint64_t sequen
     count_add(&head->stats.bytes, sizeof *sealed + sealed->bytes);
     if (last_ms >= series->last_ms) {
         series->last_ms = last_ms;
-        series->last_known = false;
+        series->is_ended = false;
     }
     if (sequence > head->sequence)
         head->sequence = sequence;

@@ -30,6 +30,7 @@
 #include "collector/series/labels.h"
 #include "collector/series/queryable.h"
 #include "collector/store/postings.h"
+#include "collector/store/slab.h"
 #include "collector/store/store.h"
 #include "collector/store/tail.h"
 
@@ -60,23 +61,21 @@ struct series {
     _Atomic uint64_t source;
     /* fixed once made: of the labels, which are at the end */
     uint64_t hash;
-    /* under the table lock */
-    struct series *next; /* in its hash bucket */
     /* under the shard lock, written by the writer */
     struct tail tail;
     struct tail *late;
     struct sealed *chunks;
-    double last_value;
-    int64_t last_ms;    /* newest sample ever seen; INT64_MIN: none since it is in memory */
-    int64_t touched_ms; /* clock time of the last append */
-    uint32_t fence;     /* deletes up to this one have been cut out of the tails */
-    bool last_known;    /* last_value is the value at last_ms */
-    bool in_tail_pass;  /* the last checkpoint pass wrote open tails of it */
+    int64_t last_ms;   /* newest sample ever seen; INT64_MIN: none since it is in memory */
+    uint32_t touched;  /* clock time of the last append: seconds, rounded up */
+    uint32_t fence;    /* deletes up to this one have been cut out of the tails */
+    bool is_ended;     /* the value at last_ms is known, and a stale marker */
+    bool in_tail_pass; /* the last checkpoint pass wrote open tails of it */
     /* under the table lock */
     bool pending; /* not in the live `series` table yet */
-    /* fixed once made: a pair is in memory once for all series */
+    /* fixed once made: numbers of label pairs, which are in memory once for all series */
     uint8_t pair_count;
-    const struct posting *pairs[];
+    uint32_t next; /* under the table lock: the id of the next in its hash bucket, or 0 */
+    uint32_t pairs[];
 };
 static_assert(SERIES_LABELS_MAX <= UINT8_MAX, "pair_count is a byte");
 
@@ -98,7 +97,8 @@ struct head {
 
     /* under the table lock */
     pthread_rwlock_t table;
-    struct series **buckets;
+    uint32_t *buckets; /* ids; 0: none */
+    struct slab slab;  /* of series; its owner is the head */
     size_t bucket_count, series_count;
     struct series ***pages; /* id -> series */
     size_t page_count;
@@ -127,6 +127,9 @@ struct series *head_find_id(struct head *head, uint64_t id);
 int head_intern(struct head *head, const struct labels *labels, uint64_t id,
                 struct series **ret_series);
 void head_release(struct series *series);
+
+/* The value of the newest sample, as long as it is in an open tail. */
+bool series_last_value(const struct series *series, double *ret_value);
 
 /* The labels of a series that is referenced: the set in `room`, its texts the head's. */
 const struct labels *series_labels(const struct series *series, struct labels_room *room);

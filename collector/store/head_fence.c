@@ -45,7 +45,7 @@ static int cut_series(struct series *series, const struct deletion *deletion)
         deletion_last_ms(deletion->from_ms, deletion->until_ms, series->last_ms);
     if (error == 0 && last_ms != series->last_ms) {
         series->last_ms = last_ms;
-        series->last_known = false; /* the same sample, written again, is no duplicate */
+        series->is_ended = false;
     }
     return error;
 }

@@ -32,6 +32,7 @@ int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
     must(pthread_rwlock_init(&head->table, NULL) == 0);
     for (size_t i = 0; i < HEAD_SHARDS; i++)
         must(pthread_rwlock_init(&head->shards[i], NULL) == 0);
+    slab_init(&head->slab, head);
     head->bucket_count = BUCKETS_FIRST;
     head->buckets = calloc(head->bucket_count, sizeof *head->buckets);
     int error = head->buckets == NULL ? ERR_NOMEM : postings_new(&head->postings);
@@ -43,7 +44,7 @@ int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
     return 0;
 }
 
-static void series_free(struct series *series)
+static void series_free(struct head *head, struct series *series)
 {
     tail_done(&series->tail);
     if (series->late != NULL)
@@ -54,20 +55,19 @@ static void series_free(struct series *series)
         free(series->chunks);
         series->chunks = next;
     }
-    free(series);
+    slab_free(&head->slab, series);
 }
 
 void head_close(struct head *head)
 {
     if (head == NULL)
         return;
-    for (size_t i = 0; head->buckets != NULL && i < head->bucket_count; i++)
-        for (struct series *at = head->buckets[i], *next; at != NULL; at = next) {
-            next = at->next;
-            series_free(at);
-        }
-    for (size_t i = 0; i < head->page_count; i++)
+    for (size_t i = 0; i < head->page_count; i++) {
+        for (size_t k = 0; head->pages[i] != NULL && k < PAGE_SERIES; k++)
+            if (head->pages[i][k] != NULL)
+                series_free(head, head->pages[i][k]);
         free(head->pages[i]);
+    }
     free(head->pages);
     free(head->buckets);
     free(head->pending);
@@ -81,13 +81,21 @@ void head_close(struct head *head)
 
 /* -- labels ------------------------------------------------------------------------------ */
 
+/* What its pairs are numbers of. */
+static const struct postings *postings_of(const struct series *series)
+{
+    const struct head *head = slab_owner(series);
+    return head->postings;
+}
+
 const struct labels *series_labels(const struct series *series, struct labels_room *room)
 {
+    const struct postings *postings = postings_of(series);
     struct labels *labels = (struct labels *)(void *)room->bytes;
     labels->hash = series->hash;
     labels->count = series->pair_count;
     for (size_t i = 0; i < series->pair_count; i++)
-        labels->pairs[i] = posting_label(series->pairs[i]);
+        labels->pairs[i] = posting_label(postings, series->pairs[i]);
     return labels;
 }
 
@@ -101,8 +109,9 @@ bool series_bears(const struct series *series, const struct labels *labels)
 {
     if (series->hash != labels->hash || series->pair_count != labels->count)
         return false;
+    const struct postings *postings = postings_of(series);
     for (size_t i = 0; i < labels->count; i++) {
-        const struct label pair = posting_label(series->pairs[i]);
+        const struct label pair = posting_label(postings, series->pairs[i]);
         if (!bytes_equal(pair.value, labels->pairs[i].value) ||
             !bytes_equal(pair.name, labels->pairs[i].name))
             return false;
@@ -112,18 +121,11 @@ bool series_bears(const struct series *series, const struct labels *labels)
 
 int series_compare(const struct series *a, const struct series *b)
 {
-    return posting_lists_compare(a->pairs, a->pair_count, b->pairs, b->pair_count);
+    return posting_lists_compare(postings_of(a), a->pairs, a->pair_count, b->pairs,
+                                 b->pair_count);
 }
 
 /* -- finding ----------------------------------------------------------------------------- */
-
-static struct series *find_labels(struct head *head, const struct labels *labels)
-{
-    struct series *at = head->buckets[labels->hash & (head->bucket_count - 1)];
-    while (at != NULL && !series_bears(at, labels))
-        at = at->next;
-    return at;
-}
 
 static struct series *find_id(const struct head *head, uint64_t id)
 {
@@ -131,6 +133,18 @@ static struct series *find_id(const struct head *head, uint64_t id)
     if (page >= head->page_count || head->pages[page] == NULL)
         return NULL;
     return head->pages[page][id % PAGE_SERIES];
+}
+
+static struct series *find_labels(struct head *head, const struct labels *labels)
+{
+    uint32_t id = head->buckets[labels->hash & (head->bucket_count - 1)];
+    while (id != 0) {
+        struct series *series = find_id(head, id);
+        if (series_bears(series, labels))
+            return series;
+        id = series->next;
+    }
+    return NULL;
 }
 
 static struct series *with_reference(struct series *series)
@@ -201,14 +215,16 @@ static bool hold_pending(struct head *head)
 static void grow_buckets(struct head *head)
 {
     size_t count = head->bucket_count * 2;
-    struct series **buckets = calloc(count, sizeof(struct series *));
+    uint32_t *buckets = calloc(count, sizeof *buckets);
     if (buckets == NULL)
         return; /* longer chains, no harm */
     for (size_t i = 0; i < head->bucket_count; i++)
-        for (struct series *at = head->buckets[i], *next; at != NULL; at = next) {
-            next = at->next;
-            at->next = buckets[at->hash & (count - 1)];
-            buckets[at->hash & (count - 1)] = at;
+        for (uint32_t id = head->buckets[i], next; id != 0; id = next) {
+            struct series *series = find_id(head, id);
+            uint32_t *bucket = &buckets[series->hash & (count - 1)];
+            next = series->next;
+            series->next = *bucket;
+            *bucket = id;
         }
     free(head->buckets);
     head->buckets = buckets;
@@ -221,7 +237,7 @@ static void enlist(struct head *head, struct series *series)
         grow_buckets(head);
     size_t bucket = series->hash & (head->bucket_count - 1);
     series->next = head->buckets[bucket];
-    head->buckets[bucket] = series;
+    head->buckets[bucket] = series->id;
     head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = series;
     head->series_count++;
     atomic_store_explicit(&head->stats.series_active, head->series_count, memory_order_relaxed);
@@ -244,12 +260,13 @@ static int intern_locked(struct head *head, const struct labels *labels, uint64_
     if (!hold_page(head, id) || (is_new && !hold_pending(head)))
         return ERR_NOMEM;
     must(find_id(head, id) == NULL);
-    series = calloc(1, sizeof *series + labels->count * sizeof series->pairs[0]);
+    series = slab_alloc(&head->slab, offsetof(struct series, pairs) +
+                                         labels->count * sizeof series->pairs[0]);
     if (series == NULL)
         return ERR_NOMEM;
     int error = postings_add(head->postings, labels, (uint32_t)id, series->pairs);
     if (error != 0) {
-        free(series);
+        slab_free(&head->slab, series);
         return error;
     }
     series->id = (uint32_t)id;
@@ -321,6 +338,12 @@ void head_settle_pending(struct head *head, struct series **series, size_t count
 
 /* -- forgetting -------------------------------------------------------------------------- */
 
+/* To the second, the later one. */
+static bool touched_before(const struct series *series, int64_t clock_ms)
+{
+    return (int64_t)series->touched * MS_PER_SEC < clock_ms;
+}
+
 enum idleness { IN_USE, OVER_WITH_SAMPLES, OVER };
 
 static enum idleness idleness_of(struct head *head, struct series *series,
@@ -331,8 +354,8 @@ static enum idleness idleness_of(struct head *head, struct series *series,
     uint32_t shard = head_shard_of(series->id);
     must(pthread_rwlock_rdlock(&head->shards[shard]) == 0);
     const bool is_over =
-        series->touched_ms < bounds->touched_ms ||
-        (series->last_ms < bounds->last_ms && series->touched_ms < bounds->rested_ms);
+        touched_before(series, bounds->touched_ms) ||
+        (series->last_ms < bounds->last_ms && touched_before(series, bounds->rested_ms));
     const bool is_empty =
         series->chunks == NULL && series->late == NULL && tail_is_empty(&series->tail);
     head_unlock_shard(head, shard);
@@ -341,15 +364,15 @@ static enum idleness idleness_of(struct head *head, struct series *series,
 
 static void forget(struct head *head, struct series *series)
 {
-    struct series **link = &head->buckets[series->hash & (head->bucket_count - 1)];
-    while (*link != series)
-        link = &(*link)->next;
+    uint32_t *link = &head->buckets[series->hash & (head->bucket_count - 1)];
+    while (*link != series->id)
+        link = &find_id(head, *link)->next;
     *link = series->next;
     head->pages[series->id / PAGE_SERIES][series->id % PAGE_SERIES] = NULL;
     head->series_count--;
     atomic_store_explicit(&head->stats.series_active, head->series_count, memory_order_relaxed);
     postings_remove(head->postings, series->pairs, series->pair_count, series->id);
-    series_free(series);
+    series_free(head, series);
 }
 
 void head_sweep(struct head *head, const struct sweep_bounds *bounds, size_t limit,

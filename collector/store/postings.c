@@ -4,8 +4,12 @@
  *   names  hash -> label_name  { values: every posting of that name, in no order }
  *   pairs  hash -> posting     { name, value, ids }
  *
- * The texts live in the postings; the head's series point to them, so that a pair a thousand
- * series share is in memory once.
+ *   slots  number -> posting
+ *
+ * The texts live in the postings; the head's series have their numbers, so that a pair a
+ * thousand series share is in memory once, and costs each of them four bytes.  Slots lie in
+ * pieces, each as long as all before it and one more, that stay where they are: who has a
+ * number of a series that lives needs no lock to look there.
  */
 #include "collector/store/postings.h"
 
@@ -19,6 +23,8 @@
 
 #define BUCKETS_FIRST 1024u
 #define RECENT_MAX    16
+#define PIECE_FIRST   256u /* slots; a power of two */
+#define PIECES        24u
 
 struct label_name {
     struct label_name *next; /* in its bucket */
@@ -35,11 +41,20 @@ struct posting {
     struct label_name *name;
     roaring_bitmap_t *ids;
     size_t position; /* in name->values */
+    uint32_t number;
     struct bytes value;
     uint8_t storage[];
 };
 
+union slot {
+    struct posting *posting;
+    uintptr_t next_free; /* a number and one; 0: none */
+};
+
 struct postings {
+    union slot *pieces[PIECES];
+    uint32_t slot_count; /* that have ever been used */
+    uintptr_t free_slot; /* as next_free */
     struct posting **pairs;
     size_t pair_buckets, pair_count;
     struct label_name **names;
@@ -93,9 +108,55 @@ void postings_free(struct postings *postings)
         }
     if (postings->all != NULL)
         roaring_bitmap_free(postings->all);
+    for (size_t i = 0; i < PIECES; i++)
+        free(postings->pieces[i]);
     free(postings->pairs);
     free(postings->names);
     free(postings);
+}
+
+/* -- numbers ----------------------------------------------------------------------------- */
+
+/* Which piece a number is in; *ret_at is its place there. */
+static size_t piece_of(uint32_t number, size_t *ret_at)
+{
+    const uint64_t shifted = (uint64_t)number + PIECE_FIRST;
+    const unsigned top = 63u - (unsigned)__builtin_clzll(shifted);
+    *ret_at = (size_t)(shifted - (UINT64_C(1) << top));
+    return top - (unsigned)__builtin_ctz(PIECE_FIRST);
+}
+
+static union slot *slot_of(const struct postings *postings, uint32_t number)
+{
+    size_t at;
+    union slot *piece = postings->pieces[piece_of(number, &at)];
+    return &piece[at];
+}
+
+static bool give_number(struct postings *postings, struct posting *posting)
+{
+    size_t at;
+    if (postings->free_slot != 0) {
+        posting->number = (uint32_t)(postings->free_slot - 1);
+        postings->free_slot = slot_of(postings, posting->number)->next_free;
+    } else {
+        const size_t piece = piece_of(postings->slot_count, &at);
+        if (piece >= PIECES)
+            return false;
+        if (postings->pieces[piece] == NULL)
+            postings->pieces[piece] = calloc((size_t)PIECE_FIRST << piece, sizeof(union slot));
+        if (postings->pieces[piece] == NULL)
+            return false;
+        posting->number = postings->slot_count++;
+    }
+    slot_of(postings, posting->number)->posting = posting;
+    return true;
+}
+
+static void take_number(struct postings *postings, const struct posting *posting)
+{
+    slot_of(postings, posting->number)->next_free = postings->free_slot;
+    postings->free_slot = (uintptr_t)posting->number + 1;
 }
 
 /* -- finding ----------------------------------------------------------------------------- */
@@ -204,7 +265,12 @@ static struct posting *obtain_pair(struct postings *postings, const struct label
     posting->hash = pair_hash(name->hash, label->value);
     posting->value = keep_text(posting->storage, label->value);
     posting->ids = roaring_bitmap_create();
-    if (posting->ids == NULL || !list_value(name, posting)) {
+    if (posting->ids == NULL || !give_number(postings, posting)) {
+        posting_free(posting);
+        return NULL;
+    }
+    if (!list_value(name, posting)) {
+        take_number(postings, posting);
         posting_free(posting);
         return NULL;
     }
@@ -247,11 +313,12 @@ static void drop_if_empty(struct postings *postings, struct posting *posting)
     *link = posting->next;
     postings->pair_count--;
     postings->bytes -= sizeof *posting + posting->value.size;
+    take_number(postings, posting);
     posting_free(posting);
 }
 
 int postings_add(struct postings *postings, const struct labels *labels, uint32_t id,
-                 const struct posting **pairs)
+                 uint32_t *pairs)
 {
     for (size_t i = 0; i < labels->count; i++) {
         struct posting *posting = obtain_recent(postings, &labels->pairs[i], i);
@@ -260,39 +327,42 @@ int postings_add(struct postings *postings, const struct labels *labels, uint32_
             return ERR_NOMEM;
         }
         roaring_bitmap_add(posting->ids, id);
-        pairs[i] = posting;
+        pairs[i] = posting->number;
     }
     roaring_bitmap_add(postings->all, id);
     return 0;
 }
 
-void postings_remove(struct postings *postings, const struct posting *const *pairs,
-                     size_t count, uint32_t id)
+void postings_remove(struct postings *postings, const uint32_t *pairs, size_t count,
+                     uint32_t id)
 {
     for (size_t i = 0; i < count; i++) {
-        struct posting *posting = (struct posting *)(uintptr_t)pairs[i];
+        struct posting *posting = slot_of(postings, pairs[i])->posting;
         roaring_bitmap_remove(posting->ids, id);
         drop_if_empty(postings, posting);
     }
     roaring_bitmap_remove(postings->all, id);
 }
 
-struct label posting_label(const struct posting *posting)
+struct label posting_label(const struct postings *postings, uint32_t pair)
 {
+    const struct posting *posting = slot_of(postings, pair)->posting;
     return (struct label){posting->name->text, posting->value};
 }
 
-int posting_lists_compare(const struct posting *const *a, size_t a_count,
-                          const struct posting *const *b, size_t b_count)
+int posting_lists_compare(const struct postings *postings, const uint32_t *a, size_t a_count,
+                          const uint32_t *b, size_t b_count)
 {
     const size_t shorter = a_count < b_count ? a_count : b_count;
     for (size_t i = 0; i < shorter; i++) {
         if (a[i] == b[i])
             continue;
+        const struct posting *of_a = slot_of(postings, a[i])->posting;
+        const struct posting *of_b = slot_of(postings, b[i])->posting;
         int order =
-            a[i]->name == b[i]->name ? 0 : bytes_compare(a[i]->name->text, b[i]->name->text);
+            of_a->name == of_b->name ? 0 : bytes_compare(of_a->name->text, of_b->name->text);
         if (order == 0)
-            order = bytes_compare(a[i]->value, b[i]->value);
+            order = bytes_compare(of_a->value, of_b->value);
         if (order != 0)
             return order;
     }

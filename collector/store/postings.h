@@ -56,25 +56,23 @@ int postings_select(const struct postings_source *source, struct matcher *const 
  * Not thread-safe: the series table's lock covers it. */
 
 struct postings;
-struct posting; /* a label pair, and who bears it */
 
 int postings_new(struct postings **ret_postings);
 void postings_free(struct postings *postings); /* NULL is allowed */
 
-/* Adds an id under all its labels.  `pairs` has room for one posting a label and gets those of
- * the id, in the order of the labels.  They stay where they are until the id is removed; what
- * posting_label() tells of them needs no lock. */
+/* Adds an id under all its labels.  `pairs` has room for one number a label and gets those of
+ * its pairs, in the order of the labels.  They stay the same until the id is removed; what
+ * posting_label() tells of them until then needs no lock. */
 int postings_add(struct postings *postings, const struct labels *labels, uint32_t id,
-                 const struct posting **pairs);
-void postings_remove(struct postings *postings, const struct posting *const *pairs,
-                     size_t count, uint32_t id);
+                 uint32_t *pairs);
+void postings_remove(struct postings *postings, const uint32_t *pairs, size_t count,
+                     uint32_t id);
 
-/* The pair that a posting is of; its texts end with a NUL and live as long as it does. */
-struct label posting_label(const struct posting *posting);
-/* Label sets as postings, of the same struct postings: as labels_compare(), which most pairs
- * are not looked at for. */
-int posting_lists_compare(const struct posting *const *a, size_t a_count,
-                          const struct posting *const *b, size_t b_count);
+/* A label pair; its texts end with a NUL and live as long as an id has it. */
+struct label posting_label(const struct postings *postings, uint32_t pair);
+/* Label sets as numbers: as labels_compare(), which most pairs are not looked at for. */
+int posting_lists_compare(const struct postings *postings, const uint32_t *a, size_t a_count,
+                          const uint32_t *b, size_t b_count);
 
 /* Every pair and how many series bear it; the pairs of a label together. */
 void postings_each(const struct postings *postings,

@@ -185,7 +185,8 @@ static int encode_chunks(struct span_writer *writer, const int64_t *times_ms,
     for (size_t at = 0; at < count; at += CHUNK_SAMPLES_KEPT) {
         size_t before = writer->chunk_bytes.size;
         size_t size = count - at < CHUNK_SAMPLES_KEPT ? count - at : CHUNK_SAMPLES_KEPT;
-        int error = chunk_encode(times_ms + at, values + at, size, CHUNK_SMALL, &writer->chunk_bytes);
+        int error =
+            chunk_encode(times_ms + at, values + at, size, CHUNK_SMALL, &writer->chunk_bytes);
         if (error != 0)
             return error;
         buf_put_varint(&writer->entry, writer->chunk_bytes.size - before);
@@ -207,7 +208,7 @@ static void widen(struct span_manifest *manifest, int64_t min_ms, int64_t max_ms
 /* The series of the entry at hand. */
 static int add_series(struct span_writer *writer, const struct labels *labels)
 {
-    const struct posting *pairs[SERIES_LABELS_MAX];
+    uint32_t pairs[SERIES_LABELS_MAX];
     must(writer->manifest.series < UINT32_MAX);
     int error = gather_entry(writer, &writer->chunks, buf_bytes(&writer->entry),
                              writer->chunks.entries.size >= GROUP_RAW_BYTES);
@@ -393,8 +394,8 @@ static int put_index(void *context, struct bytes key, struct bytes payload)
 }
 
 /* What is not synced yet goes to the disk piece by piece, each followed by a rest as long as
- * itself: a commit's fsync finds no more than a piece before itself.  A hint, but for EIO, which
- * the kernel tells once. */
+ * itself: a commit's fsync finds no more than a piece before itself.  A hint, but for EIO,
+ * which the kernel tells once. */
 static int write_out(const struct span_writer *writer)
 {
     mdb_filehandle_t fd;

@@ -6,6 +6,7 @@
  */
 #include "collector/store/tail.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,16 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define CAPACITY_FIRST 8u
+#define CAPACITY_STEP  8u /* samples */
+#define SCALES         10u
+#define STEP_VALUE_MAX 4503599627370496.0 /* 2^52: halves are exact below it */
+#define WORD_BYTES     sizeof(uint64_t)
+/* malloc's blocks are so long, and a multiple of 16 longer: what it would round up to is used.
+ */
+#define BLOCK_BYTES      24u
+#define BLOCK_STEP_BYTES 16u
+
+static const double powers[SCALES] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
 static bool same_bits(double a, double b)
 {
@@ -24,7 +34,7 @@ static bool same_bits(double a, double b)
 void tail_done(struct tail *tail)
 {
     free(tail->offsets_ms);
-    free(tail->values);
+    free(tail->column);
     *tail = (struct tail){0};
 }
 
@@ -35,11 +45,85 @@ int64_t tail_time_at(const struct tail *tail, size_t i)
     return tail->first_ms + (int64_t)i * tail->step_ms;
 }
 
+/* -- values as decimal steps ------------------------------------------------------------- */
+
+static bool round_near(double value, int64_t *ret_rounded)
+{
+    if (!(value > -STEP_VALUE_MAX && value < STEP_VALUE_MAX)) /* nor a NaN */
+        return false;
+    *ret_rounded = (int64_t)(value < 0 ? value - 0.5 : value + 0.5);
+    return true;
+}
+
+static double value_of(int64_t units, unsigned scale)
+{
+    return scale == 0 ? (double)units : (double)units / powers[scale];
+}
+
+/* The value in units of the scale, if it comes out of them bit for bit (-0 does not). */
+static bool units_of(double value, unsigned scale, int64_t *ret_units)
+{
+    return round_near(value * powers[scale], ret_units) &&
+           same_bits(value_of(*ret_units, scale), value);
+}
+
+/* Of the first value, which is known to have them. */
+static int64_t first_units(const struct tail *tail)
+{
+    int64_t units = 0;
+    (void)round_near(tail->first_value * powers[tail->scale], &units);
+    return units;
+}
+
+static unsigned width_of(int64_t step)
+{
+    const uint64_t size = (uint64_t)(step < 0 ? -(step + 1) : step) << 1;
+    return size == 0 ? 1 : (unsigned)(64 - __builtin_clzll(size) + 7) / 8;
+}
+
+/* Entries are read and written as whole words: behind the last of a column there is room. */
+static uint64_t word_at(const struct tail *tail, size_t i)
+{
+    uint64_t word;
+    memcpy(&word, tail->column + i * tail->width, sizeof word);
+    return le64toh(word);
+}
+
+/* What lies behind entry i is lost. */
+static void put_word(struct tail *tail, size_t i, uint64_t word)
+{
+    word = htole64(word);
+    memcpy(tail->column + i * tail->width, &word, sizeof word);
+}
+
+static int64_t step_at(const struct tail *tail, size_t i)
+{
+    const unsigned spare = 64u - 8u * tail->width;
+    return (int64_t)(word_at(tail, i) << spare) >> spare;
+}
+
+static double raw_at(const struct tail *tail, size_t i)
+{
+    const uint64_t bits = word_at(tail, i);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void put_raw(struct tail *tail, size_t i, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_word(tail, i, bits);
+}
+
 double tail_value_at(const struct tail *tail, size_t i)
 {
-    if (tail->values == NULL)
+    if (tail->column == NULL)
         return tail->first_value;
-    return tail->has_steps ? tail->first_value + (double)tail->steps[i] : tail->values[i];
+    if (tail->scale == TAIL_RAW)
+        return raw_at(tail, i);
+    return value_of(first_units(tail) + step_at(tail, i), tail->scale);
 }
 
 int64_t tail_last_ms(const struct tail *tail)
@@ -56,12 +140,25 @@ bool tail_has_room(const struct tail *tail, int64_t ts_ms)
            tail_last_ms(tail) - ts_ms <= (int64_t)UINT32_MAX;
 }
 
-static uint8_t grown(uint8_t capacity, size_t need)
+/* -- room -------------------------------------------------------------------------------- */
+
+/* The samples of `size` bytes each that a block has room for which takes `need` and some more;
+ * behind them lie `behind` bytes. */
+static uint8_t grown(size_t need, size_t size, size_t behind)
 {
-    size_t next = capacity == 0 ? CAPACITY_FIRST : capacity;
-    while (next < need)
-        next += next < 16 ? next : 16;
-    return (uint8_t)(next < TAIL_SAMPLES_MAX ? next : TAIL_SAMPLES_MAX);
+    size_t capacity = (need + CAPACITY_STEP - 1) / CAPACITY_STEP * CAPACITY_STEP;
+    size_t bytes = capacity * size + behind;
+    bytes = bytes <= BLOCK_BYTES
+                ? BLOCK_BYTES
+                : bytes + (BLOCK_STEP_BYTES - (bytes - BLOCK_BYTES) % BLOCK_STEP_BYTES) %
+                              BLOCK_STEP_BYTES;
+    capacity = (bytes - behind) / size;
+    return (uint8_t)(capacity < TAIL_SAMPLES_MAX ? capacity : TAIL_SAMPLES_MAX);
+}
+
+static size_t column_bytes(size_t capacity, size_t width)
+{
+    return capacity * width + WORD_BYTES - width;
 }
 
 /* Room for one more offset, writing out the regular ones first. */
@@ -69,7 +166,7 @@ static int hold_offsets(struct tail *tail)
 {
     if (tail->offsets_ms != NULL && tail->count < tail->time_capacity)
         return 0;
-    uint8_t capacity = grown(tail->time_capacity, tail->count + 1u);
+    const uint8_t capacity = grown(tail->count + 1u, sizeof(uint32_t), 0);
     uint32_t *offsets = realloc(tail->offsets_ms, capacity * sizeof *offsets);
     if (offsets == NULL)
         return ERR_NOMEM;
@@ -81,70 +178,112 @@ static int hold_offsets(struct tail *tail)
     return 0;
 }
 
-/* Can the value be kept as a step from the first? */
-static bool find_step(const struct tail *tail, double value, int32_t *ret_step)
+struct column_form {
+    unsigned scale, width;
+};
+
+/* How all values of the tail and one more can be kept, or as they are. */
+static struct column_form form_with(const struct tail *tail, double value)
 {
-    const double difference = value - tail->first_value;
-    if (!(difference >= INT32_MIN && difference <= INT32_MAX)) /* nor a NaN */
+    const unsigned least = tail->column == NULL ? 0 : tail->scale;
+    for (unsigned scale = least; scale < SCALES; scale++) {
+        int64_t units, first;
+        if (!units_of(value, scale, &units) || !units_of(tail->first_value, scale, &first))
+            continue;
+        unsigned width = width_of(units - first);
+        for (size_t i = 0; tail->column != NULL && i < tail->count; i++) {
+            int64_t other;
+            if (scale != least && !units_of(tail_value_at(tail, i), scale, &other))
+                return (struct column_form){TAIL_RAW, WORD_BYTES};
+            const int64_t step = scale == least ? step_at(tail, i) : other - first;
+            width = width_of(step) > width ? width_of(step) : width;
+        }
+        return (struct column_form){scale, width};
+    }
+    return (struct column_form){TAIL_RAW, WORD_BYTES};
+}
+
+/* A column of that form, which all values have, with room for so many. */
+static int reshape(struct tail *tail, struct column_form form, size_t need)
+{
+    struct tail shaped = *tail;
+    shaped.scale = form.scale & 15u;
+    shaped.width = form.width & 15u;
+    shaped.value_capacity = grown(need, form.width, WORD_BYTES - form.width);
+    const size_t bytes = column_bytes(shaped.value_capacity, form.width);
+    const bool is_same =
+        tail->column != NULL && tail->scale == form.scale && tail->width == form.width;
+    shaped.column = is_same ? realloc(tail->column, bytes) : malloc(bytes);
+    if (shaped.column == NULL)
+        return ERR_NOMEM;
+    const int64_t first = form.scale == TAIL_RAW || is_same ? 0 : first_units(&shaped);
+    for (size_t i = 0; !is_same && i < tail->count; i++) {
+        const double value = tail_value_at(tail, i);
+        int64_t units;
+        if (form.scale == TAIL_RAW)
+            put_raw(&shaped, i, value);
+        else if (units_of(value, form.scale, &units))
+            put_word(&shaped, i, (uint64_t)(units - first));
+    }
+    if (!is_same)
+        free(tail->column);
+    *tail = shaped;
+    return 0;
+}
+
+/* Does the value fit the column as it is?  Its entry is *ret_word then. */
+static inline bool find_word(const struct tail *tail, int64_t first, double value,
+                             uint64_t *ret_word)
+{
+    int64_t units;
+    if (tail->scale == TAIL_RAW) {
+        memcpy(ret_word, &value, sizeof *ret_word);
+        return true;
+    }
+    if (!units_of(value, tail->scale, &units))
         return false;
-    *ret_step = (int32_t)difference;
-    return same_bits(tail->first_value + (double)*ret_step, value);
+    *ret_word = (uint64_t)(units - first);
+    return width_of(units - first) <= tail->width;
 }
 
-/* Steps may go on, or begin: the first value must be its own step of 0 (-0 is not). */
-static bool takes_steps(const struct tail *tail)
+/* Room in the column for `more` values, of which the first is given. */
+static int hold_values(struct tail *tail, double value, size_t more)
 {
-    return tail->values != NULL ? tail->has_steps
-                                : same_bits(tail->first_value + 0.0, tail->first_value);
+    uint64_t word;
+    if (tail->column != NULL &&
+        find_word(tail, tail->scale == TAIL_RAW ? 0 : first_units(tail), value, &word)) {
+        if (tail->count + more <= tail->value_capacity)
+            return 0;
+        return reshape(tail, (struct column_form){tail->scale, tail->width},
+                       tail->count + more);
+    }
+    const struct column_form form = tail->column != NULL && tail->scale == TAIL_RAW
+                                        ? (struct column_form){TAIL_RAW, WORD_BYTES}
+                                        : form_with(tail, value);
+    return reshape(tail, form, tail->count + more);
 }
 
-/* Steps become values. */
-static int widen(struct tail *tail)
+/* A column of values as they are, for which no form is looked for. */
+static int hold_raw(struct tail *tail, size_t more)
 {
-    double *values = malloc(tail->value_capacity * sizeof *values);
-    if (values == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < tail->count; i++)
-        values[i] = tail_value_at(tail, i);
-    free(tail->steps);
-    tail->values = values;
-    tail->has_steps = false;
-    return 0;
-}
-
-/* Room for so many more values, writing out those that are all the same first. */
-static int hold_values(struct tail *tail, size_t more, bool as_steps)
-{
-    if (tail->values != NULL && tail->has_steps && !as_steps && widen(tail) != 0)
-        return ERR_NOMEM;
-    if (tail->values != NULL && tail->count + more <= tail->value_capacity)
+    if (tail->column != NULL && tail->scale == TAIL_RAW &&
+        tail->count + more <= tail->value_capacity)
         return 0;
-    const uint8_t capacity = grown(tail->value_capacity, tail->count + more);
-    void *column =
-        realloc(tail->values, capacity * (as_steps ? sizeof(int32_t) : sizeof(double)));
-    if (column == NULL)
-        return ERR_NOMEM;
-    const bool is_new = tail->values == NULL;
-    tail->values = column;
-    tail->value_capacity = capacity;
-    tail->has_steps = as_steps;
-    for (size_t i = 0; is_new && i < tail->count; i++)
-        if (as_steps)
-            tail->steps[i] = 0;
-        else
-            tail->values[i] = tail->first_value;
-    return 0;
+    return reshape(tail, (struct column_form){TAIL_RAW, WORD_BYTES}, tail->count + more);
 }
 
-/* Values behind the others, for which there is room. */
-static void put_values(struct tail *tail, const struct store_sample *samples, size_t count)
+/* Values behind the others, as many as fit the column as it is. */
+static size_t put_values(struct tail *tail, const struct store_sample *samples, size_t count)
 {
-    if (tail->has_steps)
-        for (size_t i = 0; i < count; i++)
-            tail->steps[tail->count + i] = (int32_t)(samples[i].value - tail->first_value);
-    else
-        for (size_t i = 0; i < count; i++)
-            tail->values[tail->count + i] = samples[i].value;
+    const int64_t first = tail->scale == TAIL_RAW ? 0 : first_units(tail);
+    uint64_t word;
+    size_t i = 0;
+    while (i < count && tail->count < tail->value_capacity &&
+           find_word(tail, first, samples[i].value, &word)) {
+        put_word(tail, tail->count++, word);
+        i++;
+    }
+    return i;
 }
 
 int tail_append(struct tail *tail, int64_t ts_ms, double value)
@@ -162,17 +301,17 @@ int tail_append(struct tail *tail, int64_t ts_ms, double value)
                    (tail->count == 1 || offset == (uint64_t)tail->step_ms * tail->count);
     if (!on_beat && hold_offsets(tail) != 0)
         return ERR_NOMEM;
-    int32_t step;
-    if ((tail->values != NULL || !same_bits(value, tail->first_value)) &&
-        hold_values(tail, 1, takes_steps(tail) && find_step(tail, value, &step)) != 0)
+    if ((tail->column != NULL || !same_bits(value, tail->first_value)) &&
+        hold_values(tail, value, 1) != 0)
         return ERR_NOMEM;
     if (on_beat && tail->count == 1)
         tail->step_ms = offset;
     if (tail->offsets_ms != NULL)
         tail->offsets_ms[tail->count] = offset;
-    if (tail->values != NULL)
-        put_values(tail, &(struct store_sample){.value = value}, 1);
-    tail->count++;
+    if (tail->column == NULL)
+        tail->count++;
+    else
+        must(put_values(tail, &(struct store_sample){.value = value}, 1) == 1);
     return 0;
 }
 
@@ -202,21 +341,16 @@ size_t tail_extend(struct tail *tail, const struct store_sample *samples, size_t
 {
     size_t n = count_on_beat(tail, samples, count, end_ms);
     size_t i = 0;
-    if (tail->values == NULL) {
+    if (tail->column == NULL) {
         while (i < n && same_bits(samples[i].value, tail->first_value))
             i++;
         tail->count = (uint8_t)(tail->count + i);
-        if (i == n)
-            return n;
     }
-    bool as_steps = takes_steps(tail);
-    int32_t step;
-    for (size_t j = i; j < n && as_steps; j++)
-        as_steps = find_step(tail, samples[j].value, &step);
-    if (hold_values(tail, n - i, as_steps) != 0)
-        return i;
-    put_values(tail, samples + i, n - i);
-    tail->count = (uint8_t)(tail->count + n - i);
+    while (i < n) {
+        if (hold_values(tail, samples[i].value, n - i) != 0)
+            return i;
+        i += put_values(tail, samples + i, n - i);
+    }
     return n;
 }
 
@@ -225,7 +359,7 @@ static int open_columns(struct tail *tail)
 {
     int error = hold_offsets(tail);
     if (error == 0)
-        error = hold_values(tail, 1, false);
+        error = hold_raw(tail, 1);
     return error;
 }
 
@@ -253,7 +387,7 @@ int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change
     bool replace = tail_time_at(tail, at) == ts_ms;
     must(replace || tail->count < TAIL_SAMPLES_MAX);
     if (tail->count == TAIL_SAMPLES_MAX) { /* replacing needs no room */
-        int error = hold_values(tail, 0, false);
+        int error = hold_raw(tail, 0);
         if (error != 0)
             return error;
     } else if (open_columns(tail) != 0) {
@@ -266,12 +400,13 @@ int tail_insert(struct tail *tail, int64_t ts_ms, double value, enum tail_change
             shift_base(tail, ts_ms);
         size_t behind = tail->count - at;
         memmove(tail->offsets_ms + at + 1, tail->offsets_ms + at, behind * sizeof(uint32_t));
-        memmove(tail->values + at + 1, tail->values + at, behind * sizeof(double));
+        memmove(tail->column + (at + 1) * WORD_BYTES, tail->column + at * WORD_BYTES,
+                behind * WORD_BYTES);
         tail->offsets_ms[at] = (uint32_t)(ts_ms - tail->first_ms);
         tail->count++;
     }
-    tail->values[at] = value;
-    tail->first_value = tail->values[0];
+    put_raw(tail, at, value);
+    tail->first_value = raw_at(tail, 0);
     return 0;
 }
 
@@ -279,13 +414,20 @@ void tail_copy(const struct tail *tail, int64_t *times_ms, double *values)
 {
     for (size_t i = 0; i < tail->count; i++)
         times_ms[i] = tail_time_at(tail, i);
+    if (tail->column == NULL || tail->scale == TAIL_RAW) {
+        for (size_t i = 0; i < tail->count; i++)
+            values[i] = tail_value_at(tail, i);
+        return;
+    }
+    const int64_t first = first_units(tail);
     for (size_t i = 0; i < tail->count; i++)
-        values[i] = tail_value_at(tail, i);
+        values[i] = value_of(first + step_at(tail, i), tail->scale);
 }
 
 size_t tail_bytes(const struct tail *tail)
 {
-    return tail->time_capacity * sizeof(uint32_t) + (size_t)tail->value_capacity *
-                                                          (tail->has_steps ? sizeof(int32_t)
-                                                                           : sizeof(double));
+    size_t bytes = tail->time_capacity * sizeof(uint32_t);
+    if (tail->column != NULL)
+        bytes += column_bytes(tail->value_capacity, tail->width);
+    return bytes;
 }

@@ -4,9 +4,10 @@
  * Most series tick regularly and most never change, so a tail holds columns only where it must:
  *
  *     times   regular (first, step) until a sample comes off the beat; then an array of offsets
- *     values  one value until another comes; then an array: of steps from the first value, 32 bits
- *             each, as long as first + step is the value bit for bit (what counts, and most
- *             of what is counted); else of the values
+ *     values  one value until another comes; then an array: of steps from the first value, counted
+ *             in 1, 0.1, ... or 0.000000001 and as many bytes each as the longest needs, as long as
+ *             every value is that decimal bit for bit (what counts, and most of what is
+ *             measured); else of the values
  *
  * Times strictly ascend.  All samples of a tail lie in one history span (the caller sees to
  * it). Not thread-safe: the series's lock covers it.
@@ -24,17 +25,17 @@
 
 struct store_sample;
 
+#define TAIL_RAW 15 /* the scale of a column of values */
+
 struct tail {
     int64_t first_ms;
     double first_value;
     uint32_t *offsets_ms; /* from first_ms; NULL while regular */
-    union {
-        double *values; /* NULL while all are first_value */
-        int32_t *steps; /* has_steps: from first_value */
-    };
-    uint32_t step_ms; /* regular: between samples */
+    uint8_t *column;      /* of values; NULL while all are first_value */
+    uint32_t step_ms;     /* regular: between samples */
     uint8_t count, time_capacity, value_capacity;
-    bool has_steps;
+    uint8_t width : 4; /* bytes of an entry of the column, 1 to 8 */
+    uint8_t scale : 4; /* decimals of its steps, or TAIL_RAW */
 };
 
 void tail_done(struct tail *tail);
@@ -47,10 +48,7 @@ double tail_value_at(const struct tail *tail, size_t i);
 /* Where the next value will be put, or NULL: to be asked for ahead. */
 static inline const void *tail_next_value(const struct tail *tail)
 {
-    if (tail->values == NULL)
-        return NULL;
-    return tail->has_steps ? (const void *)(tail->steps + tail->count)
-                           : (const void *)(tail->values + tail->count);
+    return tail->column == NULL ? NULL : tail->column + (size_t)tail->count * tail->width;
 }
 int64_t tail_last_ms(const struct tail *tail);
 /* Could a sample at this time go in without overflow of its offset or its length? */

@@ -1,9 +1,10 @@
 /*
  * test_head_tail.c - tails of series: whatever goes in comes back bit for bit.
  *
- * What can go wrong: a value that is kept as a step from the first comes back as another (a
- * negative zero, a NaN's payload, what rounds, what is just too far); a column that changes its
- * form amid a run loses or doubles a value; an insertion before the first changes all steps.
+ * What can go wrong: a value that is kept as a decimal step from the first comes back as
+ * another (a negative zero, a NaN's payload, what rounds, what is just too far); a column that
+ * changes its form amid a run loses or doubles a value; an entry reaches into the next one, or
+ * past the end; an insertion before the first changes all steps.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 #define START_MS INT64_C(1700000000000)
 #define STEP_MS  15000
+#define KINDS    11
 
 struct model {
     int64_t times_ms[TAIL_SAMPLES_MAX];
@@ -76,6 +78,12 @@ static double value_of(unsigned kind, uint64_t *random)
         return of_bits(UINT64_C(0x7FF0000000000001) + luck % 4);
     case 6:
         return luck % 2 == 0 ? 0.0 : -0.0;
+    case 8: /* decimals, at first few */
+        return (double)(921593 + (int64_t)(luck % 500)) / 100;
+    case 9:
+        return (double)(int64_t)(luck % 2000000) / 1e9 - 0.001;
+    case 10: /* steps of all widths */
+        return (luck % 2 == 0 ? 1.0 : -1.0) * (double)(luck >> (12 + luck % 52));
     default:
         return luck % 30 == 0 ? value_of((unsigned)(luck >> 32) % 7, random) : 42;
     }
@@ -155,10 +163,10 @@ static void all_values_come_back_bit_for_bit(void **state)
         uint64_t random = seed * UINT64_C(0x9E3779B97F4A7C15);
         struct model model = {.count = 0};
         struct tail tail = {0};
-        unsigned kind = (unsigned)(seed % 8);
+        unsigned kind = (unsigned)(seed % KINDS);
         while (model.count < TAIL_SAMPLES_MAX && next(&random) % 20 != 0) {
             if (next(&random) % 6 == 0)
-                kind = (unsigned)(next(&random) % 8);
+                kind = (unsigned)(next(&random) % KINDS);
             append_run(&tail, &model, kind, 1 + next(&random) % 12, &random);
             if (next(&random) % 8 == 0)
                 insert_some(&tail, &model, kind, 1 + next(&random) % 3, &random);
@@ -171,26 +179,50 @@ static void all_values_come_back_bit_for_bit(void **state)
     }
 }
 
-static void what_is_counted_takes_half(void **state)
+static size_t bytes_of_tail(double (*value)(int i))
+{
+    struct tail tail = {0};
+    for (int i = 0; i < TAIL_SAMPLES_MAX; i++)
+        assert_int_equal(tail_append(&tail, START_MS + (int64_t)i * STEP_MS, value(i)), 0);
+    const size_t bytes = tail_bytes(&tail);
+    tail_done(&tail);
+    return bytes;
+}
+
+static double constant(int i)
+{
+    return i * 0.0 + 7.25;
+}
+
+static double counted(int i)
+{
+    return 5e12 + i * 997;
+}
+
+static double seconds_of_cpu(int i)
+{
+    return (921593 + i) / 100.0;
+}
+
+static double measured(int i)
+{
+    return sqrt(i + 2);
+}
+
+static void columns_are_as_narrow_as_their_steps(void **state)
 {
     (void)state;
-    struct tail counted = {0}, measured = {0};
-    for (int i = 0; i < TAIL_SAMPLES_MAX; i++) {
-        assert_int_equal(tail_append(&counted, START_MS + (int64_t)i * STEP_MS, 5e12 + i * 997),
-                         0);
-        assert_int_equal(tail_append(&measured, START_MS + (int64_t)i * STEP_MS, sqrt(i + 2)),
-                         0);
-    }
-    assert_int_equal(tail_bytes(&counted) * 2, tail_bytes(&measured));
-    tail_done(&counted);
-    tail_done(&measured);
+    assert_int_equal(bytes_of_tail(constant), 0);
+    assert_in_range(bytes_of_tail(seconds_of_cpu), TAIL_SAMPLES_MAX, TAIL_SAMPLES_MAX + 7);
+    assert_in_range(bytes_of_tail(counted), 3 * TAIL_SAMPLES_MAX, 3 * TAIL_SAMPLES_MAX + 7);
+    assert_int_equal(bytes_of_tail(measured), 8 * TAIL_SAMPLES_MAX);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_values_come_back_bit_for_bit),
-        cmocka_unit_test(what_is_counted_takes_half),
+        cmocka_unit_test(columns_are_as_narrow_as_their_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,7 +218,10 @@ static void assert_same_series(const struct series *a, const struct series *b)
     }
     assert_true(x == NULL && y == NULL);
     assert_int_equal(a->last_ms, b->last_ms);
-    assert_int_equal(bits_of(a->last_value), bits_of(b->last_value));
+    assert_int_equal(a->is_ended, b->is_ended);
+    double of_a = 0, of_b = 0;
+    assert_int_equal(series_last_value(a, &of_a), series_last_value(b, &of_b));
+    assert_int_equal(bits_of(of_a), bits_of(of_b));
 }
 
 static void series_done(struct series *series)
