@@ -19,7 +19,7 @@
 
 #include "proto/base/clock.h"
 
-#define PACE_FIRST_BYTES ((uint64_t)24 << 10)
+#define PACE_FIRST_BYTES ((uint64_t)8 << 10)
 #define PACE_LEAST_BYTES ((uint64_t)4 << 10)
 #define PACE_MOST_BYTES  ((uint64_t)64 << 20)
 #define PACE_QUEUE_NS    ((mono_ns)1000 * 1000 * 1000)
