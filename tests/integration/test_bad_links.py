@@ -85,14 +85,14 @@ def test_on_64_kbit_what_is_new_passes_a_long_backlog():
             assert collector.serve(20 * PATIENCE, lambda: any(n > 6000 for n in stream.order)), \
                 probe.tail()
             begun = time.time() - 1
-            collector.serve(2.5)
+            collector.serve(1.5)
             old = [n for n in stream.order if n < 6000]
             waits = {n: collector.came[epoch, n] - stream.batches[n][1] / 1000
                      for n in stream.batches if n > 6000 and stream.batches[n][1] / 1000 > begun}
             assert len(waits) >= 2, f"{len(waits)} live batches"
             assert max(waits.values()) < LIVE_SECONDS_MOST, sorted(waits.values())
             assert stream.order[0] >= 6000, stream.order[:5]
-            assert 50 < len(old) < 6000 and old == list(range(1, len(old) + 1)), old[:10]
+            assert 20 < len(old) < 6000 and old == list(range(1, len(old) + 1)), old[:10]
             assert stream.again == 0 and not stream.conflicts and not stream.gaps
             assert relay.connections == 1 and len(collector.hellos) == 1, "the line was given up"
             assert b"far-away-host" not in relay.seen and len(relay.seen) > 5000
@@ -114,7 +114,7 @@ def test_a_day_without_a_collector_is_made_good_behind_the_newest():
         def count():
             return collector.value(f"count_over_time({filled})") or 0
 
-        with Relay(collector.ingest, delay_s=0.02, bytes_per_second=300000) as relay:
+        with Relay(collector.ingest, delay_s=0.02, bytes_per_second=400000) as relay:
             probe = lab.probe(collector, endpoint=relay.endpoint, interval="500ms",
                               flags=quiet_host(lab.folder / "probe")).start()
             wait_for(lambda: collector.value("node_load1"), "the newest")
@@ -144,16 +144,15 @@ def test_a_collector_that_moves_is_found_by_any_of_its_addresses():
         endpoint = ",".join(f"tcp://{host}" for host in (
             f"127.0.0.1:{free_port()}", f"localhost:{collector.port}", f"localhost:{second}"))
         (lab.folder / "probe").mkdir()
-        probe = counted_probe(lab, collector, endpoint, "200ms").start()
+        probe = counted_probe(lab, collector, endpoint, "100ms").start()
         assert collector.serve(20 * PATIENCE, lambda: collector.stored() > 2), probe.tail()
         collector.close()
         collector.port = second
         collector.open()
         before = collector.stored()
-        assert collector.serve(30 * PATIENCE, lambda: collector.stored() > before + 5), probe.tail()
+        assert collector.serve(30 * PATIENCE, lambda: collector.stored() > before + 2), probe.tail()
         (stream,) = collector.streams.values()
-        numbers = sorted(stream.batches)
-        collector.serve(1, lambda: sorted(stream.batches) == list(range(1, max(stream.batches) + 1)))
+        collector.serve(5 * PATIENCE, lambda: sorted(stream.batches) == list(range(1, max(stream.batches) + 1)))
         numbers = sorted(stream.batches)
         assert numbers == list(range(1, len(numbers) + 1)) and not stream.gaps, numbers
         probe.kill()

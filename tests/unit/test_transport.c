@@ -14,8 +14,8 @@
 #include <zmq.h>
 
 #include "probe/definition.h"
-#include "probe/pace.h"
 #include "probe/flights.h"
+#include "probe/pace.h"
 #include "probe/transport.h"
 #include "proto/base/error.h"
 #include "proto/wire/plain.h"
