@@ -308,6 +308,7 @@ static void go_down(struct link *link)
     if (!link->is_up)
         return;
     link->is_up = false;
+    link->has_answered = false;
     link->options.down(link->options.context);
     wait_and_connect(link, link->has_others ? NEXT_ADDRESS_MS : LINK_RESOLVE_MS);
 }
