@@ -6,6 +6,7 @@ systems are mounted and interfaces made and taken away, and the collector is cut
 Compared are the second and the last quarter of the time: what a probe has to learn it knows by then.
 Needs root (network namespaces, mounts).  Seconds: FENGSUI_SOAK_SECONDS (7200).
 """
+import json
 import os
 import random
 import shutil
@@ -80,7 +81,8 @@ class Churn:
         subprocess.run(["umount", place], check=True)
 
     def make_interface(self):
-        name = f"soak{self.rng.randrange(1000)}"
+        # Of few names: series of new ones are kept for as long as an epoch lasts, and would be growth.
+        name = f"soak{self.rng.randrange(8)}"
         subprocess.run(["ip", "-n", self.link.far, "link", "add", name, "type", "veth", "peer", "name",
                         name + "p"], check=False, capture_output=True)
         return name
@@ -95,6 +97,13 @@ class Churn:
             process.wait()
         for place in self.mounts:
             self.unmount(place)
+
+
+def series_now(link, collector):
+    """How many series the probe has defined in this epoch: what its memory goes by."""
+    text = api(link, collector, "/api/v1/query?query=fengsui_probe_series")
+    found = json.loads(text)["data"]["result"] if text else []
+    return float(found[0]["value"][1]) if found else 0
 
 
 def quarters(values):
@@ -114,7 +123,7 @@ def test_memory_and_files_stay_flat_while_everything_comes_and_goes():
         in_namespace(probe, link.far)
         try:
             wait_for(lambda: len(samples(link, collector)) > 3, "samples")
-            memory, files = [], []
+            memory, files, series = [], [], []
             begun, cpu = time.time(), processor_seconds(probe)
             next_cut = begun + SECONDS / 16
             while time.time() - begun < SECONDS:
@@ -122,6 +131,7 @@ def test_memory_and_files_stay_flat_while_everything_comes_and_goes():
                 time.sleep(0.5)  # the pace of the churn
                 assert probe.alive(), probe.tail()
                 memory.append(status_bytes(probe, "RssAnon"))
+                series.append(series_now(link, collector) or (series[-1] if series else 0))
                 files.append(len(os.listdir(f"/proc/{probe.process.pid}/fd")))
                 if time.time() > next_cut:
                     link.set("down")
@@ -133,8 +143,9 @@ def test_memory_and_files_stay_flat_while_everything_comes_and_goes():
             churn.end()
         early, late = quarters(memory)
         files_early, files_late = quarters(files)
+        series_early, series_late = quarters(series)
         print(f"     anonymous memory {early >> 10} then {late >> 10} KiB, most {max(memory) >> 10}; "
-              f"files {files_early} then {files_late}; "
+              f"files {files_early} then {files_late}; series {series_early:.0f} then {series_late:.0f}; "
               f"{used / (time.time() - begun) * 100:.2f} % of a core", flush=True)
         assert late < early + GROWTH_BYTES, "memory grows"
         assert files_late <= files_early + 8, "files stay open"
