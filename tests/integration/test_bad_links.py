@@ -85,7 +85,8 @@ def test_on_64_kbit_what_is_new_passes_a_long_backlog():
             assert collector.serve(20 * PATIENCE, lambda: any(n > 6000 for n in stream.order)), \
                 probe.tail()
             begun = time.time() - 1
-            collector.serve(1.5)
+            collector.serve(10 * PATIENCE, lambda: sum(
+                n > 6000 and b[1] / 1000 > begun for n, b in stream.batches.items()) >= 3)
             old = [n for n in stream.order if n < 6000]
             waits = {n: collector.came[epoch, n] - stream.batches[n][1] / 1000
                      for n in stream.batches if n > 6000 and stream.batches[n][1] / 1000 > begun}
