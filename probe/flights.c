@@ -61,20 +61,21 @@ static bool is_covered(const struct stream_state *state, struct number_range num
     return false;
 }
 
-void flights_land(struct flights *flights, const struct stream_state *state,
-                  uint64_t *ret_batches, uint64_t *ret_live)
+struct landing flights_land(struct flights *flights, const struct stream_state *state)
 {
-    uint64_t batches = 0, live = 0;
+    struct landing landing = {0};
     for (size_t i = flights->count; i-- > 0;) {
         const struct flight *flight = &flights->items[i];
         if (flight->epoch != state->epoch || !is_covered(state, flight->numbers))
             continue;
         if (!flight->is_gap)
-            batches += flight->numbers.last - flight->numbers.first + 1;
-        if (flight->is_live && flight->numbers.last > live)
-            live = flight->numbers.last;
+            landing.batches += flight->numbers.last - flight->numbers.first + 1;
+        if (flight->is_live && flight->numbers.last > landing.live)
+            landing.live = flight->numbers.last;
+        landing.bytes += flight->bytes;
+        if (flight->sent > landing.sent)
+            landing.sent = flight->sent;
         take_out(flights, i);
     }
-    *ret_batches = batches;
-    *ret_live = live;
+    return landing;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/base/clock.h"
 #include "proto/wire/envelope.h"
 
 #define FLIGHTS_MAX 128
@@ -17,6 +18,7 @@ struct flight {
     uint64_t epoch;
     struct number_range numbers;
     uint64_t bytes;
+    mono_ns sent;
     bool is_live;
     bool is_gap;
 };
@@ -44,7 +46,13 @@ const struct flight *flights_find(const struct flights *flights, uint64_t epoch,
 bool flights_cancel(struct flights *flights, uint64_t epoch, uint64_t number,
                     struct flight *ret_flight);
 
-/* Takes out what `state` covers; *ret_batches is how many batches those were, *ret_live the
- * highest live one (0: none).  */
-void flights_land(struct flights *flights, const struct stream_state *state,
-                  uint64_t *ret_batches, uint64_t *ret_live);
+/* What an Ack has brought home. */
+struct landing {
+    uint64_t batches;
+    uint64_t live;  /* the highest live one; 0: none */
+    uint64_t bytes; /* of batches and gaps */
+    mono_ns sent;   /* when the last of them took off */
+};
+
+/* Takes out what `state` covers. */
+struct landing flights_land(struct flights *flights, const struct stream_state *state);

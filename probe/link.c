@@ -18,6 +18,15 @@
 
 #define QUEUE_MESSAGES   64
 #define RESOLVE_AGAIN_MS 5000
+/* An address has so long before the next one is tried, more if somebody answers there. */
+#define NEXT_ADDRESS_MS  4000
+#define AGAIN_MS         400
+#define HANDSHAKE_MS     10000
+#define PATIENCE_MS      3000
+#define PATIENCE_MOST_MS 24000
+#define STEADY_MS        60000 /* a connection that held so long was a good one */
+#define CONNECT_MS       1500
+#define CONNECT_MOST_MS  6000
 #define MONITOR_ENDPOINT "inproc://link-monitor"
 #define HOST_BYTES       256
 
@@ -31,21 +40,37 @@ struct link {
     struct zmq_watch monitor_watch;
     uv_timer_t timer; /* to resolve, or connect, again */
     uv_getaddrinfo_t resolving;
+    size_t endpoint_at; /* which endpoint of the list is tried, or will be next */
+    size_t address_at;  /* which of its addresses */
     char host[HOST_BYTES];
     char port[8];
-    char connected[LINK_ENDPOINT_BYTES]; /* what zmq_connect() was given; empty: nothing */
+    char connected[LINK_ADDRESS_BYTES]; /* what zmq_connect() was given; empty: nothing */
+    int patience_ms;                    /* heartbeats may be late by so much */
+    int connect_ms;                     /* a connection may take so long */
+    uint64_t up_ms;                     /* by the loop's clock */
     bool is_up;
     bool is_resolving;
     bool is_closing;
     bool has_complained;
+    bool has_others;   /* addresses to try */
+    bool has_answered; /* the address that is tried: somebody was there */
 };
 
-/* Splits tcp://host:port. */
-static bool split(const char *endpoint, char host[HOST_BYTES], char port[8])
+/* Splits tcp://host:port, and takes blanks around it. */
+static bool split(const char *endpoint, size_t size, char host[HOST_BYTES], char port[8])
 {
-    if (strncmp(endpoint, "tcp://", 6) != 0)
+    char text[HOST_BYTES + 24];
+    while (size > 0 && *endpoint == ' ') {
+        endpoint++;
+        size--;
+    }
+    while (size > 0 && endpoint[size - 1] == ' ')
+        size--;
+    if (size >= sizeof text || size < 6 || memcmp(endpoint, "tcp://", 6) != 0)
         return false;
-    const char *start = endpoint + 6;
+    memcpy(text, endpoint + 6, size - 6);
+    text[size - 6] = '\0';
+    const char *start = text;
     const char *colon = strrchr(start, ':');
     if (colon == NULL || colon == start)
         return false;
@@ -65,33 +90,53 @@ static bool split(const char *endpoint, char host[HOST_BYTES], char port[8])
     return true;
 }
 
+/* One of the list, split.  False: it is none, or there are not so many. */
+static bool nth_endpoint(const char *list, size_t at, char host[HOST_BYTES], char port[8])
+{
+    for (; at > 0; at--) {
+        list = strchr(list, ',');
+        if (list == NULL)
+            return false;
+        list++;
+    }
+    return split(list, strcspn(list, ","), host, port);
+}
+
+static size_t endpoint_count(const char *list)
+{
+    size_t count = 1;
+    for (; *list != '\0'; list++)
+        count += *list == ',';
+    return count;
+}
+
 int link_check_endpoint(const char *endpoint, struct diagnosis *why)
 {
     char host[HOST_BYTES];
     char port[8];
-    if (split(endpoint, host, port))
+    size_t count = endpoint_count(endpoint), good = 0;
+    while (good < count && nth_endpoint(endpoint, good, host, port))
+        good++;
+    if (good == count && count <= LINK_ENDPOINTS_MAX)
         return 0;
     return diagnose(why, ERR_INVALID,
-                    "\"%s\" is no collector endpoint (it looks like tcp://192.0.2.7:9471)",
+                    "\"%s\" is no collector endpoint (it looks like tcp://192.0.2.7:9471; "
+                    "several, separated by commas, are tried in turn)",
                     endpoint);
 }
 
-static void connect_to(struct link *link, const struct sockaddr *address)
+static bool set_int(void *socket, int option, int value)
 {
-    char numeric[128];
-    bool is_v6 = address->sa_family == AF_INET6;
-    int code = is_v6 ? uv_ip6_name((const struct sockaddr_in6 *)(const void *)address, numeric,
-                                   sizeof numeric)
-                     : uv_ip4_name((const struct sockaddr_in *)(const void *)address, numeric,
-                                   sizeof numeric);
-    if (code != 0)
-        return;
-    (void)snprintf(link->connected, sizeof link->connected,
-                   is_v6 ? "tcp://[%s]:%s" : "tcp://%s:%s", numeric, link->port);
-    if (zmq_connect(link->socket, link->connected) != 0) {
-        log_warn("link", "cannot connect to %s: %s", link->connected, zmq_strerror(errno));
-        link->connected[0] = '\0';
-    }
+    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
+/* What the next zmq_connect() goes by.  The collector learns by the last one when to take this
+ * end for gone. */
+static void set_times(struct link *link)
+{
+    must(set_int(link->socket, ZMQ_HEARTBEAT_TIMEOUT, link->patience_ms) &&
+         set_int(link->socket, ZMQ_HEARTBEAT_TTL, link->patience_ms) &&
+         set_int(link->socket, ZMQ_CONNECT_TIMEOUT, link->connect_ms));
 }
 
 static void disconnect(struct link *link)
@@ -101,11 +146,54 @@ static void disconnect(struct link *link)
     link->connected[0] = '\0';
 }
 
+static void connect_again(struct link *link, const char *address)
+{
+    disconnect(link);
+    set_times(link);
+    (void)snprintf(link->connected, sizeof link->connected, "%s", address);
+    if (zmq_connect(link->socket, link->connected) != 0) {
+        log_warn("link", "cannot connect to %s: %s", link->connected, zmq_strerror(errno));
+        link->connected[0] = '\0';
+    }
+}
+
+static void connect_to(struct link *link, const struct sockaddr *address)
+{
+    char numeric[64], text[LINK_ADDRESS_BYTES];
+    bool is_v6 = address->sa_family == AF_INET6;
+    int code = is_v6 ? uv_ip6_name((const struct sockaddr_in6 *)(const void *)address, numeric,
+                                   sizeof numeric)
+                     : uv_ip4_name((const struct sockaddr_in *)(const void *)address, numeric,
+                                   sizeof numeric);
+    if (code != 0)
+        return;
+    (void)snprintf(text, sizeof text, is_v6 ? "tcp://[%s]:%s" : "tcp://%s:%s", numeric,
+                   link->port);
+    if (strcmp(text, link->connected) != 0 || link->connect_ms < CONNECT_MOST_MS) {
+        if (link->connected[0] != '\0' && link->connect_ms < CONNECT_MOST_MS)
+            link->connect_ms *= 2; /* the line may be a slow one */
+        connect_again(link, text);
+    }
+    link->has_answered = false;
+}
+
 static void on_timer(uv_timer_t *timer);
 
 static void wait_and_connect(struct link *link, uint64_t wait_ms)
 {
     must(uv_timer_start(&link->timer, on_timer, wait_ms, 0) == 0);
+}
+
+/* Of `count` addresses of the endpoint one has been connected to: when is which the next? */
+static void plan_next(struct link *link, size_t count)
+{
+    size_t endpoints = endpoint_count(link->options.endpoint);
+    link->has_others = endpoints > 1 || count > 1;
+    if (++link->address_at >= count) {
+        link->address_at = 0;
+        link->endpoint_at = (link->endpoint_at + 1) % endpoints;
+    }
+    wait_and_connect(link, link->has_others ? NEXT_ADDRESS_MS : LINK_RESOLVE_MS);
 }
 
 static void link_free(uv_handle_t *handle)
@@ -114,6 +202,20 @@ static void link_free(uv_handle_t *handle)
     if (link->is_resolving)
         return; /* resolved() comes, and frees */
     free(link);
+}
+
+static void take_addresses(struct link *link, const struct addrinfo *result)
+{
+    size_t count = 0;
+    for (const struct addrinfo *each = result; each != NULL; each = each->ai_next)
+        count++;
+    if (link->address_at >= count)
+        link->address_at = 0;
+    const struct addrinfo *address = result;
+    for (size_t i = 0; i < link->address_at; i++)
+        address = address->ai_next;
+    connect_to(link, address->ai_addr);
+    plan_next(link, count);
 }
 
 static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result)
@@ -126,16 +228,18 @@ static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *res
             free(link);
         return;
     }
-    if (status != 0 || result == NULL) {
+    if (link->is_up) {
+        /* The connection that was missed has come meanwhile. */
+    } else if (status != 0 || result == NULL) {
         if (!link->has_complained)
             log_warn("link", "cannot resolve the collector's name %s: %s; batches are kept",
                      link->host, uv_strerror(status));
         link->has_complained = true;
+        link->address_at = 0;
+        link->endpoint_at = (link->endpoint_at + 1) % endpoint_count(link->options.endpoint);
         wait_and_connect(link, RESOLVE_AGAIN_MS);
     } else {
-        disconnect(link);
-        connect_to(link, result->ai_addr);
-        wait_and_connect(link, LINK_RESOLVE_MS);
+        take_addresses(link, result);
     }
     uv_freeaddrinfo(result);
 }
@@ -144,17 +248,17 @@ static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *res
 static void start_connecting(struct link *link)
 {
     struct sockaddr_storage address;
-    struct sockaddr *generic = (struct sockaddr *)&address;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 
-    if (uv_ip4_addr(link->host, 0, (struct sockaddr_in *)(void *)&address) == 0 ||
-        uv_ip6_addr(link->host, 0, (struct sockaddr_in6 *)(void *)&address) == 0) {
-        if (link->connected[0] == '\0')
-            connect_to(link, generic);
-        return;
-    }
     if (link->is_resolving)
         return;
+    must(nth_endpoint(link->options.endpoint, link->endpoint_at, link->host, link->port));
+    if (uv_ip4_addr(link->host, 0, (struct sockaddr_in *)(void *)&address) == 0 ||
+        uv_ip6_addr(link->host, 0, (struct sockaddr_in6 *)(void *)&address) == 0) {
+        connect_to(link, (struct sockaddr *)&address);
+        plan_next(link, 1);
+        return;
+    }
     link->resolving.data = link;
     link->is_resolving =
         uv_getaddrinfo(link->loop, &link->resolving, resolved, link->host, NULL, &hints) == 0;
@@ -194,6 +298,8 @@ static void go_up(struct link *link)
     if (link->is_up)
         link->options.down(link->options.context);
     link->is_up = true;
+    link->connect_ms = CONNECT_MS;
+    link->up_ms = uv_now(link->loop);
     link->options.up(link->options.context);
 }
 
@@ -202,8 +308,36 @@ static void go_down(struct link *link)
     if (!link->is_up)
         return;
     link->is_up = false;
+    link->has_answered = false;
     link->options.down(link->options.context);
-    wait_and_connect(link, LINK_RESOLVE_MS);
+    wait_and_connect(link, link->has_others ? NEXT_ADDRESS_MS : LINK_RESOLVE_MS);
+}
+
+/* libzmq connects again by itself.  A line on which connections do not last may be one that is
+ * merely slow, where heartbeats wait behind a message: each gets more time than the last. */
+static void be_patient(struct link *link)
+{
+    int before_ms = link->patience_ms;
+    if (!link->is_up || link->connected[0] == '\0')
+        return;
+    if (uv_now(link->loop) - link->up_ms >= STEADY_MS)
+        link->patience_ms = PATIENCE_MS;
+    else if (link->patience_ms < PATIENCE_MOST_MS)
+        link->patience_ms *= 2;
+    if (link->patience_ms == before_ms)
+        return;
+    char address[LINK_ADDRESS_BYTES];
+    memcpy(address, link->connected, sizeof address);
+    connect_again(link, address);
+}
+
+/* Nobody is there.  Where there are other addresses to try, libzmq has one more go at this one.
+ */
+static void hurry_on(struct link *link)
+{
+    if (!link->is_up && link->has_others && !link->has_answered && !link->is_resolving &&
+        uv_timer_get_due_in(&link->timer) > AGAIN_MS)
+        wait_and_connect(link, AGAIN_MS);
 }
 
 static void complain(struct link *link, const char *what)
@@ -213,12 +347,12 @@ static void complain(struct link *link, const char *what)
     link->has_complained = true;
 }
 
-/* Linux doubles the time between a lost segment's resends, so after two seconds of a dead link it
- * tries again a second or two later, and the collector has missed a third beat for nothing.  For
- * streams as thin as ours it can keep the time as it is, six times; but BBR never lets a stream
- * count as thin (its ssthresh is infinite).  Where neither helps, a cut of the link is told a
- * little too soon.  The socket is libzmq's: it may be gone by now, and the number somebody
- * else's, on whom this is lost. */
+/* Linux doubles the time between a lost segment's resends, so after two seconds of a dead link
+ * it tries again a second or two later, and the collector has missed a third beat for nothing.
+ * For streams as thin as ours it can keep the time as it is, six times; but BBR never lets a
+ * stream count as thin (its ssthresh is infinite).  Where neither helps, a cut of the link is
+ * told a little too soon.  The socket is libzmq's: it may be gone by now, and the number
+ * somebody else's, on whom this is lost. */
 static void resend_steadily(int descriptor)
 {
 #ifdef TCP_THIN_LINEAR_TIMEOUTS
@@ -244,7 +378,7 @@ static void on_event(struct zmq_watch *watch)
 {
     struct link *link = watch->data;
     uint8_t event[16];
-    char address[LINK_ENDPOINT_BYTES];
+    char address[LINK_ADDRESS_BYTES];
     uint16_t number;
     uint32_t descriptor;
 
@@ -259,11 +393,15 @@ static void on_event(struct zmq_watch *watch)
     case ZMQ_EVENT_CONNECTED:
         memcpy(&descriptor, event + sizeof number, sizeof descriptor);
         resend_steadily((int)descriptor);
+        if (!link->is_up && !link->has_answered)
+            wait_and_connect(link, HANDSHAKE_MS);
+        link->has_answered = true;
         break;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         go_up(link);
         break;
     case ZMQ_EVENT_DISCONNECTED:
+        be_patient(link);
         go_down(link);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
@@ -276,15 +414,11 @@ static void on_event(struct zmq_watch *watch)
         break;
     case ZMQ_EVENT_CONNECT_RETRIED:
         complain(link, "the collector cannot be reached");
+        hurry_on(link);
         break;
     default:
         break;
     }
-}
-
-static bool set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
 }
 
 static bool set_options(struct link *link)
@@ -293,11 +427,9 @@ static bool set_options(struct link *link)
         int option, value;
     } settings[] = {
         {ZMQ_HEARTBEAT_IVL, 1000},
-        {ZMQ_HEARTBEAT_TIMEOUT, 3000},
         {ZMQ_RECONNECT_IVL, 250},
         {ZMQ_RECONNECT_IVL_MAX, 4000},
-        {ZMQ_CONNECT_TIMEOUT, 1500},
-        {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
         {ZMQ_SNDHWM, QUEUE_MESSAGES},
         {ZMQ_RCVHWM, QUEUE_MESSAGES},
         {ZMQ_LINGER, 0},
@@ -356,11 +488,11 @@ int link_open(uv_loop_t *loop, const struct link_options *options, struct link *
         return diagnose(why, ERR_NOMEM, "out of memory");
     link->options = *options;
     link->loop = loop;
+    link->patience_ms = PATIENCE_MS;
+    link->connect_ms = CONNECT_MS;
     int error = link_check_endpoint(options->endpoint, why);
-    if (error == 0) {
-        must(split(options->endpoint, link->host, link->port));
+    if (error == 0)
         error = open_sockets(link);
-    }
     if (error == 0)
         error = zmq_watch_start(&link->socket_watch, loop, link->socket, on_message);
     if (error != 0) {

@@ -10,10 +10,13 @@
  *
  * Names are resolved here, and libzmq gets numeric addresses only (a static glibc must not load
  * the host's resolver modules from inside a library's thread); a name is resolved anew when a
- * connection has been missing for LINK_RESOLVE_MS.
+ * connection has been missing for LINK_RESOLVE_MS.  Of several endpoints, and of several
+ * addresses of a name, each is tried for some seconds until one has the collector's key.
  *
  * Settings that were measured to recover from a cut cable in under a second of its return:
- * heartbeat 1000 ms, timeout 3000 ms, reconnect 250..4000 ms, connect timeout 1500 ms.
+ * heartbeat 1000 ms, timeout 3000 ms, reconnect 250..4000 ms, connect timeout 1500 ms.  On a
+ * line that is slow or loses much those would end one connection after the other, so both
+ * timeouts double, up to 24 and 6 s, while connections do not last a minute.
  *
  * Thread: the loop's; libzmq has one of its own.
  */
@@ -26,13 +29,14 @@
 #include "proto/base/diagnosis.h"
 #include "proto/wire/curve.h"
 
-#define LINK_RESOLVE_MS     30000
-#define LINK_ENDPOINT_BYTES 320
+#define LINK_RESOLVE_MS    10000
+#define LINK_ENDPOINTS_MAX 8
+#define LINK_ADDRESS_BYTES 96 /* of a numeric endpoint */
 
 struct link;
 
 struct link_options {
-    const char *endpoint;      /* tcp://host:port */
+    const char *endpoint;      /* a list as below; lives as long as the link */
     const char *collector_key; /* public, Z85 */
     const struct curve_pair *key;
     void (*up)(void *context);
@@ -41,7 +45,8 @@ struct link_options {
     void *context;
 };
 
-/* Checks "tcp://host:port", IPv6 in brackets.  ERR_INVALID. */
+/* Checks "tcp://host:port", IPv6 in brackets, or up to LINK_ENDPOINTS_MAX of them with commas
+ * between.  ERR_INVALID. */
 int link_check_endpoint(const char *endpoint, struct diagnosis *why);
 
 int link_open(uv_loop_t *loop, const struct link_options *options, struct link **ret_link,

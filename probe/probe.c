@@ -173,8 +173,8 @@ static void sealed(void *context, int64_t tick_ms)
     make_room_for_series(probe);
 }
 
-/* A backlog means that batches wait for the window or the collector: lines are then as safe in
- * their files, and do not push samples out of the spool. */
+/* A backlog means that batches wait for the window, the line or the collector: lines are then
+ * as safe in their files, and do not push samples out of the spool. */
 static enum scheduler_room room_for_more(void *context)
 {
     const struct probe *probe = context;
@@ -183,8 +183,7 @@ static enum scheduler_room room_for_more(void *context)
     const struct transport_counts *counts = transport_counts(probe->transport);
     if (!counts->is_approved)
         return SCHEDULER_ROOM_NONE;
-    return counts->in_flight_bytes < counts->window_bytes / 2 ? SCHEDULER_ROOM_NOW
-                                                              : SCHEDULER_ROOM_SOON;
+    return transport_has_room(probe->transport) ? SCHEDULER_ROOM_NOW : SCHEDULER_ROOM_SOON;
 }
 
 static void fill_self(struct probe *probe, struct self_state *self)

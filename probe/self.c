@@ -16,6 +16,8 @@ struct view {
     double cpu_seconds;
     double resident_bytes;
     double start_seconds;
+    double oldest_seconds;
+    uint64_t waiting;
     uint64_t ticks_lost;
     uint64_t policy_version;
     uint64_t policy_refusals;
@@ -62,6 +64,10 @@ static const struct row rows[] = {
             "Records that did not fit a batch."),
     GAUGE("spool_bytes", FIELD_U64, spool.bytes, "Bytes of the spool on disk."),
     GAUGE("spool_segments", FIELD_U64, spool.segments, "Segment files of the spool."),
+    GAUGE("spool_waiting_batches", FIELD_U64, waiting,
+          "Batches that the collector has not acknowledged yet."),
+    GAUGE("spool_oldest_seconds", FIELD_DOUBLE, oldest_seconds,
+          "Age of the oldest batch that the collector has not acknowledged; 0: none waits."),
     COUNTER("spool_batches_total", FIELD_U64, spool.batches_appended,
             "Batches put into the spool."),
     COUNTER(
@@ -260,10 +266,14 @@ static int self_collect(void *state, const struct source_env *env, struct emitte
                         .resident_bytes = (double)NAN,
                         .is_held = self->ticks->is_held};
     struct host_usage usage;
+    int64_t oldest_ms = 0;
 
-    (void)env;
-    if (self->spool != NULL)
+    if (self->spool != NULL) {
         view.spool = *spool_counts(self->spool);
+        view.waiting = spool_waiting(self->spool, &oldest_ms);
+    }
+    if (oldest_ms > 0 && oldest_ms < env->now_ms)
+        view.oldest_seconds = (double)(env->now_ms - oldest_ms) / 1e3;
     if (self->ticks_lost != NULL)
         view.ticks_lost = *self->ticks_lost;
     if (self->policy != NULL && *self->policy != NULL) {

@@ -147,6 +147,10 @@ struct spool_stream spool_stream_at(const struct spool *spool, size_t index);
 bool spool_next(struct spool *spool, uint64_t epoch, uint64_t from,
                 struct spool_item *ret_item);
 
+/* How many numbers, of all epochs, are not acknowledged; and the tick of the oldest batch among
+ * them, as far as segments tell (exact where ticks are regular).  0: there is none. */
+uint64_t spool_waiting(const struct spool *spool, int64_t *ret_oldest_ms);
+
 /* A batch as it was appended; the plain bytes are in `into`.  ERR_NOTFOUND; ERR_CORRUPT: it,
  * and what lay behind it in its segment, is lost, and is a gap from now on. */
 int spool_read(struct spool *spool, uint64_t epoch, uint64_t number, struct buf *into,

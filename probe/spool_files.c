@@ -304,6 +304,8 @@ static int take_frame(struct spool *spool, struct spool_segment *segment,
         int error = notes_apply(&spool->notes, notes);
         if (error != 0 && error != ERR_LIMIT)
             return error; /* the segment ends before this frame */
+        if (segment->count == 0)
+            segment->first_tick_ms = tick_ms;
         segment->last_tick_ms = tick_ms;
         segment->count++;
     }
@@ -364,6 +366,7 @@ static void scan_header(struct spool *spool, struct spool_segment *segment, uint
     char path[PATH_MAX];
     struct frame_file file;
     struct header header;
+    struct frame frame;
     struct stat status;
     uint64_t next;
 
@@ -374,6 +377,12 @@ static void scan_header(struct spool *spool, struct spool_segment *segment, uint
         return; /* reading it will tell */
     if (read_header(spool, &file, &header, &next) == 0)
         segment->first_tick_ms = header.previous_tick_ms;
+    /* The first of a new spool has none before it. */
+    if (segment->first_tick_ms == 0 && frame_read(&file, next, &spool->frame, &frame) == 0 &&
+        frame.kind == SEGMENT_BATCH) {
+        struct reader reader = reader_of(frame.payload);
+        segment->first_tick_ms = (int64_t)reader_u64(&reader);
+    }
     frame_file_close(&file);
 }
 

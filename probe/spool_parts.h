@@ -34,7 +34,7 @@ struct spool_segment {
     uint64_t first;
     uint64_t count;
     uint64_t bytes;
-    int64_t first_tick_ms; /* at least; exact in segments written by this process */
+    int64_t first_tick_ms; /* at least; exact in those of this process, and each epoch's last */
     int64_t last_tick_ms;
 };
 

@@ -107,6 +107,41 @@ static int seek_segment(struct spool *spool, const struct spool_segment *segment
     return 0;
 }
 
+/* The tick of a number in a segment, if its ticks are regular. */
+static int64_t tick_within(const struct spool_segment *segment, uint64_t number)
+{
+    if (segment->count < 2 || number <= segment->first)
+        return segment->first_tick_ms;
+    double share = (double)(number - segment->first) / (double)(segment->count - 1);
+    return segment->first_tick_ms +
+           (int64_t)((double)(segment->last_tick_ms - segment->first_tick_ms) * share);
+}
+
+uint64_t spool_waiting(const struct spool *spool, int64_t *ret_oldest_ms)
+{
+    uint64_t waiting = 0;
+    for (size_t i = 0; i < spool->epoch_count; i++)
+        if (spool->epochs[i].next_number > 1)
+            waiting +=
+                spool_epoch_count_open(&spool->epochs[i], 1, spool->epochs[i].next_number - 1);
+    *ret_oldest_ms = 0;
+    for (size_t i = 0; i < spool->segment_count; i++) {
+        const struct spool_segment *segment = &spool->segments[i];
+        const struct spool_epoch *epoch = spool_epoch_find(spool, segment->epoch);
+        uint64_t last = segment->first + segment->count - 1;
+        if (segment->count == 0 || epoch == NULL ||
+            spool_epoch_count_open(epoch, segment->first, last) == 0)
+            continue;
+        uint64_t number =
+            segment->first > epoch->low_water ? segment->first : epoch->low_water + 1;
+        while (spool_epoch_has_stored(epoch, number))
+            number++;
+        *ret_oldest_ms = tick_within(segment, number);
+        break;
+    }
+    return waiting;
+}
+
 /* A batch that cannot be read takes with it what lies behind it in its segment: where the next
  * frame begins is unknown.  In the active segment a new one is begun first, best effort. */
 static int cut_segment(struct spool *spool, uint64_t epoch_id, uint64_t number)

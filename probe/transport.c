@@ -31,6 +31,7 @@ static void on_up(void *context)
 {
     struct transport *transport = context;
     transport->counts.connections++;
+    pace_begin(&transport->pace);
     greet(transport);
 }
 
@@ -158,9 +159,9 @@ static void on_resume(struct transport *transport, const struct resume *resume)
 static void on_ack(struct transport *transport, const struct ack *ack)
 {
     const struct stream_state *state = &ack->stream;
-    uint64_t batches, live;
+    mono_ns now = clock_mono(transport->options.clock);
 
-    transport->progress = clock_mono(transport->options.clock);
+    transport->progress = now;
     transport->counts.window_bytes = ack->window_bytes;
     if (transport->state != TRANSPORT_FLOWING)
         return;
@@ -168,10 +169,12 @@ static void on_ack(struct transport *transport, const struct ack *ack)
         greet(transport); /* the Resume says it again, and is where renewing happens */
         return;
     }
-    flights_land(&transport->flights, state, &batches, &live);
-    transport->counts.batches_acknowledged += batches;
-    if (live != 0 && live > transport->base.number)
-        transport_adopt_base(transport, state->epoch, live);
+    struct landing landing = flights_land(&transport->flights, state);
+    transport->counts.batches_acknowledged += landing.batches;
+    if (landing.bytes > 0)
+        pace_landed(&transport->pace, landing.bytes, landing.sent, now);
+    if (landing.live != 0 && landing.live > transport->base.number)
+        transport_adopt_base(transport, state->epoch, landing.live);
     spool_acknowledge(transport->options.spool, state);
     transport->counts.in_flight_bytes = transport->flights.bytes;
     transport_pump(transport);

@@ -17,8 +17,9 @@
  * earlier member of the same group.  Missing numbers go as Gap.  Definitions go before the
  * batch that needs them.
  *
- * Bytes in flight stay below the collector's window, a quarter of it reserved for live batches;
- * one message may always be in flight, so that no batch is too large for a small window.
+ * Bytes in flight stay below the collector's window, a quarter of it reserved for live batches,
+ * and below what the line carries in a second or so (pace.h); one message may always be in
+ * flight, so that no batch is too large for a small window.
  *
  * Memory: one base batch in columns; a message while it is being coded.
  * Thread: the loop's.
@@ -82,6 +83,10 @@ void transport_batch(struct transport *transport, uint64_t number);
 void transport_policy(struct transport *transport, uint64_t version, uint32_t interval_ms);
 
 const struct transport_counts *transport_counts(const struct transport *transport);
+
+/* Would more batches go out soon?  No more than half of what the collector takes, and of what
+ * the line carries (pace.h), is under way. */
+bool transport_has_room(const struct transport *transport);
 
 /* No callback comes any more; the memory goes with the loop's close callbacks. */
 void transport_close(struct transport *transport);

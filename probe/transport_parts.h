@@ -4,10 +4,12 @@
  *     transport.c        the connection's states, and what the collector says
  *     transport_send.c   what goes out, in which order, within the window
  *     flights.c          what is in flight
+ *     pace.c             how much of it there may be on this line
  */
 #pragma once
 
 #include "probe/flights.h"
+#include "probe/pace.h"
 #include "probe/transport.h"
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
@@ -42,6 +44,7 @@ struct transport {
     struct transport_stream streams[STREAMS_OFFERED_MAX];
     size_t stream_count;
     struct flights flights;
+    struct pace pace;
     uint64_t live_number; /* of the current epoch, not yet sent; 0: none */
     struct transport_base base;
     struct arena arena; /* one message */

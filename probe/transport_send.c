@@ -10,8 +10,10 @@
 
 /* A base is replaced by a smaller batch only when it is this many numbers old: a batch without
  * the process groups is a poor base for one with them. */
-#define BASE_AGE_NUMBERS       32
-#define DEFINITION_ARENA_ITEMS 1024
+#define BASE_AGE_NUMBERS 32
+/* Some 20 KB: a larger message would be all that a thin line carries for seconds, heartbeats
+ * included. */
+#define DEFINITIONS_MOST 256
 /* Buffers that one large message made grow are given back. */
 #define KEPT_BYTES ((size_t)64 << 10)
 
@@ -132,8 +134,8 @@ static int send_definitions_once(struct transport *transport, uint64_t epoch, ui
 
     int error =
         spool_read_definitions(transport->options.spool, epoch, first, &frame, &items, &count);
-    if (error == 0 && count > DEFINITION_ARENA_ITEMS)
-        count = DEFINITION_ARENA_ITEMS;
+    if (error == 0 && count > DEFINITIONS_MOST)
+        count = DEFINITIONS_MOST;
     struct definition *definitions =
         error != 0 ? NULL : arena_alloc(&transport->arena, count, sizeof *definitions);
     if (error == 0 && definitions == NULL)
@@ -212,8 +214,9 @@ struct group {
 /* The collector's silence is measured from when there was something to answer. */
 static void take_off(struct transport *transport, struct flight flight)
 {
+    flight.sent = clock_mono(transport->options.clock);
     if (transport->flights.count == 0)
-        transport->progress = clock_mono(transport->options.clock);
+        transport->progress = flight.sent;
     flights_add(&transport->flights, flight);
 }
 
@@ -234,13 +237,25 @@ static int send_group(struct transport *transport, struct transport_stream *stre
     return 0;
 }
 
-/* A window of any size lets one message through. */
+/* A window of any size lets one message through.  A live batch may go beside a full backlog;
+ * where even those are more than the line carries, the newest goes when there is room, and
+ * those before it with the backlog. */
 static bool has_window(const struct transport *transport, bool is_live)
 {
     uint64_t window = transport->counts.window_bytes;
+    uint64_t paced = transport->pace.bytes * (is_live ? 2 : 1);
     if (window == 0 || flights_is_full(&transport->flights))
         return false;
-    return transport->flights.bytes < (is_live ? window : window - window / 4);
+    if (!is_live)
+        window -= window / 4;
+    return transport->flights.bytes < (window < paced ? window : paced);
+}
+
+bool transport_has_room(const struct transport *transport)
+{
+    uint64_t window = transport->counts.window_bytes, paced = transport->pace.bytes;
+    return transport->flights.bytes < (window < paced ? window : paced) / 2 ||
+           transport->flights.count == 0;
 }
 
 static int send_live(struct transport *transport)
@@ -352,7 +367,8 @@ static int send_backlog_once(struct transport *transport, struct transport_strea
     uint64_t at = stream->cursor;
     int error = 0;
 
-    while (group.count < BACKLOG_GROUP_BATCHES && group.plain_bytes < BACKLOG_GROUP_PLAIN_BYTES) {
+    while (group.count < BACKLOG_GROUP_BATCHES &&
+           group.plain_bytes < BACKLOG_GROUP_PLAIN_BYTES) {
         if (!next_unsent(transport, stream, at, &item) || (item.is_gap && group.count > 0) ||
             (group.count > 0 && item.first != group.items[group.count - 1].number + 1))
             break;

@@ -1,15 +1,16 @@
 /*
  * redact.c - see redact.h.
  *
- * A line is walked once, from one run of digits to the next; most lines have none of a size
- * that matters.  Digits that are grouped are put together first, so that every test sees digits
- * only.
+ * Most lines have no digits of a number that matters (digits.h); of the others the words around
+ * them are walked, from one run of digits to the next.  Digits that are grouped are put
+ * together first, so that every test sees digits only.
  */
 #include "probe/log/redact.h"
 
 #include <sodium.h>
 #include <string.h>
 
+#include "probe/log/digits.h"
 #include "proto/base/error.h"
 
 #define DIGITS_MAX 19
@@ -347,11 +348,20 @@ static size_t mask_run(const struct redaction *redaction, const struct redact_ke
     return 0;
 }
 
-static void mask_numbers(const struct redaction *redaction, const struct redact_key *key,
-                         uint8_t *text, size_t size, uint64_t counts[REDACT_KIND_COUNT])
+/* May it be part of a word of digits and letters, or of an escape? */
+static bool is_of_word(uint8_t byte)
 {
-    size_t at = 0, escape_end = 0;
-    while (at < size) {
+    return is_digit(byte) || is_letter(byte) || byte == '\\' || byte == '%';
+}
+
+/* Walks the runs of digits from `at`, where a word begins, to behind `last`, where a word ends.
+ * Returns where it stopped. */
+static size_t mask_words(const struct redaction *redaction, const struct redact_key *key,
+                         uint8_t *text, size_t size, size_t at, size_t last,
+                         uint64_t counts[REDACT_KIND_COUNT])
+{
+    size_t escape_end = at;
+    while (at < size && (at < last || is_of_word(text[at]))) {
         if (!is_digit(text[at])) {
             size_t escape = at < escape_end ? 0 : escape_size(text, size, at);
             if (escape > 0)
@@ -366,6 +376,19 @@ static void mask_numbers(const struct redaction *redaction, const struct redact_
         if (masked == 0 && is_within && escape_end < end)
             masked = mask_run(redaction, key, text, size, escape_end, escape_end, end, counts);
         at = masked > 0 ? masked : end;
+    }
+    return at;
+}
+
+/* What is between words decides nothing, so only those around long digits are walked. */
+static void mask_numbers(const struct redaction *redaction, const struct redact_key *key,
+                         uint8_t *text, size_t size, uint64_t counts[REDACT_KIND_COUNT])
+{
+    size_t at = 0, first, end;
+    while (digits_find(text, size, at, &first, &end)) {
+        while (first > at && is_of_word(text[first - 1]))
+            first--;
+        at = mask_words(redaction, key, text, size, first, end, counts);
     }
 }
 

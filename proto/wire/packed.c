@@ -1,8 +1,5 @@
 /*
- * packed.c - zstd for columns, log lines and records.
- *
- * A hostile frame may promise gigabytes; nothing is allocated until the promise has been
- * compared with the caller's limit, and a frame that promises nothing is refused.
+ * packed.c - zstd for columns, log lines and records: making.
  */
 #include "proto/wire/packed.h"
 
@@ -45,23 +42,5 @@ int packed_make(struct bytes raw, struct arena *arena, struct bytes *ret_packed)
     if (ZSTD_isError(size))
         return ERR_LIMIT;
     *ret_packed = (struct bytes){data, size};
-    return 0;
-}
-
-int packed_open(struct bytes packed, size_t limit_bytes, struct arena *arena,
-                struct bytes *ret_raw)
-{
-    unsigned long long size = ZSTD_getFrameContentSize(packed.data, packed.size);
-    if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR)
-        return ERR_MALFORMED;
-    if (size > limit_bytes)
-        return ERR_LIMIT;
-    uint8_t *data = arena_alloc(arena, (size_t)size + 1, 1);
-    if (data == NULL)
-        return ERR_NOMEM;
-    size_t got = ZSTD_decompress(data, (size_t)size, packed.data, packed.size);
-    if (ZSTD_isError(got) || got != size)
-        return ERR_MALFORMED;
-    *ret_raw = (struct bytes){data, got};
     return 0;
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What an agent costs on a host: CPU, memory, wire bytes, series, start-up.
 
-usage: agents.py [-d DUMMIES] [-t SECONDS] AGENT...     (no AGENT: all)
+usage: agents.py [-d DUMMIES] [-t SECONDS] [-r ROUNDS] AGENT...     (no AGENT: all)
 
 DUMMIES sleeping processes make the host look busy.  Peers are scraped once a second by a client
 that is not counted; our probe pushes to a collector that is not counted.  One agent after the
-other.  Results go to results/agents.jsonl of the work folder.
+other, in ROUNDS (3) that share the SECONDS; medians count.  From the start to the first batch is measured
+by itself, with a collector that only counts.  Results: results/agents.jsonl, and agents.md in the
+work folder.
 """
 import http.client
 import os
@@ -17,9 +19,13 @@ import subprocess
 import sys
 import time
 
-from place import (BUILD, LIVE, PORTABLE, RUN, end_all, fine_cpu, keep, log, make_folders,
+import agents_table
+from place import (BUILD, LIVE, PORTABLE, ROOT, RUN, end_all, fine_cpu, keep, log, make_folders,
                    output, smaps)
 from servers import Fengsui
+
+sys.path.insert(0, ROOT + "/tests/integration")
+import probe_collector  # noqa: E402
 
 WARM_SECONDS = 3
 QUARTERS = 4
@@ -106,7 +112,7 @@ class Probe:
     """Our probe, every source once a second, and a collector to take what it says."""
     interval_s = None  # it has a clock of its own
 
-    def __init__(self, folder, program):
+    def __init__(self, folder, program, processes="{interval: 1s}"):
         self.server = Fengsui()
         self.server.port += 100
         collector = folder + "/collector"
@@ -118,7 +124,7 @@ class Probe:
             if time.monotonic() > deadline or self.collector.poll() is not None:
                 raise RuntimeError("no collector: " + open(folder + "/log").read()[-1000:])
             time.sleep(0.05)
-        config = write(folder + "/probe.yml", "sources:\n  processes: {interval: 1s}\n")
+        config = write(folder + "/probe.yml", f"sources:\n  processes: {processes}\n")
         self.process = start(
             [program, "--config", config, "--collector", self.server.endpoint(),
              "--collector-key", keys + "collector.pub", "--token", keys + "enrol.token",
@@ -164,7 +170,42 @@ AGENTS = {
     "process_exporter": process_exporter,
     "fengsui-probe": lambda folder: Probe(folder, BUILD + "/fengsui-probe"),
     "fengsui-probe portable": lambda folder: Probe(folder, PORTABLE),
+    "fengsui-probe portable, no processes": lambda folder: Probe(folder, PORTABLE,
+                                                                 "{enabled: false}"),
 }
+STARTS = {"fengsui-probe": BUILD + "/fengsui-probe", "fengsui-probe portable": PORTABLE}
+
+
+def start_once(program):
+    """Milliseconds from the start to the first batch, and of processor until then.  The state folder
+    is there, as after any start but the first."""
+    folder = RUN + "/start"
+    os.makedirs(folder, exist_ok=True)
+    collector, found = probe_collector.Collector(), {}
+    take = collector.batches
+
+    def batches(peer, group):
+        found.setdefault("ms", (time.monotonic() - begun) * 1e3)
+        found.setdefault("cpu_ms", fine_cpu(process.pid) * 1e3)
+        take(peer, group)
+    collector.batches = batches
+    begun = time.monotonic()
+    process = start([program, "--collector", collector.endpoint, "--collector-key", collector.key,
+                     "--state", folder + "/state", "--interval", "1s", "--instance", "start"], folder)
+    try:
+        collector.serve(20, lambda: "ms" in found)
+    finally:
+        stop(process)
+        collector.end()
+    return found
+
+
+def measure_starts(name, times=9):
+    found = [start_once(STARTS[name]) for _ in range(times)]
+    keep("agents", agent=name, stage="start", ms=[round(x["ms"], 1) for x in found],
+         cpu_ms=[round(x["cpu_ms"], 1) for x in found])
+    log(name, "start to first batch, ms", sorted(round(x["ms"]) for x in found))
+    shutil.rmtree(RUN + "/start", ignore_errors=True)
 
 
 def spend(agent, seconds):
@@ -215,13 +256,15 @@ def measure(name, seconds, dummies):
 
 
 def main():
-    arguments, dummies, seconds, names = sys.argv[1:], 500, 60.0, []
+    arguments, dummies, seconds, rounds, names = sys.argv[1:], 500, 60.0, 3, []
     while arguments:
         argument = arguments.pop(0)
         if argument == "-d":
             dummies = int(arguments.pop(0))
         elif argument == "-t":
             seconds = float(arguments.pop(0))
+        elif argument == "-r":
+            rounds = int(arguments.pop(0))
         elif argument in AGENTS:
             names.append(argument)
         else:
@@ -232,17 +275,22 @@ def main():
     try:
         for _ in range(dummies):
             LIVE.append(subprocess.Popen(["sleep", "7200"]))
-        for name in names or AGENTS:
-            if name == "fengsui-probe portable" and not os.path.exists(PORTABLE):
-                log("no portable probe at", PORTABLE)
-                continue
+        if not os.path.exists(PORTABLE):
+            log("no portable probe at", PORTABLE)
+        wanted = [name for name in names or AGENTS
+                  if "portable" not in name or os.path.exists(PORTABLE)]
+        for step, name in [(step, name) for step in range(rounds + 1) for name in wanted]:
             try:
-                measure(name, seconds, dummies)
+                if step < rounds:
+                    measure(name, seconds / rounds, dummies)
+                elif name in STARTS:
+                    measure_starts(name)
             except Exception as error:
                 failed += 1
                 log("FAILED", name, repr(error)[:1500])
     finally:
         end_all()
+    agents_table.write()
     sys.exit(1 if failed else 0)
 
 

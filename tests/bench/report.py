@@ -279,7 +279,8 @@ def other_tables(stores, agents):
 
 
 def main():
-    stores, agents, rows = Stores(results("stores")), results("agents"), []
+    stores, rows = Stores(results("stores")), []
+    agents = [row for row in results("agents") if row.get("stage") != "start"]
     put("# Fengsui beside its peers\n")
     machine()
     store_ratios(rows, stores)

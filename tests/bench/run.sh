@@ -3,9 +3,9 @@
 #
 #   tests/bench/run.sh                  everything, some three hours on two cores
 #   tests/bench/run.sh --quick          small data and short runs, some five minutes
-#   tests/bench/run.sh [--quick] PART   stores | queries | disk | agents | probe | alerting |
-#                                       churn | names | backfill | restart | memory | paced |
-#                                       report
+#   tests/bench/run.sh [--quick] PART   stores | queries | disk | agents | probe | logpath |
+#                                       alerting | churn | names | backfill | restart | memory |
+#                                       paced | report
 #
 #   stores   ingest, memory, disk, kill -9, alert rules
 #   restart  kill -9 with a hundred million samples stored, to the first full answer
@@ -15,6 +15,7 @@
 #   disk     only bytes a sample of four sets
 #   agents   node_exporter, process-exporter and our probe with 500 extra processes
 #   probe    only our probe, normal and portable build
+#   logpath  what log lines cost, beside rsyslog's imfile
 #   alerting from a condition to its message; ten thousand alerts held
 #   churn    a week of series that live an hour
 #   names    names and values of labels over many files that hold the same ones
@@ -31,8 +32,8 @@ part=all
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;
-    stores | queries | disk | agents | probe | alerting | churn | names | backfill | restart | \
-      memory | paced | report)
+    stores | queries | disk | agents | probe | logpath | alerting | churn | names | backfill | \
+      restart | memory | paced | report)
       part=$argument ;;
     -h | --help) sed -n '2,25s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
@@ -69,7 +70,7 @@ prepare() {
   if [ -z "${FENGSUI_BUILD:-}" ]; then
     cmake --preset release -G Ninja >/dev/null
     cmake --build --preset release --target \
-      fengsui-collector fengsui-probe fengsui-swarm tsgen blast limits
+      fengsui-collector fengsui-probe fengsui-swarm tsgen blast limits logpath
   fi
 }
 
@@ -81,6 +82,13 @@ bench() {
 agents() {
   put_away agents
   $python tests/bench/agents.py -d "${DUMMIES:-500}" -t "$agent_seconds" "$@"
+}
+
+# lines.md in the work folder.
+logpath() {
+  put_away lines
+  install_debian rsyslog || true
+  FENGSUI_BUILD=${FENGSUI_BUILD:-build/release} BENCH_DIR=$work $python tests/bench/lines.py "$@"
 }
 
 [ $part = report ] || prepare
@@ -116,12 +124,14 @@ failed=
 case $part in
   all)
     agents || failed=1
+    logpath ${quick:+60 1} || failed=1
     bench $stages$large
     queries wide long month || failed=1 # the rules were a stage already
     alerting || failed=1
     churn ${quick:+4000 48} || failed=1
     backfill ${quick:+1 10} || failed=1
     ;;
+  logpath) logpath ${quick:+60 1} || failed=1 ;;
   alerting) alerting || failed=1 ;;
   churn) churn || failed=1 ;;
   names) names || failed=1 ;;

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "probe/log/digits.h"
 #include "probe/log/redact_key.h"
 #include "proto/base/error.h"
 
@@ -165,6 +166,145 @@ static void kinds_that_are_not_wanted_stay(void **state)
     assert_string_equal(masked_with(&(struct redaction){0}, text).text, text);
 }
 
+/* ---- lines by chance ------------------------------------------------------------------- */
+
+#define CHANCE_LINES 100000
+/* FNV-1a of what a walk over every byte, without digits.h, makes of these lines. */
+#define CHANCE_HASH UINT64_C(0x90bbb30467e20c29)
+
+static uint32_t chance(uint64_t *seed, uint32_t below)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*seed >> 33) % below;
+}
+
+/* Pieces that numbers, their neighbours and their like are made of. */
+static size_t line_by_chance(uint64_t *seed, char text[320])
+{
+    static const char *const pieces[] = {"13800138000",
+                                         "11010519491231002",
+                                         "440524188001010014",
+                                         "6222021234567890128",
+                                         "4111111111111111",
+                                         "138",
+                                         "0013",
+                                         "8000",
+                                         "4111",
+                                         "1111",
+                                         "110105",
+                                         "19491231",
+                                         "002",
+                                         "86",
+                                         "+86",
+                                         "0",
+                                         "7",
+                                         "42",
+                                         "128",
+                                         "2026-11-28 13:00:05",
+                                         "1764316800123",
+                                         " ",
+                                         " ",
+                                         "-",
+                                         "-",
+                                         "  ",
+                                         "x",
+                                         "X",
+                                         "a",
+                                         "ff",
+                                         "0x",
+                                         "%2B",
+                                         "%3A%22",
+                                         "%",
+                                         "\\x22",
+                                         "\\u53f7",
+                                         "\\n",
+                                         "\\",
+                                         ".",
+                                         ":",
+                                         ",",
+                                         "=",
+                                         "bytes",
+                                         "号",
+                                         "ORA-",
+                                         "GET /a?b="};
+    size_t count = 1 + chance(seed, 14), size = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *piece = pieces[chance(seed, sizeof pieces / sizeof *pieces)];
+        memcpy(text + size, piece, strlen(piece));
+        size += strlen(piece);
+    }
+    text[size] = '\0';
+    return size;
+}
+
+static uint64_t hash_of(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static void lines_by_chance_are_masked_as_by_a_walk_over_every_byte(void **state)
+{
+    (void)state;
+    uint64_t seed = 29, hash = UINT64_C(0xcbf29ce484222325), masked_count = 0;
+    struct redaction all = {.numbers = REDACT_NUMBERS};
+    for (size_t i = 0; i < CHANCE_LINES; i++) {
+        char text[320];
+        uint64_t counts[REDACT_KIND_COUNT] = {0};
+        size_t size = line_by_chance(&seed, text);
+        redact(&all, &key, (uint8_t *)text, size, counts);
+        hash = hash_of(hash_of(hash, text, size), counts, sizeof counts);
+        masked_count += counts[REDACT_MOBILE] + counts[REDACT_ID_CARD];
+    }
+    assert_true(masked_count > CHANCE_LINES / 10);
+    if (hash != CHANCE_HASH)
+        fail_msg("0x%016llx", (unsigned long long)hash);
+}
+
+static bool is_kind(char byte, const char *kind)
+{
+    return byte != '\0' && strchr(kind, byte) != NULL;
+}
+
+/* What digits.h says, said once more: eleven digits from text[at] on, or 3 and 4 around a mark?
+ */
+static bool is_number_at(const char *text, size_t at)
+{
+    size_t digits = strspn(text + at, "0123456789");
+    const char *second = text + at + digits + 1;
+    return digits >= 11 ||
+           (digits >= 3 && is_kind(second[-1], " -") && strspn(second, "0123456789") >= 4);
+}
+
+static void no_number_is_stepped_over(void **state)
+{
+    (void)state;
+    uint64_t seed = 11;
+    for (size_t i = 0; i < CHANCE_LINES / 4; i++) {
+        char text[320];
+        size_t size = line_by_chance(&seed, text), at = 0, from = 0, first, end;
+        while (from < size) {
+            bool found = digits_find((const uint8_t *)text, size, from, &first, &end);
+            /* The next run by the book: as wide as it is, long enough, with a number in it. */
+            size_t run = 0;
+            bool has = false;
+            for (at = from; at < size && !(has && run >= 11); at += run) {
+                at += strcspn(text + at, " -0123456789");
+                run = strspn(text + at, " -0123456789");
+                has = false;
+                for (size_t j = 0; j < run; j++)
+                    has = has || is_number_at(text + at, j);
+            }
+            has = has && run >= 11;
+            if (found != has || (found && (first != at - run || end != at)))
+                fail_msg("\"%s\" from %zu", text, from);
+            from = found ? end : size;
+        }
+    }
+}
+
 static void patterns_mask_their_secret(void **state)
 {
     (void)state;
@@ -227,6 +367,8 @@ int main(void)
         cmocka_unit_test(other_numbers_stay),
         cmocka_unit_test(one_number_is_always_masked_alike),
         cmocka_unit_test(kinds_that_are_not_wanted_stay),
+        cmocka_unit_test(lines_by_chance_are_masked_as_by_a_walk_over_every_byte),
+        cmocka_unit_test(no_number_is_stepped_over),
         cmocka_unit_test(patterns_mask_their_secret),
         cmocka_unit_test(a_line_that_cannot_be_looked_at_is_masked_whole),
         cmocka_unit_test(the_key_is_kept),

@@ -51,6 +51,35 @@ static void numbers_begin_at_one_and_go_on_after_a_restart(void **state)
     world_done(&world);
 }
 
+/* Ticks are 10 ms apart, so that number n is at 10 n. */
+static void what_waits_is_counted_and_its_age_is_known(void **state)
+{
+    struct world world;
+    int64_t oldest_ms;
+    (void)state;
+    world_init(&world);
+    assert_int_equal(world_open(&world), 0);
+    assert_int_equal(spool_waiting(world.spool, &oldest_ms), 0);
+    assert_int_equal(oldest_ms, 0);
+    append_many(&world, 40, 50); /* several segments */
+    assert_int_equal(spool_waiting(world.spool, &oldest_ms), 40);
+    assert_int_equal(oldest_ms, 10);
+    world_reopen(&world);
+    assert_int_equal(spool_waiting(world.spool, &oldest_ms), 40);
+    assert_int_equal(oldest_ms, 10);
+    assert_int_equal(world_confirm(&world), 0);
+    world_acknowledge(&world, 10, 13, 20);
+    assert_int_equal(spool_waiting(world.spool, &oldest_ms), 22);
+    assert_in_range(oldest_ms, 100, 120);
+    world_acknowledge(&world, 12, 13, 20); /* the next that waits is 21 */
+    assert_int_equal(spool_waiting(world.spool, &oldest_ms), 20);
+    assert_in_range(oldest_ms, 200, 220);
+    world_acknowledge(&world, 40, 0, 0);
+    assert_int_equal(spool_waiting(world.spool, &oldest_ms), 0);
+    assert_int_equal(oldest_ms, 0);
+    world_done(&world);
+}
+
 static void a_reboot_begins_an_epoch_and_leftovers_keep_theirs(void **state)
 {
     struct world world;
@@ -429,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_begin_at_one_and_go_on_after_a_restart),
+        cmocka_unit_test(what_waits_is_counted_and_its_age_is_known),
         cmocka_unit_test(a_reboot_begins_an_epoch_and_leftovers_keep_theirs),
         cmocka_unit_test(acknowledged_segments_leave_the_disk),
         cmocka_unit_test(ranges_above_low_water_are_not_sent_again),

@@ -15,6 +15,7 @@
 
 #include "probe/definition.h"
 #include "probe/flights.h"
+#include "probe/pace.h"
 #include "probe/transport.h"
 #include "proto/base/error.h"
 #include "proto/wire/plain.h"
@@ -37,6 +38,16 @@ static void only_tcp_with_host_and_port_is_an_endpoint(void **state)
         {"host:9471", false},
         {"ipc:///tmp/x", false},
         {"tcp://host:", false},
+        {"tcp://a:1,tcp://[::1]:2", true},
+        {"tcp://a:1, tcp://b:2 , tcp://192.0.2.7:3", true},
+        {"tcp://a:1,", false},
+        {"tcp://a:1,b:2", false},
+        {"tcp://a:1,,tcp://b:2", false},
+        {"tcp://a:1,tcp://a:2,tcp://a:3,tcp://a:4,tcp://a:5,tcp://a:6,tcp://a:7,tcp://a:8",
+         true},
+        {"tcp://a:1,tcp://a:1,tcp://a:1,tcp://a:1,tcp://a:1,tcp://a:1,tcp://a:1,tcp://a:1,tcp:/"
+         "/a:9",
+         false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -48,16 +59,19 @@ static void flights_land_when_an_ack_covers_them_whole(void **state)
     struct flights flights = {0};
     struct number_range range = {7, 9};
     struct stream_state ack = {.epoch = 1, .low_water = 3, .ranges = &range, .range_count = 1};
-    uint64_t batches, live;
     (void)state;
-    flights_add(&flights, (struct flight){.epoch = 1, .numbers = {1, 2}, .bytes = 10});
+    flights_add(&flights,
+                (struct flight){.epoch = 1, .numbers = {1, 2}, .bytes = 10, .sent = 3});
     flights_add(&flights, (struct flight){.epoch = 1, .numbers = {3, 4}, .bytes = 10});
     flights_add(&flights, (struct flight){.epoch = 2, .numbers = {1, 1}, .bytes = 10});
-    flights_add(&flights,
-                (struct flight){.epoch = 1, .numbers = {9, 9}, .bytes = 5, .is_live = true});
-    flights_land(&flights, &ack, &batches, &live);
-    assert_int_equal(batches, 3);
-    assert_int_equal(live, 9);
+    flights_add(
+        &flights,
+        (struct flight){.epoch = 1, .numbers = {9, 9}, .bytes = 5, .sent = 7, .is_live = true});
+    struct landing landing = flights_land(&flights, &ack);
+    assert_int_equal(landing.batches, 3);
+    assert_int_equal(landing.live, 9);
+    assert_int_equal(landing.bytes, 15);
+    assert_int_equal(landing.sent, 7);
     assert_int_equal(flights.count, 2);
     assert_int_equal(flights.bytes, 20);
     assert_non_null(flights_find(&flights, 1, 4));
@@ -66,6 +80,70 @@ static void flights_land_when_an_ack_covers_them_whole(void **state)
     assert_int_equal(cancelled.numbers.last, 4);
     assert_false(flights_cancel(&flights, 1, 3, &cancelled));
     assert_int_equal(flights.bytes, 10);
+}
+
+#define MS ((mono_ns)1000000)
+
+/* A line that carries so many bytes a second, both ways taking `trip` beside: messages of
+ * `size` are sent as the budget allows.  Returns how long the last one waited. */
+static mono_ns run_line(struct pace *pace, double bytes_per_second, mono_ns trip, uint64_t size,
+                        size_t messages)
+{
+    mono_ns sent[256], lands[256], now = MS, line_free = 0;
+    size_t first = 0, next = 0;
+    mono_ns waited = 0;
+    while (first < messages) {
+        while (next < messages && (next - first) * size < pace->bytes) {
+            mono_ns start = line_free > now ? line_free : now;
+            line_free = start + (mono_ns)((double)size * 1e9 / bytes_per_second);
+            sent[next % 256] = now;
+            lands[next % 256] = line_free + trip;
+            next++;
+        }
+        now = lands[first % 256];
+        waited = now - sent[first % 256];
+        pace_landed(pace, size, sent[first % 256], now);
+        first++;
+    }
+    return waited;
+}
+
+static void a_fast_line_gets_the_whole_window_in_a_few_round_trips(void **state)
+{
+    struct pace pace = {0};
+    (void)state;
+    pace_begin(&pace);
+    assert_int_equal(pace.bytes, PACE_FIRST_BYTES);
+    (void)run_line(&pace, 1e8, 500 * MS, 12 << 10, 70); /* far, but not thin */
+    assert_true(pace.bytes >= 768 << 10);
+}
+
+static void a_thin_line_keeps_little_under_way(void **state)
+{
+    struct pace pace = {0};
+    (void)state;
+    pace_begin(&pace);
+    mono_ns waited = run_line(&pace, 8000, 100 * MS, 12 << 10, 40);
+    assert_true(pace.bytes <= 2 * PACE_FIRST_BYTES);
+    assert_true(waited <= 6000 * MS);
+    pace_begin(&pace); /* the line is no faster for a new connection */
+    assert_true(pace.bytes <= PACE_FIRST_BYTES);
+}
+
+static void an_old_flight_slows_nothing_twice(void **state)
+{
+    struct pace pace = {0};
+    (void)state;
+    pace_begin(&pace);
+    pace_landed(&pace, 100, 1 * MS, 2 * MS);
+    pace_landed(&pace, 100, 3 * MS, 3000 * MS);
+    uint64_t slowed = pace.bytes;
+    assert_true(slowed < PACE_FIRST_BYTES);
+    pace_landed(&pace, 100, 4 * MS, 3001 * MS);
+    assert_int_equal(pace.bytes, slowed);
+    for (mono_ns at = 4000 * MS; at < 100000 * MS; at += 3000 * MS)
+        pace_landed(&pace, 100, at, at + 2900 * MS);
+    assert_int_equal(pace.bytes, PACE_LEAST_BYTES);
 }
 
 /* A collector that answers by hand, and a probe's transport with a spool. */
@@ -450,6 +528,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_tcp_with_host_and_port_is_an_endpoint),
         cmocka_unit_test(flights_land_when_an_ack_covers_them_whole),
+        cmocka_unit_test(a_fast_line_gets_the_whole_window_in_a_few_round_trips),
+        cmocka_unit_test(a_thin_line_keeps_little_under_way),
+        cmocka_unit_test(an_old_flight_slows_nothing_twice),
         cmocka_unit_test(the_newest_batch_goes_first_and_the_backlog_in_groups),
         cmocka_unit_test(live_batches_are_coded_against_an_acknowledged_one),
         cmocka_unit_test(a_batch_larger_than_the_window_still_goes),
