@@ -35,7 +35,7 @@ for argument in "$@"; do
     stores | queries | disk | agents | probe | logpath | alerting | churn | names | backfill | \
       restart | memory | paced | report)
       part=$argument ;;
-    -h | --help) sed -n '2,25s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown argument $argument; see --help" >&2; exit 2 ;;
   esac
 done
