@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/app.h"
+#include "collector/data_lock.h"
 #include "collector/descriptors.h"
 #include "collector/http/api.h"
 #include "collector/http/server.h"
@@ -406,7 +407,9 @@ static int start(struct collector *collector, struct diagnosis *why)
     app->retention_ms = options->retention_raw_ms;
     options_print(options, &text);
     show_config(collector, &text);
-    int error = buf_ok(&collector->config_text) ? open_store(collector, why) : ERR_NOMEM;
+    int error = buf_ok(&collector->config_text) ? data_lock_take(options->data, why) : ERR_NOMEM;
+    if (error == 0)
+        error = open_store(collector, why);
     if (error == 0)
         error = open_duty(collector, why);
     if (error == 0)

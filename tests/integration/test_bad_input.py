@@ -307,6 +307,24 @@ def test_wrong_flags_and_files_end_with_2_and_name_the_place():
             assert re.search(message, done.stderr), (flags, done.stderr)
 
 
+def test_a_second_collector_in_one_folder_is_refused_and_the_first_unharmed():
+    with Lab() as lab:
+        first = lab.collector().start()
+        with enrolled(first, "held") as probe:
+            probe.send(1, now_ms(), {0: 1.0})
+            assert probe.wait_ack(1)
+            second = lab.collector(flags=["--data", first.data])
+            second.start(ready=False)
+            wait_for(lambda: not second.alive(), "the second collector to end")
+            assert re.search(rf"collector\.lock.*process {first.process.pid}\b", second.tail()), \
+                second.tail()
+            probe.send(2, now_ms(), {0: 2.0})
+            assert probe.wait_ack(2)
+        first.kill()
+        second.start()
+        assert second.value("count_over_time(peer_metric[1h])") == 2
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "peer"))
     run_tests(globals())
