@@ -35,6 +35,7 @@ struct memory_watch {
     size_t waste;                   /* when last given back */
     unsigned looks_wasted;          /* how often in a row there was much of it */
     unsigned looks_off, looks_left; /* how long to look away, and how long still */
+    size_t stayed;                  /* resident when last given back */
 };
 
 void memory_setup(void)
@@ -95,6 +96,7 @@ static void given_back(uv_work_t *work, int status)
         free(watch);
         return;
     }
+    watch->stayed = anonymous_bytes();
     /* Holes smaller than a page stay: looking again soon would find the same. */
     if (waste_over(used_bytes()) > watch->waste - watch->waste / WASTE_PART)
         watch->looks_off = watch->looks_off == 0                   ? 1
@@ -105,12 +107,18 @@ static void given_back(uv_work_t *work, int status)
     watch->looks_left = watch->looks_off;
 }
 
+/* Is there so much more than then that giving back may achieve something? */
+static bool has_grown(const struct memory_watch *watch)
+{
+    return anonymous_bytes() > watch->stayed + watch->stayed / WASTE_PART;
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct memory_watch *watch = timer->data;
     if (watch->works)
         return;
-    if (watch->looks_left > 0) {
+    if (watch->looks_left > 0 && !has_grown(watch)) {
         watch->looks_left--;
         return;
     }

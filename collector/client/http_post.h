@@ -16,9 +16,9 @@ int http_post_secret(const char *text, const char *file, char **ret_text,
 /* Adds a request header; ERR_NOMEM. */
 int http_post_header(struct client_request *request, const char *text);
 
-/* Sets up `easy` to POST `body` as JSON to `url` (both outlive the transfer) with the settings'
- * login, TLS and time limit, the headers added so far, and the first bytes of the answer kept
- * in request->answer. */
+/* Sets up `easy` to POST `body`, which is of that type, to `url` (both outlive the transfer) with
+ * the settings' login, TLS and time limit, the headers added so far, and the first bytes of the
+ * answer kept in request->answer. */
 int http_post_prepare(const struct http_settings *settings, CURL *easy,
                       struct client_request *request, const char *content_type,
                       const char *url, struct bytes body, struct diagnosis *why);

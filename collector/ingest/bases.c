@@ -1,3 +1,6 @@
+/*
+ * bases.c - see bases.h.
+ */
 #include "collector/ingest/bases.h"
 
 #include <stdlib.h>

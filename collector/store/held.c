@@ -47,8 +47,9 @@ static void fill_row(const struct ages *ages, size_t row, struct store_held *ret
 
 /* -- who is in a source ------------------------------------------------------------------ */
 
-/* Hands on whom each row means. */
+/* Hands on whom each row means; the watch as for postings_select(). */
 static int each_row(const struct ages *ages, const struct postings_source *source,
+                    struct select_watch *watch,
                     void (*each)(void *context, size_t row, const roaring_bitmap_t *meant),
                     void *context)
 {
@@ -57,7 +58,7 @@ static int each_row(const struct ages *ages, const struct postings_source *sourc
     for (size_t i = 0; i < ages->rule_count && error == 0; i++) {
         const struct deletion *who = ages->rules[i].who;
         roaring_bitmap_t *meant = NULL;
-        error = postings_select(source, who->matchers, who->count, NULL, &meant);
+        error = postings_select(source, who->matchers, who->count, watch, &meant);
         if (error != 0)
             break;
         each(context, i + 1, meant);
@@ -97,7 +98,7 @@ static int rows_in_file(const struct ages *ages, struct span *span, uint64_t *re
         error = span_reader_open(span, &reader);
         if (error == 0) {
             struct postings_source source = span_postings(reader);
-            error = each_row(ages, &source, note_row, &rows);
+            error = each_row(ages, &source, NULL, note_row, &rows);
         }
         span_reader_close(reader);
         if (error == ERR_LIMIT) { /* a pattern takes too long: there may be any */
@@ -209,6 +210,7 @@ static void look_at_row(void *context, size_t row, const roaring_bitmap_t *meant
 static int look_in_head(struct store *store, struct store_held *rows, size_t count)
 {
     struct head_look look = {store, rows};
+    struct select_watch watch = {.cancelled = NULL}; /* one: the table is locked meanwhile */
     bool is_wanted = false;
     for (size_t row = 0; row < count; row++)
         is_wanted = is_wanted || rows[row].oldest_ms[AGE_OF_SAMPLES] == INT64_MAX;
@@ -216,8 +218,9 @@ static int look_in_head(struct store *store, struct store_held *rows, size_t cou
         return 0;
     must(pthread_rwlock_rdlock(&store->head->table) == 0);
     struct postings_source source = postings_source_of(store->head->postings);
-    int error = each_row(&store->deletes.ages, &source, look_at_row, &look);
+    int error = each_row(&store->deletes.ages, &source, &watch, look_at_row, &look);
     must(pthread_rwlock_unlock(&store->head->table) == 0);
+    select_watch_done(&watch);
     return error == ERR_LIMIT ? 0 : error;
 }
 

@@ -169,8 +169,8 @@ static int make_if_missing(const char *directory, struct diagnosis *why)
     char making[PATH_BYTES + 16];
     (void)snprintf(path, sizeof path, "%s/" LIVE_FILE, directory);
     (void)snprintf(making, sizeof making, "%s/" LIVE_MAKING, directory);
-    if (access(path, F_OK) == 0)
-        return 0;
+    if (access(path, F_OK) == 0 || errno != ENOENT)
+        return 0; /* what cannot be looked at is not written over: opening it says why */
     (void)unlink(making);
     int code = make_env(making);
     if (code == MDB_SUCCESS && rename(making, path) != 0)

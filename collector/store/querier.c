@@ -180,8 +180,8 @@ static bool fits_in_place(const struct gather *gather, struct found *found, size
     for (size_t i = 0; i < found->count; i++) {
         const struct piece *piece = &found->pieces[i];
         double length = (double)(piece->last_ms - piece->first_ms) + 1;
-        double before = (double)(hints->from_ms - piece->first_ms);
-        double after = (double)(piece->last_ms - hints->until_ms);
+        double before = (double)hints->from_ms - (double)piece->first_ms; /* may be any times */
+        double after = (double)piece->last_ms - (double)hints->until_ms;
         double out = (before > 0 ? before : 0) + (after > 0 ? after : 0);
         samples += piece->count;
         outside += (size_t)((double)piece->count * (out < length ? out / length : 1));

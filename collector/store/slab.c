@@ -1,3 +1,6 @@
+/*
+ * slab.c - see slab.h.
+ */
 #include "collector/store/slab.h"
 
 #include <stdatomic.h>
@@ -5,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include "proto/base/must.h"
 
@@ -39,7 +45,30 @@ static void unmap_block(void *block)
 {
     free(block);
 }
+
+/* Whoever touches what is free is to be found out, as with malloc(). */
+static void hide(const void *object, size_t bytes)
+{
+    __asan_poison_memory_region(object, bytes);
+}
+
+static void show(const void *object, size_t bytes)
+{
+    __asan_unpoison_memory_region(object, bytes);
+}
 #else
+static void hide(const void *object, size_t bytes)
+{
+    (void)object;
+    (void)bytes;
+}
+
+static void show(const void *object, size_t bytes)
+{
+    (void)object;
+    (void)bytes;
+}
+
 static void *map(size_t bytes)
 {
     void *memory =
@@ -137,11 +166,14 @@ void *slab_alloc(struct slab *slab, size_t size)
         block = make_block(slab, size);
     if (block == NULL)
         return NULL;
-    void *object = block->free;
-    if (object != NULL)
-        block->free = block->free->next;
-    else
+    struct free_object *freed = block->free;
+    void *object = freed;
+    if (freed != NULL) {
+        show(freed, size);
+        block->free = freed->next;
+    } else {
         object = (uint8_t *)block->objects + block->begun++ * size;
+    }
     if (++block->used == block->capacity)
         delist(slab, block);
     return memset(object, 0, size);
@@ -163,6 +195,7 @@ void slab_free(struct slab *slab, void *object)
     struct free_object *freed = object;
     freed->next = block->free;
     block->free = freed;
+    hide(freed, block->object_bytes);
 }
 
 size_t slab_held_bytes(void)

@@ -542,6 +542,7 @@ static void who_counts_needs_no_values(void **state)
         times_are_the_same_without_values(&kit, KIT_START_MS, KIT_START_MS + 199000);
         times_are_the_same_without_values(&kit, KIT_START_MS + 20500, KIT_START_MS + 180500);
         times_are_the_same_without_values(&kit, KIT_START_MS + 90500, KIT_START_MS + 110500);
+        times_are_the_same_without_values(&kit, INT64_MIN, INT64_MAX);
         assert_int_equal(store_settle(kit.store), 0);
     }
     kit_stop(&kit);

@@ -13,8 +13,9 @@
 #include "proto/base/error.h"
 #include "proto/wire/zmq_watch.h"
 
-#define MESSAGES    1000
-#define PATIENCE_MS 20000
+#define MESSAGES        1000
+#define MESSAGES_A_REST 7
+#define PATIENCE_MS     20000
 
 struct peer {
     struct zmq_watch watch;
@@ -23,6 +24,8 @@ struct peer {
     void *context, *collector, *probe;
     int received;
     int ticks;
+    int rest_count;
+    bool rests;
     bool out_of_patience;
 };
 
@@ -111,6 +114,27 @@ static void receive_and_ask_again(struct zmq_watch *watch)
         stop(peer);
 }
 
+static void go_on(uv_timer_t *timer)
+{
+    struct peer *peer = timer->data;
+    peer->rests = false;
+    zmq_watch_rest(&peer->watch, false);
+}
+
+/* Rests again and again, and goes on by a timer that fires once: nothing else wakes the loop. */
+static void receive_and_rest(struct zmq_watch *watch)
+{
+    struct peer *peer = watch->data;
+    assert_false(peer->rests);
+    receive_and_answer(watch);
+    if (peer->received % MESSAGES_A_REST != 0 || peer->received == MESSAGES)
+        return;
+    peer->rests = true;
+    peer->rest_count++;
+    zmq_watch_rest(watch, true);
+    assert_int_equal(uv_timer_start(&peer->ticker, go_on, 1, 0), 0);
+}
+
 static void run(struct peer *peer, zmq_watch_readable *readable)
 {
     uv_loop_t loop;
@@ -149,6 +173,16 @@ static void a_busy_peer_starves_no_timer(void **state)
     assert_true(peer.ticks >= 20);
 }
 
+static void who_rests_is_left_alone_and_misses_nothing(void **state)
+{
+    struct peer peer = {.received = 0};
+    (void)state;
+
+    run(&peer, receive_and_rest);
+    assert_int_equal(peer.received, MESSAGES);
+    assert_int_equal(peer.rest_count, (MESSAGES - 1) / MESSAGES_A_REST);
+}
+
 static void what_is_no_socket_is_refused(void **state)
 {
     uv_loop_t loop;
@@ -166,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_message_is_left_waiting_while_answers_are_sent),
         cmocka_unit_test(a_busy_peer_starves_no_timer),
+        cmocka_unit_test(who_rests_is_left_alone_and_misses_nothing),
         cmocka_unit_test(what_is_no_socket_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
