@@ -299,14 +299,11 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
                                  request->path, &request->rest, &is_known);
     if (exchange->route == NULL && !is_known)
         return answer_text(exchange, MHD_HTTP_NOT_FOUND, "404 page not found");
-    if (exchange->route == NULL && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
-        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
-                        route_allowed(server->routes, server->route_count, request->path));
-        return answer_send(exchange); /* outside the API a 200, as Prometheus's router has it */
-    }
     if (exchange->route == NULL) {
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
                         route_allowed(server->routes, server->route_count, request->path));
+        if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
+            return answer_send(exchange); /* outside the API a 200, as Prometheus's router has it */
         return answer_text(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
     }
     exchange->body_limit =
