@@ -149,7 +149,7 @@ static void run_verify(struct pool_job *job)
     exchange_done(exchange);
 }
 
-static void run_slow(struct pool_job *job)
+static void run_handler(struct pool_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
     exchange->route->handler(&exchange->request, &exchange->response);
@@ -370,13 +370,18 @@ static enum MHD_Result run(struct exchange *exchange)
         return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
     if (error != 0)
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "the body cannot be read");
-    if (exchange->server->closing && (exchange->route->later != NULL || exchange->route->slow))
+    const struct http_server *server = exchange->server;
+    const struct http_route *route = exchange->route;
+    struct pool *pool = route->later != NULL ? server->writes
+                        : route->slow        ? server->queries
+                        : route->brief       ? server->state
+                                             : NULL;
+    if (pool != NULL && server->closing)
         return refuse_while_stopping(exchange); /* its body was still coming */
-    if (exchange->route->later != NULL)
-        return hand_over(exchange, exchange->server->writes, run_later, EXCHANGE_WORKING);
-    if (exchange->route->slow)
-        return hand_over(exchange, exchange->server->queries, run_slow, EXCHANGE_WORKING);
-    exchange->route->handler(&exchange->request, &exchange->response);
+    if (pool != NULL)
+        return hand_over(exchange, pool, route->later != NULL ? run_later : run_handler,
+                         EXCHANGE_WORKING);
+    route->handler(&exchange->request, &exchange->response);
     return answer_send(exchange);
 }
 
