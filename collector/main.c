@@ -4,7 +4,7 @@
  *     options -> store -> duty -> notify -> jobs -> rules -> remote -> http -> ingest -> watchdog
  *
  * Threads: main (this loop: HTTP, timers, notifications), ingest, the store's writer, rules, and
- * the query pool; see collector/README.md.
+ * the pools of http; see collector/README.md.
  */
 #include <signal.h>
 #include <stdio.h>

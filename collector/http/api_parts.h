@@ -65,10 +65,10 @@ const char *api_metric_type(enum metric_type type);
 
 #define API_FINGERPRINT_BYTES 17 /* 16 hex digits and a NUL */
 const char *api_fingerprint_text(uint64_t fingerprint, char text[API_FINGERPRINT_BYTES]);
-/* The ids of the silences that are active, as an array. */
-struct muting;
 /* The member "retention" (api_retention.c).  ERR_NOMEM, ERR_IO: nothing is written. */
 int api_write_retention(struct json_writer *json, struct store *store);
+/* The ids of the silences that are active, as an array. */
+struct muting;
 void api_write_silenced_by(struct json_writer *json, const struct muting *muting,
                            int64_t now_ms);
 /* The fingerprints of the alerts that inhibit it, as an array. */

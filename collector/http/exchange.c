@@ -149,7 +149,7 @@ static void run_verify(struct pool_job *job)
     exchange_done(exchange);
 }
 
-static void run_slow(struct pool_job *job)
+static void run_handler(struct pool_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
     exchange->route->handler(&exchange->request, &exchange->response);
@@ -299,14 +299,11 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
                                  request->path, &request->rest, &is_known);
     if (exchange->route == NULL && !is_known)
         return answer_text(exchange, MHD_HTTP_NOT_FOUND, "404 page not found");
-    if (exchange->route == NULL && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
-        http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
-                        route_allowed(server->routes, server->route_count, request->path));
-        return answer_send(exchange); /* outside the API a 200, as Prometheus's router has it */
-    }
     if (exchange->route == NULL) {
         http_add_header(&exchange->response, MHD_HTTP_HEADER_ALLOW,
                         route_allowed(server->routes, server->route_count, request->path));
+        if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
+            return answer_send(exchange); /* outside the API a 200, as Prometheus's router has it */
         return answer_text(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
     }
     exchange->body_limit =
@@ -373,13 +370,18 @@ static enum MHD_Result run(struct exchange *exchange)
         return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
     if (error != 0)
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "the body cannot be read");
-    if (exchange->server->closing && (exchange->route->later != NULL || exchange->route->slow))
+    const struct http_server *server = exchange->server;
+    const struct http_route *route = exchange->route;
+    struct pool *pool = route->later != NULL ? server->writes
+                        : route->slow        ? server->queries
+                        : route->brief       ? server->state
+                                             : NULL;
+    if (pool != NULL && server->closing)
         return refuse_while_stopping(exchange); /* its body was still coming */
-    if (exchange->route->later != NULL)
-        return hand_over(exchange, exchange->server->writes, run_later, EXCHANGE_WORKING);
-    if (exchange->route->slow)
-        return hand_over(exchange, exchange->server->queries, run_slow, EXCHANGE_WORKING);
-    exchange->route->handler(&exchange->request, &exchange->response);
+    if (pool != NULL)
+        return hand_over(exchange, pool, route->later != NULL ? run_later : run_handler,
+                         EXCHANGE_WORKING);
+    route->handler(&exchange->request, &exchange->response);
     return answer_send(exchange);
 }
 

@@ -4,7 +4,7 @@
  *                 header read          password hashed             body read
  *   (connection) ------------> NEW ----> VERIFYING ----> READING -----------> WORKING --+
  *                               |   known or no users ---^  |                   |       |
- *                               |                           | loop routes       | slow, |
+ *                               |                           | loop routes       | pools,|
  *                               v                           v                   v later v
  *                             ANSWERED <--------------------+-------------- FINISHED <--+
  *
@@ -16,7 +16,7 @@
  * libmicrohttpd has used up a piece, and comes back with the next one.
  *
  * This is the inside of the server (server.c, exchange.c, answer.c, stream.c, hangup.c); nothing else
- * includes it.
+ * of the collector's includes it (tests/fuzz/request_text.c undoes gzip by it).
  */
 #pragma once
 
@@ -51,7 +51,7 @@ struct http_server {
     void *context;
     char *users_path; /* NULL: no users */
     struct MHD_Daemon *daemon;
-    struct pool *queries, *writes, *logins;
+    struct pool *queries, *state, *writes, *logins;
     int hangup_epoll;
     unsigned port;
     /* loop thread */

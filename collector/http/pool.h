@@ -2,7 +2,8 @@
  * pool.h - a few named threads and a bounded queue of jobs.
  *
  * What must not run on the loop runs here: queries, decoding of remote writes, password hashing.
- * Each kind has a pool of its own, so that slow queries never delay writes.
+ * Each kind has a pool of its own, so that slow queries never delay writes,
+ * nor who looks after alerts.
  *
  * Thread: pool_submit() from any; jobs run on the pool's threads, first come first served.
  */

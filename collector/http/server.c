@@ -26,6 +26,7 @@
 #include "proto/base/must.h"
 
 #define TLS_PRIORITIES  "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
+#define STATE_THREADS   4 /* some may wait for a commit */
 #define WRITE_THREADS   2
 #define CLOSING_TURN_NS 20000000
 
@@ -205,6 +206,8 @@ static int open_pools(struct http_server *server, const struct http_options *opt
         threads = options->query_threads_max;
     int error = pool_open("http-query", threads, QUERY_QUEUE_MAX, &server->queries);
     if (error == 0)
+        error = pool_open("http-state", STATE_THREADS, QUERY_QUEUE_MAX, &server->state);
+    if (error == 0)
         error = pool_open("http-write", WRITE_THREADS, WRITE_QUEUE_MAX, &server->writes);
     if (error == 0) /* one: guessing passwords must not take every core */
         error = pool_open("http-login", 1, LOGIN_QUEUE_MAX, &server->logins);
@@ -349,6 +352,7 @@ void http_server_close(struct http_server *server)
         MHD_stop_daemon(server->daemon);
     }
     pool_close(server->queries);
+    pool_close(server->state);
     pool_close(server->writes);
     pool_close(server->logins);
     if (server->hangup_epoll >= 0)

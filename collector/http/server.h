@@ -3,10 +3,10 @@
  *
  * A route is a row in a table: method, path, least role, handler.  The server authenticates
  * (users.h), reads and limits the body, merges URL and form parameters, runs the handler on the
- * loop thread or, for `slow` routes, on the query pool with the connection suspended, and sends
+ * loop thread or, for `slow` and `brief` routes, on a pool with the connection suspended, and sends
  * the answer (gzip where asked for).  A client that hangs up sets request->cancelled.
  *
- * Thread: loop, except handlers of slow routes (pool); they touch nothing of the loop's.
+ * Thread: loop, except handlers of slow and brief routes (pools); they touch nothing of the loop's.
  *
  * Without users (loopback, or behind a proxy that has them) every request is an admin's.  A change
  * (any method but GET on a route that needs an operator) is refused when the browser says that
@@ -65,8 +65,8 @@ struct http_stream {
 };
 #define HTTP_PIECE_BYTES ((size_t)256 << 10)
 
-/* Requests of slow routes that may wait for a thread; who comes then gets 503 and Retry-After, of the
- * APIs in their envelope ("unavailable"). */
+/* Requests of slow routes that may wait for a thread, and as many of brief ones; who comes then gets
+ * 503 and Retry-After, of the APIs in their envelope ("unavailable"). */
 #define QUERY_QUEUE_MAX 1024
 
 #define HTTP_HEADERS_MAX 4 /* beside the usual ones */
@@ -108,7 +108,8 @@ struct http_route {
     bool changes;     /* even by GET: what cron's curl asks for */
     /* Whose bearer token no user has may ask as a writer, for this path alone.  Loop. */
     bool (*admits)(const struct http_request *request, const char *token);
-    bool slow;        /* run on the query pool */
+    bool slow;  /* takes as long as what is asked for: run on the query pool */
+    bool brief; /* waits for locks or a commit at most: run on the state pool, behind no query */
     http_handler *handler;
     http_later_handler *later; /* instead of handler */
     size_t body_limit;         /* bytes; 0: 1 MiB */

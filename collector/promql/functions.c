@@ -383,7 +383,7 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
                             .ev = ev};
     size_t first = 0, next = 0;
     size_t left = 0, entered = 0; /* the window at the last step */
-    uint64_t looked_at = 0;
+    size_t looked_at = 0;
 
     for (size_t step = 0; step < grid->count; step++) {
         double result;
@@ -415,7 +415,7 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
             return error;
     }
     if (ev->looked_at_by_step == NULL)
-        evaluation_look(ev, grid, 0, (size_t)looked_at);
+        evaluation_look(ev, grid, 0, looked_at);
     return 0;
 }
 

@@ -155,19 +155,21 @@ static bool is_known(struct texts *texts, struct value_list *list, int *ret_erro
 static int from_span(struct texts *texts, struct span *span)
 {
     const uint64_t generation = span_info_of(span)->manifest.generation;
+    struct value_list *kept = value_lists_find(texts->lists, generation, texts->name);
+    const bool is_kept = kept != NULL;
     struct span_reader *reader = NULL;
     struct buf list;
     int error;
-    if (is_known(texts, value_lists_find(texts->lists, generation, texts->name), &error))
+    if (is_known(texts, kept, &error))
         return error;
     buf_init(&list, LIST_BYTES_MAX);
     error = span_reader_open(span, &reader);
     if (error == 0) {
         struct postings_source source = span_postings(reader);
-        error = from_source(texts, &source, &list);
+        error = from_source(texts, &source, is_kept ? NULL : &list);
     }
     span_reader_close(reader);
-    if (error == 0 && buf_ok(&list)) {
+    if (error == 0 && !is_kept && buf_ok(&list)) {
         int ignored;
         (void)is_known(texts,
                        value_lists_put(texts->lists, generation, texts->name, buf_bytes(&list)),

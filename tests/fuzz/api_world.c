@@ -158,7 +158,7 @@ void api_world_ask(struct api_world *world, struct request_text *text,
         tamed = tame_backup(world, request);
     if (route->later != NULL)
         ask_later(world, route->later, request, response);
-    else if (route->slow)
+    else if (route->slow || route->brief)
         route->handler(request, response);
     else
         ask_on_loop(world, route->handler, request, response);

@@ -3,7 +3,7 @@
  * with something of everything in it (api_world.h).
  *
  * Properties: api_answer.h's, and that a handler does not fall over what others were asked before:
- * the world goes on between inputs, and is made anew after some hundred of them that may have
+ * the world goes on between inputs, and is made anew after some thousand of them that may have
  * changed it.  test_api_seeds.c sees to it that every route and parameter has a seed.
  */
 #include <signal.h>

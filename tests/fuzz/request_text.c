@@ -34,26 +34,10 @@ static struct bytes cut(struct bytes *rest, char mark)
     return part;
 }
 
-static int hex(char c)
-{
-    const char *digits = "0123456789abcdef";
-    const char *at = c != '\0' ? strchr(digits, c | 32) : NULL;
-    return at != NULL ? (int)(at - digits) : -1;
-}
-
-/* In place; a plus is a plus in a path.  False: it holds a NUL. */
+/* In place, as for any connection.  False: it holds a NUL. */
 static bool unescape(char *path)
 {
-    char *to = path;
-    for (const char *at = path; *at != '\0'; to++) {
-        bool is_escape = *at == '%' && hex(at[1]) >= 0 && hex(at[2]) >= 0;
-        *to = is_escape ? (char)(hex(at[1]) * 16 + hex(at[2])) : *at;
-        if (*to == '\0')
-            return false;
-        at += is_escape ? 3 : 1;
-    }
-    *to = '\0';
-    return true;
+    return MHD_http_unescape(path) == strlen(path);
 }
 
 static void take_header(struct request_text *text, struct bytes line)

@@ -1,10 +1,12 @@
 """More queries than there is room for, among them some that would never end, while probes send.
 
 What is claimed: nobody waits past the timeout, not even behind a thousand others; who does not get a
-place is told so at once; each error says what it was; the samples of that time are all
+place is told so at once; each error says what it was; what the collector says of itself and what the
+duty officer sees and does stands in no line with them; the samples of that time are all
 acknowledged and stored, none stands still until the storm is over; and afterwards all is as before.
 """
 import json
+import re
 import selectors
 import socket
 import subprocess
@@ -97,6 +99,29 @@ def deaths(collector):
     assert (code, kind, text) == (503, "timeout", "query timed out in query execution"), text
 
 
+def running(collector):
+    """Requests that a pool has, by /metrics."""
+    code, body = collector.get("/metrics")
+    assert code == 200, (code, body)
+    return int(re.search(rb"^fengsui_collector_http_requests_running (\d+)$", body, re.M)[1])
+
+
+def duty_officer(collector):
+    """What is looked at and done at 3 a.m."""
+    for path in ("/api/v1/alerts", "/api/v1/rules", "/api/v1/targets", "/api/v2/alerts",
+                 "/api/v2/alerts/groups", "/api/v2/silences", "/api/fengsui/v1/status",
+                 "/api/fengsui/v1/session", "/api/fengsui/v1/alerts", "/api/fengsui/v1/incidents",
+                 "/api/fengsui/v1/jobs", "/api/fengsui/v1/probes", "/api/fengsui/v1/notifications"):
+        code, body = collector.get(path)
+        assert code == 200, (path, code, body)
+    silence = {"matchers": [{"name": "a", "value": "b", "isRegex": False}],
+               "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z",
+               "createdBy": "值班员甲", "comment": "查询堵塞"}
+    code, body = collector.request("POST", "/api/v2/silences", json.dumps(silence).encode(),
+                                   {"Content-Type": "application/json"})
+    assert code == 200, (code, body)
+
+
 def test_a_full_queue_ends_by_its_timeouts_and_ingest_does_not_notice():
     with Lab() as lab:
         collector = lab.collector(CONFIG).start()
@@ -107,6 +132,8 @@ def test_a_full_queue_ends_by_its_timeouts_and_ingest_does_not_notice():
         storm = Storm(collector, ASKED)
         # The loop is nobody's: who asks how it is gets an answer.
         assert collector.get("/-/healthy")[0] == 200
+        wait_for(lambda: running(collector) >= WAITING_MAX, "metrics that tell of a full queue")
+        duty_officer(collector)
         seconds = storm.read()
         verdicts = [verdict(answer) for answer in storm.answers]
         refused = [v for v in verdicts if v[1] == "unavailable"]

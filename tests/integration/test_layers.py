@@ -2,7 +2,9 @@
 
 All sources see the root of the tree, so the compiler would take any header; a source that includes
 one of another library without linking it knows a part it should not, and links only where somebody
-else brings that part along.  Headers are not looked at: types alone are no arrow.  Read out of the CMakeLists.txt: libraries, their sources, what they link.
+else brings that part along.  Headers are not looked at: types alone are no arrow.
+
+Read out of the CMakeLists.txt: libraries, their sources, what they link.
 """
 import pathlib
 import re

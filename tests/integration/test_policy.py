@@ -340,6 +340,16 @@ def test_both_sides_know_the_same_keys_of_a_log():
         (host ^ policy)
 
 
+def test_both_sides_know_the_same_formats_of_a_log():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    host = re.search(r"^} known\[\] = {$(.*?)^};", (root / "probe/log/access_format.c").read_text(),
+                     re.M | re.S)[1]
+    policy = re.search(r"names\[\] = {(.*?)};",
+                       (root / "collector/policy/log_entry.c").read_text(), re.S)[1]
+    names = re.findall(r'^    {"(\w+)",', host, re.M)
+    assert "combined" in names and names == re.findall(r'"(\w+)"', policy), (names, policy)
+
+
 def test_versions_outlive_kills_and_only_rise():
     with PolicyLab("rules: [{interval: 1s}]\n") as lab:
         probe = lab.add_probe("a")

@@ -20,6 +20,7 @@
 
 /* What the handlers of this test share. */
 struct stage {
+    pthread_t loop; /* its thread */
     atomic_int slow_running;
     atomic_bool slow_saw_hangup;
     atomic_bool release;
@@ -54,6 +55,14 @@ static void handle_slow(struct http_request *request, struct http_response *resp
     stage->slow_saw_hangup = __atomic_load_n(&request->cancelled, __ATOMIC_RELAXED);
     buf_put_text(&response->body, "slow");
     stage->slow_running--;
+}
+
+/* On a thread that is not the loop's. */
+static void handle_brief(struct http_request *request, struct http_response *response)
+{
+    const struct stage *stage = request->context;
+    bool is_apart = !pthread_equal(pthread_self(), stage->loop);
+    buf_put_text(&response->body, is_apart ? "brief" : "on the loop");
 }
 
 /* Does not look whether anybody still waits. */
@@ -124,6 +133,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/below/*", ROLE_VIEWER, .handler = handle_echo},
     {HTTP_GET, "/large", ROLE_NONE, .handler = handle_large},
     {HTTP_GET, "/slow", ROLE_NONE, .slow = true, .handler = handle_slow},
+    {HTTP_GET, "/brief", ROLE_NONE, .brief = true, .handler = handle_brief},
     {HTTP_GET, "/stubborn", ROLE_NONE, .slow = true, .handler = handle_stubborn},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = handle_echo},
     {HTTP_POST, "/alert", ROLE_OPERATOR, .writers_too = true, .handler = handle_echo},
@@ -149,9 +159,11 @@ static void on_stop(uv_async_t *stop)
     uv_close((uv_handle_t *)stop, NULL);
 }
 
-static void *run_loop(void *loop)
+static void *run_loop(void *context)
 {
-    uv_run(loop, UV_RUN_DEFAULT);
+    struct fixture *fixture = context;
+    fixture->stage.loop = pthread_self();
+    uv_run(&fixture->loop, UV_RUN_DEFAULT);
     return NULL;
 }
 
@@ -169,7 +181,7 @@ static void start(struct fixture *fixture, const char *users_path)
     if (error != 0)
         fail_msg("%s", why.text);
     fixture->port = http_server_port(fixture->server);
-    assert_int_equal(pthread_create(&fixture->thread, NULL, run_loop, &fixture->loop), 0);
+    assert_int_equal(pthread_create(&fixture->thread, NULL, run_loop, fixture), 0);
 }
 
 static void stop(struct fixture *fixture)
@@ -338,8 +350,8 @@ static void a_slow_route_holds_nobody_up(void **state)
     stop(&fixture);
 }
 
-/* As many as may wait, and some more: these are told at once, while what is not slow is answered; and
- * afterwards nothing is left of it. */
+/* As many as may wait, and some more: these are told at once, while what is not slow is answered, on the
+ * loop or beside it; and afterwards nothing is left of it. */
 static void a_full_queue_refuses_and_recovers(void **state)
 {
     enum { ASKED = QUERY_QUEUE_MAX + 64, THREADS_MAX = 20 };
@@ -366,6 +378,7 @@ static void a_full_queue_refuses_and_recovers(void **state)
     assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
     assert_non_null(strstr(answer, "too many requests are waiting"));
     expect(&fixture, "GET /echo HTTP/1.1\r\n" END, "200", "rest=");
+    expect(&fixture, "GET /brief HTTP/1.1\r\n" END, "200", "brief");
     fixture.stage.release = true;
     for (int i = 0; i + 1 < ASKED; i++) {
         memset(answer, 0, sizeof answer);
