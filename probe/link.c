@@ -25,6 +25,7 @@
 #define PATIENCE_MS      3000
 #define PATIENCE_MOST_MS 24000
 #define STEADY_MS        60000 /* a connection that held so long was a good one */
+#define MUTE_MS          30000 /* a collector has something to say within this */
 #define CONNECT_MS       1500
 #define CONNECT_MOST_MS  6000
 #define MONITOR_ENDPOINT "inproc://link-monitor"
@@ -54,6 +55,7 @@ struct link {
     bool has_complained;
     bool has_others;   /* addresses to try */
     bool has_answered; /* the address that is tried: somebody was there */
+    bool has_heard;    /* a message since it is up */
 };
 
 /* Splits tcp://host:port, and takes blanks around it. */
@@ -266,11 +268,23 @@ static void start_connecting(struct link *link)
         wait_and_connect(link, RESOLVE_AGAIN_MS);
 }
 
+static void go_down(struct link *link)
+{
+    if (!link->is_up)
+        return;
+    link->is_up = false;
+    link->has_answered = false;
+    link->options.down(link->options.context);
+    wait_and_connect(link, link->has_others ? NEXT_ADDRESS_MS : LINK_RESOLVE_MS);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct link *link = timer->data;
-    if (!link->is_up)
-        start_connecting(link);
+    if (link->is_up && link->has_heard)
+        return;
+    go_down(link);
+    start_connecting(link);
 }
 
 static void on_message(struct zmq_watch *watch)
@@ -281,6 +295,7 @@ static void on_message(struct zmq_watch *watch)
     must(zmq_msg_init(&message) == 0);
     if (zmq_msg_recv(&message, watch->socket, ZMQ_DONTWAIT) < 0)
         return;
+    link->has_heard = true;
     bool has_more = zmq_msg_more(&message) != 0;
     /* An envelope is one part; more of them are drained and are no message of ours. */
     while (zmq_msg_more(&message))
@@ -292,25 +307,19 @@ static void on_message(struct zmq_watch *watch)
     (void)zmq_msg_close(&message);
 }
 
+/* The event may be an old one, of a connection that was given up meanwhile: the first message is
+ * what proves it. */
 static void go_up(struct link *link)
 {
     link->has_complained = false;
+    link->has_heard = false;
+    wait_and_connect(link, MUTE_MS);
     if (link->is_up)
         link->options.down(link->options.context);
     link->is_up = true;
     link->connect_ms = CONNECT_MS;
     link->up_ms = uv_now(link->loop);
     link->options.up(link->options.context);
-}
-
-static void go_down(struct link *link)
-{
-    if (!link->is_up)
-        return;
-    link->is_up = false;
-    link->has_answered = false;
-    link->options.down(link->options.context);
-    wait_and_connect(link, link->has_others ? NEXT_ADDRESS_MS : LINK_RESOLVE_MS);
 }
 
 /* libzmq connects again by itself.  A line on which connections do not last may be one that is

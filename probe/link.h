@@ -11,7 +11,8 @@
  * Names are resolved here, and libzmq gets numeric addresses only (a static glibc must not load
  * the host's resolver modules from inside a library's thread); a name is resolved anew when a
  * connection has been missing for LINK_RESOLVE_MS.  Of several endpoints, and of several
- * addresses of a name, each is tried for some seconds until one has the collector's key.
+ * addresses of a name, each is tried for some seconds until one has the collector's key.  One that
+ * has it and says nothing is left again.
  *
  * Settings that were measured to recover from a cut cable in under a second of its return:
  * heartbeat 1000 ms, timeout 3000 ms, reconnect 250..4000 ms, connect timeout 1500 ms.  On a

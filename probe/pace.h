@@ -9,7 +9,9 @@
  *     above it               it is halved, once for what took off since the last time
  *
  * so that a fast line soon has the whole window and a thin one keeps a message or two under
- * way. One message may always be: this is about how many.
+ * way. One message may always be: this is about how many.  A budget of which never half was under
+ * way has not been tried, and does not grow: hours of small live batches on a thin line
+ * say nothing about a burst of log lines.
  *
  * Pure; a new connection begins anew, no faster than the last one has ended.
  */
@@ -26,11 +28,13 @@
 
 struct pace {
     uint64_t bytes; /* the budget; 0: of a pace that is not begun */
+    uint64_t tried; /* the most that was under way since it began, or was halved */
     mono_ns least;  /* from sending to Ack; 0: none yet */
     mono_ns slowed; /* what took off before says nothing about the budget of now */
 };
 
 void pace_begin(struct pace *pace);
 
-/* So many bytes have landed; the last of them took off at `sent`. */
-void pace_landed(struct pace *pace, uint64_t bytes, mono_ns sent, mono_ns now);
+/* So many bytes have landed of those under way; the last of them took off at `sent`. */
+void pace_landed(struct pace *pace, uint64_t bytes, uint64_t under_way, mono_ns sent,
+                 mono_ns now);

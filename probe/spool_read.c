@@ -132,11 +132,7 @@ uint64_t spool_waiting(const struct spool *spool, int64_t *ret_oldest_ms)
         if (segment->count == 0 || epoch == NULL ||
             spool_epoch_count_open(epoch, segment->first, last) == 0)
             continue;
-        uint64_t number =
-            segment->first > epoch->low_water ? segment->first : epoch->low_water + 1;
-        while (spool_epoch_has_stored(epoch, number))
-            number++;
-        *ret_oldest_ms = tick_within(segment, number);
+        *ret_oldest_ms = tick_within(segment, first_open(epoch, segment->first));
         break;
     }
     return waiting;

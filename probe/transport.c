@@ -169,10 +169,11 @@ static void on_ack(struct transport *transport, const struct ack *ack)
         greet(transport); /* the Resume says it again, and is where renewing happens */
         return;
     }
+    uint64_t under_way = transport->flights.bytes;
     struct landing landing = flights_land(&transport->flights, state);
     transport->counts.batches_acknowledged += landing.batches;
     if (landing.bytes > 0)
-        pace_landed(&transport->pace, landing.bytes, landing.sent, now);
+        pace_landed(&transport->pace, landing.bytes, under_way, landing.sent, now);
     if (landing.live != 0 && landing.live > transport->base.number)
         transport_adopt_base(transport, state->epoch, landing.live);
     spool_acknowledge(transport->options.spool, state);

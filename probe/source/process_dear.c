@@ -4,11 +4,8 @@
 #include "probe/source/process_dear.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "probe/source/process_deleted.h"
@@ -27,51 +24,40 @@
 #define ACTIVE_LEAST 64
 /* New processes whose light files, and whose open files, are read in a tick. */
 #define FRESH_MOST 2000
-#define FD_BYTES   ((size_t)4096)
 /* Limits are read at every so manieth turn of the files. */
 #define LIMITS_EVERY 8
 
-static bool file_count_by_stat(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
+static int file_count_by_stat(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
 {
     char path[32];
     struct stat about;
     snprintf(path, sizeof path, "%u/fd", pid);
     if (fstatat(scan->proc_fd, path, &about, 0) != 0)
-        return false;
+        return procfile_error(errno);
     *ret_count = (uint32_t)about.st_size;
-    return true;
+    return 0;
+}
+
+static int count_entry(void *context, int folder, const char *name)
+{
+    (void)folder, (void)name;
+    ++*(uint32_t *)context;
+    return 0;
 }
 
 /* Counts the entries of /proc/PID/fd without "." and "..". */
-static bool file_count_by_list(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
+static int file_count_by_list(struct process_scan *scan, uint32_t pid, uint32_t *ret_count)
 {
-    char path[32];
-    snprintf(path, sizeof path, "%u/fd", pid);
-    int fd = openat(scan->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    uint32_t count = 0;
-    long got = -1;
-    if (readbuf_reserve(&scan->text, FD_BYTES) == 0)
-        while ((got = syscall(SYS_getdents64, fd, scan->text.data, FD_BYTES)) > 0)
-            for (long at = 0; at < got;) {
-                uint16_t size;
-                memcpy(&size, scan->text.data + at + 16, sizeof size);
-                count += scan->text.data[at + 19] != '.';
-                at += size;
-            }
-    close(fd);
-    if (got < 0)
-        return false;
-    *ret_count = count;
-    return true;
+    *ret_count = 0;
+    return process_list(scan, pid, "fd", SIZE_MAX, count_entry, ret_count);
 }
 
 void process_dear_start(struct process_dear *dear, struct process_scan *scan, bool wants_pss)
 {
     uint32_t count;
     dear->wants_pss = wants_pss;
-    dear->has_file_count = file_count_by_stat(scan, (uint32_t)getpid(), &count) && count > 0;
+    dear->has_file_count =
+        file_count_by_stat(scan, (uint32_t)getpid(), &count) == 0 && count > 0;
 }
 
 static void read_status(struct process_scan *scan, struct process *process)
@@ -183,19 +169,19 @@ static void read_files(struct process_dear *dear, struct process_scan *scan,
                        struct process *process)
 {
     struct span text;
-    uint32_t limit;
+    uint32_t files, limit;
     bool has_limit = (process->known & KNOWN_FILES) != 0 &&
                      ++process->files_turns % LIMITS_EVERY != 0; /* they hardly change */
     process->known |= TRIED_FILES;
     process->are_files_stale = false;
-    bool has_count = dear->has_file_count
-                         ? file_count_by_stat(scan, process->pid, &process->files)
-                         : file_count_by_list(scan, process->pid, &process->files);
-    if (!has_count)
-        process_read_failed(scan, procfile_error(errno));
-    if (!has_count || has_limit)
-        return;
-    int error = process_read(scan, process->pid, "limits", &text);
+    int error = dear->has_file_count ? file_count_by_stat(scan, process->pid, &files)
+                                     : file_count_by_list(scan, process->pid, &files);
+    if (error == 0) {
+        process->files = files;
+        if (has_limit)
+            return;
+        error = process_read(scan, process->pid, "limits", &text);
+    }
     if (error == 0 && !process_limits_parse(text, &limit))
         error = ERR_MALFORMED;
     if (error != 0) {

@@ -7,14 +7,11 @@
 #include "probe/source/process_deleted.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LIST_BYTES  ((size_t)4096)
-#define NAME_AT     19 /* linux_dirent64 */
 #define BLOCK_BYTES 512u
 
 static const char suffix[] = " (deleted)";
@@ -45,33 +42,28 @@ static uint64_t bytes_of_file(int folder, const char *name)
     return 0;
 }
 
+struct deleted {
+    uint32_t files;
+    uint64_t bytes;
+};
+
+static int add_link(void *context, int folder, const char *name)
+{
+    struct deleted *deleted = context;
+    char target[4096];
+    ssize_t end = readlinkat(folder, name, target, sizeof target);
+    if (end > 0 && process_deleted_link((struct span){target, target + end})) {
+        deleted->files++;
+        deleted->bytes += bytes_of_file(folder, name);
+    }
+    return 0;
+}
+
 void process_deleted_read(struct process_scan *scan, struct process *process)
 {
-    char path[32], target[4096];
-    uint32_t links = 0, files = 0;
-    uint64_t bytes = 0;
-    long got;
-    (void)snprintf(path, sizeof path, "%u/fd", process->pid);
-    int folder = openat(scan->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 || readbuf_reserve(&scan->text, LIST_BYTES) != 0) {
-        if (folder >= 0)
-            close(folder);
+    struct deleted deleted = {0};
+    if (process_list(scan, process->pid, "fd", DELETED_LINKS_MOST, add_link, &deleted) != 0)
         return;
-    }
-    while (links < DELETED_LINKS_MOST &&
-           (got = syscall(SYS_getdents64, folder, scan->text.data, LIST_BYTES)) > 0)
-        for (long at = 0; at < got; links++) {
-            uint16_t size;
-            const char *name = scan->text.data + at + NAME_AT;
-            memcpy(&size, scan->text.data + at + 16, sizeof size);
-            at += size;
-            ssize_t end = name[0] != '.' ? readlinkat(folder, name, target, sizeof target) : 0;
-            if (end <= 0 || !process_deleted_link((struct span){target, target + end}))
-                continue;
-            files++;
-            bytes += bytes_of_file(folder, name);
-        }
-    close(folder);
-    process->deleted_files = files;
-    process->deleted_bytes = bytes;
+    process->deleted_files = deleted.files;
+    process->deleted_bytes = deleted.bytes;
 }

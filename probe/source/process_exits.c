@@ -36,6 +36,8 @@
 #define VERSION_PROCESS 12 /* from which on ac_tgid is told, at AT_PROCESS */
 #define AT_PROCESS      368
 #define US_A_TICK       UINT64_C(10000)
+/* Room for so many is kept; what one busy look took beyond is given back. */
+#define EXITS_KEPT ((size_t)1024)
 /* Reads of a look at most: time for everything else on the loop. */
 #define READS_MOST 20000
 
@@ -321,6 +323,16 @@ void process_exits_settle(struct process_exits *exits, const struct process_scan
         group->unseen_bytes[1] += exit->write_bytes;
     }
     exits->count = exits->heard_count = 0;
+    if (exits->capacity > EXITS_KEPT) {
+        free(exits->rows);
+        exits->rows = NULL;
+        exits->capacity = 0;
+    }
+    if (exits->heard_capacity > EXITS_KEPT) {
+        free(exits->heard);
+        exits->heard = NULL;
+        exits->heard_capacity = 0;
+    }
 }
 
 void process_exits_close(struct process_exits *exits)

@@ -152,12 +152,7 @@ struct process_group *process_groups_get(struct process_groups *groups, struct b
 
 struct process_group *process_groups_find(struct process_groups *groups, struct bytes name)
 {
-    bool is_new;
-    size_t limit = groups->set.limit;
-    groups->set.limit = 0; /* make none */
-    struct process_group *group = tracked_touch(&groups->set, name, &is_new);
-    groups->set.limit = limit;
-    return group;
+    return tracked_find(&groups->set, name);
 }
 
 static void clear_sums(struct process_group *group)

@@ -45,6 +45,15 @@ static const struct config_option expected_table[] = {
      .help = "what to call it"},
 };
 
+static const struct port_expected *find_expected(const struct process_ports *ports,
+                                                 uint16_t port, bool is_udp)
+{
+    for (size_t i = 0; i < ports->expected_count; i++)
+        if (ports->expected[i].port == port && ports->expected[i].is_udp == is_udp)
+            return &ports->expected[i];
+    return NULL;
+}
+
 int process_ports_expect(struct process_ports *ports, struct config *config,
                          const struct config_node *list, struct diagnosis *why)
 {
@@ -64,23 +73,19 @@ int process_ports_expect(struct process_ports *ports, struct config *config,
                                 &options, why);
         if (error != 0)
             return error;
+        bool is_udp = strcmp(options.protocol, "udp") == 0;
+        if (find_expected(ports, (uint16_t)options.port, is_udp) != NULL)
+            return config_complain(config, list->children[i], why,
+                                   "%s port %d is expected twice", options.protocol,
+                                   (int)options.port);
         struct port_expected *to = &ports->expected[ports->expected_count++];
         *to = (struct port_expected){.service = strdup(options.service),
                                      .port = (uint16_t)options.port,
-                                     .is_udp = strcmp(options.protocol, "udp") == 0};
+                                     .is_udp = is_udp};
         if (to->service == NULL)
             return ERR_NOMEM;
     }
     return 0;
-}
-
-static const struct port_expected *find_expected(const struct process_ports *ports,
-                                                 uint16_t port, bool is_udp)
-{
-    for (size_t i = 0; i < ports->expected_count; i++)
-        if (ports->expected[i].port == port && ports->expected[i].is_udp == is_udp)
-            return &ports->expected[i];
-    return NULL;
 }
 
 /* ---- who listens ----------------------------------------------------------------------- */
@@ -207,6 +212,7 @@ static void keep_owners(struct process_ports *ports, const struct process_scan *
             continue;
         const struct port_socket *before = &ports->before[old];
         const struct process *owner = process_family_find(scan->rows, scan->count, before->pid);
+        socket->is_in_walk = before->is_in_walk;
         socket->is_given_up = before->is_given_up;
         if (owner == NULL || owner->start_ticks != before->start_ticks)
             continue;

@@ -35,6 +35,7 @@ struct port_socket {
     uint32_t backlog, backlog_limit;
     uint16_t port;
     bool is_udp;
+    bool is_in_walk;  /* was sought when the walk that is under way began */
     bool is_given_up; /* no process that we may see has it */
 };
 

@@ -21,6 +21,7 @@
 #define FDS_RESERVED      ((rlim_t)256)
 #define FDS_KEPT_MAX      ((rlim_t)16384)
 #define DIRECTORY_BYTES   ((size_t)16 << 10)
+#define LIST_BYTES        ((size_t)4096) /* of a folder of one process */
 #define DIRENT_TYPE_BYTES 19 /* linux_dirent64: ino u64, off u64, reclen u16, type u8, name */
 
 static int scan_root(const char *procfs)
@@ -138,6 +139,33 @@ int process_read(struct process_scan *scan, uint32_t pid, const char *file,
     if (fd < 0)
         return procfile_error(errno);
     int error = procfile_read_piece(fd, &scan->text, ret_text);
+    close(fd);
+    return error;
+}
+
+int process_list(struct process_scan *scan, uint32_t pid, const char *folder, size_t most,
+                 int (*each)(void *context, int folder, const char *name), void *context)
+{
+    size_t listed = 0;
+    long got = 0;
+    int error = readbuf_reserve(&scan->text, LIST_BYTES);
+    if (error != 0)
+        return error;
+    int fd = open_below(scan, pid, folder);
+    if (fd < 0)
+        return procfile_error(errno);
+    while (error == 0 && listed < most &&
+           (got = syscall(SYS_getdents64, fd, scan->text.data, LIST_BYTES)) > 0)
+        for (long at = 0; at < got && error == 0; listed++) {
+            uint16_t size;
+            const char *name = scan->text.data + at + DIRENT_TYPE_BYTES;
+            memcpy(&size, scan->text.data + at + 16, sizeof size);
+            if (name[0] != '.')
+                error = each(context, fd, name);
+            at += size;
+        }
+    if (got < 0)
+        error = procfile_error(errno);
     close(fd);
     return error;
 }

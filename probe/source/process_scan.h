@@ -71,6 +71,12 @@ int process_scan_run(struct process_scan *scan, double seconds,
 int process_read(struct process_scan *scan, uint32_t pid, const char *file,
                  struct span *ret_text);
 
+/* Calls `each` with the names in a folder below /proc/PID, and that folder's descriptor; after
+ * `most` of them it reads no more.  `each` ends it with an error, and leaves scan->text alone.
+ * That error; else as process_read(). */
+int process_list(struct process_scan *scan, uint32_t pid, const char *folder, size_t most,
+                 int (*each)(void *context, int folder, const char *name), void *context);
+
 /* Counts what could not be read of a process; one that is gone is no error. */
 void process_read_failed(struct process_scan *scan, int error);
 

@@ -7,10 +7,6 @@
  */
 #include "probe/source/process_socket.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proto/base/clock.h"
@@ -20,8 +16,6 @@
 #define WALK_FIRST_NS ((mono_ns)150 * NS_PER_MS)
 /* Links of a process that are looked at: listeners are opened early and have low numbers. */
 #define LINKS_MOST 2048
-#define LIST_BYTES ((size_t)4096)
-#define NAME_AT    19 /* linux_dirent64 */
 /* Who was not found is looked for again after that. */
 #define GIVE_UP_MS 600000
 #define ROUNDS     2
@@ -68,39 +62,20 @@ static void own(struct process_ports *ports, const struct process *process, uint
     }
 }
 
-static void read_link(struct process_ports *ports, const struct process *process, int folder,
-                      const char *name)
+struct seeker {
+    struct process_ports *ports;
+    const struct process *process;
+};
+
+static int read_link(void *context, int folder, const char *name)
 {
+    const struct seeker *seeker = context;
     char target[40];
     uint64_t inode;
     ssize_t size = readlinkat(folder, name, target, sizeof target);
     if (size > 0 && process_socket_link((struct span){target, target + size}, &inode))
-        own(ports, process, inode);
-}
-
-static void read_links(struct process_ports *ports, struct process_scan *scan,
-                       const struct process *process)
-{
-    char path[32];
-    size_t links = 0;
-    long got;
-    (void)snprintf(path, sizeof path, "%u/fd", process->pid);
-    int folder = openat(scan->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return; /* gone, or not for this user */
-    if (readbuf_reserve(&scan->text, LIST_BYTES) == 0)
-        while (links < LINKS_MOST &&
-               (got = syscall(SYS_getdents64, folder, scan->text.data, LIST_BYTES)) > 0)
-            for (long at = 0; at < got;) {
-                uint16_t size;
-                const char *name = scan->text.data + at + NAME_AT;
-                memcpy(&size, scan->text.data + at + 16, sizeof size);
-                if (name[0] != '.')
-                    read_link(ports, process, folder, name);
-                links++;
-                at += size;
-            }
-    close(folder);
+        own(seeker->ports, seeker->process, inode);
+    return 0;
 }
 
 static bool is_of_round(const struct process_ports *ports, const struct process *process)
@@ -110,11 +85,20 @@ static bool is_of_round(const struct process_ports *ports, const struct process 
            (ports->walk_round == 0 ? is_first : !is_first);
 }
 
+static void begin_walk(struct process_ports *ports)
+{
+    ports->walk_round = 0;
+    ports->walk_pid = 0;
+    for (size_t i = 0; i < ports->count; i++)
+        ports->sockets[i].is_in_walk = is_sought(&ports->sockets[i]);
+}
+
+/* One that came during the walk was not looked for everywhere: it gets a walk of its own. */
 static void give_up(struct process_ports *ports, int64_t now_ms)
 {
     for (size_t i = 0; i < ports->count; i++)
         if (is_sought(&ports->sockets[i]))
-            ports->sockets[i].is_given_up = true;
+            ports->sockets[i].is_given_up = ports->sockets[i].is_in_walk;
     ports->given_up_ms = now_ms;
 }
 
@@ -132,17 +116,17 @@ void process_socket_walk(struct process_ports *ports, struct process_scan *scan,
     }
     mono_ns end = clock_mono(&clock_system) + (ports->has_run ? WALK_NS : WALK_FIRST_NS);
     ports->has_run = true;
-    if (!ports->is_walking) {
-        ports->walk_round = 0;
-        ports->walk_pid = 0;
-    }
+    if (!ports->is_walking)
+        begin_walk(ports);
     ports->is_walking = is_anything_sought(ports);
     for (; ports->is_walking && ports->walk_round < ROUNDS; ports->walk_round++) {
         for (size_t i = 0; i < scan->count; i++) {
             const struct process *process = &scan->rows[i];
             if (process->pid < ports->walk_pid || !is_of_round(ports, process))
                 continue;
-            read_links(ports, scan, process);
+            struct seeker seeker = {ports, process};
+            /* One that is gone, or not for this user to read, has nothing to tell. */
+            (void)process_list(scan, process->pid, "fd", LINKS_MOST, read_link, &seeker);
             ports->walk_pid = process->pid + 1;
             if (!is_anything_sought(ports)) {
                 ports->is_walking = false;

@@ -7,12 +7,9 @@
  */
 #include "probe/source/process_threads.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "probe/source/process_name.h"
 #include "probe/source/process_parse.h"
@@ -21,8 +18,6 @@
 
 #define PREFIX            "namedprocess_namegroup_thread_"
 #define SLOW_LOOKS        4
-#define LIST_BYTES        ((size_t)4096)
-#define NAME_AT           19 /* linux_dirent64 */
 #define THREAD_NAME_BYTES 64
 
 enum thread_series {
@@ -100,8 +95,10 @@ void process_threads_start(struct process_threads *threads)
 
 /* ---- listing --------------------------------------------------------------------------- */
 
-static int add_tid(struct process_threads *threads, const char *name)
+static int add_tid(void *context, int folder, const char *name)
 {
+    struct process_threads *threads = context;
+    (void)folder;
     struct span text = span_text(name);
     uint64_t tid;
     if (!scan_u64(&text, &tid) || tid > INT32_MAX)
@@ -125,30 +122,14 @@ static int compare_tids(const void *left, const void *right)
 }
 
 /* Threads of one process, ascending. */
-static int list_threads(struct process_threads *threads, const struct process_scan *scan,
+static int list_threads(struct process_threads *threads, struct process_scan *scan,
                         uint32_t pid)
 {
-    char path[32];
-    long got = 0;
     threads->tid_count = 0;
-    (void)snprintf(path, sizeof path, "%u/task", pid);
-    int error = readbuf_reserve(&threads->list, LIST_BYTES);
-    int folder =
-        error == 0 ? openat(scan->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (folder < 0)
-        return error; /* gone */
-    while (error == 0 && threads->tid_count < THREADS_MAX &&
-           (got = syscall(SYS_getdents64, folder, threads->list.data, LIST_BYTES)) > 0)
-        for (long at = 0; at < got && error == 0;) {
-            uint16_t size;
-            memcpy(&size, threads->list.data + at + 16, sizeof size);
-            error = add_tid(threads, threads->list.data + at + NAME_AT);
-            at += size;
-        }
-    close(folder);
+    int error = process_list(scan, pid, "task", THREADS_MAX, add_tid, threads);
     if (threads->tid_count > 1)
         qsort(threads->tids, threads->tid_count, sizeof *threads->tids, compare_tids);
-    return error;
+    return error == ERR_NOMEM ? error : 0; /* else it is gone */
 }
 
 /* ---- reading one ----------------------------------------------------------------------- */
@@ -375,6 +356,5 @@ void process_threads_done(struct process_threads *threads)
     free(threads->rows);
     free(threads->spare);
     free(threads->tids);
-    readbuf_done(&threads->list);
     *threads = (struct process_threads){0};
 }

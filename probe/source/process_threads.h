@@ -29,7 +29,6 @@ struct process_threads {
     size_t count, capacity, spare_count, spare_capacity;
     uint32_t *tids;
     size_t tid_count, tid_capacity;
-    struct readbuf list;
     bool has_run;
     uint32_t looks;
 };

@@ -81,8 +81,9 @@ struct source {
      * NULL.  Called after collect(); the scheduler logs it when it is new.  May be NULL. */
     const char *(*complaint)(const void *state);
     /* For --check, of a configured state that was not started: looks once, may wait as long as
-     * gather().  0 and nothing in `why`: all that it could measure is there.  ERR_NOTFOUND: this host has no such thing; anything else: with what to do in
-     * `why`.  May be NULL: nothing to tell. */
+     * gather().  0 and nothing in `why`: all that it could measure is there.  ERR_NOTFOUND:
+     * this host has no such thing; anything else: with what to do in `why`.  May be NULL:
+     * nothing to tell. */
     int (*check)(void *state, const struct source_env *env, struct diagnosis *why);
     /* Closes files, frees memory.  Accepts a half-started state.  May be NULL. */
     void (*stop)(void *state);

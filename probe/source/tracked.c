@@ -69,21 +69,36 @@ static struct tracked_entry *entry_new(struct tracked *set, struct bytes key, ui
     return entry;
 }
 
-void *tracked_touch(struct tracked *set, struct bytes key, bool *ret_new)
+/* Where the key's entry is; count: nowhere. */
+static size_t find(const struct tracked *set, struct bytes key, uint32_t hash)
 {
-    must(set->value_bytes > 0);
-    uint32_t hash = hash_of(key);
     for (size_t step = 0; step < set->count; step++) {
         size_t i = set->next + step;
         if (i >= set->count)
             i -= set->count;
-        struct tracked_entry *entry = set->entries[i];
-        if (entry->hash == hash && bytes_equal(key_of(entry), key)) {
-            set->next = i + 1 < set->count ? i + 1 : 0;
-            entry->round = set->round;
-            *ret_new = false;
-            return entry->value;
-        }
+        const struct tracked_entry *entry = set->entries[i];
+        if (entry->hash == hash && bytes_equal(key_of(entry), key))
+            return i;
+    }
+    return set->count;
+}
+
+void *tracked_find(const struct tracked *set, struct bytes key)
+{
+    size_t i = find(set, key, hash_of(key));
+    return i < set->count ? set->entries[i]->value : NULL;
+}
+
+void *tracked_touch(struct tracked *set, struct bytes key, bool *ret_new)
+{
+    must(set->value_bytes > 0);
+    uint32_t hash = hash_of(key);
+    size_t i = find(set, key, hash);
+    if (i < set->count) {
+        set->next = i + 1 < set->count ? i + 1 : 0;
+        set->entries[i]->round = set->round;
+        *ret_new = false;
+        return set->entries[i]->value;
     }
     struct tracked_entry *entry = entry_new(set, key, hash);
     if (entry == NULL)

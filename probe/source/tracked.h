@@ -39,6 +39,9 @@ void tracked_begin(struct tracked *set);
 /* The value of `key` (at most 64 KiB), made if there is none.  NULL: the limit or memory. */
 void *tracked_touch(struct tracked *set, struct bytes key, bool *ret_new);
 
+/* The value of `key`, not met by this, or NULL. */
+void *tracked_find(const struct tracked *set, struct bytes key);
+
 /* Marks a value as met without looking it up. */
 void tracked_meet(const struct tracked *set, void *value);
 

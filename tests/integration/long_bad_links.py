@@ -12,9 +12,9 @@ import subprocess
 import sys
 import time
 
-from fengsui import Lab, SKIPPED, kept_ticks, run_tests, wait_for
+from fengsui import Lab, PATIENCE, SKIPPED, kept_ticks, run_tests, wait_for
 from relay import Relay
-from test_bad_links import fill, status_bytes
+from test_bad_links import Counting, counted_probe, fill, status_bytes
 from test_link_cut import Link, all_times, api, in_namespace, samples
 
 SECONDS = float(os.environ.get("FENGSUI_LINK_SECONDS", "60"))
@@ -105,6 +105,21 @@ def test_half_a_second_each_way_with_a_day_to_make_good():
             assert all(p["gapBatches"] == 0 for p in collector.probes())
             assert relay.connections <= 3, relay.connections
             probe.stop()
+
+
+def test_who_has_the_key_and_says_nothing_is_left_for_the_next():
+    with Lab() as lab:
+        mute = Counting()
+        collector = Counting(keys=(mute.public, mute.secret))
+        (lab.folder / "probe").mkdir()
+        probe = counted_probe(lab, collector, f"tcp://127.0.0.1:{mute.port},{collector.endpoint}",
+                              "1s").start()
+        assert collector.serve(60 * PATIENCE, lambda: collector.stored() > 2), probe.tail()
+        (stream,) = collector.streams.values()
+        assert stream.again == 0 and not stream.gaps
+        probe.kill()
+        mute.end()
+        collector.end()
 
 
 def test_a_black_hole_of_a_minute():

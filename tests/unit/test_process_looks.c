@@ -409,6 +409,51 @@ static void an_expected_port_on_which_nobody_listens_is_a_zero(void **unused)
     end(&w);
 }
 
+static void a_port_is_expected_once(void **unused)
+{
+    static const char yaml[] = "expected_ports: [{port: 53, protocol: udp}, {port: 53}, "
+                               "{port: 53, protocol: udp}]\n";
+    struct world w = {.out = recorder_new()};
+    struct diagnosis why = {0};
+    (void)unused;
+    fake_tree_make(&w.tree);
+    assert_int_not_equal(running_source_start(&w.running, source_find("processes"), w.tree.root,
+                                              yaml, w.out, &why),
+                         0);
+    assert_non_null(strstr(why.text, "udp port 53 is expected twice"));
+    end(&w);
+}
+
+static void who_begins_to_listen_during_a_walk_is_looked_for_again(void **unused)
+{
+    struct world w;
+    struct process_group group = {0};
+    struct process row = {.pid = 10, .group = &group, .kept_fd = -1, .start_ticks = 5};
+    struct port_socket socket = {.inode = 77, .port = 1521};
+    /* The walk has passed the process, and is nearly over. */
+    struct process_ports ports = {.sockets = &socket, .count = 1, .has_run = true,
+                                  .is_walking = true, .walk_round = 1, .walk_pid = 11,
+                                  .given_up_ms = T0};
+    char procfs[128];
+    (void)unused;
+    begin(&w, NULL);
+    write_stat(&w, (struct actor){10, "tnslsnr", 0, 500, 2, 7});
+    link_socket(&w, 10, "socket:[77]");
+    (void)snprintf(procfs, sizeof procfs, "%s/proc", w.tree.root);
+    struct process_scan scan = {0};
+    assert_int_equal(process_scan_open(&scan, procfs), 0);
+    scan.rows = &row;
+    scan.count = 1;
+    process_socket_walk(&ports, &scan, T0);
+    assert_int_equal(socket.pid, 0);
+    process_socket_walk(&ports, &scan, T0 + LOOK_MS);
+    assert_int_equal(socket.pid, 10);
+    scan.rows = NULL;
+    scan.count = 0;
+    process_scan_close(&scan);
+    end(&w);
+}
+
 static void the_top_table_tells_ports(void **unused)
 {
     struct world w;
@@ -478,6 +523,8 @@ int main(void)
         cmocka_unit_test(threads_are_counted_by_name_and_outlive_themselves),
         cmocka_unit_test(a_port_has_the_group_of_who_listens_and_ends_with_it),
         cmocka_unit_test(an_expected_port_on_which_nobody_listens_is_a_zero),
+        cmocka_unit_test(a_port_is_expected_once),
+        cmocka_unit_test(who_begins_to_listen_during_a_walk_is_looked_for_again),
         cmocka_unit_test(the_top_table_tells_ports),
         cmocka_unit_test(links_and_lines_are_read_whole_or_not),
     };

@@ -169,6 +169,8 @@ static void what_is_not_met_again_is_swept(void **unused)
     tracked_begin(&set);
     assert_ptr_equal(tracked_touch(&set, bytes_of("a"), &is_new), a);
     assert_false(is_new);
+    assert_non_null(tracked_find(&set, bytes_of("b"))); /* and is not met by that */
+    assert_null(tracked_find(&set, bytes_of("c")));
     tracked_sweep(&set, note_gone, &gone);
     assert_int_equal(gone, 2);
     assert_int_equal(set.count, 1);

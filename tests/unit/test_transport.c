@@ -102,7 +102,7 @@ static mono_ns run_line(struct pace *pace, double bytes_per_second, mono_ns trip
         }
         now = lands[first % 256];
         waited = now - sent[first % 256];
-        pace_landed(pace, size, sent[first % 256], now);
+        pace_landed(pace, size, (next - first) * size, sent[first % 256], now);
         first++;
     }
     return waited;
@@ -130,19 +130,31 @@ static void a_thin_line_keeps_little_under_way(void **state)
     assert_true(pace.bytes <= PACE_FIRST_BYTES);
 }
 
+static void a_budget_that_is_not_used_does_not_grow(void **state)
+{
+    struct pace pace = {0};
+    (void)state;
+    pace_begin(&pace);
+    for (mono_ns at = 1000 * MS; at < 3600000 * MS; at += 1000 * MS)
+        pace_landed(&pace, 2000, 2000, at, at + 100 * MS);
+    assert_int_equal(pace.bytes, PACE_FIRST_BYTES);
+    pace_landed(&pace, 100000, 100000, 3600000 * MS, 3600100 * MS);
+    assert_int_equal(pace.bytes, PACE_FIRST_BYTES + 100000);
+}
+
 static void an_old_flight_slows_nothing_twice(void **state)
 {
     struct pace pace = {0};
     (void)state;
     pace_begin(&pace);
-    pace_landed(&pace, 100, 1 * MS, 2 * MS);
-    pace_landed(&pace, 100, 3 * MS, 3000 * MS);
+    pace_landed(&pace, 100, 100, 1 * MS, 2 * MS);
+    pace_landed(&pace, 100, 100, 3 * MS, 3000 * MS);
     uint64_t slowed = pace.bytes;
     assert_true(slowed < PACE_FIRST_BYTES);
-    pace_landed(&pace, 100, 4 * MS, 3001 * MS);
+    pace_landed(&pace, 100, 100, 4 * MS, 3001 * MS);
     assert_int_equal(pace.bytes, slowed);
     for (mono_ns at = 4000 * MS; at < 100000 * MS; at += 3000 * MS)
-        pace_landed(&pace, 100, at, at + 2900 * MS);
+        pace_landed(&pace, 100, 100, at, at + 2900 * MS);
     assert_int_equal(pace.bytes, PACE_LEAST_BYTES);
 }
 
@@ -530,6 +542,7 @@ int main(void)
         cmocka_unit_test(flights_land_when_an_ack_covers_them_whole),
         cmocka_unit_test(a_fast_line_gets_the_whole_window_in_a_few_round_trips),
         cmocka_unit_test(a_thin_line_keeps_little_under_way),
+        cmocka_unit_test(a_budget_that_is_not_used_does_not_grow),
         cmocka_unit_test(an_old_flight_slows_nothing_twice),
         cmocka_unit_test(the_newest_batch_goes_first_and_the_backlog_in_groups),
         cmocka_unit_test(live_batches_are_coded_against_an_acknowledged_one),
