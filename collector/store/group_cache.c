@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "proto/base/error.h"
 #include "proto/base/must.h"
@@ -18,9 +19,9 @@ struct cached_group {
     struct group_view view; /* into this very allocation, behind the struct */
     size_t bytes;
     unsigned holders;
-    bool is_out;                        /* of the cache: freed by the last holder */
-    struct cached_group *next;          /* in its bucket */
-    struct cached_group *newer, *older; /* by last use */
+    bool is_out;               /* of the cache: freed by the last holder */
+    struct cached_group *next; /* in its bucket */
+    TAILQ_ENTRY(cached_group) use;
 };
 
 struct group_cache {
@@ -28,7 +29,7 @@ struct group_cache {
     pthread_mutex_t lock;
     /* under lock */
     struct cached_group *buckets[BUCKETS];
-    struct cached_group *newest, *oldest;
+    TAILQ_HEAD(uses, cached_group) uses; /* the last used first */
     size_t bytes;
     uint64_t offered[OFFERED]; /* hashes of keys, each in its place */
 };
@@ -39,6 +40,7 @@ int group_cache_new(size_t limit_bytes, struct group_cache **ret_cache)
     if (cache == NULL)
         return ERR_NOMEM;
     cache->limit_bytes = limit_bytes;
+    TAILQ_INIT(&cache->uses);
     must(pthread_mutex_init(&cache->lock, NULL) == 0);
     *ret_cache = cache;
     return 0;
@@ -68,24 +70,10 @@ static struct cached_group **place_of(struct group_cache *cache, struct group_ke
     return at;
 }
 
-static void unlink_use(struct group_cache *cache, struct cached_group *group)
-{
-    *(group->newer != NULL ? &group->newer->older : &cache->newest) = group->older;
-    *(group->older != NULL ? &group->older->newer : &cache->oldest) = group->newer;
-}
-
-static void link_newest(struct group_cache *cache, struct cached_group *group)
-{
-    group->newer = NULL;
-    group->older = cache->newest;
-    *(cache->newest != NULL ? &cache->newest->newer : &cache->oldest) = group;
-    cache->newest = group;
-}
-
 static void put_out(struct group_cache *cache, struct cached_group *group)
 {
     *place_of(cache, group->key) = group->next;
-    unlink_use(cache, group);
+    TAILQ_REMOVE(&cache->uses, group, use);
     cache->bytes -= group->bytes;
     group->is_out = true;
     if (group->holders == 0)
@@ -96,9 +84,9 @@ void group_cache_free(struct group_cache *cache)
 {
     if (cache == NULL)
         return;
-    while (cache->oldest != NULL) {
-        must(cache->oldest->holders == 0);
-        put_out(cache, cache->oldest);
+    while (!TAILQ_EMPTY(&cache->uses)) {
+        must(TAILQ_FIRST(&cache->uses)->holders == 0);
+        put_out(cache, TAILQ_FIRST(&cache->uses));
     }
     (void)pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -111,8 +99,8 @@ struct cached_group *group_cache_find(struct group_cache *cache, struct group_ke
     struct cached_group *group = *place_of(cache, key);
     if (group != NULL) {
         group->holders++;
-        unlink_use(cache, group);
-        link_newest(cache, group);
+        TAILQ_REMOVE(&cache->uses, group, use);
+        TAILQ_INSERT_HEAD(&cache->uses, group, use);
         *ret_view = group->view;
     }
     must(pthread_mutex_unlock(&cache->lock) == 0);
@@ -162,10 +150,10 @@ void group_cache_offer(struct group_cache *cache, struct group_key key,
         free(group);
     } else {
         *place = group;
-        link_newest(cache, group);
+        TAILQ_INSERT_HEAD(&cache->uses, group, use);
         cache->bytes += group->bytes;
         while (cache->bytes > cache->limit_bytes)
-            put_out(cache, cache->oldest);
+            put_out(cache, TAILQ_LAST(&cache->uses, uses));
     }
     must(pthread_mutex_unlock(&cache->lock) == 0);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <xxhash.h>
 
 #include "proto/base/error.h"
@@ -24,8 +25,8 @@ struct value_list {
 struct entry {
     uint64_t generation, label_hash;
     struct value_list *list;
-    struct entry *next;          /* in its bucket */
-    struct entry *newer, *older; /* by last use */
+    struct entry *next; /* in its bucket */
+    TAILQ_ENTRY(entry) use;
     size_t label_size;
     uint8_t label[];
 };
@@ -36,7 +37,7 @@ struct value_lists {
     /* under lock */
     struct entry *entries[BUCKETS];
     struct value_list *lists[BUCKETS];
-    struct entry *newest, *oldest;
+    TAILQ_HEAD(uses, entry) uses; /* the last used first */
     size_t bytes, entry_count, list_count;
 };
 
@@ -46,6 +47,7 @@ int value_lists_new(size_t limit_bytes, struct value_lists **ret_lists)
     if (lists == NULL)
         return ERR_NOMEM;
     lists->limit_bytes = limit_bytes;
+    TAILQ_INIT(&lists->uses);
     must(pthread_mutex_init(&lists->lock, NULL) == 0);
     *ret_lists = lists;
     return 0;
@@ -87,27 +89,13 @@ static struct entry **place_of(struct value_lists *lists, uint64_t generation, s
     return at;
 }
 
-static void unlink_use(struct value_lists *lists, struct entry *entry)
-{
-    *(entry->newer != NULL ? &entry->newer->older : &lists->newest) = entry->older;
-    *(entry->older != NULL ? &entry->older->newer : &lists->oldest) = entry->newer;
-}
-
-static void link_newest(struct value_lists *lists, struct entry *entry)
-{
-    entry->newer = NULL;
-    entry->older = lists->newest;
-    *(lists->newest != NULL ? &lists->newest->newer : &lists->oldest) = entry;
-    lists->newest = entry;
-}
-
 static void put_out(struct value_lists *lists, struct entry *entry)
 {
     struct entry **at = &lists->entries[(entry->label_hash ^ entry->generation) % BUCKETS];
     while (*at != entry)
         at = &(*at)->next;
     *at = entry->next;
-    unlink_use(lists, entry);
+    TAILQ_REMOVE(&lists->uses, entry, use);
     lists->bytes -= bytes_of_entry(entry);
     lists->entry_count--;
     drop_list(lists, entry->list);
@@ -158,11 +146,12 @@ static void add_entry(struct value_lists *lists, struct entry **place, uint64_t 
         memcpy(entry->label, label.data, label.size);
     list->holders++;
     *place = entry;
-    link_newest(lists, entry);
+    TAILQ_INSERT_HEAD(&lists->uses, entry, use);
     lists->bytes += bytes_of_entry(entry);
     lists->entry_count++;
-    while (lists->bytes > lists->limit_bytes && lists->oldest != entry)
-        put_out(lists, lists->oldest);
+    for (struct entry *oldest; lists->bytes > lists->limit_bytes &&
+                               (oldest = TAILQ_LAST(&lists->uses, uses)) != entry;)
+        put_out(lists, oldest);
 }
 
 /* -- for all ----------------------------------------------------------------------------- */
@@ -171,8 +160,8 @@ void value_lists_free(struct value_lists *lists)
 {
     if (lists == NULL)
         return;
-    while (lists->oldest != NULL)
-        put_out(lists, lists->oldest);
+    while (!TAILQ_EMPTY(&lists->uses))
+        put_out(lists, TAILQ_FIRST(&lists->uses));
     must(lists->list_count == 0);
     (void)pthread_mutex_destroy(&lists->lock);
     free(lists);
@@ -186,8 +175,8 @@ struct value_list *value_lists_find(struct value_lists *lists, uint64_t generati
     must(pthread_mutex_lock(&lists->lock) == 0);
     struct entry *entry = *place_of(lists, generation, label, label_hash);
     if (entry != NULL) {
-        unlink_use(lists, entry);
-        link_newest(lists, entry);
+        TAILQ_REMOVE(&lists->uses, entry, use);
+        TAILQ_INSERT_HEAD(&lists->uses, entry, use);
         list = entry->list;
         list->holders++;
     }
@@ -230,8 +219,8 @@ void value_lists_release(struct value_lists *lists, struct value_list *list)
 void value_lists_forget(struct value_lists *lists, uint64_t generation)
 {
     must(pthread_mutex_lock(&lists->lock) == 0);
-    for (struct entry *entry = lists->newest, *older; entry != NULL; entry = older) {
-        older = entry->older;
+    for (struct entry *entry = TAILQ_FIRST(&lists->uses), *older; entry != NULL; entry = older) {
+        older = TAILQ_NEXT(entry, use);
         if (entry->generation == generation)
             put_out(lists, entry);
     }
