@@ -53,7 +53,7 @@ struct writer {
     struct writer_task *first_task, **last_task;
     struct writer_task *first_alone, **last_alone; /* each in a commit of its own */
     mono_ns prompt_at; /* when a group last had samples that are no bulk; 0: none had */
-    mono_ns bulk_at; /* bulk alone waits until then */
+    mono_ns bulk_at; /* bulk waits until then */
     bool stopping;
 
     /* the thread's own */
@@ -68,6 +68,7 @@ struct group {
     struct store_write *writes;
     struct writer_task *tasks;
     size_t samples, logs;
+    bool has_bulk;
 };
 
 /* -- the transaction --------------------------------------------------------------------- */
@@ -266,7 +267,7 @@ static bool probes_send(const struct writer *writer, mono_ns now)
     return writer->prompt_at != 0 && now - writer->prompt_at < PROMPT_RECENT_NS;
 }
 
-/* Under the lock: until there is something to do.  What is bulk alone may be early. */
+/* Under the lock: until there is something to do. */
 static void wait_for_work(struct writer *writer)
 {
     while (writer->lanes[LANE_PROMPT].first == NULL && writer->first_task == NULL &&
@@ -328,8 +329,12 @@ static bool take_group(struct writer *writer, struct group *ret_group)
         take_writes(&writer->lanes[LANE_PROMPT], GROUP_BYTES_MAX, &group, &group.writes);
     if (group.samples > 0)
         writer->prompt_at = now;
-    (void)take_writes(&writer->lanes[LANE_BULK],
-                      probes_send(writer, now) ? BULK_BYTES : GROUP_BYTES_MAX, &group, last);
+    if (now >= writer->bulk_at || writer->stopping) {
+        group.has_bulk = writer->lanes[LANE_BULK].first != NULL;
+        (void)take_writes(&writer->lanes[LANE_BULK],
+                          probes_send(writer, now) ? BULK_BYTES : GROUP_BYTES_MAX, &group,
+                          last);
+    }
     group.tasks = writer->first_task;
     writer->first_task = NULL;
     writer->last_task = &writer->first_task;
@@ -370,11 +375,12 @@ static void refuse_for_room(struct writer *writer, struct group *group)
     finish_writes(refused, ERR_FULL);
 }
 
-/* The group is over: when bulk alone may have the next. */
+/* A group with bulk is over: when the next may have some. */
 static void rest_bulk(struct writer *writer, mono_ns begun)
 {
     const mono_ns now = clock_mono(&clock_system);
-    const mono_ns rest = now - begun < BULK_REST_NS ? now - begun : BULK_REST_NS;
+    const mono_ns work = BULK_REST * (now - begun);
+    const mono_ns rest = work < BULK_REST_NS ? work : BULK_REST_NS;
     must(pthread_mutex_lock(&writer->lock) == 0);
     writer->bulk_at = probes_send(writer, now) ? now + rest : 0;
     must(pthread_mutex_unlock(&writer->lock) == 0);
@@ -395,7 +401,8 @@ static void *writer_main(void *context)
             apply_group(writer, &group);
         finish_tasks(writer, group.tasks, error);
         finish_writes(group.writes, error);
-        rest_bulk(writer, begun);
+        if (group.has_bulk)
+            rest_bulk(writer, begun);
         store_step(writer->store, "commit.done");
     }
     return NULL;

@@ -7,12 +7,11 @@
  *
  * A group is what was queued while the last commit synced, up to GROUP_BYTES_MAX.  Bulk (is_bulk)
  * has a queue of its own, so that a batch of a probe waits for none of it.  While probes send, a
- * group takes at most BULK_BYTES of it (one write at least), and after each group what is bulk
- * alone waits for as long as that took, BULK_REST_NS at most: a batch that comes then finds the disk
- * idle half of the time, and takes along what waits.  Tasks are
- * the store's own changes to the live environment (checkpoint slices, span registrations,
- * deletions): short pieces that ride in the next commit, so that they cost no fsync of their
- * own.
+ * group takes at most BULK_BYTES of it (one write at least), and after such a group no other takes
+ * any for BULK_REST times as long as that took, BULK_REST_NS at most: most batches meet no bulk,
+ * neither before them nor in their own commit.  Tasks are the store's own changes to the live
+ * environment (checkpoint slices, span registrations, deletions): short pieces that ride in the
+ * next commit, so that they cost no fsync of their own.
  */
 #pragma once
 
@@ -24,7 +23,8 @@
 #define GROUP_BYTES_MAX  ((size_t)1 << 20)
 #define QUEUE_BYTES_MAX  ((size_t)64 << 20) /* of each queue */
 #define BULK_BYTES       ((size_t)128 << 10)
-#define BULK_REST_NS     ((mono_ns)20 * NS_PER_MS)
+#define BULK_REST        2
+#define BULK_REST_NS     ((mono_ns)40 * NS_PER_MS)
 #define PROMPT_RECENT_NS ((mono_ns)1000 * NS_PER_MS) /* probes that sent so lately go on */
 
 struct writer;
