@@ -17,7 +17,8 @@ debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 procps iproute
  python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
  faketime zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium qemu-user ansible-core
- debootstrap systemd-container nginx-light squid memcached redis-server"
+ debootstrap systemd-container nginx-light squid memcached redis-server
+ lintian rpmlint"
 debian_windows="dpkg-dev gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix"
 debian_package="rpm file dpkg-dev"
 rpm_package="rpm-build file"
