@@ -5,6 +5,7 @@
 #   install_packages test     all of it, and what tests/run.sh uses
 #   install_windows           what deploy/windows/build.sh compiles with
 #   install_wine              what its program is tested with
+#   install_java              what the jvm source is tested with
 #
 # Debian 12 and later; RPM families with EPEL (names as in Fedora and EPEL 9).
 
@@ -20,6 +21,7 @@ debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 procps iproute
  debootstrap systemd-container nginx-light squid memcached redis-server
  lintian rpmlint"
 debian_windows="dpkg-dev gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix"
+debian_java="default-jre-headless libjolokia-core-java libjetty9-java libservlet-api-java libjson-simple-java"
 debian_package="rpm file dpkg-dev"
 rpm_package="rpm-build file"
 rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel
@@ -85,6 +87,11 @@ install_windows() {
 
 install_wine() {
   command -v apt-get >/dev/null && install_debian wine64
+}
+
+# A Java machine with Jolokia, for tests/integration/long_jvm.py.
+install_java() {
+  command -v apt-get >/dev/null && install_debian $debian_java
 }
 
 install_packages() {

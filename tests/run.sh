@@ -57,6 +57,7 @@ echo 'subdirs("../release" "../asan" "../tsan")' >$suite/CTestTestfile.cmake
 select=(-LE '^long$')
 [ -z "$long" ] || select=()
 if [ -n "$long" ]; then
+  install_java || echo "no Java or no Jolokia to be had here: integration.long.long_jvm is skipped"
   say "build portable"
   deploy/portable/build.sh >build/build-portable.log 2>&1 || { tail -n 60 build/build-portable.log; exit 1; }
 fi
