@@ -20,6 +20,7 @@ newer="SetThreadDescription|GetThreadDescription|VirtualAlloc2|MapViewOfFile3|Ge
 
 skip() { echo "skipped: $*" >&2; exit 77; }
 
+command -v apt-get >/dev/null || skip "the sources are a Debian's; there is no apt-get here"
 install_packages build
 install_windows || skip "no mingw-w64 to be had here"
 launcher=()

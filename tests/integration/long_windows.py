@@ -64,7 +64,9 @@ def test_it_is_a_service_that_starts_tells_and_stops():
         finally:
             said = {path.name: path.read_text(errors="replace") for path in windows.drive.glob("*.txt")}
         assert "installed" in said["install.txt"] and "removed" in said["remove.txt"], said
-        assert "already" in said["again.txt"] and "not installed" in said["gone.txt"], said
+        # Removed at once, or as soon as the service manager has seen its process end.
+        assert "not installed" in said["gone.txt"] or "as soon as" in said["gone.txt"], said
+        assert "already" in said["again.txt"], said
         assert "the service manager says stop" in (windows.home / "probe.log").read_text()
         assert (windows.home / "state/probe.key").exists()
 
