@@ -3,6 +3,9 @@
 #   install_packages build    libraries and tools to build
 #   install_packages package  what deploy/package.sh needs beside that
 #   install_packages test     all of it, and what tests/run.sh uses
+#   install_windows           what deploy/windows/build.sh compiles with
+#   install_wine              what its program is tested with
+#   install_java              what the jvm source is tested with
 #
 # Debian 12 and later; RPM families with EPEL (names as in Fedora and EPEL 9).
 
@@ -15,7 +18,10 @@ debian_test="clang clang-tidy cppcheck libclang-rt-14-dev llvm-14 procps iproute
  python3-zstandard python3-snappy python3-aiosmtpd python3-xxhash mandoc prometheus
  prometheus-node-exporter prometheus-process-exporter prometheus-alertmanager victoria-metrics
  faketime zstd dbus-daemon python3-dbus python3-gi chromium chromium-driver python3-selenium qemu-user ansible-core
- debootstrap systemd-container nginx-light squid memcached redis-server"
+ debootstrap systemd-container nginx-light squid memcached redis-server
+ lintian rpmlint"
+debian_windows="dpkg-dev gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix"
+debian_java="default-jre-headless libjolokia-core-java libjetty9-java libservlet-api-java libjson-simple-java"
 debian_package="rpm file dpkg-dev"
 rpm_package="rpm-build file"
 rpm_build="gcc cmake ninja-build make pkgconf-pkg-config git zeromq-devel protobuf-c-devel
@@ -74,9 +80,18 @@ install_rpm() {
 # npm fetches the console's chart library; one that is there, from wherever, will do.
 command -v npm >/dev/null || { debian_build="$debian_build npm"; rpm_build="$rpm_build npm"; }
 
-# What `tests/run.sh --long` runs the Windows probe with.
+# What compiles the probe for Windows, from a Debian's source packages; and what runs it here.
+install_windows() {
+  command -v apt-get >/dev/null && install_debian $debian_windows
+}
+
 install_wine() {
   command -v apt-get >/dev/null && install_debian wine64
+}
+
+# A Java machine with Jolokia, for tests/integration/long_jvm.py.
+install_java() {
+  command -v apt-get >/dev/null && install_debian $debian_java
 }
 
 install_packages() {

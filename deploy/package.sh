@@ -41,11 +41,15 @@ if [ -z "${FENGSUI_STATIC_PROBE:-}" ]; then
   deploy/portable/build.sh
   FENGSUI_STATIC_PROBE=$PWD/build/portable/fengsui-probe
 fi
-export FENGSUI_STATIC_PROBE FENGSUI_PACKAGING=1
+export FENGSUI_STATIC_PROBE FENGSUI_RELEASE=$release
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 mkdir -p "$out"
-cpack --config "$build/CPackConfig.cmake" ${kind:+-G "${kind^^}"} ${part:+-D CPACK_COMPONENTS_ALL="$part"} -B "$out" -D CPACK_DEBIAN_PACKAGE_RELEASE="$release" \
-  -D CPACK_RPM_PACKAGE_RELEASE="$release" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+kinds=${kind:-$(sed -n 's/^set(CPACK_GENERATOR "\(.*\)")$/\1/p' "$build/CPackConfig.cmake" | tr ';' ' ')}
+for kind in $kinds; do
+  FENGSUI_PACKAGING=${kind^^} cpack --config "$build/CPackConfig.cmake" -G "${kind^^}" ${part:+-D CPACK_COMPONENTS_ALL="$part"} \
+    -B "$out" -D CPACK_DEBIAN_PACKAGE_RELEASE="$release" -D CPACK_RPM_PACKAGE_RELEASE="$release" >"$log" 2>&1 ||
+    { cat "$log" >&2; exit 1; }
+done
 rm -rf "$out/_CPack_Packages"
 ls -l "$out"/*.deb "$out"/*.rpm 2>/dev/null || true

@@ -2,12 +2,12 @@
 # run.sh - the suites a change must pass; installs what is missing, builds, runs, sums up.
 #
 #   tests/run.sh             everything a change must pass, 25 minutes at most on two cores
-#   tests/run.sh --long      that, and soaks, kill campaigns, fuzzing, scale, the probe for Windows
+#   tests/run.sh --long      that, and soaks, kill campaigns, fuzzing, scale, the static probe
 #   tests/run.sh -R REGEX    passed on to ctest
 #
 # Builds:  release (gcc, all suites) · asan (unit, corpus, integration) · tsan (the collector's
-# threads) · clang (compiles with -Werror); with --long also windows (mingw-w64; its suite needs
-# Wine) and portable.  One ctest runs over all of them and sums up.
+# threads) · clang (compiles with -Werror) · windows (mingw-w64; its suite needs Wine), while other
+# suites wait for clocks; with --long also portable.  One ctest runs over all of them and sums up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/dependencies.sh
@@ -40,6 +40,9 @@ build() {
 
 say "packages"
 install_packages test
+# Large, and wanted last: fetched while the compilers work.
+{ install_windows && install_wine; } >build/install-windows.log 2>&1 &
+windows=$!
 build release
 build clang
 build asan
@@ -54,16 +57,11 @@ echo 'subdirs("../release" "../asan" "../tsan")' >$suite/CTestTestfile.cmake
 select=(-LE '^long$')
 [ -z "$long" ] || select=()
 if [ -n "$long" ]; then
-  say "build windows"
-  # Here only: a plain run has no time for it.  Without the packages' sources or a compiler for
-  # Windows there is nothing to build it with, and its suite is skipped.
-  if deploy/windows/build.sh >build/build-windows.log 2>&1; then tail -n 1 build/build-windows.log
-  elif [ ! -d build/windows-deps/lib ]; then echo "skipped: no libraries for Windows ($(tail -n 1 build/build-windows.log))"
-  else tail -n 60 build/build-windows.log; exit 1; fi
-  install_wine || echo "no Wine here: integration.long.long_windows is skipped"
+  install_java || echo "no Java or no Jolokia to be had here: integration.long.long_jvm is skipped"
   say "build portable"
   deploy/portable/build.sh >build/build-portable.log 2>&1 || { tail -n 60 build/build-portable.log; exit 1; }
 fi
+wait $windows || echo "no mingw-w64 or no Wine to be had here: integration.windows is skipped"
 say "tests"
 # Four at a time also on two cores: most of them wait for clocks and sockets most of the time.
 result=0

@@ -16,13 +16,14 @@ if(CPACK_GENERATOR STREQUAL "")
   return()
 endif()
 
+set(contact "Fengsui maintainers <root@localhost>")
 install(CODE "
   if(NOT \"\$ENV{FENGSUI_STATIC_PROBE}\" STREQUAL \"\")
     file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/bin\" TYPE PROGRAM
       FILES \"\$ENV{FENGSUI_STATIC_PROBE}\")
   endif()
   # Files that only a package lays down: by hand, only hosts that need the script want it.
-  if(\"\$ENV{FENGSUI_PACKAGING}\")
+  if(NOT \"\$ENV{FENGSUI_PACKAGING}\" STREQUAL \"\")
     file(INSTALL DESTINATION /etc/init.d RENAME fengsui-probe TYPE PROGRAM
       FILES \"${CMAKE_CURRENT_SOURCE_DIR}/init/fengsui-probe.init\")
     file(INSTALL DESTINATION /etc/logrotate.d RENAME fengsui-probe TYPE FILE
@@ -30,10 +31,11 @@ install(CODE "
   endif()" COMPONENT probe)
 foreach(component probe collector)
   install(CODE "
-    if(\"\$ENV{FENGSUI_PACKAGING}\")
-      file(INSTALL DESTINATION /usr/share/doc/fengsui-${component} TYPE FILE
-        FILES \"${CMAKE_CURRENT_SOURCE_DIR}/packages/copyright\")
-    endif()" COMPONENT ${component})
+    set(package fengsui-${component})
+    set(contact \"${contact}\")
+    set(version ${PROJECT_VERSION})
+    set(sources \"${PROJECT_SOURCE_DIR}\")
+    include(\"${CMAKE_CURRENT_SOURCE_DIR}/packages/documents.cmake\")" COMPONENT ${component})
 endforeach()
 
 set(probe_identity "program=fengsui-probe\nuser=fengsui-probe\nhome=/var/lib/fengsui-probe\nconfig=/etc/fengsui/probe.yml\nsecrets='collector.pub enrol.token'\n")
@@ -79,7 +81,11 @@ foreach(component probe collector)
   list(TRANSFORM files PREPEND "%config(noreplace) ")
   set(CPACK_RPM_${upper}_PACKAGE_NAME fengsui-${component})
   set(CPACK_RPM_${upper}_USER_FILELIST "${files}")
-  set(CPACK_RPM_${upper}_PACKAGE_SUMMARY "${${component}_summary}")
+  # Their customs differ: a summary of RPM begins with a capital.
+  string(SUBSTRING "${${component}_summary}" 0 1 first)
+  string(SUBSTRING "${${component}_summary}" 1 -1 rest)
+  string(TOUPPER "${first}" first)
+  set(CPACK_RPM_${upper}_PACKAGE_SUMMARY "${first}${rest}")
   script(CPACK_RPM_${upper}_POST_INSTALL_SCRIPT_FILE ${component} rpm-post post)
   script(CPACK_RPM_${upper}_PRE_UNINSTALL_SCRIPT_FILE ${component} rpm-preun preun)
   script(CPACK_RPM_${upper}_POST_UNINSTALL_SCRIPT_FILE ${component} rpm-postun postun)
@@ -87,7 +93,7 @@ endforeach()
 
 set(CPACK_PACKAGE_NAME fengsui)
 set(CPACK_PACKAGE_VENDOR Fengsui)
-set(CPACK_PACKAGE_CONTACT "Fengsui maintainers <root@localhost>")
+set(CPACK_PACKAGE_CONTACT "${contact}")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "watch towers for servers")
 set(CPACK_PACKAGE_DESCRIPTION "Fengsui is a chain of watch towers for servers: a light probe on every host, one collector in the middle, and a message to the person on duty when something is wrong.")
 set(CPACK_COMPONENTS_ALL probe collector)
@@ -109,6 +115,7 @@ set(CPACK_RPM_COMPRESSION_TYPE gzip)
 set(CPACK_RPM_PACKAGE_AUTOREQ ON)
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /etc/init.d /etc/logrotate.d /usr/lib/systemd
   /usr/lib/systemd/system /usr/lib/sysusers.d /usr/share/bash-completion
-  /usr/share/bash-completion/completions /usr/share/man/zh_CN /usr/share/man/zh_CN/man1
+  /usr/share/bash-completion/completions /usr/share/man /usr/share/man/man1 /usr/share/man/man5
+  /usr/share/man/man8 /usr/share/man/zh_CN /usr/share/man/zh_CN/man1
   /usr/share/man/zh_CN/man5 /usr/share/man/zh_CN/man8)
 include(CPack)

@@ -19,13 +19,16 @@ systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9][0-9]*\).*/
 # The units are written for systemd 235 and later.
 needs_old_unit() { systemd_runs && [ "$(systemd_version)" -lt 235 ]; }
 
-# A system user; one that is there, from whatever directory, will do.
+# A system user; one that is there, from whatever directory, will do.  A probe may read the journal.
 make_user() {
-  if id "$user" >/dev/null 2>&1; then return 0; fi
-  if getent group "$user" >/dev/null 2>&1; then
+  if id "$user" >/dev/null 2>&1; then :
+  elif getent group "$user" >/dev/null 2>&1; then
     useradd -r -g "$user" -d "$home" -M -s /sbin/nologin -c "Fengsui" "$user"
   else
     useradd -r -U -d "$home" -M -s /sbin/nologin -c "Fengsui" "$user"
+  fi
+  if [ "$program" = fengsui-probe ] && getent group systemd-journal >/dev/null 2>&1; then
+    usermod -a -G systemd-journal "$user" || echo "$user does not read the journal: it is not in systemd-journal"
   fi
 }
 

@@ -4,6 +4,7 @@
 # Libraries come from the distribution's source packages (deploy/windows/libraries); mingw-w64
 # compiles.  Result: build/windows/fengsui-probe.exe, stripped.  It needs no DLL but the system's:
 # the list below is what Server 2012 R2 has, and what is imported from them is asked for by name.
+# Ends with 77 where the compiler or the sources cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dependencies.sh
@@ -17,19 +18,24 @@ newer="SetThreadDescription|GetThreadDescription|VirtualAlloc2|MapViewOfFile3|Ge
  |GetSystemTimePreciseAsFileTime2|IsWow64Process2|CreatePseudoConsole
  |QueryUnbiasedInterruptTimePrecise|GetDpiForSystem|SetProcessDpiAwarenessContext|LoadPackagedLibraryEx"
 
-command -v apt-get >/dev/null || { echo "the sources are a Debian's; there is no apt-get here" >&2; exit 77; }
+skip() { echo "skipped: $*" >&2; exit 77; }
+
+command -v apt-get >/dev/null || skip "the sources are a Debian's; there is no apt-get here"
 install_packages build
-install_debian dpkg-dev gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix
+install_windows || skip "no mingw-w64 to be had here"
+launcher=()
+command -v ccache >/dev/null && launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 if [ ! -f "$prefix/lib/pkgconfig/zlib.pc" ]; then
-  fetch_sources "$work" zeromq3 protobuf-c libuv1 libsodium libzstd xxhash libyaml pcre2 zlib
+  fetch_sources "$work" zeromq3 protobuf-c libuv1 libsodium libzstd xxhash libyaml pcre2 zlib ||
+    skip "no source packages to be had here"
   cmake -S deploy/windows/libraries -B "$work/libraries" -G Ninja -DSOURCES="$work/src" \
     -DCMAKE_TOOLCHAIN_FILE="$PWD/deploy/windows/toolchain.cmake" -DCMAKE_BUILD_TYPE=MinSizeRel \
-    -DCMAKE_INSTALL_PREFIX="$prefix" >/dev/null
+    -DCMAKE_INSTALL_PREFIX="$prefix" "${launcher[@]}" >/dev/null
   cmake --build "$work/libraries" -j 2 --target install >/dev/null
 fi
-cmake --preset windows -G Ninja >/dev/null
-cmake --build --preset windows -j 2
+cmake --preset windows -G Ninja "${launcher[@]}" >/dev/null
+cmake --build --preset windows -j 2 -- --quiet
 x86_64-w64-mingw32-strip $exe
 
 imports=$(x86_64-w64-mingw32-objdump -p $exe)

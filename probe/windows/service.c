@@ -201,7 +201,9 @@ static int complain(const char *what)
                   error == ERROR_ACCESS_DENIED      ? " (run this as administrator)"
                   : error == ERROR_SERVICE_EXISTS   ? " (it is installed already)"
                   : error == ERROR_SERVICE_DOES_NOT_EXIST ? " (it is not installed)"
-                                                          : "");
+                  : error == ERROR_SERVICE_MARKED_FOR_DELETE
+                      ? " (it is removed as soon as nobody holds it open)"
+                      : "");
     return 1;
 }
 

@@ -14,6 +14,7 @@ import tempfile
 
 import fake_host
 import fengsui
+import package_lint
 import test_bundle
 import test_packages
 
@@ -140,6 +141,9 @@ def test_the_units_run_where_systemd_does():
 
 def test_dpkg_lays_down_the_collector_beside_the_probe():
     packages = [test_packages.make("deb", part) for part in ("probe", "collector")]
+    for package in (packages[1], test_packages.make("rpm", "collector")):
+        told = package_lint.complaints(package)
+        assert not told, "\n".join(told)
     with fake_host.FakeHost() as host:
         host.run(f"dpkg -i {packages[0]} {packages[1]}")
         told = host.run("fengsui-collector --config /etc/fengsui/collector.yml --check")
@@ -147,7 +151,7 @@ def test_dpkg_lays_down_the_collector_beside_the_probe():
         host.run("echo '# mine' >>/etc/fengsui/rules/host.yml; touch /var/lib/fengsui/x")
         assert host.run("stat -c %U /var/lib/fengsui").strip() == "fengsui"
         host.run("MANPATH=/usr/share/man man -w fengsuictl fengsui-probe >/dev/null || "
-                 "test -f /usr/share/man/man1/fengsuictl.1")
+                 "test -f /usr/share/man/man1/fengsuictl.1.gz")
         host.run("dpkg -r fengsui-collector")
         assert "# mine" in host.read("/etc/fengsui/rules/host.yml")
         assert host.has("/var/lib/fengsui/x")

@@ -13,6 +13,7 @@ import tempfile
 
 import fake_host
 import fengsui
+import package_lint
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = None
@@ -73,7 +74,9 @@ def test_dpkg_installs_upgrades_removes_and_purges_the_probe():
     newer = rebuilt(package, "0.2.0-1", edit)
     with fengsui.Lab() as lab, fake_host.FakeHost() as host:
         collector = lab.collector().start()
+        host.run("getent group systemd-journal || groupadd -r systemd-journal")
         told = host.run(f"dpkg -i {package}")
+        assert "systemd-journal" in host.run("id -Gn fengsui-probe").split()
         assert "is not started yet" in told and "collector.pub" in told, told
         host.run(f"{SCRIPT} status", code=3)
         told = host.run(f"stat -c '%U %a' {STATE}")
@@ -137,6 +140,16 @@ def test_rpm_installs_upgrades_and_erases_the_probe():
         assert host.read("/etc/fengsui/probe.yml.rpmsave") == edited
         assert host.has(f"{STATE}/probe.key"), "the spool and the key are gone"
         assert not host.has("/usr/bin/fengsui-probe")
+
+
+def test_lintian_and_rpmlint_have_nothing_to_say_of_the_probe():
+    for kind in ("deb", "rpm"):
+        if kind == "rpm" and shutil.which("rpmbuild") is None:
+            continue
+        told = package_lint.complaints(make(kind, "probe"))
+        assert not told, "\n".join(told)
+        if told is None:
+            print(f"no checker for .{kind} here")
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ static void take(struct process_scan *scan, struct process *process, const struc
     bool is_new = before == NULL || before->start_ticks != stat.start_ticks;
     if (is_new)
         *process = (struct process){.pid = stat.pid,
-                                    .stat_fd = -1,
+                                    .kept_fd = -1,
                                     .user = stat.pid, /* process_users.c */
                                     .start_ticks = stat.start_ticks,
                                     .comm_hash = hash_of(stat.comm),
