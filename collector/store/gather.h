@@ -66,6 +66,7 @@ struct gather {
     struct found *first, *last; /* that was met first in the last file, and last in this one */
     struct buf question; /* the matchers, as bytes */
     struct kept *kept;   /* held: pieces are of them */
+    size_t kept_asked;   /* how many chunks were looked for among those that are kept */
     bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
 

@@ -10,14 +10,15 @@
 #include "collector/store/span_set.h"
 #include "proto/base/error.h"
 
-#define CANCEL_EVERY 256
+#define CANCEL_EVERY   256
+#define KEPT_ASKED_MAX 2048 /* chunks of one question; the cache would not hold many more */
 
 struct visit {
     struct gather *gather;
     struct found *found;
     uint64_t generation;
     uint32_t ordinal;
-    bool is_alone;
+    bool may_keep, is_alone;
 };
 
 static int take_chunk(void *context, struct bytes chunk)
@@ -53,8 +54,10 @@ static bool take_kept(struct visit *visit, uint32_t ordinal, int *ret_error)
 {
     struct gather *gather = visit->gather;
     struct kept_chunk chunk;
-    if (gather->hints->no_samples)
+    visit->may_keep = !gather->hints->no_samples && gather->kept_asked < KEPT_ASKED_MAX;
+    if (!visit->may_keep)
         return false;
+    gather->kept_asked++;
     struct cached_group *cached = kept_chunk_find(span_set_groups(gather->store->spans),
                                                   visit->generation, ordinal, &chunk);
     if (cached == NULL)
@@ -92,7 +95,7 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
         return gather_add_piece(gather, visit.found, &piece);
     }
     error = span_reader_entry(reader, ordinal, &entry);
-    visit.is_alone = error == 0 && entry.size > 0 && entry.data[0] == 1; /* chunk count */
+    visit.is_alone = visit.may_keep && error == 0 && entry.size > 0 && entry.data[0] == 1; /* chunk count */
     if (error == 0)
         error = span_entry_chunks(entry, take_chunk, &visit);
     return error == ERR_MALFORMED ? ERR_CORRUPT : error;

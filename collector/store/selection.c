@@ -14,7 +14,7 @@ void selection_question(struct matcher *const *matchers, size_t count, struct bu
     }
 }
 
-static struct group_key key_of(uint64_t generation, struct bytes question)
+struct group_key selection_key(uint64_t generation, struct bytes question)
 {
     return (struct group_key){.generation = generation,
                               .first = (uint32_t)XXH3_64bits(question.data, question.size),
@@ -26,7 +26,7 @@ bool selection_find(struct group_cache *cache, uint64_t generation, struct bytes
 {
     struct group_view view;
     struct cached_group *cached =
-        group_cache_find(cache, key_of(generation, question), &view);
+        group_cache_find(cache, selection_key(generation, question), &view);
     if (cached == NULL)
         return false;
     if (!bytes_equal(group_entry(&view, 1), question)) { /* another's of the same hash */
@@ -66,7 +66,7 @@ void selection_offer(struct group_cache *cache, struct span_reader *reader, stru
                      const roaring_bitmap_t *ordinals)
 {
     const uint64_t count = roaring_bitmap_get_cardinality(ordinals);
-    const struct group_key key = key_of(span_reader_generation(reader), question);
+    const struct group_key key = selection_key(span_reader_generation(reader), question);
     const size_t items = (size_t)count * sizeof(struct selected);
     struct buf entries = {0};
     if (count > SELECTED_MAX || !group_cache_wants(cache, key, items + question.size))

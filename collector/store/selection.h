@@ -28,6 +28,7 @@ struct selection {
 
 /* The matchers as bytes; other matchers, other bytes. */
 void selection_question(struct matcher *const *matchers, size_t count, struct buf *out);
+struct group_key selection_key(uint64_t generation, struct bytes question);
 /* What they select in the file, if it is known; until selection_release(). */
 bool selection_find(struct group_cache *cache, uint64_t generation, struct bytes question,
                     struct selection *ret_selection);
