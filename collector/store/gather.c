@@ -132,8 +132,8 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
     return 0;
 }
 
-/* Labels that are read for nothing cost more than all else that is done for a file: the next one
- * has the same series in the same order, as a rule. */
+/* Files name the same series in the same order, as a rule, and a label set is sooner compared
+ * than read. */
 int gather_obtain_stored(struct gather *gather, struct bytes stored, struct found **ret_found)
 {
     struct found **expected = gather->last != NULL ? &gather->last->after : &gather->first;

@@ -110,7 +110,7 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
                         struct found **ret_found);
 /* The same for a label set as it stands in a file (labels_write()).  ERR_CORRUPT, ERR_LIMIT. */
 int gather_obtain_stored(struct gather *gather, struct bytes stored, struct found **ret_found);
-/* Holds what is in the cache of groups until the end of the gathering, or lets it go.  ERR_LIMIT. */
+/* Holds what is in the cache of groups until the end of the gathering.  ERR_LIMIT: it is released. */
 int gather_keep(struct gather *gather, struct cached_group *cached);
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);
 bool gather_is_cancelled(const struct gather *gather);

@@ -95,7 +95,8 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
         return gather_add_piece(gather, visit.found, &piece);
     }
     error = span_reader_entry(reader, ordinal, &entry);
-    visit.is_alone = visit.may_keep && error == 0 && entry.size > 0 && entry.data[0] == 1; /* chunk count */
+    /* It begins with the number of chunks. */
+    visit.is_alone = visit.may_keep && error == 0 && entry.size > 0 && entry.data[0] == 1;
     if (error == 0)
         error = span_entry_chunks(entry, take_chunk, &visit);
     return error == ERR_MALFORMED ? ERR_CORRUPT : error;

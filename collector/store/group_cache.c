@@ -11,12 +11,12 @@
 
 #define BUCKETS  4096U
 #define OFFERED  1024U /* sets of places for hashes: */
-#define PLACES   4U    /* two questions rarely take each other's away, however often they take turns */
+#define PLACES   4U    /* so that two that take turns do not take each other's away */
 #define PART_MAX 8 /* one group takes at most this part of the room */
 
 struct cached_group {
     struct group_key key;
-    struct group_view view; /* into this very allocation: entries behind the struct, then offsets */
+    struct group_view view; /* into this allocation: entries behind the struct, then offsets */
     size_t bytes;
     unsigned holders;
     bool is_out;               /* of the cache: freed by the last holder */
@@ -154,7 +154,8 @@ void group_cache_offer(struct group_cache *cache, struct group_key key,
         group_cache_put(cache, key, view);
 }
 
-void group_cache_put(struct group_cache *cache, struct group_key key, const struct group_view *view)
+void group_cache_put(struct group_cache *cache, struct group_key key,
+                     const struct group_view *view)
 {
     struct cached_group *group = copy_of(key, view);
     if (group == NULL)

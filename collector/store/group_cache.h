@@ -40,7 +40,7 @@ void group_cache_free(struct group_cache *cache);
 /* The group, held until it is released, and its view; NULL if it is not there. */
 struct cached_group *group_cache_find(struct group_cache *cache, struct group_key key,
                                       struct group_view *ret_view);
-/* Was a group of so many bytes that was not found asked for before?  Then it is worth putting in. */
+/* Was a group of so many bytes that was not found asked for before?  Then put it in. */
 bool group_cache_wants(struct group_cache *cache, struct group_key key, size_t bytes);
 /* Copies it, if there is memory; the copy's first entry begins where any number may. */
 void group_cache_put(struct group_cache *cache, struct group_key key,

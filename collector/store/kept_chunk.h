@@ -1,9 +1,9 @@
 /*
  * kept_chunk.h - short chunks as they are decoded, kept for the next question.
  *
- * A month at a coarse interval is a chunk of some hundred samples a day, and each has tables of its
- * own that take longer to make than its samples take to read.  Only chunks that are alone in their
- * file are kept, so a file and an ordinal say which.
+ * A month at a coarse interval is a chunk of some hundred samples a day, and each has tables of
+ * its own that take longer to make than its samples take to read.  Only chunks that are alone
+ * in their file are kept, so a file and an ordinal say which.
  *
  *     entry 0 times, entry 1 values, entry 2 one byte: is it plain (chunk_decode_plain())
  *

@@ -62,8 +62,8 @@ static bool list_selected(struct span_reader *reader, const roaring_bitmap_t *or
     return true;
 }
 
-void selection_offer(struct group_cache *cache, struct span_reader *reader, struct bytes question,
-                     const roaring_bitmap_t *ordinals)
+void selection_offer(struct group_cache *cache, struct span_reader *reader,
+                     struct bytes question, const roaring_bitmap_t *ordinals)
 {
     const uint64_t count = roaring_bitmap_get_cardinality(ordinals);
     const struct group_key key = selection_key(span_reader_generation(reader), question);

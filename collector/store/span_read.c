@@ -334,7 +334,8 @@ int span_reader_place(struct span_reader *reader, uint32_t ordinal, struct selec
     return error;
 }
 
-int span_reader_label_bytes(struct span_reader *reader, uint32_t ordinal, struct bytes *ret_bytes)
+int span_reader_label_bytes(struct span_reader *reader, uint32_t ordinal,
+                            struct bytes *ret_bytes)
 {
     return entry_of(reader, &reader->blocks, ordinal, ret_bytes);
 }

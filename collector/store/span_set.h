@@ -113,7 +113,8 @@ int span_reader_place(struct span_reader *reader, uint32_t ordinal, struct selec
 /* Where the series lies that is read next. */
 void span_reader_expect(struct span_reader *reader, const struct selected *place);
 /* The label set of a series as the file has it, valid until the next call.  ERR_CORRUPT. */
-int span_reader_label_bytes(struct span_reader *reader, uint32_t ordinal, struct bytes *ret_bytes);
+int span_reader_label_bytes(struct span_reader *reader, uint32_t ordinal,
+                            struct bytes *ret_bytes);
 /* The same, read, in `arena`.  ERR_CORRUPT, ERR_LIMIT. */
 int span_reader_labels(struct span_reader *reader, uint32_t ordinal, struct arena *arena,
                        const struct labels **ret_labels);

@@ -1,6 +1,6 @@
 /*
- * test_kept.c - what questions that are asked again find in the cache: the series they select, and
- * chunks as they were decoded.  An answer must not tell.
+ * test_kept.c - what questions that are asked again find in the cache: the series they select,
+ * and chunks as they were decoded.  An answer must not tell.
  */
 #include <math.h>
 #include <pthread.h>
@@ -76,7 +76,8 @@ static void what_is_asked_often_is_kept_and_the_same(void **state)
     assert_int_equal(count_kept(&kit), 2 * SERIES);
     kit_delete_both(&kit, &model, 1, at - 50 * KIT_STEP_MS, at + 50 * KIT_STEP_MS);
     expect_often(&kit, &model);
-    kit_run(&kit, &model, 1, at - 9 * KIT_STEP_MS, at + 9 * KIT_STEP_MS, 5); /* over the kept ones */
+    kit_run(&kit, &model, 1, at - 9 * KIT_STEP_MS, at + 9 * KIT_STEP_MS,
+            5); /* over the kept ones */
     kit_run(&kit, &model, 2, at - 9 * KIT_STEP_MS, at + 9 * KIT_STEP_MS, 6);
     expect_often(&kit, &model);
     assert_int_equal(store_settle(kit.store), 0);
@@ -115,7 +116,8 @@ static void other_matchers_select_other_series(void **state)
     start(&kit, &model);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(kit_count(&kit, MATCH_EQUAL, "n", "1", from_ms, until_ms), 1);
-        assert_int_equal(kit_count(&kit, MATCH_NOT_EQUAL, "n", "1", from_ms, until_ms), SERIES - 1);
+        assert_int_equal(kit_count(&kit, MATCH_NOT_EQUAL, "n", "1", from_ms, until_ms),
+                         SERIES - 1);
         assert_int_equal(kit_count(&kit, MATCH_REGEX, "n", "1|2", from_ms, until_ms), 2);
         assert_int_equal(kit_count(&kit, MATCH_EQUAL, "n", "7", from_ms, until_ms), 0);
     }
@@ -195,12 +197,14 @@ static void many_ask_the_same_while_files_come(void **state)
     _Atomic bool is_over = false;
     start(&kit, &model);
     for (size_t i = 0; i < 3; i++) {
-        asking[i] = (struct asking){.kit = &kit, .model = &model, .is_over = &is_over, .agrees = true};
+        asking[i] =
+            (struct asking){.kit = &kit, .model = &model, .is_over = &is_over, .agrees = true};
         assert_int_equal(pthread_create(&threads[i], NULL, ask, &asking[i]), 0);
     }
     for (int64_t i = 2; i < 6; i++) {
         kit.now_ms = KIT_START_MS + (i + 1) * SPAN_MS;
-        kit_run(&kit, &later, 1, KIT_START_MS + i * SPAN_MS, KIT_START_MS + (i + 1) * SPAN_MS, 4);
+        kit_run(&kit, &later, 1, KIT_START_MS + i * SPAN_MS, KIT_START_MS + (i + 1) * SPAN_MS,
+                4);
         (void)store_settle(kit.store);
     }
     is_over = true;
