@@ -81,7 +81,7 @@ static char *put_point(char *at, int64_t ts_ms, double value)
     at += json_seconds_text(ts_ms, at);
     *at++ = ',';
     *at++ = '"';
-    at += strlen(promql_number_text(value, at));
+    at = promql_number_put(value, at);
     *at++ = '"';
     *at++ = ']';
     return at;

@@ -178,8 +178,9 @@ void json_write_raw(struct json_writer *json, struct bytes text)
 size_t json_seconds_text(int64_t ts_ms, char text[JSON_SECONDS_BYTES])
 {
     uint64_t magnitude = ts_ms < 0 ? 0 - (uint64_t)ts_ms : (uint64_t)ts_ms;
-    char backwards[JSON_SECONDS_BYTES];
-    char *at = backwards + sizeof backwards;
+    char backwards[2 * JSON_SECONDS_BYTES] = {0};
+    char *const end = backwards + JSON_SECONDS_BYTES;
+    char *at = end;
     uint64_t fraction = magnitude % 1000;
     if (fraction != 0) {
         *--at = (char)('0' + fraction % 10);
@@ -190,9 +191,8 @@ size_t json_seconds_text(int64_t ts_ms, char text[JSON_SECONDS_BYTES])
     at = digits_put_before(at, magnitude / 1000);
     if (ts_ms < 0)
         *--at = '-';
-    size_t size = (size_t)(backwards + sizeof backwards - at);
-    memcpy(text, at, size);
-    return size;
+    memcpy(text, at, JSON_SECONDS_BYTES); /* as many as there can be: one move */
+    return (size_t)(end - at);
 }
 
 void json_write_seconds(struct json_writer *json, int64_t ts_ms)

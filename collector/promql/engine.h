@@ -146,6 +146,8 @@ void promql_print_matchers(struct matcher *const *matchers, size_t count, struct
  * read back the same; "NaN", "+Inf", "-Inf".  At least 32 bytes... returns text. */
 #define NUMBER_TEXT_BYTES 360
 const char *promql_number_text(double value, char text[NUMBER_TEXT_BYTES]);
+/* The same; gives its end, where a NUL is. */
+char *promql_number_put(double value, char text[NUMBER_TEXT_BYTES]);
 /* The same, never with an exponent: label values made by count_values, printed expressions. */
 const char *promql_number_plain(double value, char text[NUMBER_TEXT_BYTES]);
 /* Go's %g: an exponent from 1e+06 on; as annotations write numbers. */

@@ -22,8 +22,12 @@
 #include "collector/promql/engine.h"
 #include "proto/base/digits.h"
 
+/* Digits are copied so many at a time, which is one move; what comes after them is written over. */
+#define DIGITS_COPIED DIGITS_MAX
+
 struct decimal {
-    char digits[20]; /* without trailing zeros */
+    char room[DIGITS_MAX + DIGITS_COPIED];
+    const char *digits; /* in `room`; without trailing zeros */
     int count;
     int point; /* value = 0.DIGITS * 10^point */
 };
@@ -78,18 +82,15 @@ static struct scaled scale(wide number, int shift)
 }
 
 /* Lays `number` * 10^exponent out as digits. */
-static struct decimal decimal_of(uint64_t number, int exponent)
+static void decimal_of(uint64_t number, int exponent, struct decimal *decimal)
 {
-    struct decimal decimal = {.count = 0};
-    char text[20];
-    char *first = digits_put_before(text + sizeof text, number);
-    char *end = text + sizeof text;
+    const char *end = decimal->room + DIGITS_MAX;
+    memset(decimal->room + DIGITS_MAX, 0, DIGITS_COPIED);
+    decimal->digits = digits_put_before(decimal->room + DIGITS_MAX, number);
     for (; end[-1] == '0'; end--)
         exponent++;
-    decimal.count = (int)(end - first);
-    memcpy(decimal.digits, first, (size_t)decimal.count);
-    decimal.point = decimal.count + exponent;
-    return decimal;
+    decimal->count = (int)(end - decimal->digits);
+    decimal->point = decimal->count + exponent;
 }
 
 /* The multiple of `unit` next to the value, of two as near the even one. */
@@ -124,8 +125,7 @@ static bool shortest_exact(double value, struct decimal *ret_decimal)
         return false;
     struct binary binary = binary_of(value);
     if (binary.e <= 0 && binary.e > -53 && (binary.m & ((UINT64_C(1) << -binary.e) - 1)) == 0) {
-        *ret_decimal =
-            decimal_of(binary.m >> -binary.e, 0); /* its own digits are the shortest */
+        decimal_of(binary.m >> -binary.e, 0, ret_decimal); /* its own digits are the shortest */
         return true;
     }
     /* Of at most 15 digits there is only one decimal that reads back. */
@@ -133,12 +133,12 @@ static bool shortest_exact(double value, struct decimal *ret_decimal)
     double millionfold = value * 1e6;
     if (value < 1e12 && thousandfold == (double)(uint64_t)thousandfold &&
         thousandfold / 1000 == value) {
-        *ret_decimal = decimal_of((uint64_t)thousandfold, -3);
+        decimal_of((uint64_t)thousandfold, -3, ret_decimal);
         return true;
     }
     if (value < 1e9 && millionfold == (double)(uint64_t)millionfold &&
         millionfold / 1e6 == value) {
-        *ret_decimal = decimal_of((uint64_t)millionfold, -6);
+        decimal_of((uint64_t)millionfold, -6, ret_decimal);
         return true;
     }
     /* 1233/4096 is log10(2), near enough and never above the true power. */
@@ -163,18 +163,17 @@ static bool shortest_exact(double value, struct decimal *ret_decimal)
         count++;
     if (count * unit > most)
         count--;
-    *ret_decimal = decimal_of(count, zeros - k);
+    decimal_of(count, zeros - k, ret_decimal);
     return true;
 }
 
 /* Shortest digits of a finite, positive number. */
-static struct decimal shortest(double value)
+static void shortest(double value, struct decimal *decimal)
 {
-    struct decimal decimal = {.count = 0};
     char text[40];
 
-    if (shortest_exact(value, &decimal))
-        return decimal;
+    if (shortest_exact(value, decimal))
+        return;
 
     for (int precision = value < DBL_MIN ? 1 : 15; precision <= 17; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision - 1, value);
@@ -182,19 +181,20 @@ static struct decimal shortest(double value)
             break;
     }
     const char *at = text;
+    memset(decimal->room, 0, sizeof decimal->room);
+    decimal->digits = decimal->room;
+    decimal->count = 0;
     for (; *at != 'e'; at++)
         if (*at != '.')
-            decimal.digits[decimal.count++] = *at;
-    while (decimal.count > 1 && decimal.digits[decimal.count - 1] == '0')
-        decimal.count--;
-    decimal.digits[decimal.count] = '\0';
-    decimal.point = atoi(at + 1) + 1;
-    return decimal;
+            decimal->room[decimal->count++] = *at;
+    while (decimal->count > 1 && decimal->room[decimal->count - 1] == '0')
+        decimal->count--;
+    decimal->point = atoi(at + 1) + 1;
 }
 
 static char *put(char *at, const char *digits, int count)
 {
-    memcpy(at, digits, (size_t)count);
+    memcpy(at, digits, DIGITS_COPIED);
     return at + count;
 }
 
@@ -205,7 +205,8 @@ static char *put_zeros(char *at, int count)
     return count > 0 ? at + count : at;
 }
 
-static void put_plain(const struct decimal *decimal, char *at)
+/* Both give the end, where they put a NUL. */
+static char *put_plain(const struct decimal *decimal, char *at)
 {
     int whole = decimal->point < decimal->count ? decimal->point : decimal->count;
     if (decimal->point <= 0) {
@@ -221,9 +222,10 @@ static void put_plain(const struct decimal *decimal, char *at)
         at = put(at, decimal->digits + whole, decimal->count - whole);
     }
     *at = '\0';
+    return at;
 }
 
-static void put_exponent(const struct decimal *decimal, char *at)
+static char *put_exponent(const struct decimal *decimal, char *at)
 {
     int exponent = decimal->point - 1;
     *at++ = decimal->digits[0];
@@ -231,7 +233,7 @@ static void put_exponent(const struct decimal *decimal, char *at)
         *at++ = '.';
         at = put(at, decimal->digits + 1, decimal->count - 1);
     }
-    (void)sprintf(at, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+    return at + sprintf(at, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
 }
 
 enum notation { NOTATION_JSON, NOTATION_PLAIN, NOTATION_GENERAL };
@@ -242,42 +244,57 @@ static bool general_is_plain(const struct decimal *decimal)
     return decimal->point - 1 >= -4 && decimal->point - 1 < 6;
 }
 
-static const char *number_text(double value, enum notation notation,
-                               char text[NUMBER_TEXT_BYTES])
+/* Bytes, counters of packets, zeros: most of what is measured. */
+static char *put_whole(char *at, uint64_t number)
+{
+    char room[DIGITS_MAX + DIGITS_COPIED] = {0};
+    const char *first = digits_put_before(room + DIGITS_MAX, number);
+    memcpy(at, first, DIGITS_COPIED);
+    at += room + DIGITS_MAX - first;
+    *at = '\0';
+    return at;
+}
+
+static char *number_put(double value, enum notation notation, char text[NUMBER_TEXT_BYTES])
 {
     if (isnan(value))
-        return strcpy(text, "NaN");
+        return stpcpy(text, "NaN");
     if (isinf(value))
-        return strcpy(text, value > 0 ? "+Inf" : "-Inf");
+        return stpcpy(text, value > 0 ? "+Inf" : "-Inf");
     char *at = text;
     if (signbit(value))
         *at++ = '-';
     double size = fabs(value);
-    if (size == 0.0) {
-        (void)strcpy(at, "0");
-        return text;
-    }
-    struct decimal decimal = shortest(size);
+    if (size == 0.0 || (notation != NOTATION_GENERAL && size < 0x1p53 && size == trunc(size)))
+        return put_whole(at, (uint64_t)size);
+    struct decimal decimal;
+    shortest(size, &decimal);
     if (notation == NOTATION_PLAIN ||
         (notation == NOTATION_JSON && size >= 1e-6 && size < 1e21) ||
         (notation == NOTATION_GENERAL && general_is_plain(&decimal)))
-        put_plain(&decimal, at);
-    else
-        put_exponent(&decimal, at);
-    return text;
+        return put_plain(&decimal, at);
+    return put_exponent(&decimal, at);
+}
+
+char *promql_number_put(double value, char text[NUMBER_TEXT_BYTES])
+{
+    return number_put(value, NOTATION_JSON, text);
 }
 
 const char *promql_number_text(double value, char text[NUMBER_TEXT_BYTES])
 {
-    return number_text(value, NOTATION_JSON, text);
+    (void)number_put(value, NOTATION_JSON, text);
+    return text;
 }
 
 const char *promql_number_plain(double value, char text[NUMBER_TEXT_BYTES])
 {
-    return number_text(value, NOTATION_PLAIN, text);
+    (void)number_put(value, NOTATION_PLAIN, text);
+    return text;
 }
 
 const char *promql_number_general(double value, char text[NUMBER_TEXT_BYTES])
 {
-    return number_text(value, NOTATION_GENERAL, text);
+    (void)number_put(value, NOTATION_GENERAL, text);
+    return text;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/group_cache.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -35,6 +36,9 @@ static void release(struct series **series, size_t count)
 void gather_done(struct gather *gather)
 {
     release(gather->held, gather->held_count);
+    for (const struct kept *at = gather->kept; at != NULL; at = at->next)
+        group_cache_release(span_set_groups(gather->store->spans), at->cached);
+    buf_done(&gather->question);
     free(gather->items);
     free(gather->buckets);
     free(gather->absent);
@@ -125,6 +129,46 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
         return error;
     (*ret_found)->next = *bucket;
     *bucket = *ret_found;
+    return 0;
+}
+
+/* Files name the same series in the same order, as a rule, and a label set is sooner compared
+ * than read. */
+int gather_obtain_stored(struct gather *gather, struct bytes stored, struct found **ret_found)
+{
+    struct found **expected = gather->last != NULL ? &gather->last->after : &gather->first;
+    if (*expected == NULL || !bytes_equal((*expected)->stored, stored)) {
+        const struct labels *labels;
+        struct found *found;
+        struct reader reader = reader_of(stored);
+        int error = labels_read(&reader, gather->arena, &labels);
+        if (error != 0)
+            return error == ERR_NOMEM ? ERR_LIMIT : ERR_CORRUPT;
+        error = gather_obtain_owned(gather, labels, &found);
+        if (error != 0)
+            return error;
+        if (found->stored.size == 0) {
+            uint8_t *copy = arena_alloc_raw(&gather->scratch, stored.size, 1);
+            if (copy == NULL)
+                return ERR_LIMIT;
+            memcpy(copy, stored.data, stored.size);
+            found->stored = (struct bytes){copy, stored.size};
+        }
+        *expected = found;
+    }
+    *ret_found = gather->last = *expected;
+    return 0;
+}
+
+int gather_keep(struct gather *gather, struct cached_group *cached)
+{
+    struct kept *kept = arena_alloc(&gather->scratch, 1, sizeof *kept);
+    if (kept == NULL) {
+        group_cache_release(span_set_groups(gather->store->spans), cached);
+        return ERR_LIMIT;
+    }
+    *kept = (struct kept){cached, gather->kept};
+    gather->kept = kept;
     return 0;
 }
 

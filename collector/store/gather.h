@@ -34,9 +34,17 @@ struct found {
     uint32_t rolled_count; /* without marks */
     struct rolled_piece *rolled;
     struct found *next; /* in its hash bucket */
+    struct bytes stored; /* its labels as history has them; empty until it was met there */
+    struct found *after; /* the one that followed in the file where it was met last */
     uint64_t source;
     int64_t last_ms; /* newest sample of all time, if the head knows it; else INT64_MIN */
     int64_t absent_since_ms; /* its source is silent since then; 0: it is not */
+};
+
+struct cached_group;
+struct kept {
+    struct cached_group *cached;
+    struct kept *next;
 };
 
 struct gather {
@@ -55,6 +63,10 @@ struct gather {
     struct deletes_view deletes; /* those that touch the interval */
     struct series **held; /* referenced: found knows their labels by them */
     size_t held_count;
+    struct found *first, *last; /* that was met first in the last file, and last in this one */
+    struct buf question; /* the matchers, as bytes */
+    struct kept *kept;   /* held: pieces are of them */
+    size_t kept_asked;   /* how many chunks were looked for among those that are kept */
     bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
 
@@ -96,5 +108,9 @@ void rolled_join_done(struct rolled_join *join);
 /* The entry of a label set that lives in the caller's arena; made if new. */
 int gather_obtain_owned(struct gather *gather, const struct labels *labels,
                         struct found **ret_found);
+/* The same for a label set as it stands in a file (labels_write()).  ERR_CORRUPT, ERR_LIMIT. */
+int gather_obtain_stored(struct gather *gather, struct bytes stored, struct found **ret_found);
+/* Holds what is in the cache of groups until the end of the gathering.  ERR_LIMIT: it is released. */
+int gather_keep(struct gather *gather, struct cached_group *cached);
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);
 bool gather_is_cancelled(const struct gather *gather);

@@ -5,22 +5,29 @@
 
 #include "collector/store/codec/codec.h"
 #include "collector/store/gather.h"
+#include "collector/store/kept_chunk.h"
+#include "collector/store/selection.h"
 #include "collector/store/span_set.h"
 #include "proto/base/error.h"
 
-#define CANCEL_EVERY 256
+#define CANCEL_EVERY   256
+#define KEPT_ASKED_MAX 2048 /* chunks of one question; the cache would not hold many more */
 
 struct visit {
     struct gather *gather;
     struct found *found;
     uint64_t generation;
+    uint32_t ordinal;
+    bool may_keep, is_alone;
 };
 
 static int take_chunk(void *context, struct bytes chunk)
 {
     struct visit *visit = context;
     struct gather *gather = visit->gather;
-    struct piece piece = {.rank = RANK_HISTORY(visit->generation)};
+    struct piece piece = {.rank = RANK_HISTORY(visit->generation),
+                          .is_alone = visit->is_alone,
+                          .ordinal = visit->ordinal};
     if (chunk_describe(chunk, &piece.count, &piece.first_ms, &piece.last_ms) != 0)
         return ERR_CORRUPT;
     if (piece.first_ms > gather->hints->until_ms || piece.last_ms < gather->hints->from_ms ||
@@ -42,70 +49,152 @@ static bool is_inside(const struct gather *gather, const struct span_manifest *m
            manifest->max_ms <= gather->hints->until_ms;
 }
 
+/* The piece of a series that is kept as it is decoded; false: none is. */
+static bool take_kept(struct visit *visit, uint32_t ordinal, int *ret_error)
+{
+    struct gather *gather = visit->gather;
+    struct kept_chunk chunk;
+    visit->may_keep = !gather->hints->no_samples && gather->kept_asked < KEPT_ASKED_MAX;
+    if (!visit->may_keep)
+        return false;
+    gather->kept_asked++;
+    struct cached_group *cached = kept_chunk_find(span_set_groups(gather->store->spans),
+                                                  visit->generation, ordinal, &chunk);
+    if (cached == NULL)
+        return false;
+    *ret_error = gather_keep(gather, cached);
+    const struct piece piece = {.first_ms = chunk.times_ms[0],
+                                .last_ms = chunk.times_ms[chunk.count - 1],
+                                .rank = RANK_HISTORY(visit->generation),
+                                .count = chunk.count,
+                                .times_ms = chunk.times_ms,
+                                .values = chunk.values,
+                                .plain = chunk.plain};
+    if (*ret_error == 0 && piece.first_ms <= gather->hints->until_ms &&
+        piece.last_ms >= gather->hints->from_ms)
+        *ret_error = gather_add_piece(gather, visit->found, &piece);
+    return true;
+}
+
 static int take_series(struct gather *gather, struct span *span, struct span_reader *reader,
                        uint32_t ordinal, void *context)
 {
     const struct span_manifest *manifest = &span_info_of(span)->manifest;
-    const struct labels *labels;
-    struct visit visit = {.gather = gather, .generation = manifest->generation};
+    struct bytes entry;
+    struct visit visit = {
+        .gather = gather, .generation = manifest->generation, .ordinal = ordinal};
     (void)context;
-    int error = span_reader_labels(reader, ordinal, gather->arena, &labels);
+    int error = span_reader_label_bytes(reader, ordinal, &entry);
     if (error == 0)
-        error = gather_obtain_owned(gather, labels, &visit.found);
-    if (error != 0)
+        error = gather_obtain_stored(gather, entry, &visit.found);
+    if (error != 0 || take_kept(&visit, ordinal, &error))
         return error;
     if (gather->hints->no_samples && !gather->wants_counts && visit.found->holes.count == 0 &&
         is_inside(gather, manifest)) {
         struct piece piece = {.first_ms = manifest->min_ms, .last_ms = manifest->max_ms};
         return gather_add_piece(gather, visit.found, &piece);
     }
-    struct bytes entry;
     error = span_reader_entry(reader, ordinal, &entry);
+    /* It begins with the number of chunks. */
+    visit.is_alone = visit.may_keep && error == 0 && entry.size > 0 && entry.data[0] == 1;
     if (error == 0)
         error = span_entry_chunks(entry, take_chunk, &visit);
     return error == ERR_MALFORMED ? ERR_CORRUPT : error;
 }
 
-static int take_selected(struct gather *gather, struct span *span, struct span_reader *reader,
-                         const roaring_bitmap_t *ordinals, gather_take *take, void *context)
+/* What a gathering does with each series of a file. */
+struct taking {
+    struct gather *gather;
+    struct span *span;
+    struct span_reader *reader;
+    gather_take *take;
+    void *context;
+    size_t taken;
+};
+
+static int take_one(struct taking *taking, uint32_t ordinal)
+{
+    if (taking->taken++ % CANCEL_EVERY == 0 && gather_is_cancelled(taking->gather))
+        return ERR_CANCELLED;
+    int error =
+        taking->take(taking->gather, taking->span, taking->reader, ordinal, taking->context);
+    if (error != ERR_CORRUPT)
+        return error;
+    span_reader_complain(taking->reader, "a series");
+    return 0;
+}
+
+static int take_known(struct taking *taking, const struct selection *selection)
+{
+    int error = 0;
+    for (size_t i = 0; i < selection->count && error == 0; i++) {
+        span_reader_expect(taking->reader, &selection->items[i]);
+        error = take_one(taking, selection->items[i].ordinal);
+    }
+    return error;
+}
+
+static int take_selected(struct taking *taking, const roaring_bitmap_t *ordinals)
 {
     int error = 0;
     roaring_uint32_iterator_t at;
     roaring_init_iterator(ordinals, &at);
-    for (size_t i = 0; at.has_value && error == 0; i++) {
-        if (i % CANCEL_EVERY == 0 && gather_is_cancelled(gather))
-            error = ERR_CANCELLED;
-        else
-            error = take(gather, span, reader, at.current_value, context);
-        if (error == ERR_CORRUPT) {
-            span_reader_complain(reader, "a series");
-            error = 0;
-        }
-        roaring_advance_uint32_iterator(&at);
+    for (; at.has_value && error == 0; roaring_advance_uint32_iterator(&at))
+        error = take_one(taking, at.current_value);
+    return error;
+}
+
+/* Looks up what the matchers select, and takes it. */
+static int take_found(struct taking *taking, struct matcher *const *matchers, size_t count,
+                      bool *ret_read)
+{
+    struct gather *gather = taking->gather;
+    roaring_bitmap_t *ordinals = NULL;
+    int error = span_reader_map(taking->reader);
+    if (error != 0)
+        return error == ERR_CORRUPT ? 0 : error; /* named and counted */
+    struct postings_source source = span_postings(taking->reader);
+    error = postings_select(&source, matchers, count, &gather->watch, &ordinals);
+    if (error == ERR_CORRUPT) { /* nothing of it can be found reliably */
+        span_quarantine(taking->span, "its index is damaged");
+        return 0;
     }
+    if (error != 0)
+        return error;
+    selection_offer(span_set_groups(gather->store->spans), taking->reader,
+                    buf_bytes(&gather->question), ordinals);
+    error = take_selected(taking, ordinals);
+    roaring_bitmap_free(ordinals);
+    *ret_read = true;
     return error;
 }
 
 int gather_span(struct gather *gather, struct span *span, struct matcher *const *matchers,
                 size_t count, gather_take *take, void *context, bool *ret_read)
 {
-    roaring_bitmap_t *ordinals = NULL;
-    struct span_reader *reader;
-    int error = span_reader_open(span, &reader);
+    struct group_cache *groups = span_set_groups(gather->store->spans);
+    struct taking taking = {.gather = gather, .span = span, .take = take, .context = context};
+    struct selection selection;
+    bool is_read = false;
+    int error = span_reader_begin(span, &taking.reader);
     if (error != 0)
         return error == ERR_CORRUPT ? 0 : error; /* named and counted */
-    struct postings_source source = span_postings(reader);
-    error = postings_select(&source, matchers, count, &gather->watch, &ordinals);
-    if (error == 0) {
-        error = take_selected(gather, span, reader, ordinals, take, context);
-        roaring_bitmap_free(ordinals);
-        if (ret_read != NULL)
-            *ret_read = true;
-    } else if (error == ERR_CORRUPT) { /* nothing of it can be found reliably */
-        span_quarantine(span, "its index is damaged");
-        error = 0;
+    gather->last = NULL;
+    buf_clear(&gather->question);
+    selection_question(matchers, count, &gather->question);
+    if (!buf_ok(&gather->question)) {
+        error = ERR_NOMEM;
+    } else if (selection_find(groups, span_reader_generation(taking.reader),
+                              buf_bytes(&gather->question), &selection)) {
+        error = take_known(&taking, &selection);
+        is_read = true;
+        selection_release(groups, &selection);
+    } else {
+        error = take_found(&taking, matchers, count, &is_read);
     }
-    span_reader_close(reader);
+    if (is_read && ret_read != NULL)
+        *ret_read = true;
+    span_reader_close(taking.reader);
     return error;
 }
 

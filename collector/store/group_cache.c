@@ -2,7 +2,6 @@
 #include "collector/store/group_cache.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -10,13 +9,14 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define BUCKETS  1024U
-#define OFFERED  2048U
+#define BUCKETS  4096U
+#define OFFERED  1024U /* sets of places for hashes: */
+#define PLACES   4U    /* so that two that take turns do not take each other's away */
 #define PART_MAX 8 /* one group takes at most this part of the room */
 
 struct cached_group {
     struct group_key key;
-    struct group_view view; /* into this very allocation, behind the struct */
+    struct group_view view; /* into this allocation: entries behind the struct, then offsets */
     size_t bytes;
     unsigned holders;
     bool is_out;               /* of the cache: freed by the last holder */
@@ -31,7 +31,7 @@ struct group_cache {
     struct cached_group *buckets[BUCKETS];
     TAILQ_HEAD(uses, cached_group) uses; /* the last used first */
     size_t bytes;
-    uint64_t offered[OFFERED]; /* hashes of keys, each in its place */
+    uint64_t offered[OFFERED][PLACES]; /* hashes of keys, each in its set, the last come first */
 };
 
 int group_cache_new(size_t limit_bytes, struct group_cache **ret_cache)
@@ -109,14 +109,16 @@ struct cached_group *group_cache_find(struct group_cache *cache, struct group_ke
 
 static struct cached_group *copy_of(struct group_key key, const struct group_view *view)
 {
+    const size_t align = sizeof *view->offsets;
     size_t offsets_bytes = (view->count + 1) * sizeof *view->offsets;
     size_t entries_bytes = view->offsets[view->count];
-    size_t bytes = sizeof(struct cached_group) + offsets_bytes + entries_bytes;
+    size_t offsets_at = (entries_bytes + align - 1) / align * align;
+    size_t bytes = sizeof(struct cached_group) + offsets_at + offsets_bytes;
     struct cached_group *group = malloc(bytes);
     if (group == NULL)
         return NULL;
-    uint32_t *offsets = (uint32_t *)(void *)(group + 1);
-    uint8_t *entries = (uint8_t *)offsets + offsets_bytes;
+    uint8_t *entries = (uint8_t *)(group + 1);
+    uint32_t *offsets = (uint32_t *)(void *)(entries + offsets_at);
     memcpy(offsets, view->offsets, offsets_bytes);
     if (entries_bytes > 0)
         memcpy(entries, view->entries, entries_bytes);
@@ -129,18 +131,32 @@ static bool was_offered(struct group_cache *cache, struct group_key key)
 {
     uint64_t hash = hash_of(key);
     must(pthread_mutex_lock(&cache->lock) == 0);
-    uint64_t *place = &cache->offered[hash % OFFERED];
-    bool was = *place == hash;
-    *place = hash;
+    uint64_t *set = cache->offered[hash % OFFERED];
+    size_t at = 0;
+    while (at + 1 < PLACES && set[at] != hash)
+        at++;
+    bool was = set[at] == hash;
+    memmove(set + 1, set, at * sizeof *set); /* over it, or the one that came first */
+    set[0] = hash;
     must(pthread_mutex_unlock(&cache->lock) == 0);
     return was;
+}
+
+bool group_cache_wants(struct group_cache *cache, struct group_key key, size_t bytes)
+{
+    return bytes <= cache->limit_bytes / PART_MAX && was_offered(cache, key);
 }
 
 void group_cache_offer(struct group_cache *cache, struct group_key key,
                        const struct group_view *view)
 {
-    if (view->offsets[view->count] > cache->limit_bytes / PART_MAX || !was_offered(cache, key))
-        return;
+    if (group_cache_wants(cache, key, view->offsets[view->count]))
+        group_cache_put(cache, key, view);
+}
+
+void group_cache_put(struct group_cache *cache, struct group_key key,
+                     const struct group_view *view)
+{
     struct cached_group *group = copy_of(key, view);
     if (group == NULL)
         return;

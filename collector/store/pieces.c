@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "collector/store/codec/codec.h"
+#include "collector/store/kept_chunk.h"
 #include "proto/base/error.h"
 
 void pieces_scratch_init(struct pieces_scratch *scratch)
@@ -149,10 +150,15 @@ static int decode(const struct piece *piece, const struct holes *holes,
     if (piece->chunk.data == NULL) {
         memcpy(times_ms, piece->times_ms, count * sizeof *times_ms);
         memcpy(values, piece->values, count * sizeof *values);
+        plain = piece->plain;
     } else if (chunk_decode_plain(piece->chunk, scratch->times_only, times_ms, values, &count,
                                   &plain) != 0 ||
                count != piece->count) {
         return ERR_CORRUPT;
+    } else if (piece->is_alone && scratch->kept != NULL && !scratch->times_only &&
+               count <= KEPT_SAMPLES_MAX) {
+        const struct kept_chunk chunk = {times_ms, values, count, plain};
+        kept_chunk_offer(scratch->kept, piece->rank, piece->ordinal, &chunk);
     }
     scratch->plain = scratch->plain && plain;
     *ret_count = cut(holes, piece->rank, times_ms, values, count);

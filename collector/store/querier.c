@@ -282,6 +282,7 @@ static void take_share(void *context, unsigned place)
     mine.budget = &budget;
     mine.arena = &all->arenas.items[place];
     pieces_scratch_init(&delivery.pieces);
+    delivery.pieces.kept = span_set_groups(mine.store->spans);
     while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
         size_t first = atomic_fetch_add_explicit(&all->next, all->piece, memory_order_relaxed);
         if (first >= mine.count)
@@ -342,6 +343,7 @@ static int deliver_alone(struct gather *gather, struct series_samples *series)
     size_t kept = 0;
     int error = 0;
     pieces_scratch_init(&delivery.pieces);
+    delivery.pieces.kept = span_set_groups(gather->store->spans);
     for (size_t i = 0; i < gather->count && error == 0 && (limit == 0 || kept < limit); i++) {
         if (i % 256 == 0 && gather_is_cancelled(gather))
             error = ERR_CANCELLED;

@@ -41,6 +41,14 @@ void span_quarantine(struct span *span, const char *reason)
     must(pthread_mutex_unlock(&span->lock) == 0);
 }
 
+bool span_is_quarantined(struct span *span)
+{
+    must(pthread_mutex_lock(&span->lock) == 0);
+    bool is = span->quarantined;
+    must(pthread_mutex_unlock(&span->lock) == 0);
+    return is;
+}
+
 static int check_file(struct span *span, const char *path)
 {
     struct stat stat_;

@@ -34,6 +34,9 @@ struct span_reader {
     struct span_index index;
     struct unpacked chunks, blocks;
     struct buf joined;
+    struct selected expected; /* where a series lies */
+    bool is_mapped;
+    bool is_lost; /* it cannot be opened: said and counted already */
     bool complained;
 };
 
@@ -75,33 +78,65 @@ static int check_counts(struct span_reader *reader)
     return 0;
 }
 
-int span_reader_open(struct span *span, struct span_reader **ret_reader)
+int span_reader_begin(struct span *span, struct span_reader **ret_reader)
 {
-    MDB_env *env;
+    if (span_is_quarantined(span))
+        return ERR_CORRUPT;
     struct span_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL)
         return ERR_NOMEM;
-    int error = span_env_open(span, &env, &reader->tables);
-    if (error != 0) {
-        free(reader);
-        return error;
-    }
     reader->span = span;
     reader->index.series = (uint32_t)span_info_of(span)->manifest.series;
     reader->index.last = UINT32_MAX;
+    reader->expected.ordinal = UINT32_MAX;
     reader->chunks.letter = 'c';
     reader->blocks.letter = 's';
-    error = open_cursors(reader, env);
-    if (error == 0)
-        error = check_counts(reader);
-    if (error == ERR_CORRUPT)
-        span_quarantine(span, "its tables do not hold what its manifest says");
-    if (error != 0) {
-        span_reader_close(reader);
-        return error;
-    }
     *ret_reader = reader;
     return 0;
+}
+
+int span_reader_map(struct span_reader *reader)
+{
+    MDB_env *env;
+    if (reader->is_mapped)
+        return 0;
+    if (reader->is_lost)
+        return ERR_CORRUPT;
+    int error = span_env_open(reader->span, &env, &reader->tables);
+    reader->is_mapped = error == 0;
+    if (error == 0) {
+        error = open_cursors(reader, env);
+        if (error == 0)
+            error = check_counts(reader);
+        if (error == ERR_CORRUPT)
+            span_quarantine(reader->span, "its tables do not hold what its manifest says");
+    }
+    reader->is_lost = error == ERR_CORRUPT;
+    return error;
+}
+
+int span_reader_open(struct span *span, struct span_reader **ret_reader)
+{
+    struct span_reader *reader;
+    int error = span_reader_begin(span, &reader);
+    if (error == 0) {
+        error = span_reader_map(reader);
+        if (error == 0)
+            *ret_reader = reader;
+        else
+            span_reader_close(reader);
+    }
+    return error;
+}
+
+uint64_t span_reader_generation(const struct span_reader *reader)
+{
+    return span_info_of(reader->span)->manifest.generation;
+}
+
+void span_reader_expect(struct span_reader *reader, const struct selected *place)
+{
+    reader->expected = *place;
 }
 
 static void unpacked_done(const struct span_reader *reader, struct unpacked *unpacked)
@@ -127,12 +162,15 @@ void span_reader_close(struct span_reader *reader)
     buf_done(&reader->joined);
     if (reader->txn != NULL)
         mdb_txn_abort(reader->txn);
-    span_env_done(reader->span);
+    if (reader->is_mapped)
+        span_env_done(reader->span);
     free(reader);
 }
 
 void span_reader_complain(struct span_reader *reader, const char *what)
 {
+    if (reader->is_lost)
+        return;
     atomic_fetch_add_explicit(&span_store(reader->span)->quarantined, 1, memory_order_relaxed);
     if (!reader->complained)
         log_error("store", "history/%s: %s is damaged and passed by", span_name(reader->span),
@@ -215,20 +253,27 @@ static int find_row(MDB_cursor *cursor, uint32_t ordinal, MDB_val *key, MDB_val 
     return 0;
 }
 
-/* The group whose row that is: from the cache, or out of the file. */
-static int obtain_group(struct span_reader *reader, struct unpacked *unpacked, const MDB_val *key,
+/* The group that begins there, if it is in the cache. */
+static bool find_group(struct span_reader *reader, struct unpacked *unpacked, uint32_t first)
+{
+    const struct group_key wanted = {
+        .generation = span_reader_generation(reader), .first = first, .letter = unpacked->letter};
+    unpacked->cached = group_cache_find(reader->span->set->groups, wanted, &unpacked->view);
+    unpacked->first = first;
+    return unpacked->cached != NULL;
+}
+
+/* The group whose row that is, out of the file. */
+static int read_group(struct span_reader *reader, struct unpacked *unpacked, const MDB_val *key,
                         const MDB_val *value)
 {
     struct group_cache *cache = reader->span->set->groups;
     const struct group_key wanted = {
-        .generation = span_info_of(reader->span)->manifest.generation,
-        .first = key_get_u32(key->mv_data),
+        .generation = span_reader_generation(reader),
+        .first = unpacked->first,
         .letter = unpacked->letter,
     };
     struct bytes bytes;
-    unpacked->cached = group_cache_find(cache, wanted, &unpacked->view);
-    if (unpacked->cached != NULL)
-        return 0;
     int error = sealed_extent(reader, unpacked->letter, bytes_of_val(*key), value->mv_data,
                               &unpacked->joined, &bytes);
     if (error == 0)
@@ -238,28 +283,61 @@ static int obtain_group(struct span_reader *reader, struct unpacked *unpacked, c
     return error == ERR_MALFORMED ? ERR_CORRUPT : error;
 }
 
+/* The group of a series: from the cache, or out of the file. */
+static int obtain_group(struct span_reader *reader, struct unpacked *unpacked, uint32_t ordinal)
+{
+    const struct selected *expected = &reader->expected;
+    MDB_val key;
+    MDB_val value;
+    if (expected->ordinal == ordinal &&
+        find_group(reader, unpacked,
+                   unpacked == &reader->chunks ? expected->group : expected->block))
+        return 0;
+    int error = span_reader_map(reader);
+    if (error == 0)
+        error = find_row(unpacked->cursor, ordinal, &key, &value);
+    if (error != 0 || find_group(reader, unpacked, key_get_u32(key.mv_data)))
+        return error;
+    return read_group(reader, unpacked, &key, &value);
+}
+
 static int entry_of(struct span_reader *reader, struct unpacked *unpacked, uint32_t ordinal,
                     struct bytes *ret_entry)
 {
     if (!unpacked->valid || ordinal < unpacked->first ||
         ordinal - unpacked->first >= unpacked->view.count) {
-        MDB_val key;
-        MDB_val value;
         unpacked->valid = false;
         group_cache_release(reader->span->set->groups, unpacked->cached);
         unpacked->cached = NULL;
-        int error = find_row(unpacked->cursor, ordinal, &key, &value);
-        if (error == 0)
-            error = obtain_group(reader, unpacked, &key, &value);
+        int error = obtain_group(reader, unpacked, ordinal);
         if (error != 0)
             return error;
-        unpacked->first = key_get_u32(key.mv_data);
         unpacked->valid = true;
         if (ordinal - unpacked->first >= unpacked->view.count)
             return ERR_CORRUPT;
     }
     *ret_entry = group_entry(&unpacked->view, ordinal - unpacked->first);
     return 0;
+}
+
+int span_reader_place(struct span_reader *reader, uint32_t ordinal, struct selected *ret_place)
+{
+    MDB_val key;
+    MDB_val value;
+    int error = find_row(reader->chunks.cursor, ordinal, &key, &value);
+    if (error != 0)
+        return error;
+    *ret_place = (struct selected){.ordinal = ordinal, .group = key_get_u32(key.mv_data)};
+    error = find_row(reader->blocks.cursor, ordinal, &key, &value);
+    if (error == 0)
+        ret_place->block = key_get_u32(key.mv_data);
+    return error;
+}
+
+int span_reader_label_bytes(struct span_reader *reader, uint32_t ordinal,
+                            struct bytes *ret_bytes)
+{
+    return entry_of(reader, &reader->blocks, ordinal, ret_bytes);
 }
 
 int span_reader_labels(struct span_reader *reader, uint32_t ordinal, struct arena *arena,

@@ -72,6 +72,11 @@ void span_set_free(struct span_set *set)
     free(set);
 }
 
+struct group_cache *span_set_groups(const struct span_set *set)
+{
+    return set->groups;
+}
+
 struct value_lists *span_set_lists(const struct span_set *set)
 {
     return set->lists;

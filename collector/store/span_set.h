@@ -26,11 +26,14 @@
 struct span;
 struct span_reader;
 struct value_lists;
+struct group_cache;
 
 int span_set_new(struct store *store, struct span_set **ret_set);
 void span_set_free(struct span_set *set); /* NULL is allowed */
 /* What labels have been asked for; those of files that are gone or damaged are not in it. */
 struct value_lists *span_set_lists(const struct span_set *set);
+/* What was unpacked of any of them. */
+struct group_cache *span_set_groups(const struct span_set *set);
 /* `DATA/history`. */
 const char *span_set_directory(const struct span_set *set);
 
@@ -95,7 +98,24 @@ void span_set_close_idle(struct span_set *set);
 int span_reader_open(struct span *span, struct span_reader **ret_reader);
 void span_reader_close(struct span_reader *reader); /* NULL is allowed */
 struct postings_source span_postings(struct span_reader *reader);
-/* The label set of a series, in `arena`.  ERR_CORRUPT, ERR_LIMIT. */
+/* For who may not need to look into the file: as span_reader_open(), but it is opened by the first
+ * call that cannot do without. */
+int span_reader_begin(struct span *span, struct span_reader **ret_reader);
+/* Opens it.  ERR_CORRUPT, as span_reader_open(). */
+int span_reader_map(struct span_reader *reader);
+uint64_t span_reader_generation(const struct span_reader *reader);
+/* A series of a file, and the first ordinals of the group and the block it lies in. */
+struct selected {
+    uint32_t ordinal, group, block;
+};
+/* Of an opened file.  ERR_CORRUPT. */
+int span_reader_place(struct span_reader *reader, uint32_t ordinal, struct selected *ret_place);
+/* Where the series lies that is read next. */
+void span_reader_expect(struct span_reader *reader, const struct selected *place);
+/* The label set of a series as the file has it, valid until the next call.  ERR_CORRUPT. */
+int span_reader_label_bytes(struct span_reader *reader, uint32_t ordinal,
+                            struct bytes *ret_bytes);
+/* The same, read, in `arena`.  ERR_CORRUPT, ERR_LIMIT. */
 int span_reader_labels(struct span_reader *reader, uint32_t ordinal, struct arena *arena,
                        const struct labels **ret_labels);
 /* Its entry (span_file.h), valid until the next call; ascending ordinals are cheap.
@@ -115,6 +135,7 @@ void span_reader_complain(struct span_reader *reader, const char *what);
 /* Used by span_read.c only (span_open.c). */
 int span_env_open(struct span *span, MDB_env **ret_env, const MDB_dbi **ret_tables);
 void span_env_done(struct span *span);
+bool span_is_quarantined(struct span *span);
 void span_quarantine(struct span *span, const char *reason);
 const char *span_name(const struct span *span);
 struct store *span_store(struct span *span);

@@ -60,6 +60,23 @@ static void what_is_wanted_twice_is_kept(void **state)
     group_cache_free(cache);
 }
 
+/* Questions that take turns: none keeps another one out by coming between its two. */
+static void whoever_comes_back_is_taken_in(void **state)
+{
+    (void)state;
+    struct group_cache *cache;
+    assert_int_equal(group_cache_new((size_t)1 << 20, &cache), 0);
+    for (int round = 0; round < 2; round++)
+        for (uint32_t first = 0; first < 250; first++)
+            offer(cache, first, 100);
+    for (uint32_t first = 0; first < 250; first++) {
+        struct cached_group *group = find(cache, first);
+        assert_non_null(group);
+        group_cache_release(cache, group);
+    }
+    group_cache_free(cache);
+}
+
 static void the_least_recently_used_goes(void **state)
 {
     (void)state;
@@ -113,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wanted_twice_is_kept),
+        cmocka_unit_test(whoever_comes_back_is_taken_in),
         cmocka_unit_test(the_least_recently_used_goes),
         cmocka_unit_test(many_readers_use_it_at_once),
     };
