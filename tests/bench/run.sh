@@ -49,7 +49,7 @@ stages=limits,gen,repeat,paths,ingest,long,kill,rules
 large=,memory,paced,restart
 if [ -n "$quick" ]; then
   export HOSTS=${HOSTS:-40} STEPS=${STEPS:-120} LHOSTS=${LHOSTS:-4} LSTEPS=${LSTEPS:-480}
-  export MHOSTS=${MHOSTS:-1} MSTEPS=${MSTEPS:-8640}
+  export MHOSTS=${MHOSTS:-2} MSTEPS=${MSTEPS:-8640}
   export RUNS=${RUNS:-1} QRUNS=${QRUNS:-5} RULE_S=${RULE_S:-10} REST_S=${REST_S:-6}
   export CALM_S=${CALM_S:-2} BSTEPS=${BSTEPS:-60} PACED_S=${PACED_S:-10}
   export MEMORY_STEPS=${MEMORY_STEPS:-8} MEMORY_HOSTS_MOST=${MEMORY_HOSTS_MOST:-240}
