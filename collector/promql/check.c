@@ -64,7 +64,7 @@ static bool check_info(struct parser *parser, const struct node *call)
         return true;
     if (selector->kind != NODE_SELECTOR)
         return parser_fail(parser, selector->at, "expected label selectors only");
-    if (selector->name.size > 0)
+    if (selector->name.size > 0 && !selector->name_quoted)
         return parser_fail(parser, selector->at,
                            "expected label selectors only, got vector selector instead");
     return true;
