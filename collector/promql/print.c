@@ -94,31 +94,10 @@ void promql_print_matchers(struct matcher *const *matchers, size_t count, struct
     buf_put_char(out, '}');
 }
 
-/* Bare, these would be numbers, or operators and what belongs to them. */
-static bool is_no_bare_name(struct bytes name)
-{
-    static const char *const words[] = {"nan",      "inf",        "bool",        "on",
-                                        "ignoring", "group_left", "group_right", "atan2"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (name.size == strlen(words[i]) &&
-            strncasecmp((const char *)name.data, words[i], name.size) == 0)
-            return true;
-    return false;
-}
-
-/* {"a", __name__=~"b"} cannot be written with the name before the braces. */
-static bool has_another_name(const struct node *node)
-{
-    for (size_t i = 0; i + 1 < node->matcher_count; i++) /* its own is the last */
-        if (bytes_equal(node->matchers[i]->name, bytes_of(LABEL_NAME)))
-            return true;
-    return false;
-}
-
+/* A name that was quoted stays so: bare, it might be a number, or an operator. */
 static void print_selector(const struct node *node, struct buf *out)
 {
-    bool plain = metric_name_is_legacy(node->name) && !is_no_bare_name(node->name) &&
-                 !has_another_name(node);
+    bool plain = node->name.size > 0 && !node->name_quoted;
     size_t count =
         node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
     bool braces = count > 0 || !plain;
