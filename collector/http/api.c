@@ -173,7 +173,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/fengsui/v1/alerts/*", SHOWS, .handler = api_explain},
     {HTTP_GET, "/api/fengsui/v1/receivers", SHOWS, .handler = api_receivers},
     {HTTP_GET, "/api/fengsui/v1/logs", READS, .handler = api_logs},
-    {HTTP_GET, "/api/fengsui/v1/processes", READS, .handler = api_processes},
+    {HTTP_GET, "/api/fengsui/v1/processes", SHOWS, .handler = api_processes},
     {HTTP_GET, "/api/fengsui/v1/policy", SHOWS, .handler = api_policy},
     {HTTP_GET, "/api/fengsui/v1/duty/now", SHOWS, .handler = api_duty_now},
     {HTTP_GET, "/api/fengsui/v1/duty/shifts", SHOWS, .handler = api_duty_shifts},
@@ -232,6 +232,45 @@ bool api_time(const struct http_request *request, struct http_response *response
     }
     *ret_ms = ms < TIME_FIRST_MS ? TIME_FIRST_MS : ms > TIME_LAST_MS ? TIME_LAST_MS : ms;
     return true;
+}
+
+bool api_deadline(const struct http_request *request, struct http_response *response,
+                  int64_t *ret_mono_ns)
+{
+    struct diagnosis why = {0};
+    const char *text = http_parameter(request, "timeout");
+    int64_t timeout_ms = app_of(request)->query_timeout_ms;
+    int64_t asked_ms = timeout_ms;
+    if (text != NULL && *text != '\0' && param_duration(text, &asked_ms, &why) != 0) {
+        reply_invalid(response, "timeout", why.text);
+        return false;
+    }
+    if (asked_ms < timeout_ms)
+        timeout_ms = asked_ms < 0 ? 0 : asked_ms;
+    *ret_mono_ns = (int64_t)request->asked_mono_ns + timeout_ms * (int64_t)NS_PER_MS;
+    return true;
+}
+
+bool api_is_in_time(struct http_response *response, int64_t deadline_mono_ns)
+{
+    if ((int64_t)clock_mono(&clock_system) < deadline_mono_ns)
+        return true;
+    reply_error(response, API_TIMEOUT, "query timed out in query queue");
+    return false;
+}
+
+void api_store_error(struct http_response *response, int error, const struct arena *arena,
+                     const struct diagnosis *why)
+{
+    if (error == ERR_TIMEOUT)
+        reply_error(response, API_TIMEOUT, "query timed out in query execution");
+    else if (error == ERR_CANCELLED)
+        reply_error(response, API_CANCELED, "query was canceled in query execution");
+    else if (error == ERR_LIMIT && arena->total_refused)
+        reply_error(response, API_EXECUTION,
+                    "all queries together have no memory left; try again");
+    else
+        reply_code(response, error, why);
 }
 
 int64_t api_from_now(int64_t span_ms)

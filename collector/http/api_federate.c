@@ -47,20 +47,18 @@ static void put_series(struct buf *out, const struct series_samples *series, str
                series->times_ms[series->count - 1]);
 }
 
-static int collect(struct http_request *request, const struct selectors *selectors,
-                   struct querier *querier, const struct queryable_calls *calls,
-                   const struct select_hints *hints, struct arena *arena, struct buf *out,
+static int collect(const struct selectors *selectors, struct querier *querier,
+                   const struct queryable_calls *calls, const struct select_hints *hints,
+                   struct query_budget *budget, struct arena *arena, struct buf *out,
                    struct diagnosis *why)
 {
-    struct query_budget budget = {.samples_left = app_of(request)->promql.max_samples,
-                                  .cancelled = &request->cancelled};
     struct series_samples *all = NULL;
     size_t total = 0;
     for (size_t i = 0; i < selectors->count; i++) {
         struct series_samples *found = NULL;
         size_t count = 0;
         int error = calls->select(querier, selectors->items[i].matchers,
-                                  selectors->items[i].count, hints, &budget, arena, &found,
+                                  selectors->items[i].count, hints, budget, arena, &found,
                                   &count, why);
         if (error != 0)
             return error;
@@ -88,8 +86,15 @@ void api_federate(struct http_request *request, struct http_response *response)
 {
     const struct app *app = app_of(request);
     struct selectors selectors;
-    if (!api_selectors(request, response, SELECTOR_ERRORS_PLAIN, &selectors))
+    struct query_budget budget = {.samples_left = app->promql.max_samples,
+                                  .cancelled = &request->cancelled};
+    if (!api_deadline(request, response, &budget.deadline_mono_ns) ||
+        !api_selectors(request, response, SELECTOR_ERRORS_PLAIN, &selectors))
         return;
+    if (!api_is_in_time(response, budget.deadline_mono_ns)) {
+        api_selectors_free(&selectors);
+        return;
+    }
     int64_t now_ms = clock_unix_ms(&clock_system);
     struct select_hints hints = {.from_ms = now_ms - app->promql.lookback_ms + 1,
                                  .until_ms = now_ms};
@@ -101,13 +106,13 @@ void api_federate(struct http_request *request, struct http_response *response)
     arena.total = app->promql.total;
     int error = store->calls->open(store, hints.from_ms, hints.until_ms, &querier, &why);
     if (error == 0)
-        error = collect(request, &selectors, querier, store->calls, &hints, &arena,
+        error = collect(&selectors, querier, store->calls, &hints, &budget, &arena,
                         &response->body, &why);
     if (querier != NULL)
         store->calls->close(querier);
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (error != 0)
-        reply_code(response, error, &why);
+        api_store_error(response, error, &arena, &why);
     arena_reset(&arena);
     api_selectors_free(&selectors);
 }

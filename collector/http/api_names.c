@@ -25,14 +25,16 @@ static bool search_open(struct http_request *request, struct http_response *resp
                         enum selector_errors errors, struct search *search)
 {
     *search = (struct search){0};
-    arena_init(&search->arena, NAMES_ARENA_BYTES);
+    arena_init(&search->arena, app_of(request)->promql.max_memory_bytes);
     search->arena.total = app_of(request)->promql.total;
     search->budget.samples_left = UINT64_MAX;
     search->budget.cancelled = &request->cancelled;
-    if (!api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
+    if (!api_deadline(request, response, &search->budget.deadline_mono_ns) ||
+        !api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &search->until_ms) ||
         !api_limit(request, response, &search->limit) ||
-        !api_selectors(request, response, errors, &search->selectors))
+        !api_selectors(request, response, errors, &search->selectors) ||
+        !api_is_in_time(response, search->budget.deadline_mono_ns))
         return false;
     struct queryable *store = store_queryable(app_of(request)->store);
     struct diagnosis why = {0};
@@ -112,21 +114,11 @@ static int gather(struct search *search, const struct bytes *label, struct texts
     return error;
 }
 
-/* Names the true cause: all queries together are at their limit, or what the store says. */
-static void refuse(struct http_response *response, const struct search *search, int error)
-{
-    if (error == ERR_LIMIT && search->arena.total_refused)
-        reply_error(response, API_EXECUTION,
-                    "all queries together have no memory left; try again");
-    else
-        reply_code(response, error, &search->why);
-}
-
 static void answer_texts(struct http_response *response, const struct search *search,
                          const struct texts *texts, int error)
 {
     if (error != 0) {
-        refuse(response, search, error);
+        api_store_error(response, error, &search->arena, &search->why);
         return;
     }
     bool is_cut = search->limit > 0 && texts->count > search->limit;
@@ -300,7 +292,7 @@ static void answer_series(struct http_response *response, struct search *search)
     size_t count = 0;
     int error = gather_series(search, &series, &count);
     if (error != 0) {
-        refuse(response, search, error);
+        api_store_error(response, error, &search->arena, &search->why);
         return;
     }
     bool is_cut = search->limit > 0 && count > search->limit;

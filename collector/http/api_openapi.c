@@ -16,7 +16,7 @@
 #define CHANGE (HTTP_POST | HTTP_PUT)
 #define JSON   "application/json"
 #define TEXT   "text/plain"
-#define SPAN   "match[] start end limit"
+#define SPAN   "match[] start end limit timeout"
 #define ALERTS "active silenced inhibited filter* receiver"
 
 struct operation {
@@ -41,7 +41,7 @@ static const struct operation operations[] = {
     {HTTP_GET, "/-/quit", .summary = "Refused: as POST"},
     {HTTP_GET, "/metrics", .summary = "The collector's own metrics as text"},
     {HTTP_GET, "/federate", .summary = "The newest sample of each series as text",
-     .parameters = "match[]"},
+     .parameters = "match[] timeout"},
     {BOTH, "/api/v1/query", .summary = "An expression at one time",
      .parameters = "query! time timeout limit lookback_delta stats explain"},
     {BOTH, "/api/v1/query_range", .summary = "An expression at even steps",
@@ -55,7 +55,7 @@ static const struct operation operations[] = {
     {HTTP_GET, "/api/v1/label/*", .summary = "Values of a label", .parameters = SPAN,
      .rest = "{name}/values"},
     {BOTH, "/api/v1/series", .summary = "Label sets of series",
-     .parameters = "match[]! start end limit"},
+     .parameters = "match[]! start end limit timeout"},
     {HTTP_DELETE, "/api/v1/series", .summary = "Refused, as in Prometheus"},
     {HTTP_GET, "/api/v1/targets", .summary = "Probes as targets",
      .parameters = "state scrapePool"},

@@ -38,6 +38,18 @@ bool api_number(const struct http_request *request, struct http_response *respon
 bool api_limit(const struct http_request *request, struct http_response *response,
                size_t *ret_limit);
 
+/* When a question to the store is given up: after its parameter `timeout`, at most
+ * promql.timeout, counted from when it was asked (struct clock's mono).  False: the parameter is
+ * bad, the error is in the response. */
+bool api_deadline(const struct http_request *request, struct http_response *response,
+                  int64_t *ret_mono_ns);
+/* False: it stood in line until then; the error is in the response. */
+bool api_is_in_time(struct http_response *response, int64_t deadline_mono_ns);
+/* Tells what ended a question to the store, whose memory came from this arena, as it is told of
+ * queries. */
+void api_store_error(struct http_response *response, int error, const struct arena *arena,
+                     const struct diagnosis *why);
+
 /* All match[] selectors of a request. */
 struct selectors {
     struct selector *items;

@@ -22,17 +22,6 @@ struct question {
     mono_ns asked, started, prepared, evaluated;
 };
 
-static bool read_duration(const struct http_request *request, struct http_response *response,
-                          const char *name, int64_t *ret_ms)
-{
-    struct diagnosis why = {0};
-    const char *text = http_parameter(request, name);
-    if (text == NULL || *text == '\0' || param_duration(text, ret_ms, &why) == 0)
-        return true;
-    reply_invalid(response, name, why.text);
-    return false;
-}
-
 /* One that is not positive means the default. */
 static bool read_lookback(const struct http_request *request, struct http_response *response,
                           int64_t *ret_ms)
@@ -53,19 +42,12 @@ static bool read_lookback(const struct http_request *request, struct http_respon
 static bool read_question(struct http_request *request, struct http_response *response,
                           struct question *question)
 {
-    const struct app *app = app_of(request);
-    int64_t timeout_ms = app->query_timeout_ms;
-    int64_t asked_ms = timeout_ms;
     if (!api_limit(request, response, &question->limit) ||
-        !read_duration(request, response, "timeout", &asked_ms) ||
+        !api_deadline(request, response, &question->query.deadline_mono_ns) ||
         !read_lookback(request, response, &question->query.lookback_ms))
         return false;
-    if (asked_ms < timeout_ms)
-        timeout_ms = asked_ms < 0 ? 0 : asked_ms;
     question->asked = request->asked_mono_ns;
     question->started = clock_mono(&clock_system);
-    question->query.deadline_mono_ns =
-        (int64_t)question->asked + timeout_ms * (int64_t)NS_PER_MS;
     question->query.cancelled = &request->cancelled;
     return api_expression(request, response, &question->expression);
 }
@@ -287,10 +269,8 @@ static void run(struct http_request *request, struct http_response *response,
     const char *explain = http_parameter(request, "explain");
     question->query.wants_profile = explain != NULL && *explain != '\0';
     question->prepared = clock_mono(&clock_system);
-    if ((int64_t)question->started >= question->query.deadline_mono_ns) {
-        reply_error(response, API_TIMEOUT, "query timed out in query queue");
+    if (!api_is_in_time(response, question->query.deadline_mono_ns))
         return;
-    }
     if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
                               &question->query, &result, &error) != 0) {
         api_query_error(response, "query", &error);

@@ -37,21 +37,23 @@ static void write_list(struct json_writer *json, const char *name,
     buf_done(&text);
 }
 
-static void write_head(struct json_writer *json, const struct store_stats *stats,
+static void write_head(struct json_writer *json, struct store *store,
                        const struct store_cardinality *cardinality)
 {
+    struct store_stats stats;
+    store_get_stats(store, &stats);
     json_write_key(json, "headStats");
     json_write_object(json);
     json_write_key(json, "numSeries");
-    json_write_integer(json, (int64_t)stats->series_active);
+    json_write_integer(json, (int64_t)stats.series_active);
     json_write_key(json, "numLabelPairs");
     json_write_integer(json, (int64_t)cardinality->pairs);
     json_write_key(json, "chunkCount");
-    json_write_integer(json, (int64_t)stats->head_chunks);
+    json_write_integer(json, (int64_t)store_count_head_chunks(store));
     json_write_key(json, "minTime");
-    json_write_integer(json, stats->head_min_ms);
+    json_write_integer(json, stats.head_min_ms);
     json_write_key(json, "maxTime");
-    json_write_integer(json, stats->head_max_ms);
+    json_write_integer(json, stats.head_max_ms);
     json_write_end(json);
 }
 
@@ -81,21 +83,19 @@ void api_tsdb(struct http_request *request, struct http_response *response)
 {
     struct store *store = app_of(request)->store;
     struct store_cardinality cardinality;
-    struct store_stats stats;
     struct arena arena;
     struct reply reply;
     size_t limit = 0;
     if (!read_limit(request, response, &limit))
         return;
     arena_init(&arena, NAMES_ARENA_BYTES);
-    store_get_stats(store, &stats);
     int error = store_get_cardinality(store, limit, &arena, &cardinality);
     if (error != 0) {
         reply_code(response, error, NULL);
     } else {
         reply_start(&reply, response);
         json_write_object(&reply.json);
-        write_head(&reply.json, &stats, &cardinality);
+        write_head(&reply.json, store, &cardinality);
         write_list(&reply.json, "seriesCountByMetricName", &cardinality.metrics);
         write_list(&reply.json, "labelValueCountByLabelName", &cardinality.label_values);
         write_list(&reply.json, "memoryInBytesByLabelName", &cardinality.label_bytes);

@@ -98,26 +98,68 @@ static bool is_plain(uint8_t c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static void put_quoted(struct buf *out, struct bytes text)
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Is one of the bytes below c, which is at most 0x80? */
+static uint64_t any_below(uint64_t word, uint8_t c)
 {
-    buf_put_char(out, '"');
-    for (size_t i = 0; i < text.size;) {
-        size_t start = i;
-        while (i < text.size && is_plain(text.data[i]))
-            i++;
-        buf_put(out, text.data + start, i - start);
-        if (i == text.size)
+    return (word - EACH_BYTE(c)) & ~word & EACH_BYTE(0x80);
+}
+
+/* How many bytes at the front stand for themselves; nearly always all of them. */
+static size_t plain_size(struct bytes text)
+{
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= text.size; i += sizeof word) {
+        memcpy(&word, text.data + i, sizeof word);
+        if (((word & EACH_BYTE(0x80)) | any_below(word, 0x20) |
+             any_below(word ^ EACH_BYTE('"'), 1) | any_below(word ^ EACH_BYTE('\\'), 1) |
+             any_below(word ^ EACH_BYTE(0x7f), 1)) != 0)
             break;
-        uint8_t c = text.data[i];
-        size_t size = c >= 0x80 ? utf8_length(text.data + i, text.size - i) : 0;
+    }
+    while (i < text.size && is_plain(text.data[i]))
+        i++;
+    return i;
+}
+
+static void put_special(struct buf *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.size;) {
+        struct bytes rest = {text.data + i, text.size - i};
+        const size_t plain = plain_size(rest);
+        if (plain > 0) {
+            buf_put(out, rest.data, plain);
+            i += plain;
+            continue;
+        }
+        uint8_t c = *rest.data;
+        size_t size = c >= 0x80 ? utf8_length(rest.data, rest.size) : 0;
         if (size > 0)
-            buf_put(out, text.data + i, size);
+            buf_put(out, rest.data, size);
         else if (c >= 0x80)
             buf_put_text(out, "\xef\xbf\xbd");
         else
             put_escaped(out, c);
         i += size > 0 ? size : 1;
     }
+}
+
+static void put_quoted(struct buf *out, struct bytes text)
+{
+    const size_t plain = plain_size(text);
+    uint8_t *to = buf_reserve(out, plain + 2);
+    if (to == NULL)
+        return; /* the buffer remembers */
+    to[0] = '"';
+    if (plain > 0)
+        memcpy(to + 1, text.data, plain);
+    to[plain + 1] = '"';
+    out->size += plain + 1;
+    if (plain == text.size) {
+        out->size++;
+        return;
+    }
+    put_special(out, (struct bytes){text.data + plain, text.size - plain});
     buf_put_char(out, '"');
 }
 

@@ -32,9 +32,12 @@ const struct node *node_unwrap(const struct node *node)
     return node;
 }
 
+/* What is wrong within comes first. */
 static bool expect_type(struct parser *parser, const struct node *node, enum promql_type type,
                         const char *context, const char *name)
 {
+    if (!check_expression(parser, node))
+        return false;
     if (node->type == type)
         return true;
     return parser_fail(parser, node->at, "expected type %s in %s%s, got %s",
@@ -61,7 +64,7 @@ static bool check_info(struct parser *parser, const struct node *call)
         return true;
     if (selector->kind != NODE_SELECTOR)
         return parser_fail(parser, selector->at, "expected label selectors only");
-    if (selector->name.size > 0)
+    if (selector->name.size > 0 && !selector->name_quoted)
         return parser_fail(parser, selector->at,
                            "expected label selectors only, got vector selector instead");
     return true;
@@ -96,34 +99,49 @@ static bool check_call(struct parser *parser, const struct node *node)
         if (index == 1 && function->whole == whole_info)
             continue; /* may match everything */
         else if (!expect_type(parser, argument, function_argument_type(function, index),
-                              "call to ", name) ||
-                 !check_expression(parser, argument))
+                              "call to ", name))
             return false;
     return true;
 }
 
-static bool check_matching(struct parser *parser, const struct node *node)
+/* A label that decides which partner it is cannot be taken over from it. */
+static bool check_labels(struct parser *parser, const struct node *node)
 {
     const struct matching *matching = &node->matching;
-
-    if (operator_is_set(node->operation) &&
-        (matching->cardinality == MANY_TO_ONE || matching->cardinality == ONE_TO_MANY))
-        return parser_fail(parser, node->at, "no grouping allowed for \"%s\" operation",
-                           operator_text(node->operation));
-    if (operator_is_set(node->operation) && (matching->fills_left || matching->fills_right))
-        return parser_fail(parser, node->at,
-                           "filling in missing series not allowed for set "
-                           "operators");
-    if (!matching->on)
-        return true;
-    for (size_t i = 0; i < matching->labels.count; i++)
+    for (size_t i = 0; i < matching->labels.count && matching->on; i++)
         for (size_t j = 0; j < matching->include.count; j++)
             if (bytes_equal(matching->labels.items[i], matching->include.items[j]))
                 return parser_fail(
-                    parser, node->at,
+                    parser, node->operator_at,
                     "label \"%.*s\" must not occur in ON and GROUP clause at once",
                     (int)matching->labels.items[i].size,
                     (const char *)matching->labels.items[i].data);
+    return true;
+}
+
+static bool check_matching(struct parser *parser, const struct node *node, bool has_scalar)
+{
+    const struct matching *matching = &node->matching;
+    const bool is_set = operator_is_set(node->operation);
+    const bool fills = matching->fills_left || matching->fills_right;
+
+    if (has_scalar && matching->labels.count > 0)
+        return parser_fail(parser, node->at,
+                           "vector matching only allowed between instant vectors");
+    if (has_scalar && fills)
+        return parser_fail(parser, node->at,
+                           "filling in missing series only allowed between instant vectors");
+    if (has_scalar && is_set)
+        return parser_fail(parser, node->at,
+                           "set operator \"%s\" not allowed in binary scalar expression",
+                           operator_text(node->operation));
+    if (is_set &&
+        (matching->cardinality == MANY_TO_ONE || matching->cardinality == ONE_TO_MANY))
+        return parser_fail(parser, node->at, "no grouping allowed for \"%s\" operation",
+                           operator_text(node->operation));
+    if (is_set && fills)
+        return parser_fail(parser, node->at,
+                           "filling in missing series not allowed for set operators");
     return true;
 }
 
@@ -132,26 +150,24 @@ static bool check_binary(struct parser *parser, const struct node *node)
     const struct node *sides[] = {node->first, node->second};
     size_t scalars = 0;
 
-    for (size_t i = 0; i < 2; i++) {
+    if (!check_expression(parser, node->first) || !check_expression(parser, node->second))
+        return false;
+    if (node->returns_bool && !operator_is_comparison(node->operation))
+        return parser_fail(parser, node->operator_at,
+                           "bool modifier can only be used on comparison operators");
+    for (size_t i = 0; i < 2; i++)
+        scalars += sides[i]->type == PROMQL_SCALAR;
+    if (scalars == 2 && operator_is_comparison(node->operation) && !node->returns_bool)
+        return parser_fail(parser, node->operator_at,
+                           "comparisons between scalars must use BOOL modifier");
+    if (!check_labels(parser, node))
+        return false;
+    for (size_t i = 0; i < 2; i++)
         if (sides[i]->type != PROMQL_SCALAR && sides[i]->type != PROMQL_VECTOR)
             return parser_fail(parser, sides[i]->at,
                                "binary expression must contain only scalar and instant vector "
                                "types");
-        scalars += sides[i]->type == PROMQL_SCALAR;
-    }
-    if (scalars == 2 && operator_is_comparison(node->operation) && !node->returns_bool)
-        return parser_fail(parser, node->operator_at,
-                           "comparisons between scalars must use BOOL modifier");
-    if (scalars > 0 && operator_is_set(node->operation))
-        return parser_fail(parser, node->at,
-                           "set operator \"%s\" not allowed in binary scalar expression",
-                           operator_text(node->operation));
-    if (scalars > 0 &&
-        (node->matching.present || node->matching.fills_left || node->matching.fills_right))
-        return parser_fail(parser, node->at,
-                           "vector matching only allowed between instant vectors");
-    return check_matching(parser, node) && check_expression(parser, node->first) &&
-           check_expression(parser, node->second);
+    return check_matching(parser, node, scalars > 0);
 }
 
 /* A chain of operators leans left and is no deeper to the parser than one of them, but each
@@ -171,6 +187,30 @@ bool check_height(struct parser *parser, const struct node *node, int height)
            check_height(parser, node->offset, height + 1);
 }
 
+static bool check_subquery(struct parser *parser, const struct node *node)
+{
+    if (!check_expression(parser, node->first))
+        return false;
+    if (node->first->type == PROMQL_VECTOR)
+        return true;
+    return parser_fail(parser, node->at,
+                       "subquery is only allowed on instant vector, got %s instead",
+                       node->first->type == PROMQL_MATRIX ? "matrix"
+                                                          : promql_type_text(node->first->type));
+}
+
+static bool check_unary(struct parser *parser, const struct node *node)
+{
+    if (!check_expression(parser, node->first))
+        return false;
+    if (node->type == PROMQL_SCALAR || node->type == PROMQL_VECTOR)
+        return true;
+    return parser_fail(parser, node->at,
+                       "unary expression only allowed on expressions of type scalar or instant "
+                       "vector, got \"%s\"",
+                       promql_type_text(node->type));
+}
+
 bool check_expression(struct parser *parser, const struct node *node)
 {
     switch (node->kind) {
@@ -182,29 +222,18 @@ bool check_expression(struct parser *parser, const struct node *node)
     case NODE_MATRIX:
         return check_selector(parser, node->first);
     case NODE_SUBQUERY:
-        if (node->first->type != PROMQL_VECTOR)
-            return parser_fail(parser, node->at,
-                               "subquery is only allowed on instant vector, got %s instead",
-                               promql_type_text(node->first->type));
-        return check_expression(parser, node->first);
+        return check_subquery(parser, node);
     case NODE_CALL:
         return check_call(parser, node);
     case NODE_AGGREGATE:
         return expect_type(parser, node->first, PROMQL_VECTOR, "aggregation expression", "") &&
                (node->second == NULL ||
-                (expect_type(parser, node->second, node->aggregation->parameter_type,
-                             "aggregation parameter", "") &&
-                 check_expression(parser, node->second))) &&
-               check_expression(parser, node->first);
+                expect_type(parser, node->second, node->aggregation->parameter_type,
+                            "aggregation parameter", ""));
     case NODE_BINARY:
         return check_binary(parser, node);
     case NODE_UNARY:
-        if (node->type != PROMQL_SCALAR && node->type != PROMQL_VECTOR)
-            return parser_fail(parser, node->at,
-                               "unary expression only allowed on expressions of type scalar or "
-                               "instant vector, got \"%s\"",
-                               promql_type_text(node->type));
-        return check_expression(parser, node->first);
+        return check_unary(parser, node);
     case NODE_PAREN:
         return check_expression(parser, node->first);
     }

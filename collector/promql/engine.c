@@ -71,6 +71,8 @@ int promql_parse(const char *text, struct promql_expression **ret_expression,
     if (code != 0)
         return code;
     parser_init(&parser, expression, ret_error);
+    if (parser_at(&parser, TOKEN_END))
+        (void)parser_fail(&parser, 0, "no expression found in input");
     expression->root = parser.code == 0 ? parse_expression(&parser) : NULL;
     if (parser.code == 0 && !parser_at(&parser, TOKEN_END))
         (void)parser_unexpected(&parser, "", "");

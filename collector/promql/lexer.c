@@ -1,8 +1,9 @@
 /*
  * lexer.c - one token at a time, at most one character of lookahead.
  *
- * Words as in Prometheus: [a-zA-Z_:][a-zA-Z0-9_:]*.  A colon inside brackets is a word's only
- * where a word cannot end before it: [5m:1m] is three tokens, because 5m is no word.
+ * Words as in Prometheus: [a-zA-Z_:][a-zA-Z0-9_:]*, without colons in braces and brackets.  What
+ * is no token is told in Prometheus's words, which depend on where it stands: in braces; in
+ * brackets before the first number, and behind it; elsewhere.
  */
 #include "collector/promql/lexer.h"
 
@@ -93,38 +94,46 @@ static void skip_number(struct lexer *lexer)
     }
 }
 
-/* After a run of digits: "m", "h30m", ...  False if no unit follows. */
+static bool skip_one_of(struct lexer *lexer, const char *set)
+{
+    if (peek(lexer, 0) == '\0' || strchr(set, peek(lexer, 0)) == NULL)
+        return false;
+    lexer->at++;
+    return true;
+}
+
+/* After a number: "m", "h30m", ...  Units that are none, as hs, are found when it is read.  False if no
+ * duration stands here; then all that was looked at is passed by. */
 static bool skip_duration_rest(struct lexer *lexer)
 {
-    for (;;) {
-        char unit = peek(lexer, 0);
-        if (unit == '\0' || strchr("smhdwy", unit) == NULL)
-            return false;
-        lexer->at += unit == 'm' && peek(lexer, 1) == 's' ? 2 : 1;
-        if (!is_digit(peek(lexer, 0)))
-            return true;
+    const char *units = "smhdwy";
+    do {
         while (is_digit(peek(lexer, 0)))
             lexer->at++;
-    }
+        if (!skip_one_of(lexer, units))
+            return false;
+        (void)skip_one_of(lexer, "s");
+        units = "smhdw";
+    } while (is_digit(peek(lexer, 0)));
+    if (!is_letter(peek(lexer, 0)))
+        return true;
+    lexer->at++;
+    return false;
 }
 
 static struct token lex_number(struct lexer *lexer)
 {
     size_t from = lexer->at;
     skip_number(lexer);
-    if (!is_letter(peek(lexer, 0)))
+    lexer->had_duration = lexer->had_duration || lexer->brackets > 0;
+    lexer->in_duration = false;
+    if (!is_letter(peek(lexer, 0)) && !is_digit(peek(lexer, 0)))
         return token_of(lexer, TOKEN_NUMBER, from);
-    lexer->at = from;
-    while (is_digit(peek(lexer, 0)))
-        lexer->at++;
-    if (lexer->at > from && skip_duration_rest(lexer) && !is_letter(peek(lexer, 0)))
+    if (is_letter(peek(lexer, 0)) && skip_duration_rest(lexer))
         return token_of(lexer, TOKEN_DURATION, from);
-    lexer->at = from;
-    while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0)) || peek(lexer, 0) == '.')
-        lexer->at++;
     (void)snprintf(lexer->message, sizeof lexer->message,
-                   "bad number or duration syntax: \"%.*s\"", (int)(lexer->at - from),
-                   lexer->text + from);
+                   "bad number or duration syntax: \"%.*s\"",
+                   lexer->at - from > 80 ? 80 : (int)(lexer->at - from), lexer->text + from);
     return token_error(lexer, from, lexer->message);
 }
 
@@ -144,15 +153,21 @@ static struct token lex_string(struct lexer *lexer)
             continue;
         if (c == '\n')
             return token_error(lexer, from, "unterminated quoted string");
-        if (c == '\\' && lexer->at < lexer->size)
-            lexer->at++;
+        if (c != '\\')
+            continue;
+        const uint8_t *text = (const uint8_t *)lexer->text;
+        size_t size = string_escape(text + lexer->at, text + lexer->size, (uint8_t)quote,
+                                    lexer->message);
+        if (size == 0)
+            return token_error(lexer, from, lexer->message);
+        lexer->at += size;
     }
 }
 
 static struct token lex_word(struct lexer *lexer)
 {
     size_t from = lexer->at;
-    bool colons = lexer->braces == 0;
+    bool colons = lexer->braces == 0 && lexer->brackets == 0;
     while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0)) ||
            (colons && peek(lexer, 0) == ':'))
         lexer->at++;
@@ -161,16 +176,38 @@ static struct token lex_word(struct lexer *lexer)
 
 /* Go's %q of the character at `place`, which a token that began at `from` cannot have. */
 static struct token unexpected_character(struct lexer *lexer, size_t from, size_t place,
-                                         const char *after)
+                                         const char *what, const char *expected)
 {
     uint32_t code = 0;
     const uint8_t *at = (const uint8_t *)lexer->text + place;
     size_t size = utf8_decode(at, (const uint8_t *)lexer->text + lexer->size, &code);
     const char *escape = size == 1 && (*at == '\\' || *at == '\'') ? "\\" : "";
-    (void)snprintf(lexer->message, sizeof lexer->message, "unexpected character%s%s: '%s%.*s'",
-                   lexer->braces > 0 ? " inside braces" : "", after, escape,
-                   size == 0 ? 1 : (int)size, size == 0 ? "?" : (const char *)at);
+    (void)snprintf(lexer->message, sizeof lexer->message, "unexpected %s '%s%.*s'%s", what,
+                   escape, size == 0 ? 1 : (int)size, size == 0 ? "?" : (const char *)at,
+                   expected);
     return token_error(lexer, from, lexer->message);
+}
+
+static struct token count_bracket(struct lexer *lexer, enum token_kind kind, size_t from)
+{
+    lexer->braces += (kind == TOKEN_LEFT_BRACE) - (kind == TOKEN_RIGHT_BRACE);
+    lexer->brackets += (kind == TOKEN_LEFT_BRACKET) - (kind == TOKEN_RIGHT_BRACKET);
+    lexer->parentheses += (kind == TOKEN_LEFT_PAREN) - (kind == TOKEN_RIGHT_PAREN);
+    if (lexer->parentheses < 0) /* Prometheus's lexer has passed it by then */
+        return token_error(lexer, from + 1, "unexpected right parenthesis ')'");
+    if (lexer->brackets < 0)
+        return token_error(lexer, from, "unexpected right bracket ']'");
+    if (lexer->brackets > 1)
+        return token_error(lexer, from, "unexpected left bracket '['");
+    if (lexer->braces < 0)
+        return token_error(lexer, from, "unexpected character: '}'");
+    if (kind == TOKEN_LEFT_BRACKET) {
+        lexer->in_duration = true;
+        lexer->had_colon = false;
+    }
+    if (kind == TOKEN_RIGHT_BRACKET)
+        lexer->in_duration = false;
+    return token_of(lexer, kind, from);
 }
 
 static struct token lex_operator(struct lexer *lexer)
@@ -180,8 +217,7 @@ static struct token lex_operator(struct lexer *lexer)
         enum token_kind kind;
     } operators[] = {
         /* longer ones first */
-        {"==", TOKEN_EQUAL},        {"=~", TOKEN_MATCHES},
-        {"!=", TOKEN_NOT_EQUAL},    {"!~", TOKEN_NOT_MATCHES},
+        {"==", TOKEN_EQUAL},        {"!=", TOKEN_NOT_EQUAL},
         {"<=", TOKEN_LESS_EQUAL},   {">=", TOKEN_GREATER_EQUAL},
         {"</", TOKEN_TRIM_UPPER},   {">/", TOKEN_TRIM_LOWER},
         {"<", TOKEN_LESS},          {">", TOKEN_GREATER},
@@ -189,35 +225,84 @@ static struct token lex_operator(struct lexer *lexer)
         {")", TOKEN_RIGHT_PAREN},   {"{", TOKEN_LEFT_BRACE},
         {"}", TOKEN_RIGHT_BRACE},   {"[", TOKEN_LEFT_BRACKET},
         {"]", TOKEN_RIGHT_BRACKET}, {",", TOKEN_COMMA},
-        {":", TOKEN_COLON},         {"@", TOKEN_AT},
+        {"@", TOKEN_AT},
         {"+", TOKEN_ADD},           {"-", TOKEN_SUB},
         {"*", TOKEN_MUL},           {"/", TOKEN_DIV},
         {"%", TOKEN_MOD},           {"^", TOKEN_POW},
     };
     size_t from = lexer->at;
-    if (lexer->braces == 0 && peek(lexer, 0) == '=' && peek(lexer, 1) == '~')
-        return unexpected_character(lexer, from, from + 1, " after '='");
-    if (lexer->braces == 0 && peek(lexer, 0) == '!' && peek(lexer, 1) != '=' &&
-        from + 1 < lexer->size)
-        return unexpected_character(lexer, from, from + 1, " after '!'");
+    if (peek(lexer, 0) == '=' && peek(lexer, 1) == '~')
+        return unexpected_character(lexer, from, from + 1, "character after '=':", "");
+    if (peek(lexer, 0) == '!' && peek(lexer, 1) != '=' && from + 1 < lexer->size)
+        return unexpected_character(lexer, from, from + 1, "character after '!':", "");
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         size_t size = strlen(operators[i].text);
         if (strncmp(lexer->text + from, operators[i].text, size) != 0)
             continue;
         lexer->at += size;
-        enum token_kind kind = operators[i].kind;
-        lexer->braces += (kind == TOKEN_LEFT_BRACE) - (kind == TOKEN_RIGHT_BRACE);
-        lexer->brackets += (kind == TOKEN_LEFT_BRACKET) - (kind == TOKEN_RIGHT_BRACKET);
-        lexer->parentheses += (kind == TOKEN_LEFT_PAREN) - (kind == TOKEN_RIGHT_PAREN);
-        if (lexer->parentheses < 0) /* Prometheus's lexer has passed it by then */
-            return token_error(lexer, from + 1, "unexpected right parenthesis ')'");
-        if (lexer->brackets < 0)
-            return token_error(lexer, from, "unexpected right bracket ']'");
-        if (lexer->braces < 0)
-            return token_error(lexer, from, "unexpected character: '}'");
-        return token_of(lexer, kind, from);
+        return count_bracket(lexer, operators[i].kind, from);
     }
-    return unexpected_character(lexer, from, from, "");
+    return unexpected_character(lexer, from, from, "character:", "");
+}
+
+/* In braces there are names, strings, commas and the operators of matchers. */
+static struct token lex_in_braces(struct lexer *lexer)
+{
+    size_t from = lexer->at;
+    bool has_tilde = peek(lexer, 1) == '~';
+    switch (peek(lexer, 0)) {
+    case ',':
+        lexer->at++;
+        return token_of(lexer, TOKEN_COMMA, from);
+    case '}':
+        lexer->at++;
+        return count_bracket(lexer, TOKEN_RIGHT_BRACE, from);
+    case '{':
+        return unexpected_character(lexer, from, from, "left brace", "");
+    case '=':
+        lexer->at += has_tilde ? 2 : 1;
+        return token_of(lexer, has_tilde ? TOKEN_MATCHES : TOKEN_ASSIGN, from);
+    case '!':
+        if (!has_tilde && peek(lexer, 1) != '=')
+            break;
+        lexer->at += 2;
+        return token_of(lexer, has_tilde ? TOKEN_NOT_MATCHES : TOKEN_NOT_EQUAL, from);
+    default:
+        return unexpected_character(lexer, from, from, "character inside braces:", "");
+    }
+    if (from + 1 == lexer->size)
+        return token_error(lexer, from, "unexpected end of input inside braces");
+    return unexpected_character(lexer, from, from + 1, "character after '!' inside braces:", "");
+}
+
+static struct token lex_colon(struct lexer *lexer)
+{
+    size_t from = lexer->at;
+    if (lexer->had_colon && !lexer->in_duration)
+        return unexpected_character(lexer, from, from, "colon", "");
+    lexer->at++;
+    if (!lexer->had_duration)
+        return token_error(lexer, from + 1,
+                           "unexpected colon before duration in duration expression");
+    if (lexer->had_colon)
+        return token_error(lexer, from + 1,
+                           "unexpected repeated colon in duration expression");
+    lexer->had_colon = true;
+    return token_of(lexer, TOKEN_COLON, from);
+}
+
+/* The words of duration expressions; a number ends what Prometheus's lexer takes for one. */
+static struct token lex_duration_word(struct lexer *lexer)
+{
+    static const char *const words[] = {"step", "range", "min_of", "max_of", "min", "max"};
+    size_t from = lexer->at;
+    struct token token = lex_word(lexer);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (token_is_word(&token, words[i]))
+            return token;
+    return lexer->in_duration
+               ? unexpected_character(lexer, from, from, "character in duration expression:", "")
+               : unexpected_character(lexer, from, from, "character:", ", expected ':'");
 }
 
 /* What was opened must have been closed; Prometheus's lexer complains in this order. */
@@ -225,10 +310,12 @@ static struct token lex_end(struct lexer *lexer)
 {
     if (lexer->braces > 0)
         return token_error(lexer, lexer->at, "unexpected end of input inside braces");
-    if (lexer->brackets > 0)
+    if (lexer->in_duration)
         return token_error(lexer, lexer->at, "unexpected end of input in duration expression");
     if (lexer->parentheses > 0)
         return token_error(lexer, lexer->at, "unclosed left parenthesis");
+    if (lexer->brackets > 0)
+        return token_error(lexer, lexer->at, "unclosed left bracket");
     return token_of(lexer, TOKEN_END, lexer->at);
 }
 
@@ -238,11 +325,22 @@ struct token lexer_next(struct lexer *lexer)
     char c = peek(lexer, 0);
     if (lexer->at >= lexer->size)
         return lex_end(lexer);
-    if (c == '"' || c == '\'' || c == '`')
+    bool is_quote = c == '"' || c == '\'' || c == '`';
+    bool is_number = is_digit(c) || (c == '.' && is_digit(peek(lexer, 1)));
+    if (lexer->in_duration && !is_letter(c) && !is_number && strchr("]:()+-*/%^,", c) == NULL)
+        return unexpected_character(lexer, lexer->at, lexer->at,
+                                    "character in duration expression:", "");
+    if (is_quote)
         return lex_string(lexer);
+    if (is_letter(c) && lexer->brackets > 0 && lexer->braces == 0)
+        return lex_duration_word(lexer);
     if (is_letter(c) || (c == ':' && lexer->brackets == 0 && lexer->braces == 0))
         return lex_word(lexer);
-    if (lexer->braces == 0 && (is_digit(c) || (c == '.' && is_digit(peek(lexer, 1)))))
+    if (lexer->braces > 0)
+        return lex_in_braces(lexer);
+    if (c == ':')
+        return lex_colon(lexer);
+    if (is_number)
         return lex_number(lexer);
     return lex_operator(lexer);
 }

@@ -60,8 +60,11 @@ struct token {
 struct lexer {
     const char *text;
     size_t size, at;
-    int braces;   /* inside { } */
-    int brackets; /* inside [ ]: a colon separates range and step */
+    int braces;        /* inside { } */
+    int brackets;      /* inside [ ]: a colon separates range and step */
+    bool in_duration;  /* in brackets, before the first number */
+    bool had_duration; /* in any brackets so far, as Prometheus asks */
+    bool had_colon;    /* in these brackets */
     int parentheses;
     char message[LEXER_MESSAGE_BYTES]; /* of the last TOKEN_ERROR */
 };
@@ -72,10 +75,16 @@ struct token lexer_next(struct lexer *lexer);
 /* Is the word this one, whatever the case? */
 bool token_is_word(const struct token *token, const char *word);
 
+/* Checks the escape whose backslash lies before `at`; returns its size, or 0 and what is wrong with
+ * it. */
+size_t string_escape(const uint8_t *at, const uint8_t *end, uint8_t quote,
+                     char message[LEXER_MESSAGE_BYTES]);
 /* Resolves the quotes and Go's escapes of a string token into `out`, which must hold the
- * token's size; returns the size, or SIZE_MAX with the reason in *ret_reason. */
-size_t string_unquote(struct bytes quoted, uint8_t *out, const char **ret_reason);
+ * token's size; returns the size. */
+size_t string_unquote(struct bytes quoted, uint8_t *out);
 
 /* A number token, or a duration token (then in seconds); false if it does not fit. */
 bool number_parse(struct bytes text, double *ret_value);
 bool duration_token_parse(struct bytes text, int64_t *ret_ms);
+/* The first unit of a duration token that is none; empty if all are. */
+struct bytes duration_unknown_unit(struct bytes text);

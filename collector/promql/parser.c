@@ -47,10 +47,39 @@ static bool parse_names(struct parser *parser, struct names *names)
     return parser->code == 0;
 }
 
-static bool parse_arguments(struct parser *parser, struct node *call, const char *context)
+/* Words that are no metric's name where an expression begins. */
+static bool is_reserved(const struct token *token)
+{
+    static const char *const reserved[] = {"bool",       "on",          "ignoring",
+                                           "group_left", "group_right", "atan2"};
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+        if (token_is_word(token, reserved[i]))
+            return true;
+    return false;
+}
+
+static bool can_begin_expression(const struct token *token)
+{
+    switch (token->kind) {
+    case TOKEN_WORD:
+        return !is_reserved(token);
+    case TOKEN_NUMBER:
+    case TOKEN_DURATION:
+    case TOKEN_STRING:
+    case TOKEN_LEFT_PAREN:
+    case TOKEN_LEFT_BRACE:
+    case TOKEN_ADD:
+    case TOKEN_SUB:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool parse_arguments(struct parser *parser, struct node *call)
 {
     struct node *last = NULL;
-    if (!parser_expect(parser, TOKEN_LEFT_PAREN, context, "\"(\""))
+    if (!parser_expect(parser, TOKEN_LEFT_PAREN, "", ""))
         return false;
     while (!parser_at(parser, TOKEN_RIGHT_PAREN)) {
         struct node *argument = parse_expression(parser);
@@ -64,17 +93,17 @@ static bool parse_arguments(struct parser *parser, struct node *call, const char
         call->argument_count++;
         if (!parser_at(parser, TOKEN_COMMA)) {
             if (!parser_at(parser, TOKEN_RIGHT_PAREN))
-                return parser_unexpected(parser, context, "");
+                return parser_unexpected(parser, "", "");
             break;
         }
+        const size_t comma = parser->token.at;
         parser_advance(parser);
-        if (parser_at(parser, TOKEN_RIGHT_PAREN))
-            return parser_fail(parser, parser->token.at,
+        if (parser->code == 0 && !can_begin_expression(&parser->token))
+            return parser_fail(parser, comma,
                                "trailing commas not allowed in function call args");
     }
     call->until = parser->token.at + 1;
-    parser_advance(parser);
-    return parser->code == 0;
+    return parser->code == 0; /* at the closing parenthesis */
 }
 
 static bool parse_grouping(struct parser *parser, struct node *node)
@@ -95,9 +124,13 @@ static struct node *parse_aggregate(struct parser *parser)
         return NULL;
     node->aggregation = aggregation_find(parser->token.text);
     parser_advance(parser);
-    if (!parse_grouping(parser, node) || !parse_arguments(parser, node, "aggregation") ||
-        !parse_grouping(parser, node))
+    parser->aggregations++;
+    if (!parse_grouping(parser, node) || !parse_arguments(parser, node))
         return NULL;
+    parser_advance(parser);
+    if (!parse_grouping(parser, node))
+        return NULL;
+    parser->aggregations--;
 
     size_t wanted = node->aggregation->has_parameter ? 2 : 1;
     if (node->argument_count == 0) {
@@ -177,17 +210,33 @@ static bool unknown_function(struct parser *parser, const struct token *token)
 
 static struct node *parse_call(struct parser *parser)
 {
-    const struct function *function = function_find(parser->token.text);
-    if (function == NULL) {
-        (void)unknown_function(parser, &parser->token);
-        return NULL;
-    }
-    struct node *node = parser_node(parser, NODE_CALL, function->returns, parser->token.at);
+    const struct token token = parser->token;
+    const struct function *function = function_find(token.text);
+    struct node *node = parser_node(
+        parser, NODE_CALL, function != NULL ? function->returns : PROMQL_VECTOR, token.at);
     if (node == NULL)
         return NULL;
     node->function = function;
     parser_advance(parser);
-    return parse_arguments(parser, node, "function call") ? node : NULL;
+    if (!parse_arguments(parser, node))
+        return NULL;
+    if (function == NULL) { /* what is wrong in the arguments comes first */
+        (void)unknown_function(parser, &token);
+        return NULL;
+    }
+    parser_advance(parser);
+    return parser->code == 0 ? node : NULL;
+}
+
+/* Words that stand for something else than a function where a parenthesis follows. */
+static bool is_never_called(const struct token *token)
+{
+    static const char *const words[] = {"by", "without", "offset", "and", "or",
+                                        "unless", "anchored", "smoothed", "inf", "nan"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (token_is_word(token, words[i]))
+            return true;
+    return is_reserved(token) || memchr(token->text.data, ':', token->text.size) != NULL;
 }
 
 static struct node *parse_word(struct parser *parser)
@@ -199,7 +248,7 @@ static struct node *parse_word(struct parser *parser)
         (is_call || token_is_word(&parser->ahead, "by") ||
          token_is_word(&parser->ahead, "without")))
         return parse_aggregate(parser);
-    if (is_call)
+    if (is_call && !is_never_called(token))
         return parse_call(parser);
     if (token_is_word(token, "inf") || token_is_word(token, "nan")) {
         struct node *node = parser_node(parser, NODE_NUMBER, PROMQL_SCALAR, token->at);
@@ -210,13 +259,10 @@ static struct node *parse_word(struct parser *parser)
         parser_advance(parser);
         return node;
     }
-    static const char *const reserved[] = {"bool", "on", "ignoring", "group_left",
-                                           "group_right"};
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (token_is_word(token, reserved[i])) {
-            (void)parser_unexpected(parser, "", "");
-            return NULL;
-        }
+    if (is_reserved(token)) {
+        (void)parser_unexpected(parser, "", "");
+        return NULL;
+    }
     return parse_selector(parser);
 }
 
@@ -238,10 +284,7 @@ static struct node *parse_literal(struct parser *parser)
     else
         good = duration_token_parse(token.text, &ms);
     if (!good) {
-        (void)parser_fail(parser, token.at,
-                          token.kind == TOKEN_DURATION ? "not a valid duration string: \"%.*s\""
-                                                       : "error parsing number: \"%.*s\"",
-                          (int)token.text.size, (const char *)token.text.data);
+        (void)parser_bad_number(parser);
         return NULL;
     }
     if (token.kind == TOKEN_DURATION) {
@@ -279,12 +322,6 @@ static struct node *parse_primary(struct parser *parser)
         return parse_selector(parser);
     case TOKEN_WORD:
         return parse_word(parser);
-    case TOKEN_END:
-        if (parser->token.at == 0 || parser->expression->node_count == 0) {
-            (void)parser_fail(parser, 0, "no expression found in input");
-            return NULL;
-        }
-        break;
     default:
         break;
     }
@@ -361,13 +398,9 @@ static bool parse_matching(struct parser *parser, struct node *node)
     matching->cardinality = operator_is_set(node->operation) ? MANY_TO_MANY : ONE_TO_ONE;
     if (parser_at_word(parser, "bool")) {
         node->returns_bool = true;
-        if (!operator_is_comparison(node->operation))
-            return parser_fail(parser, parser->token.at,
-                               "bool modifier can only be used on comparison operators");
         parser_advance(parser);
     }
-    if ((parser_at_word(parser, "on") || parser_at_word(parser, "ignoring")) &&
-        parser->ahead.kind == TOKEN_LEFT_PAREN) {
+    if (parser_at_word(parser, "on") || parser_at_word(parser, "ignoring")) {
         matching->present = true;
         matching->on = parser_at_word(parser, "on");
         parser_advance(parser);

@@ -20,6 +20,15 @@
 #define EXPRESSION_DEPTH_MAX  500
 #define EXPRESSION_HEIGHT_MAX 1000 /* nodes from the root to a leaf */
 
+/* Where what is unexpected stands, in Prometheus's words. */
+#define CONTEXT_AGGREGATION "aggregation"
+#define CONTEXT_LABELS      "label matching"
+
+/* Of the duration at hand. */
+struct duration_place {
+    const char *context, *expected;
+};
+
 struct parser {
     struct lexer lexer;
     struct token token, ahead;
@@ -27,6 +36,8 @@ struct parser {
     struct promql_error *error;
     int code; /* 0, or why parsing stopped */
     int depth;
+    int aggregations; /* that have begun and not ended */
+    const struct duration_place *duration_place;
 };
 
 void parser_init(struct parser *parser, struct promql_expression *expression,
@@ -38,9 +49,12 @@ bool parser_at_word(const struct parser *parser, const char *word);
 /* A message (printf format) at a place of the text.  Always returns false. */
 bool parser_fail(struct parser *parser, size_t at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* "unexpected TOKEN in CONTEXT, expected EXPECTED"; both may be "". */
+/* "unexpected TOKEN in CONTEXT, expected EXPECTED"; both may be "".  An aggregation around it is the
+ * context of what has none. */
 bool parser_unexpected(struct parser *parser, const char *context, const char *expected);
 bool parser_out_of_memory(struct parser *parser);
+/* The number or duration at hand is none.  Always returns false. */
+bool parser_bad_number(struct parser *parser);
 /* Takes the token if it is of this kind, or complains. */
 bool parser_expect(struct parser *parser, enum token_kind kind, const char *context,
                    const char *expected);
@@ -66,9 +80,9 @@ struct node *parse_expression(struct parser *parser);
 struct node *parse_selector(struct parser *parser);
 /* offset, @, [range], [range:step], as many as follow. */
 struct node *parse_modifiers(struct parser *parser, struct node *node);
-/* In brackets: with arithmetic; after offset: one operand. */
-struct node *parse_duration(struct parser *parser);
-struct node *parse_duration_operand(struct parser *parser);
+/* In brackets: with arithmetic; after offset: one operand.  `place`, which lives on, is for messages. */
+struct node *parse_duration(struct parser *parser, const struct duration_place *place);
+struct node *parse_duration_operand(struct parser *parser, const struct duration_place *place);
 
 /* No path from `node`, itself `height` nodes from the root, is longer than
  * EXPRESSION_HEIGHT_MAX; to be asked before anything else walks the tree. */

@@ -128,53 +128,88 @@ static void describe_text(const char *kind, struct bytes text, char out[160])
     (void)snprintf(out + at, 160 - at, shown < text.size ? "\"..." : "\"");
 }
 
-/* As Prometheus names tokens in messages: <op:+>, <aggr:sum>, identifier "x". */
-static void describe_token(const struct token *token, char out[160])
+static bool is_one_of(const struct token *token, const char *const *words, size_t count)
 {
-    int size = token->text.size > 100 ? 100 : (int)token->text.size;
-    const char *text = (const char *)token->text.data;
+    for (size_t i = 0; i < count; i++)
+        if (token_is_word(token, words[i]))
+            return true;
+    return false;
+}
+#define IS_ONE_OF(token, words) is_one_of(token, words, sizeof(words) / sizeof(words)[0])
 
-    switch (token->kind) {
-    case TOKEN_END:
-        (void)snprintf(out, 160, "end of input");
-        return;
-    case TOKEN_NUMBER:
-        describe_text("number", token->text, out);
-        return;
-    case TOKEN_DURATION:
-        describe_text("duration", token->text, out);
-        return;
-    case TOKEN_STRING:
-        describe_text("string", token->text, out);
-        return;
-    case TOKEN_WORD:
-        if (aggregation_find(token->text) != NULL) {
-            (void)snprintf(out, 160, "<aggr:%.*s>", size, text);
-            return;
-        }
-        (void)snprintf(out, 160, "identifier \"%.*s\"", size, text);
-        break;
-    default:
-        (void)snprintf(out, 160, "\"%.*s\"", size, text);
-        break;
-    }
-    const struct operator_row *row = operator_of_token(token);
-    if (row != NULL)
-        (void)snprintf(out, 160, "<op:%s>", row->text);
+/* <op:and>, <aggr:sum>, <by>, "start", number "Inf", identifier "x", metric identifier "a:b". */
+static void describe_word(const struct token *token, char out[160])
+{
     static const char *const keywords[] = {"offset",   "by",         "without",     "on",
-                                           "ignoring", "group_left", "group_right", "bool"};
-    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-        if (token_is_word(token, keywords[i]))
-            (void)snprintf(out, 160, "<%s>", keywords[i]);
+                                           "ignoring", "group_left", "group_right", "bool",
+                                           "anchored", "smoothed"};
+    static const char *const preprocessors[] = {"start", "end", "step", "range"};
+    static const char *const numbers[] = {"inf", "nan"};
+    const int size = token->text.size > 100 ? 100 : (int)token->text.size;
+    const char *text = (const char *)token->text.data;
+    const char *before = memchr(text, ':', token->text.size) != NULL ? "metric identifier \""
+                                                                     : "identifier \"";
+    const char *after = "\"";
+    if (aggregation_find(token->text) != NULL)
+        before = "<aggr:", after = ">";
+    else if (operator_of_token(token) != NULL)
+        before = "<op:", after = ">";
+    else if (IS_ONE_OF(token, keywords))
+        before = "<", after = ">";
+    else if (IS_ONE_OF(token, preprocessors))
+        before = "\"";
+    else if (IS_ONE_OF(token, numbers))
+        before = "number \"";
+    (void)snprintf(out, 160, "%s%.*s%s", before, size, text, after);
+}
+
+/* As Prometheus names tokens in messages; in braces every word is a name. */
+static void describe_token(const struct token *token, bool is_in_braces, char out[160])
+{
+    const int size = token->text.size > 100 ? 100 : (int)token->text.size;
+    const char *text = (const char *)token->text.data;
+    bool is_operator = operator_of_token(token) != NULL || token->kind == TOKEN_AT ||
+                       token->kind == TOKEN_MATCHES || token->kind == TOKEN_NOT_MATCHES;
+    if (token->kind == TOKEN_END)
+        (void)snprintf(out, 160, "end of input");
+    else if (token->kind == TOKEN_NUMBER)
+        describe_text("number", token->text, out);
+    else if (token->kind == TOKEN_DURATION)
+        describe_text("duration", token->text, out);
+    else if (token->kind == TOKEN_STRING)
+        describe_text("string", token->text, out);
+    else if (token->kind == TOKEN_WORD && is_in_braces)
+        (void)snprintf(out, 160, "identifier \"%.*s\"", size, text);
+    else if (token->kind == TOKEN_WORD)
+        describe_word(token, out);
+    else
+        (void)snprintf(out, 160, is_operator ? "<op:%.*s>" : "\"%.*s\"", size, text);
 }
 
 bool parser_unexpected(struct parser *parser, const char *context, const char *expected)
 {
     char token[160];
-    describe_token(&parser->token, token);
+    describe_token(&parser->token, strcmp(context, CONTEXT_LABELS) == 0, token);
+    if (*context == '\0' && parser->aggregations > 0)
+        context = CONTEXT_AGGREGATION;
     return parser_fail(parser, parser->token.at, "unexpected %s%s%s%s%s", token,
                        *context != '\0' ? " in " : "", context,
                        *expected != '\0' ? ", expected " : "", expected);
+}
+
+bool parser_bad_number(struct parser *parser)
+{
+    const struct token *token = &parser->token;
+    const struct bytes unit = duration_unknown_unit(token->text);
+    const int size = token->text.size > 80 ? 80 : (int)token->text.size;
+    const char *text = (const char *)token->text.data;
+    if (token->kind == TOKEN_NUMBER)
+        return parser_fail(parser, token->at, "error parsing number: \"%.*s\"", size, text);
+    if (unit.size > 0)
+        return parser_fail(parser, token->at, "unknown unit \"%.*s\" in duration \"%.*s\"",
+                           unit.size > 20 ? 20 : (int)unit.size, (const char *)unit.data, size,
+                           text);
+    return parser_fail(parser, token->at, "not a valid duration string: \"%.*s\"", size, text);
 }
 
 bool parser_expect(struct parser *parser, enum token_kind kind, const char *context,
@@ -203,14 +238,10 @@ struct node *parser_node(struct parser *parser, enum node_kind kind, enum promql
 
 bool parser_string(struct parser *parser, const struct token *token, struct bytes *ret_text)
 {
-    const char *reason = NULL;
     uint8_t *text = arena_alloc(&parser->expression->arena, token->text.size + 4, 1);
     if (text == NULL)
         return parser_out_of_memory(parser);
-    size_t size = string_unquote(token->text, text, &reason);
-    if (size == SIZE_MAX)
-        return parser_fail(parser, token->at, "%s", reason);
-    *ret_text = (struct bytes){text, size};
+    *ret_text = (struct bytes){text, string_unquote(token->text, text)};
     return true;
 }
 

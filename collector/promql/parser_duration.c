@@ -8,6 +8,19 @@
 #include "collector/promql/parser.h"
 
 static struct node *parse_sum(struct parser *parser);
+static struct node *parse_operand(struct parser *parser);
+
+static bool unexpected(struct parser *parser)
+{
+    return parser_unexpected(parser, parser->duration_place->context,
+                             parser->duration_place->expected);
+}
+
+static bool expect(struct parser *parser, enum token_kind kind)
+{
+    return parser_expect(parser, kind, parser->duration_place->context,
+                         parser->duration_place->expected);
+}
 
 static struct node *parse_call(struct parser *parser)
 {
@@ -24,8 +37,7 @@ static struct node *parse_call(struct parser *parser)
             function = function_find(bytes_of(calls[i].name));
         }
     if (function == NULL) {
-        (void)parser_unexpected(parser, "duration expression",
-                                "number, duration, step(), or range()");
+        (void)unexpected(parser);
         return NULL;
     }
     struct node *node = parser_node(parser, NODE_CALL, PROMQL_SCALAR, parser->token.at);
@@ -34,20 +46,18 @@ static struct node *parse_call(struct parser *parser)
     node->function = function;
     node->argument_count = (size_t)wanted;
     parser_advance(parser);
-    if (!parser_expect(parser, TOKEN_LEFT_PAREN, "duration expression", "\"(\""))
+    if (!expect(parser, TOKEN_LEFT_PAREN))
         return NULL;
     if (wanted == 2) {
         node->first = parse_sum(parser);
-        if (node->first == NULL ||
-            !parser_expect(parser, TOKEN_COMMA, "duration expression", "\",\""))
+        if (node->first == NULL || !expect(parser, TOKEN_COMMA))
             return NULL;
         node->first->next = parse_sum(parser);
         if (node->first->next == NULL)
             return NULL;
     }
     node->until = parser->token.at + 1;
-    return parser_expect(parser, TOKEN_RIGHT_PAREN, "duration expression", "\")\"") ? node
-                                                                                    : NULL;
+    return expect(parser, TOKEN_RIGHT_PAREN) ? node : NULL;
 }
 
 static struct node *parse_literal(struct parser *parser)
@@ -60,8 +70,7 @@ static struct node *parse_literal(struct parser *parser)
                     ? number_parse(parser->token.text, &node->number)
                     : duration_token_parse(parser->token.text, &ms);
     if (!good) {
-        (void)parser_fail(parser, parser->token.at, "not a valid duration string: \"%.*s\"",
-                          (int)parser->token.text.size, (const char *)parser->token.text.data);
+        (void)parser_bad_number(parser);
         return NULL;
     }
     if (parser_at(parser, TOKEN_DURATION)) {
@@ -122,11 +131,10 @@ static struct node *parse_paren(struct parser *parser)
     if (node->first == NULL)
         return NULL;
     node->until = parser->token.at + 1;
-    return parser_expect(parser, TOKEN_RIGHT_PAREN, "duration expression", "\")\"") ? node
-                                                                                    : NULL;
+    return expect(parser, TOKEN_RIGHT_PAREN) ? node : NULL;
 }
 
-struct node *parse_duration_operand(struct parser *parser)
+static struct node *parse_operand(struct parser *parser)
 {
     switch (parser->token.kind) {
     case TOKEN_NUMBER:
@@ -136,7 +144,7 @@ struct node *parse_duration_operand(struct parser *parser)
         return parse_paren(parser);
     case TOKEN_ADD:
     case TOKEN_SUB:
-        return parse_sign(parser, parse_duration_operand);
+        return parse_sign(parser, parse_operand);
     default:
         return parse_call(parser);
     }
@@ -161,7 +169,7 @@ static struct node *parse_power(struct parser *parser)
 {
     if (parser_at(parser, TOKEN_ADD) || parser_at(parser, TOKEN_SUB))
         return parse_sign(parser, parse_power);
-    struct node *left = parse_duration_operand(parser);
+    struct node *left = parse_operand(parser);
     if (left == NULL || !parser_at(parser, TOKEN_POW))
         return left;
     parser_advance(parser);
@@ -205,7 +213,14 @@ static struct node *parse_sum(struct parser *parser)
     return left;
 }
 
-struct node *parse_duration(struct parser *parser)
+struct node *parse_duration(struct parser *parser, const struct duration_place *place)
 {
+    parser->duration_place = place;
     return parse_sum(parser);
+}
+
+struct node *parse_duration_operand(struct parser *parser, const struct duration_place *place)
+{
+    parser->duration_place = place;
+    return parse_operand(parser);
 }

@@ -36,18 +36,15 @@ static bool keep_matcher(struct parser *parser, enum matcher_kind kind, struct b
     return true;
 }
 
-static bool set_name(struct parser *parser, struct node *node, struct bytes name, bool quoted,
-                     size_t at)
+/* A quoted name in braces.  A second one is a matcher that nothing satisfies as well. */
+static bool set_name(struct parser *parser, struct node *node, struct bytes name, size_t at)
 {
-    if (node->name.size > 0)
-        return parser_fail(parser, at,
-                           "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
-                           (int)node->name.size, (const char *)node->name.data, (int)name.size,
-                           (const char *)name.data);
-    if (name.size == 0 || !utf8_is_valid(name))
+    if (!utf8_is_valid(name))
         return parser_fail(parser, at, "invalid metric name");
+    if (name.size == 0 || node->name.size > 0)
+        return keep_matcher(parser, MATCH_EQUAL, bytes_of(LABEL_NAME), name, at);
     node->name = name;
-    node->name_quoted = quoted;
+    node->name_quoted = true;
     return true;
 }
 
@@ -67,7 +64,7 @@ static bool read_kind(struct parser *parser, enum matcher_kind *ret_kind)
         *ret_kind = MATCH_NOT_REGEX;
         break;
     default:
-        return parser_unexpected(parser, "label matching", "label matching operator");
+        return parser_unexpected(parser, CONTEXT_LABELS, "label matching operator");
     }
     parser_advance(parser);
     return parser->code == 0;
@@ -85,20 +82,20 @@ static bool parse_matcher(struct parser *parser, struct node *node)
         if (!parser_string(parser, &token, &name))
             return false;
     } else if (token.kind != TOKEN_WORD) {
-        return parser_unexpected(parser, "label matching", "identifier or \"}\"");
+        return parser_unexpected(parser, CONTEXT_LABELS, "identifier or \"}\"");
     }
     parser_advance(parser);
     if (parser->code != 0)
         return false;
     if (token.kind == TOKEN_STRING &&
         (parser_at(parser, TOKEN_COMMA) || parser_at(parser, TOKEN_RIGHT_BRACE)))
-        return set_name(parser, node, name, true, token.at);
+        return set_name(parser, node, name, token.at);
     if (name.size == 0 || !utf8_is_valid(name))
         return parser_fail(parser, token.at, "invalid label name");
     if (!read_kind(parser, &kind))
         return false;
     if (!parser_at(parser, TOKEN_STRING))
-        return parser_unexpected(parser, "label matching", "string");
+        return parser_unexpected(parser, CONTEXT_LABELS, "string");
     if (!parser_string(parser, &parser->token, &value) ||
         !keep_matcher(parser, kind, name, value, token.at))
         return false;
@@ -118,7 +115,7 @@ static bool parse_braces(struct parser *parser, struct node *node)
         if (parser_at(parser, TOKEN_COMMA))
             parser_advance(parser);
         else if (!parser_at(parser, TOKEN_RIGHT_BRACE))
-            return parser_unexpected(parser, "label matching", "\",\" or \"}\"");
+            return parser_unexpected(parser, CONTEXT_LABELS, "\",\" or \"}\"");
     }
     node->until = parser->token.at + 1;
     parser_advance(parser);
@@ -143,7 +140,7 @@ struct node *parse_selector(struct parser *parser)
     if (parser->code != 0)
         return NULL;
     if (node->name.size > 0) {
-        for (size_t i = before; i < expression->matcher_count; i++)
+        for (size_t i = before; i < expression->matcher_count && !node->name_quoted; i++)
             if (bytes_equal(expression->matchers[i]->name, bytes_of(LABEL_NAME))) {
                 struct bytes other = expression->matchers[i]->value;
                 (void)parser_fail(parser, node->at,
@@ -177,11 +174,12 @@ static struct node *modifiable(struct node *node)
 
 static bool parse_offset(struct parser *parser, struct node *node)
 {
+    static const struct duration_place place = {"offset",
+                                                "number, duration, step(), or range()"};
     struct node *target = modifiable(node);
-    size_t at = parser->token.at;
 
     parser_advance(parser);
-    struct node *offset = parse_duration_operand(parser);
+    struct node *offset = parse_duration_operand(parser, &place);
     if (offset == NULL)
         return false;
     if (target == NULL)
@@ -189,34 +187,33 @@ static bool parse_offset(struct parser *parser, struct node *node)
                            "offset modifier must be preceded by an instant vector selector or "
                            "range vector selector or a subquery");
     if (target->offset != NULL)
-        return parser_fail(parser, at, "offset may not be set multiple times");
+        return parser_fail(parser, node->at, "offset may not be set multiple times");
     target->offset = offset;
     node->until = offset->until;
     return true;
 }
 
-static bool parse_at_time(struct parser *parser, struct node *target)
+/* `at`: where what it belongs to begins. */
+static bool parse_at_time(struct parser *parser, struct node *target, size_t at)
 {
     double sign = 1;
     double seconds = 0;
     int64_t ms = 0;
-    size_t at = parser->token.at;
 
-    while (parser_at(parser, TOKEN_ADD) || parser_at(parser, TOKEN_SUB)) {
-        sign = parser_at(parser, TOKEN_SUB) ? -sign : sign;
+    if (parser_at(parser, TOKEN_ADD) || parser_at(parser, TOKEN_SUB)) {
+        sign = parser_at(parser, TOKEN_SUB) ? -1 : 1;
         parser_advance(parser);
     }
     if (parser_at(parser, TOKEN_NUMBER)) {
         if (!number_parse(parser->token.text, &seconds))
-            return parser_fail(parser, parser->token.at, "error parsing number");
+            return parser_bad_number(parser);
     } else if (parser_at(parser, TOKEN_DURATION)) {
         if (!duration_token_parse(parser->token.text, &ms))
-            return parser_fail(parser, parser->token.at, "not a valid duration string");
+            return parser_bad_number(parser);
         seconds = (double)ms / 1000.0;
     } else if (parser_at_word(parser, "inf") || parser_at_word(parser, "nan")) {
-        return parser_fail(parser, at, "timestamp out of bounds for @ modifier: %s%.*s",
-                           sign < 0 ? "-" : "", (int)parser->token.text.size,
-                           (const char *)parser->token.text.data);
+        const char *text = parser_at_word(parser, "nan") ? "NaN" : sign < 0 ? "-Inf" : "+Inf";
+        return parser_fail(parser, at, "timestamp out of bounds for @ modifier: %s", text);
     } else {
         return parser_unexpected(parser, "@", "timestamp");
     }
@@ -233,20 +230,20 @@ static bool parse_at(struct parser *parser, struct node *node)
 {
     struct node *target = modifiable(node);
     struct node unused = {0};
-    size_t at = parser->token.at;
 
     if (target != NULL && target->at_modifier != AT_NONE)
-        return parser_fail(parser, at, "@ <timestamp> may not be set multiple times");
+        return parser_fail(parser, node->at, "@ <timestamp> may not be set multiple times");
     struct node *place = target != NULL ? target : &unused;
     parser_advance(parser);
     bool start = parser_at_word(parser, "start");
-    if ((start || parser_at_word(parser, "end")) && parser->ahead.kind == TOKEN_LEFT_PAREN) {
+    if (start || parser_at_word(parser, "end")) {
         place->at_modifier = start ? AT_START : AT_END;
         parser_advance(parser);
-        parser_advance(parser);
+        if (!parser_expect(parser, TOKEN_LEFT_PAREN, "@", "timestamp"))
+            return false;
         if (!parser_at(parser, TOKEN_RIGHT_PAREN))
-            return parser_unexpected(parser, "@", "\")\"");
-    } else if (!parse_at_time(parser, place)) {
+            return parser_unexpected(parser, "@", "timestamp");
+    } else if (!parse_at_time(parser, place, node->at)) {
         return false;
     }
     node->until = parser->token.at + parser->token.text.size;
@@ -258,14 +255,15 @@ static bool parse_at(struct parser *parser, struct node *node)
     return parser->code == 0;
 }
 
-static bool check_range(struct parser *parser, const struct node *node)
+/* `at`: of the bracket. */
+static bool check_range(struct parser *parser, const struct node *node, size_t at)
 {
     if (node->kind != NODE_SELECTOR)
-        return parser_fail(parser, node->at, "ranges only allowed for vector selectors");
+        return parser_fail(parser, at, "ranges only allowed for vector selectors");
     if (node->offset != NULL)
-        return parser_fail(parser, node->at, "no offset modifiers allowed before range");
-    if (node->at_modifier != AT_NONE)
-        return parser_fail(parser, node->at, "no @ modifiers allowed before range");
+        return parser_fail(parser, at, "no offset modifiers allowed before range");
+    if (node->at_modifier == AT_TIME) /* start() and end() are, as in Prometheus */
+        return parser_fail(parser, at, "no @ modifiers allowed before range");
     return true;
 }
 
@@ -277,10 +275,24 @@ static bool check_positive(struct parser *parser, const struct node *duration)
     return true;
 }
 
+static bool parse_step(struct parser *parser, struct node *node)
+{
+    static const struct duration_place place = {
+        "subquery selector", "number, duration, step(), range(), or \"]\""};
+    parser_advance(parser);
+    if (parser_at(parser, TOKEN_RIGHT_BRACKET))
+        return true;
+    node->step = parse_duration(parser, &place);
+    return node->step != NULL && check_positive(parser, node->step);
+}
+
 static struct node *parse_range(struct parser *parser, struct node *inner)
 {
+    static const struct duration_place place = {"subquery or range selector",
+                                                "number, duration, step(), or range()"};
+    const size_t bracket = parser->token.at;
     parser_advance(parser);
-    struct node *range = parse_duration(parser);
+    struct node *range = parse_duration(parser, &place);
     if (range == NULL || !check_positive(parser, range))
         return NULL;
     bool is_subquery = parser_at(parser, TOKEN_COLON);
@@ -290,36 +302,27 @@ static struct node *parse_range(struct parser *parser, struct node *inner)
         return NULL;
     node->first = inner;
     node->range = range;
-    if (is_subquery) {
-        parser_advance(parser);
-        if (!parser_at(parser, TOKEN_RIGHT_BRACKET)) {
-            node->step = parse_duration(parser);
-            if (node->step == NULL || !check_positive(parser, node->step))
-                return NULL;
-        }
-    } else if (parser->code == 0 && !check_range(parser, inner)) {
+    if (is_subquery && !parse_step(parser, node))
         return NULL;
-    }
     node->until = parser->token.at + 1;
-    return parser_expect(parser, TOKEN_RIGHT_BRACKET,
-                         is_subquery ? "subquery selector" : "subquery or range selector",
-                         "\"]\"")
-               ? node
-               : NULL;
+    if (!parser_expect(parser, TOKEN_RIGHT_BRACKET,
+                       is_subquery ? "subquery selector" : "subquery or range",
+                       is_subquery ? "\"]\"" : "\":\" or \"]\""))
+        return NULL;
+    return is_subquery || check_range(parser, inner, bracket) ? node : NULL;
 }
 
 static bool parse_extension(struct parser *parser, struct node *node)
 {
     struct node *target = modifiable(node);
     bool anchored = parser_at_word(parser, "anchored");
-    if (target == NULL || node->kind == NODE_SUBQUERY)
-        return parser_fail(
-            parser, parser->token.at,
-            "%s modifier must be preceded by an instant vector selector or range "
-            "vector selector",
-            anchored ? "anchored" : "smoothed");
-    if (target->anchored || target->smoothed)
-        return parser_fail(parser, parser->token.at,
+    const char *word = anchored ? "anchored" : "smoothed";
+    if (node->kind == NODE_SUBQUERY)
+        return parser_fail(parser, node->at, "%s modifier is not supported for subqueries", word);
+    if (target == NULL)
+        return parser_fail(parser, node->at, "%s modifier not implemented", word);
+    if (anchored ? target->smoothed : target->anchored)
+        return parser_fail(parser, node->at,
                            "anchored and smoothed modifiers cannot be used together");
     target->anchored = anchored;
     target->smoothed = !anchored;

@@ -94,16 +94,10 @@ void promql_print_matchers(struct matcher *const *matchers, size_t count, struct
     buf_put_char(out, '}');
 }
 
-/* Bare, these would be numbers. */
-static bool is_number_word(struct bytes name)
-{
-    return name.size == 3 && (strncasecmp((const char *)name.data, "nan", 3) == 0 ||
-                              strncasecmp((const char *)name.data, "inf", 3) == 0);
-}
-
+/* A name that was quoted stays so: bare, it might be a number, or an operator. */
 static void print_selector(const struct node *node, struct buf *out)
 {
-    bool plain = metric_name_is_legacy(node->name) && !is_number_word(node->name);
+    bool plain = node->name.size > 0 && !node->name_quoted;
     size_t count =
         node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
     bool braces = count > 0 || !plain;

@@ -49,12 +49,6 @@ void gather_done(struct gather *gather)
     arena_reset(&gather->scratch);
 }
 
-bool gather_is_cancelled(const struct gather *gather)
-{
-    return gather->budget != NULL && gather->budget->cancelled != NULL &&
-           __atomic_load_n(gather->budget->cancelled, __ATOMIC_RELAXED);
-}
-
 /* -- entries ----------------------------------------------------------------------------- */
 
 static int index_items(struct gather *gather)
@@ -340,8 +334,9 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
         return error;
     for (size_t i = 0, run; i < series_count && error == 0; i += run) {
         run = neighbours(series + i, series_count - i);
-        error = gather_is_cancelled(gather) ? ERR_CANCELLED
-                                            : take_neighbours(gather, series + i, run);
+        error = select_watch_look(&gather->watch);
+        if (error == 0)
+            error = take_neighbours(gather, series + i, run);
     }
     if (gather->hints->no_labels) {
         gather->held = series;

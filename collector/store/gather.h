@@ -113,4 +113,3 @@ int gather_obtain_stored(struct gather *gather, struct bytes stored, struct foun
 /* Holds what is in the cache of groups until the end of the gathering.  ERR_LIMIT: it is released. */
 int gather_keep(struct gather *gather, struct cached_group *cached);
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);
-bool gather_is_cancelled(const struct gather *gather);

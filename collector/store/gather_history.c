@@ -10,7 +10,6 @@
 #include "collector/store/span_set.h"
 #include "proto/base/error.h"
 
-#define CANCEL_EVERY   256
 #define KEPT_ASKED_MAX 2048 /* chunks of one question; the cache would not hold many more */
 
 struct visit {
@@ -109,14 +108,14 @@ struct taking {
     struct span_reader *reader;
     gather_take *take;
     void *context;
-    size_t taken;
 };
 
 static int take_one(struct taking *taking, uint32_t ordinal)
 {
-    if (taking->taken++ % CANCEL_EVERY == 0 && gather_is_cancelled(taking->gather))
-        return ERR_CANCELLED;
-    int error =
+    int error = select_watch_step(&taking->gather->watch);
+    if (error != 0)
+        return error;
+    error =
         taking->take(taking->gather, taking->span, taking->reader, ordinal, taking->context);
     if (error != ERR_CORRUPT)
         return error;
@@ -207,10 +206,11 @@ int gather_history(struct gather *gather, struct matcher *const *matchers, size_
                                  &span_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < span_count && error == 0; i++)
-        error = gather_is_cancelled(gather)
-                    ? ERR_CANCELLED
-                    : gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
+    for (size_t i = 0; i < span_count && error == 0; i++) {
+        error = select_watch_look(&gather->watch);
+        if (error == 0)
+            error = gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
+    }
     span_set_release(set, spans, span_count);
     return error;
 }

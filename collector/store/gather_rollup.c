@@ -164,9 +164,10 @@ static int take_tier(struct gather *gather, struct tier_spans *tier,
             continue;
         for (size_t j = 0; j < tier->count; j++)
             day.has_brother = day.has_brother || (j != i && is_same_day(tier->items[j], span));
-        error = gather_is_cancelled(gather) ? ERR_CANCELLED
-                                            : gather_span(gather, span, matchers, count,
-                                                          take_series, &day, &tier->is_read[i]);
+        error = select_watch_look(&gather->watch);
+        if (error == 0)
+            error = gather_span(gather, span, matchers, count, take_series, &day,
+                                &tier->is_read[i]);
     }
     return error;
 }

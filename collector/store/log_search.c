@@ -15,6 +15,7 @@
 struct looking {
     struct store *store;
     struct log_search *search;
+    const struct log_query *query;
     struct diagnosis *why;
 };
 
@@ -46,11 +47,19 @@ static int look_in_live(struct looking *looking)
         return error_from_lmdb(code);
     code = mdb_cursor_open(txn, live->tables[LIVE_LOGS], &cursor);
     if (code == MDB_SUCCESS) {
-        while (error == 0 && mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+        const uint64_t only = looking->query->stream_id;
+        uint8_t start[sizeof only];
+        key_put_u64(start, only);
+        key = (MDB_val){sizeof start, start};
+        for (MDB_cursor_op move = MDB_SET_RANGE;
+             error == 0 && mdb_cursor_get(cursor, &key, &value, move) == MDB_SUCCESS;
+             move = MDB_NEXT) {
             struct bytes block;
             const uint8_t *at = key.mv_data;
             if (key.mv_size != 32)
                 continue;
+            if (only != 0 && key_get_u64(at) != only)
+                break;
             if (sealed_open(bytes_of_val(key), bytes_of_val(value), &block) != 0) {
                 atomic_fetch_add_explicit(&looking->store->quarantined, 1,
                                           memory_order_relaxed);
@@ -69,8 +78,9 @@ static int look_at_block(void *context, struct log_key key, struct bytes block)
     return look_at(context, key.stream_id, key.file_id, block);
 }
 
-static int look_in_history(struct looking *looking, const struct log_query *query)
+static int look_in_history(struct looking *looking)
 {
+    const struct log_query *query = looking->query;
     struct span_set *set = looking->store->spans;
     struct span **spans;
     size_t count;
@@ -86,8 +96,8 @@ static int look_in_history(struct looking *looking, const struct log_query *quer
             continue; /* named and counted */
         error = opened;
         if (error == 0) {
-            error = span_reader_logs(reader, query->from_ms, query->until_ms, look_at_block,
-                                     looking);
+            error = span_reader_logs(reader, query->stream_id, query->from_ms, query->until_ms,
+                                     look_at_block, looking);
             span_reader_close(reader);
         }
     }
@@ -98,7 +108,7 @@ static int look_in_history(struct looking *looking, const struct log_query *quer
 int store_log_search(struct store *store, const struct log_query *query, struct arena *arena,
                      struct log_hit **ret_hits, size_t *ret_count, struct diagnosis *why)
 {
-    struct looking looking = {.store = store, .why = why};
+    struct looking looking = {.store = store, .query = query, .why = why};
     int error = log_search_new(query, &looking.search, why);
     if (error != 0)
         return error;
@@ -106,7 +116,7 @@ int store_log_search(struct store *store, const struct log_query *query, struct 
     if (error == 0)
         error = look_in_live(&looking);
     if (error == 0)
-        error = look_in_history(&looking, query);
+        error = look_in_history(&looking);
     if (error == 0)
         error = log_search_finish(looking.search, arena, ret_hits, ret_count);
     log_search_free(looking.search);

@@ -287,8 +287,7 @@ static void take_share(void *context, unsigned place)
         size_t first = atomic_fetch_add_explicit(&all->next, all->piece, memory_order_relaxed);
         if (first >= mine.count)
             break;
-        if (gather_is_cancelled(all->gather))
-            error = ERR_CANCELLED;
+        error = select_watch_look(&all->gather->watch);
         for (size_t i = first; i < mine.count && i - first < all->piece && error == 0; i++)
             error = deliver_one(&mine, i, &delivery, &all->series[i]);
     }
@@ -345,9 +344,8 @@ static int deliver_alone(struct gather *gather, struct series_samples *series)
     pieces_scratch_init(&delivery.pieces);
     delivery.pieces.kept = span_set_groups(gather->store->spans);
     for (size_t i = 0; i < gather->count && error == 0 && (limit == 0 || kept < limit); i++) {
-        if (i % 256 == 0 && gather_is_cancelled(gather))
-            error = ERR_CANCELLED;
-        else
+        error = select_watch_step(&gather->watch);
+        if (error == 0)
             error = deliver_one(gather, i, &delivery, &series[i]);
         kept += series[i].count > 0;
     }

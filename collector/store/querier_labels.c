@@ -59,6 +59,9 @@ static int try_text(struct texts *texts, struct bytes text, const void *token, b
 static int visit(void *visitor, struct bytes name, struct bytes value, const void *token)
 {
     struct texts *texts = visitor;
+    int error = select_watch_step(&texts->watch);
+    if (error != 0)
+        return error;
     const bool names = texts->name.size == 0;
     if (names && texts->has_last && bytes_equal(texts->last_name, name))
         return texts->is_last_found ? 0 : try_text(texts, name, token, &texts->is_last_found);
@@ -197,9 +200,11 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
                                       &spans, &span_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < span_count && error == 0; i++)
-        if (kind == SPAN_SAMPLES || span_is_sole(spans[i]))
+    for (size_t i = 0; i < span_count && error == 0; i++) {
+        error = select_watch_look(&texts->watch);
+        if (error == 0 && (kind == SPAN_SAMPLES || span_is_sole(spans[i])))
             error = from_span(texts, spans[i]);
+    }
     span_set_release(store->spans, spans, span_count);
     return error;
 }

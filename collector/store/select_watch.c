@@ -8,7 +8,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 
-#define CANCEL_EVERY   256
+#define LOOK_EVERY     256
 #define BUCKETS        4096U
 #define SEEN_BYTES_MAX ((size_t)8 << 20) /* values past it are tried again in each source */
 
@@ -38,8 +38,7 @@ static bool is_late(const struct select_watch *watch)
            clock_mono(&clock_system) >= (mono_ns)watch->deadline_mono_ns;
 }
 
-/* What ends the question whatever its patterns say. */
-static int look_up(const struct select_watch *watch)
+int select_watch_look(const struct select_watch *watch)
 {
     return is_cancelled(watch) ? ERR_CANCELLED : is_late(watch) ? ERR_TIMEOUT : 0;
 }
@@ -99,14 +98,14 @@ static int match_slowly(struct select_watch *watch, const struct matcher *matche
         *ret_matches = seen->matches;
         return 0;
     }
-    int error = look_up(watch);
+    int error = select_watch_look(watch);
     if (error != 0)
         return error;
     int64_t began_ns = thread_ns();
     *ret_matches = matcher_matches(matcher, value, &error);
     watch->slow_ns += thread_ns() - began_ns;
     if (error == 0 && watch->slow_ns > SLOW_NS_MAX) {
-        error = look_up(watch);
+        error = select_watch_look(watch);
         if (error == 0)
             error = ERR_LIMIT;
     }
@@ -115,12 +114,17 @@ static int match_slowly(struct select_watch *watch, const struct matcher *matche
     return error;
 }
 
+int select_watch_step(struct select_watch *watch)
+{
+    return watch->steps++ % LOOK_EVERY == 0 ? select_watch_look(watch) : 0;
+}
+
 int select_watch_match(struct select_watch *watch, const struct matcher *matcher,
                        struct bytes value, bool *ret_matches)
 {
-    int error = 0;
-    if (watch->tried++ % CANCEL_EVERY == 0 && is_cancelled(watch))
-        return ERR_CANCELLED;
+    int error = select_watch_step(watch);
+    if (error != 0)
+        return error;
     if (matcher_is_slow(matcher))
         error = match_slowly(watch, matcher, value, ret_matches);
     else

@@ -1,13 +1,13 @@
 /*
- * select_watch.h - what the regular expressions of one select may cost, however many sources it
- * asks.
+ * select_watch.h - when one question to the store has to end, however many sources it asks: who
+ * asked has hung up, its time is over, or its regular expressions cost too much.
  *
  * A select tries a pattern on the values of a label in the head and in each history file, which
  * hold the same values again and again.  Most patterns take less than a look-up would.  One
  * that has shown itself slow (matcher_is_slow()) is tried once a value: what it said is kept
- * for the next source, and all its tries together have SLOW_NS_MAX of processor time.  Whoever
- * asked may hang up between two values, and between two slow ones the question's own time may be
- * over: then that is what ended it, and no pattern is blamed.
+ * for the next source, and all its tries together have SLOW_NS_MAX of processor time.  Where
+ * whoever asked has hung up, or the question's own time is over, that is what ended it, and no
+ * pattern is blamed.
  *
  * One thread.  A zeroed watch is ready for use.
  */
@@ -33,7 +33,7 @@ struct select_watch {
     /* what came of it */
     const struct matcher *too_slow; /* whose pattern the select ended by; NULL: none */
     /* private */
-    size_t tried;
+    size_t steps;
     int64_t slow_ns;
     struct arena memory;
     struct seen_value **seen;
@@ -42,6 +42,11 @@ struct select_watch {
 /* For a question with this budget; both may be NULL. */
 void select_watch_init(struct select_watch *watch, const struct query_budget *budget,
                        struct arena_total *total);
+/* 0, ERR_CANCELLED or ERR_TIMEOUT, now. */
+int select_watch_look(const struct select_watch *watch);
+/* The same at the first step and a few hundred steps after each look: for loops over what is
+ * small. */
+int select_watch_step(struct select_watch *watch);
 /* Does the value satisfy the matcher?  ERR_CANCELLED; ERR_TIMEOUT; ERR_LIMIT: its pattern takes too
  * long (too_slow). */
 int select_watch_match(struct select_watch *watch, const struct matcher *matcher,

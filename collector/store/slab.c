@@ -8,7 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__)
+#define CHECKS_ADDRESSES
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHECKS_ADDRESSES
+#endif
+#endif
+#ifdef CHECKS_ADDRESSES
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -34,7 +41,7 @@ struct free_object {
 /* -- blocks ---------------------------------------------------------------------------------
  */
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef CHECKS_ADDRESSES
 /* Where leaks are looked for, what objects point to must be found. */
 static void *map_block(void)
 {

@@ -406,8 +406,8 @@ static int visit_block(struct span_reader *reader, struct bytes key, struct byte
     return visit(context, log_key, block);
 }
 
-int span_reader_logs(struct span_reader *reader, int64_t from_ms, int64_t until_ms,
-                     span_log_visit *visit, void *context)
+int span_reader_logs(struct span_reader *reader, uint64_t stream_id, int64_t from_ms,
+                     int64_t until_ms, span_log_visit *visit, void *context)
 {
     MDB_cursor *cursor;
     MDB_val key;
@@ -421,7 +421,8 @@ int span_reader_logs(struct span_reader *reader, int64_t from_ms, int64_t until_
             continue;
         if (key_get_i64(key.mv_data) > until_ms)
             break;
-        if (key_get_i64(row.mv_data) < from_ms)
+        if (key_get_i64(row.mv_data) < from_ms ||
+            (stream_id != 0 && key_get_u64((uint8_t *)row.mv_data + 8) != stream_id))
             continue;
         MDB_val log_key = {LOG_KEY_BYTES, (uint8_t *)row.mv_data + 8};
         MDB_val value;

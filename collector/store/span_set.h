@@ -124,10 +124,11 @@ int span_reader_entry(struct span_reader *reader, uint32_t ordinal, struct bytes
 /* Calls `each` for every chunk of an entry.  ERR_MALFORMED, or what `each` returned. */
 int span_entry_chunks(struct bytes entry, int (*each)(void *context, struct bytes chunk),
                       void *context);
-/* Log blocks by time, or in key order; valid during the call.  Stops at a non-zero return. */
+/* Log blocks by time (of one stream, or with stream_id 0 of all), or in key order; valid during the
+ * call.  Stops at a non-zero return. */
 typedef int span_log_visit(void *context, struct log_key key, struct bytes block);
-int span_reader_logs(struct span_reader *reader, int64_t from_ms, int64_t until_ms,
-                     span_log_visit *visit, void *context);
+int span_reader_logs(struct span_reader *reader, uint64_t stream_id, int64_t from_ms,
+                     int64_t until_ms, span_log_visit *visit, void *context);
 int span_reader_logs_in_order(struct span_reader *reader, span_log_visit *visit, void *context);
 /* Names the damage in the log, once per reader, and counts it. */
 void span_reader_complain(struct span_reader *reader, const char *what);

@@ -71,6 +71,23 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     *ret_stats = stats;
 }
 
+static int count_chunks(void *context, struct series *series)
+{
+    uint64_t *chunks = context;
+    *chunks += !tail_is_empty(&series->tail);
+    *chunks += series->late != NULL && !tail_is_empty(series->late);
+    for (const struct sealed *at = series->chunks; at != NULL; at = at->next)
+        ++*chunks;
+    return 0;
+}
+
+uint64_t store_count_head_chunks(struct store *store)
+{
+    uint64_t chunks = 0;
+    (void)head_each_series(store->head, count_chunks, &chunks);
+    return chunks;
+}
+
 static int by_start(const void *left, const void *right)
 {
     const struct span_manifest *a = &span_info_of(*(struct span *const *)left)->manifest;

@@ -294,7 +294,8 @@ struct store_stats {
     uint64_t samples_refused; /* older than retention, or a time no calendar has */
     uint64_t flushes, checkpoints, spans, quarantined;
     uint64_t deletes, deletes_pending; /* committed since the start; not carried out everywhere */
-    uint64_t head_chunks, head_bytes, disk_bytes;
+    uint64_t head_chunks; /* sealed */
+    uint64_t head_bytes, disk_bytes;
     uint64_t rollups_made;      /* files, those made anew included */
     uint64_t rollup_files[2], rollup_bytes[2]; /* of 5 minutes, of an hour */
     uint64_t rollup_left_out;   /* samples that came after the roll-up of their bucket */
@@ -308,6 +309,8 @@ struct store_stats {
     bool broken;           /* LMDB has given up after a failed write: only reopening helps */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
+/* Chunks in memory, the open ones that samples are being added to included; walks all series. */
+uint64_t store_count_head_chunks(struct store *store);
 
 /* What is kept of series: samples, records of 5 minutes, of an hour. */
 #define STORE_TIERS    3

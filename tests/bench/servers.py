@@ -36,6 +36,7 @@ class Server:
     modes = {}      # mode of blast -> path it posts to
     nocache = ""    # query argument that turns a result cache off
     env = {}
+    sent = ""       # selector of what was sent to it, where it has series of its own making
     rule_counters = None  # (evaluations, failures)
 
     def base(self):
@@ -148,6 +149,7 @@ class Fengsui(Server):
     name = "ours"
     port = 19470 + SHIFT
     modes = {"rw": "/api/v1/write", "rw2": "/api/v1/write"}
+    sent = '{__name__!="",job!="fengsui-collector"}'
     native = True  # fengsui-swarm plays the same frames over the wire
     rule_counters = ("fengsui_collector_rule_evaluations_total",
                      "fengsui_collector_rule_evaluation_failures_total")

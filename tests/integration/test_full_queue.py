@@ -23,6 +23,9 @@ promql: {{max_concurrency: 2, timeout: {TIMEOUT_MS}ms, max_samples: 200000, max_
 """
 # Little memory, no end: windows of three hours of a second each, at 11,000 steps.
 ENDLESS = {"query": "quantile_over_time(0.5, vector(1)[3h:1s])", "start": 0, "end": 11000, "step": 1}
+# Questions for names, which wait behind the others, for less long.
+NAMES = [(path, {"match[]": "up", "timeout": f"{TIMEOUT_MS // 2}ms"})
+         for path in ("/api/v1/labels", "/api/v1/label/job/values", "/api/v1/series", "/federate")]
 PROBES, SERIES, TICKS = 8, 20, 40
 
 
@@ -36,19 +39,24 @@ def swarm(collector):
          "--interval", "100ms", "--realtime", "--json"], stdout=subprocess.PIPE, text=True)
 
 
+def request_of(path, parameters):
+    target = f"{path}?{urllib.parse.urlencode(parameters)}"
+    return f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+
+
 class Storm:
     """Many connections of one question each, that is sent whole before any answer is read."""
 
     def __init__(self, collector, count):
         self.selector = selectors.DefaultSelector()
         self.answers = []
-        target = "/api/v1/query_range?" + urllib.parse.urlencode(ENDLESS)
-        request = (f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").encode()
+        endless = request_of("/api/v1/query_range", ENDLESS)
+        early = [endless] * 10 + [request_of(path, form) for path, form in NAMES]
         connections = [socket.create_connection(("127.0.0.1", collector.http))
                        for _ in range(count)]
         self.begin = time.monotonic()
-        for connection in connections:
-            connection.sendall(request)
+        for n, connection in enumerate(connections):
+            connection.sendall(early[n] if n < len(early) else endless)
             connection.setblocking(False)
             self.selector.register(connection, selectors.EVENT_READ, bytearray())
 
@@ -95,6 +103,12 @@ def deaths(collector):
     for path in ("labels", "label/a/values", "series"):
         found = ask(collector, f"/api/v1/{path}", **{"match[]": slow})
         assert found == (422, "execution", blame), (path, found)
+    for path, form in NAMES:
+        assert ask(collector, path, **{**form, "timeout": "0"}) == (
+            503, "timeout", "query timed out in query queue"), path
+        assert ask(collector, path, **{**form, "timeout": "x"}) == (
+            400, "bad_data",
+            'invalid parameter "timeout": cannot parse "x" to a valid duration'), path
     code, kind, text = ask(collector, span, timeout="100ms", **ENDLESS)
     assert (code, kind, text) == (503, "timeout", "query timed out in query execution"), text
 
@@ -114,6 +128,8 @@ def duty_officer(collector):
                  "/api/fengsui/v1/jobs", "/api/fengsui/v1/probes", "/api/fengsui/v1/notifications"):
         code, body = collector.get(path)
         assert code == 200, (path, code, body)
+    code, body = collector.get("/api/fengsui/v1/processes", instance="swarm-0")
+    assert code == 404 and b"no process table" in body, (code, body)
     silence = {"matchers": [{"name": "a", "value": "b", "isRegex": False}],
                "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z",
                "createdBy": "值班员甲", "comment": "查询堵塞"}

@@ -8,7 +8,7 @@ import random
 import shutil
 import sys
 
-from differential import BEGIN, SPAN_S, compare, made_up, run
+from differential import BEGIN, SPAN_S, compare, made_up, run, sides
 from expressions import Maker, minimise
 from fengsui import SKIPPED, run_tests
 
@@ -21,6 +21,28 @@ def test_random_questions_have_prometheus_s_answers():
     # The questions are worth asking: most have an answer with something in it.
     assert counts["full"] > counts["asked"] / 2 > 5 * counts["explained"], counts
     assert counts["errors"] > 0 and counts["empty"] > 0, counts
+
+
+# Told by both versions in the same words, and of the same place.
+WRONG = """sum(1) | topk("a", g) | count_values(1, g) | topk(g) | sum() | rate(1) | rate(g) | rate(g[5m], 1)
+round(g, 1, 2) | label_join(g) | -"a" | -g[5m] | "a" + 1 | g[5m] + 1 | 1 + "a" | g + bool g | 1 == 2
+g + on(a) 1 | g and on(a) group_left g | g and 1 | sum(g)[5m] | g offset 5m[5m] | g @ 5 [5m]
+g offset 5m offset 5m | g @ 5 @ 6 | 1 offset 5m | sum(g) @ 3 | g @ Inf | g @ -Inf | g @ NaN | 1[5m:]
+g[5m][5m:] | {} | {a=~".*"} | g{__name__="h"} | g * on(a) group_left(a) g | (1 == 2) + bool g
+rate(sort(g[5m])) | rate(sum(g)[5m:]) + 1 == bool "a" | sum by (,) (g) | sum by (1) (g) | sum by (a b) (g)
+sum(g) by | g{a} | g{a=} | g{a="b" c="d"} | g{,} | g{a="b",,} | g by (a) | g[5m | g{a="b" | (g | g) | g]
+"abc | 'a | g{a="\\q"} | "\\x4g" | "\\ud800" | 1 + | * 1 | g g | 1 2 | foo( | foo(g,) | abs(,g) | abs(g,,)
+# | g @ | g @ foo | g @ start | g ~ g | g = g | g =~ g | $x | 1.2.3 | on | bool | by(g) | ignoring | g + atan2
+sum(abs(g g)) | sum by (a) g | g sum | g a:b | a:b(g) | g start | - | g{5} | g{{ | g{a!b} | g + on g"""
+
+
+def test_what_is_wrong_is_told_in_prometheus_s_words():
+    texts = [text for line in WRONG.splitlines() for text in line.split(" | ")]
+    with sides([({"__name__": "g", "a": "b"}, [(1.0, BEGIN * 1000)])]) as both:
+        told = [(text, *(side.ask(text, (BEGIN + 0.5,))[1].get("error") for side in both))
+                for text in texts]
+    assert len(told) > 90 and all(theirs for _, _, theirs in told), told
+    assert not [row for row in told if row[1] != row[2]], [row for row in told if row[1] != row[2]]
 
 
 def test_what_differs_is_told_small():

@@ -354,15 +354,22 @@ static void a_damaged_byte_is_never_returned_as_data(void **state)
 static int write_line(struct kit *kit, uint64_t offset, int64_t ts_ms, const char *text)
 {
     struct log_line line = {offset, ts_ms, 4, 0, bytes_of(text)};
-    struct store_log_chunk log = {9, {77, bytes_of("/var/log/app.log"), &line, 1}};
-    struct store_write write = {.logs = &log, .log_count = 1};
+    struct store_log_chunk logs[] = {
+        {9, {77, bytes_of("/var/log/app.log"), &line, 1}},
+        {8, {77, bytes_of("/var/log/neighbour.log"), &line, 1}},
+        {UINT64_C(9) << 32, {77, bytes_of("/var/log/neighbour.log"), &line, 1}},
+    };
+    struct store_write write = {.logs = logs, .log_count = 3};
     return store_write_wait(kit->store, &write);
 }
 
+/* Those of one stream among others. */
 static void expect_lines(struct kit *kit, uint64_t count)
 {
-    struct log_query query = {
-        .from_ms = INT64_MIN / 2, .until_ms = INT64_MAX / 2, .limit = 10000};
+    struct log_query query = {.stream_id = 9,
+                              .from_ms = INT64_MIN / 2,
+                              .until_ms = INT64_MAX / 2,
+                              .limit = 10000};
     struct log_hit *hits;
     size_t found;
     struct arena arena;
@@ -379,6 +386,9 @@ static void expect_lines(struct kit *kit, uint64_t count)
         assert_int_equal(hits[i].stream_id, 9);
         assert_int_equal(hits[i].file_id, 77);
     }
+    query.stream_id = 0;
+    assert_int_equal(store_log_search(kit->store, &query, &arena, &hits, &found, &why), 0);
+    assert_int_equal(found, 3 * count);
     arena_reset(&arena);
 }
 

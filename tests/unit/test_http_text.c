@@ -153,6 +153,34 @@ static void json_keeps_commas_and_escapes(void **state)
     buf_done(&out);
 }
 
+/* Eight bytes are looked at in one: each byte at each place, among others that need nothing. */
+static void json_escapes_wherever_it_is_needed(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 0x80; c++) {
+        for (size_t place = 0; place < 20; place++) {
+            static const char dull[] = "~ abcdefg ~ hijklmno";
+            char text[] = "~ abcdefg ~ hijklmno";
+            char escape[8] = {(char)c};
+            char expected[40];
+            text[place] = (char)c;
+            if (c == '"' || c == '\\')
+                (void)snprintf(escape, sizeof escape, "\\%c", c);
+            else if (c == '\n' || c == '\r' || c == '\t')
+                (void)snprintf(escape, sizeof escape, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+            else if (c < 0x20 || c == 0x7f)
+                (void)snprintf(escape, sizeof escape, "\\u%04x", c);
+            (void)snprintf(expected, sizeof expected, "\"%.*s%s%s\"", (int)place, dull, escape,
+                           dull + place + 1);
+            struct buf out = {0};
+            struct json_writer json = json_write_to(&out);
+            json_write_string(&json, (struct bytes){(const uint8_t *)text, 20});
+            assert_string_equal(buf_text(&out), expected);
+            buf_done(&out);
+        }
+    }
+}
+
 static void json_is_always_utf8(void **state)
 {
     (void)state;
@@ -218,6 +246,7 @@ int main(void)
         cmocka_unit_test(durations_are_seconds_or_units),
         cmocka_unit_test(limits_are_counts),
         cmocka_unit_test(json_keeps_commas_and_escapes),
+        cmocka_unit_test(json_escapes_wherever_it_is_needed),
         cmocka_unit_test(json_is_always_utf8),
         cmocka_unit_test(seconds_have_no_fraction_or_three_digits),
         cmocka_unit_test(instants_are_utc),

@@ -42,7 +42,11 @@ static void expressions_print_canonically_and_parse_back(void **state)
         {"{__name__=\"up\"}", "{__name__=\"up\"}"},
         {"up{ job = 'node' , }", "up{job=\"node\"}"},
         {"{\"disk.used\", \"a.b\"!~\"c|d\"}", "{\"disk.used\",\"a.b\"!~\"c|d\"}"},
+        {"{\"up\", \"down\"}", "{\"up\",__name__=\"down\"}"},
+        {"{__name__=~\"u.\", 'up'}", "{\"up\",__name__=~\"u.\"}"},
+        {"{'on'} + {'ATAN2'} + {'inf'}", "{\"on\"} + {\"ATAN2\"} + {\"inf\"}"},
         {"up[5m]", "up[5m]"},
+        {"up @ end() [5m]", "up[5m] @ end()"},
         {"up[300]", "up[5m]"},
         {"up offset 5m", "up offset 5m"},
         {"up offset -5m", "up offset -5m"},
@@ -81,65 +85,142 @@ static void expressions_print_canonically_and_parse_back(void **state)
     buf_done(&twice);
 }
 
+/* Prometheus's words, and its places. */
+static const struct wrong {
+    const char *text;
+    unsigned line, column;
+    const char *why;
+} wrongs[] = {
+    {"", 1, 1, "no expression found in input"},
+    {"# nothing", 1, 1, "no expression found in input"},
+    {"1 +", 1, 4, "unexpected end of input"},
+    {"a\n+ ?", 2, 3, "unexpected character: '?'"},
+    {"sum(", 1, 5, "unclosed left parenthesis"},
+    {"a b", 1, 3, "unexpected identifier \"b\""},
+    {"a)", 1, 3, "unexpected right parenthesis ')'"},
+    {"* 1", 1, 1, "unexpected <op:*>"},
+    {"a{b}", 1, 4, "unexpected \"}\" in label matching, expected label matching operator"},
+    {"a{b=c}", 1, 5, "unexpected identifier \"c\" in label matching, expected string"},
+    {"a{b=~\"(\"}", 1, 3, "error parsing regexp: missing closing ): `(`"},
+    {"a{__name__=\"b\"}", 1, 1, "metric name must not be set twice: \"a\" or \"b\""},
+    {"{}", 1, 1, "vector selector must contain at least one non-empty matcher"},
+    {"a[0]", 1, 3, "duration must be greater than 0"},
+    {"a[5m", 1, 5, "unclosed left bracket"},
+    {"a[", 1, 3, "unexpected end of input in duration expression"},
+    {"a[]", 1, 3,
+     "unexpected \"]\" in subquery or range selector, expected number, duration, step(), or "
+     "range()"},
+    {"a[\"5m\"]", 1, 3, "unexpected character in duration expression: '\"'"},
+    {"a[five]", 1, 3, "unexpected character in duration expression: 'f'"},
+    {"a[5m of]", 1, 6, "unexpected character: 'o', expected ':'"},
+    {"a[5m 5m]", 1, 6,
+     "unexpected duration \"5m\" in subquery or range, expected \":\" or \"]\""},
+    {"a[5m:1m 1m]", 1, 9,
+     "unexpected duration \"1m\" in subquery selector, expected \"]\""},
+    {"a[5m:)", 1, 7, "unexpected right parenthesis ')'"},
+    {"(a[5m:))", 1, 7,
+     "unexpected \")\" in subquery selector, expected number, duration, step(), range(), or "
+     "\"]\""},
+    {"a[:5m]", 1, 4, "unexpected colon before duration in duration expression"},
+    {"a[5m:1m:1m]", 1, 8, "unexpected colon ':'"},
+    {"a[5m[", 1, 5, "unexpected left bracket '['"},
+    {"a]", 1, 2, "unexpected right bracket ']'"},
+    {"a[5mm]", 1, 3, "bad number or duration syntax: \"5mm\""},
+    {"a[5m1]", 1, 3, "bad number or duration syntax: \"5m1\""},
+    {"a[5x]", 1, 3, "bad number or duration syntax: \"5\""},
+    {"a[5y1hs]", 1, 3, "unknown unit \"hs\" in duration \"5y1hs\""},
+    {"a[5m1h]", 1, 3, "not a valid duration string: \"5m1h\""},
+    {"a[-1]", 1, 3, "duration must be greater than 0"},
+    {"a offset", 1, 9,
+     "unexpected end of input in offset, expected number, duration, step(), or range()"},
+    {"a offset 5m offset 1m", 1, 1, "offset may not be set multiple times"},
+    {"1 offset 5m", 1, 1,
+     "offset modifier must be preceded by an instant vector selector or range vector "
+     "selector or a subquery"},
+    {"a @ 1 @ 2", 1, 1, "@ <timestamp> may not be set multiple times"},
+    {"a @", 1, 4, "unexpected end of input in @, expected timestamp"},
+    {"a @ start", 1, 10, "unexpected end of input in @, expected timestamp"},
+    {"a @ --1", 1, 6, "unexpected <op:-> in @, expected timestamp"},
+    {"(a)[5m]", 1, 4, "ranges only allowed for vector selectors"},
+    {"a offset 5m[5m]", 1, 12, "no offset modifiers allowed before range"},
+    {"a @ 1 [5m]", 1, 7, "no @ modifiers allowed before range"},
+    {"a[5m:] anchored", 1, 1, "anchored modifier is not supported for subqueries"},
+    {"(a) smoothed", 1, 1, "smoothed modifier not implemented"},
+    {"a + bool b", 1, 3, "bool modifier can only be used on comparison operators"},
+    {"1 and 2", 1, 1, "set operator \"and\" not allowed in binary scalar expression"},
+    {"a and on(x) group_left b", 1, 1, "no grouping allowed for \"and\" operation"},
+    {"a + on(x) 1", 1, 1, "vector matching only allowed between instant vectors"},
+    {"a + fill(0) 1", 1, 1,
+     "filling in missing series only allowed between instant vectors"},
+    {"a * on(x) group_left(x) b", 1, 3,
+     "label \"x\" must not occur in ON and GROUP clause at once"},
+    {"a + on b", 1, 8, "unexpected identifier \"b\" in grouping opts, expected \"(\""},
+    {"a[5m] + 1", 1, 1,
+     "binary expression must contain only scalar and instant vector types"},
+    {"-a[5m]", 1, 1,
+     "unary expression only allowed on expressions of type scalar or instant vector, got "
+     "\"range vector\""},
+    {"rate()", 1, 1, "expected 1 argument(s) in call to \"rate\", got 0"},
+    {"round(a, 1, 2)", 1, 1, "expected at most 2 argument(s) in call to \"round\", got 3"},
+    {"label_join(a, \"b\")", 1, 1,
+     "expected at least 3 argument(s) in call to \"label_join\", got 2"},
+    {"rate(sort(a[5m]))", 1, 11, /* what is wrong within comes first */
+     "expected type instant vector in call to function \"sort\", got range vector"},
+    {"nothing(rate(a))", 1, 1, "unknown function with name \"nothing\""},
+    {"nothing(a{)", 1, 11, "unexpected character inside braces: ')'"},
+    {"abs(a,)", 1, 6, "trailing commas not allowed in function call args"},
+    {"abs(a, , b)", 1, 6, "trailing commas not allowed in function call args"},
+    {"abs(a b)", 1, 7, "unexpected identifier \"b\""},
+    {"sum(abs(a b))", 1, 11, "unexpected identifier \"b\" in aggregation"},
+    {"sum by (x) a", 1, 12, "unexpected identifier \"a\" in aggregation"},
+    {"sum(a) b", 1, 8, "unexpected identifier \"b\""},
+    {"by(a)", 1, 3, "unexpected \"(\""},
+    {"on(a)", 1, 1, "unexpected <on>"},
+    {"a:b(c)", 1, 4, "unexpected \"(\""},
+    {"a atan2", 1, 8, "unexpected end of input"},
+    {"atan2 + a", 1, 1, "unexpected <op:atan2>"},
+    {"a start", 1, 3, "unexpected \"start\""},
+    {"a Inf", 1, 3, "unexpected number \"Inf\""},
+    {"a b:c", 1, 3, "unexpected metric identifier \"b:c\""},
+    {"a sum", 1, 3, "unexpected <aggr:sum>"},
+    {"-", 1, 2, "unexpected end of input"},
+    {"sum()", 1, 1, "no arguments for aggregate expression provided"},
+    {"topk(a)", 1, 1,
+     "wrong number of arguments for aggregate expression provided, expected 2, got 1"},
+    {"topk(a, b)", 1, 6,
+     "expected type scalar in aggregation parameter, got instant vector"},
+    {"sum(1)", 1, 5, "expected type instant vector in aggregation expression, got scalar"},
+    {"1[5m:1m]", 1, 1, "subquery is only allowed on instant vector, got scalar instead"},
+    {"a[5m][5m:1m]", 1, 1, "subquery is only allowed on instant vector, got matrix instead"},
+    {"a @ Inf", 1, 1, "timestamp out of bounds for @ modifier: +Inf"},
+    {"a{5}", 1, 3, "unexpected character inside braces: '5'"},
+    {"a{{", 1, 3, "unexpected left brace '{'"},
+    {"a{b!c}", 1, 4, "unexpected character after '!' inside braces: 'c'"},
+    {"a{b==\"c\"}", 1, 5, "unexpected \"=\" in label matching, expected string"},
+    {"a{=~\"c\"}", 1, 3,
+     "unexpected <op:=~> in label matching, expected identifier or \"}\""},
+    {"a{b by}", 1, 5,
+     "unexpected identifier \"by\" in label matching, expected label matching operator"},
+    {"a{\"b\"}", 1, 1, "metric name must not be set twice: \"a\" or \"b\""},
+    {"{\"\"}", 1, 1, "vector selector must contain at least one non-empty matcher"},
+    {"\"\\q\"", 1, 1, "unknown escape sequence U+0071 'q'"},
+    {"\"\\x4g\"", 1, 1, "illegal character U+0067 'g' in escape sequence"},
+    {"'\\ud800'", 1, 1, "escape sequence is an invalid Unicode code point"},
+    {"'\\", 1, 1, "escape sequence not terminated"},
+    {"abs \"\\\001\"", 1, 5, "unknown escape sequence U+0001"},
+};
+
 static void errors_name_their_place_and_reason(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        unsigned line, column;
-        const char *why;
-    } cases[] = {
-        {"", 1, 1, "no expression found in input"},
-        {"# nothing", 1, 1, "no expression found in input"},
-        {"1 +", 1, 4, "unexpected end of input"},
-        {"a\n+ ?", 2, 3, "unexpected character: '?'"},
-        {"sum(", 1, 5, "unclosed left parenthesis"},
-        {"a b", 1, 3, "unexpected identifier \"b\""},
-        {"a)", 1, 3, "unexpected right parenthesis ')'"},
-        {"* 1", 1, 1, "unexpected <op:*>"},
-        {"a{b}", 1, 4, "unexpected \"}\" in label matching, expected label matching operator"},
-        {"a{b=c}", 1, 5, "unexpected identifier \"c\" in label matching, expected string"},
-        {"a{b=~\"(\"}", 1, 3, "error parsing regexp: missing closing ): `(`"},
-        {"a{__name__=\"b\"}", 1, 1, "metric name must not be set twice: \"a\" or \"b\""},
-        {"{}", 1, 1, "vector selector must contain at least one non-empty matcher"},
-        {"a[0]", 1, 3, "duration must be greater than 0"},
-        {"a[5m", 1, 5, "unexpected end of input in duration expression"},
-        {"a offset 5m offset 1m", 1, 13, "offset may not be set multiple times"},
-        {"a @ 1 @ 2", 1, 7, "@ <timestamp> may not be set multiple times"},
-        {"(a)[5m]", 1, 1, "ranges only allowed for vector selectors"},
-        {"a offset 5m[5m]", 1, 1, "no offset modifiers allowed before range"},
-        {"a + bool b", 1, 5, "bool modifier can only be used on comparison operators"},
-        {"1 and 2", 1, 1, "set operator \"and\" not allowed in binary scalar expression"},
-        {"a and on(x) group_left b", 1, 1, "no grouping allowed for \"and\" operation"},
-        {"a + on(x) 1", 1, 1, "vector matching only allowed between instant vectors"},
-        {"a[5m] + 1", 1, 1,
-         "binary expression must contain only scalar and instant vector types"},
-        {"-a[5m]", 1, 1,
-         "unary expression only allowed on expressions of type scalar or instant vector, got "
-         "\"range vector\""},
-        {"rate()", 1, 1, "expected 1 argument(s) in call to \"rate\", got 0"},
-        {"round(a, 1, 2)", 1, 1, "expected at most 2 argument(s) in call to \"round\", got 3"},
-        {"label_join(a, \"b\")", 1, 1,
-         "expected at least 3 argument(s) in call to \"label_join\", got 2"},
-        {"abs(a,)", 1, 7, "trailing commas not allowed in function call args"},
-        {"sum()", 1, 1, "no arguments for aggregate expression provided"},
-        {"topk(a)", 1, 1,
-         "wrong number of arguments for aggregate expression provided, expected 2, got 1"},
-        {"topk(a, b)", 1, 6,
-         "expected type scalar in aggregation parameter, got instant vector"},
-        {"sum(1)", 1, 5, "expected type instant vector in aggregation expression, got scalar"},
-        {"1[5m:1m]", 1, 1, "subquery is only allowed on instant vector, got scalar instead"},
-        {"a @ Inf", 1, 5, "timestamp out of bounds for @ modifier: Inf"},
-        {"\"\\q\"", 1, 1, "unknown escape sequence in string"},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < COUNT_OF(wrongs); i++) {
         struct promql_expression *expression = NULL;
         struct promql_error error;
-        int code = promql_parse(cases[i].text, &expression, &error);
+        int code = promql_parse(wrongs[i].text, &expression, &error);
         if (code != ERR_INVALID || error.failure != PROMQL_BAD_DATA ||
-            error.line != cases[i].line || error.column != cases[i].column ||
-            strcmp(error.why.text, cases[i].why) != 0)
-            fail_msg("%s: %d, %u:%u %s", cases[i].text, code, error.line, error.column,
+            error.line != wrongs[i].line || error.column != wrongs[i].column ||
+            strcmp(error.why.text, wrongs[i].why) != 0)
+            fail_msg("%s: %d, %u:%u %s", wrongs[i].text, code, error.line, error.column,
                      error.why.text);
         assert_null(expression);
     }

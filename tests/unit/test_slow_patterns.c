@@ -147,6 +147,25 @@ static void who_hung_up_or_is_out_of_time_is_told_so(void **state)
     }
 }
 
+/* Nothing is slow here, and the end is met all the same: in the head, and in a file. */
+static void a_plain_question_ends_too(void **state)
+{
+    (void)state;
+    volatile bool cancelled = true;
+    for (unsigned place = 0; place < 2; place++) {
+        for (enum question question = SELECT; question < QUESTIONS; question++) {
+            struct query_budget gone = {.samples_left = 1000, .cancelled = &cancelled};
+            struct query_budget late = {.samples_left = 1000, .deadline_mono_ns = 1};
+            struct query_budget enough = {.samples_left = 1000, .deadline_mono_ns = INT64_MAX};
+            struct diagnosis why;
+            assert_int_equal(ask(question, "x.*", &gone, 1 << 20, &why), ERR_CANCELLED);
+            assert_int_equal(ask(question, "x.*", &late, 1 << 20, &why), ERR_TIMEOUT);
+            assert_int_equal(ask(question, "x.*", &enough, 1 << 20, &why), 0);
+        }
+        assert_int_equal(store_settle(kit.store), 0);
+    }
+}
+
 /* Once a pattern's time is over, the question's own end comes before it. */
 static void a_watch_blames_the_pattern_last(void **state)
 {
@@ -232,6 +251,7 @@ int main(void)
         cmocka_unit_test(who_hung_up_or_is_out_of_time_is_told_so),
         cmocka_unit_test(a_watch_blames_the_pattern_last),
         cmocka_unit_test(a_query_says_what_it_was_and_gives_its_memory_back),
+        cmocka_unit_test(a_plain_question_ends_too), /* the last: it empties the head */
     };
     return cmocka_run_group_tests(tests, fill_store, empty_store);
 }

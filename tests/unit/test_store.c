@@ -275,6 +275,26 @@ static void a_query_stops_at_its_budget(void **state)
     kit_stop(&kit);
 }
 
+/* Prometheus counts the chunk that a series' samples are added to, too. */
+static void open_chunks_are_chunks(void **state)
+{
+    (void)state;
+    struct kit kit;
+    kit_start(&kit);
+    assert_int_equal(store_count_head_chunks(kit.store), 0);
+    for (unsigned n = 0; n < 3; n++)
+        assert_int_equal(kit_write(&kit, n, KIT_START_MS + 1000, n), 0);
+    assert_int_equal(store_count_head_chunks(kit.store), 3);
+    assert_int_equal(kit_write(&kit, 1, KIT_START_MS, 5), 0); /* late, for one of them */
+    assert_int_equal(store_count_head_chunks(kit.store), 4);
+    for (int i = 2; i <= 130; i++)
+        assert_int_equal(kit_write(&kit, 2, KIT_START_MS + i * 1000, i), 0);
+    assert_int_equal(store_count_head_chunks(kit.store), 5); /* 120 sealed, and the rest */
+    assert_int_equal(store_settle(kit.store), 0);
+    assert_int_equal(store_count_head_chunks(kit.store), 0);
+    kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +307,7 @@ int main(void)
         cmocka_unit_test(state_is_a_sorted_map_that_survives),
         cmocka_unit_test(a_silent_source_ends_its_series_until_samples_come_again),
         cmocka_unit_test(a_query_stops_at_its_budget),
+        cmocka_unit_test(open_chunks_are_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,62 @@ static void a_set_ends_where_its_arena_does(void **state)
     arena_reset(&arena);
 }
 
+/* The room for finding texts counts as the texts do. */
+static void a_set_s_room_is_counted(void **state)
+{
+    (void)state;
+    struct arena_total total = {.limit_bytes = 24 << 10};
+    struct arena arena;
+    char text[16];
+    int error = 0;
+    unsigned count = 0;
+    arena_init(&arena, (size_t)1 << 20);
+    arena.total = &total;
+    struct text_set set = {.arena = &arena};
+    for (; count < 5000 && error == 0; count++) {
+        (void)snprintf(text, sizeof text, "%u", count);
+        error = text_set_add(&set, bytes_of(text));
+        assert_true(total.held_bytes >= arena.held_bytes + set.capacity * sizeof *set.items);
+    }
+    assert_int_equal(error, ERR_LIMIT);
+    assert_true(arena.total_refused);
+    assert_true(arena.held_bytes < 16 << 10); /* it was not the texts alone */
+    text_set_done(&set);
+    assert_int_equal(total.held_bytes, arena.held_bytes);
+    arena_reset(&arena);
+    assert_int_equal(total.held_bytes, 0);
+}
+
+/* What files bring is in order, what was there before is not. */
+static void a_set_ends_with_a_run_or_without(void **state)
+{
+    (void)state;
+    for (unsigned scattered = 0; scattered <= 5; scattered++) {
+        struct arena arena;
+        struct bytes *items;
+        size_t count;
+        char text[32];
+        arena_init(&arena, (size_t)1 << 20);
+        struct text_set set = {.arena = &arena};
+        for (unsigned i = 0; i < scattered; i++) {
+            (void)snprintf(text, sizeof text, "%02u", (i * 7 + 3) % 10 * 2);
+            assert_int_equal(text_set_add(&set, bytes_of(text)), 0);
+        }
+        for (unsigned i = 0; i < 20; i++) {
+            (void)snprintf(text, sizeof text, "%02u", i);
+            assert_int_equal(text_set_add(&set, bytes_of(text)), 0);
+        }
+        assert_int_equal(text_set_sorted(&set, &items, &count), 0);
+        assert_int_equal(count, 20);
+        for (size_t i = 0; i < count; i++) {
+            (void)snprintf(text, sizeof text, "%02zu", i);
+            assert_true(bytes_equal(items[i], bytes_of(text)));
+        }
+        text_set_done(&set);
+        arena_reset(&arena);
+    }
+}
+
 /* -- the lists --------------------------------------------------------------------------- */
 
 static struct value_list *put(struct value_lists *lists, uint64_t generation, const char *texts)
@@ -292,6 +348,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_is_once_in_a_set_and_sorted_at_the_end),
         cmocka_unit_test(a_set_ends_where_its_arena_does),
+        cmocka_unit_test(a_set_s_room_is_counted),
+        cmocka_unit_test(a_set_ends_with_a_run_or_without),
         cmocka_unit_test(lists_that_are_equal_are_one),
         cmocka_unit_test(what_was_not_asked_for_longest_makes_room),
         cmocka_unit_test(answers_are_exact_while_files_come_and_go),

@@ -31,6 +31,10 @@ class Question:
                 {"query": self.text, "start": start, "end": end, "step": step_s})
         return self.text + urllib.parse.urlencode({"start": start, "end": end})
 
+    def is_of_all_series(self):
+        """A question for names or values that no selector narrows."""
+        return self.kind == "path" and self.text.endswith("?")
+
 
 def matching(selector):
     return "match%5B%5D=" + urllib.parse.quote(selector) + "&"
