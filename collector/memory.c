@@ -21,7 +21,7 @@
 #endif
 
 #define LOOK_MS       1000
-#define WASTE_BYTES   ((size_t)8 << 20) /* not worth a walk below it, */
+#define WASTE_BYTES   ((size_t)4 << 20) /* not worth a walk below it, */
 #define WASTE_PART    64                /* nor below so small a part of what is in use */
 #define ACHIEVED_PART 4                 /* of the waste: less than that was not worth it */
 #define RESTS_PART    16                /* at rest: what is in use changed by less than that */
