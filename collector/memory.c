@@ -20,11 +20,13 @@
 #endif
 #endif
 
-#define LOOK_MS       2000
-#define WASTE_BYTES   ((size_t)8 << 20) /* not worth a walk below it, */
-#define WASTE_PART    4                 /* nor below a quarter of what is in use */
+#define LOOK_MS       1000
+#define WASTE_BYTES   ((size_t)4 << 20) /* not worth a walk below it, */
+#define WASTE_PART    64                /* nor below so small a part of what is in use */
+#define ACHIEVED_PART 4                 /* of the waste: less than that was not worth it */
 #define RESTS_PART    16                /* at rest: what is in use changed by less than that */
-#define LOOKS_WASTED  3                 /* so often in a row too much: at rest or not */
+#define GROWN_PART    4                 /* looked at again early once so much was added */
+#define LOOKS_WASTED  2                 /* so often in a row too much: at rest or not */
 #define LOOKS_OFF_MAX 256               /* after giving back achieved nothing */
 
 struct memory_watch {
@@ -33,6 +35,8 @@ struct memory_watch {
     bool works, stops;
     size_t used;                    /* at the last look */
     size_t waste;                   /* when last given back */
+    size_t returned;                /* and what came of it */
+    size_t gone;                    /* of what is free: given back, and not taken since */
     unsigned looks_wasted;          /* how often in a row there was much of it */
     unsigned looks_off, looks_left; /* how long to look away, and how long still */
     size_t stayed;                  /* resident when last given back */
@@ -63,28 +67,39 @@ static size_t anonymous_bytes(void)
     return (size_t)(resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static size_t used_bytes(void)
+struct heaps {
+    size_t used, free;
+};
+
+static struct heaps look_at_heaps(void)
 {
 #ifdef HAS_MALLINFO2
     const struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd + slab_held_bytes();
+    return (struct heaps){info.uordblks + info.hblkhd + slab_held_bytes(), info.fordblks};
 #else
-    return SIZE_MAX; /* nobody tells: then nothing is taken for waste */
+    return (struct heaps){SIZE_MAX / 2, 0}; /* nobody tells: then nothing is taken for waste */
 #endif
 }
 
-static size_t waste_over(size_t used)
+/* What is resident beyond what is in use is wasted for certain, but much of what is in use was
+ * never touched (queues of connections, above all) and hides as much that is wasted.  So what
+ * became free since memory was given back counts, too. */
+static size_t waste_of(const struct memory_watch *watch, struct heaps heaps)
 {
-    const size_t anonymous = anonymous_bytes();
-    return anonymous > used ? anonymous - used : 0;
+    const size_t anonymous = anonymous_bytes(), freed = heaps.free - watch->gone;
+    const size_t excess = anonymous > heaps.used ? anonymous - heaps.used : 0;
+    return excess > freed ? excess : freed;
 }
 
 static void give_back(uv_work_t *work)
 {
-    (void)work;
+    struct memory_watch *watch = work->data;
+    const size_t before = anonymous_bytes();
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
+    watch->stayed = anonymous_bytes();
+    watch->returned = before > watch->stayed ? before - watch->stayed : 0;
 }
 
 static void given_back(uv_work_t *work, int status)
@@ -96,9 +111,9 @@ static void given_back(uv_work_t *work, int status)
         free(watch);
         return;
     }
-    watch->stayed = anonymous_bytes();
+    watch->gone = look_at_heaps().free;
     /* Holes smaller than a page stay: looking again soon would find the same. */
-    if (waste_over(used_bytes()) > watch->waste - watch->waste / WASTE_PART)
+    if (watch->returned < watch->waste / ACHIEVED_PART)
         watch->looks_off = watch->looks_off == 0                   ? 1
                            : watch->looks_off >= LOOKS_OFF_MAX / 2 ? LOOKS_OFF_MAX
                                                                    : 2 * watch->looks_off;
@@ -110,7 +125,7 @@ static void given_back(uv_work_t *work, int status)
 /* Is there so much more than then that giving back may achieve something? */
 static bool has_grown(const struct memory_watch *watch)
 {
-    return anonymous_bytes() > watch->stayed + watch->stayed / WASTE_PART;
+    return anonymous_bytes() > watch->stayed + watch->stayed / GROWN_PART;
 }
 
 static void on_look(uv_timer_t *timer)
@@ -122,10 +137,13 @@ static void on_look(uv_timer_t *timer)
         watch->looks_left--;
         return;
     }
-    const size_t used = used_bytes(), before = watch->used;
+    const struct heaps heaps = look_at_heaps();
+    const size_t used = heaps.used, before = watch->used;
     const size_t change = used > before ? used - before : before - used;
     watch->used = used;
-    watch->waste = waste_over(used);
+    if (watch->gone > heaps.free)
+        watch->gone = heaps.free;
+    watch->waste = waste_of(watch, heaps);
     if (watch->waste < WASTE_BYTES || watch->waste < used / WASTE_PART) {
         watch->looks_wasted = 0;
         return;

@@ -214,6 +214,8 @@ int intake_definitions(struct ingest *ingest, struct session *session,
     uint64_t first = stream->definition_count;
     size_t skip = (size_t)(first - definitions->first_ref);
     int error = 0;
+    if (skip < definitions->count)
+        (void)stream_expect(stream, definitions->count - skip);
     for (size_t i = skip; error == 0 && i < definitions->count; i++) {
         struct series *series = resolve(ingest, session->entry, &definitions->items[i], &grant);
         error = stream_define(stream, series);

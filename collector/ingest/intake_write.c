@@ -8,13 +8,16 @@
 #include "proto/base/error.h"
 
 /* Of all streams together: some commits of the writer's.  Coded, it is a twentieth. */
-#define HELD_BYTES_MAX ((size_t)16 << 20)
+#define HELD_BYTES_MAX ((size_t)8 << 20)
+
+/* Rows of one batch, and then some. */
+#define FIRST_COUNT 8
 
 static void *grown(void *array, size_t count, size_t *capacity, size_t size)
 {
     if (count < *capacity)
         return array;
-    size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
+    size_t wanted = *capacity == 0 ? FIRST_COUNT : *capacity * 2;
     void *larger = realloc(array, wanted * size);
     if (larger != NULL)
         *capacity = wanted;

@@ -10,6 +10,8 @@
 #include "proto/base/must.h"
 
 #define ROW_VERSION 1
+/* A stream that defines a few more now and then gets so much room for them each time. */
+#define GROWTH_PART 8
 
 size_t stream_row_key(const struct stream *stream, enum stream_row row, uint64_t number,
                       uint8_t key[STREAM_KEY_BYTES])
@@ -30,21 +32,30 @@ size_t stream_row_key(const struct stream *stream, enum stream_row row, uint64_t
     return size + sizeof number;
 }
 
+int stream_expect(struct stream *stream, uint64_t more)
+{
+    const uint64_t room = stream->definition_capacity - stream->definition_count;
+    if (more <= room)
+        return 0;
+    if (more > REFS_MAX - stream->definition_count)
+        return ERR_LIMIT;
+    uint64_t capacity = stream->definition_count + more;
+    const uint64_t least = stream->definition_capacity + stream->definition_capacity / GROWTH_PART;
+    capacity = capacity < least ? least : capacity;
+    struct series **grown = realloc(stream->series, capacity * sizeof *grown);
+    if (grown == NULL)
+        return ERR_NOMEM;
+    stream->series = grown;
+    stream->definition_capacity = capacity;
+    return 0;
+}
+
 int stream_define(struct stream *stream, struct series *series)
 {
-    if (stream->definition_count >= REFS_MAX)
-        return ERR_LIMIT;
-    if (stream->definition_count == stream->definition_capacity) {
-        uint64_t capacity = stream->definition_capacity == 0 ? 256
-                                                             : stream->definition_capacity * 2;
-        struct series **grown = realloc(stream->series, capacity * sizeof *grown);
-        if (grown == NULL)
-            return ERR_NOMEM;
-        stream->series = grown;
-        stream->definition_capacity = capacity;
-    }
-    stream->series[stream->definition_count++] = series;
-    return 0;
+    int error = stream_expect(stream, 1);
+    if (error == 0)
+        stream->series[stream->definition_count++] = series;
+    return error;
 }
 
 /* -- loading -------------------------------------------------------------------------------- */
@@ -104,6 +115,8 @@ static int read_definitions(struct definition_loader *loader, struct reader *rea
         expected = reader_u64(reader);
     }
     (void)XXH3_64bits_reset(&state);
+    if (count <= reader_left(reader)) /* a byte each at least; else the row is damaged */
+        (void)stream_expect(stream, count);
     for (uint64_t i = 0; i < count; i++) {
         struct series *series;
         uint64_t hash;
