@@ -140,6 +140,7 @@ static void on_resume(struct transport *transport, const struct resume *resume)
     }
     flights_clear(&transport->flights);
     take_streams(transport, resume);
+    transport->accepts = resume->accepts;
     if (epoch != spool_epoch(transport->options.spool)) {
         greet(transport); /* offers the new epoch */
         return;

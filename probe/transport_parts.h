@@ -43,6 +43,7 @@ struct transport {
     struct transport_counts counts;
     struct transport_stream streams[STREAMS_OFFERED_MAX];
     size_t stream_count;
+    uint64_t accepts; /* the collector, by its last Resume: ACCEPTS_... of envelope.h */
     struct flights flights;
     struct pace pace;
     uint64_t live_number; /* of the current epoch, not yet sent; 0: none */

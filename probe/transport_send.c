@@ -146,8 +146,9 @@ static int send_definitions_once(struct transport *transport, uint64_t epoch, ui
     if (error == ERR_MALFORMED || error == ERR_LIMIT)
         error = ERR_CORRUPT;
     if (error == 0) {
+        bool packed = (transport->accepts & ACCEPTS_PACKED_DEFINITIONS) != 0;
         struct envelope envelope = {.kind = ENVELOPE_DEFINITIONS,
-                                    .definitions = {epoch, first, definitions, count}};
+                                    .definitions = {epoch, first, definitions, count, packed}};
         error = transport_send_envelope(transport, &envelope);
     }
     buf_done(&frame);
