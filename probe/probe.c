@@ -392,8 +392,6 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
     if (error == 0)
         error = open_key(probe, why);
     if (error == 0)
-        open_redact_key(probe);
-    if (error == 0)
         error = open_spool(probe, why);
     if (error == 0) {
         /* A new epoch's ticks owe nothing to the old one's. */
@@ -402,10 +400,13 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
         tick_clock_init(&probe->ticks, &clock_system,
                         XXH3_64bits(probe->key.public_key, sizeof probe->key.public_key),
                         last_ms);
+        /* Before the sources: libzmq's thread connects while they open their files. */
+        error = open_transport(probe, loop, why);
+    }
+    if (error == 0) {
+        open_redact_key(probe);
         error = open_sources(probe, sealed, why);
     }
-    if (error == 0)
-        error = open_transport(probe, loop, why);
     if (error == 0) {
         emitter_begin(probe->emitter, tick_clock_now(&probe->ticks));
         tell_epoch(probe);

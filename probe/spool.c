@@ -62,6 +62,7 @@ static int go_on(struct spool *spool, uint64_t unconfirmed)
     }
     while (frame_read(&spool->definitions, spool->definitions.size, &spool->frame, &frame) == 0)
         spool->definitions.size = frame.next;
+    spool->owes_sync = current->next_number <= 2; /* ended before it was settled */
     if (last == NULL || last->epoch != current->epoch) {
         spool->unconfirmed_from = current->next_number;
         return spool_segment_begin(spool);
@@ -257,8 +258,12 @@ int spool_append(struct spool *spool, int64_t tick_ms, struct bytes plain,
                  struct bytes changed_notes, int64_t now_ms, uint64_t *ret_number)
 {
     struct spool_epoch *epoch = spool_current(spool);
-    int error = 0;
+    int error = epoch->next_number > 1 ? spool_epoch_settle(spool) : 0;
 
+    if (error != 0) {
+        spool->counts.write_failures++;
+        return error;
+    }
     make_room(spool, plain.size + changed_notes.size + FRAME_HEADER_BYTES, now_ms);
     if (spool->active.size >= spool->segment_bytes &&
         spool->segments[spool->segment_count - 1].count > 0)
