@@ -69,7 +69,8 @@ static void flights_land_when_an_ack_covers_them_whole(void **state)
         (struct flight){.epoch = 1, .numbers = {9, 9}, .bytes = 5, .sent = 7, .is_live = true});
     struct landing landing = flights_land(&flights, &ack);
     assert_int_equal(landing.batches, 3);
-    assert_int_equal(landing.live, 9);
+    assert_int_equal(landing.live_count, 1);
+    assert_int_equal(landing.live[0], 9);
     assert_int_equal(landing.bytes, 15);
     assert_int_equal(landing.sent, 7);
     assert_int_equal(flights.count, 2);
