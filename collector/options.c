@@ -91,7 +91,7 @@ static const struct config_option ingest_options[] = {
     {.key = "window", .type = CONFIG_SIZE, .offset = AT(window_bytes), .fallback = "1MiB",
      .help = "unacknowledged bytes a probe may have under way"},
     {.key = "series_limit", .type = CONFIG_INTEGER, .offset = AT(series_limit_per_probe),
-     .fallback = "50000", .min = 1, .max = 10000000, .help = "series a probe may have"},
+     .fallback = "500000", .min = 1, .max = 10000000, .help = "series a probe may have"},
     {.key = "labels_limit", .type = CONFIG_INTEGER, .offset = AT(labels_limit),
      .fallback = "64", .min = 3, .max = 64, .help = "labels a series may have"},
     {.key = "scrape_jobs", .type = CONFIG_STRINGS, .offset = AT(scrape_jobs),

@@ -1,90 +1,23 @@
 /*
- * emitter.c - from the calls of many sources to one batch a tick.
+ * emitter.c - what many sources emit in a tick; emitter_seal.c makes batches of it.
  *
  * Values lie in one array by ref.  A bit says "emitted in this tick", another "ended in this
  * tick"; sealing walks the bits, 64 series a word, and so yields refs in ascending order
  * without sorting.  The order of emitting is kept too, because a source that came late must be
  * found again as a stretch of it.
  */
-#include "probe/emitter_tick.h"
+#include "probe/emitter_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "probe/definition.h"
-#include "probe/pending.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 #include "proto/base/random.h"
 
 #define FIRST_CAPACITY 256u
-#define WORD_BITS      64u
-
-struct late_group {
-    int64_t ts_ms;
-    size_t first; /* in late_refs and late_values */
-    size_t count;
-};
-
-struct emitter {
-    const struct notes *durable;
-    uint64_t seed;
-
-    /* series, by ref */
-    uint64_t *hashes;
-    double *values;
-    uint64_t *emitted; /* bits */
-    uint64_t *ended;   /* bits */
-    uint16_t *owners;  /* who emitted it last; 0: nobody, or it has ended */
-    uint32_t *order;   /* refs in the order of emitting */
-    uint64_t *sealed_refs;
-    double *sealed_values;
-    uint32_t count;
-    uint32_t capacity; /* a multiple of WORD_BITS */
-    uint32_t order_count;
-    uint32_t ended_count;
-    uint16_t owner; /* who emits now */
-
-    /* hash -> ref + 1, open addressing, a power of two, at most half full */
-    uint32_t *table;
-    uint32_t table_size;
-
-    /* definitions the spool does not have yet */
-    struct buf fresh;
-    struct buf scratch;
-    uint32_t fresh_first;
-
-    /* the tick */
-    int64_t tick_ms;
-    struct late_group late[BATCH_LATE_MAX];
-    struct late_samples late_view[BATCH_LATE_MAX];
-    size_t late_count;
-    uint64_t *late_refs;
-    double *late_values;
-    size_t late_used, late_room;
-    uint64_t *ended_refs;
-    size_t ended_room;
-    struct pending pending;
-    struct notes changed;
-
-    struct emitter_counts counts;
-};
-
-static bool bit_get(const uint64_t *bits, uint32_t at)
-{
-    return (bits[at / WORD_BITS] >> (at % WORD_BITS) & 1) != 0;
-}
-
-static void bit_set(uint64_t *bits, uint32_t at)
-{
-    bits[at / WORD_BITS] |= (uint64_t)1 << (at % WORD_BITS);
-}
-
-static void bit_clear(uint64_t *bits, uint32_t at)
-{
-    bits[at / WORD_BITS] &= ~((uint64_t)1 << (at % WORD_BITS));
-}
 
 int emitter_open(const struct notes *durable, struct emitter **ret_emitter)
 {
@@ -143,16 +76,18 @@ static bool grow_series(struct emitter *out)
     struct {
         void **items;
         size_t size;
+        bool of_a_part;
     } columns[] = {
-        {(void **)&out->hashes, sizeof *out->hashes},
-        {(void **)&out->values, sizeof *out->values},
-        {(void **)&out->order, sizeof *out->order},
-        {(void **)&out->owners, sizeof *out->owners},
-        {(void **)&out->sealed_refs, sizeof *out->sealed_refs},
-        {(void **)&out->sealed_values, sizeof *out->sealed_values},
+        {(void **)&out->hashes, sizeof *out->hashes, false},
+        {(void **)&out->values, sizeof *out->values, false},
+        {(void **)&out->order, sizeof *out->order, false},
+        {(void **)&out->owners, sizeof *out->owners, false},
+        {(void **)&out->sealed_refs, sizeof *out->sealed_refs, true},
+        {(void **)&out->sealed_values, sizeof *out->sealed_values, true},
     };
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-        if (!resize(columns[i].items, old, new, columns[i].size))
+        if ((!columns[i].of_a_part || new <= BATCH_SAMPLES_MAX) &&
+            !resize(columns[i].items, old, new, columns[i].size))
             return false;
     if (!resize((void **)&out->emitted, old / WORD_BITS, new / WORD_BITS, sizeof(uint64_t)) ||
         !resize((void **)&out->ended, old / WORD_BITS, new / WORD_BITS, sizeof(uint64_t)))
@@ -434,64 +369,6 @@ int emitter_stamp_late(struct emitter *out, size_t mark, int64_t ts_ms)
     return error;
 }
 
-/* Walks the emitted bits into the sealed columns. */
-static size_t seal_samples(struct emitter *out)
-{
-    size_t sealed = 0;
-    uint32_t words = (out->count + WORD_BITS - 1) / WORD_BITS;
-    for (uint32_t i = 0; i < words; i++) {
-        for (uint64_t word = out->emitted[i]; word != 0; word &= word - 1) {
-            uint32_t ref = i * WORD_BITS + (uint32_t)__builtin_ctzll(word);
-            out->sealed_refs[sealed] = ref;
-            out->sealed_values[sealed++] = out->values[ref];
-        }
-    }
-    return sealed;
-}
-
-static int seal_ended(struct emitter *out)
-{
-    if (out->ended_count > out->ended_room) {
-        if (!resize((void **)&out->ended_refs, out->ended_room, out->ended_count,
-                    sizeof *out->ended_refs))
-            return ERR_NOMEM;
-        out->ended_room = out->ended_count;
-    }
-    size_t sealed = 0;
-    uint32_t words = out->ended_count == 0 ? 0 : (out->count + WORD_BITS - 1) / WORD_BITS;
-    for (uint32_t i = 0; i < words; i++)
-        for (uint64_t word = out->ended[i]; word != 0; word &= word - 1)
-            out->ended_refs[sealed++] = i * WORD_BITS + (uint32_t)__builtin_ctzll(word);
-    must(sealed == out->ended_count);
-    return 0;
-}
-
-int emitter_seal(struct emitter *out, struct plain_batch *ret_batch)
-{
-    int error = seal_ended(out);
-    if (error != 0)
-        return error;
-    for (size_t i = 0; i < out->late_count; i++) {
-        const struct late_group *group = &out->late[i];
-        out->late_view[i] =
-            (struct late_samples){.ts_ms = group->ts_ms,
-                                  .samples = {out->late_refs + group->first,
-                                              out->late_values + group->first, group->count}};
-    }
-    struct plain_batch batch = {
-        .tick_ms = out->tick_ms,
-        .definition_count = out->count,
-        .samples = {out->sealed_refs, out->sealed_values, seal_samples(out)},
-        .late = out->late_view,
-        .late_count = out->late_count,
-        .ended = out->ended_refs,
-        .ended_count = out->ended_count,
-    };
-    pending_view(&out->pending, &batch);
-    *ret_batch = batch;
-    return 0;
-}
-
 struct bytes emitter_changed_notes(const struct emitter *out)
 {
     return notes_bytes(&out->changed);
@@ -501,37 +378,6 @@ bool emitter_is_empty(const struct emitter *out)
 {
     return out->order_count == 0 && out->late_count == 0 && out->ended_count == 0 &&
            pending_is_empty(&out->pending) && out->changed.run.size == 0;
-}
-
-static void clear_samples(struct emitter *out)
-{
-    size_t words = out->capacity / WORD_BITS;
-    if (words > 0)
-        memset(out->emitted, 0, words * sizeof *out->emitted);
-    out->order_count = 0;
-    out->late_count = 0;
-    out->late_used = 0;
-}
-
-void emitter_kept(struct emitter *out)
-{
-    clear_samples(out);
-    if (out->ended_count > 0)
-        memset(out->ended, 0, out->capacity / WORD_BITS * sizeof *out->ended);
-    out->ended_count = 0;
-    pending_clear(&out->pending);
-    notes_clear(&out->changed);
-}
-
-/* Stale markers wait as well: a series must not seem to live on because a disk was full. */
-void emitter_not_kept(struct emitter *out)
-{
-    clear_samples(out);
-}
-
-bool emitter_is_crowded(const struct emitter *out)
-{
-    return out->count > EMITTER_SERIES_MAX / 2;
 }
 
 const struct emitter_counts *emitter_counts(const struct emitter *out)

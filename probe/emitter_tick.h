@@ -5,12 +5,18 @@
  *         mark = emitter_mark(out)
  *         source->collect(...)                   emits
  *         emitter_stamp_late(out, mark, now_ms)  if it came too late for the tick
- *     emitter_seal(out, &batch)                  a view of everything emitted
- *         definitions and batch go into the spool
- *     emitter_kept(out), or emitter_not_kept(out): samples are gone, lines and records wait
+ *     until emitter_is_empty(out)
+ *         emitter_seal(out, &batch)              a view of what was emitted, or of its next part
+ *             definitions and batch go into the spool
+ *         emitter_kept(out)                      that part is done
+ *      or emitter_not_kept(out)                  samples are gone, lines and records wait
  *
- * Memory: by series 8 bytes for its hash, 8 for its value, 16 for the sealed column, 4 to find
- * it, 4 for the order of emitting, 2 for whose it is.  Names, labels and help are not kept: the
+ * A host with more series than a batch takes (plain.h) has a tick of several batches.  Lines,
+ * records and notes go with the first.  Their ticks ascend by a millisecond, because those of
+ * two batches may not be the same.
+ *
+ * Memory: by series 8 bytes for its hash, 8 for its value, 16 for the sealed column (of the
+ * series of one part), 4 to find it, 4 for the order of emitting, 2 for whose it is.  Names, labels and help are not kept: the
  * bytes of a new definition wait in a buffer until the spool has them, and the hash of the
  * bytes (64 bits, with a random seed, so that nobody can make two series meet) stands for the
  * series from then on.
@@ -21,9 +27,12 @@
 #include "probe/notes.h"
 #include "proto/base/buf.h"
 
-/* Series an epoch may define.  A host has some thousands; only a source that keeps inventing
- * series gets here.  The owner starts a new epoch before (emitter_is_crowded). */
-#define EMITTER_SERIES_MAX ((uint32_t)65536)
+/* Series an epoch may define.  Most hosts have some thousands, one with ten thousand interfaces
+ * some hundred thousand.  A source that keeps inventing series does not get here: once most are
+ * of the past, the owner starts a new epoch (emitter_is_crowded). */
+#define EMITTER_SERIES_MAX ((uint32_t)(BATCH_PARTS_MAX * BATCH_SAMPLES_MAX))
+/* Fewer than this are never a crowd. */
+#define EMITTER_CROWD_LEAST ((uint32_t)32768)
 
 struct emitter_counts {
     uint64_t series;        /* defined in this epoch */
@@ -63,7 +72,7 @@ void emitter_end_owned(struct emitter *out, uint16_t owner);
  * one time are taken for the same. */
 int emitter_record_at(struct emitter *out, uint32_t kind, int64_t ts_ms, struct bytes data);
 
-/* The tick as a batch; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM.
+/* The tick as a batch, or its next part; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM.
  */
 int emitter_seal(struct emitter *out, struct plain_batch *ret_batch);
 /* Changed notes of the tick, a run as in notes.h. */
@@ -73,5 +82,7 @@ bool emitter_is_empty(const struct emitter *out);
 void emitter_kept(struct emitter *out);
 void emitter_not_kept(struct emitter *out);
 
+/* Do most of the epoch's series have no source that emits them any more?  Those of a source
+ * that has not had its turn yet count among them. */
 bool emitter_is_crowded(const struct emitter *out);
 const struct emitter_counts *emitter_counts(const struct emitter *out);

@@ -70,8 +70,9 @@ struct landing flights_land(struct flights *flights, const struct stream_state *
             continue;
         if (!flight->is_gap)
             landing.batches += flight->numbers.last - flight->numbers.first + 1;
-        if (flight->is_live && flight->numbers.last > landing.live)
-            landing.live = flight->numbers.last;
+        /* Live ones were sent in the order of their numbers. */
+        if (flight->is_live && landing.live_count < BATCH_PARTS_MAX)
+            landing.live[landing.live_count++] = flight->numbers.last;
         landing.bytes += flight->bytes;
         if (flight->sent > landing.sent)
             landing.sent = flight->sent;

@@ -49,7 +49,8 @@ bool flights_cancel(struct flights *flights, uint64_t epoch, uint64_t number,
 /* What an Ack has brought home. */
 struct landing {
     uint64_t batches;
-    uint64_t live;  /* the highest live one; 0: none */
+    uint64_t live[BATCH_PARTS_MAX]; /* the highest live ones, the highest first */
+    size_t live_count;
     uint64_t bytes; /* of batches and gaps */
     mono_ns sent;   /* when the last of them took off */
 };

@@ -132,40 +132,40 @@ static void put_family(struct buf *out, const struct definition *definition)
     buf_printf(out, " %s\n", type_name(definition->type));
 }
 
-/* Joins definitions and values: both ascend by ref. */
-static int join(struct emitter *emitter, const struct plain_batch *batch, struct arena *arena,
-                struct line *lines, size_t *ret_count)
+/* Joins definitions and values, part by part: both ascend by ref. */
+static int join(struct emitter *emitter, struct arena *arena, struct line *lines,
+                size_t *ret_count)
 {
-    uint64_t first, total;
-    struct reader reader = reader_of(emitter_new_definitions(emitter, &first, &total));
-    size_t at = 0;
+    uint64_t ref, total;
+    struct reader reader = reader_of(emitter_new_definitions(emitter, &ref, &total));
+    size_t count = 0;
 
-    for (uint64_t ref = first; ref < first + total && at < batch->samples.count; ref++) {
-        struct definition definition;
-        int error = definition_read(&reader, arena, &definition);
+    while (!emitter_is_empty(emitter)) {
+        struct plain_batch batch;
+        int error = emitter_seal(emitter, &batch);
+        for (size_t at = 0; error == 0 && at < batch.samples.count; ref++) {
+            struct definition definition;
+            error = definition_read(&reader, arena, &definition);
+            if (error != 0 || batch.samples.refs[at] != ref)
+                continue;
+            lines[count++] = (struct line){definition, batch.samples.values[at++]};
+        }
         if (error != 0)
             return error;
-        if (batch->samples.refs[at] != ref)
-            continue;
-        lines[at] = (struct line){definition, batch->samples.values[at]};
-        at++;
+        emitter_kept(emitter);
     }
-    *ret_count = at;
+    *ret_count = count;
     return 0;
 }
 
 int once_print(struct emitter *emitter, struct buf *out)
 {
-    struct plain_batch batch;
     struct arena arena;
     size_t count = 0;
 
-    int error = emitter_seal(emitter, &batch);
-    if (error != 0)
-        return error;
     arena_init(&arena, ARENA_BYTES);
-    struct line *lines = calloc(batch.samples.count + 1, sizeof *lines);
-    error = lines == NULL ? ERR_NOMEM : join(emitter, &batch, &arena, lines, &count);
+    struct line *lines = calloc((size_t)emitter_counts(emitter)->series + 1, sizeof *lines);
+    int error = lines == NULL ? ERR_NOMEM : join(emitter, &arena, lines, &count);
     if (error == 0)
         qsort(lines, count, sizeof *lines, compare_lines);
     for (size_t i = 0; error == 0 && i < count; i++) {

@@ -75,6 +75,7 @@ struct options {
     size_t source_count;
     struct options_allow allow;
     char host_name[256];
+    bool wants_epoch; /* no option: the run before asks for a new epoch (emitter_is_crowded) */
 };
 
 /* Of the flags alone, before anything is read: whom to run as (NULL: as whoever started it),

@@ -27,7 +27,7 @@
 
 #define PLAIN_BYTES_KEPT ((size_t)64 << 10)
 #define EVENT_BYTES_MAX  ((size_t)64 << 10)
-/* A host that truly has so many series must not begin an epoch with every tick. */
+/* Until then a source may not have had its turn, and its series look as if they were gone. */
 #define CROWDED_LEAST_NS ((mono_ns)600 * 1000 * 1000 * 1000)
 
 struct probe {
@@ -79,8 +79,8 @@ static void take_policy(void *context, const struct policy_push *policy)
                          steer_fastest_interval(probe->options));
 }
 
-/* The tick's batch into the spool, definitions before it. */
-static int keep_batch(struct probe *probe, int64_t tick_ms, uint64_t *ret_number)
+/* The tick's batch, or its next part, into the spool, definitions before it. */
+static int keep_batch(struct probe *probe, uint64_t *ret_number)
 {
     struct plain_batch batch;
     uint64_t first, count;
@@ -101,11 +101,11 @@ static int keep_batch(struct probe *probe, int64_t tick_ms, uint64_t *ret_number
         return error;
     for (size_t i = 0; i < batch.late_count; i++)
         log_debug("probe", "late in the batch of tick %lld: %zu samples of %lld",
-                  (long long)tick_ms, batch.late[i].samples.count,
+                  (long long)batch.tick_ms, batch.late[i].samples.count,
                   (long long)batch.late[i].ts_ms);
     log_debug("probe", "keeping the batch of tick %lld: %zu samples, %zu series ended",
-              (long long)tick_ms, batch.samples.count, batch.ended_count);
-    return spool_append(probe->spool, tick_ms, buf_bytes(&probe->plain),
+              (long long)batch.tick_ms, batch.samples.count, batch.ended_count);
+    return spool_append(probe->spool, batch.tick_ms, buf_bytes(&probe->plain),
                         emitter_changed_notes(probe->emitter), clock_unix_ms(&clock_system),
                         ret_number);
 }
@@ -132,24 +132,22 @@ static void tell_clock_step(struct probe *probe)
  * epoch ends: starting again begins one that knows only those of now. */
 static void make_room_for_series(struct probe *probe)
 {
-    if (!emitter_is_crowded(probe->emitter) ||
-        clock_mono(&clock_system) - probe->started < CROWDED_LEAST_NS)
+    if (clock_mono(&clock_system) - probe->started < CROWDED_LEAST_NS ||
+        !emitter_is_crowded(probe->emitter))
         return;
-    log_info("probe", "%llu series are defined: a new epoch begins",
+    log_info("probe", "%llu series are defined, most of them are gone: a new epoch begins",
              (unsigned long long)emitter_counts(probe->emitter)->series);
     probe->started = clock_mono(&clock_system);
+    probe->options->wants_epoch = true;
     uv_stop(probe->loop);
 }
 
-static void sealed(void *context, int64_t tick_ms)
+/* One batch of the tick to the spool, and on its way.  False: it was not kept. */
+static bool pass_on(struct probe *probe)
 {
-    struct probe *probe = context;
     uint64_t number = 0;
 
-    tell_clock_step(probe);
-    if (emitter_is_empty(probe->emitter))
-        return;
-    int error = keep_batch(probe, tick_ms, &number);
+    int error = keep_batch(probe, &number);
     if (probe->plain.capacity > PLAIN_BYTES_KEPT)
         buf_done(&probe->plain);
     if (error != 0) {
@@ -162,7 +160,7 @@ static void sealed(void *context, int64_t tick_ms)
             emitter_kept(probe->emitter); /* a batch that is too large will never fit */
         else
             emitter_not_kept(probe->emitter);
-        return;
+        return false;
     }
     if (probe->is_failing)
         log_info("probe", "the spool takes batches again");
@@ -170,7 +168,23 @@ static void sealed(void *context, int64_t tick_ms)
     emitter_kept(probe->emitter);
     if (probe->transport != NULL)
         transport_batch(probe->transport, number);
-    make_room_for_series(probe);
+    return true;
+}
+
+static void sealed(void *context, int64_t tick_ms)
+{
+    struct probe *probe = context;
+    bool is_kept = false;
+    (void)tick_ms; /* each batch has its own */
+
+    tell_clock_step(probe);
+    while (!emitter_is_empty(probe->emitter)) {
+        is_kept = pass_on(probe);
+        if (!is_kept)
+            break; /* stale markers may wait still, and lines */
+    }
+    if (is_kept)
+        make_room_for_series(probe);
 }
 
 /* A backlog means that batches wait for the window, the line or the collector: lines are then
@@ -297,9 +311,12 @@ static int open_spool(struct probe *probe, struct diagnosis *why)
     struct spool_options spool = {.directory = path,
                                   .limit_bytes = options->spool_limit_bytes,
                                   .age_limit_ms = options->spool_age_ms,
+                                  .wants_epoch = options->wants_epoch,
                                   .io = &file_io_system};
     memcpy(spool.boot_id, probe->boot_id, sizeof spool.boot_id);
     int error = spool_open(&spool, &probe->spool, why);
+    if (error == 0)
+        probe->options->wants_epoch = false;
     if (error == 0)
         error = emitter_open(spool_notes(probe->spool), &probe->emitter);
     if (error == 0)
@@ -392,8 +409,6 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
     if (error == 0)
         error = open_key(probe, why);
     if (error == 0)
-        open_redact_key(probe);
-    if (error == 0)
         error = open_spool(probe, why);
     if (error == 0) {
         /* A new epoch's ticks owe nothing to the old one's. */
@@ -402,10 +417,13 @@ int probe_start(uv_loop_t *loop, struct options *options, uint64_t ticks_missed,
         tick_clock_init(&probe->ticks, &clock_system,
                         XXH3_64bits(probe->key.public_key, sizeof probe->key.public_key),
                         last_ms);
+        /* Before the sources: libzmq's thread connects while they open their files. */
+        error = open_transport(probe, loop, why);
+    }
+    if (error == 0) {
+        open_redact_key(probe);
         error = open_sources(probe, sealed, why);
     }
-    if (error == 0)
-        error = open_transport(probe, loop, why);
     if (error == 0) {
         emitter_begin(probe->emitter, tick_clock_now(&probe->ticks));
         tell_epoch(probe);

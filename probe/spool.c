@@ -30,7 +30,7 @@ static uint64_t choose_segment_bytes(const struct spool_options *options)
 }
 
 /* Why the newest epoch in the folder cannot go on; NULL if it can. */
-static const char *reason_for_new_epoch(const struct spool *spool)
+static const char *reason_for_new_epoch(const struct spool *spool, bool is_wanted)
 {
     if (spool->epoch_count == 0)
         return "new_spool";
@@ -39,7 +39,7 @@ static const char *reason_for_new_epoch(const struct spool *spool)
         return "reboot";
     if (current->is_damaged)
         return "definitions_damaged";
-    if (current->definition_count > EMITTER_SERIES_MAX / 2)
+    if (is_wanted || current->definition_count > EMITTER_SERIES_MAX / 2)
         return "definitions_crowded";
     return NULL;
 }
@@ -62,6 +62,7 @@ static int go_on(struct spool *spool, uint64_t unconfirmed)
     }
     while (frame_read(&spool->definitions, spool->definitions.size, &spool->frame, &frame) == 0)
         spool->definitions.size = frame.next;
+    spool->owes_sync = current->next_number <= 2; /* ended before it was settled */
     if (last == NULL || last->epoch != current->epoch) {
         spool->unconfirmed_from = current->next_number;
         return spool_segment_begin(spool);
@@ -77,9 +78,9 @@ static int go_on(struct spool *spool, uint64_t unconfirmed)
     return frame_append(spool->io, &spool->active, &spool->frame);
 }
 
-static int open_epoch(struct spool *spool, uint64_t unconfirmed)
+static int open_epoch(struct spool *spool, uint64_t unconfirmed, bool is_wanted)
 {
-    spool->epoch_reason = reason_for_new_epoch(spool);
+    spool->epoch_reason = reason_for_new_epoch(spool, is_wanted);
     if (spool->epoch_reason == NULL)
         return go_on(spool, unconfirmed);
     int error = spool_epoch_begin(spool, 0, 0);
@@ -118,7 +119,7 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool,
     if (error == 0)
         error = spool_scan(spool, &unconfirmed, why);
     if (error == 0)
-        error = open_epoch(spool, unconfirmed);
+        error = open_epoch(spool, unconfirmed, options->wants_epoch);
     if (error != 0) {
         (void)diagnose(why, error, "%s: %s", options->directory, error_text(error));
         spool_close(spool);
@@ -257,8 +258,12 @@ int spool_append(struct spool *spool, int64_t tick_ms, struct bytes plain,
                  struct bytes changed_notes, int64_t now_ms, uint64_t *ret_number)
 {
     struct spool_epoch *epoch = spool_current(spool);
-    int error = 0;
+    int error = epoch->next_number > 1 ? spool_epoch_settle(spool) : 0;
 
+    if (error != 0) {
+        spool->counts.write_failures++;
+        return error;
+    }
     make_room(spool, plain.size + changed_notes.size + FRAME_HEADER_BYTES, now_ms);
     if (spool->active.size >= spool->segment_bytes &&
         spool->segments[spool->segment_count - 1].count > 0)

@@ -75,6 +75,7 @@ struct spool_options {
     uint64_t limit_bytes;
     int64_t age_limit_ms;
     uint64_t segment_bytes; /* 0: chosen from the limit */
+    bool wants_epoch;       /* most series of the newest epoch are gone: begin another */
     uint8_t boot_id[SPOOL_BOOT_ID_BYTES];
     const struct file_io *io;
 };

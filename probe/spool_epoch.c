@@ -166,8 +166,22 @@ static void sync_folder(struct spool *spool)
     (void)close(fd);
 }
 
+int spool_epoch_settle(struct spool *spool)
+{
+    if (!spool->owes_sync)
+        return 0;
+    if (spool->io->sync(spool->io->context, spool->definitions.fd) != 0)
+        return ERR_IO;
+    sync_folder(spool);
+    spool->owes_sync = false;
+    return 0;
+}
+
 /* The file appears complete or not at all.  It is the one file that is synced: without it a
- * segment is nothing. */
+ * segment is nothing.  Where other segments are to be handed to it, that is at once; one that
+ * begins with nothing owes it until there is more than one batch, because a power cut that
+ * takes the file takes the first batch as well, and a probe's first word should not wait for a
+ * disk. */
 static int create_definitions(struct spool *spool, const struct spool_epoch *epoch,
                               struct frame_file *ret_file)
 {
@@ -181,7 +195,8 @@ static int create_definitions(struct spool *spool, const struct spool_epoch *epo
     if (error != 0)
         return error;
     error = write_epoch(spool, epoch, &file);
-    if (error == 0 && spool->io->sync(spool->io->context, file.fd) != 0)
+    bool at_once = epoch->taken_epoch != 0;
+    if (error == 0 && at_once && spool->io->sync(spool->io->context, file.fd) != 0)
         error = ERR_IO;
     if (error == 0 && spool->io->rename(spool->io->context, temporary, path) != 0)
         error = ERR_IO;
@@ -190,7 +205,9 @@ static int create_definitions(struct spool *spool, const struct spool_epoch *epo
         (void)spool->io->unlink(spool->io->context, temporary);
         return error;
     }
-    sync_folder(spool);
+    if (at_once)
+        sync_folder(spool);
+    spool->owes_sync = !at_once;
     *ret_file = file;
     return 0;
 }

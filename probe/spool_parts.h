@@ -87,6 +87,7 @@ struct spool {
     struct frame_file active;      /* the current epoch's last segment */
     struct frame_file definitions; /* the current epoch's */
     uint64_t unconfirmed_from;     /* 0: confirmed */
+    bool owes_sync;                /* the definitions file is not on the disk yet */
     const char *epoch_reason;
     int64_t last_tick_ms;
     struct notes notes;
@@ -124,6 +125,9 @@ uint64_t spool_epoch_count_open(const struct spool_epoch *epoch, uint64_t first,
 void spool_epoch_drop(struct spool *spool, struct spool_epoch *epoch,
                       const struct spool_drop *drop);
 int spool_epoch_add_drop(struct spool_epoch *epoch, const struct spool_drop *drop);
+/* Writes to the disk what spool_epoch_begin() left in the page cache.  ERR_IO: try again. */
+int spool_epoch_settle(struct spool *spool);
+
 /* Begins a new epoch; with `taken` (may be 0) it takes over that epoch's definitions, and its
  * batches from `taken_from` on. */
 int spool_epoch_begin(struct spool *spool, uint64_t taken, uint64_t taken_from);

@@ -46,7 +46,7 @@ static void on_down(void *context)
     transport->state = TRANSPORT_DOWN;
     transport->stream_count = 0;
     flights_clear(&transport->flights);
-    transport_forget_base(transport);
+    transport_forget_bases(transport);
 }
 
 static void send_ping(struct transport *transport)
@@ -98,7 +98,7 @@ static bool confirm_epoch(struct transport *transport, const struct resume *resu
                        epoch, reason, spool_epoch(spool));
         log_warn("transport", "%s", text);
         tell_event(transport, "epoch_renewed", text);
-        transport_forget_base(transport);
+        transport_forget_bases(transport);
     }
     return true;
 }
@@ -140,6 +140,7 @@ static void on_resume(struct transport *transport, const struct resume *resume)
     }
     flights_clear(&transport->flights);
     take_streams(transport, resume);
+    transport->accepts = resume->accepts;
     if (epoch != spool_epoch(transport->options.spool)) {
         greet(transport); /* offers the new epoch */
         return;
@@ -174,8 +175,8 @@ static void on_ack(struct transport *transport, const struct ack *ack)
     transport->counts.batches_acknowledged += landing.batches;
     if (landing.bytes > 0)
         pace_landed(&transport->pace, landing.bytes, under_way, landing.sent, now);
-    if (landing.live != 0 && landing.live > transport->base.number)
-        transport_adopt_base(transport, state->epoch, landing.live);
+    for (size_t i = 0; i < landing.live_count; i++)
+        transport_adopt_base(transport, state->epoch, landing.live[i]);
     spool_acknowledge(transport->options.spool, state);
     transport->counts.in_flight_bytes = transport->flights.bytes;
     transport_pump(transport);
@@ -190,7 +191,7 @@ static void on_need_key(struct transport *transport, const struct need_key *need
     transport->counts.keys_needed++;
     if (transport->state != TRANSPORT_FLOWING || stream == NULL)
         return;
-    transport_forget_base(transport);
+    transport_forget_bases(transport);
     stream->definitions_known = need->definition_count;
     if (flights_cancel(&transport->flights, need->epoch, need->number, &flight) &&
         flight.numbers.first < stream->cursor)
@@ -337,7 +338,8 @@ int transport_open(uv_loop_t *loop, const struct transport_options *options,
     transport->counts.clock_offset_seconds = (double)NAN;
     transport->counts.round_trip_seconds = (double)NAN;
     arena_init(&transport->arena, MESSAGE_ARENA_BYTES);
-    arena_init(&transport->base.arena, BASE_ARENA_BYTES);
+    for (size_t i = 0; i < BATCH_PARTS_MAX; i++)
+        arena_init(&transport->bases[i].arena, BASE_ARENA_BYTES);
     buf_init(&transport->message, ENVELOPE_BYTES_MAX);
     struct link_options link = {.endpoint = options->endpoint,
                                 .collector_key = options->collector_key,
@@ -388,7 +390,7 @@ void transport_close(struct transport *transport)
         return;
     link_close(transport->link);
     arena_reset(&transport->arena);
-    arena_reset(&transport->base.arena);
+    transport_forget_bases(transport);
     buf_done(&transport->plain);
     buf_done(&transport->message);
     uv_close((uv_handle_t *)&transport->timer, timer_closed);

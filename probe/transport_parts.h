@@ -28,7 +28,7 @@ struct transport_stream {
     uint64_t cursor;            /* backlog: every number before is acknowledged or in flight */
 };
 
-/* The batch that live ones are coded against. */
+/* The batch that live ones of its part are coded against. */
 struct transport_base {
     uint64_t epoch;
     uint64_t number;               /* 0: none */
@@ -43,10 +43,11 @@ struct transport {
     struct transport_counts counts;
     struct transport_stream streams[STREAMS_OFFERED_MAX];
     size_t stream_count;
+    uint64_t accepts; /* the collector, by its last Resume: ACCEPTS_... of envelope.h */
     struct flights flights;
     struct pace pace;
     uint64_t live_number; /* of the current epoch, not yet sent; 0: none */
-    struct transport_base base;
+    struct transport_base bases[BATCH_PARTS_MAX]; /* by part (plain.h) */
     struct arena arena; /* one message */
     struct buf plain;   /* one batch from the spool */
     struct buf message;
@@ -63,7 +64,7 @@ struct transport {
 void transport_pump(struct transport *transport);
 int transport_send_hello(struct transport *transport);
 int transport_send_envelope(struct transport *transport, const struct envelope *envelope);
-/* Takes the batch as base, if it is a better one.  It must be in the spool. */
+/* Takes the batch as base of its part, if it is a better one.  It must be in the spool. */
 void transport_adopt_base(struct transport *transport, uint64_t epoch, uint64_t number);
-void transport_forget_base(struct transport *transport);
+void transport_forget_bases(struct transport *transport);
 struct transport_stream *transport_stream_find(struct transport *transport, uint64_t epoch);

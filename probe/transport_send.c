@@ -87,16 +87,32 @@ struct transport_stream *transport_stream_find(struct transport *transport, uint
     return NULL;
 }
 
-void transport_forget_base(struct transport *transport)
+static void forget_base(struct transport_base *base)
 {
-    transport->base.number = 0;
-    transport->base.columns = (struct sample_columns){0};
-    arena_reset(&transport->base.arena);
+    base->number = 0;
+    base->columns = (struct sample_columns){0};
+    arena_reset(&base->arena);
+}
+
+void transport_forget_bases(struct transport *transport)
+{
+    for (size_t i = 0; i < BATCH_PARTS_MAX; i++)
+        forget_base(&transport->bases[i]);
+}
+
+/* Has `base` something to learn from a newer batch? */
+static bool is_better(const struct transport_base *base, uint64_t epoch, uint64_t number,
+                      const struct sample_columns *columns)
+{
+    if (base->number == 0 || base->epoch != epoch)
+        return true;
+    return number > base->number &&
+           (columns->count >= base->columns.count - base->columns.count / 4 ||
+            number - base->number > BASE_AGE_NUMBERS);
 }
 
 void transport_adopt_base(struct transport *transport, uint64_t epoch, uint64_t number)
 {
-    struct transport_base *base = &transport->base;
     struct plain_batch batch;
     struct bytes plain;
 
@@ -104,12 +120,10 @@ void transport_adopt_base(struct transport *transport, uint64_t epoch, uint64_t 
         spool_read(transport->options.spool, epoch, number, &transport->plain, &plain) != 0)
         return;
     if (plain_read(plain, &transport->arena, &batch) == 0 && batch.samples.count > 0) {
-        bool is_better = base->number == 0 || base->epoch != epoch ||
-                         batch.samples.count >= base->columns.count - base->columns.count / 4 ||
-                         number - base->number > BASE_AGE_NUMBERS;
+        struct transport_base *base = &transport->bases[part_of(&batch.samples)];
         size_t count = batch.samples.count;
-        if (is_better) {
-            transport_forget_base(transport);
+        if (is_better(base, epoch, number, &batch.samples)) {
+            forget_base(base);
             uint64_t *refs = arena_alloc(&base->arena, count, sizeof *refs);
             double *values = arena_alloc(&base->arena, count, sizeof *values);
             if (refs != NULL && values != NULL) {
@@ -122,6 +136,19 @@ void transport_adopt_base(struct transport *transport, uint64_t epoch, uint64_t 
         }
     }
     finish_message(transport);
+}
+
+/* The base for a live batch, NULL if it stands alone.  Of several parts a collector of old
+ * keeps too few. */
+static const struct transport_base *base_for(const struct transport *transport, uint64_t epoch,
+                                             uint64_t number, const struct plain_batch *batch)
+{
+    const struct transport_base *base = &transport->bases[part_of(&batch->samples)];
+    bool has_parts = batch->definition_count > BATCH_SAMPLES_MAX;
+    if (base->number == 0 || base->epoch != epoch || base->number >= number ||
+        (has_parts && (transport->accepts & ACCEPTS_PART_BASES) == 0))
+        return NULL;
+    return base;
 }
 
 /* Sends one frame of definitions from `first` on.  *ret_sent is how many. */
@@ -146,8 +173,9 @@ static int send_definitions_once(struct transport *transport, uint64_t epoch, ui
     if (error == ERR_MALFORMED || error == ERR_LIMIT)
         error = ERR_CORRUPT;
     if (error == 0) {
+        bool packed = (transport->accepts & ACCEPTS_PACKED_DEFINITIONS) != 0;
         struct envelope envelope = {.kind = ENVELOPE_DEFINITIONS,
-                                    .definitions = {epoch, first, definitions, count}};
+                                    .definitions = {epoch, first, definitions, count, packed}};
         error = transport_send_envelope(transport, &envelope);
     }
     buf_done(&frame);
@@ -263,7 +291,6 @@ static int send_live(struct transport *transport)
     uint64_t number = transport->live_number;
     uint64_t epoch = spool_epoch(transport->options.spool);
     struct transport_stream *stream = transport_stream_find(transport, epoch);
-    struct transport_base *base = &transport->base;
     struct plain_batch batch;
     struct group group = {.count = 1};
     size_t bytes;
@@ -273,9 +300,9 @@ static int send_live(struct transport *transport)
     int error = load_batch(transport, epoch, number, &batch, &bytes);
     if (error != 0)
         return error == ERR_NOTFOUND || error == ERR_CORRUPT ? 0 : error;
-    bool has_base = base->number != 0 && base->epoch == epoch && base->number < number;
-    error = batch_code(&batch, number, has_base ? &base->columns : NULL,
-                       has_base ? base->number : 0, &transport->arena, &group.items[0]);
+    const struct transport_base *base = base_for(transport, epoch, number, &batch);
+    error = batch_code(&batch, number, base == NULL ? NULL : &base->columns,
+                       base == NULL ? 0 : base->number, &transport->arena, &group.items[0]);
     if (error != 0) {
         (void)condemn(transport, epoch, number, error_text(error)); /* or with the backlog */
         return 0;

@@ -138,8 +138,33 @@ static void drop(struct kept_base *base)
 
 void bases_done(struct bases *bases)
 {
+    struct bases *next = bases->next;
     for (size_t i = 0; i < BASES_KEPT; i++)
         drop(&bases->items[i]);
+    *bases = (struct bases){0};
+    while (next != NULL) {
+        struct bases *part = next;
+        next = part->next;
+        for (size_t i = 0; i < BASES_KEPT; i++)
+            drop(&part->items[i]);
+        free(part);
+    }
+}
+
+/* Those of a part, made if they are not there yet.  NULL: no memory. */
+static struct bases *of_part(struct bases *bases, size_t part)
+{
+    if (part == 0)
+        return bases;
+    struct bases **at = &bases->next;
+    while (*at != NULL && (*at)->part != part)
+        at = &(*at)->next;
+    if (*at == NULL) {
+        *at = calloc(1, sizeof **at);
+        if (*at != NULL)
+            (*at)->part = part;
+    }
+    return *at;
 }
 
 static bool is_kept(const struct bases *bases, uint64_t number)
@@ -165,11 +190,12 @@ static double *take_over(struct kept_base *newest, const struct sample_columns *
     return values;
 }
 
-void bases_keep(struct bases *bases, uint64_t number, const struct sample_columns *samples)
+void bases_keep(struct bases *all, uint64_t number, const struct sample_columns *samples)
 {
-    struct kept_base *items = bases->items;
-    if (number == 0 || is_kept(bases, number))
+    struct bases *bases = of_part(all, part_of(samples));
+    if (number == 0 || bases == NULL || is_kept(bases, number))
         return;
+    struct kept_base *items = bases->items;
     struct kept_base base = {.number = number, .values = take_over(&items[0], samples)};
     if (base.values != NULL) {
         base.refs = items[0].refs;
@@ -192,10 +218,12 @@ bool bases_find(const struct bases *bases, uint64_t number, struct arena *arena,
                 struct sample_columns *ret_samples)
 {
     size_t at = 0;
-    while (at < BASES_KEPT && (number == 0 || bases->items[at].number != number))
-        at++;
-    if (at == BASES_KEPT)
+    while (bases != NULL && (number == 0 || !is_kept(bases, number)))
+        bases = bases->next;
+    if (bases == NULL)
         return false;
+    while (bases->items[at].number != number)
+        at++;
     const struct kept_base *base = &bases->items[at];
     const size_t count = base->refs->count;
     size_t whole = at;
@@ -220,7 +248,7 @@ bool bases_find(const struct bases *bases, uint64_t number, struct arena *arena,
 
 size_t bases_bytes(const struct bases *bases)
 {
-    size_t bytes = 0;
+    size_t bytes = bases->next == NULL ? 0 : sizeof *bases + bases_bytes(bases->next);
     for (size_t i = 0; i < BASES_KEPT && bases->items[i].number != 0; i++) {
         const struct kept_base *base = &bases->items[i];
         const size_t count = base->refs->count;

@@ -9,7 +9,8 @@
  *     ...
  *     refs     runs, once for batches in a row that have the same
  *
- * A batch with other refs than the one after it is kept whole, too.
+ * A batch with other refs than the one after it is kept whole, too.  Batches of a host with so
+ * many series that a tick has several are kept by their part (plain.h): each has its last ones.
  *
  * Owner: the ingest thread.
  */
@@ -34,11 +35,13 @@ struct bases {
         double *values;         /* NULL: ... */
         uint8_t *differing;     /* ... what differs from the next newer */
     } items[BASES_KEPT];        /* newest first */
+    size_t part;                /* plain.h */
+    struct bases *next;         /* of another part; owned by the first */
 };
 
 void bases_done(struct bases *bases);
 
-/* Keeps a copy of a batch's columns, refs ascending, instead of the oldest; one that is kept
+/* Keeps a copy of a batch's columns, refs ascending, instead of the oldest of its part; one that is kept
  * already stays as it is.  Without memory it is not kept. */
 void bases_keep(struct bases *bases, uint64_t number, const struct sample_columns *samples);
 

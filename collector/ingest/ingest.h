@@ -24,7 +24,7 @@ struct ingest_options {
     const char *endpoint;      /* tcp://127.0.0.1:9471 */
     const char *key_directory; /* DATA/keys */
     uint64_t window_bytes;     /* granted to each probe; 0: 1 MiB */
-    uint64_t series_limit_per_probe; /* 0: 50,000 */
+    uint64_t series_limit_per_probe; /* 0: 500,000 */
     uint64_t labels_limit;           /* labels a series; 0: 64 */
     struct policy *policy;           /* a reference is taken; NULL: none */
     const char *const *scrape_jobs;  /* what may be asked for; NULL: any; outlives ingest */

@@ -145,6 +145,7 @@ static void send_resume(struct ingest *ingest, struct session *session,
             .instance = bytes_of(entry->instance),
             .labels = entry->labels,
             .label_count = entry->label_count,
+            .accepts = ACCEPTS_PACKED_DEFINITIONS | ACCEPTS_PART_BASES,
         }};
     (void)session_send(ingest, session, &envelope);
 }

@@ -28,7 +28,7 @@
 #define ROUTING_ID_BYTES_MAX 255
 #define ARENA_BYTES          ((size_t)64 << 20)
 #define WINDOW_BYTES_DEFAULT (UINT64_C(1) << 20)
-#define SERIES_LIMIT_DEFAULT UINT64_C(50000)
+#define SERIES_LIMIT_DEFAULT UINT64_C(500000)
 #define INTAKE_BLOCK_BATCHES BACKLOG_GROUP_BATCHES /* a group of a backlog, whole */
 
 /* One connection that has said Hello. */

@@ -16,7 +16,6 @@
 #include "probe/source/tracked.h"
 #include "proto/base/error.h"
 
-#define INTERFACES_MAX 4096
 #define COLUMNS        6
 
 static const struct metric entries = {"node_arp_entries", METRIC_GAUGE, "ARP entries by device",

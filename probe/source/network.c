@@ -17,7 +17,6 @@
 #include "probe/source/tracked.h"
 #include "proto/base/error.h"
 
-#define INTERFACES_MAX 4096
 #define COLUMNS        16
 
 #define COUNTER(name)                                                                          \

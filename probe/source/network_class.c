@@ -23,7 +23,6 @@
 #include "probe/source/tracked.h"
 #include "proto/base/error.h"
 
-#define INTERFACES_MAX    4096
 #define REFRESH_TICKS     12
 #define TEXT_BYTES_MAX    256
 #define BYTES_A_MEGABIT   125000.0

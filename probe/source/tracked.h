@@ -19,6 +19,9 @@
 
 #include "proto/base/bytes.h"
 
+/* Network interfaces that each source that lists them watches: more than any host has. */
+#define INTERFACES_MAX ((size_t)16384)
+
 struct tracked_entry;
 
 struct tracked {

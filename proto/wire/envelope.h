@@ -35,6 +35,9 @@
 #define BACKLOG_GROUP_PLAIN_BYTES ((size_t)96 << 10)
 #define BACKLOG_GROUP_BATCHES     ((size_t)32)
 #define POLICY_BYTES_MAX      ((size_t)1 << 20)
+/* What a collector may say it understands in Resume; one that says nothing has neither. */
+#define ACCEPTS_PACKED_DEFINITIONS ((uint64_t)1)
+#define ACCEPTS_PART_BASES         ((uint64_t)2) /* plain.h: keeps bases of each part by itself */
 
 struct label {
     struct bytes name;
@@ -142,12 +145,14 @@ struct resume {
     struct bytes job, instance;
     const struct label *labels;
     size_t label_count;
+    uint64_t accepts; /* ACCEPTS_... */
 };
 
 struct definitions {
     uint64_t epoch, first_ref;
     const struct definition *items;
     size_t count;
+    bool packed; /* they travel compressed, where that is smaller */
 };
 
 struct batch_group {

@@ -7,6 +7,7 @@
  */
 #include "proto/base/error.h"
 #include "proto/wire/envelope_parts.h"
+#include "proto/wire/packed.h"
 
 int labels_from_wire(Wire__Label *const *wire, size_t count, struct arena *arena,
                      const struct label **ret_labels)
@@ -108,6 +109,7 @@ static int resume_from_wire(const Wire__Envelope *from, struct arena *arena,
         .job = bytes_from(wire->job),
         .instance = bytes_from(wire->instance),
         .label_count = wire->n_labels,
+        .accepts = wire->accepts,
     };
     return labels_from_wire(wire->labels, wire->n_labels, arena, &resume->labels);
 }
@@ -118,15 +120,16 @@ static enum metric_type type_of(Wire__MetricType type)
                                                        : (enum metric_type)type;
 }
 
-static int definitions_from_wire(const Wire__Envelope *from, struct arena *arena,
-                                 struct envelope *envelope)
+static int items_from_wire(Wire__Definition *const *wire, size_t count, struct arena *arena,
+                           struct definitions *definitions)
 {
-    const Wire__Definitions *wire = from->definitions;
-    struct definition *items = arena_alloc(arena, wire->n_items, sizeof *items);
+    if (count > DEFINITIONS_MAX)
+        return ERR_LIMIT;
+    struct definition *items = arena_alloc(arena, count, sizeof *items);
     if (items == NULL)
         return ERR_NOMEM;
-    for (size_t i = 0; i < wire->n_items; i++) {
-        const Wire__Definition *item = wire->items[i];
+    for (size_t i = 0; i < count; i++) {
+        const Wire__Definition *item = wire[i];
         items[i] = (struct definition){
             .name = bytes_from(item->name),
             .label_count = item->n_labels,
@@ -138,13 +141,47 @@ static int definitions_from_wire(const Wire__Envelope *from, struct arena *arena
         if (error != 0)
             return error;
     }
-    envelope->definitions = (struct definitions){
-        .epoch = wire->epoch,
-        .first_ref = wire->first_ref,
-        .items = items,
-        .count = wire->n_items,
-    };
+    definitions->items = items;
+    definitions->count = count;
     return 0;
+}
+
+/* Definitions that travelled compressed. */
+static int packed_definitions(const Wire__Definitions *wire, struct arena *arena,
+                              struct definitions *definitions)
+{
+    struct arena_allocator allocator;
+    struct bytes raw;
+
+    if (wire->n_items > 0)
+        return ERR_MALFORMED; /* one or the other */
+    if (wire->packed_size > ENVELOPE_BYTES_MAX)
+        return ERR_LIMIT;
+    int error =
+        packed_open(bytes_from(wire->packed), (size_t)wire->packed_size, arena, &raw);
+    if (error != 0)
+        return error;
+    if (raw.size != wire->packed_size)
+        return ERR_MALFORMED;
+    arena_allocator_init(&allocator, arena);
+    const Wire__DefinitionItems *items =
+        wire__definition_items__unpack(&allocator.pb, raw.size, raw.data);
+    if (items == NULL)
+        return allocator.failed ? ERR_NOMEM : ERR_MALFORMED;
+    return items_from_wire(items->items, items->n_items, arena, definitions);
+}
+
+static int definitions_from_wire(const Wire__Envelope *from, struct arena *arena,
+                                 struct envelope *envelope)
+{
+    const Wire__Definitions *wire = from->definitions;
+    struct definitions *definitions = &envelope->definitions;
+
+    *definitions = (struct definitions){
+        .epoch = wire->epoch, .first_ref = wire->first_ref, .packed = wire->packed.len > 0};
+    return definitions->packed
+               ? packed_definitions(wire, arena, definitions)
+               : items_from_wire(wire->items, wire->n_items, arena, definitions);
 }
 
 static int batches_from_wire(const Wire__Envelope *from, struct arena *arena,

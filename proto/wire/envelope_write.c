@@ -4,7 +4,9 @@
  * Texts are not copied: the structures point at the caller's bytes until they are packed.
  */
 #include "proto/base/error.h"
+#include "proto/base/must.h"
 #include "proto/wire/envelope_parts.h"
+#include "proto/wire/packed.h"
 
 int labels_to_wire(const struct label *labels, size_t count, struct arena *arena,
                    Wire__Label ***ret_wire)
@@ -101,6 +103,7 @@ static int resume_to_wire(const struct envelope *envelope, struct arena *arena,
     wire->job = binary_of(resume->job);
     wire->instance = binary_of(resume->instance);
     wire->n_labels = resume->label_count;
+    wire->accepts = resume->accepts;
     out->resume = wire;
     return labels_to_wire(resume->labels, resume->label_count, arena, &wire->labels);
 }
@@ -120,6 +123,30 @@ static int definition_to_wire(const struct definition *definition, struct arena 
     return labels_to_wire(definition->labels, definition->label_count, arena, &wire->labels);
 }
 
+/* The items as a compressed DefinitionItems.  ERR_LIMIT if that would not be smaller. */
+static int pack_definitions(Wire__Definition **items, size_t count, struct arena *arena,
+                            Wire__Definitions *wire)
+{
+    Wire__DefinitionItems all = WIRE__DEFINITION_ITEMS__INIT;
+    struct bytes packed;
+
+    all.items = items;
+    all.n_items = count;
+    size_t size = wire__definition_items__get_packed_size(&all);
+    if (size > ENVELOPE_BYTES_MAX)
+        return ERR_LIMIT;
+    uint8_t *raw = arena_alloc(arena, size + 1, 1);
+    if (raw == NULL)
+        return ERR_NOMEM;
+    must(wire__definition_items__pack(&all, raw) == size);
+    int error = packed_make((struct bytes){raw, size}, arena, &packed);
+    if (error == 0) {
+        wire->packed = binary_of(packed);
+        wire->packed_size = size;
+    }
+    return error;
+}
+
 static int definitions_to_wire(const struct envelope *envelope, struct arena *arena,
                                Wire__Envelope *out)
 {
@@ -135,10 +162,16 @@ static int definitions_to_wire(const struct envelope *envelope, struct arena *ar
     }
     wire->epoch = definitions->epoch;
     wire->first_ref = definitions->first_ref;
-    wire->items = items;
-    wire->n_items = definitions->count;
     out->definitions = wire;
-    return 0;
+    int error = definitions->packed
+                    ? pack_definitions(items, definitions->count, arena, wire)
+                    : ERR_LIMIT;
+    if (error == ERR_LIMIT) {
+        wire->items = items;
+        wire->n_items = definitions->count;
+        error = 0;
+    }
+    return error;
 }
 
 static int batches_to_wire(const struct envelope *envelope, struct arena *arena,

@@ -30,6 +30,9 @@
 #define BATCH_LOG_CHUNKS_MAX  ((size_t)256)
 #define BATCH_LOG_LINES_MAX   ((size_t)65536)
 #define BATCH_RECORDS_MAX     ((size_t)256)
+/* A tick of more series than a batch takes is several batches, its parts: each has the refs of
+ * one stretch of BATCH_SAMPLES_MAX, so that a series stays in its part as long as its epoch. */
+#define BATCH_PARTS_MAX ((size_t)16)
 #define LOG_LINE_BYTES_MAX    ((size_t)64 << 10)
 #define LOG_PATH_BYTES_MAX    ((size_t)4096)
 #define RECORD_BYTES_MAX      ((size_t)1 << 20)
@@ -84,6 +87,13 @@ struct plain_batch {
     const struct record *records;
     size_t record_count;
 };
+
+/* The part that columns belong to, 0..BATCH_PARTS_MAX - 1; empty ones to the first. */
+static inline size_t part_of(const struct sample_columns *columns)
+{
+    uint64_t part = columns->count == 0 ? 0 : columns->refs[0] / BATCH_SAMPLES_MAX;
+    return part < BATCH_PARTS_MAX ? (size_t)part : BATCH_PARTS_MAX - 1;
+}
 
 /* Appends the serialization.  ERR_LIMIT if the batch breaks a limit above, ERR_NOMEM. */
 int plain_write(const struct plain_batch *batch, struct buf *out);

@@ -45,6 +45,7 @@ static int fail_call(struct world *world)
 static int world_sync(void *context, int fd)
 {
     (void)fd; /* what is tested is which bytes were written, not whether a disk keeps them */
+    ((struct world *)context)->syncs++;
     return meets_fault(context) ? fail_call(context) : 0;
 }
 

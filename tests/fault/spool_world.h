@@ -22,6 +22,7 @@ struct world {
     enum fault fault;
     unsigned fault_at; /* the call that meets it, from 1 */
     unsigned calls;
+    unsigned syncs;
     bool is_dead;
 
     struct spool *spool;

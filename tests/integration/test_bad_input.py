@@ -130,13 +130,21 @@ def test_malformed_oversized_and_future_messages_harm_nobody_else():
                          > before + 1, "the wrong hash to be counted")
                 assert not bad.is_acked(1)
                 still_serves(collector, good, 4)
+            with enrolled(collector, "bad4") as bad:
+                assert bad.resume["accepts"] & 1, "a collector takes packed definitions"
+                form = wire.packed_definitions([{"name": b"a"}])
+                bad.send_message("definitions", {"epoch": bad.epoch, "first_ref": 1,
+                                                 **form, "packed_size": 1 << 40})
+                wait_for(lambda: metric(collector, "fengsui_collector_ingest_malformed_total")
+                         > before + 2, "the wrong size to be counted")
+                still_serves(collector, good, 5)
             with peer(collector, "future") as future:
                 got = future.hello(protocol=99)
                 assert got and got[0] == "refusal" and got[1]["reason"] == 2, got
                 future.send_raw(b"\xfa\x07\x03abc")  # field 127: a kind from the future
                 future.hello()
                 assert future.standing() == "approved", "an unknown kind must be skipped"
-            still_serves(collector, good, 5)
+            still_serves(collector, good, 6)
 
 
 def test_a_replayed_number_is_acknowledged_and_ignored_another_content_is_a_conflict():
@@ -182,7 +190,7 @@ def test_series_and_label_limits_refuse_that_series_and_store_the_rest():
             probe.hello()
             many = {f"l{i}": "x" for i in range(6)}
             probe.define(0, [("first", {}), ("too_many_labels", many), ("second", {}),
-                             ("third", {}), ("fourth", {})])
+                             ("third", {}), ("fourth", {})], packed=True)
             probe.send(1, now_ms(), {ref: 1.0 for ref in range(5)})
             assert probe.wait_ack(1)
             names = {r["metric"]["__name__"]

@@ -109,6 +109,7 @@ static void put_resume(struct buf *out, const struct resume *resume)
     buf_printf(out, "standing %d\n", (int)resume->standing);
     buf_printf(out, "collector_ms %" PRId64 "\n", resume->collector_ms);
     buf_printf(out, "window_bytes %" PRIu64 "\n", resume->window_bytes);
+    buf_printf(out, "accepts %" PRIu64 "\n", resume->accepts);
     for (size_t i = 0; i < resume->stream_count; i++)
         put_state(out, &resume->streams[i]);
     put_hex(out, "job", resume->job);

@@ -262,6 +262,24 @@ def content_hash(data):
     return library.XXH3_64bits(data, len(data))
 
 
+# ---- definitions -----------------------------------------------------------------------------
+
+def definitions_of(definitions):
+    """The items of a Definitions dict, in whichever form they came."""
+    if not definitions["packed"]:
+        return definitions["items"]
+    raw = zstandard.ZstdDecompressor().decompress(definitions["packed"])
+    if definitions["items"] or len(raw) != definitions["packed_size"]:
+        raise Malformed("definitions")
+    return decode("DefinitionItems", raw)["items"]
+
+
+def packed_definitions(items):
+    """The fields of a Definitions dict that carry the items packed."""
+    raw = encode("DefinitionItems", {"items": items})
+    return {"packed": zstandard.ZstdCompressor().compress(raw), "packed_size": len(raw)}
+
+
 # ---- batches -------------------------------------------------------------------------------
 
 def _lines_of(chunk):
@@ -452,12 +470,12 @@ class Probe:
             self.resume = got[1]
         return True
 
-    def define(self, first_ref, series, type_=GAUGE):
+    def define(self, first_ref, series, type_=GAUGE, packed=False):
         """Defines refs from first_ref: (name, labels) each."""
         items = [{"name": name.encode(), "labels": labels_of(labels), "type": type_}
                  for name, labels in series]
-        self.send_message("definitions", {"epoch": self.epoch, "first_ref": first_ref,
-                                          "items": items})
+        form = packed_definitions(items) if packed else {"items": items}
+        self.send_message("definitions", {"epoch": self.epoch, "first_ref": first_ref, **form})
         self.definition_count = max(self.definition_count, first_ref + len(items))
 
     def plain(self, tick_ms, samples, **fields):

@@ -152,6 +152,39 @@ static void older_ones_take_little(void **state)
     bases_done(&bases);
 }
 
+/* A tick of many parts pushes none of them out: each keeps its own last ones. */
+static void each_part_has_its_own(void **state)
+{
+    struct bases bases = {0};
+    struct arena arena;
+    uint64_t number = 0;
+    (void)state;
+
+    for (uint64_t tick = 1; tick <= BASES_KEPT + 1; tick++)
+        for (uint64_t part = 0; part <= BATCH_PARTS_MAX; part++) {
+            const uint64_t ref = part * BATCH_SAMPLES_MAX + 3;
+            const double value = (double)(tick * 100 + part);
+            const struct sample_columns samples = {&ref, &value, 1};
+            bases_keep(&bases, ++number, &samples);
+        }
+    arena_init(&arena, 1 << 20);
+    for (uint64_t part = 0; part < BATCH_PARTS_MAX - 1; part++)
+        for (uint64_t tick = 1; tick <= BASES_KEPT + 1; tick++) {
+            struct sample_columns found;
+            bool is_kept = bases_find(&bases, (tick - 1) * (BATCH_PARTS_MAX + 1) + part + 1, &arena,
+                                      &found);
+            assert_int_equal(is_kept, tick > 1);
+            if (is_kept) {
+                assert_int_equal(found.refs[0], part * BATCH_SAMPLES_MAX + 3);
+                assert_true(found.values[0] == (double)(tick * 100 + part));
+            }
+        }
+    assert_true(bases_bytes(&bases) > 0);
+    arena_reset(&arena);
+    bases_done(&bases);
+    assert_int_equal(bases_bytes(&bases), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +192,7 @@ int main(void)
         cmocka_unit_test(one_that_is_kept_stays_as_it_is),
         cmocka_unit_test(an_arena_without_room_finds_none),
         cmocka_unit_test(older_ones_take_little),
+        cmocka_unit_test(each_part_has_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

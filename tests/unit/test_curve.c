@@ -95,11 +95,16 @@ static void a_missing_public_file_is_written_anew(void **state)
     struct diagnosis why = {{0}};
 
     assert_int_equal(curve_load_or_make(folder->secret, folder->public, &made, &why), 0);
-    assert_int_equal(unlink(folder->public), 0);
-    assert_int_equal(curve_load_or_make(folder->secret, folder->public, &loaded, &why), 0);
-    assert_string_equal(made.public_text, loaded.public_text);
-    assert_int_equal(curve_public_from(folder->public, text, &why), 0);
-    assert_string_equal(text, made.public_text);
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            assert_int_equal(unlink(folder->public), 0);
+        else
+            assert_int_equal(truncate(folder->public, 0), 0); /* as a power cut may leave it */
+        assert_int_equal(curve_load_or_make(folder->secret, folder->public, &loaded, &why), 0);
+        assert_string_equal(made.public_text, loaded.public_text);
+        assert_int_equal(curve_public_from(folder->public, text, &why), 0);
+        assert_string_equal(text, made.public_text);
+    }
 }
 
 static void a_secret_that_others_can_read_is_refused(void **state)

@@ -319,6 +319,84 @@ static void notes_replace_and_forget(void **state)
     notes_done(&notes);
 }
 
+/* Three parts: the first with the lines, the second silent, the third with late and ended. */
+static void more_series_than_a_batch_takes_go_in_parts(void **state)
+{
+    struct emitter *out = open_emitter();
+    const size_t last = 2 * BATCH_SAMPLES_MAX + 10;
+    char name[16];
+    struct plain_batch batch;
+    (void)state;
+
+    for (size_t i = 0; i <= last; i++) {
+        (void)snprintf(name, sizeof name, "%zu", i);
+        const struct label label = label_of("n", name);
+        assert_int_equal(emitter_series(out, &load, &label, 1), i);
+    }
+    emitter_definitions_kept(out);
+    for (size_t i = 0; i < BATCH_SAMPLES_MAX; i++)
+        emit(out, (series_handle)i, (double)i);
+    assert_int_equal(emitter_note(out, bytes_of("key"), bytes_of("value")), 0);
+    emitter_end(out, (series_handle)last);
+    size_t mark = emitter_mark(out);
+    emit(out, 7, 7);
+    emit(out, (series_handle)(last - 1), 8);
+    assert_int_equal(emitter_stamp_late(out, mark, 1500), 0);
+
+    batch = seal(out);
+    assert_int_equal(batch.tick_ms, 1000);
+    assert_int_equal(batch.samples.count, BATCH_SAMPLES_MAX);
+    assert_int_equal(batch.late_count, 0);
+    assert_int_equal(batch.ended_count, 0);
+    assert_true(emitter_changed_notes(out).size > 0);
+    assert_int_equal(part_of(&batch.samples), 0);
+    emitter_kept(out);
+    assert_false(emitter_is_empty(out));
+    batch = seal(out);
+    assert_int_equal(batch.tick_ms, 1001);
+    assert_int_equal(batch.samples.count, 0);
+    assert_int_equal(batch.late_count, 1);
+    assert_int_equal(batch.late[0].samples.count, 1);
+    assert_int_equal(batch.late[0].samples.refs[0], last - 1);
+    assert_int_equal(batch.ended_count, 1);
+    assert_int_equal(batch.ended[0], last);
+    assert_int_equal(emitter_changed_notes(out).size, 0);
+    emitter_kept(out);
+    assert_true(emitter_is_empty(out));
+
+    /* A tick a millisecond later comes behind; and what is only in the last part is found. */
+    emitter_begin(out, 1001);
+    emit(out, (series_handle)last, 1);
+    batch = seal(out);
+    assert_int_equal(batch.tick_ms, 1002);
+    assert_int_equal(batch.samples.refs[0], last);
+    assert_int_equal(part_of(&batch.samples), 2);
+    emitter_not_kept(out);
+    assert_true(emitter_is_empty(out));
+    emitter_close(out);
+}
+
+static void an_epoch_is_crowded_when_most_of_its_series_are_gone(void **state)
+{
+    struct emitter *out = open_emitter();
+    char name[16];
+    (void)state;
+
+    emitter_set_owner(out, 1);
+    for (uint32_t i = 0; i < EMITTER_CROWD_LEAST + 2; i++) {
+        (void)snprintf(name, sizeof name, "%u", i);
+        const struct label label = label_of("n", name);
+        emit(out, emitter_series(out, &load, &label, 1), 1);
+    }
+    assert_false(emitter_is_crowded(out)); /* all of them are there */
+    for (uint32_t i = 0; i < EMITTER_CROWD_LEAST / 2 + 1; i++)
+        emitter_end(out, i);
+    assert_false(emitter_is_crowded(out));
+    emitter_end(out, EMITTER_CROWD_LEAST);
+    assert_true(emitter_is_crowded(out));
+    emitter_close(out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +412,8 @@ int main(void)
         cmocka_unit_test(restored_definitions_keep_their_refs),
         cmocka_unit_test(random_ticks_agree_with_a_plain_array),
         cmocka_unit_test(notes_replace_and_forget),
+        cmocka_unit_test(more_series_than_a_batch_takes_go_in_parts),
+        cmocka_unit_test(an_epoch_is_crowded_when_most_of_its_series_are_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

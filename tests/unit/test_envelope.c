@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -120,6 +121,45 @@ static void repeated_lines_are_compressed(void **state)
     round_trip(&envelope, &arena, &got);
     assert_same_chunk(&chunk, &got.batches.items[0].logs[0]);
     buf_done(&encoded);
+    arena_reset(&arena);
+}
+
+/* Series of one metric differ in little; and what was said of them is what is heard. */
+static void similar_definitions_are_compressed(void **state)
+{
+    static char names[200][16];
+    static struct label labels[200];
+    static struct definition items[200];
+    struct arena arena;
+    struct envelope got;
+    struct buf whole = {0}, packed = {0};
+    (void)state;
+
+    for (size_t i = 0; i < 200; i++) {
+        (void)snprintf(names[i], sizeof names[i], "eth%zu", i);
+        labels[i] = (struct label){TEXT("device"), bytes_of(names[i])};
+        items[i] = (struct definition){TEXT("node_network_receive_bytes_total"), &labels[i], 1,
+                                       METRIC_COUNTER, TEXT("bytes"),
+                                       TEXT("Bytes received by the interface.")};
+    }
+    arena_init(&arena, ARENA_BYTES);
+    struct envelope envelope = {.kind = ENVELOPE_DEFINITIONS,
+                                .definitions = {1, 0, items, 200, false}};
+    assert_int_equal(envelope_encode(&envelope, &arena, &whole), 0);
+    envelope.definitions.packed = true;
+    assert_int_equal(envelope_encode(&envelope, &arena, &packed), 0);
+    assert_true(packed.size < whole.size / 8);
+    round_trip(&envelope, &arena, &got);
+    assert_true(got.definitions.packed);
+    assert_int_equal(got.definitions.count, 200);
+    for (size_t i = 0; i < 200; i++) {
+        assert_same_bytes(items[i].name, got.definitions.items[i].name);
+        assert_same_bytes(items[i].help, got.definitions.items[i].help);
+        assert_int_equal(got.definitions.items[i].label_count, 1);
+        assert_same_bytes(labels[i].value, got.definitions.items[i].labels[0].value);
+    }
+    buf_done(&whole);
+    buf_done(&packed);
     arena_reset(&arena);
 }
 
@@ -321,6 +361,12 @@ static void unfit_messages_are_refused_by_the_decoder(void **state)
          "a",
          12, ERR_MALFORMED},
         {"a definition that is no UTF-8", "\x1A\x05\x1A\x03\x0A\x01\xFF", 7, ERR_MALFORMED},
+        {"definitions in both forms", "\x1A\x08\x1A\x03\x0A\x01\x61\x22\x01\x61", 10,
+         ERR_MALFORMED},
+        {"packed definitions that are no frame", "\x1A\x05\x22\x01\x61\x28\x01", 7,
+         ERR_MALFORMED},
+        {"packed definitions of a terabyte",
+         "\x1A\x0A\x22\x01\x61\x28\x80\x80\x80\x80\x80\x20", 12, ERR_LIMIT},
         {"a gap without numbers", "\x2A\x00", 2, ERR_MALFORMED},
         {"an ack without stream", "\x32\x00", 2, ERR_MALFORMED},
         {"a batch without samples", "\x22\x04\x12\x02\x08\x01", 6, ERR_MALFORMED},
@@ -434,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_hello_arrives_field_by_field),
         cmocka_unit_test(batches_arrive_with_lines_and_hashes),
         cmocka_unit_test(repeated_lines_are_compressed),
+        cmocka_unit_test(similar_definitions_are_compressed),
         cmocka_unit_test(the_largest_batch_fits_an_envelope),
         cmocka_unit_test(a_message_from_the_future_is_skipped),
         cmocka_unit_test(unknown_fields_are_skipped_and_unknown_numbers_are_unknown),

@@ -438,6 +438,33 @@ static void a_batch_is_given_up_only_when_the_disk_lets_it(void **state)
     world_done(&world);
 }
 
+/* The first batch of a new folder goes out without waiting for the disk; with the second, what
+ * it needs is there. */
+static void a_new_epoch_is_synced_with_its_second_batch(void **state)
+{
+    struct world world;
+    uint64_t number;
+    (void)state;
+    world_init(&world);
+    assert_int_equal(world_open(&world), 0);
+    assert_int_equal(world_define(&world, 5), 0);
+    append_many(&world, 1, 100);
+    assert_int_equal(world.syncs, 0);
+    world.fault = FAULT_FAIL;
+    world.fault_at = world.calls + 1;
+    assert_int_equal(spool_append(world.spool, 2000, bytes_of("content"), (struct bytes){0},
+                                  2000, &number),
+                     ERR_IO);
+    append_many(&world, 1, 100);
+    const unsigned settled = world.syncs;
+    assert_int_equal(settled, 3); /* the file, in vain; the file, and the folder */
+    append_many(&world, 10, 100);
+    assert_int_equal(world.syncs, settled);
+    world_reopen(&world);
+    world_check(&world, false);
+    world_done(&world);
+}
+
 static void a_damaged_definitions_log_begins_a_new_epoch(void **state)
 {
     struct world world;
@@ -473,6 +500,7 @@ int main(void)
         cmocka_unit_test(batches_behind_a_damaged_one_do_not_come_back_to_life),
         cmocka_unit_test(notes_past_their_limit_do_not_keep_a_spool_from_opening),
         cmocka_unit_test(a_batch_is_given_up_only_when_the_disk_lets_it),
+        cmocka_unit_test(a_new_epoch_is_synced_with_its_second_batch),
         cmocka_unit_test(a_damaged_definitions_log_begins_a_new_epoch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

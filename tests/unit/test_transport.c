@@ -69,7 +69,8 @@ static void flights_land_when_an_ack_covers_them_whole(void **state)
         (struct flight){.epoch = 1, .numbers = {9, 9}, .bytes = 5, .sent = 7, .is_live = true});
     struct landing landing = flights_land(&flights, &ack);
     assert_int_equal(landing.batches, 3);
-    assert_int_equal(landing.live, 9);
+    assert_int_equal(landing.live_count, 1);
+    assert_int_equal(landing.live[0], 9);
     assert_int_equal(landing.bytes, 15);
     assert_int_equal(landing.sent, 7);
     assert_int_equal(flights.count, 2);
@@ -172,13 +173,14 @@ struct scene {
     uv_timer_t deadline;
 
     /* what was heard */
-    unsigned hellos, groups, batches, based, definitions;
+    unsigned hellos, groups, batches, based, definitions, packed;
     bool definitions_came_first;
     uint64_t first_in_order[16];
     size_t order_count;
 
     /* how to answer */
     enum standing standing;
+    uint64_t accepts;
     uint64_t window;
     uint64_t stop_after; /* batches */
     uint64_t stored;     /* low water */
@@ -223,6 +225,7 @@ static void hear_hello(struct scene *scene, zmq_msg_t *peer, const struct hello 
                                           .definition_count = scene->definitions};
     struct envelope resume = {.kind = ENVELOPE_RESUME,
                               .resume = {.standing = scene->standing,
+                                         .accepts = scene->accepts,
                                          .window_bytes = scene->window,
                                          .streams = states,
                                          .stream_count = hello->stream_count,
@@ -281,10 +284,11 @@ static void hear(struct zmq_watch *watch)
     assert_int_equal(envelope_decode(message, &arena, &envelope), 0);
     if (envelope.kind == ENVELOPE_HELLO)
         hear_hello(scene, &peer, &envelope.hello);
-    else if (envelope.kind == ENVELOPE_DEFINITIONS)
+    else if (envelope.kind == ENVELOPE_DEFINITIONS) {
         scene->definitions =
             (unsigned)(envelope.definitions.first_ref + envelope.definitions.count);
-    else if (envelope.kind == ENVELOPE_BATCHES)
+        scene->packed += envelope.definitions.packed;
+    } else if (envelope.kind == ENVELOPE_BATCHES)
         hear_batches(scene, &peer, &envelope.batches);
     arena_reset(&arena);
     (void)zmq_msg_close(&peer);
@@ -420,6 +424,20 @@ static void the_newest_batch_goes_first_and_the_backlog_in_groups(void **state)
     assert_true(scene.groups < 10);
     assert_true(scene.based >= 5);
     assert_int_equal(scene.definitions, 256);
+    assert_int_equal(scene.packed, 0); /* nobody has said that they would be understood */
+    scene_end(&scene);
+}
+
+static void definitions_are_packed_for_a_collector_that_opens_them(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin(&scene);
+    scene.accepts = ACCEPTS_PACKED_DEFINITIONS;
+    (void)put_batch(&scene, 1000, 200);
+    scene_run(&scene, 1);
+    assert_int_equal(scene.definitions, 256);
+    assert_int_equal(scene.packed, 1);
     scene_end(&scene);
 }
 
@@ -545,6 +563,7 @@ int main(void)
         cmocka_unit_test(a_budget_that_is_not_used_does_not_grow),
         cmocka_unit_test(an_old_flight_slows_nothing_twice),
         cmocka_unit_test(the_newest_batch_goes_first_and_the_backlog_in_groups),
+        cmocka_unit_test(definitions_are_packed_for_a_collector_that_opens_them),
         cmocka_unit_test(live_batches_are_coded_against_an_acknowledged_one),
         cmocka_unit_test(a_batch_larger_than_the_window_still_goes),
         cmocka_unit_test(a_pending_probe_sends_no_batches),

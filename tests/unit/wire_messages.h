@@ -16,6 +16,7 @@ enum message {
     MESSAGE_HELLO,
     MESSAGE_RESUME,
     MESSAGE_DEFINITIONS,
+    MESSAGE_DEFINITIONS_PACKED,
     MESSAGE_BATCHES,
     MESSAGE_GAP,
     MESSAGE_ACK,
@@ -28,8 +29,8 @@ enum message {
 };
 
 static const char *const message_names[MESSAGE_COUNT] = {
-    "hello",  "resume", "definitions", "batches",  "gap",     "ack",
-    "policy", "ping",   "pong",        "need_key", "refusal",
+    "hello", "resume", "definitions", "definitions-packed", "batches",  "gap",
+    "ack",   "policy", "ping",        "pong",               "need_key", "refusal",
 };
 
 static const struct label message_labels[] = {{TEXT("site"), TEXT("unicom")},
@@ -46,6 +47,16 @@ static const struct definition message_definitions[] = {
      TEXT("Seconds the CPUs spent in each mode.")},
     {TEXT("node_load1"), NULL, 0, METRIC_GAUGE, {0}, TEXT("\xE8\xB4\x9F\xE8\xBD\xBD")},
     {TEXT("up"), NULL, 0, METRIC_UNTYPED, {0}, {0}},
+};
+#define MANY(name)                                                                             \
+    {                                                                                          \
+        TEXT(name), message_labels, 2, METRIC_COUNTER, TEXT("bytes"),                          \
+            TEXT("Bytes that went through the interface, " name)                               \
+    }
+static const struct definition message_many[] = {
+    MANY("node_network_receive_bytes_total"),  MANY("node_network_transmit_bytes_total"),
+    MANY("node_network_receive_errs_total"),   MANY("node_network_transmit_errs_total"),
+    MANY("node_network_receive_packets_total"),
 };
 
 /* Two batches, the second based on the first. */
@@ -87,10 +98,14 @@ static inline struct envelope sample_message(size_t message, struct arena *arena
         return (struct envelope){.kind = ENVELOPE_RESUME,
                                  .resume = {STANDING_APPROVED, 1700000000002, 1 << 20,
                                             message_states, 2, TEXT("node"), TEXT("db1"),
-                                            message_labels, 2}};
+                                            message_labels, 2,
+                                            ACCEPTS_PACKED_DEFINITIONS}};
     case MESSAGE_DEFINITIONS:
         return (struct envelope){.kind = ENVELOPE_DEFINITIONS,
-                                 .definitions = {2, 100, message_definitions, 3}};
+                                 .definitions = {2, 100, message_definitions, 3, false}};
+    case MESSAGE_DEFINITIONS_PACKED:
+        return (struct envelope){.kind = ENVELOPE_DEFINITIONS,
+                                 .definitions = {2, 103, message_many, 5, true}};
     case MESSAGE_BATCHES:
         return (struct envelope){.kind = ENVELOPE_BATCHES, .batches = message_group(arena)};
     case MESSAGE_GAP:
