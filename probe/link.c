@@ -17,6 +17,9 @@
 #include "proto/wire/zmq_watch.h"
 
 #define QUEUE_MESSAGES   64
+/* Of answers: more than can come at once (FLIGHTS_MAX of flights.h, and a few).  libzmq 4.3 ends
+ * the process when a heartbeat is due on a connection that broke while its queue was full. */
+#define ANSWERS_MAX      256
 #define RESOLVE_AGAIN_MS 5000
 /* An address has so long before the next one is tried, more if somebody answers there. */
 #define NEXT_ADDRESS_MS  4000
@@ -440,7 +443,7 @@ static bool set_options(struct link *link)
         {ZMQ_RECONNECT_IVL_MAX, 4000},
         {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
         {ZMQ_SNDHWM, QUEUE_MESSAGES},
-        {ZMQ_RCVHWM, QUEUE_MESSAGES},
+        {ZMQ_RCVHWM, ANSWERS_MAX},
         {ZMQ_LINGER, 0},
         {ZMQ_IMMEDIATE, 1},
         {ZMQ_IPV6, 1},

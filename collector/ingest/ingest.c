@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,7 @@ static void on_wake(uv_async_t *wake)
 static void run(void *argument)
 {
     struct ingest *ingest = argument;
+    pthread_setname_np(pthread_self(), "ingest");
     (void)uv_run(&ingest->loop, UV_RUN_DEFAULT);
 }
 
@@ -204,7 +206,11 @@ static int set_int(void *socket, int option, int value)
 
 /* A probe says how long it may be silent (ZMQ_HEARTBEAT_TTL): 3 s at first, what was measured to
  * notice a dead link and recover in under a second of its return; more on a line that is too thin
- * for that.  The timeout here is for the longest of them, and for whoever says nothing. */
+ * for that.  Whoever says nothing, or died between two heartbeats, is TCP's to find out.
+ *
+ * No heartbeat goes out from here, and what may queue of a peer is more than probes have under way
+ * (flights.h): libzmq 4.3 ends the process when a heartbeat, its own or an answer, is due on a
+ * connection that broke while its queue was full (stream_engine_base.cpp, out_event()). */
 static int set_options(void *socket)
 {
     static const struct {
@@ -212,9 +218,10 @@ static int set_options(void *socket)
     } settings[] = {
         {ZMQ_ROUTER_MANDATORY, 1},        {ZMQ_ROUTER_HANDOVER, 1},
         {ZMQ_CURVE_SERVER, 1},            {ZMQ_LINGER, 0},
-        {ZMQ_HEARTBEAT_IVL, 1000},        {ZMQ_HEARTBEAT_TIMEOUT, 30000},
-        {ZMQ_SNDHWM, 64},                 {ZMQ_RCVHWM, 64},
-        {ZMQ_TCP_KEEPALIVE, 1},           {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_SNDHWM, 64},                 {ZMQ_RCVHWM, 512},
+        {ZMQ_TCP_KEEPALIVE, 1},           {ZMQ_TCP_KEEPALIVE_IDLE, 10},
+        {ZMQ_TCP_KEEPALIVE_INTVL, 5},     {ZMQ_TCP_KEEPALIVE_CNT, 4},
+        {ZMQ_TCP_MAXRT, 30000},           {ZMQ_HANDSHAKE_IVL, 10000},
         {ZMQ_BACKLOG, 1024},              {ZMQ_IPV6, 1},
     };
     const int64_t message_bytes = ENVELOPE_BYTES_MAX;

@@ -3,6 +3,7 @@
  * the same tree.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <string.h>
 
@@ -94,40 +95,65 @@ void promql_print_matchers(struct matcher *const *matchers, size_t count, struct
     buf_put_char(out, '}');
 }
 
-/* A name that was quoted stays so: bare, it might be a number, or an operator. */
+/* By their texts; one that there is no memory for is empty. */
+static int compare_matchers(const void *a, const void *b)
+{
+    struct buf texts[2] = {{0}};
+    print_matcher(*(struct matcher *const *)a, &texts[0]);
+    print_matcher(*(struct matcher *const *)b, &texts[1]);
+    const int order = bytes_compare(buf_bytes(&texts[0]), buf_bytes(&texts[1]));
+    buf_done(&texts[0]);
+    buf_done(&texts[1]);
+    return order;
+}
+
+/* In the order of their texts.  A name that was quoted is one of the matchers: bare, it might be
+ * a number, or an operator. */
 static void print_selector(const struct node *node, struct buf *out)
 {
-    bool plain = node->name.size > 0 && !node->name_quoted;
-    size_t count =
-        node->matcher_count - (node->name.size > 0); /* the name is the last matcher */
-    bool braces = count > 0 || !plain;
+    const bool plain = node->name.size > 0 && !node->name_quoted;
+    const size_t count = node->matcher_count - plain; /* the name is the last matcher */
+    struct matcher **sorted;
 
     if (plain)
         buf_put(out, node->name.data, node->name.size);
-    if (!braces)
+    if (count == 0) {
+        if (!plain)
+            buf_put_text(out, "{}");
         return;
-    buf_put_char(out, '{');
-    if (node->name.size > 0 && !plain) {
-        text_quote(node->name, out);
-        if (count > 0)
-            buf_put_char(out, ',');
     }
+    sorted = malloc(count * sizeof *sorted);
+    if (sorted == NULL) {
+        out->failed = true;
+        return;
+    }
+    memcpy(sorted, node->matchers, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_matchers);
     for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            buf_put_char(out, ',');
-        print_matcher(node->matchers[i], out);
+        buf_put_char(out, i == 0 ? '{' : ',');
+        print_matcher(sorted[i], out);
     }
     buf_put_char(out, '}');
+    free(sorted);
 }
 
-static void print_modifiers(const struct node *node, struct buf *out)
+/* Those of a range selector stand before its time, of others behind it. */
+static void print_extension(const struct node *node, struct buf *out)
 {
     if (node->anchored || node->smoothed)
         buf_put_text(out, node->anchored ? " anchored" : " smoothed");
+}
+
+static void print_modifiers(const struct node *node, bool is_range, struct buf *out)
+{
+    if (is_range)
+        print_extension(node, out);
     if (node->at_modifier == AT_TIME)
         buf_printf(out, " @ %.3f", (double)node->at_ms / 1000.0);
     else if (node->at_modifier != AT_NONE)
         buf_put_text(out, node->at_modifier == AT_START ? " @ start()" : " @ end()");
+    if (!is_range)
+        print_extension(node, out);
     if (node->offset != NULL &&
         !(node->offset->kind == NODE_NUMBER && node->offset->number == 0)) {
         buf_put_text(out, " offset ");
@@ -148,7 +174,7 @@ static void print_range(const struct node *node, struct buf *out)
     if (node->step != NULL)
         print_duration(node->step, out);
     buf_put_char(out, ']');
-    print_modifiers(node->kind == NODE_MATRIX ? node->first : node, out);
+    print_modifiers(node->kind == NODE_MATRIX ? node->first : node, true, out);
 }
 
 static void print_aggregate(const struct node *node, struct buf *out)
@@ -230,7 +256,7 @@ void node_print(const struct node *node, struct buf *out)
         break;
     case NODE_SELECTOR:
         print_selector(node, out);
-        print_modifiers(node, out);
+        print_modifiers(node, false, out);
         break;
     case NODE_MATRIX:
     case NODE_SUBQUERY:
