@@ -185,7 +185,10 @@ int script_define(const struct script *script, struct script_desk *desk, uint64_
     uint64_t taken = left < DEFINITIONS_A_MESSAGE ? left : DEFINITIONS_A_MESSAGE;
     struct envelope envelope = {
         .kind = ENVELOPE_DEFINITIONS,
-        .definitions = {script->epoch, first_ref, items + first_ref, taken}};
+        .definitions = {.epoch = script->epoch,
+                        .first_ref = first_ref,
+                        .items = items + first_ref,
+                        .count = taken}};
     buf_clear(out);
     int error = envelope_encode(&envelope, &desk->arena, out);
     arena_reset(&desk->arena);
