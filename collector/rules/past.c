@@ -459,7 +459,7 @@ void past_run(struct rules *rules)
             rules->past_notes += past.note_count;
         if (error == 0 && past.note_count > 0 && rules->notify != NULL)
             notify_wake(rules->notify);
-        else
+        if (error != 0)
             log_warn("rules",
                      "the steps that rule \"%s\" of group \"%s\" missed are not written: %s",
                      past.state->rule->name, group->group->name, error_text(error));

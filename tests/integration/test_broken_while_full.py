@@ -50,6 +50,12 @@ def hold(libc, thread):
     return True
 
 
+def thread_of(pid, name):
+    """The number of a process's thread of that name; 0: there is none yet."""
+    return next((int(thread.name) for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()
+                 if (thread / "comm").read_text() == name + "\n"), 0)
+
+
 def sockets(pid):
     """How many a process has open; none once it has ended."""
     try:
@@ -65,9 +71,7 @@ def test_a_peer_that_goes_while_its_queue_waits():
     with Lab() as lab:
         collector = lab.collector("").start()
         pid = collector.process.pid
-        threads = pathlib.Path(f"/proc/{pid}/task").iterdir()
-        reader = next(int(thread.name) for thread in threads
-                      if (thread / "comm").read_text() == "ingest\n")
+        reader = wait_for(lambda: thread_of(pid, "ingest"), "the thread that reads")
         before = sockets(pid)
         peer = subprocess.Popen(
             [sys.executable, "-c", PEER, f"tcp://127.0.0.1:{collector.ingest}",

@@ -39,7 +39,7 @@ def test_tables_and_plots():
         parts = {cells[0]: cells for cells in (re.split("  +", line.strip()) for line in lines)}
         assert depths == [0, 2, 4, 6, 2], done.stdout
         assert parts["1"][1:5] == ["1", "0", "0", "0"], done.stdout
-        steps, found, samples, chunks = (int(x) for x in parts['{"温度"}[5m]'][1:5])
+        steps, found, samples, chunks = (int(x) for x in parts['{__name__="温度"}[5m]'][1:5])
         assert (steps, found, 40 < samples <= 80, chunks >= 2) == (11, 2, True, True), done.stdout
         done = run(collector, "--json", "query", "1+1")
         assert json.loads(done.stdout)["data"]["result"][1] == "2", done
