@@ -9,7 +9,7 @@
 #include "probe/emitter_tick.h"
 #include "probe/pending.h"
 
-#define WORD_BITS      64u
+#define WORD_BITS 64u
 
 struct late_group {
     int64_t ts_ms;

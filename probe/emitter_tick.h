@@ -16,10 +16,10 @@
  * two batches may not be the same.
  *
  * Memory: by series 8 bytes for its hash, 8 for its value, 16 for the sealed column (of the
- * series of one part), 4 to find it, 4 for the order of emitting, 2 for whose it is.  Names, labels and help are not kept: the
- * bytes of a new definition wait in a buffer until the spool has them, and the hash of the
- * bytes (64 bits, with a random seed, so that nobody can make two series meet) stands for the
- * series from then on.
+ * series of one part), 4 to find it, 4 for the order of emitting, 2 for whose it is.  Names,
+ * labels and help are not kept: the bytes of a new definition wait in a buffer until the spool
+ * has them, and the hash of the bytes (64 bits, with a random seed, so that nobody can make two
+ * series meet) stands for the series from then on.
  */
 #pragma once
 
@@ -72,8 +72,8 @@ void emitter_end_owned(struct emitter *out, uint16_t owner);
  * one time are taken for the same. */
 int emitter_record_at(struct emitter *out, uint32_t kind, int64_t ts_ms, struct bytes data);
 
-/* The tick as a batch, or its next part; points into the emitter, valid until _kept() or _not_kept().  ERR_NOMEM.
- */
+/* The tick as a batch, or its next part; points into the emitter, valid until _kept() or
+ * _not_kept().  ERR_NOMEM. */
 int emitter_seal(struct emitter *out, struct plain_batch *ret_batch);
 /* Changed notes of the tick, a run as in notes.h. */
 struct bytes emitter_changed_notes(const struct emitter *out);

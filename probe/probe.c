@@ -142,7 +142,7 @@ static void make_room_for_series(struct probe *probe)
     uv_stop(probe->loop);
 }
 
-/* One batch of the tick to the spool, and on its way.  False: it was not kept. */
+/* One batch of the tick to the spool, and on its way.  False: it takes none now. */
 static bool pass_on(struct probe *probe)
 {
     uint64_t number = 0;
@@ -157,10 +157,10 @@ static bool pass_on(struct probe *probe)
                       error_text(error));
         probe->is_failing = true;
         if (error == ERR_LIMIT)
-            emitter_kept(probe->emitter); /* a batch that is too large will never fit */
+            emitter_kept(probe->emitter); /* it will never fit, but the next part may */
         else
             emitter_not_kept(probe->emitter);
-        return false;
+        return error == ERR_LIMIT;
     }
     if (probe->is_failing)
         log_info("probe", "the spool takes batches again");
@@ -174,16 +174,13 @@ static bool pass_on(struct probe *probe)
 static void sealed(void *context, int64_t tick_ms)
 {
     struct probe *probe = context;
-    bool is_kept = false;
+    bool goes_on = true;
     (void)tick_ms; /* each batch has its own */
 
     tell_clock_step(probe);
-    while (!emitter_is_empty(probe->emitter)) {
-        is_kept = pass_on(probe);
-        if (!is_kept)
-            break; /* stale markers may wait still, and lines */
-    }
-    if (is_kept)
+    while (goes_on && !emitter_is_empty(probe->emitter))
+        goes_on = pass_on(probe); /* if not, stale markers may wait still, and lines */
+    if (goes_on)
         make_room_for_series(probe);
 }
 

@@ -148,8 +148,13 @@ static int add_epoch(struct spool *spool, uint64_t id)
     spool->epochs = grown;
     int error = load_epoch(spool, &epoch);
     if (error == ERR_CORRUPT || error == ERR_NOTFOUND) {
+        /* Without its first frame nobody can read what belongs to it: a power cut came before
+         * spool_epoch_settle(). */
+        char path[PATH_MAX];
+        spool_definitions_path(spool, id, path);
+        (void)spool->io->unlink(spool->io->context, path);
         spool_epoch_done(&epoch);
-        return 0; /* a file without its first frame has never been used */
+        return 0;
     }
     if (error != 0)
         return error;

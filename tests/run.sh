@@ -56,12 +56,13 @@ echo 'subdirs("../release" "../asan" "../tsan")' >$suite/CTestTestfile.cmake
 
 select=(-LE '^long$')
 [ -z "$long" ] || select=()
+# Before more is installed: apt-get does not wait for another one's lock.
+wait $windows || echo "no mingw-w64 or no Wine to be had here: integration.windows is skipped"
 if [ -n "$long" ]; then
   install_java || echo "no Java or no Jolokia to be had here: integration.long.long_jvm is skipped"
   say "build portable"
   deploy/portable/build.sh >build/build-portable.log 2>&1 || { tail -n 60 build/build-portable.log; exit 1; }
 fi
-wait $windows || echo "no mingw-w64 or no Wine to be had here: integration.windows is skipped"
 say "tests"
 # Four at a time also on two cores: most of them wait for clocks and sockets most of the time.
 result=0

@@ -20,8 +20,8 @@ struct curve_pair {
 };
 
 /* Loads the pair from `secret_path` and `public_path`, or makes and saves it if neither exists.
- * A missing or empty public file is written anew.  ERR_REFUSED for loose modes, ERR_MALFORMED, ERR_IO.
- */
+ * A missing or empty public file is written anew.  ERR_REFUSED for loose modes, ERR_MALFORMED,
+ * ERR_IO. */
 int curve_load_or_make(const char *secret_path, const char *public_path,
                        struct curve_pair *ret_pair, struct diagnosis *why);
 

@@ -1,5 +1,5 @@
 /*
- * packed.c - zstd for columns, log lines and records: making.
+ * packed.c - zstd for columns, log lines, records and definitions: making.
  */
 #include "proto/wire/packed.h"
 

@@ -1,8 +1,8 @@
 /*
  * packed_closed.c - instead of packed_open.c, in the static probe.
  *
- * Only batches hold what is packed, and they come from probes.  A probe that is sent one
- * answers as to any other message that does not parse, and goes without 250 KiB of
+ * Only batches and definitions hold what is packed, and they come from probes.  A probe that is
+ * sent one answers as to any other message that does not parse, and goes without 250 KiB of
  * decompressors.
  */
 #include "proto/base/error.h"

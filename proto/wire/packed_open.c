@@ -1,5 +1,5 @@
 /*
- * packed_open.c - zstd for columns, log lines and records: opening.
+ * packed_open.c - zstd for columns, log lines, records and definitions: opening.
  *
  * A hostile frame may promise gigabytes; nothing is allocated until the promise has been
  * compared with the caller's limit, and a frame that promises nothing is refused.

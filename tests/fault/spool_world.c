@@ -85,6 +85,7 @@ int world_open(struct world *world)
                                     .limit_bytes = world->limit_bytes,
                                     .age_limit_ms = 1000000,
                                     .segment_bytes = world->segment_bytes,
+                                    .wants_epoch = world->wants_epoch,
                                     .io = &world->io};
     memset(options.boot_id, world->boot, sizeof options.boot_id);
     int error = spool_open(&options, &world->spool, &why);

@@ -23,6 +23,7 @@ struct world {
     unsigned fault_at; /* the call that meets it, from 1 */
     unsigned calls;
     unsigned syncs;
+    bool wants_epoch; /* of the next world_open() */
     bool is_dead;
 
     struct spool *spool;

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -359,6 +360,43 @@ static void a_crowded_definitions_log_begins_a_new_epoch(void **state)
     world_done(&world);
 }
 
+static void whoever_wants_a_new_epoch_gets_it(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world);
+    assert_int_equal(world_open(&world), 0);
+    assert_int_equal(world_define(&world, 5), 0);
+    append_many(&world, 2, 100);
+    world.wants_epoch = true;
+    world_reopen(&world);
+    assert_string_equal(spool_epoch_reason(world.spool), "definitions_crowded");
+    assert_int_equal(spool_stream_at(world.spool, 1).definition_count, 0);
+    world_check(&world, false);
+    world_done(&world);
+}
+
+/* A power cut before the second batch may leave a file that was never written to the disk. */
+static void an_epoch_that_a_power_cut_emptied_leaves_nothing(void **state)
+{
+    struct world world;
+    char path[96];
+    (void)state;
+    world_init(&world);
+    assert_int_equal(world_open(&world), 0);
+    append_many(&world, 1, 100);
+    (void)snprintf(path, sizeof path, "%s/%016" PRIx64 ".definitions", world.directory,
+                   spool_epoch(world.spool));
+    world_close(&world);
+    assert_int_equal(truncate(path, 0), 0);
+    world.boot++;
+    assert_int_equal(world_open(&world), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(spool_stream_count(world.spool), 1);
+    assert_int_equal(spool_counts(world.spool)->segments, 1);
+    world_done(&world);
+}
+
 /* Batches alike in size: behind a damaged one, those read once more stand where old ones stood.
  */
 static void batches_behind_a_damaged_one_do_not_come_back_to_life(void **state)
@@ -497,6 +535,8 @@ int main(void)
         cmocka_unit_test(a_restart_is_no_restored_copy),
         cmocka_unit_test(a_damaged_segment_is_a_gap_and_the_rest_is_read),
         cmocka_unit_test(a_crowded_definitions_log_begins_a_new_epoch),
+        cmocka_unit_test(whoever_wants_a_new_epoch_gets_it),
+        cmocka_unit_test(an_epoch_that_a_power_cut_emptied_leaves_nothing),
         cmocka_unit_test(batches_behind_a_damaged_one_do_not_come_back_to_life),
         cmocka_unit_test(notes_past_their_limit_do_not_keep_a_spool_from_opening),
         cmocka_unit_test(a_batch_is_given_up_only_when_the_disk_lets_it),

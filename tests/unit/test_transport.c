@@ -181,6 +181,7 @@ struct scene {
     /* how to answer */
     enum standing standing;
     uint64_t accepts;
+    uint64_t first_ref; /* of what put_batch() puts */
     uint64_t window;
     uint64_t stop_after; /* batches */
     uint64_t stored;     /* low water */
@@ -309,11 +310,13 @@ static uint64_t put_batch(struct scene *scene, int64_t tick_ms, size_t count)
     struct buf plain = {0};
     assert_in_range(count, 1, 256);
     for (size_t i = 0; i < count; i++) {
-        refs[i] = i;
+        refs[i] = scene->first_ref + i;
         values[i] = i % 7 == 0 ? (double)tick_ms : 1;
     }
-    struct plain_batch batch = {
-        .tick_ms = tick_ms, .definition_count = 256, .samples = {refs, values, count}};
+    struct plain_batch batch = {.tick_ms = tick_ms,
+                                .definition_count =
+                                    scene->definitions > 256 ? scene->definitions : 256,
+                                .samples = {refs, values, count}};
     assert_int_equal(plain_write(&batch, &plain), 0);
     assert_int_equal(spool_append(scene->spool, tick_ms, buf_bytes(&plain), (struct bytes){0},
                                   tick_ms, &number),
@@ -459,6 +462,27 @@ static void live_batches_are_coded_against_an_acknowledged_one(void **state)
     scene_end(&scene);
 }
 
+/* By a collector that keeps bases of each; one of old has every batch stand alone. */
+static void each_part_of_a_tick_is_coded_against_its_last(void **state)
+{
+    struct scene scene;
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        scene_begin(&scene);
+        scene.accepts = i == 0 ? ACCEPTS_PACKED_DEFINITIONS : ACCEPTS_PART_BASES;
+        scene.definitions = 2 * BATCH_SAMPLES_MAX;
+        (void)put_batch(&scene, 1000, 200);
+        for (uint64_t number = 1; number <= 4; number++) {
+            scene_run(&scene, number);
+            scene_run_until_acknowledged(&scene, number);
+            scene.first_ref = number % 2 * BATCH_SAMPLES_MAX;
+            transport_batch(scene.transport, put_batch(&scene, 1000 + (int64_t)number, 200));
+        }
+        assert_int_equal(scene.based, i == 0 ? 0 : 2);
+        scene_end(&scene);
+    }
+}
+
 static void a_batch_larger_than_the_window_still_goes(void **state)
 {
     struct scene scene;
@@ -565,6 +589,7 @@ int main(void)
         cmocka_unit_test(the_newest_batch_goes_first_and_the_backlog_in_groups),
         cmocka_unit_test(definitions_are_packed_for_a_collector_that_opens_them),
         cmocka_unit_test(live_batches_are_coded_against_an_acknowledged_one),
+        cmocka_unit_test(each_part_of_a_tick_is_coded_against_its_last),
         cmocka_unit_test(a_batch_larger_than_the_window_still_goes),
         cmocka_unit_test(a_pending_probe_sends_no_batches),
         cmocka_unit_test(a_pending_probe_asks_again_within_seconds),
