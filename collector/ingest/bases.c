@@ -138,17 +138,12 @@ static void drop(struct kept_base *base)
 
 void bases_done(struct bases *bases)
 {
-    struct bases *next = bases->next;
+    if (bases->next != NULL)
+        bases_done(bases->next);
+    free(bases->next);
     for (size_t i = 0; i < BASES_KEPT; i++)
         drop(&bases->items[i]);
     *bases = (struct bases){0};
-    while (next != NULL) {
-        struct bases *part = next;
-        next = part->next;
-        for (size_t i = 0; i < BASES_KEPT; i++)
-            drop(&part->items[i]);
-        free(part);
-    }
 }
 
 /* Those of a part, made if they are not there yet.  NULL: no memory. */
@@ -167,12 +162,13 @@ static struct bases *of_part(struct bases *bases, size_t part)
     return *at;
 }
 
-static bool is_kept(const struct bases *bases, uint64_t number)
+/* BASES_KEPT: it is not kept. */
+static size_t place_of(const struct bases *bases, uint64_t number)
 {
-    for (size_t i = 0; i < BASES_KEPT; i++)
-        if (bases->items[i].number == number)
-            return true;
-    return false;
+    size_t at = 0;
+    while (at < BASES_KEPT && bases->items[at].number != number)
+        at++;
+    return at;
 }
 
 /* The memory of the newest's values for a batch with the same refs; the newest is from then on
@@ -193,7 +189,7 @@ static double *take_over(struct kept_base *newest, const struct sample_columns *
 void bases_keep(struct bases *all, uint64_t number, const struct sample_columns *samples)
 {
     struct bases *bases = of_part(all, part_of(samples));
-    if (number == 0 || bases == NULL || is_kept(bases, number))
+    if (number == 0 || bases == NULL || place_of(bases, number) < BASES_KEPT)
         return;
     struct kept_base *items = bases->items;
     struct kept_base base = {.number = number, .values = take_over(&items[0], samples)};
@@ -218,12 +214,10 @@ bool bases_find(const struct bases *bases, uint64_t number, struct arena *arena,
                 struct sample_columns *ret_samples)
 {
     size_t at = 0;
-    while (bases != NULL && (number == 0 || !is_kept(bases, number)))
+    while (bases != NULL && (at = place_of(bases, number)) == BASES_KEPT)
         bases = bases->next;
-    if (bases == NULL)
+    if (number == 0 || bases == NULL)
         return false;
-    while (bases->items[at].number != number)
-        at++;
     const struct kept_base *base = &bases->items[at];
     const size_t count = base->refs->count;
     size_t whole = at;

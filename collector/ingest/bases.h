@@ -41,8 +41,8 @@ struct bases {
 
 void bases_done(struct bases *bases);
 
-/* Keeps a copy of a batch's columns, refs ascending, instead of the oldest of its part; one that is kept
- * already stays as it is.  Without memory it is not kept. */
+/* Keeps a copy of a batch's columns, refs ascending, instead of the oldest of its part; one
+ * that is kept already stays as it is.  Without memory it is not kept. */
 void bases_keep(struct bases *bases, uint64_t number, const struct sample_columns *samples);
 
 /* The columns of a batch, partly in the arena, valid until the next bases_keep(); false if it

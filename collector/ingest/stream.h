@@ -85,8 +85,8 @@ int stream_load(struct store *store, const uint8_t key[CURVE_KEY_BYTES], uint64_
 /* Releases its series.  NULL is allowed. */
 void stream_free(struct store *store, struct stream *stream);
 
-/* Makes room for so many more definitions at once, no more than that; failing does
- * no harm.  ERR_LIMIT past REFS_MAX, ERR_NOMEM. */
+/* Makes room for so many more definitions at once, or for an eighth of what there is room for
+ * if that is more; failing does no harm.  ERR_LIMIT past REFS_MAX, ERR_NOMEM. */
 int stream_expect(struct stream *stream, uint64_t more);
 /* Remembers the series of the next ref (NULL: refused).  ERR_LIMIT past REFS_MAX, ERR_NOMEM. */
 int stream_define(struct stream *stream, struct series *series);

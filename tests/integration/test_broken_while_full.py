@@ -2,8 +2,8 @@
 """A connection that breaks while the collector has no time for it costs that connection only.
 
 libzmq 4.3 ends the process when a heartbeat is due on a connection that broke while its queue was
-full.  So here the thread that reads from the queues is held (ptrace) while a peer sends what a probe
-has under way at most and goes; its connection must be cleaned up meanwhile, and all go on after.
+full.  So here the thread that reads from the queues is held (ptrace) while a peer sends more than any
+probe has to say at once and goes; its connection must be cleaned up meanwhile, and all go on after.
 """
 import ctypes
 import os
@@ -15,7 +15,9 @@ from fengsui import SKIPPED, Lab, run_tests, wait_for
 
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 WAIT_FOR_ALL_THREADS = 0x40000000  # __WALL
-UNDER_WAY = 128 + 8  # batches and what is beside them: FLIGHTS_MAX of probe/flights.h
+# Definitions of a million series (DEFINITIONS_MOST of probe/transport_send.c), and batches behind them
+# (FLIGHTS_MAX of probe/flights.h).
+UNDER_WAY = (1 << 20) // 256 + 128 + 8
 PEER = """
 import sys, zmq
 from zmq.utils.monitor import recv_monitor_message

@@ -163,6 +163,32 @@ static void similar_definitions_are_compressed(void **state)
     arena_reset(&arena);
 }
 
+/* Somebody says less than there is, to be let in, or more, to have it held. */
+static void packed_definitions_are_as_long_as_was_said(void **state)
+{
+    static const struct {
+        int wrong_by; /* times 128 */
+        int error;
+    } cases[] = {{0, 0}, {-1, ERR_LIMIT}, {1, ERR_MALFORMED}};
+    struct arena arena;
+    struct envelope got;
+    struct buf message = {0};
+    (void)state;
+
+    arena_init(&arena, ARENA_BYTES);
+    const struct envelope envelope = sample_message(MESSAGE_DEFINITIONS_PACKED, &arena);
+    assert_int_equal(envelope_encode(&envelope, &arena, &message), 0);
+    uint8_t *size = message.data + message.size - 2; /* the last field, in two bytes */
+    assert_int_equal(size[-1], 0x28);
+    const uint8_t high = size[1];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size[1] = (uint8_t)(high + cases[i].wrong_by);
+        assert_int_equal(envelope_decode(buf_bytes(&message), &arena, &got), cases[i].error);
+    }
+    buf_done(&message);
+    arena_reset(&arena);
+}
+
 static void the_largest_batch_fits_an_envelope(void **state)
 {
     struct log_line *lines = calloc(BATCH_LOG_LINES_MAX, sizeof *lines);
@@ -481,6 +507,7 @@ int main(void)
         cmocka_unit_test(batches_arrive_with_lines_and_hashes),
         cmocka_unit_test(repeated_lines_are_compressed),
         cmocka_unit_test(similar_definitions_are_compressed),
+        cmocka_unit_test(packed_definitions_are_as_long_as_was_said),
         cmocka_unit_test(the_largest_batch_fits_an_envelope),
         cmocka_unit_test(a_message_from_the_future_is_skipped),
         cmocka_unit_test(unknown_fields_are_skipped_and_unknown_numbers_are_unknown),
