@@ -208,10 +208,11 @@ static int set_int(void *socket, int option, int value)
  * notice a dead link and recover in under a second of its return; more on a line that is too thin
  * for that.  Whoever says nothing, or died between two heartbeats, is TCP's to find out.
  *
- * No heartbeat goes out from here, and no queue of what is received is ever full: libzmq 4.3 ends
- * the process when a heartbeat, its own or an answer, is due on a connection that broke while its
- * queue was full (stream_engine_base.cpp, out_event()).  A probe's window bounds the queue of its
- * batches; definitions, which nobody acknowledges, come in thousands from a large host. */
+ * No heartbeat goes out from here, and the queue of what is received is larger than anything a
+ * probe has to say: libzmq 4.3 ends the process when a heartbeat, its own or an answer, is due on
+ * a connection that broke while its queue was full (stream_engine_base.cpp, out_event()).  A
+ * probe's window bounds its batches; definitions, which nobody acknowledges, are 4,096 messages
+ * for a million series.  The mark is for whoever floods. */
 static int set_options(void *socket)
 {
     static const struct {
@@ -219,7 +220,7 @@ static int set_options(void *socket)
     } settings[] = {
         {ZMQ_ROUTER_MANDATORY, 1},        {ZMQ_ROUTER_HANDOVER, 1},
         {ZMQ_CURVE_SERVER, 1},            {ZMQ_LINGER, 0},
-        {ZMQ_SNDHWM, 64},                 {ZMQ_RCVHWM, 0},
+        {ZMQ_SNDHWM, 64},                 {ZMQ_RCVHWM, 8192},
         {ZMQ_TCP_KEEPALIVE, 1},           {ZMQ_TCP_KEEPALIVE_IDLE, 10},
         {ZMQ_TCP_KEEPALIVE_INTVL, 5},     {ZMQ_TCP_KEEPALIVE_CNT, 4},
         {ZMQ_TCP_MAXRT, 30000},           {ZMQ_HANDSHAKE_IVL, 10000},
