@@ -477,7 +477,6 @@ static void stop(struct collector *collector)
     app->print_http_metrics = NULL;
     http_server_close(collector->http); /* its handlers ask all the others */
     api_close(collector->api);
-    crew_close(app->promql.crew);
     if (app->ingest != NULL) {
         ingest_set_rules(app->ingest, NULL);
         ingest_close(app->ingest);
@@ -495,6 +494,7 @@ static void stop(struct collector *collector)
     (void)uv_run(&collector->loop, UV_RUN_DEFAULT);
     duty_book_close(app->duty);
     remote_stop(app->remote);
+    crew_close(app->promql.crew); /* rules, too, ask with it */
     store_close(app->store); /* what receivers have yet to get is spilled */
     remote_free(app->remote);
     (void)uv_loop_close(&collector->loop);
