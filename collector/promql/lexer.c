@@ -297,9 +297,8 @@ static struct token lex_duration_word(struct lexer *lexer)
     static const char *const words[] = {"step", "range", "min_of", "max_of", "min", "max"};
     size_t from = lexer->at;
     struct token token = lex_word(lexer);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (token_is_word(&token, words[i]))
-            return token;
+    if (TOKEN_IS_ONE_OF(&token, words))
+        return token;
     return lexer->in_duration
                ? unexpected_character(lexer, from, from, "character in duration expression:", "")
                : unexpected_character(lexer, from, from, "character:", ", expected ':'");
@@ -349,4 +348,12 @@ bool token_is_word(const struct token *token, const char *word)
 {
     return token->kind == TOKEN_WORD && token->text.size == strlen(word) &&
            strncasecmp((const char *)token->text.data, word, token->text.size) == 0;
+}
+
+bool token_is_one_of(const struct token *token, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (token_is_word(token, words[i]))
+            return true;
+    return false;
 }

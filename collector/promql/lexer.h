@@ -2,9 +2,9 @@
  * lexer.h - PromQL text as tokens.
  *
  * Words are one kind of token; what a word means (keyword, function, metric, label) depends on
- * where it stands, and the parser decides.  Only the lexer's braces mode differs: between '{'
- * and
- * '}' a word has no colons and no number starts.
+ * where it stands, and the parser decides.  Two places have tokens of their own: between '{' and
+ * '}' there are names without colons, strings, commas and operators of matchers; between '[' and
+ * ']' a colon stands alone, and the words are those of duration expressions.
  */
 #pragma once
 
@@ -74,6 +74,10 @@ struct token lexer_next(struct lexer *lexer);
 
 /* Is the word this one, whatever the case? */
 bool token_is_word(const struct token *token, const char *word);
+/* Is it one of an array of them? */
+#define TOKEN_IS_ONE_OF(token, words) \
+    token_is_one_of(token, words, sizeof(words) / sizeof(words)[0])
+bool token_is_one_of(const struct token *token, const char *const *words, size_t count);
 
 /* Checks the escape whose backslash lies before `at`; returns its size, or 0 and what is wrong with
  * it. */

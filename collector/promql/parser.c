@@ -52,10 +52,7 @@ static bool is_reserved(const struct token *token)
 {
     static const char *const reserved[] = {"bool",       "on",          "ignoring",
                                            "group_left", "group_right", "atan2"};
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (token_is_word(token, reserved[i]))
-            return true;
-    return false;
+    return TOKEN_IS_ONE_OF(token, reserved);
 }
 
 static bool can_begin_expression(const struct token *token)
@@ -233,10 +230,8 @@ static bool is_never_called(const struct token *token)
 {
     static const char *const words[] = {"by", "without", "offset", "and", "or",
                                         "unless", "anchored", "smoothed", "inf", "nan"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (token_is_word(token, words[i]))
-            return true;
-    return is_reserved(token) || memchr(token->text.data, ':', token->text.size) != NULL;
+    return TOKEN_IS_ONE_OF(token, words) || is_reserved(token) ||
+           memchr(token->text.data, ':', token->text.size) != NULL;
 }
 
 static struct node *parse_word(struct parser *parser)

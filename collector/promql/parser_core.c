@@ -128,15 +128,6 @@ static void describe_text(const char *kind, struct bytes text, char out[160])
     (void)snprintf(out + at, 160 - at, shown < text.size ? "\"..." : "\"");
 }
 
-static bool is_one_of(const struct token *token, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (token_is_word(token, words[i]))
-            return true;
-    return false;
-}
-#define IS_ONE_OF(token, words) is_one_of(token, words, sizeof(words) / sizeof(words)[0])
-
 /* <op:and>, <aggr:sum>, <by>, "start", number "Inf", identifier "x", metric identifier "a:b". */
 static void describe_word(const struct token *token, char out[160])
 {
@@ -154,11 +145,11 @@ static void describe_word(const struct token *token, char out[160])
         before = "<aggr:", after = ">";
     else if (operator_of_token(token) != NULL)
         before = "<op:", after = ">";
-    else if (IS_ONE_OF(token, keywords))
+    else if (TOKEN_IS_ONE_OF(token, keywords))
         before = "<", after = ">";
-    else if (IS_ONE_OF(token, preprocessors))
+    else if (TOKEN_IS_ONE_OF(token, preprocessors))
         before = "\"";
-    else if (IS_ONE_OF(token, numbers))
+    else if (TOKEN_IS_ONE_OF(token, numbers))
         before = "number \"";
     (void)snprintf(out, 160, "%s%.*s%s", before, size, text, after);
 }

@@ -89,7 +89,7 @@ struct query_budget {
     struct crew *crew;                               /* who may help; NULL: nobody */
     uint64_t samples_left;                           /* decoded samples still allowed */
     volatile bool *cancelled;                        /* set from another thread; may be NULL */
-    int64_t deadline_mono_ns; /* of patterns that are slow to try (struct clock's mono); 0: none */
+    int64_t deadline_mono_ns;                        /* struct clock's mono; 0: none */
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
 };
 

@@ -79,7 +79,8 @@ int gather_history(struct gather *gather, struct matcher *const *matchers, size_
 
 /* Opens a history file and calls `take` for each series in it that the matchers select.  One that is
  * damaged (ERR_CORRUPT) is named and passed by; so is a file that is, or whose index is: then
- * *ret_read (may be NULL) stays as it is, else it becomes true.  ERR_CANCELLED, or what `take` returned. */
+ * *ret_read (may be NULL) stays as it is, else it becomes true.  ERR_CANCELLED, ERR_TIMEOUT, ERR_LIMIT
+ * (a pattern), or what `take` returned. */
 typedef int gather_take(struct gather *gather, struct span *span, struct span_reader *reader,
                         uint32_t ordinal, void *context);
 int gather_span(struct gather *gather, struct span *span, struct matcher *const *matchers,

@@ -117,7 +117,7 @@ static int take_one(struct taking *taking, uint32_t ordinal)
         return error;
     error =
         taking->take(taking->gather, taking->span, taking->reader, ordinal, taking->context);
-    if (error != ERR_CORRUPT)
+    if (error != ERR_CORRUPT || span_reader_is_lost(taking->reader))
         return error;
     span_reader_complain(taking->reader, "a series");
     return 0;
@@ -144,27 +144,23 @@ static int take_selected(struct taking *taking, const roaring_bitmap_t *ordinals
 }
 
 /* Looks up what the matchers select, and takes it. */
-static int take_found(struct taking *taking, struct matcher *const *matchers, size_t count,
-                      bool *ret_read)
+static int take_found(struct taking *taking, struct matcher *const *matchers, size_t count)
 {
     struct gather *gather = taking->gather;
     roaring_bitmap_t *ordinals = NULL;
     int error = span_reader_map(taking->reader);
     if (error != 0)
-        return error == ERR_CORRUPT ? 0 : error; /* named and counted */
+        return error;
     struct postings_source source = span_postings(taking->reader);
     error = postings_select(&source, matchers, count, &gather->watch, &ordinals);
-    if (error == ERR_CORRUPT) { /* nothing of it can be found reliably */
+    if (error == ERR_CORRUPT) /* nothing of it can be found reliably */
         span_quarantine(taking->span, "its index is damaged");
-        return 0;
-    }
     if (error != 0)
         return error;
     selection_offer(span_set_groups(gather->store->spans), taking->reader,
                     buf_bytes(&gather->question), ordinals);
     error = take_selected(taking, ordinals);
     roaring_bitmap_free(ordinals);
-    *ret_read = true;
     return error;
 }
 
@@ -174,7 +170,6 @@ int gather_span(struct gather *gather, struct span *span, struct matcher *const 
     struct group_cache *groups = span_set_groups(gather->store->spans);
     struct taking taking = {.gather = gather, .span = span, .take = take, .context = context};
     struct selection selection;
-    bool is_read = false;
     int error = span_reader_begin(span, &taking.reader);
     if (error != 0)
         return error == ERR_CORRUPT ? 0 : error; /* named and counted */
@@ -186,15 +181,14 @@ int gather_span(struct gather *gather, struct span *span, struct matcher *const 
     } else if (selection_find(groups, span_reader_generation(taking.reader),
                               buf_bytes(&gather->question), &selection)) {
         error = take_known(&taking, &selection);
-        is_read = true;
         selection_release(groups, &selection);
     } else {
-        error = take_found(&taking, matchers, count, &is_read);
+        error = take_found(&taking, matchers, count);
     }
-    if (is_read && ret_read != NULL)
-        *ret_read = true;
     span_reader_close(taking.reader);
-    return error;
+    if (error == 0 && ret_read != NULL)
+        *ret_read = true;
+    return error == ERR_CORRUPT ? 0 : error; /* the same */
 }
 
 int gather_history(struct gather *gather, struct matcher *const *matchers, size_t count)

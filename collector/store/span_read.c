@@ -29,14 +29,13 @@ struct unpacked {
 struct span_reader {
     struct span *span;
     MDB_txn *txn;
-    const MDB_dbi *tables;
+    const MDB_dbi *tables; /* NULL: the file has not been opened */
     MDB_cursor *stream;
     struct span_index index;
     struct unpacked chunks, blocks;
     struct buf joined;
     struct selected expected; /* where a series lies */
-    bool is_mapped;
-    bool is_lost; /* it cannot be opened: said and counted already */
+    int error; /* of opening the file */
     bool complained;
 };
 
@@ -95,24 +94,30 @@ int span_reader_begin(struct span *span, struct span_reader **ret_reader)
     return 0;
 }
 
-int span_reader_map(struct span_reader *reader)
+static int open_file(struct span_reader *reader)
 {
     MDB_env *env;
-    if (reader->is_mapped)
-        return 0;
-    if (reader->is_lost)
-        return ERR_CORRUPT;
     int error = span_env_open(reader->span, &env, &reader->tables);
-    reader->is_mapped = error == 0;
-    if (error == 0) {
-        error = open_cursors(reader, env);
-        if (error == 0)
-            error = check_counts(reader);
-        if (error == ERR_CORRUPT)
-            span_quarantine(reader->span, "its tables do not hold what its manifest says");
-    }
-    reader->is_lost = error == ERR_CORRUPT;
+    if (error != 0)
+        return error;
+    error = open_cursors(reader, env);
+    if (error == 0)
+        error = check_counts(reader);
+    if (error == ERR_CORRUPT)
+        span_quarantine(reader->span, "its tables do not hold what its manifest says");
     return error;
+}
+
+int span_reader_map(struct span_reader *reader)
+{
+    if (reader->tables == NULL && reader->error == 0)
+        reader->error = open_file(reader);
+    return reader->error;
+}
+
+bool span_reader_is_lost(const struct span_reader *reader)
+{
+    return reader->error == ERR_CORRUPT;
 }
 
 int span_reader_open(struct span *span, struct span_reader **ret_reader)
@@ -162,15 +167,13 @@ void span_reader_close(struct span_reader *reader)
     buf_done(&reader->joined);
     if (reader->txn != NULL)
         mdb_txn_abort(reader->txn);
-    if (reader->is_mapped)
+    if (reader->tables != NULL)
         span_env_done(reader->span);
     free(reader);
 }
 
 void span_reader_complain(struct span_reader *reader, const char *what)
 {
-    if (reader->is_lost)
-        return;
     atomic_fetch_add_explicit(&span_store(reader->span)->quarantined, 1, memory_order_relaxed);
     if (!reader->complained)
         log_error("store", "history/%s: %s is damaged and passed by", span_name(reader->span),
@@ -265,7 +268,7 @@ static bool find_group(struct span_reader *reader, struct unpacked *unpacked, ui
 
 /* The group whose row that is, out of the file. */
 static int read_group(struct span_reader *reader, struct unpacked *unpacked, const MDB_val *key,
-                        const MDB_val *value)
+                      const MDB_val *value)
 {
     struct group_cache *cache = reader->span->set->groups;
     const struct group_key wanted = {

@@ -101,8 +101,10 @@ struct postings_source span_postings(struct span_reader *reader);
 /* For who may not need to look into the file: as span_reader_open(), but it is opened by the first
  * call that cannot do without. */
 int span_reader_begin(struct span *span, struct span_reader **ret_reader);
-/* Opens it.  ERR_CORRUPT, as span_reader_open(). */
+/* Opens it, if it has not been.  Errors as span_reader_open(), and the same ones each time. */
 int span_reader_map(struct span_reader *reader);
+/* It had to be opened and is damaged: named and counted, and nothing more of it is to be read. */
+bool span_reader_is_lost(const struct span_reader *reader);
 uint64_t span_reader_generation(const struct span_reader *reader);
 /* A series of a file, and the first ordinals of the group and the block it lies in. */
 struct selected {

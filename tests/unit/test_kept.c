@@ -8,14 +8,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "collector/store/gather.h"
 #include "collector/store/kept_chunk.h"
 #include "collector/store/parts.h"
 #include "collector/store/selection.h"
+#include "collector/store/span_parts.h"
 #include "tests/unit/store_kit.h"
 
 #define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
@@ -168,6 +172,88 @@ static void a_selection_answers_its_own_question(void **state)
     group_cache_free(cache);
 }
 
+static void what_is_kept_of_a_damaged_file_is_not_told(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    struct span **spans;
+    size_t count = 0;
+    start(&kit, &model);
+    expect_often(&kit, &model);
+    assert_int_equal(count_kept(&kit), 2 * SERIES);
+    assert_int_equal(span_set_acquire(kit.store->spans, ALWAYS, &spans, &count), 0);
+    for (size_t i = 0; i < count; i++)
+        span_quarantine(spans[i], "a test says so");
+    span_set_release(kit.store->spans, spans, count);
+    assert_int_equal(kit_count(&kit, MATCH_EQUAL, "__name__", "m", ALWAYS), 0);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+static int pass_by(struct gather *gather, struct span *span, struct span_reader *reader,
+                   uint32_t ordinal, void *context)
+{
+    (void)gather, (void)span, (void)reader, (void)ordinal, (void)context;
+    return 0;
+}
+
+static int read_labels(struct gather *gather, struct span *span, struct span_reader *reader,
+                       uint32_t ordinal, void *context)
+{
+    size_t *tries = context;
+    const struct labels *labels;
+    (void)span;
+    ++*tries;
+    return span_reader_labels(reader, ordinal, gather->arena, &labels);
+}
+
+/* It is known what is selected in a file, which then cannot be opened any more to read it. */
+static void a_file_that_is_lost_has_not_been_read(void **state)
+{
+    (void)state;
+    const struct select_hints hints = {.from_ms = KIT_START_MS,
+                                       .until_ms = KIT_START_MS + 2 * SPAN_MS};
+    struct kit kit;
+    struct model model = {0};
+    struct span **spans;
+    struct matcher *matcher;
+    struct diagnosis why;
+    struct arena arena;
+    struct gather gather;
+    char path[512];
+    size_t count = 0;
+    size_t tries = 0;
+    start(&kit, &model);
+    arena_init(&arena, (size_t)1 << 20);
+    assert_int_equal(matcher_new(MATCH_REGEX, bytes_of("n"), bytes_of(".+"), &matcher, &why), 0);
+    assert_int_equal(span_set_acquire(kit.store->spans, ALWAYS, &spans, &count), 0);
+    assert_int_equal(gather_init(&gather, kit.store, &hints, NULL, &arena), 0);
+    for (int i = 0; i < 2; i++) {
+        bool is_read = false;
+        assert_int_equal(gather_span(&gather, spans[0], &matcher, 1, pass_by, NULL, &is_read), 0);
+        assert_true(is_read);
+    }
+    while (spans[0]->env != NULL)
+        span_set_close_idle(kit.store->spans);
+    (void)snprintf(path, sizeof path, "%s/%s", span_set_directory(kit.store->spans),
+                   span_name(spans[0]));
+    assert_int_equal(unlink(path), 0);
+    const uint64_t before = kit.store->quarantined;
+    bool is_read = false;
+    assert_int_equal(gather_span(&gather, spans[0], &matcher, 1, read_labels, &tries, &is_read),
+                     0);
+    assert_false(is_read);
+    assert_int_equal(tries, 1);
+    assert_int_equal(kit.store->quarantined, before + 1);
+    gather_done(&gather);
+    span_set_release(kit.store->spans, spans, count);
+    matcher_free(matcher);
+    arena_reset(&arena);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
 struct asking {
     struct kit *kit;
     const struct model *model;
@@ -225,6 +311,8 @@ int main(void)
         cmocka_unit_test(chunks_that_are_long_are_not_kept),
         cmocka_unit_test(other_matchers_select_other_series),
         cmocka_unit_test(a_selection_answers_its_own_question),
+        cmocka_unit_test(what_is_kept_of_a_damaged_file_is_not_told),
+        cmocka_unit_test(a_file_that_is_lost_has_not_been_read),
         cmocka_unit_test(many_ask_the_same_while_files_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,6 +295,74 @@ static void open_chunks_are_chunks(void **state)
     kit_stop(&kit);
 }
 
+/* Three groups of bulk (BULK_BYTES in writer.h), about. */
+#define BULK_WRITES  9U
+#define BULK_SAMPLES 16000
+
+struct bulk {
+    struct kit *kit;
+    struct store_sample *samples;
+    struct store_write writes[BULK_WRITES];
+    _Atomic unsigned done, failed;
+};
+
+static void bulk_done(struct store_write *write, int error)
+{
+    struct bulk *bulk = write->context;
+    store_series_release(bulk->kit->store, write->samples->series);
+    bulk->failed += error != 0;
+    bulk->done++;
+}
+
+/* Each with a reference of its own to m{n="1"}, the times one behind the other. */
+static void submit_bulk(struct kit *kit, int64_t from_ms, struct bulk *bulk)
+{
+    const struct labels *labels = kit_labels("m", "1");
+    *bulk = (struct bulk){.kit = kit};
+    bulk->samples = calloc((size_t)BULK_WRITES * BULK_SAMPLES, sizeof *bulk->samples);
+    assert_non_null(bulk->samples);
+    for (unsigned w = 0; w < BULK_WRITES; w++) {
+        struct store_sample *samples = bulk->samples + (size_t)w * BULK_SAMPLES;
+        struct series *series;
+        assert_int_equal(store_series_resolve(kit->store, labels, NULL, &series), 0);
+        for (int i = 0; i < BULK_SAMPLES; i++)
+            samples[i] = (struct store_sample){series, from_ms++, i};
+        bulk->writes[w] = (struct store_write){.samples = samples,
+                                               .sample_count = BULK_SAMPLES,
+                                               .is_bulk = true,
+                                               .done = bulk_done,
+                                               .context = bulk};
+        assert_int_equal(store_write_submit(kit->store, &bulk->writes[w]), 0);
+    }
+    labels_free(labels);
+}
+
+static void bulk_goes_on_and_none_is_lost_at_the_end(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct bulk bulk;
+    uint64_t records;
+    unsigned prompt = 0;
+    kit_start(&kit);
+    assert_int_equal(kit_write(&kit, 0, KIT_START_MS + prompt++, 1), 0);
+    submit_bulk(&kit, KIT_START_MS, &bulk);
+    for (; bulk.done < BULK_WRITES && prompt < 100000; prompt++) /* they never pause */
+        assert_int_equal(kit_write(&kit, 0, KIT_START_MS + prompt, 1), 0);
+    assert_int_equal(bulk.done, BULK_WRITES);
+    assert_int_equal(bulk.failed, 0);
+    free(bulk.samples);
+    submit_bulk(&kit, KIT_START_MS + 1000000, &bulk);
+    kit_close(&kit); /* while it rests, as a rule */
+    assert_int_equal(bulk.done, BULK_WRITES);
+    assert_int_equal(bulk.failed, 0);
+    free(bulk.samples);
+    kit_open(&kit);
+    assert_int_equal(kit_samples(&kit, ALWAYS, &records),
+                     (uint64_t)2 * BULK_WRITES * BULK_SAMPLES + prompt);
+    kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +376,7 @@ int main(void)
         cmocka_unit_test(a_silent_source_ends_its_series_until_samples_come_again),
         cmocka_unit_test(a_query_stops_at_its_budget),
         cmocka_unit_test(open_chunks_are_chunks),
+        cmocka_unit_test(bulk_goes_on_and_none_is_lost_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
