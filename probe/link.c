@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <zmq.h>
 
+#include "probe/flights.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -17,9 +18,9 @@
 #include "proto/wire/zmq_watch.h"
 
 #define QUEUE_MESSAGES   64
-/* Of answers: more than can come at once (FLIGHTS_MAX of flights.h, and a few).  libzmq 4.3 ends
- * the process when a heartbeat is due on a connection that broke while its queue was full. */
-#define ANSWERS_MAX      256
+/* Of answers: more than can come at once, one a flight and a few.  libzmq 4.3 ends the process
+ * when a heartbeat is due on a connection that broke while its queue was full. */
+#define ANSWERS_MAX      (2 * FLIGHTS_MAX)
 #define RESOLVE_AGAIN_MS 5000
 /* An address has so long before the next one is tried, more if somebody answers there. */
 #define NEXT_ADDRESS_MS  4000

@@ -312,6 +312,7 @@ static struct node *parse_range(struct parser *parser, struct node *inner)
     return is_subquery || check_range(parser, inner, bracket) ? node : NULL;
 }
 
+/* Only selectors have one.  The texts are Prometheus's (promql/parser/parse.go, setAnchored()). */
 static bool parse_extension(struct parser *parser, struct node *node)
 {
     struct node *target = modifiable(node);
