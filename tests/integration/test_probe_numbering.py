@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -38,7 +39,10 @@ class Probe:
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(10)
+        code = self.process.wait(10)
+        if code != 0:
+            sys.stderr.write("\n".join(self.log_text().splitlines()[-40:]) + "\n")
+        return code
 
     def log_text(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
