@@ -9,6 +9,7 @@
 #include "proto/base/must.h"
 
 #define LATE_LEAST_MS 50
+#define LATE_LOOK_MS  500
 #define LATE_FRACTION 10
 /* Between two looks at a source that has more: time for everything else on the loop. */
 #define BETWEEN_MS 5
@@ -203,10 +204,12 @@ static void finish_run(struct scheduler *scheduler, struct slot *slot, int error
     slot->was_failing = error != 0;
 }
 
+/* A first look opens what it reads, and has no tick before or behind it to be taken for. */
 static int64_t late_limit_ms(const struct slot *slot)
 {
     int64_t limit_ms = slot_interval_ms(slot) / LATE_FRACTION;
-    return limit_ms < LATE_LEAST_MS ? LATE_LEAST_MS : limit_ms;
+    int64_t least_ms = slot->scheduler->is_look ? LATE_LOOK_MS : LATE_LEAST_MS;
+    return limit_ms < least_ms ? least_ms : limit_ms;
 }
 
 /* Lets a source emit into the batch of `tick_ms`; `read_ms` is when a worker had finished
