@@ -9,6 +9,7 @@
 #include "proto/base/must.h"
 
 #define LATE_LEAST_MS 50
+#define LATE_LOOK_MS  500
 #define LATE_FRACTION 10
 /* Between two looks at a source that has more: time for everything else on the loop. */
 #define BETWEEN_MS 5
@@ -162,7 +163,8 @@ void scheduler_start(struct scheduler *scheduler)
     for (size_t i = 0; i < scheduler->count; i++)
         if (scheduler->slots[i]->state != NULL)
             start(scheduler, scheduler->slots[i], now_ms);
-    if (!emitter_is_empty(scheduler->options.emitter))
+    scheduler->has_told = !emitter_is_empty(scheduler->options.emitter);
+    if (scheduler->has_told)
         scheduler_seal(scheduler);
 }
 
@@ -202,10 +204,12 @@ static void finish_run(struct scheduler *scheduler, struct slot *slot, int error
     slot->was_failing = error != 0;
 }
 
+/* A first look opens what it reads, and has no tick before or behind it to be taken for. */
 static int64_t late_limit_ms(const struct slot *slot)
 {
     int64_t limit_ms = slot_interval_ms(slot) / LATE_FRACTION;
-    return limit_ms < LATE_LEAST_MS ? LATE_LEAST_MS : limit_ms;
+    int64_t least_ms = slot->scheduler->is_look ? LATE_LOOK_MS : LATE_LEAST_MS;
+    return limit_ms < least_ms ? least_ms : limit_ms;
 }
 
 /* Lets a source emit into the batch of `tick_ms`; `read_ms` is when a worker had finished
@@ -363,11 +367,12 @@ static void run_tick(struct scheduler *scheduler, int64_t tick_ms)
     scheduler->tick_ms = tick_ms;
     emitter_begin(scheduler->options.emitter, tick_ms);
     scheduler->is_open = true;
+    scheduler->is_look = tick_ms <= scheduler->looks_until_ms;
     for (size_t i = 0; i < scheduler->count; i++) {
         struct slot *slot = scheduler->slots[i];
         if (!slot->is_running || slot->due_ms != tick_ms)
             continue;
-        slot->due_ms += slot_interval_ms(slot);
+        slot->due_ms = tick_after(scheduler->options.ticks, tick_ms, slot_interval_ms(slot));
         run_slot(scheduler, slot, tick_ms);
     }
 }
@@ -413,22 +418,32 @@ static void look_between(struct scheduler *scheduler)
     scheduler_seal(scheduler);
 }
 
-static void on_deadline(uv_timer_t *timer)
-{
-    struct scheduler *scheduler = timer->data;
-    if (scheduler->is_open)
-        scheduler_seal(scheduler);
-    scheduler_arm(scheduler);
-}
-
 /* How long the open batch may wait for its blocking sources. */
 static int64_t patience_ms(const struct scheduler *scheduler)
 {
-    int64_t least = INT64_MAX;
+    int64_t least = scheduler->is_look ? SCHEDULER_LOOK_PATIENCE_MS : INT64_MAX;
     for (size_t i = 0; i < scheduler->count; i++)
         if (scheduler->slots[i]->is_awaited && late_limit_ms(scheduler->slots[i]) < least)
             least = late_limit_ms(scheduler->slots[i]);
     return least;
+}
+
+static void on_deadline(uv_timer_t *timer);
+
+static void wait_for_blocking(struct scheduler *scheduler)
+{
+    must(uv_timer_start(&scheduler->deadline, on_deadline, (uint64_t)patience_ms(scheduler),
+                        0) == 0);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct scheduler *scheduler = timer->data;
+    if (scheduler->is_open && scheduler_part_look(scheduler))
+        wait_for_blocking(scheduler);
+    else if (scheduler->is_open)
+        scheduler_seal(scheduler);
+    scheduler_arm(scheduler);
 }
 
 void scheduler_arm(struct scheduler *scheduler)
@@ -465,30 +480,12 @@ void scheduler_on_tick(uv_timer_t *timer)
             scheduler_seal(scheduler);
             continue;
         }
-        must(uv_timer_start(&scheduler->deadline, on_deadline, (uint64_t)patience_ms(scheduler),
-                            0) == 0);
+        wait_for_blocking(scheduler);
     }
     if (room_between(scheduler) == SCHEDULER_ROOM_NOW)
         look_between(scheduler);
     scheduler_cost_judge(scheduler);
     scheduler_arm(scheduler);
-}
-
-int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop)
-{
-    int64_t now_ms = tick_clock_now(scheduler->options.ticks);
-    scheduler->loop = loop;
-    if (uv_timer_init(loop, &scheduler->timer) != 0 ||
-        uv_timer_init(loop, &scheduler->deadline) != 0)
-        return ERR_IO;
-    scheduler->timer.data = scheduler;
-    scheduler->deadline.data = scheduler;
-    for (size_t i = 0; i < scheduler->count; i++) {
-        struct slot *slot = scheduler->slots[i];
-        slot->due_ms = tick_after(scheduler->options.ticks, now_ms, slot->interval_ms);
-    }
-    scheduler_arm(scheduler);
-    return 0;
 }
 
 static void looked_once(void *context, int error)

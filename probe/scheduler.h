@@ -96,7 +96,8 @@ const char *scheduler_override_of(const struct scheduler *scheduler, size_t inde
  * for a tick. */
 void scheduler_start(struct scheduler *scheduler);
 
-/* Begins ticking on `loop`. */
+/* Begins ticking on `loop`: a first look of every source at once, off the grid
+ * (scheduler_first.c), then ticks. */
 int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop);
 
 /* While ticking, not from within a tick.  Ticks that are due are run first; from then on the

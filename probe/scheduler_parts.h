@@ -54,6 +54,10 @@ struct scheduler {
     bool is_open;        /* a batch waits for blocking sources */
     int64_t tick_ms;     /* of the open batch */
     int64_t judged_ms;   /* costs were last looked at */
+    /* scheduler_first.c */
+    bool has_told;          /* a batch of what start() emitted was sealed */
+    bool is_look;           /* the open batch is a first look's */
+    int64_t looks_until_ms; /* ticks until then are */
 };
 
 /* Gives an empty slot its state; on failure it stays empty. */
@@ -75,6 +79,12 @@ void scheduler_cost_end(struct slot *slot);
 void scheduler_cost_judge(struct scheduler *scheduler);
 /* Between two ticks, as it is in force. */
 int64_t slot_interval_ms(const struct slot *slot);
+
+/* A first look waits so long for those that are not back at once. */
+#define SCHEDULER_LOOK_PATIENCE_MS 10
+/* Lets what the open batch holds go, if it is a first look's, and opens another for those it
+ * waits for.  False: it is not, or a tick is due, which takes them. */
+bool scheduler_part_look(struct scheduler *scheduler);
 
 /* The open batch waits no longer. */
 void scheduler_seal(struct scheduler *scheduler);

@@ -3,25 +3,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "collector/ctl/persons.h"
 #include "collector/ctl/values.h"
+#include "proto/base/clock.h"
 
 #define PATH       "/api/fengsui/v1/duty/simulate"
 #define LABELS_MAX 60
-
-/* "2027-02-06 03:00" as people here say it; anything else is the API's to read. */
-static char *local_time(const char *text)
-{
-    struct tm tm = {.tm_isdst = -1};
-    const char *rest = strptime(text, "%Y-%m-%d %H:%M", &tm);
-    char *time = NULL;
-    if (rest == NULL || *rest != '\0')
-        return strdup(text);
-    return asprintf(&time, "%lld", (long long)mktime(&tm)) < 0 ? NULL : time;
-}
 
 static void print_list(const char *head, const json_t *texts)
 {
@@ -65,7 +53,7 @@ int duty_simulate(const struct ctl *ctl, const char *alert, const char *at, char
                   int label_count)
 {
     struct parameter parameters[LABELS_MAX + 2] = {{"alert", alert}};
-    char *time = at == NULL ? NULL : local_time(at);
+    char *time = at == NULL ? NULL : args_time(at, clock_unix_ms(&clock_system));
     json_t *data = NULL;
     int code;
 

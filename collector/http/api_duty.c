@@ -6,8 +6,7 @@
  *     GET duty/persons            persons and their ways; addresses for operators only
  *     GET duty/coverage?days=     what the next days leave open
  *
- * Times are Unix milliseconds (...Ms).  A time that is asked for is as everywhere in the API,
- * or local time of duty.yml as people write it: "2026-12-31 08:30".
+ * Times are Unix milliseconds (...Ms).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,32 +28,6 @@ static void write_person(struct json_writer *json, const struct duty_person *per
     json_write_text_member(json, "name", person->name);
     json_write_text_member(json, "post", person->post);
     json_write_end(json);
-}
-
-bool api_duty_time(const char *text, const struct civil_zone *zone, int64_t *ret_ms,
-                   struct diagnosis *why)
-{
-    int64_t ms;
-    if (civil_parse_moment(text, false, &ms))
-        ms -= zone->offset_ms;
-    else if (param_time(text, &ms, why) != 0)
-        return false;
-    *ret_ms = ms < 0 ? 0 : ms > DUTY_TIME_MAX_MS ? DUTY_TIME_MAX_MS : ms;
-    return true;
-}
-
-/* The parameter as a time, or the fallback; false: the error is in the response. */
-static bool read_time(const struct http_request *request, struct http_response *response,
-                      const char *name, const struct civil_zone *zone, int64_t fallback_ms,
-                      int64_t *ret_ms)
-{
-    const char *text = http_parameter(request, name);
-    struct diagnosis why = {0};
-    *ret_ms = fallback_ms;
-    if (text == NULL || *text == '\0' || api_duty_time(text, zone, ret_ms, &why))
-        return true;
-    reply_invalid(response, name, why.text);
-    return false;
 }
 
 /* The book's view; false without a duty.yml: that is in the response. */
@@ -147,8 +120,8 @@ void api_duty_now(struct http_request *request, struct http_response *response)
 
     if (!begin(request, response, &view))
         return;
-    if (!read_time(request, response, "at", duty_zone(view.duty), clock_unix_ms(&clock_system),
-                   &at_ms)) {
+    if (!api_duty_parameter(request, response, "at", duty_zone(view.duty),
+                            clock_unix_ms(&clock_system), &at_ms)) {
         duty_view_done(&view);
         return;
     }
@@ -234,9 +207,9 @@ static bool read_range(const struct http_request *request, struct http_response 
         reply_error(response, API_NOT_FOUND, "there is no roster \"%s\"", roster);
         return false;
     }
-    if (!read_time(request, response, "from", zone, clock_unix_ms(&clock_system),
-                   ret_from_ms) ||
-        !read_time(request, response, "to", zone, *ret_from_ms + WEEK_MS, ret_to_ms))
+    if (!api_duty_parameter(request, response, "from", zone, clock_unix_ms(&clock_system),
+                            ret_from_ms) ||
+        !api_duty_parameter(request, response, "to", zone, *ret_from_ms + WEEK_MS, ret_to_ms))
         return false;
     if (*ret_from_ms < *ret_to_ms && *ret_to_ms - *ret_from_ms <= RANGE_MOST_MS)
         return true;

@@ -89,11 +89,15 @@ void api_write_inhibited_by(struct json_writer *json, const struct view_alert *a
 /* Whose API version 2 it is that we speak: clients pick their dialect by it. */
 #define API_ALERTMANAGER_VERSION "0.27.0"
 
-/* "2026-12-31 08:30" of a zone, or a time as everywhere in the API; kept within what duty can be
- * asked about. */
+/* "2026-12-31 08:30" of a zone (NULL: the collector's own), a time as everywhere in the API, or
+ * "2h" ago; kept within what duty can be asked about.  False with examples in `why`. */
 struct civil_zone;
 bool api_duty_time(const char *text, const struct civil_zone *zone, int64_t *ret_ms,
                    struct diagnosis *why);
+/* The parameter as such a time, or the fallback; false: the error is in the response. */
+bool api_duty_parameter(const struct http_request *request, struct http_response *response,
+                        const char *name, const struct civil_zone *zone, int64_t fallback_ms,
+                        int64_t *ret_ms);
 
 /* Handlers, by file. */
 http_handler api_query, api_query_range, api_format_query, api_query_exemplars;     /* api_query.c */

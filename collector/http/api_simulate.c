@@ -3,12 +3,16 @@
  *
  *     GET duty/simulate?alert=NAME&label=name=value&label=...&at=TIME
  *
+ * TIME as everywhere about duty (api_duty_time.c); without a duty.yml its local time is the
+ * collector's.
+ *
  * For any minute, also one far ahead: routes, time intervals, silences known by now, rosters,
  * calendars and escalations are asked as they will be then.  Nothing is sent or changed.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/duty/book.h"
 #include "collector/http/api_parts.h"
 #include "collector/http/incident_write.h"
 #include "collector/notify/alerting_config.h"
@@ -156,6 +160,18 @@ static int write_all(struct simulation *simulation)
     return error;
 }
 
+static bool read_at(const struct http_request *request, struct http_response *response,
+                    struct simulation *simulation)
+{
+    struct duty_view view;
+    duty_book_view(simulation->app->duty, &view);
+    bool is_read = api_duty_parameter(request, response, "at",
+                                      view.duty == NULL ? NULL : duty_zone(view.duty),
+                                      clock_unix_ms(&clock_system), &simulation->at_ms);
+    duty_view_done(&view);
+    return is_read;
+}
+
 void api_simulate(struct http_request *request, struct http_response *response)
 {
     struct simulation simulation = {.app = app_of(request)};
@@ -163,7 +179,7 @@ void api_simulate(struct http_request *request, struct http_response *response)
     struct reply reply;
     int error;
 
-    if (!api_time(request, response, "at", clock_unix_ms(&clock_system), &simulation.at_ms))
+    if (!read_at(request, response, &simulation))
         return;
     arena_init(&simulation.arena, ARENA_BYTES);
     error = read_labels(request, &simulation, &why);

@@ -13,6 +13,11 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
+static uv_stream_t *stream_of(struct http_get *get)
+{
+    return (uv_stream_t *)&get->socket;
+}
+
 static void tell_done(struct http_get *get)
 {
     if (--get->pending == 0)
@@ -35,7 +40,7 @@ static void end(struct http_get *get, int error, const char *text)
         (void)diagnose(&get->why, error, "%s", text != NULL ? text : error_text(error));
     if (get->is_resolving)
         (void)uv_cancel((uv_req_t *)&get->resolving);
-    uv_close((uv_handle_t *)&get->tcp, on_closed);
+    uv_close((uv_handle_t *)stream_of(get), on_closed);
     uv_close((uv_handle_t *)&get->timer, on_closed);
 }
 
@@ -146,9 +151,9 @@ static void on_connected(uv_connect_t *connecting, int status)
         return;
     get->writing.data = get;
     if (status == 0)
-        status = uv_write(&get->writing, (uv_stream_t *)&get->tcp, &text, 1, on_written);
+        status = uv_write(&get->writing, stream_of(get), &text, 1, on_written);
     if (status == 0)
-        status = uv_read_start((uv_stream_t *)&get->tcp, on_alloc, on_read);
+        status = uv_read_start(stream_of(get), on_alloc, on_read);
     if (status != 0)
         end(get, ERR_IO, uv_strerror(status));
     get->spent_ns += clock_thread_cpu() - began;
@@ -157,7 +162,7 @@ static void on_connected(uv_connect_t *connecting, int status)
 static void connect_to(struct http_get *get, const struct sockaddr *address)
 {
     get->connecting.data = get;
-    int status = uv_tcp_connect(&get->connecting, &get->tcp, address, on_connected);
+    int status = uv_tcp_connect(&get->connecting, &get->socket.tcp, address, on_connected);
     if (status != 0)
         end(get, ERR_IO, uv_strerror(status));
 }
@@ -188,10 +193,17 @@ void http_get(struct http_get *get, uv_loop_t *loop, const struct http_get_reque
     get->why = (struct diagnosis){0};
     get->pending = 2;
     must(uv_timer_init(loop, &get->timer) == 0);
-    must(uv_tcp_init(loop, &get->tcp) == 0);
-    get->timer.data = get->tcp.data = get->resolving.data = get;
+    bool is_local = host[0] == '/';
+    must((is_local ? uv_pipe_init(loop, &get->socket.pipe, 0)
+                   : uv_tcp_init(loop, &get->socket.tcp)) == 0);
+    get->timer.data = stream_of(get)->data = get->resolving.data = get;
     uv_update_time(loop); /* what the sources before us took is not the server's fault */
     must(uv_timer_start(&get->timer, on_deadline, (uint64_t)request->timeout_ms, 0) == 0);
+    if (is_local) {
+        get->connecting.data = get;
+        uv_pipe_connect(&get->connecting, &get->socket.pipe, host, on_connected);
+        return;
+    }
     if (uv_ip4_addr(host, port, (struct sockaddr_in *)&address) == 0 ||
         uv_ip6_addr(host, port, (struct sockaddr_in6 *)&address) == 0) {
         connect_to(get, (struct sockaddr *)&address);

@@ -22,8 +22,8 @@
 #define HTTP_ENOUGH 1
 
 struct http_get_request {
-    const char *host; /* address, localhost, or a name to look up */
-    const char *port;
+    const char *host; /* address, localhost, or a name to look up; /PATH: a Unix socket */
+    const char *port; /* of a Unix socket: not looked at */
     struct bytes text;  /* the request, from "GET " to the empty line; lives until done() */
     int64_t timeout_ms; /* of everything */
     uint64_t body_limit_bytes;
@@ -50,7 +50,10 @@ struct http_get {
     int error;
     struct diagnosis why;
     unsigned pending; /* callbacks that must come before done() */
-    uv_tcp_t tcp;
+    union {
+        uv_tcp_t tcp;
+        uv_pipe_t pipe; /* of a Unix socket */
+    } socket;
     uv_timer_t timer;
     uv_connect_t connecting;
     uv_write_t writing;
@@ -64,6 +67,9 @@ void http_get(struct http_get *get, uv_loop_t *loop, const struct http_get_reque
 
 /* Gives up: done(ERR_CANCELLED) follows.  After done() it does nothing. */
 void http_get_cancel(struct http_get *get);
+
+/* A Unix socket's path has at most so many bytes, on every kernel (sun_path, unix(7)). */
+#define HTTP_SOCKET_PATH_MAX 107
 
 /* http://HOST[:PORT][/PATH]: its parts.  `host` and `port` are at least HTTP_HOST_BYTES and
  * HTTP_PORT_BYTES; *ret_path points into the URL ("" stands for "/").  ERR_INVALID with the

@@ -2,19 +2,20 @@
  * ask_memcached.c - memcached's statistics (doc/protocol.txt), as memcached_exporter names
  * them:
  *
- *     stats, stats settings   ->   STAT cmd_get 41 ... END
+ *     stats, stats settings, stats slabs, stats items   ->   STAT cmd_get 41 ... END
  *
  * A server that was started with -Y is told user and password first, by a "set" of any key, as
- * its protocol has it.  The statistics by slab class, 40 series a class, are left out.
+ * its protocol has it.  What the last two say of slab classes is ask_memcached_slabs.c's.
  */
 #include <string.h>
 
 #include "probe/source/ask.h"
 #include "probe/source/ask_dialects.h"
+#include "probe/source/ask_memcached_slabs.h"
 #include "proto/base/error.h"
 
 #define ROWS(table) (table), sizeof(table) / sizeof(table)[0]
-#define ANSWERS     2 /* to the two commands */
+#define ANSWERS     4 /* to as many commands */
 
 static const struct ask_metric metrics[] = {
     {"uptime", "memcached_uptime_seconds", METRIC_COUNTER,
@@ -111,7 +112,7 @@ static void memcached_request(struct buf *out, const struct ask_login *login)
         buf_printf(out, "set login 0 0 %zu\r\n%s %s\r\n",
                    strlen(user) + 1 + strlen(login->password), user, login->password);
     }
-    buf_put_text(out, "stats\r\nstats settings\r\nquit\r\n");
+    buf_put_text(out, "stats\r\nstats settings\r\nstats slabs\r\nstats items\r\nquit\r\n");
 }
 
 /* A line that ends an answer, or is one. */
@@ -152,7 +153,7 @@ struct sets {
 };
 
 static void take_stat(struct span field, struct span text, struct ask_out *out,
-                      struct sets *sets)
+                      struct sets *sets, struct memcached_slab *slab)
 {
     double value;
     if (span_is(field, "version")) {
@@ -160,7 +161,7 @@ static void take_stat(struct span field, struct span text, struct ask_out *out,
         ask_put(out, &version, &label, 1, 1);
         return;
     }
-    if (!ask_number(text, &value))
+    if (!ask_number(text, &value) || memcached_slab_take(slab, field, value, out))
         return;
     const struct ask_metric *metric = ask_metric_find(ROWS(metrics), field);
     if (metric != NULL) {
@@ -186,6 +187,7 @@ static int memcached_parse(struct bytes answer, size_t page, const struct ask_lo
 {
     struct span text = span_from(answer), line, field;
     struct sets sets = {0};
+    struct memcached_slab slab = {0};
     size_t before = out->count, ends = 0;
 
     (void)page;
@@ -193,7 +195,7 @@ static int memcached_parse(struct bytes answer, size_t page, const struct ask_lo
         line = span_trim(line);
         struct span rest = line;
         if (scan_text(&rest, "STAT ") && scan_word(&rest, &field))
-            take_stat(field, span_trim(rest), out, &sets);
+            take_stat(field, span_trim(rest), out, &sets, &slab);
         else if (scan_text(&rest, "CLIENT_ERROR") || scan_text(&rest, "SERVER_ERROR"))
             return diagnose(why, ERR_REFUSED, "the server says: %.*s", (int)span_size(line),
                             line.at);

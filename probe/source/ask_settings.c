@@ -7,6 +7,9 @@
  *         interval: 15s
  *         targets:
  *           - {url: 'redis://127.0.0.1:6379', password_file: redis.password}
+ *       nginx:
+ *         targets:
+ *           - url: unix:/run/nginx/status.sock:/stub_status
  *
  * A password stands in a file of its own that only the probe's user can read, never in the URL.
  */
@@ -23,6 +26,8 @@
 #define URL_BYTES_MAX    1024
 /* The old way to ask squid, before 3.2: a scheme instead of a path. */
 #define CACHE_OBJECT "cache_object://"
+/* As redis_exporter, memcached and nginx write it. */
+#define UNIX_SOCKET "unix:"
 
 struct target_options {
     const char *url, *job, *instance, *keep, *drop, *user, *password_file;
@@ -89,15 +94,18 @@ static void put_http(struct buf *out, const struct ask_state *ask, const char *p
     const char *host = ask->settings.host, *body = ask->dialect->body;
     bool is_v6 = strchr(host, ':') != NULL;
     const char *open = is_v6 ? "[" : "", *close = is_v6 ? "]" : "";
+    bool is_local = host[0] == '/';
 
     if (is_cache_object)
         buf_printf(out, "GET " CACHE_OBJECT "%s%s%s/%s HTTP/1.0\r\n", open, host, close, page);
     else
         buf_printf(out, "%s %s%s HTTP/1.1\r\n", body == NULL ? "GET" : "POST", path, page);
-    buf_printf(out,
-               "Host: %s%s%s:%s\r\nUser-Agent: fengsui-probe/" FENGSUI_VERSION
-               "\r\nAccept: */*\r\nConnection: close\r\n",
-               open, host, close, ask->settings.port);
+    if (is_local)
+        buf_put_text(out, "Host: localhost\r\n");
+    else
+        buf_printf(out, "Host: %s%s%s:%s\r\n", open, host, close, ask->settings.port);
+    buf_put_text(out, "User-Agent: fengsui-probe/" FENGSUI_VERSION
+                      "\r\nAccept: */*\r\nConnection: close\r\n");
     put_login(out, &ask->login);
     if (body != NULL)
         buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
@@ -125,12 +133,41 @@ static int make_requests(struct ask_state *ask, const char *path, bool is_cache_
     return 0;
 }
 
+/* PATH[:/URI] of a Unix socket; the URI's URL in `room`.  A line protocol's path may have
+ * colons. */
+static int split_socket(struct ask_state *ask, const char *rest, char room[URL_BYTES_MAX],
+                        const char **ret_path, struct diagnosis *why)
+{
+    const struct ask_dialect *dialect = ask->dialect;
+    const char *uri = dialect->is_raw ? NULL : strstr(rest, ":/");
+    size_t size = uri == NULL ? strlen(rest) : (size_t)(uri - rest);
+    if (rest[0] != '/')
+        return diagnose(why, ERR_INVALID, "expected " UNIX_SOCKET "/PATH%s",
+                        dialect->is_raw ? "" : "[:/URI]");
+    if (size > HTTP_SOCKET_PATH_MAX)
+        return diagnose(why, ERR_INVALID, "the path of a Unix socket has at most %d bytes",
+                        HTTP_SOCKET_PATH_MAX);
+    if ((size_t)snprintf(room, URL_BYTES_MAX, "http://localhost%s",
+                         uri == NULL ? "" : uri + 1) >= URL_BYTES_MAX)
+        return diagnose(why, ERR_INVALID, "longer than %d bytes", URL_BYTES_MAX);
+    const char *path;
+    int error = http_url_split(room, ask->settings.host, ask->settings.port, &path, why);
+    if (error != 0)
+        return error;
+    memcpy(ask->settings.host, rest, size);
+    ask->settings.host[size] = '\0';
+    *ret_path = path[0] == '\0' || strcmp(path, "/") == 0 ? dialect->path : path;
+    return 0;
+}
+
 /* Host, port and path of SCHEME://HOST[:PORT][/PATH]; the path in `room`. */
 static int split_url(struct ask_state *ask, const char *url, char room[URL_BYTES_MAX],
                      const char **ret_path, bool *ret_cache_object, struct diagnosis *why)
 {
     const struct ask_dialect *dialect = ask->dialect;
     const char *rest = NULL;
+    if (strncmp(url, UNIX_SOCKET, strlen(UNIX_SOCKET)) == 0)
+        return split_socket(ask, url + strlen(UNIX_SOCKET), room, ret_path, why);
     if (strncmp(url, dialect->scheme, strlen(dialect->scheme)) == 0)
         rest = url + strlen(dialect->scheme);
     *ret_cache_object = dialect->pages != NULL && rest == NULL &&
@@ -138,7 +175,8 @@ static int split_url(struct ask_state *ask, const char *url, char room[URL_BYTES
     if (*ret_cache_object)
         rest = url + strlen(CACHE_OBJECT);
     if (rest == NULL)
-        return diagnose(why, ERR_INVALID, "expected %sHOST:PORT", dialect->scheme);
+        return diagnose(why, ERR_INVALID, "expected %sHOST:PORT, or " UNIX_SOCKET "/PATH",
+                        dialect->scheme);
     if (memchr(rest, '@', strcspn(rest, "/?#")) != NULL)
         return diagnose(why, ERR_INVALID,
                         "a password in a URL is one for all to read; use user and "

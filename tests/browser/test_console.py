@@ -69,7 +69,8 @@ class Night:
         self.log = lab.folder / "app.log"
         self.log.write_text("")
         config = lab.folder / "probe.yml"
-        config.write_text("sources: {processes: {interval: 1s}}\n")
+        config.write_text("sources: {processes: {interval: 1s, expected_ports: [{port: 1, service: lost}, "
+                          f"{{port: {self.collector.http}, service: collector}}]}}}}\n")
         self.probe = lab.probe(self.collector, flags=(
             "--config", config, "--instance", "web-01", "--log", self.log, "--token", "nobody's"))
 
@@ -292,6 +293,25 @@ def a_host_has_its_charts(night):
     browser.one(".filesystems tbody tr")
 
 
+def a_host_tells_its_ports(night):
+    """The one that nobody serves comes first, in words; the collector's own is one of the others."""
+    browser = night.browser
+
+    def rows():
+        return browser.script("return [...document.querySelectorAll('.listening tbody tr')].map("
+                              "(row) => [row.dataset.port, row.textContent])")
+    night.open("?host=web-01&range=15m")
+    lost, *others = browser.until(rows, "ports")
+    assert lost[0] == "1" and "lost" in lost[1] and "应有，无人监听" in lost[1], lost
+    served = dict(others)[str(night.collector.http)]
+    assert "collector" in served and "在监听" in served and " / " in served, served
+    browser.click("#language")
+    browser.says("expected, nobody listens", ".listening")
+    assert re.findall(r"[一-鿿]+", browser.text(".listening")) == []
+    browser.click("#language")
+    browser.says("监听端口", ".listening")
+
+
 def processes_are_those_of_the_cursors_second(night):
     """Two places of the cursor, two process tables, each what the API says of that second."""
     browser = night.browser
@@ -448,7 +468,7 @@ def test_a_night_on_duty():
                      an_alert_is_acknowledged_by_clicking,
                      an_incident_is_taken_by_clicking, jobs_are_looked_at_and_paused_by_clicking,
                      an_alert_is_silenced_by_clicking, a_host_has_its_charts,
-                     processes_are_those_of_the_cursors_second,
+                     a_host_tells_its_ports, processes_are_those_of_the_cursors_second,
                      expressions_are_cut_where_they_compare, the_log_tail_is_live_and_inert,
                      a_host_falls_silent, every_page_fits_phone_and_desk, a_gap_stays_a_gap, nothing_but_the_collector_was_asked,
                      a_lost_collector_is_said):

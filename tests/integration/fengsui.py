@@ -187,6 +187,14 @@ def kept_ticks(probe):
     return lives
 
 
+def grid_ticks(probe, interval_ms=1000):
+    """Ticks with samples that the first life's log tells, but for the first looks, which are off
+    the grid and of some sources only, and for the last two, which may be missing."""
+    ticks = [tick for tick, samples in list(kept_ticks(probe)[0].items())[:-2] if samples]
+    phases = collections.Counter(tick % interval_ms for tick in ticks)
+    return [tick for tick in ticks if phases[tick % interval_ms] == max(phases.values())]
+
+
 def kept_late(probe):
     """Samples with a time of their own, by that time, as the probe's own log tells: a source that
     was late may have read its values in the very millisecond of another tick."""

@@ -12,7 +12,7 @@ import threading
 import time
 
 import remote_message
-from fengsui import BUILD, PATIENCE, Lab, kept_ticks, run_tests, wait_for
+from fengsui import BUILD, PATIENCE, Lab, grid_ticks, run_tests, wait_for
 
 SERIES = 300
 RULES = """
@@ -88,7 +88,7 @@ def alert_state(collector):
 
 
 def all_is_there_or_told(collector, probe):
-    ticks = [tick for tick, samples in list(kept_ticks(probe)[0].items())[:-2] if samples]
+    ticks = grid_ticks(probe)
     points = collector.query('node_load1{instance="live"}[1h]')[0]["values"]
     missing = set(ticks) - {round(at * 1000) for at, _ in points}
     return len(ticks) > 10 and len(missing) <= collector.probes()[0]["gapBatches"]

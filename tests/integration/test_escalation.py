@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """People: an incident tells them one after the other until somebody acknowledges, across kills,
 silences, news and ways that do not work; and everybody who was told is told the end."""
+import datetime
 import json
 import os
 import subprocess
@@ -277,6 +278,19 @@ contact_channels:
             return json.loads(collector.get(f"/api/fengsui/v1/duty/simulate?{query}"))["data"]
         first = ask("2027-02-05T03:00:00+08:00")
         later = ask("2027-02-12T03:00:00+08:00")
+        # As people write it, in the zone of duty.yml, which is not that of this machine.
+        for text in ("2027-02-05 03:00", "2027-02-05T03:00", "1801767600"):
+            self.assertEqual(ask(text), first, text)
+        ago = datetime.datetime.fromisoformat(ask("2h")["at"].replace("Z", "+00:00")).timestamp()
+        self.assertAlmostEqual(ago, time.time() - 7200, delta=60)
+        refused = urllib.parse.urlencode({"alert": "TooHot", "at": "tomorrow"})
+        with self.assertRaises(urllib.error.HTTPError) as wrong:
+            urllib.request.urlopen(
+                f"http://127.0.0.1:{collector.http}/api/fengsui/v1/duty/simulate?{refused}")
+        told = json.loads(wrong.exception.read())["error"]
+        self.assertEqual(wrong.exception.code, 400)
+        for example in ('"at"', "tomorrow", "2026-12-31 08:30", "2026-12-31T08:30:00+08:00", "2h"):
+            self.assertIn(example, told)
         names = [[p["name"] for p in step["persons"]] for step in first["routes"][0]["steps"][:2]]
         others = [[p["name"] for p in step["persons"]] for step in later["routes"][0]["steps"][:2]]
         self.assertEqual(sorted([names[0][0], others[0][0]]), ["值班员乙", "值班员甲"])
@@ -285,10 +299,22 @@ contact_channels:
         printed = subprocess.run([CTL, "--url", f"http://127.0.0.1:{collector.http}", "duty",
                                   "simulate", "--alert", "TooHot", "--at", "2027-02-05 03:00",
                                   "severity=critical", "instance=web1"],
-                                 capture_output=True, text=True, check=False)
+                                 capture_output=True, text=True, check=False,
+                                 env={**os.environ, "TZ": "CST-8"})
         self.assertEqual(printed.returncode, 0, printed.stderr)
         self.assertIn(names[0][0], printed.stdout)
         self.assertIn("03:10", printed.stdout)
+
+    def test_without_a_duty_file_local_time_is_the_collectors(self):
+        before = os.environ.get("TZ")
+        os.environ["TZ"] = "ABC-3:30"
+        self.addCleanup(lambda: os.environ.pop("TZ") if before is None
+                        else os.environ.update(TZ=before))
+        collector = kit.Collector(RULES, "route: {receiver: none}\nreceivers: [{name: none}]\n")
+        self.addCleanup(collector.close)
+        query = urllib.parse.urlencode({"alert": "TooHot", "at": "2027-02-05 03:00"})
+        data = json.loads(collector.get(f"/api/fengsui/v1/duty/simulate?{query}"))["data"]
+        self.assertEqual(data["at"], "2027-02-04T23:30:00.000Z")
 
     def test_without_a_route_the_incident_is_over(self):
         collector = self.collector("slow")

@@ -14,6 +14,9 @@ from fengsui import Lab, run_tests, wait_for
 
 RULES = pathlib.Path(__file__).parents[2] / "deploy/rules/log-patterns.yml"
 
+ESTABLISH = ("01-MAR-2026 10:00:00 * (CONNECT_DATA=(SERVICE_NAME=decl)(CID=(PROGRAM=JDBC Thin Client)(HOST=__jdbc__)"
+             "(USER=app))) * (ADDRESS=(PROTOCOL=tcp)(HOST=192.0.2.7)(PORT=51234)) * establish * ")
+
 # What is written, and the patterns that count it.
 SAMPLES = [
     ("kernel: Out of memory: Kill process 2211 (java) score 905 or sacrifice child", "kernel_oom"),
@@ -22,6 +25,16 @@ SAMPLES = [
     ("kernel: oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=java,pid=2211,uid=500", "kernel_oom"),
     ("java.lang.OutOfMemoryError: GC overhead limit exceeded", "java_oom"),
     ("java.io.IOException: Too many open files", "java_too_many_open_files"),
+    ("java.net.ConnectException: Connection refused (Connection refused)", "java_connection_refused"),
+    ("kernel: sd 0:0:0:0: [sda] blk_update_request: I/O error, dev sda, sector 2048", "kernel_io_error"),
+    ("kernel: Buffer I/O error on device dm-3, logical block 5", "kernel_io_error"),
+    ("kernel: EXT4-fs (dm-3): Remounting filesystem read-only", "kernel_readonly"),
+    ("kernel: EDAC MC0: 1 CE memory read error on CPU_SrcID#0_MC#0_Chan#1_DIMM#0", "kernel_hardware"),
+    ("kernel: EDAC MC1: UE page 0x1f, offset 0x0, grain 0, row 1, labels \":\"", "kernel_hardware"),
+    ("kernel: mce: [Hardware Error]: Machine check events logged", "kernel_hardware"),
+    ("kernel: EDAC MC: Ver: 3.0.0", ""),
+    ("kernel: INFO: task oracle:2211 blocked for more than 120 seconds.", "kernel_hung_task"),
+    ("kernel: nf_conntrack: table full, dropping packet", "kernel_conntrack_full"),
     ("Caused by: java.util.concurrent.RejectedExecutionException: Thread pool is EXHAUSTED!", "thread_pool_exhausted"),
     ("SEVERE: All threads (200) are currently busy, waiting. Increase maxThreads (200)", "thread_pool_exhausted"),
     ("org.apache.tomcat.jdbc.pool.PoolExhaustedException: Timeout: Pool empty.", "db_pool_exhausted"),
@@ -33,13 +46,28 @@ SAMPLES = [
     ("2026/03/01 10:00:00 [error] 7#7: *3 connect() failed (111: Connection refused) while connecting to upstream",
      "nginx_upstream_error"),
     ("2026/03/01 10:00:00 [error] 7#7: *4 open() \"/x\" failed (2: No such file or directory)", ""),
+    ("2026/03/01 10:00:00 [alert] 7#7: 1024 worker_connections are not enough", "nginx_limit"),
+    ("2026/03/01 10:00:00 [crit] 7#7: accept4() failed (24: Too many open files)",
+     "nginx_limit java_too_many_open_files"),
+    ("2026/03/01 10:00:00 [crit] 7#7: *5 SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version "
+     "number) while SSL handshaking, client: 192.0.2.1", "nginx_tls"),
+    ("2026/03/01 10:00:00 kid1| FATAL: The redirector helpers are crashing too rapidly, need help!", "squid_fatal"),
+    ("2026/03/01 10:00:00 kid1| assertion failed: store.cc:1825: \"mem_obj\"", "squid_fatal"),
+    ("2026/03/01 10:00:00 kid1| WARNING! Your cache is running out of filedescriptors", "squid_descriptors"),
+    ("2026/03/01 10:00:00 kid1| Detected DEAD Parent: up.example.org", "squid_peer_dead"),
+    ("2026/03/01 10:00:00 kid1| Detected REVIVED Parent: up.example.org", ""),
     ("ORA-00600: internal error code, arguments: [kcratr_nab_less_than_odr], [1], [96]", "ora_600"),
     ("ORA-07445: exception encountered: core dump [kgghstfel()+14] [SIGSEGV]", "ora_7445"),
     ("ORA-01578: ORACLE data block corrupted (file # 7, block # 1299)", "ora_1578"),
     ("ORA-01110: data file 7: '+DATA/orcl/datafile/users.259.1'", "ora_1110"),
     ("ORA-04031: unable to allocate 4160 bytes of shared memory (\"shared pool\")", "ora_4031"),
     ("ORA-00257: archiver error. Connect internal only, until freed.", "ora_257"),
-    ("ORA-15064: communication failure with ASM instance", "ora_15064"),
+    ("ORA-15064: communication failure with ASM instance", "ora_15064 asm_error"),
+    ("ORA-15130: diskgroup \"DATA\" is being dismounted", "asm_error"),
+    ("ORA-15064: ? ASM ??????", "ora_15064 asm_error"),
+    ("WARNING: failed to online diskgroup resource ora.DATA.dg (unable to communicate with CRSD/OHASD)", "asm_error"),
+    ("* domain 0 valid = 1 according to instance 1; dead instance detected - domain 1 invalid = TRUE",
+     "asm_dead_instance"),
     ("ORA-00060: Deadlock detected. More info in file /u01/trace/orcl_ora_1.trc.", "ora_60"),
     ("ORA-01555 caused by SQL statement below (SQL ID: 1, Query Duration=1 sec, SCN: 0x0)", "ora_1555"),
     ("ORA-1652: unable to extend temp segment by 128 in tablespace TEMP", "ora_1652"),
@@ -50,6 +78,10 @@ SAMPLES = [
     ("ORA-06000: no such message, and ORA-60001 none either", ""),
     ("Instance terminated by USER, pid = 4711", "instance_terminated"),
     ("PMON (ospid: 3): terminating the instance due to error 472", "instance_terminated"),
+    ("Starting ORACLE instance (normal)", "instance_started"),
+    ("ORACLE Instance orcl1 - Can not allocate log, archival required", "archival_required"),
+    ("All online logs needed archiving", "archival_required"),
+    ("Private strand flush not complete", ""),
     ("Thread 1 cannot allocate new log, sequence 8; Checkpoint not complete", "checkpoint_not_complete"),
     ("[cssd(1)]CRS-1601:CSSD Reconfiguration complete. Active nodes are rac1 rac2 .", "crs_1601"),
     ("[cssd(1)]CRS-1607:Node rac2 is being evicted in cluster incarnation 3", "crs_1607"),
@@ -59,6 +91,41 @@ SAMPLES = [
     ("[cssd(1)]CRS-1663:Member kill issued by PID 1 for 1 members, group DBORCL", "crs_1663"),
     ("[crsd(1)]CRS-2807:Resource 'ora.asm' failed to start automatically.", "crs_2807"),
     ("[crsd(1)]CRS-5504:Node down event reported for node 'rac2'.", "crs_5504"),
+    ("2026-03-01 10:00:00.123: [    CSSD][1105717568]clssnmvDHBValidateNcopy: node 2, rac2, has a disk HB, but no "
+     "network HB, DHB has rcfg 257412", "cssd_no_network"),
+    ("2026-03-01 10:00:00.123: [    CSSD][1115699552]clssnmPollingThread: node rac2 (2) at 50% heartbeat fatal, removal "
+     "in 14.340 seconds", "cssd_heartbeat"),
+    (ESTABLISH + "decl * 0", "listener_connect"),
+    (ESTABLISH + "decl * 12514", "listener_refused"),
+    ("TNS-12514: TNS:listener does not currently know of service requested in connect descriptor",
+     "tns_12514 listener_tns"),
+    ("01-MAR-2026 10:00:00 * (CONNECT_DATA=(SID=old)) * (ADDRESS=(PROTOCOL=tcp)(HOST=192.0.2.7)(PORT=5)) * establish * "
+     "old * 12505", "listener_refused"),
+    ("TNS-12505: TNS:listener does not currently know of SID given in connect descriptor", "tns_12505 listener_tns"),
+    ("01-MAR-2026 10:00:00 * 12502", ""),
+    ("TNS-12502: TNS:listener received no CONNECT_DATA from client", "listener_tns"),
+    ("TNS-12516: TNS:listener could not find available handler with matching protocol stack", "tns_12516 listener_tns"),
+    ("TNS-12518: TNS:listener could not hand off client connection", "tns_12518 listener_tns"),
+    (" TNS-12547: TNS:lost contact", "listener_tns"),
+    ("   TNS-00517: Lost contact", ""),
+    ("TNS-12519: TNS:no appropriate service handler found", "tns_12519 listener_tns"),
+    ("TNS-12520: TNS:listener could not find available handler for requested type of server", "tns_12520 listener_tns"),
+    ("TNS-12528: TNS:listener: all appropriate instances are blocking new connections", "tns_12528 listener_tns"),
+    ("01-MAR-2026 10:00:00 * service_update * orcl1 * 0", "listener_service_update"),
+    ("01-MAR-2026 10:00:00 * service_register * orcl1 * 0", ""),
+    ("01-MAR-2026 10:00:00 * service_died * orcl1 * 12537", "listener_service_died"),
+    ("01-MAR-2026 10:00:00 * ping * 0", ""),
+    ("No longer listening on: (DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=db01)(PORT=1521)))", "listener_stopped"),
+    # log.xml, of the listener and of an instance: the same words in other clothes.
+    ("<msg time='2026-03-01T10:00:00.123+08:00' org_id='oracle' comp_id='tnslsnr'", ""),
+    (" type='UNKNOWN' level='16' host_id='db01'", ""),
+    (" <txt>" + ESTABLISH + "decl * 0", "listener_connect"),
+    (" <txt>" + ESTABLISH + "decl * 12518", "listener_refused"),
+    ("TNS-12518: TNS:listener could not hand off client connection", "tns_12518 listener_tns"),
+    (" <txt>01-MAR-2026 10:00:00 * service_update * orcl1 * 0", "listener_service_update"),
+    (" </txt>", ""),
+    (" <txt>Errors in file /u01/trace/orcl_ora_1.trc  (incident=1201):", ""),
+    ("ORA-00600: internal error code, arguments: [&apos;kcb&apos;], []", "ora_600"),
 ]
 
 ACCESS = {
@@ -90,7 +157,7 @@ def expressions():
             continue
         names = match.group(1).split()
         for name in names:
-            number = re.fullmatch(r"(ora|crs)_(\d+)", name)
+            number = re.fullmatch(r"(ora|crs|tns)_(\d+)", name)
             expression = match.group(2)
             if number is not None:
                 expression = re.sub(r"\d+(?=\\b$)", number.group(2), expression)
@@ -110,7 +177,7 @@ def write_config(folder):
 
 def test_what_programs_write_is_counted():
     assert set(expressions()) == waited_for(), set(expressions()) ^ waited_for()
-    expected = {name: sum(name == counted for _, counted in SAMPLES) for name in waited_for()}
+    expected = {name: sum(name in counted.split() for _, counted in SAMPLES) for name in waited_for()}
     assert all(expected.values()), f"no sample of {[n for n, count in expected.items() if not count]}"
     with Lab() as lab:
         write_config(lab.folder)

@@ -35,7 +35,8 @@ def test_ten_thousand_interfaces_are_stored_and_none_is_left_out():
             twice = (f'count(count_over_time(node_network_{column}_total{{instance="large"}}[5m]) > 1)')
             wait_for(lambda: collector.value(twice) == INTERFACES, "the next tick")
         assert collector.value('fengsui_probe_keys_needed_total{instance="large"}') == 0
-        assert collector.value('fengsui_probe_batches_sent_total{instance="large"}') >= 3
+        wait_for(lambda: collector.value('fengsui_probe_batches_sent_total{instance="large"}') >= 6,
+                 "a tick of several batches")
         assert not re.search("refused|too many", probe.log.read_text(errors="replace"))
 
 

@@ -71,9 +71,16 @@ class PolicyLab(fengsui.Lab):
         return [t for t, _ in rows[0]["values"] if t > since] if rows else []
 
 
+def ticks(stamps):
+    """Without the first look of a life: only the first stamp may be off the grid of seconds."""
+    off = (stamps[1] - stamps[0]) % 1 if len(stamps) > 1 else 0
+    return stamps[1:] if 0.002 < off < 0.998 else stamps
+
+
 def assert_steady(lab, name, source, stamps, step):
     """The stamps lie `step` apart; where one is missing, the probe itself missed the tick (a slow
     machine) and counted it."""
+    stamps = ticks(stamps)
     steps = [round((b - a) / step) for a, b in zip(stamps, stamps[1:])]
     assert all(n >= 1 and abs(b - a - n * step) < 0.001
                for n, a, b in zip(steps, stamps, stamps[1:])), stamps
@@ -97,7 +104,7 @@ def test_an_interval_changes_within_two_seconds_where_the_selector_says():
         assert stamps[0] - pushed < 2 * fengsui.PATIENCE, stamps[0] - pushed
         assert_steady(lab, "db", "load", stamps, 1)
         # The grid is the key's: multiples of a second share their points with those of five.
-        old = lab.stamps('node_load1{instance="db"}', pushed - 8)
+        old = ticks(lab.stamps('node_load1{instance="db"}', pushed - 8))
         assert all(abs((t - stamps[0]) % 1) < 0.002 or abs((t - stamps[0]) % 1) > 0.998
                    for t in old), old
         # A probe tells of itself at its own interval: the samples are there before that.

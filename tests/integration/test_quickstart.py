@@ -65,7 +65,8 @@ def test_it_starts_both_and_data_flows():
     assert "http://127.0.0.1:9470/" in told and "quickstart.sh --stop" in told, told
     assert re.search(r"Probes +1 up", told), told
     assert sorted(process_ids().values()) == ["fengsui-collector", "fengsui-probe"]
-    assert query("node_load1") and query("up == 1")
+    assert query("node_load1")
+    fengsui.wait_for(lambda: query("up == 1"), "the collector to say that the probe is up")
 
 
 def test_a_second_start_replaces_the_first():

@@ -5,7 +5,8 @@ What can go wrong, each a case here:
   - a server of another version says what the parser does not expect, and all of it is missing;
   - the well-known exporter's name of a value is not the name here;
   - a password is wrong or missing, or a page is forbidden, and nobody learns why;
-  - a service that hangs or goes away counts as up, or leaves its series behind.
+  - a service that hangs or goes away counts as up, or leaves its series behind;
+  - a service that listens on a Unix socket alone cannot be asked.
 """
 import base64
 import contextlib
@@ -44,7 +45,8 @@ def running(folder):
                          ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (home / "nginx.conf").write_text(
         f"daemon off; pid {home}/nginx.pid; error_log {home}/nginx.log; events {{}}\n"
-        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{ports.get('nginx')};\n"
+        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{ports.get('nginx')}; "
+        f"listen unix:{home}/nginx.sock;\n"
         "location /stub_status { stub_status; } location /forbidden { deny all; } } }\n")
     (home / "squid.conf").write_text(
         f"http_port 127.0.0.1:{ports.get('squid')}\npid_filename {home}/squid.pid\n"
@@ -58,13 +60,22 @@ def running(folder):
         "squid": ["squid", "-N", "-f", str(home / "squid.conf")],
         "memcached": ["memcached", *user, "-l", "127.0.0.1", "-p", str(ports.get("memcached"))],
         "redis-server": ["redis-server", "--port", str(ports.get("redis-server")), "--bind",
-                         "127.0.0.1", "--save", "", "--dir", str(home), "--requirepass", "open"]}
+                         "127.0.0.1", "--save", "", "--dir", str(home), "--requirepass", "open",
+                         "--unixsocket", str(home / "redis.sock")],
+        "memcached by a socket": ["memcached", *user, "-s", str(home / "memcached.sock"), "-a", "777"]}
     processes = {name: subprocess.Popen(  # pylint: disable=consider-using-with
-        commands[name], cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for name in ports}
+        command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for name, command in commands.items() if name.partition(" ")[0] in ports}
     try:
         for name, port in ports.items():
             wait_for(lambda p=port: is_open(p), f"{name} to listen", 30)
+        if "memcached" in ports:
+            wait_for((home / "memcached.sock").exists, "memcached's socket", 30)
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(home / "memcached.sock"))
+                s.sendall(b"set key 0 0 5\r\nhello\r\nget key\r\nquit\r\n")
+                while s.recv(4096):
+                    pass
         yield ports, processes
     finally:
         for process in processes.values():
@@ -111,7 +122,7 @@ def secret(folder, name, text):
 
 def configure(folder, ports, jolokia, hanging):
     """A probe.yml with every server, right and wrong."""
-    local = "127.0.0.1"
+    local, home = "127.0.0.1", folder / "servers"
     sources = {
         "jvm": [{"url": f"http://{local}:{jolokia}/jolokia", "user": "watch",
                  "password_file": secret(folder, "jvm.pass", "jvm pass\n")},
@@ -119,14 +130,17 @@ def configure(folder, ports, jolokia, hanging):
         "redis": [{"url": f"redis://{local}:{hanging}", "job": "redis-hang", "timeout": "200ms"}]}
     if "nginx" in ports:
         sources["nginx"] = [{"url": f"http://{local}:{ports['nginx']}"},
-                            {"url": f"http://{local}:{ports['nginx']}/forbidden", "job": "nginx-no"}]
+                            {"url": f"http://{local}:{ports['nginx']}/forbidden", "job": "nginx-no"},
+                            {"url": f"unix:{home}/nginx.sock", "job": "nginx-local"},
+                            {"url": f"unix:{home}/nginx.sock:/forbidden", "job": "nginx-local-no"}]
     if "squid" in ports:
         sources["squid"] = [{"url": f"http://{local}:{ports['squid']}"},
                             {"url": f"cache_object://{local}:{ports['squid']}", "job": "squid-old",
                              "keep": "squid_client_.*"}]
     if "memcached" in ports:
         sources["memcached"] = [{"url": f"memcached://{local}:{ports['memcached']}",
-                                 "instance": f"app:{ports['memcached']}"}]
+                                 "instance": f"app:{ports['memcached']}"},
+                                {"url": f"unix:{home}/memcached.sock", "job": "memcached-local"}]
     if "redis-server" in ports:
         port = ports["redis-server"]
         sources["redis"] += [
@@ -134,7 +148,10 @@ def configure(folder, ports, jolokia, hanging):
              "password_file": secret(folder, "redis.pass", "open\n")},
             {"url": f"redis://{local}:{port}", "job": "redis-wrong",
              "password_file": secret(folder, "wrong.pass", "shut\n")},
-            {"url": f"redis://{local}:{port}", "job": "redis-no"}]
+            {"url": f"redis://{local}:{port}", "job": "redis-no"},
+            {"url": f"unix:{home}/redis.sock", "job": "redis-local",
+             "password_file": str(folder / "redis.pass")},
+            {"url": f"unix:{home}/absent.sock", "job": "redis-absent"}]
     path = folder / "probe.yml"
     path.write_text(json.dumps({"sources": {
         name: {"interval": "300ms", "targets": rows} for name, rows in sources.items()}}))
@@ -142,7 +159,8 @@ def configure(folder, ports, jolokia, hanging):
 
 
 GOOD = {
-    "nginx": ["nginx_up == 1", "nginx_http_requests_total > 0", "nginx_connections_active > 0"],
+    "nginx": ["nginx_up == 1", "nginx_http_requests_total > 0", "nginx_connections_active > 0",
+              "nginx_up{job='nginx-local'} == 1", "nginx_http_requests_total{job='nginx-local'} > 0"],
     "squid": ["squid_up{host='127.0.0.1',job='squid'} == 1",
               "squid_client_http_requests_total{job='squid'} > 0",
               "squid_info_Available_number_of_file_descriptors > 0",
@@ -150,16 +168,25 @@ GOOD = {
               "squid_client_http_requests_total{job='squid-old'} > 0"],
     "memcached": ["memcached_up{instance=~'app:.*'} == 1", "memcached_limit_bytes > 0",
                   "memcached_commands_total{command='get',status='hit'} == 0",
-                  "memcached_connections_total > 0"],
+                  "memcached_connections_total > 0", "memcached_up{job='memcached-local'} == 1",
+                  "memcached_slab_current_items{job='memcached-local'} == 1",
+                  "memcached_slab_chunk_size_bytes{job='memcached-local'} > 0",
+                  "memcached_slab_mem_requested_bytes{job='memcached-local'} > 0",
+                  "memcached_slab_commands_total{job='memcached-local',command='get',status='hit'} == 1",
+                  "memcached_slab_commands_total{job='memcached-local',command='set',status='hit'} == 1",
+                  "count by (job) (memcached_slab_lru_hits_total{job='memcached-local'}) == 4",
+                  "memcached_malloced_bytes{job='memcached-local'} > 0"],
     "redis-server": ["redis_up{job='redis'} == 1", "redis_memory_used_bytes > 0",
                      "redis_instance_info{role='master'} == 1", "redis_config_maxclients > 0",
-                     "redis_commands_total{cmd='info'} > 0"],
+                     "redis_commands_total{cmd='info'} > 0", "redis_up{job='redis-local'} == 1",
+                     "redis_up{job='redis-absent'} == 0"],
     "jolokia": ["jvm_memory_used_bytes{area='heap'} == 31457280", "jvm_threads_deadlocked == 2"],
 }
 REASONS = {
-    "nginx": ["/forbidden is down: the server answered with status 403"],
+    "nginx": ["/forbidden is down: the server answered with status 403",
+              "nginx.sock:/forbidden is down: the server answered with status 403"],
     "redis-server": ["is down: AUTH: the server says: WRONGPASS",
-                     "is down: INFO: the server says: NOAUTH"],
+                     "is down: INFO: the server says: NOAUTH", "absent.sock is down: no such file or directory"],
     "jolokia": ["/jolokia is down: the server answered with status 401"],
 }
 
@@ -196,7 +223,7 @@ def test_what_servers_of_this_system_say():
         if "memcached" in ports:
             processes["memcached"].kill()
             wait_for(lambda: collector.query("memcached_up == 0"), "its end")
-            wait_for(lambda: not collector.query("memcached_limit_bytes"), "the end of its series")
+            wait_for(lambda: not collector.query("memcached_limit_bytes{job='memcached'}"), "the end of its series")
         assert jolokia.asked[0][0] == {"type": "read", "mbean": "java.lang:type=Memory"}
         agent.stop()
     jolokia.stop()

@@ -411,6 +411,7 @@ struct changed_run {
     uv_timer_t timer;
     uv_timer_cb step;    /* called when enough was seen */
     unsigned turn, seen; /* of those it wants; NULL: none */
+    unsigned looks;      /* is_on_its_grid() was asked so often */
     bool (*is_wanted)(struct changed_run *now, int64_t tick_ms, const struct plain_batch *);
     size_t ended;
     unsigned stopped;
@@ -475,13 +476,15 @@ static void changed_end(struct changed_run *now)
     run_end(&now->run);
 }
 
-/* Ticks lie on the grid of the interval in force; after the change also between the old ones.
- */
+/* Ticks lie on the grid of the interval in force, but for the first look; after the change also
+ * between the old ones. */
 static bool is_on_its_grid(struct changed_run *now, int64_t tick_ms,
                            const struct plain_batch *batch)
 {
     int64_t interval_ms = now->turn == 0 ? 300 : 100;
     (void)batch;
+    if (now->looks++ == 0)
+        return false;
     assert_int_equal(tick_at_or_before(&now->run.ticks, tick_ms, interval_ms), tick_ms);
     return now->turn == 0 || tick_at_or_before(&now->run.ticks, tick_ms, 300) != tick_ms;
 }
@@ -551,6 +554,44 @@ static void a_source_that_goes_ends_its_series_and_comes_back_with_a_tick(void *
     assert_int_equal(now.stopped, 2);
 }
 
+/* An interval of an hour, and a source that does not come back: the others have looked at once,
+ * and their tick is still ahead. */
+static void the_first_look_waits_for_no_tick_and_for_nobody(void **state)
+{
+    struct run run;
+    void *hanging, *prompt;
+    struct scheduler_options options = {.sealed = count_batch, .context = &run};
+    (void)state;
+    run = (struct run){.wanted = 1};
+    run_init(&run);
+    options.emitter = run.emitter;
+    options.ticks = &run.ticks;
+    assert_int_equal(scheduler_open(&options, &run.scheduler), 0);
+    assert_int_equal(
+        scheduler_add(run.scheduler, &source_told, NULL, NULL, 3600000, &hanging, NULL), 0);
+    assert_int_equal(
+        scheduler_add(run.scheduler, &source_quick, NULL, NULL, 3600000, &prompt, NULL), 0);
+    *(struct slow_state *)hanging =
+        (struct slow_state){.hangs_in = &run, .hang_batches = UINT_MAX};
+    struct changed_run ignored = {0};
+    changed = &ignored; /* counts its stop */
+    int64_t began_ms = clock_unix_ms(&clock_system);
+    run_to_the_end(&run);
+    assert_int_equal(run.sealed, 1);
+    assert_true(run.last_tick_ms >= began_ms);
+    assert_true(tick_after(&run.ticks, began_ms, 3600000) > run.last_tick_ms);
+    assert_true(scheduler_report(run.scheduler, 0).is_busy);
+    assert_true(scheduler_report(run.scheduler, 1).has_succeeded);
+    release(&run); /* it has a batch of its own, before the tick */
+    run.wanted = 2;
+    (void)uv_run(&run.loop, UV_RUN_DEFAULT);
+    assert_int_equal(run.sealed, 2);
+    assert_true(tick_after(&run.ticks, began_ms, 3600000) > run.last_tick_ms);
+    assert_true(scheduler_report(run.scheduler, 0).has_succeeded);
+    assert_int_equal(scheduler_report(run.scheduler, 0).late, 0);
+    run_end(&run);
+}
+
 static void replace_what_hangs(uv_timer_t *timer)
 {
     struct changed_run *now = timer->data;
@@ -592,6 +633,7 @@ int main(void)
         cmocka_unit_test(closing_under_a_hanging_worker_frees_it_later),
         cmocka_unit_test(a_burst_is_drained_between_ticks_while_there_is_room),
         cmocka_unit_test(a_burst_waits_where_it_is_while_batches_gather),
+        cmocka_unit_test(the_first_look_waits_for_no_tick_and_for_nobody),
         cmocka_unit_test(an_interval_changes_between_two_ticks_of_its_grid),
         cmocka_unit_test(a_source_that_goes_ends_its_series_and_comes_back_with_a_tick),
         cmocka_unit_test(a_source_that_hangs_is_replaced_and_freed_when_it_comes_back),

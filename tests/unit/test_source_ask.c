@@ -78,7 +78,13 @@ static const struct recorded_case {
      &ask_dialect_memcached,
      {{"memcached_limit_bytes", 67108864},
       {"memcached_max_connections", 1024},
-      {"memcached_commands_total{command=\"set\",status=\"hit\"}", 0},
+      {"memcached_commands_total{command=\"set\",status=\"hit\"}", 2},
+      {"memcached_malloced_bytes", 2097152},
+      {"memcached_slab_chunk_size_bytes{slab=\"15\"}", 2320},
+      {"memcached_slab_mem_requested_bytes{slab=\"1\"}", 65},
+      {"memcached_slab_lru_hits_total{lru=\"hot\",slab=\"1\"}", 2},
+      {"memcached_slab_commands_total{command=\"get\",slab=\"15\",status=\"hit\"}", 1},
+      {"memcached_slab_commands_total{command=\"set\",slab=\"15\",status=\"hit\"}", 1},
       {"memcached_version{version=\"1.6.18\"}", 1}}},
     {"redis",
      &ask_dialect_redis,
@@ -246,6 +252,12 @@ static void targets_that_cannot_be_asked_are_refused_with_a_reason(void **state)
         {"nginx", "url: 'http://127.0.0.1:0/'", NULL, "bad port"},
         {"jvm", "url: 'http://127.0.0.1', job: a, labels: {job: b}", NULL, "labels.job"},
         {"squid", "job: squid", NULL, "url"},
+        {"redis", "url: 'unix:redis.sock'", NULL, "expected unix:/PATH"},
+        {"nginx", "url: 'unix:/run/n.sock:/stub status'", NULL, "a character that no path"},
+        {"memcached",
+         "url: 'unix:/a23456789/b23456789/c23456789/d23456789/e23456789/f23456789/g23456789/"
+         "h23456789/i23456789/j23456789/k2345678'",
+         NULL, "at most 107 bytes"},
     };
     struct fake_tree tree;
     char path[128];
@@ -267,6 +279,9 @@ static void targets_that_cannot_be_asked_are_refused_with_a_reason(void **state)
             fail_msg("%s: %s: \"%s\"", cases[i].source, cases[i].inside, why.text);
     }
     struct diagnosis why = {0};
+    assert_int_equal(start(&tree, "redis", "url: 'unix:/run/redis:6379.sock'", NULL, &why), 0);
+    assert_int_equal(start(&tree, "nginx", "url: 'unix:/run/nginx.sock:/status'", NULL, &why),
+                     0);
     assert_int_equal(start(&tree, "redis", "url: 'redis://[::1]', user: u", "good", &why), 0);
     assert_int_equal(start(&tree, "squid", "url: 'cache_object://127.0.0.1:3128'", NULL, &why),
                      0);

@@ -20,6 +20,7 @@ import {process_table} from './processes.js';
 import {log_tail} from './logs.js';
 import {events as read_events} from './events.js';
 import {facts_of, filesystems} from './host_facts.js';
+import {ports_of, ports_table} from './ports.js';
 
 const LIVE_LEAST_MS = 5000;
 const EVENTS_SHOWN = 30;
@@ -32,6 +33,7 @@ export function mount(main) {
   let events = [];
   let facts = null;
   let disks = [];
+  let ports = [];
   let hovered = null;
   let timer = null;
   let stop = null;
@@ -42,11 +44,12 @@ export function mount(main) {
   const moment_bar = h('div', {class: 'moment'});
   const chart_grid = h('div', {class: 'charts', 'data-island': true});
   const disk_box = h('section', {class: 'filesystems'});
+  const port_box = h('section', {class: 'listening'});
   const event_box = h('section', {class: 'events'});
   const table = process_table(instance);
   const logs = log_tail(instance);
   main.append(head, h('div', {class: 'sticky'}, tools, moment_bar), h('div', {class: 'host-body'},
-    h('div', {class: 'host-charts'}, chart_grid, disk_box),
+    h('div', {class: 'host-charts'}, chart_grid, disk_box, port_box),
     h('div', {class: 'host-side'}, table.root, event_box)), logs.root);
 
   const probe = () => (model.probes || []).find((one) => one.instance === instance);
@@ -78,9 +81,10 @@ export function mount(main) {
   async function read_rest(wanted, signal) {
     try {
       const found = await Promise.all([read_events(instance, wanted, signal),
-        facts_of(instance, wanted.end, signal), filesystems(instance, pinned() || wanted.end, signal)]);
+        facts_of(instance, wanted.end, signal), filesystems(instance, pinned() || wanted.end, signal),
+        ports_of(instance, pinned() || wanted.end, signal)]);
       if (signal.aborted) return;
-      [events, facts, disks] = found;
+      [events, facts, disks, ports] = found;
     } catch (error) {
       return;
     }
@@ -239,6 +243,7 @@ export function mount(main) {
     morph(tools, [range.range_bar()]);
     draw_moment();
     draw_disks();
+    morph(port_box, ports_table(ports));
     draw_events();
   }
 

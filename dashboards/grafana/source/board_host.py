@@ -331,6 +331,20 @@ def processes(b):
                                  "not to be interrupted."))
     b.graph(("打开的文件", "Open files"), "none", [(gauge("open_filedesc"), "{{groupname}}")],
             every=SLOW)
+    port = "max by (port, protocol, service)"
+    b.table(("监听端口", "Listening ports"), [
+        (f"{port} (listen_port_up{{{ME}}})", ""),
+        (f"{port} (listen_port_backlog{{{ME}}})", ""),
+        (f"{port} (listen_port_backlog_limit{{{ME}}})", "")],
+        every=SLOW, width=24, height=10, sort=(("在监听", "Listens"), False),
+        order=("port", "protocol", "service", "Value #A", "Value #B", "Value #C"),
+        overrides=[named("port", ("端口", "Port")), named("protocol", ("协议", "Protocol")),
+                   named("service", ("服务", "Service")),
+                   named("Value #A", ("在监听", "Listens")),
+                   named("Value #B", ("等待接受的连接", "Connections waiting")),
+                   named("Value #C", ("最多可等待", "May wait"))],
+        description=("0：probe.yml 的 expected_ports 里有，却没有进程监听（PortNotListening）。",
+                     "0: in expected_ports of probe.yml, and no process listens (PortNotListening)."))
 
 
 def services(b):
