@@ -161,29 +161,30 @@ def test_every_question_has_a_deadline_and_a_true_error():
 
 def test_slow_patterns_one_after_another_keep_no_new_series_out():
     with Lab() as lab:
-        collector = lab.collector(CONFIG).start()
-        put(collector, ['slow{a="%s"} 1\n' % ("x" * 200)])
+        config = CONFIG.replace("concurrency: 2", "concurrency: 4").replace("{send",
+                                                                            "{query_threads: 4, send")
+        collector = lab.collector(config).start()
+        put(collector, ['slow{a="%03d%s"} 1\n' % (n, "x" * 28) for n in range(16)])
         answers, is_over = [], threading.Event()
 
         def storm():
             while not is_over.is_set():
                 answers.append(told(collector, "/api/v1/label/a/values",
-                                    **{"match[]": 'slow{a=~"(x{1,30}){1,33}[yz]"}'})[0])
-        askers = [threading.Thread(target=storm) for _ in range(4)]
+                                    **{"match[]": 'slow{a=~"[0-9]+(x{1,30}){1,33}[yz]"}'})[0])
+        askers = [threading.Thread(target=storm) for _ in range(8)]
         for asker in askers:
             asker.start()
         wait_for(lambda: len(answers) >= 2, "patterns that take long")
         before = len(answers)
-        for n in range(3):
-            put(collector, [f"new_{n} 1\n"])
+        put(collector, ["new 1\n"])
         asked = len(answers) - before
         is_over.set()
         for asker in askers:
             asker.join()
-        assert set(answers) == {422}, set(answers)
-        # Each of the three waits a few times for the two that are at it, not for the storm's end.
+        assert set(answers) <= {200, 422}, set(answers)
+        # It waits a few times for the four that are at it, not for the storm's end.
         assert asked < 60, asked
-        assert all(collector.value(f"new_{n}") == 1 for n in range(3))
+        assert collector.value("new") == 1
         collector.stop()
 
 
