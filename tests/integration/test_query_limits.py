@@ -155,7 +155,7 @@ def test_every_question_has_a_deadline_and_a_true_error():
         code, body = read(death)
         assert code == 400 and body.startswith(b"exceeded sample limit (50000000) or the memory"), \
             (code, body)
-        assert idle(collector)
+        wait_for(lambda: idle(collector), "memory that is given back")
         collector.stop()
 
 
