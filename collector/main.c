@@ -372,6 +372,9 @@ static int open_http(struct collector *collector, struct diagnosis *why)
         .behind_proxy = options->behind_proxy,
         .query_threads = (unsigned)options->query_threads,
         .query_threads_max = (unsigned)options->max_concurrency,
+        .query_memory = &collector->app.query_memory,
+        .query_memory_bytes_max = collector->app.promql.max_memory_bytes,
+        .send_timeout_ms = options->send_timeout_ms,
     };
     int error = api_open(&collector->app, &collector->api);
     if (error != 0)

@@ -77,6 +77,9 @@ static const struct config_option http_options[] = {
      .fallback = "false", .help = "a proxy does users and TLS"},
     {.key = "query_threads", .type = CONFIG_INTEGER, .offset = AT(query_threads),
      .fallback = "0", .min = 0, .max = 256},
+    {.key = "send_timeout", .type = CONFIG_DURATION, .offset = AT(send_timeout_ms),
+     .fallback = "1m", .min = 100, .max = 86400000,
+     .help = "a client that takes less than 16KiB/s of an answer for so long is let go"},
 };
 
 static const struct config_option tls_options[] = {

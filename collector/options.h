@@ -36,7 +36,7 @@ struct options {
     const char *data, *http_listen, *ingest_listen, *external_url;
     const char *tls_certificate, *tls_key, *users, *alerting, *duty, *policy, *jobs;
     bool behind_proxy;
-    int64_t query_threads;
+    int64_t query_threads, send_timeout_ms;
     const struct config_node *watchdog; /* the config's; NULL: none */
     const struct config_node *remote_write; /* the same */
     uint64_t remote_backlog_bytes;

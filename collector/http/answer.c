@@ -10,6 +10,11 @@
 
 #define COMPRESS_LEAST_BYTES 1024
 #define COMPRESS_LEVEL       2 /* JSON shrinks 10x already; more costs more than it saves */
+#define COMPRESS_IN_BYTES    ((size_t)1 << 20) /* before it is looked whether anybody waits */
+#define COMPRESS_OUT_BYTES   ((size_t)64 << 10)
+/* Larger bodies go out in blocks, so that it is seen how fast they are taken. */
+#define WHOLE_BYTES_MAX ((size_t)256 << 10)
+#define BLOCK_BYTES     ((size_t)64 << 10)
 
 /* Has the handler encoded the body itself? */
 static bool is_encoded(const struct http_response *response)
@@ -21,32 +26,52 @@ static bool is_encoded(const struct http_response *response)
     return false;
 }
 
+/* False: nobody waits any more, or there is no memory for it. */
+static bool pack(const struct exchange *exchange, z_stream *stream, struct buf *packed)
+{
+    const struct buf *body = &exchange->response.body;
+    size_t room = COMPRESS_OUT_BYTES;
+    if (body->size < room)
+        room = deflateBound(stream, body->size);
+    int code = Z_OK;
+    for (size_t at = 0; at < body->size;) {
+        size_t size = body->size - at < COMPRESS_IN_BYTES ? body->size - at : COMPRESS_IN_BYTES;
+        if (__atomic_load_n(&exchange->request.cancelled, __ATOMIC_RELAXED))
+            return false;
+        stream->next_in = body->data + at;
+        stream->avail_in = (uInt)size;
+        at += size;
+        do {
+            stream->next_out = buf_reserve(packed, room);
+            if (stream->next_out == NULL)
+                return false;
+            stream->avail_out = (uInt)room;
+            code = deflate(stream, at == body->size ? Z_FINISH : Z_NO_FLUSH);
+            packed->size += room - stream->avail_out;
+        } while (stream->avail_out == 0 && code != Z_STREAM_END);
+    }
+    return code == Z_STREAM_END;
+}
+
 void answer_compress(struct exchange *exchange)
 {
     struct buf *body = &exchange->response.body;
-    if (!exchange->accepts_gzip || exchange->is_compressed ||
-        body->size < COMPRESS_LEAST_BYTES || !buf_ok(body) || is_encoded(&exchange->response))
+    if (exchange->was_compressed)
+        return;
+    exchange->was_compressed = true;
+    if (!exchange->accepts_gzip || body->size < COMPRESS_LEAST_BYTES || !buf_ok(body) ||
+        is_encoded(&exchange->response))
         return;
     z_stream stream = {0};
     if (deflateInit2(&stream, COMPRESS_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8,
                      Z_DEFAULT_STRATEGY) != Z_OK)
         return;
-    struct buf packed = {0};
-    uLong bound = deflateBound(&stream, body->size);
-    uint8_t *to = bound < UINT32_MAX && body->size < UINT32_MAX ? buf_reserve(&packed, bound)
-                                                                : NULL;
-    if (to != NULL) {
-        stream.next_in = body->data;
-        stream.avail_in = (uInt)body->size;
-        stream.next_out = to;
-        stream.avail_out = (uInt)bound;
-        if (deflate(&stream, Z_FINISH) == Z_STREAM_END) {
-            packed.size = bound - stream.avail_out;
-            struct buf plain = *body;
-            *body = packed;
-            packed = plain;
-            exchange->is_compressed = true;
-        }
+    struct buf packed = {.total = body->total};
+    if (pack(exchange, &stream, &packed)) {
+        struct buf plain = *body;
+        *body = packed;
+        packed = plain;
+        exchange->is_compressed = true;
     }
     deflateEnd(&stream);
     buf_done(&packed);
@@ -111,23 +136,32 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
         add_cors(response);
 }
 
+static ssize_t read_block(void *context, uint64_t position, char *to, size_t size)
+{
+    struct exchange *exchange = context;
+    const struct buf *body = &exchange->response.body;
+    size_t left = body->size - (size_t)position;
+    size_t taken = left < size ? left : size;
+    memcpy(to, body->data + position, taken);
+    pace_handed(exchange, taken);
+    return (ssize_t)taken;
+}
+
 static struct MHD_Response *body_response(struct exchange *exchange)
 {
-    struct buf *body = &exchange->response.body;
+    const struct buf *body = &exchange->response.body;
     answer_compress(exchange);
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        body->size, body->data,
-        body->data != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (response != NULL)
-        buf_init(body, 0); /* libmicrohttpd frees the bytes */
-    return response;
+    if (body->size > WHOLE_BYTES_MAX)
+        return MHD_create_response_from_callback(body->size, BLOCK_BYTES, read_block, exchange,
+                                                 NULL);
+    return MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_PERSISTENT);
 }
 
 enum MHD_Result answer_send(struct exchange *exchange)
 {
     struct http_response *answer = &exchange->response;
     if (!buf_ok(&answer->body)) {
-        buf_done(&answer->body);
+        http_drop_body(answer);
         answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
         answer->content_type = "text/plain; charset=utf-8";
         buf_put_text(&answer->body, "out of memory\n");
@@ -144,6 +178,7 @@ enum MHD_Result answer_send(struct exchange *exchange)
     enum MHD_Result result =
         MHD_queue_response(exchange->connection, (unsigned)answer->status, response);
     MHD_destroy_response(response);
+    pace_begin(exchange);
     return result;
 }
 
@@ -152,7 +187,7 @@ enum MHD_Result answer_text(struct exchange *exchange, int status, const char *t
     struct http_response *answer = &exchange->response;
     answer->status = status;
     answer->content_type = "text/plain; charset=utf-8";
-    buf_clear(&answer->body);
+    http_drop_body(answer);
     buf_printf(&answer->body, "%s\n", text);
     return answer_send(exchange);
 }

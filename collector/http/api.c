@@ -251,6 +251,11 @@ bool api_deadline(const struct http_request *request, struct http_response *resp
     return true;
 }
 
+int64_t api_piece_deadline(int64_t piece_ms)
+{
+    return (int64_t)clock_mono(&clock_system) + piece_ms * (int64_t)NS_PER_MS;
+}
+
 bool api_is_in_time(struct http_response *response, int64_t deadline_mono_ns)
 {
     if ((int64_t)clock_mono(&clock_system) < deadline_mono_ns)
@@ -266,7 +271,7 @@ void api_store_error(struct http_response *response, int error, const struct are
         reply_error(response, API_TIMEOUT, "query timed out in query execution");
     else if (error == ERR_CANCELLED)
         reply_error(response, API_CANCELED, "query was canceled in query execution");
-    else if (error == ERR_LIMIT && arena->total_refused)
+    else if (error == ERR_LIMIT && arena != NULL && arena->total_refused)
         reply_error(response, API_EXECUTION,
                     "all queries together have no memory left; try again");
     else

@@ -22,7 +22,7 @@
 static void refuse(struct http_response *response, int status, int code, const char *text)
 {
     struct json_writer json;
-    buf_clear(&response->body);
+    http_drop_body(response);
     response->status = status;
     response->content_type = "application/json";
     json = json_write_to(&response->body);

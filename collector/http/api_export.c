@@ -13,7 +13,8 @@
  * labels; a series' samples by time.  What is committed while an export runs may be in it or
  * not.  Markers that only stand for a source's silence are not stored, and not in it.
  *
- * sample_walk.h reads them, so that a year costs no more memory than a day.
+ * sample_walk.h reads them, so that a year costs no more memory than a day.  The answer has begun
+ * before `timeout` is over, or it is an error; from then on each piece has promql.timeout to be made in.
  */
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ struct export
 {
     struct http_stream stream;
     struct sample_walk walk;
+    int64_t piece_ms;          /* that one may take */
     struct metadata *metadata; /* of each of the walk's groups */
     bool is_begun;             /* the series' first window was read */
     struct bytes family;       /* whose metadata were written last */
@@ -122,6 +124,7 @@ static int export_next(struct http_stream *stream, struct buf *out)
 {
     struct export *export = (struct export *)(void *)stream;
     struct sample_walk *walk = &export->walk;
+    walk->deadline_mono_ns = api_piece_deadline(export->piece_ms);
     while (walk->at < walk->count && out->size < HTTP_PIECE_BYTES) {
         if (__atomic_load_n(walk->cancelled, __ATOMIC_RELAXED))
             return ERR_CANCELLED;
@@ -156,15 +159,17 @@ static void export_close(struct http_stream *stream)
 }
 
 static struct export *export_new(const struct app *app, struct http_request *request,
-                                 int64_t from_ms, int64_t until_ms)
+                                 int64_t from_ms, int64_t until_ms, int64_t deadline_mono_ns)
 {
     struct export *export = calloc(1, sizeof *export);
     if (export == NULL)
         return NULL;
     export->stream = (struct http_stream){export_next, export_close};
-    sample_walk_init(&export->walk, store_queryable(app->store), app->promql.total,
+    sample_walk_init(&export->walk, store_queryable(app->store), api_memory(request),
                      &request->cancelled, from_ms, until_ms);
     export->walk.stored_only = true;
+    export->walk.deadline_mono_ns = deadline_mono_ns;
+    export->piece_ms = app->query_timeout_ms;
     return export;
 }
 
@@ -175,7 +180,9 @@ void api_export(struct http_request *request, struct http_response *response)
     struct diagnosis why = {0};
     int64_t from_ms = 0;
     int64_t until_ms = 0;
-    if (!api_time(request, response, "start", TIME_FIRST_MS, &from_ms) ||
+    int64_t deadline_mono_ns = 0;
+    if (!api_deadline(request, response, &deadline_mono_ns) ||
+        !api_time(request, response, "start", TIME_FIRST_MS, &from_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &until_ms))
         return;
     if (until_ms < from_ms || http_parameter(request, "match[]") == NULL) {
@@ -187,13 +194,17 @@ void api_export(struct http_request *request, struct http_response *response)
     }
     if (!api_selectors(request, response, SELECTOR_ERRORS_NAMED, &selectors))
         return;
-    struct export *export = export_new(app, request, from_ms, until_ms);
+    if (!api_is_in_time(response, deadline_mono_ns)) {
+        api_selectors_free(&selectors);
+        return;
+    }
+    struct export *export = export_new(app, request, from_ms, until_ms, deadline_mono_ns);
     int error = export == NULL ? ERR_NOMEM : list_series(export, app->store, &selectors, &why);
     api_selectors_free(&selectors);
     if (error != 0) {
+        api_store_error(response, error, export != NULL ? &export->walk.names : NULL, &why);
         if (export != NULL)
             export_close(&export->stream);
-        reply_code(response, error, &why);
         return;
     }
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -11,6 +11,8 @@
 #include "proto/base/error.h"
 #include "proto/exposition/exposition.h"
 
+#define LOOK_EVERY 256
+
 static int compare(const void *a, const void *b)
 {
     const struct labels *left = ((const struct series_samples *)a)->labels;
@@ -75,11 +77,17 @@ static int collect(const struct selectors *selectors, struct querier *querier,
     if (total > 0)
         qsort(all, total, sizeof *all, compare);
     struct bytes last = {NULL, 0};
-    for (size_t i = 0; i < total; i++) {
+    int error = 0;
+    for (size_t i = 0; i < total && error == 0; i++) {
+        error = i % LOOK_EVERY == 0 ? query_budget_look(budget) : 0;
         if (i == 0 || !labels_equal(all[i - 1].labels, all[i].labels))
             put_series(out, &all[i], &last);
     }
-    return 0;
+    if (error == 0 && !buf_ok(out)) {
+        arena->total_refused = out->total_refused;
+        error = ERR_LIMIT;
+    }
+    return error;
 }
 
 void api_federate(struct http_request *request, struct http_response *response)
@@ -103,7 +111,7 @@ void api_federate(struct http_request *request, struct http_response *response)
     struct diagnosis why = {0};
     struct arena arena;
     arena_init(&arena, app->promql.max_memory_bytes);
-    arena.total = app->promql.total;
+    arena.total = api_memory(request);
     int error = store->calls->open(store, hints.from_ms, hints.until_ms, &querier, &why);
     if (error == 0)
         error = collect(&selectors, querier, store->calls, &hints, &budget, &arena,

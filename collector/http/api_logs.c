@@ -153,18 +153,22 @@ static void answer(struct http_request *request, struct http_response *response,
 
 void api_logs(struct http_request *request, struct http_response *response)
 {
-    struct log_query query = {0};
-    if (!read_query(request, response, &query))
+    struct query_budget budget = {.cancelled = &request->cancelled};
+    struct log_query query = {.budget = &budget};
+    if (!api_deadline(request, response, &budget.deadline_mono_ns) ||
+        !api_is_in_time(response, budget.deadline_mono_ns) ||
+        !read_query(request, response, &query))
         return;
     struct arena arena;
     struct log_hit *hits = NULL;
     size_t count = 0;
     struct diagnosis why = {0};
     arena_init(&arena, LOGS_BYTES);
+    arena.total = api_memory(request);
     int error =
         store_log_search(app_of(request)->store, &query, &arena, &hits, &count, &why);
     if (error != 0)
-        reply_code(response, error, &why);
+        api_store_error(response, error, &arena, &why);
     else
         answer(request, response, hits, count, query.limit);
     arena_reset(&arena);

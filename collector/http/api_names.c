@@ -26,7 +26,7 @@ static bool search_open(struct http_request *request, struct http_response *resp
 {
     *search = (struct search){0};
     arena_init(&search->arena, app_of(request)->promql.max_memory_bytes);
-    search->arena.total = app_of(request)->promql.total;
+    search->arena.total = api_memory(request);
     search->budget.samples_left = UINT64_MAX;
     search->budget.cancelled = &request->cancelled;
     if (!api_deadline(request, response, &search->budget.deadline_mono_ns) ||

@@ -38,15 +38,23 @@ bool api_number(const struct http_request *request, struct http_response *respon
 bool api_limit(const struct http_request *request, struct http_response *response,
                size_t *ret_limit);
 
+/* What a request's arenas count in. */
+static inline struct arena_total *api_memory(const struct http_request *request)
+{
+    return request->memory != NULL ? request->memory : app_of(request)->promql.total;
+}
+
 /* When a question to the store is given up: after its parameter `timeout`, at most
  * promql.timeout, counted from when it was asked (struct clock's mono).  False: the parameter is
  * bad, the error is in the response. */
 bool api_deadline(const struct http_request *request, struct http_response *response,
                   int64_t *ret_mono_ns);
+/* When the next piece of a streamed answer is given up. */
+int64_t api_piece_deadline(int64_t piece_ms);
 /* False: it stood in line until then; the error is in the response. */
 bool api_is_in_time(struct http_response *response, int64_t deadline_mono_ns);
-/* Tells what ended a question to the store, whose memory came from this arena, as it is told of
- * queries. */
+/* Tells what ended a question to the store, whose memory came from this arena (NULL: from none), as
+ * it is told of queries. */
 void api_store_error(struct http_response *response, int error, const struct arena *arena,
                      const struct diagnosis *why);
 

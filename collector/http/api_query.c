@@ -109,10 +109,12 @@ static void write_vector(struct json_writer *json, const struct promql_result *r
     json_write_end(json);
 }
 
-static void write_matrix(struct json_writer *json, const struct promql_result *result, size_t count)
+/* Stops where nobody waits for it any more. */
+static void write_matrix(struct json_writer *json, const struct promql_result *result, size_t count,
+                         const volatile bool *cancelled)
 {
     json_write_array(json);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !__atomic_load_n(cancelled, __ATOMIC_RELAXED); i++) {
         const struct series_samples *series = &result->series[i];
         json_write_object(json);
         json_write_key(json, "metric");
@@ -243,7 +245,7 @@ static void answer(struct http_request *request, struct http_response *response,
     if (type == PROMQL_VECTOR)
         write_vector(json, result, count);
     else if (type == PROMQL_MATRIX)
-        write_matrix(json, result, count);
+        write_matrix(json, result, count, &request->cancelled);
     else if (type == PROMQL_STRING)
         write_string(json, result);
     else
@@ -268,10 +270,12 @@ static void run(struct http_request *request, struct http_response *response,
     question->query.wants_steps = stats != NULL && strcmp(stats, "all") == 0;
     const char *explain = http_parameter(request, "explain");
     question->query.wants_profile = explain != NULL && *explain != '\0';
+    struct promql_options options = app->promql;
+    options.total = api_memory(request);
     question->prepared = clock_mono(&clock_system);
     if (!api_is_in_time(response, question->query.deadline_mono_ns))
         return;
-    if (promql_run_expression(&app->promql, store_queryable(app->store), question->expression,
+    if (promql_run_expression(&options, store_queryable(app->store), question->expression,
                               &question->query, &result, &error) != 0) {
         api_query_error(response, "query", &error);
         return;
@@ -279,6 +283,8 @@ static void run(struct http_request *request, struct http_response *response,
     question->evaluated = clock_mono(&clock_system);
     answer(request, response, question, &result);
     promql_result_done(&result);
+    if (__atomic_load_n(&request->cancelled, __ATOMIC_RELAXED)) /* it need not be whole */
+        reply_error(response, API_CANCELED, "query was canceled in query execution");
 }
 
 void api_query(struct http_request *request, struct http_response *response)

@@ -7,13 +7,17 @@
  *     SAMPLES              one message, snappy; at most as many samples as a query may load
  *     STREAMED_XOR_CHUNKS  frames, made while they are sent; any number of samples
  *
+ * Parameter `timeout`, at most promql.timeout: by then the answer is made, or a stream of it has
+ * begun; from then on each piece of a stream has promql.timeout.
+ *
  * Series are sorted by labels, samples are those in the closed interval, markers included, as
  * Prometheus's own are.  Errors are plain text: 400 what cannot be read or is too much, 503
- * when memory is short.
+ * when memory or time is short.
  */
 #include <inttypes.h>
 #include <snappy-c.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/http/api_parts.h"
 #include "collector/http/remote_answer.h"
@@ -27,8 +31,9 @@ struct reading {
     struct http_stream stream;
     struct queryable *store;
     volatile bool *cancelled;
-    struct arena_total *total; /* of all queries */
-    size_t held_bytes;         /* what texts count in it */
+    struct arena_total *memory; /* that everything counts in */
+    int64_t deadline_mono_ns;
+    int64_t piece_ms; /* that one of a stream may take */
     struct remote_request request;
     struct remote_scratch scratch;
     /* the query being answered, once it is begun */
@@ -44,7 +49,6 @@ static void reading_free(struct reading *reading)
         return;
     if (reading->is_walking)
         sample_walk_done(&reading->walk);
-    arena_total_release(reading->total, reading->held_bytes);
     remote_scratch_done(&reading->scratch);
     remote_request_free(&reading->request);
     free(reading);
@@ -55,8 +59,9 @@ static void reading_free(struct reading *reading)
 static int begin_query(struct reading *reading, struct diagnosis *why)
 {
     const struct remote_query *query = &reading->request.queries[reading->query];
-    sample_walk_init(&reading->walk, reading->store, reading->total, reading->cancelled,
+    sample_walk_init(&reading->walk, reading->store, reading->memory, reading->cancelled,
                      query->from_ms, query->until_ms);
+    reading->walk.deadline_mono_ns = reading->deadline_mono_ns;
     reading->is_walking = true;
     reading->at = 0;
     if (query->until_ms < query->from_ms)
@@ -86,6 +91,8 @@ static int go_on(struct reading *reading, struct buf *out)
 static int reading_next(struct http_stream *stream, struct buf *out)
 {
     struct reading *reading = (struct reading *)(void *)stream;
+    reading->deadline_mono_ns = api_piece_deadline(reading->piece_ms);
+    reading->walk.deadline_mono_ns = reading->deadline_mono_ns;
     while (reading->query < reading->request.count && out->size < HTTP_PIECE_BYTES) {
         int error = 0;
         if (__atomic_load_n(reading->cancelled, __ATOMIC_RELAXED))
@@ -112,27 +119,45 @@ static void reading_close(struct http_stream *stream)
 
 /* ---- at once --------------------------------------------------------------------------- */
 
-/* Texts of an answer count in the total as they grow. */
-static bool hold(struct reading *reading, size_t bytes)
+/* Whatever was said before. */
+static int say(struct diagnosis *why, int error, const char *text)
 {
-    if (bytes <= reading->held_bytes)
-        return true;
-    if (!arena_total_hold(reading->total, bytes - reading->held_bytes))
-        return false;
-    reading->held_bytes = bytes;
-    return true;
+    *why = (struct diagnosis){0};
+    return diagnose(why, error, "%s", text);
 }
 
 static int out_of_total(struct diagnosis *why)
 {
-    *why = (struct diagnosis){0};
-    return diagnose(why, ERR_NOMEM, "all queries together have no memory left; try again");
+    return say(why, ERR_NOMEM, "all queries together have no memory left; try again");
 }
 
-/* Appends to `result`; `plain_bytes` are there before it. */
+/* What a text that has failed means; 0: it has not. */
+static int text_error(const struct buf *text, struct diagnosis *why)
+{
+    return buf_ok(text) ? 0 : text->total_refused ? out_of_total(why) : ERR_LIMIT;
+}
+
+/* Appends what was found. */
+static int put_found(struct reading *reading, const struct series_samples *found, size_t count,
+                     const struct query_budget *budget, struct buf *result, struct diagnosis *why)
+{
+    int error = 0;
+    for (size_t i = 0; i < count && error == 0; i++) {
+        struct remote_samples samples = {found[i].labels, found[i].times_ms, found[i].values,
+                                         found[i].count};
+        error = query_budget_look(budget);
+        if (error == 0 && samples.count > 0)
+            remote_put_series(result, &samples, &reading->scratch);
+        if (error == 0)
+            error = text_error(result, why);
+    }
+    return error;
+}
+
+/* Appends to `result`. */
 static int put_result(struct reading *reading, const struct remote_query *query,
-                      struct query_budget *budget, const struct app *app, size_t plain_bytes,
-                      struct buf *result, struct diagnosis *why)
+                      struct query_budget *budget, const struct app *app, struct buf *result,
+                      struct diagnosis *why)
 {
     struct select_hints hints = {.from_ms = query->from_ms, .until_ms = query->until_ms};
     const struct queryable_calls *calls = reading->store->calls;
@@ -143,23 +168,16 @@ static int put_result(struct reading *reading, const struct remote_query *query,
     if (query->until_ms < query->from_ms)
         return 0;
     arena_init(&arena, app->promql.max_memory_bytes);
-    arena.total = app->promql.total;
+    arena.total = reading->memory;
     int error = calls->open(reading->store, query->from_ms, query->until_ms, &querier, why);
     if (error == 0)
         error = calls->select(querier, query->selector.matchers, query->selector.count, &hints,
                               budget, &arena, &found, &count, why);
     if (querier != NULL)
         calls->close(querier);
-    for (size_t i = 0; i < count && error == 0; i++) {
-        struct remote_samples samples = {found[i].labels, found[i].times_ms, found[i].values,
-                                         found[i].count};
-        if (samples.count > 0)
-            remote_put_series(result, &samples, &reading->scratch);
-        error = !buf_ok(result)                                ? ERR_LIMIT
-                : !hold(reading, plain_bytes + result->capacity) ? out_of_total(why)
-                                                               : 0;
-    }
-    if (error != 0 && arena.total_refused)
+    if (error == 0)
+        error = put_found(reading, found, count, budget, result, why);
+    if (error == ERR_LIMIT && arena.total_refused)
         error = out_of_total(why);
     arena_reset(&arena);
     return error;
@@ -169,28 +187,30 @@ static int put_all(struct reading *reading, const struct app *app, struct buf *p
                    struct diagnosis *why)
 {
     struct query_budget budget = {.samples_left = app->promql.max_samples,
-                                  .cancelled = reading->cancelled};
-    struct buf result;
+                                  .cancelled = reading->cancelled,
+                                  .deadline_mono_ns = reading->deadline_mono_ns};
+    struct buf result = {.total = reading->memory};
     int error = 0;
-    buf_init(&result, app->promql.max_memory_bytes);
     for (size_t i = 0; i < reading->request.count && error == 0; i++) {
         buf_clear(&result);
-        error = put_result(reading, &reading->request.queries[i], &budget, app, plain->capacity,
-                           &result, why);
-        remote_put_message(plain, buf_bytes(&result));
-        if (error == 0 && !hold(reading, plain->capacity + result.capacity))
-            error = out_of_total(why);
+        error = put_result(reading, &reading->request.queries[i], &budget, app, &result, why);
+        if (error == 0)
+            remote_put_message(plain, buf_bytes(&result));
+        if (error == 0)
+            error = text_error(plain, why);
     }
     buf_done(&result);
-    return error == 0 && !buf_ok(plain) ? ERR_LIMIT : error;
+    return error;
 }
 
-static int pack(struct bytes plain, struct buf *out)
+static int pack(struct bytes plain, struct buf *out, struct diagnosis *why)
 {
     size_t size = snappy_max_compressed_length(plain.size);
     uint8_t *to = buf_reserve(out, size);
-    if (to == NULL || snappy_compress(plain.size > 0 ? (const char *)plain.data : "",
-                                      plain.size, (char *)to, &size) != SNAPPY_OK)
+    if (to == NULL)
+        return text_error(out, why);
+    if (snappy_compress(plain.size > 0 ? (const char *)plain.data : "", plain.size, (char *)to,
+                        &size) != SNAPPY_OK)
         return ERR_NOMEM;
     out->size += size;
     return 0;
@@ -216,9 +236,11 @@ static void refuse(struct http_response *response, int error, const struct diagn
     if (*text == '\0')
         text = error == ERR_MALFORMED ? "no remote read request in snappy's block format"
                                       : error_text(error);
-    response->status = error == ERR_NOMEM ? 503 : error == ERR_CANCELLED ? 499 : 400;
+    response->status = error == ERR_NOMEM || error == ERR_TIMEOUT ? 503
+                       : error == ERR_CANCELLED                   ? 499
+                                                                  : 400;
     response->content_type = "text/plain; charset=utf-8";
-    buf_clear(&response->body);
+    http_drop_body(response);
     buf_printf(&response->body, "%s\n", text);
 }
 
@@ -229,22 +251,21 @@ static int answer(struct reading *reading, const struct app *app,
         /* What the first query cannot have is told while there is still a status to tell it by.
          */
         int error = reading->request.count > 0 ? begin_query(reading, why) : 0;
+        if (error == ERR_LIMIT && reading->walk.names.total_refused)
+            error = out_of_total(why);
         response->content_type = STREAMED_TYPE;
         return error;
     }
-    struct buf plain;
-    buf_init(&plain, app->promql.max_memory_bytes);
+    struct buf plain = {.total = reading->memory};
     int error = put_all(reading, app, &plain, why);
-    if (error == ERR_LIMIT) { /* in Prometheus's words, not the query engine's */
+    if (error == 0)
+        error = pack(buf_bytes(&plain), &response->body, why);
+    bool is_pattern = strstr(why->text, "takes too long") != NULL;
+    if (error == ERR_LIMIT && !is_pattern) { /* in Prometheus's words, not the query engine's */
         *why = (struct diagnosis){0};
         diagnose(why, error, "exceeded sample limit (%" PRIu64 ") or the memory of a query",
                  app->promql.max_samples);
     }
-    if (error == 0 &&
-        !hold(reading, plain.capacity + snappy_max_compressed_length(plain.size)))
-        error = out_of_total(why);
-    if (error == 0)
-        error = pack(buf_bytes(&plain), &response->body);
     buf_done(&plain);
     response->content_type = "application/x-protobuf";
     if (error == 0)
@@ -256,6 +277,14 @@ void api_remote_read(struct http_request *request, struct http_response *respons
 {
     const struct app *app = app_of(request);
     struct diagnosis why = {0};
+    int64_t deadline_mono_ns = 0;
+    response->plain_errors = true;
+    if (!api_deadline(request, response, &deadline_mono_ns))
+        return;
+    if ((int64_t)clock_mono(&clock_system) >= deadline_mono_ns) {
+        refuse(response, say(&why, ERR_TIMEOUT, "query timed out in query queue"), &why);
+        return;
+    }
     struct reading *reading = calloc(1, sizeof *reading);
     if (reading == NULL) {
         refuse(response, ERR_NOMEM, &why);
@@ -263,11 +292,21 @@ void api_remote_read(struct http_request *request, struct http_response *respons
     }
     reading->stream = (struct http_stream){reading_next, reading_close};
     reading->store = store_queryable(app->store);
-    reading->total = app->promql.total;
+    reading->memory = api_memory(request);
     reading->cancelled = &request->cancelled;
+    reading->deadline_mono_ns = deadline_mono_ns;
+    reading->piece_ms = app->query_timeout_ms;
+    struct buf *const scratch[] = {&reading->scratch.whole, &reading->scratch.part,
+                                   &reading->scratch.chunk};
+    for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++)
+        scratch[i]->total = reading->memory;
     int error = read_request(request->body, &reading->request, &why);
     if (error == 0)
         error = answer(reading, app, response, &why);
+    if (error == ERR_TIMEOUT)
+        (void)say(&why, error, "query timed out in query execution");
+    if (error == ERR_CANCELLED)
+        (void)say(&why, error, "query was canceled in query execution");
     if (error != 0)
         refuse(response, error, &why);
     if (error == 0 && reading->request.type == REMOTE_XOR_CHUNKS)

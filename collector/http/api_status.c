@@ -131,8 +131,12 @@ void api_flags(struct http_request *request, struct http_response *response)
 
 /* ---- metadata -------------------------------------------------------------------------- */
 
+#define LOOK_EVERY 256
+
 struct metadata_scan {
     struct json_writer *json;
+    const struct query_budget *budget;
+    size_t seen;
     const char *metric;   /* NULL: all */
     int64_t limit, count; /* a negative limit is none */
 };
@@ -150,6 +154,9 @@ static int write_metadata(void *context, struct bytes name, const struct metadat
 {
     struct metadata_scan *scan = context;
     struct json_writer *json = scan->json;
+    int error = scan->seen++ % LOOK_EVERY == 0 ? query_budget_look(scan->budget) : 0;
+    if (error != 0 || !buf_ok(json->out)) /* of the second whoever sends it tells */
+        return error != 0 ? error : 1;
     if (scan->metric != NULL && !bytes_equal(name, bytes_of(scan->metric)))
         return 0;
     if (scan->limit >= 0 && scan->count >= scan->limit)
@@ -170,12 +177,15 @@ static int write_metadata(void *context, struct bytes name, const struct metadat
 
 void api_metadata(struct http_request *request, struct http_response *response)
 {
-    struct metadata_scan scan = {.metric = http_parameter(request, "metric")};
+    struct query_budget budget = {.cancelled = &request->cancelled};
+    struct metadata_scan scan = {.metric = http_parameter(request, "metric"), .budget = &budget};
     if (scan.metric != NULL && *scan.metric == '\0')
         scan.metric = NULL;
     int64_t limit_per_metric = 0; /* there is never more than one */
     if (!api_number(request, response, "limit", &scan.limit) ||
-        !api_number(request, response, "limit_per_metric", &limit_per_metric))
+        !api_number(request, response, "limit_per_metric", &limit_per_metric) ||
+        !api_deadline(request, response, &budget.deadline_mono_ns) ||
+        !api_is_in_time(response, budget.deadline_mono_ns))
         return;
     struct reply reply;
     reply_start(&reply, response);
@@ -183,7 +193,7 @@ void api_metadata(struct http_request *request, struct http_response *response)
     json_write_object(&reply.json);
     int error = store_metadata_scan(app_of(request)->store, write_metadata, &scan);
     if (error < 0) {
-        reply_code(response, error, NULL);
+        api_store_error(response, error, NULL, NULL);
         return;
     }
     json_write_end(&reply.json);

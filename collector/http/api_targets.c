@@ -93,11 +93,13 @@ static int order(const void *left, const void *right)
     return by_job != 0 ? by_job : strcmp(a->instance, b->instance);
 }
 
-static bool targets_open(const struct app *app, struct http_response *response,
+static bool targets_open(const struct http_request *request, struct http_response *response,
                          struct targets *targets)
 {
+    const struct app *app = app_of(request);
     *targets = (struct targets){.count = 0};
     arena_init(&targets->arena, NAMES_ARENA_BYTES);
+    targets->arena.total = api_memory(request);
     ingest_each_probe(app->ingest, add_target, targets);
     if (targets->error != 0) {
         reply_code(response, targets->error, NULL);
@@ -222,7 +224,7 @@ void api_targets(struct http_request *request, struct http_response *response)
     bool active = any || strcasecmp(state, "active") == 0;
     bool dropped = any || strcasecmp(state, "dropped") == 0;
     struct targets targets;
-    if (targets_open(app_of(request), response, &targets)) {
+    if (targets_open(request, response, &targets)) {
         struct reply reply;
         reply_start(&reply, response);
         struct json_writer *json = &reply.json;
@@ -250,7 +252,7 @@ void api_targets(struct http_request *request, struct http_response *response)
 void api_scrape_pools(struct http_request *request, struct http_response *response)
 {
     struct targets targets;
-    if (targets_open(app_of(request), response, &targets)) {
+    if (targets_open(request, response, &targets)) {
         struct reply reply;
         reply_start(&reply, response);
         json_write_object(&reply.json);
@@ -283,7 +285,7 @@ static bool is_pool(struct http_request *request, struct http_response *response
 {
     struct targets targets;
     bool is_found = false;
-    bool is_open = targets_open(app_of(request), response, &targets);
+    bool is_open = targets_open(request, response, &targets);
     for (size_t i = 0; is_open && !is_found && i < targets.count; i++)
         is_found = strcmp(targets.items[i].job, pool) == 0;
     targets_close(&targets);
@@ -405,7 +407,9 @@ struct target_metadata {
     struct querier *querier;
     const struct queryable_calls *calls;
     struct query_budget budget;
+    struct arena_total *memory;
     int error;
+    bool total_refused; /* that is what it was */
 };
 
 static const struct target *target_of(const struct targets *targets,
@@ -459,7 +463,7 @@ static int take_metric(void *context, struct bytes name, const struct metadata *
         size_t capacity = scan->metric_capacity * 2 + 64;
         struct known_metric *grown = arena_alloc(&scan->arena, capacity, sizeof *grown);
         if (grown == NULL)
-            return ERR_NOMEM;
+            return ERR_LIMIT;
         if (scan->metric_count > 0)
             memcpy(grown, scan->metrics, scan->metric_count * sizeof *grown);
         scan->metrics = grown;
@@ -473,7 +477,7 @@ static int take_metric(void *context, struct bytes name, const struct metadata *
     return metric->name.data != NULL && metric->metadata.unit.data != NULL &&
                    metric->metadata.help.data != NULL
                ? 0
-               : ERR_NOMEM;
+               : ERR_LIMIT;
 }
 
 /* The targets that have series of the metric; false when no more is to be looked for. */
@@ -490,6 +494,7 @@ static bool scan_metric(struct target_metadata *scan, struct bytes name,
     size_t count = 0;
 
     arena_init(&arena, NAMES_ARENA_BYTES);
+    arena.total = scan->memory;
     scan->error = matcher_new(MATCH_EQUAL, bytes_of(LABEL_NAME), name, &matcher, &why);
     if (scan->error == 0)
         scan->error = scan->calls->select(scan->querier, &matcher, 1, &hints, &scan->budget,
@@ -510,7 +515,10 @@ static bool scan_metric(struct target_metadata *scan, struct bytes name,
         write_entry(scan, target, name, metadata);
     }
     matcher_free(matcher);
+    scan->total_refused |= arena.total_refused;
     arena_reset(&arena);
+    if (scan->error == 0 && !buf_ok(scan->json->out))
+        return false; /* whoever sends it tells */
     return scan->error == 0 && (scan->limit < 0 || scan->count < scan->limit);
 }
 
@@ -523,8 +531,8 @@ static void answer_metadata(struct http_request *request, struct http_response *
     struct diagnosis why = {0};
     struct reply reply;
     scan->calls = queryable->calls;
-    scan->budget =
-        (struct query_budget){.samples_left = UINT64_MAX, .cancelled = &request->cancelled};
+    scan->budget.samples_left = UINT64_MAX;
+    scan->budget.cancelled = &request->cancelled;
     int error = scan->calls->open(queryable, now_ms - app_of(request)->promql.lookback_ms,
                                   now_ms, &scan->querier, &why);
     if (error != 0) {
@@ -540,7 +548,8 @@ static void answer_metadata(struct http_request *request, struct http_response *
             break;
     scan->calls->close(scan->querier);
     if (scan->error != 0) {
-        reply_code(response, scan->error, NULL);
+        scan->arena.total_refused |= scan->total_refused;
+        api_store_error(response, scan->error, &scan->arena, NULL);
         return;
     }
     json_write_end(&reply.json);
@@ -554,7 +563,9 @@ void api_target_metadata(struct http_request *request, struct http_response *res
     struct selector match = {NULL, 0};
     const char *text = http_parameter(request, "match_target");
     struct promql_error error = {0};
-    if (!api_number(request, response, "limit", &scan.limit))
+    if (!api_number(request, response, "limit", &scan.limit) ||
+        !api_deadline(request, response, &scan.budget.deadline_mono_ns) ||
+        !api_is_in_time(response, scan.budget.deadline_mono_ns))
         return;
     if (scan.metric != NULL && *scan.metric == '\0')
         scan.metric = NULL;
@@ -567,9 +578,11 @@ void api_target_metadata(struct http_request *request, struct http_response *res
         }
         scan.match = &match;
     }
-    if (targets_open(app_of(request), response, &targets)) {
+    if (targets_open(request, response, &targets)) {
         scan.targets = &targets;
+        scan.memory = api_memory(request);
         arena_init(&scan.arena, NAMES_ARENA_BYTES);
+        scan.arena.total = scan.memory;
         answer_metadata(request, response, &scan);
         arena_reset(&scan.arena);
     }

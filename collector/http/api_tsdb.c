@@ -83,15 +83,19 @@ void api_tsdb(struct http_request *request, struct http_response *response)
 {
     struct store *store = app_of(request)->store;
     struct store_cardinality cardinality;
+    struct query_budget budget = {.cancelled = &request->cancelled};
     struct arena arena;
     struct reply reply;
     size_t limit = 0;
-    if (!read_limit(request, response, &limit))
+    if (!read_limit(request, response, &limit) ||
+        !api_deadline(request, response, &budget.deadline_mono_ns) ||
+        !api_is_in_time(response, budget.deadline_mono_ns))
         return;
-    arena_init(&arena, NAMES_ARENA_BYTES);
-    int error = store_get_cardinality(store, limit, &arena, &cardinality);
+    arena_init(&arena, app_of(request)->promql.max_memory_bytes);
+    arena.total = api_memory(request);
+    int error = store_get_cardinality(store, limit, &budget, &arena, &cardinality);
     if (error != 0) {
-        reply_code(response, error, NULL);
+        api_store_error(response, error, &arena, NULL);
     } else {
         reply_start(&reply, response);
         json_write_object(&reply.json);

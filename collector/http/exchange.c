@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "collector/http/reply.h"
 #include "collector/http/route.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -71,10 +70,11 @@ void exchange_completed(void *server, struct MHD_Connection *connection, void **
         return;
     must(exchange->state != EXCHANGE_VERIFYING && exchange->state != EXCHANGE_WORKING &&
          exchange->state != EXCHANGE_STREAMING);
+    pace_end(exchange);
     stream_end(exchange);
     buf_done(&exchange->body);
     buf_done(&exchange->inflated);
-    buf_done(&exchange->response.body);
+    answer_memory_close(exchange);
     form_done(&exchange->form);
     arena_reset(&exchange->arena);
     users_unref(exchange->users);
@@ -153,10 +153,10 @@ static void run_handler(struct pool_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
     exchange->route->handler(&exchange->request, &exchange->response);
+    answer_compress(exchange);
+    answer_memory_settle(exchange);
     if (exchange->response.stream != NULL)
         stream_begin(exchange);
-    else
-        answer_compress(exchange);
     exchange_done(exchange);
 }
 
@@ -376,12 +376,14 @@ static enum MHD_Result run(struct exchange *exchange)
                         : route->slow        ? server->queries
                         : route->brief       ? server->state
                                              : NULL;
+    answer_memory_open(exchange);
     if (pool != NULL && server->closing)
         return refuse_while_stopping(exchange); /* its body was still coming */
     if (pool != NULL)
         return hand_over(exchange, pool, route->later != NULL ? run_later : run_handler,
                          EXCHANGE_WORKING);
     route->handler(&exchange->request, &exchange->response);
+    answer_memory_settle(exchange);
     return answer_send(exchange);
 }
 

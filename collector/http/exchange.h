@@ -15,7 +15,10 @@
  * A streamed body (struct http_stream) leaves ANSWERED for STREAMING, suspended likewise, whenever
  * libmicrohttpd has used up a piece, and comes back with the next one.
  *
- * This is the inside of the server (server.c, exchange.c, answer.c, stream.c, hangup.c); nothing else
+ * The body of an answer stays the exchange's until libmicrohttpd tells that it is over with it.
+ *
+ * This is the inside of the server (server.c, exchange.c, answer.c, answer_memory.c, stream.c,
+ * hangup.c, pace.c); nothing else
  * of the collector's includes it (tests/fuzz/request_text.c undoes gzip by it).
  */
 #pragma once
@@ -26,6 +29,7 @@
 
 #include "collector/http/form.h"
 #include "collector/http/pool.h"
+#include "collector/http/reply.h"
 #include "collector/http/server.h"
 #include "collector/http/users.h"
 #include "proto/base/arena.h"
@@ -39,6 +43,7 @@
 #define CONNECTION_BYTES      ((size_t)64 << 10)
 #define GZIP_WINDOW           (15 + 16)
 #define COUNTED_CLASSES       6 /* 1xx .. 5xx, by first digit */
+#define STATE_ANSWERS_BYTES_MAX ((size_t)256 << 20) /* of all routes that are not slow */
 
 struct tls;
 struct exchange;
@@ -54,19 +59,26 @@ struct http_server {
     struct pool *queries, *state, *writes, *logins;
     int hangup_epoll;
     unsigned port;
+    mono_ns send_timeout_ns;
+    struct arena_total *query_memory; /* or NULL */
+    size_t query_memory_bytes_max;
+    /* any thread */
+    struct arena_total state_memory; /* of routes that are not slow */
+    struct arena_total sending;      /* what large answers of slow ones hold */
     /* loop thread */
     struct users *users;
     struct tls *tls;
     uv_poll_t daemon_poll, hangup_poll;
-    uv_timer_t timer;
+    uv_timer_t timer, pace_timer;
     uv_async_t wake;
     unsigned open_handles;
     struct exchange *suspended; /* all of them, for close */
+    struct exchange *sent_to;   /* those whose client is to take something now (pace.c) */
     bool closing;
     /* counted on the loop thread, read by any */
     _Atomic size_t suspended_count;
     _Atomic uint64_t answered[COUNTED_CLASSES];
-    _Atomic uint64_t logins_failed, hung_up;
+    _Atomic uint64_t logins_failed, hung_up, let_go;
     /* under lock */
     uv_mutex_t lock;
     uv_cond_t done_came; /* while closing */
@@ -77,6 +89,16 @@ enum exchange_state {
     EXCHANGE_NEW, EXCHANGE_VERIFYING, EXCHANGE_VERIFIED, EXCHANGE_READING, EXCHANGE_WORKING,
     EXCHANGE_FINISHED, EXCHANGE_ANSWERED,
     EXCHANGE_STREAMING /* answered, but the next piece of the body is being made */
+};
+
+/* pace.c's, of an exchange; loop. */
+struct pace {
+    bool is_on;          /* the client is to take something now: in server->sent_to */
+    mono_ns looked;      /* the last time, or when it began */
+    mono_ns behind_ns;   /* what was taken the pace */
+    size_t handed_bytes; /* of the body, to the socket */
+    size_t seen_bytes;   /* of them gone at the last look */
+    struct exchange *previous, *next;
 };
 
 struct exchange {
@@ -94,13 +116,17 @@ struct exchange {
     const char *origin;        /* "" if absent */
     struct buf body;           /* as received */
     struct buf inflated;       /* gzip undone */
+    struct arena_total memory; /* what work and answer hold */
+    size_t sending_bytes;      /* of it, counted in server->sending */
     struct arena arena;        /* form texts */
     struct form form;
     size_t body_limit;
     bool is_too_large;
     bool accepts_gzip;
-    bool is_compressed; /* response.body is gzip */
-    struct stream_state *stream; /* stream.c's, or NULL */
+    bool was_compressed; /* as far as it pays: that is not looked at again */
+    bool is_compressed;  /* response.body is gzip */
+    struct streamed_body *stream; /* stream.c's, or NULL */
+    struct pace pace;
     struct pool_job job;
     struct exchange *next_done;             /* under the server's lock */
     struct exchange *previous, *next;       /* in server->suspended */
@@ -128,10 +154,20 @@ enum MHD_Result answer_send(struct exchange *exchange);
 enum MHD_Result answer_text(struct exchange *exchange, int status, const char *text);
 /* answer.c: compresses the body where that pays and the client can take it; any thread. */
 void answer_compress(struct exchange *exchange);
+/* answer_memory.c: before the handler: whose account the work and the answer count in. */
+void answer_memory_open(struct exchange *exchange);
+/* answer_memory.c: after the handler, any thread: an answer that its account has no room for becomes
+ * an error, and so does a large one where too many are being sent. */
+void answer_memory_settle(struct exchange *exchange);
+/* answer_memory.c: an error of the server's instead of what a handler has begun; any thread that has
+ * the exchange. */
+void answer_refuse(struct exchange *exchange, enum api_error error, const char *text);
+/* answer_memory.c: once, when the body is given back. */
+void answer_memory_close(struct exchange *exchange);
 /* answer.c: undoes Content-Encoding: gzip.  ERR_MALFORMED, ERR_LIMIT, ERR_NOMEM. */
 int answer_inflate(struct bytes compressed, size_t limit, struct buf *out);
 
-/* stream.c: makes the first piece of a handler's stream; pool thread. */
+/* stream.c: makes the first piece of a handler's stream, or an error instead; pool thread. */
 void stream_begin(struct exchange *exchange);
 /* stream.c: libmicrohttpd's response for it; NULL when out of memory. */
 struct MHD_Response *stream_response(struct exchange *exchange);
@@ -142,3 +178,11 @@ void hangup_watch(struct exchange *exchange);
 void hangup_unwatch(struct exchange *exchange);
 /* hangup.c: to be called when server->hangup_epoll is readable. */
 void hangup_look(struct http_server *server);
+/* hangup.c: the connection's. */
+int exchange_socket(const struct exchange *exchange);
+
+/* pace.c; loop: from now on the client has something to take; so much of it goes to its socket; it
+ * has nothing to. */
+void pace_begin(struct exchange *exchange);
+void pace_handed(struct exchange *exchange, size_t bytes);
+void pace_end(struct exchange *exchange);

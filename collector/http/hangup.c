@@ -12,7 +12,7 @@
 
 #define EVENTS_MAX 64
 
-static int socket_of(const struct exchange *exchange)
+int exchange_socket(const struct exchange *exchange)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -23,7 +23,7 @@ void hangup_watch(struct exchange *exchange)
 {
     /* EPOLLONESHOT: a level that nobody lowers must not spin the loop. */
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = exchange};
-    int error = epoll_ctl(exchange->server->hangup_epoll, EPOLL_CTL_ADD, socket_of(exchange),
+    int error = epoll_ctl(exchange->server->hangup_epoll, EPOLL_CTL_ADD, exchange_socket(exchange),
                           &event);
     must(error == 0 || errno == ENOMEM || errno == ENOSPC);
 }
@@ -31,7 +31,7 @@ void hangup_watch(struct exchange *exchange)
 void hangup_unwatch(struct exchange *exchange)
 {
     struct epoll_event event = {0};
-    epoll_ctl(exchange->server->hangup_epoll, EPOLL_CTL_DEL, socket_of(exchange), &event);
+    epoll_ctl(exchange->server->hangup_epoll, EPOLL_CTL_DEL, exchange_socket(exchange), &event);
 }
 
 void hangup_look(struct http_server *server)

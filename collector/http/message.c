@@ -15,6 +15,12 @@ void http_add_header(struct http_response *response, const char *name, const cha
     response->header_values[i] = value;
 }
 
+void http_drop_body(struct http_response *response)
+{
+    buf_done(&response->body);
+    response->body.total = NULL;
+}
+
 void http_finish(struct http_pending *pending)
 {
     pending->finish(pending);

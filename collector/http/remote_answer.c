@@ -77,8 +77,10 @@ void remote_put_series(struct buf *out, const struct remote_samples *samples,
         put_number(part, 2, samples->times_ms[i]);
         put_field(whole, 2, buf_bytes(part));
     }
-    if (!buf_ok(whole) || !buf_ok(part))
+    if (!buf_ok(whole) || !buf_ok(part)) {
         out->failed = true;
+        out->total_refused = whole->total_refused || part->total_refused;
+    }
     put_field(out, 1, buf_bytes(whole));
 }
 

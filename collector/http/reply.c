@@ -66,7 +66,7 @@ void reply_error(struct http_response *response, enum api_error error, const cha
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    buf_clear(&response->body);
+    http_drop_body(response);
     response->status = errors[error].status;
     response->content_type = "application/json";
     struct json_writer json = json_write_to(&response->body);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/buf.h"
 #include "proto/base/error.h"
 
 #define WINDOW_ARENA_BYTES ((size_t)64 << 20)
+#define LOOK_EVERY         256
 
 void sample_walk_init(struct sample_walk *walk, struct queryable *store, struct arena_total *total,
                       volatile bool *cancelled, int64_t from_ms, int64_t until_ms)
@@ -49,6 +51,13 @@ static int by_labels(const void *a, const void *b)
     return labels_compare(*(const struct labels *const *)a, *(const struct labels *const *)b);
 }
 
+static struct query_budget budget_of(const struct sample_walk *walk, uint64_t samples)
+{
+    return (struct query_budget){.samples_left = samples,
+                                 .cancelled = walk->cancelled,
+                                 .deadline_mono_ns = walk->deadline_mono_ns};
+}
+
 /* Adds what one selector finds. */
 static int add_series(struct sample_walk *walk, struct querier *querier,
                       const struct selector *selector, struct diagnosis *why)
@@ -57,7 +66,7 @@ static int add_series(struct sample_walk *walk, struct querier *querier,
                                  .until_ms = walk->until_ms,
                                  .no_samples = true,
                                  .stored_only = walk->stored_only};
-    struct query_budget budget = {.samples_left = UINT64_MAX, .cancelled = walk->cancelled};
+    struct query_budget budget = budget_of(walk, UINT64_MAX);
     struct series_samples *found = NULL;
     size_t count = 0;
     int error =
@@ -90,38 +99,63 @@ static void sort_series(struct sample_walk *walk, enum walk_order order)
     walk->count = kept;
 }
 
-static int by_bytes(const void *a, const void *b)
+/* Label names, ascending; their room counts in the walk's total. */
+struct name_set {
+    struct buf room; /* of struct bytes */
+    size_t count;
+};
+
+static struct bytes *names_of(const struct name_set *set)
 {
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+    return (struct bytes *)(void *)set->room.data;
+}
+
+/* Adds those of a label set, whose own are ascending, too. */
+static void add_names(struct name_set *set, const struct labels *labels)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < labels->count; i++) {
+        struct bytes name = labels->pairs[i].name;
+        struct bytes *names = names_of(set);
+        int order = -1;
+        while (at < set->count && (order = bytes_compare(names[at], name)) < 0)
+            at++;
+        if (at < set->count && order == 0)
+            continue;
+        if (buf_reserve(&set->room, sizeof name) == NULL)
+            return; /* the buffer remembers */
+        set->room.size += sizeof name;
+        names = names_of(set);
+        memmove(names + at + 1, names + at, (set->count - at) * sizeof *names);
+        names[at] = name;
+        set->count++;
+    }
 }
 
 /* The label names of a group: a selector that fixes each of them, to "" where it is missing,
  * finds one series and no other. */
 static int name_labels(struct sample_walk *walk, struct walk_group *group)
 {
-    size_t total = 0;
-    size_t kept = 0;
-    for (size_t i = group->first; i < group->end; i++)
-        total += walk->series[i]->count;
-    struct bytes *names = malloc((total + 1) * sizeof *names);
-    if (names == NULL)
-        return ERR_NOMEM;
-    total = 0;
-    for (size_t i = group->first; i < group->end; i++) {
-        for (size_t k = 0; k < walk->series[i]->count; k++)
-            names[total++] = walk->series[i]->pairs[k].name;
+    struct name_set set = {.room = {.total = walk->names.total}};
+    struct query_budget budget = budget_of(walk, 0);
+    int error = 0;
+    for (size_t i = group->first; i < group->end && error == 0; i++) {
+        add_names(&set, walk->series[i]);
+        error = i % LOOK_EVERY == 0 ? query_budget_look(&budget) : 0;
     }
-    qsort(names, total, sizeof *names, by_bytes);
-    for (size_t i = 0; i < total; i++) {
-        if (kept == 0 || !bytes_equal(names[kept - 1], names[i]))
-            names[kept++] = names[i];
+    if (error == 0 && buf_ok(&set.room))
+        group->labels = arena_alloc(&walk->names, set.count + 1, sizeof *group->labels);
+    else
+        walk->names.total_refused |= set.room.total_refused;
+    if (group->labels != NULL) {
+        group->label_count = set.count;
+        if (set.count > 0)
+            memcpy(group->labels, names_of(&set), set.count * sizeof *group->labels);
+    } else if (error == 0) {
+        error = ERR_LIMIT;
     }
-    group->labels = arena_alloc(&walk->names, kept + 1, sizeof *names);
-    group->label_count = kept;
-    if (group->labels != NULL)
-        memcpy(group->labels, names, kept * sizeof *names);
-    free(names);
-    return group->labels != NULL ? 0 : ERR_LIMIT;
+    buf_done(&set.room);
+    return error;
 }
 
 static int make_groups(struct sample_walk *walk)
@@ -152,10 +186,6 @@ int sample_walk_list(struct sample_walk *walk, const struct selector *selectors,
         error = add_series(walk, querier, &selectors[i], why);
     if (querier != NULL)
         walk->store->calls->close(querier);
-    if (error == ERR_LIMIT && walk->names.total_refused && why != NULL) {
-        *why = (struct diagnosis){0};
-        return diagnose(why, ERR_NOMEM, "all queries together have no memory left; try again");
-    }
     if (error != 0)
         return error;
     sort_series(walk, order);
@@ -179,8 +209,7 @@ static int select_window(struct sample_walk *walk, struct matcher *const *matche
 {
     struct select_hints hints = {
         .from_ms = walk->next_ms, .until_ms = until_ms, .stored_only = walk->stored_only};
-    struct query_budget budget = {.samples_left = WALK_WINDOW_SAMPLES,
-                                  .cancelled = walk->cancelled};
+    struct query_budget budget = budget_of(walk, WALK_WINDOW_SAMPLES);
     struct querier *querier = NULL;
     struct series_samples *found = NULL;
     size_t found_count = 0;

@@ -2,6 +2,7 @@
  * sample_walk.h - every sample of many series, a window at a time.
  *
  *     sample_walk_init(&walk, store, total, &request->cancelled, from_ms, until_ms);
+ *     walk.deadline_mono_ns = ...;
  *     sample_walk_list(&walk, selectors, count, order, &why);
  *     for (; walk.at < walk.count; sample_walk_next(&walk))
  *         while (!sample_walk_ended(&walk)) {
@@ -43,6 +44,7 @@ struct sample_walk {
     struct queryable *store;
     volatile bool *cancelled;
     int64_t from_ms, until_ms;
+    int64_t deadline_mono_ns; /* of the next call; 0: none.  May be changed before any */
     bool stored_only; /* without markers that stand for a silent source */
     /* the list */
     struct arena names; /* what lives as long as the walk; callers may use it, too */
@@ -66,12 +68,13 @@ void sample_walk_init(struct sample_walk *walk, struct queryable *store, struct 
                       volatile bool *cancelled, int64_t from_ms, int64_t until_ms);
 void sample_walk_done(struct sample_walk *walk);
 
-/* The series that one of the selectors finds, each once.  ERR_LIMIT, ERR_CANCELLED, ERR_NOMEM. */
+/* The series that one of the selectors finds, each once.  ERR_LIMIT (of walk.names: whose, it
+ * knows), ERR_CANCELLED, ERR_TIMEOUT, ERR_NOMEM. */
 int sample_walk_list(struct sample_walk *walk, const struct selector *selectors, size_t count,
                      enum walk_order order, struct diagnosis *why);
 
-/* The next window of the series at `at`; it may be empty.  ERR_CANCELLED, ERR_NOMEM (the total has
- * nothing left, too). */
+/* The next window of the series at `at`; it may be empty.  ERR_CANCELLED, ERR_TIMEOUT, ERR_NOMEM
+ * (the total has nothing left, too). */
 int sample_walk_read(struct sample_walk *walk);
 /* Is nothing left to be read of this series? */
 bool sample_walk_ended(const struct sample_walk *walk);

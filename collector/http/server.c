@@ -81,6 +81,8 @@ static size_t resume_done(struct http_server *server)
         exchange->state = exchange->state == EXCHANGE_VERIFYING   ? EXCHANGE_VERIFIED
                           : exchange->state == EXCHANGE_STREAMING ? EXCHANGE_ANSWERED
                                                                   : EXCHANGE_FINISHED;
+        if (exchange->state == EXCHANGE_ANSWERED)
+            pace_begin(exchange); /* the next piece */
         hangup_unwatch(exchange);
         MHD_resume_connection(exchange->connection);
         exchange = next;
@@ -188,6 +190,8 @@ static int start_watching(struct http_server *server, struct diagnosis *why)
     open_handle(server, (uv_handle_t *)&server->hangup_poll);
     must(uv_timer_init(server->loop, &server->timer) == 0);
     open_handle(server, (uv_handle_t *)&server->timer);
+    must(uv_timer_init(server->loop, &server->pace_timer) == 0);
+    open_handle(server, (uv_handle_t *)&server->pace_timer);
     must(uv_poll_start(&server->daemon_poll, UV_READABLE, on_daemon) == 0);
     must(uv_poll_start(&server->hangup_poll, UV_READABLE, on_hangup) == 0);
     return 0;
@@ -263,7 +267,16 @@ int http_server_open(uv_loop_t *loop, const struct http_options *options,
         return ERR_NOMEM;
     *server = (struct http_server){
         .loop = loop, .routes = routes, .route_count = route_count, .context = context,
-        .hangup_epoll = -1};
+        .hangup_epoll = -1, .query_memory = options->query_memory,
+        .query_memory_bytes_max = options->query_memory_bytes_max,
+        .state_memory = {.limit_bytes = STATE_ANSWERS_BYTES_MAX},
+        .sending = {.limit_bytes = options->query_memory == NULL
+                                       ? SIZE_MAX
+                                       : options->query_memory->limit_bytes / 2},
+        .send_timeout_ns =
+            (mono_ns)(options->send_timeout_ms > 0 ? options->send_timeout_ms
+                                                   : HTTP_SEND_TIMEOUT_MS) *
+            NS_PER_MS};
     must(uv_mutex_init(&server->lock) == 0 && uv_cond_init(&server->done_came) == 0);
     must(uv_async_init(loop, &server->wake, on_wake) == 0);
     open_handle(server, (uv_handle_t *)&server->wake);
@@ -362,7 +375,8 @@ void http_server_close(struct http_server *server)
     free(server->users_path);
     uv_handle_t *handles[] = {(uv_handle_t *)&server->wake, (uv_handle_t *)&server->daemon_poll,
                               (uv_handle_t *)&server->hangup_poll,
-                              (uv_handle_t *)&server->timer};
+                              (uv_handle_t *)&server->timer,
+                              (uv_handle_t *)&server->pace_timer};
     unsigned count = server->open_handles; /* opened in this order */
     for (unsigned i = 0; i < count; i++)
         uv_close(handles[i], on_handle_closed);
@@ -387,9 +401,17 @@ void http_server_print_metrics(const struct http_server *server, struct buf *out
                "# HELP fengsui_collector_http_clients_gone_total Clients that hung up while "
                "their request ran.\n# TYPE fengsui_collector_http_clients_gone_total counter\n"
                "fengsui_collector_http_clients_gone_total %llu\n"
+               "# HELP fengsui_collector_http_clients_slow_total Clients that took their answer "
+               "too slowly and were let go.\n# TYPE fengsui_collector_http_clients_slow_total "
+               "counter\nfengsui_collector_http_clients_slow_total %llu\n"
+               "# HELP fengsui_collector_http_query_memory_bytes What queries hold, and their "
+               "answers until they are sent.\n# TYPE fengsui_collector_http_query_memory_bytes "
+               "gauge\nfengsui_collector_http_query_memory_bytes %zu\n"
                "# HELP fengsui_collector_http_requests_running Requests that a pool works on or "
                "that wait for one.\n# TYPE fengsui_collector_http_requests_running gauge\n"
                "fengsui_collector_http_requests_running %zu\n",
                (unsigned long long)server->logins_failed, (unsigned long long)server->hung_up,
+               (unsigned long long)server->let_go,
+               server->query_memory != NULL ? (size_t)server->query_memory->held_bytes : 0,
                (size_t)server->suspended_count);
 }

@@ -4,7 +4,8 @@
  * A route is a row in a table: method, path, least role, handler.  The server authenticates
  * (users.h), reads and limits the body, merges URL and form parameters, runs the handler on the
  * loop thread or, for `slow` and `brief` routes, on a pool with the connection suspended, and sends
- * the answer (gzip where asked for).  A client that hangs up sets request->cancelled.
+ * the answer (gzip where asked for).  A client that hangs up sets request->cancelled; one that takes
+ * its answer too slowly is let go (pace.c).
  *
  * Thread: loop, except handlers of slow and brief routes (pools); they touch nothing of the loop's.
  *
@@ -22,6 +23,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "proto/base/arena.h"
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
 #include "proto/base/clock.h"
@@ -49,6 +51,9 @@ struct http_request {
     const char *user;       /* "" without users */
     enum http_role role;
     volatile bool cancelled; /* the client hung up */
+    /* What its work and its answer may hold together, counted until the answer is sent or the client
+     * is gone; NULL: no such limit.  The body of the answer counts in it by itself. */
+    struct arena_total *memory;
     mono_ns asked_mono_ns;   /* when it had come whole: waiting for a thread counts as its time */
     void *context;           /* the route table's */
     const struct http_server *server; /* for http_server_print_metrics() */
@@ -58,7 +63,8 @@ struct http_request {
  * next() appends the next piece to `out`, HTTP_PIECE_BYTES or what is convenient, and nothing at
  * the end; it runs on the query pool, for one piece at a time, and not before the client has
  * taken most of the one before.  After an error the connection is broken off, so that nobody
- * takes what there is for the whole.  close() is called once, on the loop's thread. */
+ * takes what there is for the whole.  close() is called once, on the loop's thread, or on the pool's
+ * where there is no first piece. */
 struct http_stream {
     int (*next)(struct http_stream *stream, struct buf *out);
     void (*close)(struct http_stream *stream);
@@ -79,6 +85,7 @@ struct http_response {
     const char *header_values[HTTP_HEADERS_MAX]; /* static strings, or header_text */
     char header_text[24];         /* room for a number */
     struct http_stream *stream; /* of slow routes: the body, instead of `body` */
+    bool plain_errors; /* the server's own of this answer are text, not in the API's envelope */
 };
 
 typedef void http_handler(struct http_request *request, struct http_response *response);
@@ -94,6 +101,10 @@ typedef void http_later_handler(struct http_request *request, struct http_respon
                                 struct http_pending *pending);
 
 void http_finish(struct http_pending *pending);
+
+/* Drops what a handler has put into the body.  What it says instead, a short error, counts in no
+ * account: it must be sayable when there is nothing left. */
+void http_drop_body(struct http_response *response);
 
 /* Adds a header to an answer; at most four.  `value` is static, or
  * response->header_text. */
@@ -123,7 +134,16 @@ struct http_options {
     bool behind_proxy; /* explicit statement that a proxy does TLS and users */
     unsigned query_threads; /* 0: as many as CPUs, at least 2 */
     unsigned query_threads_max; /* bounds the default too; 0: no bound */
+    /* What slow routes and their answers may hold: all together, outliving the server, and one of
+     * them.  NULL: as much as they like. */
+    struct arena_total *query_memory;
+    size_t query_memory_bytes_max;
+    int64_t send_timeout_ms; /* 0: HTTP_SEND_TIMEOUT_MS */
 };
+
+/* A client that takes less than HTTP_PACE_BYTES a second of its answer for so long is let go. */
+#define HTTP_SEND_TIMEOUT_MS 60000
+#define HTTP_PACE_BYTES      ((size_t)16 << 10)
 
 /* Off loopback it refuses (ERR_REFUSED) to start without users and TLS, or behind_proxy. */
 int http_server_open(uv_loop_t *loop, const struct http_options *options,

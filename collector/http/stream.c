@@ -17,9 +17,11 @@
 #define BLOCK_BYTES    ((size_t)32 << 10)
 #define COMPRESS_LEVEL 1
 #define DEFLATE_STEP   ((size_t)64 << 10)
+#define PACKER_BYTES   ((size_t)272 << 10) /* of zlib: (1 << 17) + (1 << 17), and some KiB */
 
-struct stream_state {
+struct streamed_body {
     struct http_stream *source;
+    struct arena_total *memory;
     struct buf plain; /* what next() has made, if it is to be compressed */
     struct buf piece; /* what goes out */
     size_t sent;      /* of it */
@@ -32,7 +34,7 @@ struct stream_state {
 /* ---- pool thread ----------------------------------------------------------------------- */
 
 /* Compresses all of `plain` behind what is in `piece`. */
-static int pack(struct stream_state *state)
+static int pack(struct streamed_body *state)
 {
     z_stream *packer = &state->packer;
     packer->next_in = state->plain.data;
@@ -54,7 +56,7 @@ static int pack(struct stream_state *state)
 }
 
 /* The next piece with anything in it, or the end. */
-static int make_piece(struct stream_state *state)
+static int make_piece(struct streamed_body *state)
 {
     struct buf *made = state->has_packer ? &state->plain : &state->piece;
     buf_clear(&state->piece);
@@ -74,36 +76,58 @@ static int make_piece(struct stream_state *state)
     return 0;
 }
 
-static void make_and_tell(struct exchange *exchange)
+static int make_next(struct exchange *exchange)
 {
-    struct stream_state *state = exchange->stream;
     bool is_cancelled = __atomic_load_n(&exchange->request.cancelled, __ATOMIC_RELAXED);
-    state->error = is_cancelled ? ERR_CANCELLED : make_piece(state);
-    if (state->error != 0 && state->error != ERR_CANCELLED)
-        log_warn("http", "an answer is broken off path=%s: %s", exchange->request.path,
-                 error_text(state->error));
+    return is_cancelled ? ERR_CANCELLED : make_piece(exchange->stream);
+}
+
+/* There is no first piece, and still a status to tell it by. */
+static void refuse(struct exchange *exchange, int error)
+{
+    stream_end(exchange);
+    if (error == ERR_TIMEOUT)
+        answer_refuse(exchange, API_TIMEOUT, "query timed out in query execution");
+    else if (error == ERR_CANCELLED)
+        answer_refuse(exchange, API_CANCELED, "query was canceled in query execution");
+    else if (error == ERR_NOMEM || error == ERR_LIMIT)
+        answer_refuse(exchange, API_UNAVAILABLE, "there is no memory left for the answer; try again");
+    else
+        answer_refuse(exchange, API_INTERNAL, error_text(error));
 }
 
 void stream_begin(struct exchange *exchange)
 {
-    struct stream_state *state = calloc(1, sizeof *state);
+    struct streamed_body *state = calloc(1, sizeof *state);
     if (state == NULL) {
-        exchange->response.status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        refuse(exchange, ERR_NOMEM);
         return;
     }
     exchange->stream = state;
     state->source = exchange->response.stream;
-    state->has_packer =
-        exchange->accepts_gzip && deflateInit2(&state->packer, COMPRESS_LEVEL, Z_DEFLATED,
-                                               GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    state->plain.total = &exchange->memory;
+    state->piece.total = &exchange->memory;
+    state->memory = &exchange->memory;
+    if (exchange->accepts_gzip && arena_total_hold(state->memory, PACKER_BYTES)) {
+        state->has_packer = deflateInit2(&state->packer, COMPRESS_LEVEL, Z_DEFLATED, GZIP_WINDOW,
+                                         8, Z_DEFAULT_STRATEGY) == Z_OK;
+        if (!state->has_packer)
+            arena_total_release(state->memory, PACKER_BYTES);
+    }
     exchange->is_compressed = state->has_packer;
-    make_and_tell(exchange);
+    int error = make_next(exchange);
+    if (error != 0)
+        refuse(exchange, error);
 }
 
 static void run_next(struct pool_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
-    make_and_tell(exchange);
+    struct streamed_body *state = exchange->stream;
+    state->error = make_next(exchange);
+    if (state->error != 0 && state->error != ERR_CANCELLED)
+        log_warn("http", "an answer is broken off path=%s: %s", exchange->request.path,
+                 error_text(state->error));
     exchange_done(exchange);
 }
 
@@ -113,7 +137,7 @@ static void run_next(struct pool_job *job)
 static ssize_t read_piece(void *context, uint64_t position, char *to, size_t size)
 {
     struct exchange *exchange = context;
-    struct stream_state *state = exchange->stream;
+    struct streamed_body *state = exchange->stream;
     size_t left = state->piece.size - state->sent;
     (void)position;
     if (state->error != 0 || exchange->server->closing)
@@ -122,6 +146,7 @@ static ssize_t read_piece(void *context, uint64_t position, char *to, size_t siz
         size_t taken = left < size ? left : size;
         memcpy(to, state->piece.data + state->sent, taken);
         state->sent += taken;
+        pace_handed(exchange, taken);
         return (ssize_t)taken;
     }
     if (state->is_at_end)
@@ -129,6 +154,7 @@ static ssize_t read_piece(void *context, uint64_t position, char *to, size_t siz
     if (exchange_hand_over(exchange, exchange->server->queries, run_next, EXCHANGE_STREAMING) !=
         0)
         return MHD_CONTENT_READER_END_WITH_ERROR;
+    pace_end(exchange);
     return 0; /* suspended */
 }
 
@@ -140,15 +166,17 @@ struct MHD_Response *stream_response(struct exchange *exchange)
 
 void stream_end(struct exchange *exchange)
 {
-    struct stream_state *state = exchange->stream;
+    struct streamed_body *state = exchange->stream;
     if (exchange->response.stream != NULL)
         exchange->response.stream->close(exchange->response.stream);
     exchange->response.stream = NULL;
     exchange->stream = NULL;
     if (state == NULL)
         return;
-    if (state->has_packer)
+    if (state->has_packer) {
         deflateEnd(&state->packer);
+        arena_total_release(state->memory, PACKER_BYTES);
+    }
     buf_done(&state->plain);
     buf_done(&state->piece);
     free(state);

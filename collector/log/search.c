@@ -371,6 +371,9 @@ int log_search_head(struct log_search *search, struct log_head *head, struct dia
     for (size_t i = 0; i < file_count && error == 0; i++) {
         if (!path_matches(search, files[i].path))
             continue;
+        error = query->budget == NULL ? 0 : query_budget_look(query->budget);
+        if (error != 0)
+            break;
         const struct log_line *lines;
         size_t count;
         error = log_head_read(head, files[i].stream_id, files[i].file_id, query->from_ms,

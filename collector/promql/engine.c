@@ -485,11 +485,14 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     free(ev);
     if (code != 0) {
         if (result.arena.total_refused && options->total != NULL) {
+            const struct arena_total *all = options->total;
+            while (all->parent != NULL)
+                all = all->parent;
             ret_error->why.text[0] = '\0';
             code = diagnose(&ret_error->why, ERR_NOMEM,
                             "all queries together need more than the %zu bytes of memory they "
                             "may use; try again when others have ended",
-                            options->total->limit_bytes);
+                            all->limit_bytes);
         }
         arena_reset(&result.arena);
         code = explain(options, ret_error, code);

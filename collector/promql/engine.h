@@ -26,7 +26,9 @@ struct promql_options {
     int64_t default_step_ms; /* of subqueries: the global evaluation interval */
     uint64_t max_samples;    /* a query may decode; 50 million */
     size_t max_memory_bytes; /* a query's arena; 1 GiB */
-    struct arena_total *total; /* what all queries may hold together; NULL: no such limit */
+    /* What all queries may hold together, or the part of it of one whose answer counts, too; NULL: no
+     * such limit. */
+    struct arena_total *total;
     struct crew *crew; /* helps with many series; NULL: the caller's thread does all */
     bool delayed_name_removal;
     bool experimental; /* experimental functions and modifiers */

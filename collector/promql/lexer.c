@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "collector/series/labels.h"
+#include "proto/base/buf.h"
 #include "proto/base/utf8.h"
 
 static bool is_digit(char c)
@@ -21,11 +23,6 @@ static bool is_digit(char c)
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 void lexer_init(struct lexer *lexer, const char *text)
@@ -65,35 +62,6 @@ static void skip_space(struct lexer *lexer)
     }
 }
 
-static void skip_digits(struct lexer *lexer)
-{
-    while (is_digit(peek(lexer, 0)) || (peek(lexer, 0) == '_' && is_digit(peek(lexer, 1))))
-        lexer->at++;
-}
-
-/* "12.5e3", ".5", "0x1F"; the first character is known to begin a number. */
-static void skip_number(struct lexer *lexer)
-{
-    if (peek(lexer, 0) == '0' && (peek(lexer, 1) == 'x' || peek(lexer, 1) == 'X') &&
-        is_hex(peek(lexer, 2))) {
-        lexer->at += 2;
-        while (is_hex(peek(lexer, 0)) || (peek(lexer, 0) == '_' && is_hex(peek(lexer, 1))))
-            lexer->at++;
-        return;
-    }
-    skip_digits(lexer);
-    if (peek(lexer, 0) == '.') {
-        lexer->at++;
-        skip_digits(lexer);
-    }
-    char sign = peek(lexer, 1);
-    if ((peek(lexer, 0) == 'e' || peek(lexer, 0) == 'E') &&
-        (is_digit(sign) || ((sign == '+' || sign == '-') && is_digit(peek(lexer, 2))))) {
-        lexer->at += 2;
-        skip_digits(lexer);
-    }
-}
-
 static bool skip_one_of(struct lexer *lexer, const char *set)
 {
     if (peek(lexer, 0) == '\0' || strchr(set, peek(lexer, 0)) == NULL)
@@ -102,19 +70,72 @@ static bool skip_one_of(struct lexer *lexer, const char *set)
     return true;
 }
 
+static bool is_at_end(const struct lexer *lexer)
+{
+    return lexer->at >= lexer->size;
+}
+
+/* After a digit: ".", an exponent with its sign, "_" or more digits.  False if what stands there can
+ * go on no number; it is passed by. */
+static bool skip_number_part(struct lexer *lexer, const char *digits, bool *had_point,
+                             bool *had_exponent)
+{
+    if (skip_one_of(lexer, ".")) {
+        bool is_second = *had_point;
+        *had_point = true;
+        return !is_second && !skip_one_of(lexer, "_.") && strlen(digits) == 10;
+    }
+    if (skip_one_of(lexer, "eE")) { /* of hexadecimals, too: 0x1e5 is read on, 0x1ee is not */
+        bool is_second = *had_exponent;
+        *had_exponent = true;
+        if (is_second)
+            return false;
+        (void)skip_one_of(lexer, "+-");
+        return !skip_one_of(lexer, "._eE") && !is_at_end(lexer);
+    }
+    if (skip_one_of(lexer, "_"))
+        return !skip_one_of(lexer, "._eE") && !is_at_end(lexer);
+    while (skip_one_of(lexer, digits))
+        ;
+    return true;
+}
+
+/* "12.5e3", ".5", "0x1F"; the first character is known to begin a number.  What it takes for one
+ * need be none ("1e" before a space): that is found when it is read.  False: no number, and all
+ * that was looked at is passed by. */
+static bool skip_number(struct lexer *lexer)
+{
+    const char *digits = "0123456789";
+    bool had_point = false;
+    bool had_exponent = false;
+    if (skip_one_of(lexer, "0") && skip_one_of(lexer, "xX")) {
+        (void)skip_one_of(lexer, "_");
+        digits = "0123456789abcdefABCDEF";
+    }
+    (void)skip_one_of(lexer, ".");
+    (void)skip_one_of(lexer, digits);
+    while (!is_at_end(lexer) && (strchr(digits, peek(lexer, 0)) != NULL ||
+                                 strchr("._eE", peek(lexer, 0)) != NULL)) {
+        if (!skip_number_part(lexer, digits, &had_point, &had_exponent))
+            return false;
+    }
+    return !is_letter(peek(lexer, 0)) && !is_digit(peek(lexer, 0));
+}
+
 /* After a number: "m", "h30m", ...  Units that are none, as hs, are found when it is read.  False if no
  * duration stands here; then all that was looked at is passed by. */
 static bool skip_duration_rest(struct lexer *lexer)
 {
-    const char *units = "smhdwy";
-    do {
+    if (!skip_one_of(lexer, "smhdwy"))
+        return false;
+    (void)skip_one_of(lexer, "s");
+    while (is_digit(peek(lexer, 0))) {
         while (is_digit(peek(lexer, 0)))
             lexer->at++;
-        if (!skip_one_of(lexer, units))
+        if (!skip_one_of(lexer, "smhdw"))
             return false;
         (void)skip_one_of(lexer, "s");
-        units = "smhdw";
-    } while (is_digit(peek(lexer, 0)));
+    }
     if (!is_letter(peek(lexer, 0)))
         return true;
     lexer->at++;
@@ -124,12 +145,11 @@ static bool skip_duration_rest(struct lexer *lexer)
 static struct token lex_number(struct lexer *lexer)
 {
     size_t from = lexer->at;
-    skip_number(lexer);
     lexer->had_duration = lexer->had_duration || lexer->brackets > 0;
     lexer->in_duration = false;
-    if (!is_letter(peek(lexer, 0)) && !is_digit(peek(lexer, 0)))
+    if (skip_number(lexer))
         return token_of(lexer, TOKEN_NUMBER, from);
-    if (is_letter(peek(lexer, 0)) && skip_duration_rest(lexer))
+    if (skip_duration_rest(lexer))
         return token_of(lexer, TOKEN_DURATION, from);
     (void)snprintf(lexer->message, sizeof lexer->message,
                    "bad number or duration syntax: \"%.*s\"",
@@ -174,17 +194,24 @@ static struct token lex_word(struct lexer *lexer)
     return token_of(lexer, TOKEN_WORD, from);
 }
 
-/* Go's %q of the character at `place`, which a token that began at `from` cannot have. */
+/* Go's %q of the character at `place`, which a token that began at `from` cannot have; of the end
+ * and of what is no UTF-8 it is that of U+FFFD. */
 static struct token unexpected_character(struct lexer *lexer, size_t from, size_t place,
                                          const char *what, const char *expected)
 {
     uint32_t code = 0;
     const uint8_t *at = (const uint8_t *)lexer->text + place;
-    size_t size = utf8_decode(at, (const uint8_t *)lexer->text + lexer->size, &code);
-    const char *escape = size == 1 && (*at == '\\' || *at == '\'') ? "\\" : "";
-    (void)snprintf(lexer->message, sizeof lexer->message, "unexpected %s '%s%.*s'%s", what,
-                   escape, size == 0 ? 1 : (int)size, size == 0 ? "?" : (const char *)at,
-                   expected);
+    const uint8_t *end = (const uint8_t *)lexer->text + lexer->size;
+    size_t size = at < end ? utf8_decode(at, end, &code) : 0;
+    struct bytes text = size > 0 ? (struct bytes){at, size} : bytes_of("\xef\xbf\xbd");
+    struct buf quoted = {0};
+    if (code == '\'' || code == '"') /* the one is escaped between these quotes, not the other */
+        buf_put_text(&quoted, code == '"' ? "'\"'" : "'\\''");
+    else
+        text_quote(text, &quoted);
+    (void)snprintf(lexer->message, sizeof lexer->message, "unexpected %s '%.*s'%s", what,
+                   quoted.size < 2 ? 0 : (int)quoted.size - 2, buf_text(&quoted) + 1, expected);
+    buf_done(&quoted);
     return token_error(lexer, from, lexer->message);
 }
 
@@ -233,7 +260,7 @@ static struct token lex_operator(struct lexer *lexer)
     size_t from = lexer->at;
     if (peek(lexer, 0) == '=' && peek(lexer, 1) == '~')
         return unexpected_character(lexer, from, from + 1, "character after '=':", "");
-    if (peek(lexer, 0) == '!' && peek(lexer, 1) != '=' && from + 1 < lexer->size)
+    if (peek(lexer, 0) == '!' && peek(lexer, 1) != '=')
         return unexpected_character(lexer, from, from + 1, "character after '!':", "");
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         size_t size = strlen(operators[i].text);
@@ -270,8 +297,6 @@ static struct token lex_in_braces(struct lexer *lexer)
     default:
         return unexpected_character(lexer, from, from, "character inside braces:", "");
     }
-    if (from + 1 == lexer->size)
-        return token_error(lexer, from, "unexpected end of input inside braces");
     return unexpected_character(lexer, from, from + 1, "character after '!' inside braces:", "");
 }
 

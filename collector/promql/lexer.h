@@ -89,6 +89,8 @@ size_t string_unquote(struct bytes quoted, uint8_t *out);
 
 /* A number token, or a duration token (then in seconds); false if it does not fit. */
 bool number_parse(struct bytes text, double *ret_value);
+/* Why a number token is none, in the words of Go's strconv. */
+const char *number_fault(struct bytes text);
 bool duration_token_parse(struct bytes text, int64_t *ret_ms);
 /* The first unit of a duration token that is none; empty if all are. */
 struct bytes duration_unknown_unit(struct bytes text);

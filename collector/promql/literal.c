@@ -13,15 +13,27 @@
 
 #define NUMBER_TOKEN_BYTES 400
 
-/* Copies without Go's digit separators. */
+static bool is_hex_digit(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Copies without Go's separators, each of which stands between two digits, or between 0x and one. */
 static bool copy_digits(struct bytes text, char copy[NUMBER_TOKEN_BYTES])
 {
     size_t size = 0;
     if (text.size >= NUMBER_TOKEN_BYTES)
         return false;
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] != '_')
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != '_') {
             copy[size++] = (char)text.data[i];
+            continue;
+        }
+        if (i == 0 || i + 1 == text.size || !is_hex_digit(text.data[i + 1]) ||
+            !(is_hex_digit(text.data[i - 1]) || text.data[i - 1] == 'x' ||
+              text.data[i - 1] == 'X'))
+            return false;
+    }
     copy[size] = '\0';
     return true;
 }
@@ -43,8 +55,19 @@ bool number_parse(struct bytes text, double *ret_value)
             return true;
         }
     }
+    if (copy[0] == '0' && (copy[1] == 'x' || copy[1] == 'X'))
+        return false; /* Go's hexadecimals that are no integers have a p */
     *ret_value = strtod(copy, &end);
     return *end == '\0' && !isinf(*ret_value);
+}
+
+const char *number_fault(struct bytes text)
+{
+    char copy[NUMBER_TOKEN_BYTES];
+    char *end;
+    return copy_digits(text, copy) && isinf(strtod(copy, &end)) && *end == '\0'
+               ? "value out of range"
+               : "invalid syntax";
 }
 
 bool duration_token_parse(struct bytes text, int64_t *ret_ms)

@@ -195,7 +195,9 @@ bool parser_bad_number(struct parser *parser)
     const int size = token->text.size > 80 ? 80 : (int)token->text.size;
     const char *text = (const char *)token->text.data;
     if (token->kind == TOKEN_NUMBER)
-        return parser_fail(parser, token->at, "error parsing number: \"%.*s\"", size, text);
+        return parser_fail(parser, token->at,
+                           "error parsing number: strconv.ParseFloat: parsing \"%.*s\": %s", size,
+                           text, number_fault(token->text));
     if (unit.size > 0)
         return parser_fail(parser, token->at, "unknown unit \"%.*s\" in duration \"%.*s\"",
                            unit.size > 20 ? 20 : (int)unit.size, (const char *)unit.data, size,

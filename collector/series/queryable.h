@@ -18,7 +18,9 @@
 #include "collector/series/labels.h"
 #include "collector/series/matcher.h"
 #include "proto/base/arena.h"
+#include "proto/base/clock.h"
 #include "proto/base/diagnosis.h"
+#include "proto/base/error.h"
 
 /* Bits of the stale marker: a NaN with this payload ends a series.  Compare bits, never
  * isnan(). (Prometheus model/value/value.go) */
@@ -92,6 +94,16 @@ struct query_budget {
     int64_t deadline_mono_ns;                        /* struct clock's mono; 0: none */
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
 };
+
+/* 0, ERR_CANCELLED or ERR_TIMEOUT, now: for loops over what the store has given already. */
+static inline int query_budget_look(const struct query_budget *budget)
+{
+    if (budget->cancelled != NULL && __atomic_load_n(budget->cancelled, __ATOMIC_RELAXED))
+        return ERR_CANCELLED;
+    bool is_late = budget->deadline_mono_ns != 0 &&
+                   (int64_t)clock_mono(&clock_system) >= budget->deadline_mono_ns;
+    return is_late ? ERR_TIMEOUT : 0;
+}
 
 struct metadata {
     enum metric_type type;

@@ -10,11 +10,14 @@
 #include "collector/store/head.h"
 #include "collector/store/parts.h"
 #include "collector/store/postings.h"
+#include "collector/store/select_watch.h"
 #include "proto/base/error.h"
 
 struct tally {
     struct store_cardinality *to;
     size_t limit;
+    struct select_watch watch;
+    int error;
     /* The label whose values come now. */
     struct bytes label;
     uint64_t values, bytes;
@@ -82,9 +85,12 @@ static void end_label(struct tally *tally)
     tally->bytes = 0;
 }
 
-static void visit(void *context, struct bytes name, struct bytes value, uint64_t series)
+static bool visit(void *context, struct bytes name, struct bytes value, uint64_t series)
 {
     struct tally *tally = context;
+    tally->error = select_watch_step(&tally->watch);
+    if (tally->error != 0)
+        return false;
     if (name.data != tally->label.data) {
         end_label(tally);
         tally->label = name;
@@ -97,13 +103,14 @@ static void visit(void *context, struct bytes name, struct bytes value, uint64_t
     if (bytes_equal(name, bytes_of(LABEL_NAME)))
         offer(&tally->to->metrics, tally->limit,
               (struct store_cardinality_row){value, {NULL, 0}, series});
+    return true;
 }
 
 static int keep(struct arena *arena, struct bytes *text)
 {
     uint8_t *copy = arena_alloc(arena, text->size + 1, 1);
     if (copy == NULL)
-        return ERR_NOMEM;
+        return ERR_LIMIT;
     if (text->size > 0)
         memcpy(copy, text->data, text->size);
     text->data = copy;
@@ -122,8 +129,8 @@ static int keep_list(struct arena *arena, struct store_cardinality_list *list)
     return error;
 }
 
-int store_get_cardinality(struct store *store, size_t limit, struct arena *arena,
-                          struct store_cardinality *ret)
+int store_get_cardinality(struct store *store, size_t limit, const struct query_budget *budget,
+                          struct arena *arena, struct store_cardinality *ret)
 {
     struct store_cardinality_list *const lists[] = {&ret->metrics, &ret->pair_series,
                                                     &ret->label_values, &ret->label_bytes};
@@ -134,14 +141,16 @@ int store_get_cardinality(struct store *store, size_t limit, struct arena *arena
     for (size_t i = 0; error == 0 && i < sizeof lists / sizeof lists[0]; i++) {
         lists[i]->rows = arena_alloc(arena, limit + 1, sizeof *lists[i]->rows);
         if (lists[i]->rows == NULL)
-            error = ERR_NOMEM;
+            error = ERR_LIMIT;
     }
     if (error != 0)
         return error;
+    select_watch_init(&tally.watch, budget, NULL);
     /* The texts are the head's: they are copied before its lock is given back. */
     struct postings *postings = head_lock_postings(store->head);
     postings_each(postings, visit, &tally);
     end_label(&tally);
+    error = tally.error;
     for (size_t i = 0; error == 0 && i < sizeof lists / sizeof lists[0]; i++)
         error = keep_list(arena, lists[i]);
     head_unlock_postings(store->head);

@@ -28,7 +28,10 @@ struct store_cardinality {
     struct store_cardinality_list label_bytes;  /* their texts, in bytes */
 };
 
+struct query_budget;
+
 /* At most `limit` rows in each list, in the arena.  Reads counts that the head keeps: takes time
- * by the number of label pairs, not of series.  Any thread.  ERR_NOMEM. */
-int store_get_cardinality(struct store *store, size_t limit, struct arena *arena,
-                          struct store_cardinality *ret);
+ * by the number of label pairs, not of series.  Of the budget who hangs up and the deadline count.
+ * Any thread.  ERR_LIMIT past the arena, ERR_CANCELLED, ERR_TIMEOUT. */
+int store_get_cardinality(struct store *store, size_t limit, const struct query_budget *budget,
+                          struct arena *arena, struct store_cardinality *ret);

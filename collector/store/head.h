@@ -105,7 +105,8 @@ struct head {
     struct postings *postings;
     uint64_t next_id;
     struct series **pending;
-    size_t pending_count, pending_capacity;
+    _Atomic size_t pending_count; /* changed under the lock; whether there are any is read without */
+    size_t pending_capacity;
 
     /* owned by the writer thread */
     uint64_t sequence; /* of the last seal */

@@ -18,6 +18,18 @@
 #define BUCKETS_FIRST 4096u
 #define PAGE_SERIES   1024u
 
+/* Selects hold it for as long as their patterns take.  With the usual kind, which lets readers in past
+ * a waiting writer, two that follow each other closely would keep new series out for as long as they
+ * go on.  Nobody takes it twice. */
+static void init_table_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t kind;
+    must(pthread_rwlockattr_init(&kind) == 0);
+    must(pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+    must(pthread_rwlock_init(lock, &kind) == 0);
+    must(pthread_rwlockattr_destroy(&kind) == 0);
+}
+
 int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
 {
     struct head *head = calloc(1, sizeof *head);
@@ -29,7 +41,7 @@ int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
     atomic_init(&head->stats.min_ms, INT64_MAX);
     atomic_init(&head->stats.max_ms, INT64_MIN);
     buf_init(&head->scratch, 0);
-    must(pthread_rwlock_init(&head->table, NULL) == 0);
+    init_table_lock(&head->table);
     for (size_t i = 0; i < HEAD_SHARDS; i++)
         must(pthread_rwlock_init(&head->shards[i], NULL) == 0);
     slab_init(&head->slab, head);
@@ -297,6 +309,10 @@ int head_intern(struct head *head, const struct labels *labels, uint64_t id,
 
 int head_take_pending(struct head *head, struct series ***ret_series, size_t *ret_count)
 {
+    *ret_series = NULL;
+    *ret_count = 0;
+    if (atomic_load_explicit(&head->pending_count, memory_order_acquire) == 0)
+        return 0; /* most commits wait for no select */
     must(pthread_rwlock_wrlock(&head->table) == 0);
     *ret_series = head->pending;
     *ret_count = head->pending_count;

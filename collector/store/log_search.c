@@ -23,7 +23,10 @@ static int look_at(struct looking *looking, uint64_t stream_id, uint64_t file_id
                    struct bytes block)
 {
     struct log_block_info info;
-    int error = log_block_peek(block, &info);
+    const struct query_budget *budget = looking->query->budget;
+    int error = budget == NULL ? 0 : query_budget_look(budget);
+    if (error == 0)
+        error = log_block_peek(block, &info);
     if (error == 0 && log_search_wants(looking->search, stream_id, &info))
         error = log_search_block(looking->search, stream_id, file_id, block, looking->why);
     if (error == ERR_MALFORMED) {

@@ -204,11 +204,12 @@ int metadata_scan(struct metadata_table *table,
                   void *context)
 {
     int stop = 0;
-    must(pthread_mutex_lock(&table->lock) == 0);
-    for (size_t i = 0; i < BUCKETS && stop == 0; i++)
+    for (size_t i = 0; i < BUCKETS && stop == 0; i++) { /* a name stays in its bucket */
+        must(pthread_mutex_lock(&table->lock) == 0);
         for (struct metadata_entry *at = table->buckets[i]; at != NULL && stop == 0;
              at = at->next)
             stop = each(context, at->name, &at->metadata);
-    must(pthread_mutex_unlock(&table->lock) == 0);
+        must(pthread_mutex_unlock(&table->lock) == 0);
+    }
     return stop;
 }

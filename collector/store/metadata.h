@@ -32,6 +32,8 @@ int metadata_put(struct metadata_table *table, const struct live *live, MDB_txn 
 void metadata_settle(struct metadata_table *table, bool stored);
 
 int metadata_load(struct metadata_table *table, struct live *live);
+/* Until `each` returns no 0, which is returned then.  The lock is given back again and again, so that
+ * nobody waits until a large table is through. */
 int metadata_scan(struct metadata_table *table,
                   int (*each)(void *context, struct bytes name,
                               const struct metadata *metadata),

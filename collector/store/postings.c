@@ -375,15 +375,16 @@ size_t postings_bytes(const struct postings *postings)
 }
 
 void postings_each(const struct postings *postings,
-                   void (*visit)(void *context, struct bytes name, struct bytes value,
+                   bool (*visit)(void *context, struct bytes name, struct bytes value,
                                  uint64_t series),
                    void *context)
 {
     for (size_t i = 0; i < postings->name_buckets; i++)
         for (const struct label_name *at = postings->names[i]; at != NULL; at = at->next)
             for (size_t j = 0; j < at->count; j++)
-                visit(context, at->text, at->values[j]->value,
-                      roaring_bitmap_get_cardinality(at->values[j]->ids));
+                if (!visit(context, at->text, at->values[j]->value,
+                           roaring_bitmap_get_cardinality(at->values[j]->ids)))
+                    return;
 }
 
 /* -- as a source ------------------------------------------------------------------------- */

@@ -74,9 +74,10 @@ struct label posting_label(const struct postings *postings, uint32_t pair);
 int posting_lists_compare(const struct postings *postings, const uint32_t *a, size_t a_count,
                           const uint32_t *b, size_t b_count);
 
-/* Every pair and how many series bear it; the pairs of a label together. */
+/* Every pair and how many series bear it, the pairs of a label together, until `visit` says that it
+ * is enough. */
 void postings_each(const struct postings *postings,
-                   void (*visit)(void *context, struct bytes name, struct bytes value,
+                   bool (*visit)(void *context, struct bytes name, struct bytes value,
                                  uint64_t series),
                    void *context);
 

@@ -254,7 +254,8 @@ int store_each_ending(struct store *store, struct matcher *const *matchers, size
                       int (*each)(void *context, const struct store_ending *ending),
                       void *context);
 
-/* Metadata by metric name, for /api/v1/metadata. */
+/* Metadata by metric name, for /api/v1/metadata.  Commits wait for `each` no longer than it takes for
+ * a few hundred of a million names; what is noted meanwhile may be among them or not. */
 int store_metadata_scan(struct store *store,
                         int (*each)(void *context, struct bytes name,
                                     const struct metadata *metadata),
@@ -270,6 +271,7 @@ struct log_query {
     struct regex *contains;    /* NULL: all */
     size_t limit;
     bool newest_first;
+    const struct query_budget *budget; /* who hangs up and the deadline; NULL: none */
 };
 struct log_hit {
     uint64_t stream_id;
@@ -277,7 +279,7 @@ struct log_hit {
     struct bytes path;
     struct log_line line;
 };
-/* Hits in (time, file, offset) order; memory from the arena. */
+/* Hits in (time, file, offset) order; memory from the arena.  ERR_CANCELLED, ERR_TIMEOUT. */
 int store_log_search(struct store *store, const struct log_query *query, struct arena *arena,
                      struct log_hit **ret_hits, size_t *ret_count, struct diagnosis *why);
 

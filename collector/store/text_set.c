@@ -37,10 +37,10 @@ static bool hold_room(struct text_set *set, size_t capacity)
     if (arena->held_bytes > arena->limit_bytes ||
         room_bytes(capacity) > arena->limit_bytes - arena->held_bytes)
         return false;
-    if (arena_total_hold(arena->total, room_bytes(capacity)))
-        return true;
-    arena->total_refused = arena->total->parent == NULL;
-    return false;
+    const struct arena_total *full = arena_total_take(arena->total, room_bytes(capacity));
+    if (full != NULL)
+        arena->total_refused = full->parent == NULL;
+    return full == NULL;
 }
 
 static int grow(struct text_set *set)

@@ -17,13 +17,23 @@ void buf_done(struct buf *buf)
     if (buf == NULL)
         return;
     free(buf->data);
-    *buf = (struct buf){.limit = buf->limit};
+    arena_total_release(buf->total, buf->capacity);
+    *buf = (struct buf){.limit = buf->limit, .total = buf->total};
 }
 
 void buf_clear(struct buf *buf)
 {
     buf->size = 0;
     buf->failed = false;
+    buf->total_refused = false;
+}
+
+/* Counts what `capacity` is more than there is; false: that cannot be had. */
+static bool count(struct buf *buf, size_t capacity)
+{
+    struct arena_total *full = arena_total_take(buf->total, capacity - buf->capacity);
+    buf->total_refused = full != NULL && full->parent == NULL;
+    return full == NULL;
 }
 
 static bool grow(struct buf *buf, size_t need)
@@ -34,9 +44,18 @@ static bool grow(struct buf *buf, size_t need)
         return false;
     while (capacity < need)
         capacity *= 2;
+    if (buf->limit != 0 && capacity > buf->limit)
+        capacity = buf->limit;
+    if (!count(buf, capacity)) { /* doubled may be too much where what is needed is not */
+        capacity = buf->limit != 0 && need + need / 8 > buf->limit ? buf->limit : need + need / 8;
+        if (!count(buf, capacity))
+            return false;
+    }
     uint8_t *data = realloc(buf->data, capacity);
-    if (data == NULL)
+    if (data == NULL) {
+        arena_total_release(buf->total, capacity - buf->capacity);
         return false;
+    }
     buf->data = data;
     buf->capacity = capacity;
     return true;

@@ -4,6 +4,9 @@
  * A failed allocation is remembered, not returned by every put: the writer checks buf_ok() once,
  * at the end.  After a failure all further puts do nothing.
  *
+ * What it has room for may count in a total (arena.h), set by the owner while the buffer is empty;
+ * where that has nothing left, growing is a failure.
+ *
  * Integers: fixed ones are little-endian; varints are LEB128 (protobuf's), signed ones zigzag.
  */
 #pragma once
@@ -12,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/base/arena.h"
 #include "proto/base/bytes.h"
 
 struct buf {
@@ -19,13 +23,15 @@ struct buf {
     size_t size;
     size_t capacity;
     size_t limit; /* 0: none; otherwise growing past it is a failure */
+    struct arena_total *total; /* that `capacity` counts in; NULL: none */
     bool failed;
+    bool total_refused; /* it failed because of the outermost total */
 };
 
 /* An empty buffer holds no memory: `struct buf b = {0};` is the same. */
 void buf_init(struct buf *buf, size_t limit_bytes);
 
-/* Frees the memory and leaves an empty buffer.  NULL is allowed. */
+/* Frees the memory and leaves an empty buffer with the same limit and total.  NULL is allowed. */
 void buf_done(struct buf *buf);
 
 /* Forgets the content and a failure, keeps the memory. */

@@ -150,6 +150,38 @@ static void a_buffer_past_its_limit_stays_failed(void **state)
     buf_done(&buf);
 }
 
+static void a_buffer_counts_what_it_has_room_for(void **state)
+{
+    struct arena_total all = {.limit_bytes = 10000};
+    struct arena_total part = {.limit_bytes = 5000, .parent = &all};
+    struct buf buf = {.total = &part};
+    struct buf other = {.total = &all};
+    (void)state;
+    for (int i = 0; i < 4500; i++) /* doubled, the room would be more than is left */
+        buf_put_u8(&buf, 1);
+    assert_true(buf_ok(&buf) && buf.capacity >= 4500);
+    assert_int_equal(part.held_bytes, buf.capacity);
+    assert_int_equal(all.held_bytes, buf.capacity);
+    assert_null(buf_reserve(&buf, 2000));
+    assert_false(buf.total_refused); /* by the part */
+    assert_null(buf_reserve(&other, 9000));
+    assert_true(other.failed && other.total_refused);
+    assert_int_equal(all.held_bytes, buf.capacity);
+    struct buf moved = buf;
+    buf = (struct buf){.total = &part};
+    buf_done(&moved);
+    assert_int_equal(all.held_bytes, 0);
+    buf_clear(&other);
+    assert_non_null(buf_reserve(&other, 8000));
+    assert_false(other.total_refused);
+    buf_done(&other);
+    buf_put_text(&other, "again"); /* the total stays */
+    assert_int_equal(all.held_bytes, other.capacity);
+    buf_done(&other);
+    assert_int_equal(all.held_bytes, 0);
+    assert_int_equal(part.held_bytes, 0);
+}
+
 static void durations_read_and_print_as_prometheus_does(void **state)
 {
     static const struct {
@@ -314,6 +346,7 @@ int main(void)
         cmocka_unit_test(integers_survive_a_round_trip),
         cmocka_unit_test(a_varint_of_eleven_bytes_fails),
         cmocka_unit_test(a_buffer_past_its_limit_stays_failed),
+        cmocka_unit_test(a_buffer_counts_what_it_has_room_for),
         cmocka_unit_test(durations_read_and_print_as_prometheus_does),
         cmocka_unit_test(sizes_need_a_binary_unit),
         cmocka_unit_test(the_nearest_name_is_found_and_a_far_one_is_not),
