@@ -79,6 +79,7 @@ struct select_hints {
     bool no_labels;            /* samples only: labels may be empty, series in any order */
     bool no_values; /* times only: values may be any number, stale markers are told */
     bool stored_only;          /* without markers that stand for a silent source */
+    bool in_passing; /* one of many on a way through everything: nothing is kept for the next */
     size_t series_limit;       /* 0: none */
 };
 
