@@ -52,14 +52,13 @@ struct http_server {
     char *users_path; /* NULL: no users */
     struct MHD_Daemon *daemon;
     struct pool *queries, *state, *writes, *logins;
-    int hangup_epoll;
+    int hangup_epoll, wake_fd;
     unsigned port;
     /* loop thread */
     struct users *users;
     struct tls *tls;
-    uv_poll_t daemon_poll, hangup_poll;
+    uv_poll_t daemon_poll, hangup_poll, wake_poll;
     uv_timer_t timer;
-    uv_async_t wake;
     unsigned open_handles;
     struct exchange *suspended; /* all of them, for close */
     bool closing;
@@ -67,10 +66,9 @@ struct http_server {
     _Atomic size_t suspended_count;
     _Atomic uint64_t answered[COUNTED_CLASSES];
     _Atomic uint64_t logins_failed, hung_up;
-    /* under lock */
-    uv_mutex_t lock;
-    uv_cond_t done_came; /* while closing */
-    struct exchange *done;
+    /* any thread */
+    struct exchange *_Atomic done; /* wait for the loop, by next_done */
+    _Atomic unsigned returning;    /* threads in exchange_done() */
 };
 
 enum exchange_state {
@@ -102,7 +100,7 @@ struct exchange {
     bool is_compressed; /* response.body is gzip */
     struct stream_state *stream; /* stream.c's, or NULL */
     struct pool_job job;
-    struct exchange *next_done;             /* under the server's lock */
+    struct exchange *next_done;
     struct exchange *previous, *next;       /* in server->suspended */
 };
 
