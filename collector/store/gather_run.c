@@ -14,6 +14,7 @@
 #include "proto/base/error.h"
 
 #define COLUMNS_KNOWN 256U
+#define LEASED_PART   4 /* of the memory that a query has left */
 
 /* ---- out of one ------------------------------------------------------------------------- */
 
@@ -101,10 +102,13 @@ static int take_beside(struct gather *gather, const struct kept_run *run, uint64
     return error;
 }
 
-/* So that what is selected may point into it. */
+/* So that what is selected may point into it.  All of it counts, so not where that is much: the part
+ * that is wanted may be small. */
 static bool lease(struct gather *gather, struct kept_run *run)
 {
-    if (arena_lease(gather->arena, run->bytes, kept_run_release, run))
+    const size_t left_bytes = gather->arena->limit_bytes - gather->arena->held_bytes;
+    if (run->bytes <= left_bytes / LEASED_PART &&
+        arena_lease(gather->arena, run->bytes, kept_run_release, run))
         return true;
     kept_run_release(run);
     return false;
@@ -127,8 +131,8 @@ int gather_run_take(struct gather *gather, struct span *const *spans, size_t spa
         return 0;
     *ret_taken = true;
     const uint64_t newest = span_info_of(spans[span_count - 1])->manifest.generation;
-    return gather->count == 0 ? take_alone(gather, run, newest)
-                              : take_beside(gather, run, newest);
+    return gather->count == 0 && gather->buckets == NULL ? take_alone(gather, run, newest)
+                                                         : take_beside(gather, run, newest);
 }
 
 /* ---- making one -------------------------------------------------------------------------- */
