@@ -163,6 +163,53 @@ static void a_run_counts_as_memory_of_who_asks(void **state)
     kit_stop(&kit);
 }
 
+/* What the head has: later samples, some of a time that is kept, a series of its own. */
+static void what_stands_beside_a_run_is_told(void **state)
+{
+    (void)state;
+    const int64_t at = KIT_START_MS + SPAN_MS;
+    const int64_t end = KIT_START_MS + 2 * SPAN_MS;
+    struct kit kit;
+    struct model model = {0};
+    start(&kit, &model);
+    expect_often(&kit, &model);
+    assert_int_equal(count_kept(&kit), 2);
+    kit.now_ms = end + SPAN_MS;
+    kit_run(&kit, &model, 1, end, end + 20 * KIT_STEP_MS, 5);
+    kit_run(&kit, &model, 2, at - 9 * KIT_STEP_MS, at + 9 * KIT_STEP_MS, 6);
+    kit_run(&kit, &model, SERIES, at, at + 9 * KIT_STEP_MS, 7);
+    expect_often(&kit, &model);
+    kit_expect(&kit, &model, end - KIT_STEP_MS, end + KIT_STEP_MS);
+    assert_int_equal(count_kept(&kit), 2);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+static void a_silent_series_ends_beside_a_run(void **state)
+{
+    (void)state;
+    const int64_t last = KIT_START_MS + 2 * SPAN_MS - KIT_STEP_MS;
+    struct kit kit;
+    struct model model = {0};
+    struct arena arena;
+    struct series_samples *series;
+    start(&kit, &model);
+    store_series_set_source(kit_series(&kit, 1), 7);
+    store_set_absent(kit.store, 7, last + 5000);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(select_kept(&kit, &arena, &series), SERIES);
+        assert_int_equal(series[1].count, series[0].count + (round == 0));
+        const size_t end = series[1].count - 1;
+        assert_int_equal(is_stale_nan(series[1].values[end]), round == 0);
+        assert_int_equal(series[1].times_ms[end], last + (round == 0));
+        assert_true(series[0].times_ms == series[2].times_ms);
+        arena_reset(&arena);
+        store_set_absent(kit.store, 7, 0);
+    }
+    model_done(&model);
+    kit_stop(&kit);
+}
+
 /* A run of one series whose values are its key's byte. */
 static struct kept_run *make_run(struct kept_runs *runs, uint8_t key, size_t samples)
 {
@@ -433,6 +480,8 @@ int main(void)
         cmocka_unit_test(series_of_the_same_times_share_them),
         cmocka_unit_test(an_answer_lives_as_long_as_its_arena),
         cmocka_unit_test(a_run_counts_as_memory_of_who_asks),
+        cmocka_unit_test(what_stands_beside_a_run_is_told),
+        cmocka_unit_test(a_silent_series_ends_beside_a_run),
         cmocka_unit_test(the_least_recently_used_run_goes),
         cmocka_unit_test(what_is_wanted_twice_is_joined_unless_it_is_refused),
         cmocka_unit_test(other_matchers_select_other_series),
