@@ -6,8 +6,9 @@
  *
  * Threads    A querier belongs to the thread that opened it.  Many may be open at once.
  * Snapshot   A querier sees everything that was committed (acknowledged, answered 2xx) before
- * it was opened, and nothing that was not committed. Lifetime   What select() and the name
- * calls yield lives in the arena the caller passes; samples are decoded copies.
+ * it was opened, and nothing that was not committed.
+ * Lifetime   What select() and the name calls yield lives as long as what the arena holds that the
+ * caller passes: in it, or where it has a lease (arena_lease()).  Samples are decoded, and only read.
  */
 #pragma once
 
