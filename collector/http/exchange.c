@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "collector/http/route.h"
 #include "proto/base/error.h"
@@ -127,13 +128,18 @@ static enum MHD_Result hand_over(struct exchange *exchange, struct pool *pool,
 void exchange_done(struct exchange *exchange)
 {
     struct http_server *server = exchange->server;
-    uv_mutex_lock(&server->lock);
-    exchange->next_done = server->done;
-    server->done = exchange;
-    uv_cond_signal(&server->done_came);
-    /* Inside the lock: once it is released the loop may close the handle. */
-    uv_async_send(&server->wake);
-    uv_mutex_unlock(&server->lock);
+    const uint64_t once = 1;
+    atomic_fetch_add_explicit(&server->returning, 1, memory_order_relaxed);
+    struct exchange *first = atomic_load_explicit(&server->done, memory_order_relaxed);
+    do
+        exchange->next_done = first;
+    while (!atomic_compare_exchange_weak_explicit(&server->done, &first, exchange,
+                                                  memory_order_release, memory_order_relaxed));
+    /* Whoever was first has woken the loop, or is about to. */
+    if (first == NULL)
+        must(write(server->wake_fd, &once, sizeof once) == sizeof once);
+    /* From here on the server may be closed. */
+    atomic_fetch_sub_explicit(&server->returning, 1, memory_order_release);
 }
 
 struct exchange *exchange_of_job(struct pool_job *job)

@@ -57,7 +57,7 @@ struct http_server {
     char *users_path; /* NULL: no users */
     struct MHD_Daemon *daemon;
     struct pool *queries, *state, *writes, *logins;
-    int hangup_epoll;
+    int hangup_epoll, wake_fd;
     unsigned port;
     mono_ns send_timeout_ns;
     struct arena_total *query_memory; /* or NULL */
@@ -68,9 +68,8 @@ struct http_server {
     /* loop thread */
     struct users *users;
     struct tls *tls;
-    uv_poll_t daemon_poll, hangup_poll;
+    uv_poll_t daemon_poll, hangup_poll, wake_poll;
     uv_timer_t timer, pace_timer;
-    uv_async_t wake;
     unsigned open_handles;
     struct exchange *suspended; /* all of them, for close */
     struct exchange *sent_to;   /* those whose client is to take something now (pace.c) */
@@ -79,10 +78,9 @@ struct http_server {
     _Atomic size_t suspended_count;
     _Atomic uint64_t answered[COUNTED_CLASSES];
     _Atomic uint64_t logins_failed, hung_up, let_go;
-    /* under lock */
-    uv_mutex_t lock;
-    uv_cond_t done_came; /* while closing */
-    struct exchange *done;
+    /* any thread */
+    struct exchange *_Atomic done; /* wait for the loop, by next_done */
+    _Atomic unsigned returning;    /* threads in exchange_done() */
 };
 
 enum exchange_state {
@@ -128,7 +126,7 @@ struct exchange {
     struct streamed_body *stream; /* stream.c's, or NULL */
     struct pace pace;
     struct pool_job job;
-    struct exchange *next_done;             /* under the server's lock */
+    struct exchange *next_done;
     struct exchange *previous, *next;       /* in server->suspended */
 };
 

@@ -103,9 +103,11 @@ int pool_submit(struct pool *pool, struct pool_job *job)
             pool->first = job;
         pool->last = job;
         pool->queued++;
-        must(pthread_cond_signal(&pool->filled) == 0);
     }
     must(pthread_mutex_unlock(&pool->lock) == 0);
+    /* Behind the lock: whoever awakes takes it first. */
+    if (error == 0)
+        must(pthread_cond_signal(&pool->filled) == 0);
     return error;
 }
 

@@ -208,7 +208,8 @@ static int select_window(struct sample_walk *walk, struct matcher *const *matche
                          int64_t until_ms)
 {
     struct select_hints hints = {
-        .from_ms = walk->next_ms, .until_ms = until_ms, .stored_only = walk->stored_only};
+        .from_ms = walk->next_ms, .until_ms = until_ms, .stored_only = walk->stored_only,
+        .in_passing = true};
     struct query_budget budget = budget_of(walk, WALK_WINDOW_SAMPLES);
     struct querier *querier = NULL;
     struct series_samples *found = NULL;

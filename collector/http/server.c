@@ -3,18 +3,23 @@
  *
  *     daemon's epoll descriptor --uv_poll--> MHD_run()        one uv_timer for its time-outs
  *     hang-up epoll set         --uv_poll--> hangup_look()
- *     pools, writer thread      --uv_async-> resume what is done, MHD_run()
+ *     pools, writer thread      --eventfd--> resume what is done, MHD_run()
  *
+ * An eventfd, not a uv_async_t: there the loop, once woken, waits until whoever woke it runs again.
  * After each MHD_run() the timer is set anew from MHD_get_timeout().  All calls of libmicrohttpd
  * are made on the loop's thread.
  */
 #include "collector/http/server.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -28,7 +33,7 @@
 #define TLS_PRIORITIES  "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
 #define STATE_THREADS   4 /* some may wait for a commit */
 #define WRITE_THREADS   2
-#define CLOSING_TURN_NS 20000000
+#define CLOSING_TURN_MS 20
 
 static void on_timer(uv_timer_t *timer);
 
@@ -64,10 +69,8 @@ static void on_hangup(uv_poll_t *poll, int status, int events)
 /* Wakes the connections whose work is done.  Returns how many. */
 static size_t resume_done(struct http_server *server)
 {
-    uv_mutex_lock(&server->lock);
-    struct exchange *exchange = server->done;
-    server->done = NULL;
-    uv_mutex_unlock(&server->lock);
+    struct exchange *exchange =
+        atomic_exchange_explicit(&server->done, NULL, memory_order_acquire);
     size_t count = 0;
     for (; exchange != NULL; count++) {
         struct exchange *next = exchange->next_done;
@@ -90,9 +93,19 @@ static size_t resume_done(struct http_server *server)
     return count;
 }
 
-static void on_wake(uv_async_t *wake)
+/* Before resume_done(): who is done after it wakes it again. */
+static void lower_wake(struct http_server *server)
 {
-    struct http_server *server = wake->data;
+    uint64_t times;
+    must(read(server->wake_fd, &times, sizeof times) == sizeof times || errno == EAGAIN);
+}
+
+static void on_wake(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *server = poll->data;
+    (void)status;
+    (void)events;
+    lower_wake(server);
     if (!server->closing && resume_done(server) > 0)
         run_daemon(server);
 }
@@ -188,6 +201,10 @@ static int start_watching(struct http_server *server, struct diagnosis *why)
     if (uv_poll_init(server->loop, &server->hangup_poll, server->hangup_epoll) != 0)
         return diagnose(why, ERR_IO, "the loop cannot watch the hang-up set");
     open_handle(server, (uv_handle_t *)&server->hangup_poll);
+    if (uv_poll_init(server->loop, &server->wake_poll, server->wake_fd) != 0)
+        return diagnose(why, ERR_IO, "the loop cannot watch an eventfd");
+    open_handle(server, (uv_handle_t *)&server->wake_poll);
+    must(uv_poll_start(&server->wake_poll, UV_READABLE, on_wake) == 0);
     must(uv_timer_init(server->loop, &server->timer) == 0);
     open_handle(server, (uv_handle_t *)&server->timer);
     must(uv_timer_init(server->loop, &server->pace_timer) == 0);
@@ -249,6 +266,9 @@ static int open_parts(struct http_server *server, const struct http_options *opt
     server->hangup_epoll = epoll_create1(EPOLL_CLOEXEC);
     if (error == 0 && server->hangup_epoll < 0)
         error = diagnose(why, ERR_IO, "epoll_create failed");
+    server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (error == 0 && server->wake_fd < 0)
+        error = diagnose(why, ERR_IO, "eventfd failed");
     return error;
 }
 
@@ -267,7 +287,7 @@ int http_server_open(uv_loop_t *loop, const struct http_options *options,
         return ERR_NOMEM;
     *server = (struct http_server){
         .loop = loop, .routes = routes, .route_count = route_count, .context = context,
-        .hangup_epoll = -1, .query_memory = options->query_memory,
+        .hangup_epoll = -1, .wake_fd = -1, .query_memory = options->query_memory,
         .query_memory_bytes_max = options->query_memory_bytes_max,
         .state_memory = {.limit_bytes = STATE_ANSWERS_BYTES_MAX},
         .sending = {.limit_bytes = options->query_memory == NULL
@@ -277,9 +297,6 @@ int http_server_open(uv_loop_t *loop, const struct http_options *options,
             (mono_ns)(options->send_timeout_ms > 0 ? options->send_timeout_ms
                                                    : HTTP_SEND_TIMEOUT_MS) *
             NS_PER_MS};
-    must(uv_mutex_init(&server->lock) == 0 && uv_cond_init(&server->done_came) == 0);
-    must(uv_async_init(loop, &server->wake, on_wake) == 0);
-    open_handle(server, (uv_handle_t *)&server->wake);
     int listen_socket = -1;
     error = open_parts(server, options, why);
     if (error == 0)
@@ -323,11 +340,8 @@ int http_server_reload(struct http_server *server, struct diagnosis *why)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct http_server *server = handle->data;
-    if (--server->open_handles > 0)
-        return;
-    uv_mutex_destroy(&server->lock);
-    uv_cond_destroy(&server->done_came);
-    free(server);
+    if (--server->open_handles == 0)
+        free(server);
 }
 
 /* Nobody may be at work on a connection when the daemon stops.  Who asks meanwhile is refused
@@ -340,12 +354,13 @@ static void wait_for_handlers(struct http_server *server)
         resume_done(server);
         MHD_run(server->daemon);
         if (server->suspended_count == 0)
-            return;
-        uv_mutex_lock(&server->lock);
-        if (server->done == NULL)
-            (void)uv_cond_timedwait(&server->done_came, &server->lock, CLOSING_TURN_NS);
-        uv_mutex_unlock(&server->lock);
+            break;
+        struct pollfd wake = {.fd = server->wake_fd, .events = POLLIN};
+        (void)poll(&wake, 1, CLOSING_TURN_MS);
+        lower_wake(server);
     }
+    while (atomic_load_explicit(&server->returning, memory_order_acquire) > 0)
+        sched_yield(); /* in exchange_done() */
 }
 
 void http_server_close(struct http_server *server)
@@ -358,10 +373,12 @@ void http_server_close(struct http_server *server)
         MHD_socket listening = MHD_quiesce_daemon(server->daemon);
         if (listening != MHD_INVALID_SOCKET)
             close(listening);
-        if (server->open_handles > 1) {
+        if (server->open_handles > 0)
             uv_poll_stop(&server->daemon_poll);
+        if (server->open_handles > 1)
             uv_poll_stop(&server->hangup_poll);
-        }
+        if (server->open_handles > 2)
+            uv_poll_stop(&server->wake_poll);
         MHD_stop_daemon(server->daemon);
     }
     pool_close(server->queries);
@@ -370,16 +387,21 @@ void http_server_close(struct http_server *server)
     pool_close(server->logins);
     if (server->hangup_epoll >= 0)
         close(server->hangup_epoll);
+    if (server->wake_fd >= 0)
+        close(server->wake_fd);
     users_unref(server->users);
     tls_close(server->tls);
     free(server->users_path);
-    uv_handle_t *handles[] = {(uv_handle_t *)&server->wake, (uv_handle_t *)&server->daemon_poll,
+    uv_handle_t *handles[] = {(uv_handle_t *)&server->daemon_poll,
                               (uv_handle_t *)&server->hangup_poll,
+                              (uv_handle_t *)&server->wake_poll,
                               (uv_handle_t *)&server->timer,
                               (uv_handle_t *)&server->pace_timer};
     unsigned count = server->open_handles; /* opened in this order */
     for (unsigned i = 0; i < count; i++)
         uv_close(handles[i], on_handle_closed);
+    if (count == 0)
+        free(server);
 }
 
 unsigned http_server_port(const struct http_server *server)

@@ -6,8 +6,9 @@
  *
  * Threads    A querier belongs to the thread that opened it.  Many may be open at once.
  * Snapshot   A querier sees everything that was committed (acknowledged, answered 2xx) before
- * it was opened, and nothing that was not committed. Lifetime   What select() and the name
- * calls yield lives in the arena the caller passes; samples are decoded copies.
+ * it was opened, and nothing that was not committed.
+ * Lifetime   What select() and the name calls yield lives as long as what the arena holds that the
+ * caller passes: in it, or where it has a lease (arena_lease()).  Samples are decoded, and only read.
  */
 #pragma once
 
@@ -81,6 +82,7 @@ struct select_hints {
     bool no_labels;            /* samples only: labels may be empty, series in any order */
     bool no_values; /* times only: values may be any number, stale markers are told */
     bool stored_only;          /* without markers that stand for a silent source */
+    bool in_passing; /* one of many on a way through everything: nothing is kept for the next */
     size_t series_limit;       /* 0: none */
 };
 

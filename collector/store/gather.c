@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/store/group_cache.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -36,9 +35,8 @@ static void release(struct series **series, size_t count)
 void gather_done(struct gather *gather)
 {
     release(gather->held, gather->held_count);
-    for (const struct kept *at = gather->kept; at != NULL; at = at->next)
-        group_cache_release(span_set_groups(gather->store->spans), at->cached);
     buf_done(&gather->question);
+    buf_done(&gather->run_key);
     free(gather->items);
     free(gather->buckets);
     free(gather->absent);
@@ -151,18 +149,6 @@ int gather_obtain_stored(struct gather *gather, struct bytes stored, struct foun
         *expected = found;
     }
     *ret_found = gather->last = *expected;
-    return 0;
-}
-
-int gather_keep(struct gather *gather, struct cached_group *cached)
-{
-    struct kept *kept = arena_alloc(&gather->scratch, 1, sizeof *kept);
-    if (kept == NULL) {
-        group_cache_release(span_set_groups(gather->store->spans), cached);
-        return ERR_LIMIT;
-    }
-    *kept = (struct kept){cached, gather->kept};
-    gather->kept = kept;
     return 0;
 }
 
@@ -356,10 +342,19 @@ static int by_labels(const void *a, const void *b)
     return labels_compare((*x)->labels, (*y)->labels);
 }
 
+/* A file has them in order, and one file is often all. */
+static bool is_ordered(const struct gather *gather)
+{
+    for (size_t i = 1; i < gather->count; i++)
+        if (labels_compare(gather->items[i - 1]->labels, gather->items[i]->labels) > 0)
+            return false;
+    return true;
+}
+
 int gather_order(struct gather *gather)
 {
     if (!gather->hints->no_labels) {
-        if (gather->count > 1)
+        if (!is_ordered(gather))
             qsort(gather->items, gather->count, sizeof(struct found *), by_labels);
         return 0;
     }

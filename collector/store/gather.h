@@ -41,12 +41,6 @@ struct found {
     int64_t absent_since_ms; /* its source is silent since then; 0: it is not */
 };
 
-struct cached_group;
-struct kept {
-    struct cached_group *cached;
-    struct kept *next;
-};
-
 struct gather {
     struct store *store;
     const struct select_hints *hints;
@@ -65,8 +59,9 @@ struct gather {
     size_t held_count;
     struct found *first, *last; /* that was met first in the last file, and last in this one */
     struct buf question; /* the matchers, as bytes */
-    struct kept *kept;   /* held: pieces are of them */
-    size_t kept_asked;   /* how many chunks were looked for among those that are kept */
+    struct buf run_key;  /* the matchers and the files */
+    bool joins;          /* all that the files have is gathered, to be joined */
+    bool is_damaged;     /* some of what they should have was not read */
     bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
 
@@ -88,6 +83,13 @@ int gather_span(struct gather *gather, struct span *span, struct matcher *const 
 /* Of a series without samples wanted: is there nothing left between these times of a piece? */
 bool gather_is_deleted(const struct gather *gather, const struct found *found, uint64_t rank,
                        int64_t first_ms, int64_t last_ms);
+/* gather_run.c, for gather_history(): all of what the files have, out of a run that is kept; *ret_taken:
+ * there was one.  If not it sets gather->joins where one is wanted.  ERR_NOMEM, ERR_LIMIT. */
+int gather_run_take(struct gather *gather, struct span *const *spans, size_t span_count,
+                    struct matcher *const *matchers, size_t count, bool *ret_taken);
+/* Joins what was gathered of them (the last one of this generation) and keeps it; where that is not
+ * possible all stays as it was.  ERR_NOMEM, ERR_CANCELLED, ERR_TIMEOUT. */
+int gather_run_make(struct gather *gather, uint64_t generation);
 /* After gather_history(): samples that expire go from there into roll-ups. */
 int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count);
 
@@ -111,6 +113,4 @@ int gather_obtain_owned(struct gather *gather, const struct labels *labels,
                         struct found **ret_found);
 /* The same for a label set as it stands in a file (labels_write()).  ERR_CORRUPT, ERR_LIMIT. */
 int gather_obtain_stored(struct gather *gather, struct bytes stored, struct found **ret_found);
-/* Holds what is in the cache of groups until the end of the gathering.  ERR_LIMIT: it is released. */
-int gather_keep(struct gather *gather, struct cached_group *cached);
 int gather_add_piece(struct gather *gather, struct found *found, const struct piece *piece);

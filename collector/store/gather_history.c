@@ -5,31 +5,26 @@
 
 #include "collector/store/codec/codec.h"
 #include "collector/store/gather.h"
-#include "collector/store/kept_chunk.h"
 #include "collector/store/selection.h"
 #include "collector/store/span_set.h"
 #include "proto/base/error.h"
-
-#define KEPT_ASKED_MAX 2048 /* chunks of one question; the cache would not hold many more */
 
 struct visit {
     struct gather *gather;
     struct found *found;
     uint64_t generation;
-    uint32_t ordinal;
-    bool may_keep, is_alone;
 };
 
 static int take_chunk(void *context, struct bytes chunk)
 {
     struct visit *visit = context;
     struct gather *gather = visit->gather;
-    struct piece piece = {.rank = RANK_HISTORY(visit->generation),
-                          .is_alone = visit->is_alone,
-                          .ordinal = visit->ordinal};
+    struct piece piece = {.rank = RANK_HISTORY(visit->generation)};
     if (chunk_describe(chunk, &piece.count, &piece.first_ms, &piece.last_ms) != 0)
         return ERR_CORRUPT;
-    if (piece.first_ms > gather->hints->until_ms || piece.last_ms < gather->hints->from_ms ||
+    const bool is_inside = piece.first_ms <= gather->hints->until_ms &&
+                           piece.last_ms >= gather->hints->from_ms;
+    if ((!is_inside && !gather->joins) ||
         gather_is_deleted(gather, visit->found, piece.rank, piece.first_ms, piece.last_ms))
         return 0;
     if (!gather->hints->no_samples) {
@@ -48,45 +43,17 @@ static bool is_inside(const struct gather *gather, const struct span_manifest *m
            manifest->max_ms <= gather->hints->until_ms;
 }
 
-/* The piece of a series that is kept as it is decoded; false: none is. */
-static bool take_kept(struct visit *visit, uint32_t ordinal, int *ret_error)
-{
-    struct gather *gather = visit->gather;
-    struct kept_chunk chunk;
-    visit->may_keep = !gather->hints->no_samples && gather->kept_asked < KEPT_ASKED_MAX;
-    if (!visit->may_keep)
-        return false;
-    gather->kept_asked++;
-    struct cached_group *cached = kept_chunk_find(span_set_groups(gather->store->spans),
-                                                  visit->generation, ordinal, &chunk);
-    if (cached == NULL)
-        return false;
-    *ret_error = gather_keep(gather, cached);
-    const struct piece piece = {.first_ms = chunk.times_ms[0],
-                                .last_ms = chunk.times_ms[chunk.count - 1],
-                                .rank = RANK_HISTORY(visit->generation),
-                                .count = chunk.count,
-                                .times_ms = chunk.times_ms,
-                                .values = chunk.values,
-                                .plain = chunk.plain};
-    if (*ret_error == 0 && piece.first_ms <= gather->hints->until_ms &&
-        piece.last_ms >= gather->hints->from_ms)
-        *ret_error = gather_add_piece(gather, visit->found, &piece);
-    return true;
-}
-
 static int take_series(struct gather *gather, struct span *span, struct span_reader *reader,
                        uint32_t ordinal, void *context)
 {
     const struct span_manifest *manifest = &span_info_of(span)->manifest;
     struct bytes entry;
-    struct visit visit = {
-        .gather = gather, .generation = manifest->generation, .ordinal = ordinal};
+    struct visit visit = {.gather = gather, .generation = manifest->generation};
     (void)context;
     int error = span_reader_label_bytes(reader, ordinal, &entry);
     if (error == 0)
         error = gather_obtain_stored(gather, entry, &visit.found);
-    if (error != 0 || take_kept(&visit, ordinal, &error))
+    if (error != 0)
         return error;
     if (gather->hints->no_samples && !gather->wants_counts && visit.found->holes.count == 0 &&
         is_inside(gather, manifest)) {
@@ -94,8 +61,6 @@ static int take_series(struct gather *gather, struct span *span, struct span_rea
         return gather_add_piece(gather, visit.found, &piece);
     }
     error = span_reader_entry(reader, ordinal, &entry);
-    /* It begins with the number of chunks. */
-    visit.is_alone = visit.may_keep && error == 0 && entry.size > 0 && entry.data[0] == 1;
     if (error == 0)
         error = span_entry_chunks(entry, take_chunk, &visit);
     return error == ERR_MALFORMED ? ERR_CORRUPT : error;
@@ -120,6 +85,7 @@ static int take_one(struct taking *taking, uint32_t ordinal)
     if (error != ERR_CORRUPT || span_reader_is_lost(taking->reader))
         return error;
     span_reader_complain(taking->reader, "a series");
+    taking->gather->is_damaged = true;
     return 0;
 }
 
@@ -171,8 +137,10 @@ int gather_span(struct gather *gather, struct span *span, struct matcher *const 
     struct taking taking = {.gather = gather, .span = span, .take = take, .context = context};
     struct selection selection;
     int error = span_reader_begin(span, &taking.reader);
-    if (error != 0)
+    if (error != 0) {
+        gather->is_damaged = true;
         return error == ERR_CORRUPT ? 0 : error; /* named and counted */
+    }
     gather->last = NULL;
     buf_clear(&gather->question);
     selection_question(matchers, count, &gather->question);
@@ -186,9 +154,26 @@ int gather_span(struct gather *gather, struct span *span, struct matcher *const 
         error = take_found(&taking, matchers, count);
     }
     span_reader_close(taking.reader);
+    gather->is_damaged |= error != 0;
     if (error == 0 && ret_read != NULL)
         *ret_read = true;
     return error == ERR_CORRUPT ? 0 : error; /* the same */
+}
+
+/* Out of the files one by one; and what they have is joined for the next time, if it is wanted. */
+static int take_files(struct gather *gather, struct span *const *spans, size_t span_count,
+                      struct matcher *const *matchers, size_t count)
+{
+    int error = 0;
+    for (size_t i = 0; i < span_count && error == 0; i++) {
+        error = select_watch_look(&gather->watch);
+        if (error == 0)
+            error = gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
+    }
+    if (error == 0 && gather->joins)
+        error = gather_run_make(gather,
+                                span_info_of(spans[span_count - 1])->manifest.generation);
+    return error;
 }
 
 int gather_history(struct gather *gather, struct matcher *const *matchers, size_t count)
@@ -196,15 +181,14 @@ int gather_history(struct gather *gather, struct matcher *const *matchers, size_
     struct span_set *set = gather->store->spans;
     struct span **spans = NULL;
     size_t span_count = 0;
+    bool is_taken = false;
     int error = span_set_acquire(set, gather->hints->from_ms, gather->hints->until_ms, &spans,
                                  &span_count);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < span_count && error == 0; i++) {
-        error = select_watch_look(&gather->watch);
-        if (error == 0)
-            error = gather_span(gather, spans[i], matchers, count, take_series, NULL, NULL);
-    }
+    error = gather_run_take(gather, spans, span_count, matchers, count, &is_taken);
+    if (error == 0 && !is_taken)
+        error = take_files(gather, spans, span_count, matchers, count);
     span_set_release(set, spans, span_count);
     return error;
 }

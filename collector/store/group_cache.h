@@ -8,7 +8,6 @@
  *   letter   first                    entries of the view
  *   c        first ordinal            a group: what history has of each series in it
  *   s        first ordinal            a block of label sets
- *   d        ordinal                  the one chunk of a series, decoded (kept_chunk.h)
  *   m        a hash of the matchers   the series they select (selection.h)
  *
  * Bounded: the least recently used goes.  An entry is taken in when it is wanted a second time,

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "collector/store/codec/codec.h"
-#include "collector/store/kept_chunk.h"
 #include "proto/base/error.h"
 
 void pieces_scratch_init(struct pieces_scratch *scratch)
@@ -155,10 +154,6 @@ static int decode(const struct piece *piece, const struct holes *holes,
                                   &plain) != 0 ||
                count != piece->count) {
         return ERR_CORRUPT;
-    } else if (piece->is_alone && scratch->kept != NULL && !scratch->times_only &&
-               count <= KEPT_SAMPLES_MAX) {
-        const struct kept_chunk chunk = {times_ms, values, count, plain};
-        kept_chunk_offer(scratch->kept, piece->rank, piece->ordinal, &chunk);
     }
     scratch->plain = scratch->plain && plain;
     *ret_count = cut(holes, piece->rank, times_ms, values, count);

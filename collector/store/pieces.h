@@ -19,8 +19,6 @@
 
 #include "proto/base/bytes.h"
 
-struct group_cache;
-
 struct piece {
     int64_t first_ms, last_ms;
     uint64_t rank;
@@ -28,9 +26,9 @@ struct piece {
     struct bytes chunk;      /* or, when chunk.data is NULL: */
     const int64_t *times_ms; /* `count` samples */
     const double *values;
-    bool plain;       /* of these: no value is a stale marker; false: some may be */
-    bool is_alone;    /* the one chunk its history file has of the series with this... */
-    uint32_t ordinal; /* ...number: it may be kept as it is decoded (kept_chunk.h) */
+    bool plain;      /* of these: no value is a stale marker; false: some may be */
+    uint32_t chunks; /* a run's (kept_run.h), which stay as long as the arena of whoever selects: of so
+                      * many chunks; else 0 */
 };
 
 /* The classes of rank, in the top bits; generation or seal number below. */
@@ -65,7 +63,6 @@ struct pieces_scratch {
     size_t capacity;
     bool times_only; /* of values only stale markers are looked at (chunk_decode_plain()) */
     bool plain;      /* what was merged last has no stale marker; false: it may have */
-    struct group_cache *kept; /* takes in chunks that are decoded often; NULL: none */
 };
 void pieces_scratch_init(struct pieces_scratch *scratch);
 void pieces_scratch_done(struct pieces_scratch *scratch);

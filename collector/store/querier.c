@@ -81,7 +81,9 @@ static int charge(struct gather *gather, const struct found *found, size_t sampl
         return ERR_LIMIT;
     budget->samples_left -= samples;
     budget->samples_seen += samples;
-    budget->chunks_seen += found->count + found->rolled_count;
+    for (size_t i = 0; i < found->count; i++)
+        budget->chunks_seen += found->pieces[i].chunks > 0 ? found->pieces[i].chunks : 1;
+    budget->chunks_seen += found->rolled_count;
     return 0;
 }
 
@@ -225,10 +227,37 @@ static int deliver_in_place(struct gather *gather, struct found *found,
     return count == 0 ? 0 : charge(gather, found, count);
 }
 
+/* Is all there is of a series a part of a run, which is there as long as the arena? */
+static bool is_part_of_run(const struct gather *gather, const struct found *found)
+{
+    return found->count == 1 && found->pieces[0].chunks > 0 && found->rolled_count == 0 &&
+           gather->hints->newest_count == 0;
+}
+
+/* False: there is something to add to it. */
+static bool deliver_part(const struct gather *gather, const struct found *found,
+                         struct series_samples *ret_samples)
+{
+    const struct piece *piece = &found->pieces[0];
+    size_t first = 0;
+    size_t count = 0;
+    pieces_trim(piece->times_ms, piece->count, gather->hints->from_ms, gather->hints->until_ms,
+                &first, &count);
+    *ret_samples = (struct series_samples){.labels = found->labels,
+                                           .times_ms = piece->times_ms + first,
+                                           .values = piece->values + first,
+                                           .count = count,
+                                           .no_markers = piece->plain};
+    return marker_ms(gather, found, ret_samples->times_ms, ret_samples->values, count) ==
+           INT64_MAX;
+}
+
 static int deliver(struct gather *gather, struct found *found, struct delivery *delivery,
                    struct series_samples *ret_samples)
 {
     size_t samples;
+    if (is_part_of_run(gather, found) && deliver_part(gather, found, ret_samples))
+        return ret_samples->count == 0 ? 0 : charge(gather, found, ret_samples->count);
     if (fits_in_place(gather, found, &samples))
         return deliver_in_place(gather, found, delivery, samples, ret_samples);
     int error = find_parts(gather, found, delivery);
@@ -282,7 +311,6 @@ static void take_share(void *context, unsigned place)
     mine.budget = &budget;
     mine.arena = &all->arenas.items[place];
     pieces_scratch_init(&delivery.pieces);
-    delivery.pieces.kept = span_set_groups(mine.store->spans);
     while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
         size_t first = atomic_fetch_add_explicit(&all->next, all->piece, memory_order_relaxed);
         if (first >= mine.count)
@@ -310,7 +338,7 @@ static bool is_worth_sharing(const struct gather *gather)
         const struct found *found = gather->items[i];
         if (found->rolled_count > 0)
             return false;
-        for (size_t k = 0; k < found->count; k++)
+        for (size_t k = 0; k < found->count && !is_part_of_run(gather, found); k++)
             samples += found->pieces[k].count;
     }
     return samples >= SHARED_SAMPLES_MIN;
@@ -342,7 +370,6 @@ static int deliver_alone(struct gather *gather, struct series_samples *series)
     size_t kept = 0;
     int error = 0;
     pieces_scratch_init(&delivery.pieces);
-    delivery.pieces.kept = span_set_groups(gather->store->spans);
     for (size_t i = 0; i < gather->count && error == 0 && (limit == 0 || kept < limit); i++) {
         error = select_watch_step(&gather->watch);
         if (error == 0)

@@ -33,6 +33,7 @@ struct span {
 struct span_set {
     struct store *store;
     struct group_cache *groups; /* unpacked, of all files */
+    struct kept_runs *runs;     /* decoded, over several files */
     struct value_lists *lists;  /* of labels, of all files */
     char *directory;
     pthread_mutex_t lock;

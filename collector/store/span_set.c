@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "collector/store/group_cache.h"
+#include "collector/store/kept_run.h"
 #include "collector/store/quarantine.h"
 #include "collector/store/span_parts.h"
 #include "collector/store/value_lists.h"
@@ -24,6 +25,7 @@
 #include "proto/base/must.h"
 
 #define GROUPS_BYTES ((size_t)32 << 20) /* unpacked groups: what some walls of boards read */
+#define RUNS_BYTES   ((size_t)24 << 20) /* three million samples of theirs */
 #define LISTS_BYTES  ((size_t)16 << 20) /* thirty lists of ten thousand values, of any number of files */
 
 int span_set_new(struct store *store, struct span_set **ret_set)
@@ -34,6 +36,8 @@ int span_set_new(struct store *store, struct span_set **ret_set)
     set->store = store;
     must(pthread_mutex_init(&set->lock, NULL) == 0);
     int error = group_cache_new(GROUPS_BYTES, &set->groups);
+    if (error == 0)
+        error = kept_runs_new(RUNS_BYTES, &set->runs);
     if (error == 0)
         error = value_lists_new(LISTS_BYTES, &set->lists);
     if (error != 0) {
@@ -64,6 +68,7 @@ void span_set_free(struct span_set *set)
     for (size_t i = 0; i < set->count; i++)
         span_free(set->items[i]);
     group_cache_free(set->groups);
+    kept_runs_free(set->runs);
     value_lists_free(set->lists);
     free(set->items);
     free(set->kept);
@@ -75,6 +80,11 @@ void span_set_free(struct span_set *set)
 struct group_cache *span_set_groups(const struct span_set *set)
 {
     return set->groups;
+}
+
+struct kept_runs *span_set_runs(const struct span_set *set)
+{
+    return set->runs;
 }
 
 struct value_lists *span_set_lists(const struct span_set *set)

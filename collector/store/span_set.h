@@ -27,11 +27,14 @@ struct span;
 struct span_reader;
 struct value_lists;
 struct group_cache;
+struct kept_runs;
 
 int span_set_new(struct store *store, struct span_set **ret_set);
 void span_set_free(struct span_set *set); /* NULL is allowed */
 /* What labels have been asked for; those of files that are gone or damaged are not in it. */
 struct value_lists *span_set_lists(const struct span_set *set);
+/* What was decoded of several of them. */
+struct kept_runs *span_set_runs(const struct span_set *set);
 /* What was unpacked of any of them. */
 struct group_cache *span_set_groups(const struct span_set *set);
 /* `DATA/history`. */

@@ -59,6 +59,41 @@ static void an_arena_that_is_rewound_keeps_what_it_took_in_one_piece(void **stat
     assert_int_equal(total.held_bytes, 0);
 }
 
+static void count_end(void *count)
+{
+    ++*(int *)count;
+}
+
+static void what_an_arena_leases_ends_with_it_and_counts(void **state)
+{
+    struct arena_total total = {.limit_bytes = 40000};
+    struct arena one;
+    struct arena other;
+    int ended = 0;
+    (void)state;
+    arena_init(&one, 30000);
+    arena_init(&other, 30000);
+    one.total = other.total = &total;
+    assert_true(arena_lease(&one, 10000, count_end, &ended));
+    assert_true(one.held_bytes >= 10000);
+    assert_false(arena_lease(&one, 20000, count_end, &ended)); /* its own limit */
+    assert_true(arena_lease(&other, 10000, count_end, &ended));
+    assert_false(arena_lease(&other, 12000, count_end, &ended)); /* both together */
+    assert_int_equal(total.held_bytes, one.held_bytes + other.held_bytes);
+    other.limit_bytes = 15000;
+    one.limit_bytes = 50000;
+    arena_join(&one, &other);
+    arena_reset(&other);
+    assert_int_equal(ended, 0);
+    arena_rewind(&one);
+    assert_int_equal(ended, 2);
+    assert_int_equal(total.held_bytes, one.held_bytes);
+    assert_true(arena_lease(&one, 1, count_end, &ended));
+    arena_reset(&one);
+    assert_int_equal(ended, 3);
+    assert_int_equal(total.held_bytes, 0);
+}
+
 static void arenas_share_a_total(void **state)
 {
     struct arena_total total = {.limit_bytes = 12000};
@@ -342,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_never_takes_more_than_its_limit),
         cmocka_unit_test(an_arena_that_is_rewound_keeps_what_it_took_in_one_piece),
+        cmocka_unit_test(what_an_arena_leases_ends_with_it_and_counts),
         cmocka_unit_test(arenas_share_a_total),
         cmocka_unit_test(integers_survive_a_round_trip),
         cmocka_unit_test(a_varint_of_eleven_bytes_fails),

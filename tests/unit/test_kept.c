@@ -1,6 +1,6 @@
 /*
  * test_kept.c - what questions that are asked again find in the cache: the series they select,
- * and chunks as they were decoded.  An answer must not tell.
+ * and their samples as they were decoded.  An answer must not tell.
  */
 #include <math.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "collector/store/gather.h"
-#include "collector/store/kept_chunk.h"
+#include "collector/store/kept_run.h"
 #include "collector/store/parts.h"
 #include "collector/store/selection.h"
 #include "collector/store/span_parts.h"
@@ -24,7 +24,6 @@
 
 #define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
 #define SPAN_MS ((int64_t)2 * 3600 * 1000)
-#define DAY_MS  (12 * SPAN_MS)
 #define SERIES  3U
 
 /* Asked so often that all there is to keep is kept and used. */
@@ -39,24 +38,13 @@ static void expect_often(struct kit *kit, const struct model *model)
     }
 }
 
-/* How many of the series of all files are kept decoded. */
+/* How many runs of decoded series are kept. */
 static size_t count_kept(struct kit *kit)
 {
-    struct group_cache *groups = span_set_groups(kit->store->spans);
-    struct span **spans;
     size_t count = 0;
-    size_t kept = 0;
-    assert_int_equal(span_set_acquire(kit->store->spans, ALWAYS, &spans, &count), 0);
-    for (size_t i = 0; i < count; i++)
-        for (uint32_t ordinal = 0; ordinal < SERIES; ordinal++) {
-            struct kept_chunk chunk;
-            struct cached_group *cached = kept_chunk_find(
-                groups, span_info_of(spans[i])->manifest.generation, ordinal, &chunk);
-            kept += cached != NULL;
-            group_cache_release(groups, cached);
-        }
-    span_set_release(kit->store->spans, spans, count);
-    return kept;
+    size_t bytes = 0;
+    kept_runs_sum(span_set_runs(kit->store->spans), &count, &bytes);
+    return count;
 }
 
 static void start(struct kit *kit, struct model *model)
@@ -77,7 +65,7 @@ static void what_is_asked_often_is_kept_and_the_same(void **state)
     start(&kit, &model);
     assert_int_equal(count_kept(&kit), 0);
     expect_often(&kit, &model);
-    assert_int_equal(count_kept(&kit), 2 * SERIES);
+    assert_int_equal(count_kept(&kit), 2);
     kit_delete_both(&kit, &model, 1, at - 50 * KIT_STEP_MS, at + 50 * KIT_STEP_MS);
     expect_often(&kit, &model);
     kit_run(&kit, &model, 1, at - 9 * KIT_STEP_MS, at + 9 * KIT_STEP_MS,
@@ -94,21 +82,202 @@ static void what_is_asked_often_is_kept_and_the_same(void **state)
     kit_stop(&kit);
 }
 
-static void chunks_that_are_long_are_not_kept(void **state)
+/* All of the two hours in both files, asked the third time. */
+static size_t select_kept(struct kit *kit, struct arena *arena, struct series_samples **ret_series)
+{
+    for (int i = 0; i < 2; i++)
+        (void)kit_count(kit, MATCH_EQUAL, "__name__", "m", ALWAYS);
+    arena_init(arena, (size_t)1 << 30);
+    return kit_select(kit, MATCH_EQUAL, "__name__", "m", ALWAYS, arena, ret_series);
+}
+
+static void series_of_the_same_times_share_them(void **state)
 {
     (void)state;
-    const int64_t day = KIT_START_MS - KIT_START_MS % DAY_MS;
     struct kit kit;
     struct model model = {0};
-    kit_start(&kit);
-    kit.now_ms = day + DAY_MS + SPAN_MS;
-    for (unsigned n = 0; n < SERIES; n++)
-        kit_run(&kit, &model, n, day, day + 2 * SPAN_MS, NAN);
+    struct arena arena;
+    struct series_samples *series;
+    start(&kit, &model);
+    kit_run(&kit, &model, SERIES, KIT_START_MS, KIT_START_MS + SPAN_MS, 4);
     assert_int_equal(store_settle(kit.store), 0);
-    expect_often(&kit, &model);
-    assert_int_equal(count_kept(&kit), 0);
+    assert_int_equal(select_kept(&kit, &arena, &series), SERIES + 1);
+    for (unsigned n = 1; n < SERIES; n++)
+        assert_ptr_equal(series[n].times_ms, series[0].times_ms);
+    assert_ptr_not_equal(series[SERIES].times_ms, series[0].times_ms);
+    assert_int_equal(series[SERIES].count * 2, series[0].count);
+    arena_reset(&arena);
     model_done(&model);
     kit_stop(&kit);
+}
+
+static void an_answer_lives_as_long_as_its_arena(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct model model = {0};
+    struct arena arena;
+    struct series_samples *series;
+    start(&kit, &model);
+    const size_t count = select_kept(&kit, &arena, &series);
+    assert_int_equal(count, SERIES);
+    assert_true(arena.held_bytes > series[0].count * SERIES * sizeof(double));
+    kit_close(&kit); /* and nothing is kept any more */
+    for (size_t i = 0; i < count; i++) {
+        struct bytes text = labels_get_text(series[i].labels, "n");
+        assert_int_equal(text.data[0], '0' + i);
+        for (size_t k = 0; k < series[i].count; k++)
+            assert_int_equal(series[i].times_ms[k], KIT_START_MS + (int64_t)k * KIT_STEP_MS);
+    }
+    arena_reset(&arena);
+    assert_int_equal(arena.held_bytes, 0);
+    kit_open(&kit);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+/* A query whose memory is short copies what it needs of a run, or does without. */
+static void a_run_counts_as_memory_of_who_asks(void **state)
+{
+    (void)state;
+    const int64_t at = KIT_START_MS + SPAN_MS;
+    struct kit kit;
+    struct model model = {0};
+    struct arena arena;
+    struct series_samples *series;
+    size_t count = 0;
+    size_t bytes = 0;
+    start(&kit, &model);
+    (void)select_kept(&kit, &arena, &series);
+    arena_reset(&arena);
+    kept_runs_sum(span_set_runs(kit.store->spans), &count, &bytes);
+    assert_int_equal(count, 1);
+    arena_init(&arena, bytes);
+    assert_int_equal(kit_select(&kit, MATCH_EQUAL, "__name__", "m", at - 5 * KIT_STEP_MS,
+                                at + 5 * KIT_STEP_MS, &arena, &series),
+                     SERIES);
+    for (unsigned n = 0; n < SERIES; n++)
+        assert_int_equal(series[n].count, 11);
+    arena_reset(&arena);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+/* What the head has: later samples, some of a time that is kept, a series of its own. */
+static void what_stands_beside_a_run_is_told(void **state)
+{
+    (void)state;
+    const int64_t at = KIT_START_MS + SPAN_MS;
+    const int64_t end = KIT_START_MS + 2 * SPAN_MS;
+    struct kit kit;
+    struct model model = {0};
+    start(&kit, &model);
+    expect_often(&kit, &model);
+    assert_int_equal(count_kept(&kit), 2);
+    kit.now_ms = end + SPAN_MS;
+    kit_run(&kit, &model, 1, end, end + 20 * KIT_STEP_MS, 5);
+    kit_run(&kit, &model, 2, at - 9 * KIT_STEP_MS, at + 9 * KIT_STEP_MS, 6);
+    kit_run(&kit, &model, SERIES, at, at + 9 * KIT_STEP_MS, 7);
+    expect_often(&kit, &model);
+    kit_expect(&kit, &model, end - KIT_STEP_MS, end + KIT_STEP_MS);
+    assert_int_equal(count_kept(&kit), 2);
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+static void a_silent_series_ends_beside_a_run(void **state)
+{
+    (void)state;
+    const int64_t last = KIT_START_MS + 2 * SPAN_MS - KIT_STEP_MS;
+    struct kit kit;
+    struct model model = {0};
+    struct arena arena;
+    struct series_samples *series;
+    start(&kit, &model);
+    store_series_set_source(kit_series(&kit, 1), 7);
+    store_set_absent(kit.store, 7, last + 5000);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(select_kept(&kit, &arena, &series), SERIES);
+        assert_int_equal(series[1].count, series[0].count + (round == 0));
+        const size_t end = series[1].count - 1;
+        assert_int_equal(is_stale_nan(series[1].values[end]), round == 0);
+        assert_int_equal(series[1].times_ms[end], last + (round == 0));
+        assert_true(series[0].times_ms == series[2].times_ms);
+        arena_reset(&arena);
+        store_set_absent(kit.store, 7, 0);
+    }
+    model_done(&model);
+    kit_stop(&kit);
+}
+
+/* A run of one series whose values are its key's byte. */
+static struct kept_run *make_run(struct kept_runs *runs, uint8_t key, size_t samples)
+{
+    struct kept_run *run = kept_run_new(runs, (struct bytes){&key, 1}, 1);
+    assert_non_null(run);
+    double *values = arena_alloc_raw(&run->memory, samples, sizeof *values);
+    if (values == NULL) {
+        kept_run_release(run);
+        return NULL;
+    }
+    for (size_t i = 0; i < samples; i++)
+        values[i] = key;
+    run->series[0] = (struct run_series){.values = values, .count = samples};
+    run->count = 1;
+    return run;
+}
+
+static struct kept_run *find_run(struct kept_runs *runs, uint8_t key)
+{
+    struct kept_run *run = kept_runs_find(runs, (struct bytes){&key, 1});
+    for (size_t i = 0; run != NULL && i < run->series[0].count; i++)
+        assert_true(run->series[0].values[i] == key);
+    return run;
+}
+
+static void the_least_recently_used_run_goes(void **state)
+{
+    (void)state;
+    struct kept_runs *runs;
+    size_t count = 0;
+    size_t bytes = 0;
+    assert_int_equal(kept_runs_new(100000, &runs), 0);
+    assert_null(make_run(runs, 0, 10000)); /* too large a part */
+    struct kept_run *first = make_run(runs, 1, 1000);
+    kept_runs_put(runs, first);
+    for (uint8_t key = 2; key < 40; key++) {
+        struct kept_run *run = make_run(runs, key, 1000);
+        kept_runs_put(runs, run);
+        kept_run_release(run);
+        struct kept_run *used = find_run(runs, 2);
+        assert_non_null(used);
+        kept_run_release(used);
+    }
+    kept_runs_sum(runs, &count, &bytes);
+    assert_true(count >= 4 && bytes <= 100000);
+    assert_null(find_run(runs, 1)); /* it went, and lives on for its holder */
+    assert_true(first->series[0].values[999] == 1);
+    kept_run_release(first);
+    struct kept_run *last = find_run(runs, 39);
+    assert_non_null(last);
+    kept_runs_free(runs);
+    assert_true(last->series[0].values[0] == 39);
+    kept_run_release(last);
+}
+
+static void what_is_wanted_twice_is_joined_unless_it_is_refused(void **state)
+{
+    (void)state;
+    struct kept_runs *runs;
+    const struct bytes key = bytes_of("this");
+    assert_int_equal(kept_runs_new(100000, &runs), 0);
+    assert_false(kept_runs_wants(runs, key));
+    assert_false(kept_runs_wants(runs, bytes_of("that")));
+    assert_true(kept_runs_wants(runs, key));
+    kept_runs_refuse(runs, key);
+    assert_false(kept_runs_wants(runs, key));
+    assert_true(kept_runs_wants(runs, bytes_of("that")));
+    kept_runs_free(runs);
 }
 
 static void other_matchers_select_other_series(void **state)
@@ -181,7 +350,7 @@ static void what_is_kept_of_a_damaged_file_is_not_told(void **state)
     size_t count = 0;
     start(&kit, &model);
     expect_often(&kit, &model);
-    assert_int_equal(count_kept(&kit), 2 * SERIES);
+    assert_int_equal(count_kept(&kit), 2);
     assert_int_equal(span_set_acquire(kit.store->spans, ALWAYS, &spans, &count), 0);
     for (size_t i = 0; i < count; i++)
         span_quarantine(spans[i], "a test says so");
@@ -308,7 +477,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_asked_often_is_kept_and_the_same),
-        cmocka_unit_test(chunks_that_are_long_are_not_kept),
+        cmocka_unit_test(series_of_the_same_times_share_them),
+        cmocka_unit_test(an_answer_lives_as_long_as_its_arena),
+        cmocka_unit_test(a_run_counts_as_memory_of_who_asks),
+        cmocka_unit_test(what_stands_beside_a_run_is_told),
+        cmocka_unit_test(a_silent_series_ends_beside_a_run),
+        cmocka_unit_test(the_least_recently_used_run_goes),
+        cmocka_unit_test(what_is_wanted_twice_is_joined_unless_it_is_refused),
         cmocka_unit_test(other_matchers_select_other_series),
         cmocka_unit_test(a_selection_answers_its_own_question),
         cmocka_unit_test(what_is_kept_of_a_damaged_file_is_not_told),
