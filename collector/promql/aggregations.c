@@ -176,10 +176,6 @@ static double finish(enum aggregation_kind kind, const struct accumulator *at)
         if (at->incremental)
             return at->mean + at->compensation;
         return at->value / at->count + at->compensation / at->count;
-    case AGGREGATE_COUNT:
-        return at->count;
-    case AGGREGATE_GROUP:
-        return 1;
     case AGGREGATE_STDDEV:
         return sqrt(at->value / at->count);
     case AGGREGATE_STDVAR:
@@ -280,22 +276,68 @@ static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
     return 0;
 }
 
+/* count() and group(): nothing is looked at but whether there is a value. */
+static int count_group(struct evaluation *ev, enum aggregation_kind kind, const struct grid *grid,
+                       const struct value *input, const struct group *group, double *counts,
+                       struct column *out)
+{
+    memset(counts, 0, grid->count * sizeof *counts);
+    for (size_t m = 0; m < group->count; m++) {
+        const struct column *column = &input->columns[group->members[m]];
+        int error = evaluation_tick_steps(ev, grid->count);
+        if (error != 0)
+            return error;
+        for (size_t at = 0; at < grid->count; at += 64) {
+            size_t count = grid->count - at < 64 ? grid->count - at : 64;
+            uint64_t present = column->present[at / 64];
+            out->present[at / 64] |= present;
+            if (present == UINT64_MAX >> (64 - count)) {
+                for (size_t i = 0; i < count; i++)
+                    counts[at + i] += 1;
+                continue;
+            }
+            for (; present != 0; present &= present - 1)
+                counts[at + (size_t)__builtin_ctzll(present)] += 1;
+        }
+    }
+    for (size_t step = 0; step < grid->count; step++)
+        out->values[step] = kind == AGGREGATE_COUNT ? counts[step] : counts[step] > 0;
+    return 0;
+}
+
+/* Room for what is added up step by step. */
+struct step_room {
+    struct step_sums sums;          /* sum(); of count() and group() the sums alone */
+    struct accumulator *accumulators; /* all others */
+};
+
+static bool counts_only(enum aggregation_kind kind)
+{
+    return kind == AGGREGATE_COUNT || kind == AGGREGATE_GROUP;
+}
+
+static int make_room(struct evaluation *ev, enum aggregation_kind kind, const struct grid *grid,
+                     struct step_room *room)
+{
+    double **sums = &room->sums.sums, **compensations = &room->sums.compensations;
+    if (kind != AGGREGATE_SUM && !counts_only(kind)) {
+        room->accumulators = arena_alloc(ev->arena, grid->count, sizeof *room->accumulators);
+        return room->accumulators == NULL ? ERR_NOMEM : 0;
+    }
+    *sums = arena_alloc_raw(ev->arena, grid->count, sizeof **sums);
+    *compensations = arena_alloc_raw(ev->arena, grid->count, sizeof **compensations);
+    return *sums == NULL || *compensations == NULL ? ERR_NOMEM : 0;
+}
+
 static int fold(struct evaluation *ev, const struct node *node, const struct grid *grid,
                 const struct value *input, const struct groups *groups, struct value *ret_value)
 {
     const enum aggregation_kind kind = node->aggregation->kind;
-    struct accumulator *scratch = NULL;
-    struct step_sums sums = {NULL, NULL};
+    struct step_room room = {.accumulators = NULL};
     int error = value_columns(ev, groups->count, ret_value);
 
-    if (kind == AGGREGATE_SUM) {
-        sums.sums = arena_alloc_raw(ev->arena, grid->count, sizeof *sums.sums);
-        sums.compensations = arena_alloc_raw(ev->arena, grid->count, sizeof *sums.sums);
-    } else {
-        scratch = arena_alloc(ev->arena, grid->count, sizeof *scratch);
-    }
-    if (error == 0 && scratch == NULL && (sums.sums == NULL || sums.compensations == NULL))
-        error = ERR_NOMEM;
+    if (error == 0)
+        error = make_room(ev, kind, grid, &room);
     for (size_t n = 0; error == 0 && n < groups->count; n++) {
         struct column *out = &ret_value->columns[n];
         const struct group *group = &groups->items[n];
@@ -304,9 +346,12 @@ static int fold(struct evaluation *ev, const struct node *node, const struct gri
             break;
         out->labels = group->labels;
         out->drop_name = group->drop_name;
-        error = kind == AGGREGATE_SUM
-                    ? sum_group(ev, grid, input, group, &sums, out)
-                    : fold_group(ev, kind, grid, input, group, scratch, out);
+        if (kind == AGGREGATE_SUM)
+            error = sum_group(ev, grid, input, group, &room.sums, out);
+        else if (counts_only(kind))
+            error = count_group(ev, kind, grid, input, group, room.sums.sums, out);
+        else
+            error = fold_group(ev, kind, grid, input, group, room.accumulators, out);
         ret_value->count = n + 1;
     }
     return error;

@@ -161,6 +161,54 @@ WINDOW_FUNCTION(delta)
     return extrapolate(window, false, false, ret_value);
 }
 
+/* All of them together, where no counter is reset and none is near zero: then nothing but the
+ * increase differs from one to the next, and a loop over them becomes vectors. */
+static size_t extrapolate_alike(struct window *window, bool counter, bool per_second,
+                                size_t stride, size_t windows, double *restrict values)
+{
+    const size_t last = window->count - 1;
+    if (last == 0 || (counter && (!find_resets(window) || !window->never_falls)))
+        return 0;
+    look_how_it_lies(window, per_second);
+    if (counter && window->stretched.sampled_ms < window->stretched.before_ms)
+        return 0;
+    const double factor = window->stretched.factor;
+    const double *from = window->values;
+    const double *to = window->values + last;
+    size_t done = 0;
+    while (done < windows) {
+        const size_t count = windows - done < BLOCK ? windows - done : BLOCK;
+        uint64_t near_zero = 0;
+        for (size_t i = 0; i < count; i++) {
+            const double before = from[i * stride];
+            const double increase = to[i * stride] - before;
+            near_zero |= (uint64_t)((before < increase) & (before >= 0));
+            values[done + i] = increase * factor;
+        }
+        if (counter && near_zero != 0)
+            break;
+        done += count;
+        from += count * stride;
+        to += count * stride;
+    }
+    return done;
+}
+
+ALIKE_FUNCTION(rate)
+{
+    return extrapolate_alike(window, true, true, stride, windows, values);
+}
+
+ALIKE_FUNCTION(increase)
+{
+    return extrapolate_alike(window, true, false, stride, windows, values);
+}
+
+ALIKE_FUNCTION(delta)
+{
+    return extrapolate_alike(window, false, false, stride, windows, values);
+}
+
 /* Between the last two samples. */
 static bool instant(const struct window *window, bool rate, double *ret_value)
 {

@@ -5,7 +5,7 @@
  * its own that take longer to make than its samples take to read.  Only chunks that are alone
  * in their file are kept, so a file and an ordinal say which.
  *
- *     entry 0 times, entry 1 values, entry 2 one byte: is it plain (chunk_decode_plain())
+ *     entry 0 times, entry 1 values, entry 2 one byte: is it plain (chunk_decode_told())
  *
  * Any thread.
  */

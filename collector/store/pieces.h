@@ -63,12 +63,17 @@ struct pieces_scratch {
     int64_t *times_ms[4];
     double *values[4];
     size_t capacity;
-    bool times_only; /* of values only stale markers are looked at (chunk_decode_plain()) */
+    bool times_only; /* of values only stale markers are looked at (chunk_decode_told()) */
     bool plain;      /* what was merged last has no stale marker; false: it may have */
+    int64_t interval_ms; /* and its times lie so far apart; 0: not all of them, or nobody knows */
     struct group_cache *kept; /* takes in chunks that are decoded often; NULL: none */
 };
 void pieces_scratch_init(struct pieces_scratch *scratch);
 void pieces_scratch_done(struct pieces_scratch *scratch);
+
+/* Adds a sample behind those that pieces_merge() gave, of which no other part is wanted. */
+void pieces_append(struct pieces_scratch *scratch, const int64_t *times_ms, size_t *count,
+                   int64_t time_ms, uint64_t value_bits);
 
 /* Leaves of the samples that pieces_merge() gave only the newest at or before each of the times
  * at_ms + n * step_ms, n < times, and the last of all; how many that are. */
