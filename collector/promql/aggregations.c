@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "collector/series/kahan.h"
+#include "proto/base/cloned.h"
 #include "proto/base/error.h"
 
 static const struct aggregation table[] = {
@@ -193,7 +194,7 @@ struct step_sums {
 /* What an addition rounds away is found without a look at which summand is the larger (Knuth's
  * TwoSum), so that the loop becomes vectors: as long as nothing overflows it is the very number that
  * kahan_add() finds. */
-static void add_values(const double *restrict values, size_t count, double *restrict sums,
+CLONED static void add_values(const double *restrict values, size_t count, double *restrict sums,
                        double *restrict compensations)
 {
     for (size_t i = 0; i < count; i++) {

@@ -10,11 +10,12 @@
 #include <string.h>
 
 #include "collector/promql/functions_impl.h"
+#include "proto/base/cloned.h"
 
 #define BLOCK 64 /* samples looked at at once, so that the loop over them becomes vectors */
 
 /* Does a value lie below the one before it?  Of most counters none does. */
-static bool falls(const double *values, size_t count)
+CLONED static bool falls(const double *values, size_t count)
 {
     size_t i = 1;
     for (; i + BLOCK <= count; i += BLOCK) {
