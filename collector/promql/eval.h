@@ -239,6 +239,10 @@ int evaluate_plain(struct evaluation *ev, const struct node *node, const struct 
                    struct value *ret_value);
 
 /* eval_selector.c */
+/* The first of the ascending times from `at` on that lies behind `until_ms`.  Mostly as many are
+ * passed as the time before, *passed, or few. */
+size_t times_pass(const int64_t *times_ms, size_t count, size_t at, int64_t until_ms,
+                  size_t *passed);
 int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       bool times_instead, struct value *ret_value);
 /* Ranges are left unread where they may be unless they are wanted `at_once`. */

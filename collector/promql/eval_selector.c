@@ -10,6 +10,8 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
+#define PASSED_FEW 16 /* samples; where there are more the end is sought by halves */
+
 /* What was fetched before for the same matchers and times, or NULL.  Samples are only ever
  * read, so two selectors may share them. */
 static const struct fetched *find_fetched(const struct evaluation *ev, const struct node *node,
@@ -148,24 +150,73 @@ static int fetch(struct evaluation *ev, const struct node *node, const struct gr
     return 0;
 }
 
-/* The newest sample in (reference - lookback, reference] of every step. */
+size_t times_pass(const int64_t *times_ms, size_t count, size_t at, int64_t until_ms,
+                  size_t *passed)
+{
+    size_t next = at + *passed;
+    if (next <= count && next > at && times_ms[next - 1] <= until_ms) {
+        if (next == count || times_ms[next] > until_ms)
+            return next;
+    } else {
+        next = at;
+    }
+    size_t end = count;
+    if (end - next > PASSED_FEW && times_ms[next + PASSED_FEW] <= until_ms) {
+        while (next < end) { /* by halves */
+            const size_t middle = next + (end - next) / 2;
+            if (times_ms[middle] <= until_ms)
+                next = middle + 1;
+            else
+                end = middle;
+        }
+    } else {
+        while (next < end && times_ms[next] <= until_ms)
+            next++;
+    }
+    *passed = next - at;
+    return next;
+}
+
+/* Walks through a series with the steps. */
+struct walk {
+    const struct series_samples *series;
+    size_t next;   /* the first sample after the reference */
+    size_t passed; /* on the way to it */
+};
+
+/* Is there a sample in (reference - lookback, reference]?  Then the newest lies before walk->next. */
+static bool walk_to(const struct evaluation *ev, struct walk *walk, int64_t reference)
+{
+    const struct series_samples *series = walk->series;
+    walk->next =
+        times_pass(series->times_ms, series->count, walk->next, reference, &walk->passed);
+    return walk->next > 0 &&
+           series->times_ms[walk->next - 1] >
+               reference - rolled_lookback(series->rolled, walk->next - 1, ev->lookback_ms) &&
+           !is_stale_nan(series->values[walk->next - 1]);
+}
+
 static void fill_column(const struct evaluation *ev, const struct grid *grid,
                         const struct value *times, const struct series_samples *series,
                         bool times_instead, struct column *column)
 {
-    size_t next = 0; /* first sample after the reference */
-    for (size_t step = 0; step < grid->count; step++) {
-        int64_t reference = value_reference(times, grid, step);
-        while (next < series->count && series->times_ms[next] <= reference)
-            next++;
-        if (next == 0 || series->times_ms[next - 1] <=
-                reference - rolled_lookback(series->rolled, next - 1, ev->lookback_ms) ||
-            is_stale_nan(series->values[next - 1]))
-            continue;
-        column_set(column, step,
-                   times_instead ? (double)series->times_ms[next - 1] / 1000.0
-                                 : series->values[next - 1]);
-    }
+    struct walk walk = {.series = series};
+    for (size_t step = 0; step < grid->count; step++)
+        if (walk_to(ev, &walk, value_reference(times, grid, step)))
+            column_set(column, step,
+                       times_instead ? (double)series->times_ms[walk.next - 1] / 1000.0
+                                     : series->values[walk.next - 1]);
+}
+
+/* The same where nobody asks for the values. */
+static void fill_presence(const struct evaluation *ev, const struct grid *grid,
+                          const struct value *times, const struct series_samples *series,
+                          struct column *column)
+{
+    struct walk walk = {.series = series};
+    for (size_t step = 0; step < grid->count; step++)
+        if (walk_to(ev, &walk, value_reference(times, grid, step)))
+            column->present[step / 64] |= UINT64_C(1) << (step % 64);
 }
 
 #define BLOCK 64 /* samples looked at at once, so that the loop over them becomes vectors */
@@ -252,8 +303,20 @@ struct selector_loop {
     const struct value *times;
     const struct selected *selected;
     bool times_instead;
+    double *zeros;          /* the values of all where nobody asks for them; else NULL */
     struct column *columns; /* one a series; `values` stays NULL where there is nothing */
 };
+
+static int init_column(struct evaluation *mine, const struct selector_loop *loop,
+                       struct column *ret_column)
+{
+    if (loop->zeros == NULL)
+        return column_init(mine, loop->grid, ret_column);
+    const size_t words = (loop->grid->count + 63) / 64;
+    uint64_t *present = arena_alloc(mine->arena, words, sizeof *present);
+    *ret_column = (struct column){.values = loop->zeros, .present = present};
+    return present == NULL ? ERR_NOMEM : evaluation_tick_steps(mine, loop->grid->count);
+}
 
 static int selector_one(struct evaluation *mine, void *context, size_t index)
 {
@@ -267,11 +330,13 @@ static int selector_one(struct evaluation *mine, void *context, size_t index)
         error = read_series(mine, loop->selected->unread, index, &series);
     if (error != 0 || series.count == 0)
         return error;
-    error = column_init(mine, loop->grid, &column);
+    error = init_column(mine, loop, &column);
     if (error != 0)
         return error;
     column.labels = series.labels;
-    if (loop->node->smoothed)
+    if (loop->zeros != NULL)
+        fill_presence(mine, loop->grid, loop->times, &series, &column);
+    else if (loop->node->smoothed)
         error = fill_smoothed(mine, loop->grid, loop->times, &series, &column);
     else
         fill_column(mine, loop->grid, loop->times, &series, loop->times_instead, &column);
@@ -292,8 +357,16 @@ int evaluate_selector(struct evaluation *ev, const struct node *node, const stru
     if (error != 0)
         return error;
     error = value_columns(ev, selected.count, ret_value);
-    struct selector_loop loop = {node,          grid,          &times,
-                                 &selected,     times_instead, ret_value->columns};
+    struct selector_loop loop = {.node = node,
+                                 .grid = grid,
+                                 .times = &times,
+                                 .selected = &selected,
+                                 .times_instead = times_instead,
+                                 .columns = ret_value->columns};
+    if (error == 0 && ev->plan->nodes[node->id].unvalued && !times_instead) {
+        loop.zeros = arena_alloc(ev->arena, grid->count, sizeof *loop.zeros);
+        error = loop.zeros == NULL ? ERR_NOMEM : 0;
+    }
     const size_t count = error == 0 ? selected.count : 0;
     int looped = evaluate_unread(ev, selected.unread, count,
                                  selected.samples + count * grid->count, selector_one, &loop);

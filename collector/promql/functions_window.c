@@ -65,24 +65,6 @@ static void annotate_records(struct evaluation *ev, const struct node *call,
                  call->function->name);
 }
 
-/* The first sample from `at` on that lies behind `until_ms`; mostly as many are passed as the time
- * before. */
-static size_t pass(const struct range_series *series, size_t at, int64_t until_ms, size_t *passed)
-{
-    const int64_t *times_ms = series->times_ms;
-    size_t next = at + *passed;
-    if (next <= series->count && next > at && times_ms[next - 1] <= until_ms) {
-        if (next == series->count || times_ms[next] > until_ms)
-            return next;
-    } else {
-        next = at;
-    }
-    while (next < series->count && times_ms[next] <= until_ms)
-        next++;
-    *passed = next - at;
-    return next;
-}
-
 /* A series being slid over. */
 struct sliding {
     struct evaluation *ev;
@@ -106,10 +88,10 @@ static bool move_to(struct sliding *sliding, size_t step)
     window->until_ms = value_reference(matrix, sliding->grid, step);
     window->from_ms = window->until_ms - matrix->range_ms;
     window->eval_ms = grid_time(sliding->grid, step);
-    sliding->next =
-        pass(series, sliding->next, window->until_ms + matrix->after_ms, &sliding->entered);
-    sliding->first =
-        pass(series, sliding->first, window->from_ms - matrix->before_ms, &sliding->left);
+    sliding->next = times_pass(series->times_ms, series->count, sliding->next,
+                               window->until_ms + matrix->after_ms, &sliding->entered);
+    sliding->first = times_pass(series->times_ms, series->count, sliding->first,
+                                window->from_ms - matrix->before_ms, &sliding->left);
     window->first = sliding->first;
     if (series->rolled != NULL && window->extension == EXTENSION_NONE)
         window->is_narrow = rolled_narrow(series, sliding->first, sliding->next, window->until_ms,
