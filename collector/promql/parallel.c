@@ -17,7 +17,8 @@
 #include "proto/base/error.h"
 
 #define SHARED_COST_MIN 32768 /* below, waking a helper costs as much as it saves */
-#define PIECE_MAX       4     /* series taken at a time; fewer where there are few */
+#define PIECE_COST      16384 /* of the series taken at a time, about; fewer where there are few */
+#define PIECE_MAX       16
 
 struct shared_loop {
     struct evaluation *ev;
@@ -116,6 +117,13 @@ static int settle(struct evaluation *ev, const struct shared_loop *loop)
     return ERR_LIMIT;
 }
 
+/* What one has taken when there is nothing left for the others is what they wait for. */
+static size_t piece_most(size_t count, uint64_t cost)
+{
+    const uint64_t most = PIECE_COST / (1 + cost / count);
+    return most == 0 ? 1 : most < PIECE_MAX ? (size_t)most : PIECE_MAX;
+}
+
 int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
                     int (*one)(struct evaluation *mine, void *context, size_t index),
                     void *context)
@@ -128,7 +136,7 @@ int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
     struct shared_loop loop = {
         .ev = ev,
         .count = count,
-        .piece = crew_piece(crew, count, PIECE_MAX),
+        .piece = crew_piece(crew, count, piece_most(count, cost)),
         .one = one,
         .context = context,
     };

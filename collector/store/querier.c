@@ -84,30 +84,34 @@ static void take_share(void *context, unsigned place)
     delivery_done(&delivery);
 }
 
-static uint64_t samples_of(const struct gather *gather)
+struct amount {
+    uint64_t samples, most; /* of all series, and of the one with the most of them */
+    bool has_records;       /* of roll-ups */
+};
+
+static struct amount measure(const struct gather *gather)
 {
-    uint64_t samples = 0;
-    for (size_t i = 0; i < gather->count; i++)
-        for (size_t k = 0; k < gather->items[i]->count; k++)
-            samples += gather->items[i]->pieces[k].count;
-    return samples;
+    struct amount amount = {.samples = 0};
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct found *found = gather->items[i];
+        uint64_t samples = 0;
+        for (size_t k = 0; k < found->count; k++)
+            samples += found->pieces[k].count;
+        amount.samples += samples;
+        amount.most = samples > amount.most ? samples : amount.most;
+        amount.has_records = amount.has_records || found->rolled_count > 0;
+    }
+    return amount;
 }
 
-/* Of records of roll-ups there is more to be said than the samples of a series at a time, and they
- * are joined in the scratch, which is one thread's. */
-static bool has_records(const struct gather *gather)
-{
-    for (size_t i = 0; i < gather->count; i++)
-        if (gather->items[i]->rolled_count > 0)
-            return true;
-    return false;
-}
-
+/* Records of roll-ups are joined in the scratch, which is one thread's. */
 static bool is_worth_sharing(const struct gather *gather)
 {
-    return gather->budget != NULL && crew_helpers(gather->budget->crew) > 0 && gather->count >= 2 &&
-           gather->hints->series_limit == 0 && !has_records(gather) &&
-           samples_of(gather) >= SHARED_SAMPLES_MIN;
+    if (gather->budget == NULL || crew_helpers(gather->budget->crew) == 0 || gather->count < 2 ||
+        gather->hints->series_limit > 0)
+        return false;
+    const struct amount amount = measure(gather);
+    return !amount.has_records && amount.samples >= SHARED_SAMPLES_MIN;
 }
 
 static int deliver_shared(struct gather *gather, struct series_samples *series)
@@ -237,6 +241,7 @@ struct gathered {
 };
 
 struct unread_place {
+    struct gather gather; /* a copy, with the budget of the one who reads */
     struct delivery delivery;
 };
 
@@ -247,17 +252,11 @@ static void end_gathered(struct gathered *gathered)
     free(gathered);
 }
 
-/* A look needs room for a series a thread, in which nobody limits it. */
-static bool is_worth_a_look(const struct gather *gather)
+/* A look needs room for a series a thread, in which nobody limits it; and of records of roll-ups there
+ * is more to be said than the samples of one series at a time. */
+static bool is_worth_a_look(const struct amount *amount)
 {
-    for (size_t i = 0; i < gather->count; i++) {
-        size_t samples = 0;
-        for (size_t k = 0; k < gather->items[i]->count; k++)
-            samples += gather->items[i]->pieces[k].count;
-        if (samples > LOOKED_AT_MAX)
-            return false;
-    }
-    return !has_records(gather);
+    return amount->most <= LOOKED_AT_MAX && !amount->has_records;
 }
 
 static int querier_find(struct querier *querier, struct matcher *const *matchers,
@@ -273,15 +272,16 @@ static int querier_find(struct querier *querier, struct matcher *const *matchers
     gathered->hints = *hints;
     int error =
         gather_all(gather, querier, matchers, matcher_count, &gathered->hints, budget, arena);
+    const struct amount amount = error == 0 ? measure(gather) : (struct amount){.samples = 0};
     const size_t held_bytes = gather->scratch.held_bytes;
-    if (error == 0 && !is_worth_a_look(gather)) {
+    if (error == 0 && !is_worth_a_look(&amount)) {
         error = deliver_within_limit(gather, ret_series, ret_count);
     } else if (error == 0 && held_bytes > arena->limit_bytes - arena->held_bytes) {
         error = ERR_LIMIT;
     } else if (error == 0) {
         arena->limit_bytes -= held_bytes;
         gathered->reserved_bytes = held_bytes;
-        gathered->unread = (struct unread){gather->count, samples_of(gather)};
+        gathered->unread = (struct unread){gather->count, amount.samples};
         *ret_unread = &gathered->unread;
         return 0;
     }
@@ -294,15 +294,16 @@ static int querier_find(struct querier *querier, struct matcher *const *matchers
 static int querier_read(struct unread *unread, size_t i, struct unread_place **place,
                         struct query_budget *budget, struct series_samples *ret_samples)
 {
-    struct gather mine = ((struct gathered *)(void *)unread)->gather;
-    if (*place == NULL) {
-        *place = malloc(sizeof **place);
-        if (*place == NULL)
+    struct unread_place *at = *place;
+    if (at == NULL) {
+        at = *place = malloc(sizeof *at);
+        if (at == NULL)
             return ERR_NOMEM;
-        delivery_init(&(*place)->delivery, mine.store);
+        at->gather = ((struct gathered *)(void *)unread)->gather;
+        at->gather.budget = budget;
+        delivery_init(&at->delivery, at->gather.store);
     }
-    mine.budget = budget;
-    int error = deliver_view(&mine, mine.items[i], &(*place)->delivery, ret_samples);
+    int error = deliver_view(&at->gather, at->gather.items[i], &at->delivery, ret_samples);
     if (error == 0 && budget != NULL)
         budget->series_seen += ret_samples->count > 0;
     return error;
