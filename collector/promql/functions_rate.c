@@ -163,7 +163,8 @@ WINDOW_FUNCTION(delta)
 }
 
 /* All of them together, where no counter is reset and none is near zero: then nothing but the
- * increase differs from one to the next, and a loop over them becomes vectors. */
+ * increase differs from one to the next, and a loop over them becomes vectors.  (None is stretched
+ * over more time to its start than was sampled: that is an interval at most.) */
 static size_t extrapolate_alike(struct window *window, bool counter, bool per_second,
                                 size_t stride, size_t windows, double *restrict values)
 {
@@ -171,8 +172,6 @@ static size_t extrapolate_alike(struct window *window, bool counter, bool per_se
     if (last == 0 || (counter && (!find_resets(window) || !window->never_falls)))
         return 0;
     look_how_it_lies(window, per_second);
-    if (counter && window->stretched.sampled_ms < window->stretched.before_ms)
-        return 0;
     const double factor = window->stretched.factor;
     const double *from = window->values;
     const double *to = window->values + last;
