@@ -31,24 +31,22 @@ void pieces_scratch_done(struct pieces_scratch *scratch)
     *scratch = (struct pieces_scratch){0};
 }
 
-static int hold(struct pieces_scratch *scratch, size_t count)
+static int hold(struct pieces_scratch *scratch, size_t columns, size_t count)
 {
-    if (count <= scratch->capacity)
+    if (count <= scratch->capacity[columns])
         return 0;
-    size_t capacity = scratch->capacity == 0 ? 1024 : scratch->capacity;
+    size_t capacity = scratch->capacity[columns] == 0 ? 1024 : scratch->capacity[columns];
     while (capacity < count)
         capacity *= 2;
-    for (size_t i = 0; i < 4; i++) {
-        int64_t *times = realloc(scratch->times_ms[i], capacity * sizeof *times);
-        if (times == NULL)
-            return ERR_NOMEM;
-        scratch->times_ms[i] = times;
-        double *values = realloc(scratch->values[i], capacity * sizeof *values);
-        if (values == NULL)
-            return ERR_NOMEM;
-        scratch->values[i] = values;
-    }
-    scratch->capacity = capacity;
+    int64_t *times = realloc(scratch->times_ms[columns], capacity * sizeof *times);
+    if (times == NULL)
+        return ERR_NOMEM;
+    scratch->times_ms[columns] = times;
+    double *values = realloc(scratch->values[columns], capacity * sizeof *values);
+    if (values == NULL)
+        return ERR_NOMEM;
+    scratch->values[columns] = values;
+    scratch->capacity[columns] = capacity;
     return 0;
 }
 
@@ -224,10 +222,13 @@ static void swap_columns(struct pieces_scratch *scratch, size_t a, size_t b)
 {
     int64_t *times = scratch->times_ms[a];
     double *values = scratch->values[a];
+    size_t capacity = scratch->capacity[a];
     scratch->times_ms[a] = scratch->times_ms[b];
     scratch->values[a] = scratch->values[b];
+    scratch->capacity[a] = scratch->capacity[b];
     scratch->times_ms[b] = times;
     scratch->values[b] = values;
+    scratch->capacity[b] = capacity;
 }
 
 /* Columns 0 hold the result so far, 1 what is decoded, 2 and 3 a run before and after a step.
@@ -236,12 +237,20 @@ static int merge_overlapping(struct piece *pieces, size_t count, const struct ho
                              struct pieces_scratch *scratch, size_t *have)
 {
     size_t merged = 0;
+    size_t total = 0;
+    int error = 0;
+    for (size_t i = 0; i < count; i++)
+        total += pieces[i].count;
+    for (size_t columns = 1; columns < 4 && error == 0; columns++)
+        error = hold(scratch, columns, total);
+    if (error != 0)
+        return error;
     qsort(pieces, count, sizeof *pieces, by_rank);
     for (size_t i = 0; i < count; i++) {
         size_t decoded = 0;
         int64_t ignored_ms;
-        int error = decode(&pieces[i], holes, scratch, scratch->times_ms[1], scratch->values[1],
-                           &decoded, &ignored_ms);
+        error = decode(&pieces[i], holes, scratch, scratch->times_ms[1], scratch->values[1],
+                       &decoded, &ignored_ms);
         if (error != 0)
             return error;
         merged = merge_two(scratch->times_ms[2], scratch->values[2], merged,
@@ -352,7 +361,7 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
     count = drop_covered(pieces, count, holes);
     for (size_t i = 0; i < count; i++)
         total += pieces[i].count;
-    int error = hold(scratch, total + 1); /* pieces_append() */
+    int error = hold(scratch, 0, total + 1); /* pieces_append() */
     if (error != 0)
         return error;
 

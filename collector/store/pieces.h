@@ -60,9 +60,9 @@ bool holes_touch(const struct holes *holes, uint64_t rank, int64_t first_ms, int
 
 /* Buffers that are kept from series to series. */
 struct pieces_scratch {
-    int64_t *times_ms[4];
+    int64_t *times_ms[4]; /* the first is what was merged; the others are for what overlaps */
     double *values[4];
-    size_t capacity;
+    size_t capacity[4];
     bool times_only; /* of values only stale markers are looked at (chunk_decode_told()) */
     bool plain;      /* what was merged last has no stale marker; false: it may have */
     int64_t interval_ms; /* and its times lie so far apart; 0: not all of them, or nobody knows */
