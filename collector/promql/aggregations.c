@@ -15,6 +15,8 @@
 #include "proto/base/cloned.h"
 #include "proto/base/error.h"
 
+#define FOLD_PART 4 /* a step of a column is so much sooner added than another is worked out */
+
 static const struct aggregation table[] = {
     {"avg", AGGREGATE_AVG, false, PROMQL_SCALAR, false, "arithmetic mean"},
     {"bottomk", AGGREGATE_BOTTOMK, true, PROMQL_SCALAR, false, "the k smallest samples"},
@@ -306,55 +308,57 @@ static int count_group(struct evaluation *ev, enum aggregation_kind kind, const 
     return 0;
 }
 
-/* Room for what is added up step by step. */
-struct step_room {
-    struct step_sums sums;          /* sum(); of count() and group() the sums alone */
-    struct accumulator *accumulators; /* all others */
+/* Every group for itself. */
+struct fold_loop {
+    enum aggregation_kind kind;
+    const struct grid *grid;
+    const struct value *input;
+    const struct groups *groups;
+    struct column *columns; /* one a group */
 };
 
-static bool counts_only(enum aggregation_kind kind)
+/* Room for so many bytes a step, kept from group to group; NULL: there is none. */
+static void *room_for(struct evaluation *mine, const struct grid *grid, size_t bytes)
 {
-    return kind == AGGREGATE_COUNT || kind == AGGREGATE_GROUP;
+    if (mine->steps_bytes < grid->count * bytes) {
+        mine->steps = arena_alloc_raw(mine->arena, grid->count, bytes);
+        mine->steps_bytes = mine->steps == NULL ? 0 : grid->count * bytes;
+    }
+    return mine->steps;
 }
 
-static int make_room(struct evaluation *ev, enum aggregation_kind kind, const struct grid *grid,
-                     struct step_room *room)
+static int fold_one(struct evaluation *mine, void *context, size_t index)
 {
-    double **sums = &room->sums.sums, **compensations = &room->sums.compensations;
-    if (kind != AGGREGATE_SUM && !counts_only(kind)) {
-        room->accumulators = arena_alloc(ev->arena, grid->count, sizeof *room->accumulators);
-        return room->accumulators == NULL ? ERR_NOMEM : 0;
+    const struct fold_loop *loop = context;
+    const struct group *group = &loop->groups->items[index];
+    struct column *out = &loop->columns[index];
+    void *room = room_for(mine, loop->grid, sizeof(struct accumulator)); /* the largest of all */
+    int error = room == NULL ? ERR_NOMEM : column_init(mine, loop->grid, out);
+    if (error != 0)
+        return error;
+    out->labels = group->labels;
+    out->drop_name = group->drop_name;
+    switch (loop->kind) {
+    case AGGREGATE_SUM:
+        return sum_group(mine, loop->grid, loop->input, group,
+                         &(struct step_sums){room, (double *)room + loop->grid->count}, out);
+    case AGGREGATE_COUNT:
+    case AGGREGATE_GROUP:
+        return count_group(mine, loop->kind, loop->grid, loop->input, group, room, out);
+    default:
+        return fold_group(mine, loop->kind, loop->grid, loop->input, group, room, out);
     }
-    *sums = arena_alloc_raw(ev->arena, grid->count, sizeof **sums);
-    *compensations = arena_alloc_raw(ev->arena, grid->count, sizeof **compensations);
-    return *sums == NULL || *compensations == NULL ? ERR_NOMEM : 0;
 }
 
 static int fold(struct evaluation *ev, const struct node *node, const struct grid *grid,
                 const struct value *input, const struct groups *groups, struct value *ret_value)
 {
-    const enum aggregation_kind kind = node->aggregation->kind;
-    struct step_room room = {.accumulators = NULL};
     int error = value_columns(ev, groups->count, ret_value);
-
+    struct fold_loop loop = {node->aggregation->kind, grid, input, groups, ret_value->columns};
     if (error == 0)
-        error = make_room(ev, kind, grid, &room);
-    for (size_t n = 0; error == 0 && n < groups->count; n++) {
-        struct column *out = &ret_value->columns[n];
-        const struct group *group = &groups->items[n];
-        error = column_init(ev, grid, out);
-        if (error != 0)
-            break;
-        out->labels = group->labels;
-        out->drop_name = group->drop_name;
-        if (kind == AGGREGATE_SUM)
-            error = sum_group(ev, grid, input, group, &room.sums, out);
-        else if (counts_only(kind))
-            error = count_group(ev, kind, grid, input, group, room.sums.sums, out);
-        else
-            error = fold_group(ev, kind, grid, input, group, room.accumulators, out);
-        ret_value->count = n + 1;
-    }
+        error = evaluate_shared(ev, groups->count, input->count * grid->count / FOLD_PART, fold_one,
+                                &loop);
+    ret_value->count = error == 0 ? groups->count : 0;
     return error;
 }
 

@@ -164,6 +164,8 @@ struct evaluation {
     struct labels_builder builder;          /* scratch */
     struct buf text;                        /* scratch */
     struct trend_times *trend;              /* scratch of lines; made when first asked for */
+    void *steps;                            /* scratch a step; made when first asked for */
+    size_t steps_bytes;
     struct unread_place *place;             /* where series are read; made when first asked for */
     int unreadable;                         /* what reading them failed with */
     size_t ticks_left;                      /* until the next look at the clock */

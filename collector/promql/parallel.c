@@ -67,6 +67,8 @@ static void take_share(void *context, unsigned place)
     mine.builder = (struct labels_builder){0};
     buf_init(&mine.text, 0);
     mine.trend = NULL;
+    mine.steps = NULL;
+    mine.steps_bytes = 0;
     mine.looked_at = 0;
     for (;;) {
         size_t first = atomic_fetch_add_explicit(&loop->next, loop->piece, memory_order_relaxed);
