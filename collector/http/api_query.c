@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "collector/http/api_parts.h"
+#include "collector/http/points.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -54,45 +55,6 @@ static bool read_question(struct http_request *request, struct http_response *re
 
 /* ---- results --------------------------------------------------------------------------- */
 
-/* [seconds,"number"], put where it belongs: an answer is little else than points. */
-#define POINT_BYTES (JSON_SECONDS_BYTES + NUMBER_TEXT_BYTES + 8)
-
-static char *put_point(char *at, int64_t ts_ms, double value)
-{
-    *at++ = '[';
-    at += json_seconds_text(ts_ms, at);
-    *at++ = ',';
-    *at++ = '"';
-    at = promql_number_put(value, at);
-    *at++ = '"';
-    *at++ = ']';
-    return at;
-}
-
-static void write_point(struct json_writer *json, int64_t ts_ms, double value)
-{
-    char text[POINT_BYTES];
-    const char *end = put_point(text, ts_ms, value);
-    json_write_raw(json, (struct bytes){(const uint8_t *)text, (size_t)(end - text)});
-}
-
-/* The points of a series, as items of an array that has none. */
-static void write_points(struct json_writer *json, const struct series_samples *series)
-{
-    json_write_array(json);
-    if (series->count > 0)
-        write_point(json, series->times_ms[0], series->values[0]);
-    for (size_t i = 1; i < series->count; i++) {
-        char *to = (char *)buf_reserve(json->out, POINT_BYTES + 1);
-        if (to == NULL)
-            break; /* the buffer remembers */
-        *to = ',';
-        const char *end = put_point(to + 1, series->times_ms[i], series->values[i]);
-        json->out->size += (size_t)(end - to);
-    }
-    json_write_end(json);
-}
-
 static void write_vector(struct json_writer *json, const struct promql_result *result, size_t count)
 {
     json_write_array(json);
@@ -103,27 +65,57 @@ static void write_vector(struct json_writer *json, const struct promql_result *r
         json_write_key(json, "metric");
         api_write_metric(json, series->labels);
         json_write_key(json, "value");
-        write_point(json, series->times_ms[0], series->values[0]);
+        points_write_one(json, series->times_ms[0], series->values[0]);
         json_write_end(json);
     }
     json_write_end(json);
 }
 
-/* Stops where nobody waits for it any more. */
-static void write_matrix(struct json_writer *json, const struct promql_result *result, size_t count,
-                         const volatile bool *cancelled)
+/* A batch of series; `texts`: their points, where they are made already. */
+static void write_batch(struct json_writer *json, const struct series_samples *series,
+                        size_t count, const struct buf *texts)
 {
-    json_write_array(json);
-    for (size_t i = 0; i < count && !__atomic_load_n(cancelled, __ATOMIC_RELAXED); i++) {
-        const struct series_samples *series = &result->series[i];
+    for (size_t i = 0; i < count; i++) {
         json_write_object(json);
         json_write_key(json, "metric");
-        api_write_metric(json, series->labels);
+        api_write_metric(json, series[i].labels);
         json_write_key(json, "values");
-        write_points(json, series);
+        if (texts != NULL)
+            json_write_raw(json, buf_bytes(&texts[i]));
+        else
+            points_write(json, &series[i]);
         json_write_end(json);
     }
+}
+
+/* What a text counts in is what the answer counts in. */
+static void take_text(struct buf *out, struct buf *text)
+{
+    out->failed = out->failed || text->failed;
+    out->total_refused = out->total_refused || text->total_refused;
+    buf_clear(text);
+}
+
+/* Stops where nobody waits for it any more. */
+static void write_matrix(struct json_writer *json, const struct promql_result *result, size_t count,
+                         struct crew *crew, const volatile bool *cancelled)
+{
+    struct buf texts[POINTS_BATCH] = {{0}};
+    for (size_t i = 0; i < POINTS_BATCH; i++)
+        texts[i].total = json->out->total;
+    json_write_array(json);
+    for (size_t first = 0; first < count && !__atomic_load_n(cancelled, __ATOMIC_RELAXED);
+         first += POINTS_BATCH) {
+        const struct series_samples *series = &result->series[first];
+        const size_t batch = count - first < POINTS_BATCH ? count - first : POINTS_BATCH;
+        const bool made = points_make(series, batch, crew, texts);
+        write_batch(json, series, batch, made ? texts : NULL);
+        for (size_t i = 0; made && i < batch; i++)
+            take_text(json->out, &texts[i]);
+    }
     json_write_end(json);
+    for (size_t i = 0; i < POINTS_BATCH; i++)
+        buf_done(&texts[i]);
 }
 
 /* Prometheus writes a scalar's value without exponent. */
@@ -245,7 +237,7 @@ static void answer(struct http_request *request, struct http_response *response,
     if (type == PROMQL_VECTOR)
         write_vector(json, result, count);
     else if (type == PROMQL_MATRIX)
-        write_matrix(json, result, count, &request->cancelled);
+        write_matrix(json, result, count, app_of(request)->promql.crew, &request->cancelled);
     else if (type == PROMQL_STRING)
         write_string(json, result);
     else

@@ -12,7 +12,10 @@
 #include <strings.h>
 
 #include "collector/series/kahan.h"
+#include "proto/base/cloned.h"
 #include "proto/base/error.h"
+
+#define FOLD_PART 4 /* a step of a column is so much sooner added than another is worked out */
 
 static const struct aggregation table[] = {
     {"avg", AGGREGATE_AVG, false, PROMQL_SCALAR, false, "arithmetic mean"},
@@ -176,10 +179,6 @@ static double finish(enum aggregation_kind kind, const struct accumulator *at)
         if (at->incremental)
             return at->mean + at->compensation;
         return at->value / at->count + at->compensation / at->count;
-    case AGGREGATE_COUNT:
-        return at->count;
-    case AGGREGATE_GROUP:
-        return 1;
     case AGGREGATE_STDDEV:
         return sqrt(at->value / at->count);
     case AGGREGATE_STDVAR:
@@ -197,7 +196,7 @@ struct step_sums {
 /* What an addition rounds away is found without a look at which summand is the larger (Knuth's
  * TwoSum), so that the loop becomes vectors: as long as nothing overflows it is the very number that
  * kahan_add() finds. */
-static void add_values(const double *restrict values, size_t count, double *restrict sums,
+CLONED static void add_values(const double *restrict values, size_t count, double *restrict sums,
                        double *restrict compensations)
 {
     for (size_t i = 0; i < count; i++) {
@@ -280,35 +279,86 @@ static int fold_group(struct evaluation *ev, enum aggregation_kind kind,
     return 0;
 }
 
+/* count() and group(): nothing is looked at but whether there is a value. */
+static int count_group(struct evaluation *ev, enum aggregation_kind kind, const struct grid *grid,
+                       const struct value *input, const struct group *group, double *counts,
+                       struct column *out)
+{
+    memset(counts, 0, grid->count * sizeof *counts);
+    for (size_t m = 0; m < group->count; m++) {
+        const struct column *column = &input->columns[group->members[m]];
+        int error = evaluation_tick_steps(ev, grid->count);
+        if (error != 0)
+            return error;
+        for (size_t at = 0; at < grid->count; at += 64) {
+            size_t count = grid->count - at < 64 ? grid->count - at : 64;
+            uint64_t present = column->present[at / 64];
+            out->present[at / 64] |= present;
+            if (present == UINT64_MAX >> (64 - count)) {
+                for (size_t i = 0; i < count; i++)
+                    counts[at + i] += 1;
+                continue;
+            }
+            for (; present != 0; present &= present - 1)
+                counts[at + (size_t)__builtin_ctzll(present)] += 1;
+        }
+    }
+    for (size_t step = 0; step < grid->count; step++)
+        out->values[step] = kind == AGGREGATE_COUNT ? counts[step] : counts[step] > 0;
+    return 0;
+}
+
+/* Every group for itself. */
+struct fold_loop {
+    enum aggregation_kind kind;
+    const struct grid *grid;
+    const struct value *input;
+    const struct groups *groups;
+    struct column *columns; /* one a group */
+};
+
+/* Room for so many bytes a step, kept from group to group; NULL: there is none. */
+static void *room_for(struct evaluation *mine, const struct grid *grid, size_t bytes)
+{
+    if (mine->steps_bytes < grid->count * bytes) {
+        mine->steps = arena_alloc_raw(mine->arena, grid->count, bytes);
+        mine->steps_bytes = mine->steps == NULL ? 0 : grid->count * bytes;
+    }
+    return mine->steps;
+}
+
+static int fold_one(struct evaluation *mine, void *context, size_t index)
+{
+    const struct fold_loop *loop = context;
+    const struct group *group = &loop->groups->items[index];
+    struct column *out = &loop->columns[index];
+    void *room = room_for(mine, loop->grid, sizeof(struct accumulator)); /* the largest of all */
+    int error = room == NULL ? ERR_NOMEM : column_init(mine, loop->grid, out);
+    if (error != 0)
+        return error;
+    out->labels = group->labels;
+    out->drop_name = group->drop_name;
+    switch (loop->kind) {
+    case AGGREGATE_SUM:
+        return sum_group(mine, loop->grid, loop->input, group,
+                         &(struct step_sums){room, (double *)room + loop->grid->count}, out);
+    case AGGREGATE_COUNT:
+    case AGGREGATE_GROUP:
+        return count_group(mine, loop->kind, loop->grid, loop->input, group, room, out);
+    default:
+        return fold_group(mine, loop->kind, loop->grid, loop->input, group, room, out);
+    }
+}
+
 static int fold(struct evaluation *ev, const struct node *node, const struct grid *grid,
                 const struct value *input, const struct groups *groups, struct value *ret_value)
 {
-    const enum aggregation_kind kind = node->aggregation->kind;
-    struct accumulator *scratch = NULL;
-    struct step_sums sums = {NULL, NULL};
     int error = value_columns(ev, groups->count, ret_value);
-
-    if (kind == AGGREGATE_SUM) {
-        sums.sums = arena_alloc_raw(ev->arena, grid->count, sizeof *sums.sums);
-        sums.compensations = arena_alloc_raw(ev->arena, grid->count, sizeof *sums.sums);
-    } else {
-        scratch = arena_alloc(ev->arena, grid->count, sizeof *scratch);
-    }
-    if (error == 0 && scratch == NULL && (sums.sums == NULL || sums.compensations == NULL))
-        error = ERR_NOMEM;
-    for (size_t n = 0; error == 0 && n < groups->count; n++) {
-        struct column *out = &ret_value->columns[n];
-        const struct group *group = &groups->items[n];
-        error = column_init(ev, grid, out);
-        if (error != 0)
-            break;
-        out->labels = group->labels;
-        out->drop_name = group->drop_name;
-        error = kind == AGGREGATE_SUM
-                    ? sum_group(ev, grid, input, group, &sums, out)
-                    : fold_group(ev, kind, grid, input, group, scratch, out);
-        ret_value->count = n + 1;
-    }
+    struct fold_loop loop = {node->aggregation->kind, grid, input, groups, ret_value->columns};
+    if (error == 0)
+        error = evaluate_shared(ev, groups->count, input->count * grid->count / FOLD_PART, fold_one,
+                                &loop);
+    ret_value->count = error == 0 ? groups->count : 0;
     return error;
 }
 

@@ -51,7 +51,7 @@ static int evaluate_node(struct evaluation *ev, const struct node *node,
     case NODE_SELECTOR:
         return evaluate_selector(ev, node, grid, false, ret_value);
     case NODE_MATRIX:
-        return evaluate_matrix(ev, node, grid, ret_value);
+        return evaluate_matrix(ev, node, grid, true, ret_value);
     case NODE_SUBQUERY:
         return evaluate_subquery(ev, node, grid, ret_value);
     case NODE_CALL:

@@ -64,6 +64,7 @@ struct range_series {
     size_t count;
     bool drop_name;
     const struct rolled *rolled; /* as in struct series_samples, without those of markers */
+    int64_t interval_ms;         /* as there */
 };
 
 /* How a range reaches beyond its ends (functions_extended.c). */
@@ -73,8 +74,9 @@ struct value {
     enum promql_type type;
     double *scalars;             /* SCALAR: one a step */
     struct column *columns;      /* VECTOR */
-    struct range_series *ranges; /* MATRIX */
-    size_t count;                /* columns or ranges */
+    struct range_series *ranges; /* MATRIX; NULL where the series are */
+    struct unread *unread;       /* still to be read, by who looks at each once */
+    size_t count;                /* columns, ranges or unread */
     int64_t range_ms;            /* MATRIX: windows are (reference - range, reference], */
     enum extension extension;    /* and what an extended one may look at, so far before */
     int64_t before_ms, after_ms; /* and after it */
@@ -162,6 +164,10 @@ struct evaluation {
     struct labels_builder builder;          /* scratch */
     struct buf text;                        /* scratch */
     struct trend_times *trend;              /* scratch of lines; made when first asked for */
+    void *steps;                            /* scratch a step; made when first asked for */
+    size_t steps_bytes;
+    struct unread_place *place;             /* where series are read; made when first asked for */
+    int unreadable;                         /* what reading them failed with */
     size_t ticks_left;                      /* until the next look at the clock */
     struct grid grid;                       /* of the whole query */
     uint64_t looked_at, *looked_at_by_step; /* as in the result; NULL if not asked for */
@@ -218,6 +224,13 @@ int labels_without_name(struct evaluation *ev, const struct labels *labels,
 int evaluate_shared(struct evaluation *ev, size_t count, uint64_t cost,
                     int (*one)(struct evaluation *mine, void *context, size_t index),
                     void *context);
+/* The same for all that is unread (NULL: nothing is), which is over then, whatever comes of it. */
+int evaluate_unread(struct evaluation *ev, struct unread *unread, size_t count, uint64_t cost,
+                    int (*one)(struct evaluation *mine, void *context, size_t index),
+                    void *context);
+/* In such a loop: reads the i-th series (queryable.h). */
+int read_series(struct evaluation *mine, struct unread *unread, size_t i,
+                struct series_samples *ret_series);
 
 /* profile.c: evaluate() with its cost noted; the costs as a list in the order of the plan. */
 int evaluate_measured(struct evaluation *ev, const struct node *node, const struct grid *grid,
@@ -228,10 +241,19 @@ int evaluate_plain(struct evaluation *ev, const struct node *node, const struct 
                    struct value *ret_value);
 
 /* eval_selector.c */
+/* The first of the ascending times from `at` on that lies behind `until_ms`.  Mostly as many are
+ * passed as the time before, *passed, or few. */
+size_t times_pass(const int64_t *times_ms, size_t count, size_t at, int64_t until_ms,
+                  size_t *passed);
 int evaluate_selector(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       bool times_instead, struct value *ret_value);
+/* Ranges are left unread where they may be unless they are wanted `at_once`. */
 int evaluate_matrix(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                    struct value *ret_value);
+                    bool at_once, struct value *ret_value);
+/* The i-th range of a matrix, unread or not; without samples if it has none.  It is valid until the
+ * next one is read by the same evaluation. */
+int matrix_range(struct evaluation *mine, const struct value *matrix, size_t i,
+                 struct range_series *ret_range);
 int evaluate_subquery(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       struct value *ret_value);
 /* eval_rolled.c: how far back the i-th sample or record may lie from a time it is taken for; */

@@ -11,10 +11,12 @@
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
-#define MAP(name)    map_##name, NULL, NULL, NULL
-#define WINDOW(name) NULL, window_##name, NULL, NULL
-#define ROLLED(name) NULL, window_##name, NULL, rolled_##name
-#define WHOLE(name)  NULL, NULL, whole_##name, NULL
+#define MAP(name)    map_##name, NULL, NULL, NULL, NULL
+#define WINDOW(name) NULL, window_##name, NULL, NULL, NULL
+#define ROLLED(name) NULL, window_##name, NULL, rolled_##name, NULL
+#define ALIKE(name)  NULL, window_##name, NULL, rolled_##name, alike_##name
+#define WHOLE(name)  NULL, NULL, whole_##name, NULL, NULL
+#define SAME(name)   NULL, window_##name, NULL, window_##name, NULL /* of records, too */
 
 /* clang-format off */
 static const struct function table[] = {
@@ -54,7 +56,7 @@ static const struct function table[] = {
     {"days_in_month", PROMQL_VECTOR, {PROMQL_VECTOR}, 0, 1, FUNCTION_TIME_BOUND,
      MAP(days_in_month), "days in the month, 28..31, UTC"},
     {"deg", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(deg), "radians in degrees"},
-    {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ROLLED(delta),
+    {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ALIKE(delta),
      "extrapolated difference of a gauge over the range"},
     {"deriv", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(deriv),
      "per-second slope by least squares"},
@@ -90,7 +92,7 @@ static const struct function table[] = {
      "hour of the day, 0..23, UTC"},
     {"idelta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(idelta),
      "difference of the last two samples"},
-    {"increase", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ROLLED(increase),
+    {"increase", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ALIKE(increase),
      "extrapolated increase of a counter over the range"},
     {"info", PROMQL_VECTOR, {PROMQL_VECTOR, PROMQL_VECTOR}, 1, 2, FUNCTION_EXPERIMENTAL,
      WHOLE(info), "with the labels of its info metrics"},
@@ -102,7 +104,7 @@ static const struct function table[] = {
      {PROMQL_VECTOR, PROMQL_STRING, PROMQL_STRING, PROMQL_STRING, PROMQL_STRING},
      5, 5, 0, WHOLE(label_replace), "a label made of another by a pattern"},
     {"last_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_KEEPS_NAME,
-     NULL, window_last_over_time, NULL, window_last_over_time, "newest sample"},
+     SAME(last_over_time), "newest sample"},
     {"ln", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(ln), "natural logarithm"},
     {"log10", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(log10), "decimal logarithm"},
     {"log2", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(log2), "binary logarithm"},
@@ -123,14 +125,14 @@ static const struct function table[] = {
     {"pi", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, 0, WHOLE(pi), "3.14159..."},
     {"predict_linear", PROMQL_VECTOR, {PROMQL_MATRIX, PROMQL_SCALAR}, 2, 2, FUNCTION_TIME_BOUND,
      WINDOW(predict_linear), "value in t seconds by least squares"},
-    {"present_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, NULL, window_present_over_time, NULL, window_present_over_time,
+    {"present_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, SAME(present_over_time),
      "1 where there is a sample"},
     {"quantile_over_time", PROMQL_VECTOR, {PROMQL_SCALAR, PROMQL_MATRIX},
      2, 2, FUNCTION_QUANTILE, WINDOW(quantile_over_time), "the sample at a rank"},
     {"rad", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(rad), "degrees in radians"},
     {"range", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, FUNCTION_EXPERIMENTAL, WHOLE(range),
      "end less start of the query, in seconds"},
-    {"rate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ROLLED(rate),
+    {"rate", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_COUNTER | FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ALIKE(rate),
      "per-second increase of a counter over the range"},
     {"resets", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED, ROLLED(resets),
      "how often a counter was reset"},
@@ -171,7 +173,7 @@ static const struct function table[] = {
     {"ts_of_first_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
      ROLLED(ts_of_first_over_time), "time of the oldest sample"},
     {"ts_of_last_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
-     NULL, window_ts_of_last_over_time, NULL, window_ts_of_last_over_time, "time of the newest sample"},
+     SAME(ts_of_last_over_time), "time of the newest sample"},
     {"ts_of_max_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
      WINDOW(ts_of_max_over_time), "time of the largest sample"},
     {"ts_of_min_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_EXPERIMENTAL,
@@ -212,28 +214,31 @@ enum promql_type function_argument_type(const struct function *function, size_t 
     return function->types[index];
 }
 
-/* The scalar arguments of a call, each a column over the grid. */
-struct parameters {
-    const double *columns[FUNCTION_PARAMETERS_MAX];
-    size_t count;
-};
-
-static void parameters_at(const struct parameters *parameters, size_t step,
-                          double out[FUNCTION_PARAMETERS_MAX])
+void parameters_at(const struct parameters *parameters, size_t step,
+                   double out[FUNCTION_PARAMETERS_MAX])
 {
     for (size_t i = 0; i < parameters->count; i++)
         out[i] = parameters->columns[i][step];
 }
 
-/* Evaluates the scalars into `parameters` and the one other argument into `*ret_main`. */
-static int evaluate_arguments(struct evaluation *ev, const struct node *call,
-                              const struct grid *grid, struct parameters *parameters,
-                              struct value *ret_main)
+/* The samples of a range may be left unread for a function that looks at each series once. */
+static int evaluate_argument(struct evaluation *ev, const struct node *call,
+                             const struct node *argument, const struct grid *grid,
+                             struct value *ret_value)
+{
+    const struct node *inner = node_unwrap(argument);
+    if (call->function->window != NULL && inner->kind == NODE_MATRIX && ev->costs == NULL)
+        return evaluate_matrix(ev, inner, grid, false, ret_value);
+    return evaluate(ev, argument, grid, ret_value);
+}
+
+int evaluate_arguments(struct evaluation *ev, const struct node *call, const struct grid *grid,
+                       struct parameters *parameters, struct value *ret_main)
 {
     for (const struct node *argument = call->first; argument != NULL;
          argument = argument->next) {
         struct value value = {0};
-        int error = evaluate(ev, argument, grid, &value);
+        int error = evaluate_argument(ev, call, argument, grid, &value);
         if (error != 0)
             return error;
         if (argument->type != PROMQL_SCALAR) {
@@ -300,208 +305,6 @@ static int evaluate_map(struct evaluation *ev, const struct node *call, const st
     return error == 0 ? value_merge(ev, grid, ret_value) : error;
 }
 
-static void annotate_counter(struct evaluation *ev, const struct node *argument,
-                             const struct range_series *series)
-{
-    static const char *const endings[] = {"_total", "_sum", "_count", "_bucket"};
-    struct bytes name = labels_get_text(series->labels, LABEL_NAME);
-    struct bytes type = ev->options->experimental ? labels_get_text(series->labels, "__type__")
-                                                  : (struct bytes){NULL, 0};
-    if (name.size == 0 || bytes_equal(type, bytes_of("counter")) ||
-        bytes_equal(type, bytes_of("histogram")))
-        return;
-    if (type.size > 0) {
-        annotate(ev, argument, false,
-                 "metric might not be a counter, __type__ label is not set to \"counter\" or "
-                 "\"histogram\", got \"%.*s\": \"%.*s\"",
-                 (int)type.size, (const char *)type.data, (int)name.size,
-                 (const char *)name.data);
-        return;
-    }
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t size = strlen(endings[i]);
-        if (name.size >= size && memcmp(name.data + name.size - size, endings[i], size) == 0)
-            return;
-    }
-    annotate(ev, argument, false,
-             "metric might not be a counter, name does not end in "
-             "_total/_sum/_count/_bucket: \"%.*s\"",
-             (int)name.size, (const char *)name.data);
-}
-
-typedef bool window_call(struct window *window, double *ret_value);
-
-static window_call *window_function(const struct node *call, const struct window *window)
-{
-    bool has_records = window->rolled != NULL && window->first < window->rolled->count &&
-                       window->extension == EXTENSION_NONE;
-    return has_records && call->function->rolled != NULL ? call->function->rolled
-                                                         : call->function->window;
-}
-
-/* A function that knows nothing of records sees few samples, and says so. */
-static void annotate_records(struct evaluation *ev, const struct node *call,
-                             const struct value *matrix, const struct range_series *series)
-{
-    if (series->rolled != NULL && series->rolled->count > 0 &&
-        (call->function->rolled == NULL || matrix->extension != EXTENSION_NONE))
-        annotate(ev, call, false,
-                 "%s() sees one sample of each bucket of a roll-up, the last",
-                 call->function->name);
-}
-
-/* The first sample from `at` on that lies behind `until_ms`; mostly as many are passed as the time
- * before. */
-static size_t pass(const struct range_series *series, size_t at, int64_t until_ms, size_t *passed)
-{
-    const int64_t *times_ms = series->times_ms;
-    size_t next = at + *passed;
-    if (next <= series->count && next > at && times_ms[next - 1] <= until_ms) {
-        if (next == series->count || times_ms[next] > until_ms)
-            return next;
-    } else {
-        next = at;
-    }
-    while (next < series->count && times_ms[next] <= until_ms)
-        next++;
-    *passed = next - at;
-    return next;
-}
-
-/* Slides the window over one series while the steps go forward in time. */
-static int slide(struct evaluation *ev, const struct node *call, const struct grid *grid,
-                 const struct value *matrix, const struct range_series *series,
-                 const struct parameters *parameters, struct column *out)
-{
-    double at_step[FUNCTION_PARAMETERS_MAX] = {0};
-    struct window window = {.all_values = series->values,
-                            .all_count = series->count,
-                            .parameters = at_step,
-                            .extreme = SIZE_MAX,
-                            .rolled = series->rolled,
-                            .extension = matrix->extension,
-                            .ev = ev};
-    size_t first = 0, next = 0;
-    size_t left = 0, entered = 0; /* the window at the last step */
-    size_t looked_at = 0;
-
-    for (size_t step = 0; step < grid->count; step++) {
-        double result;
-        window.until_ms = value_reference(matrix, grid, step);
-        window.from_ms = window.until_ms - matrix->range_ms;
-        window.eval_ms = grid_time(grid, step);
-        next = pass(series, next, window.until_ms + matrix->after_ms, &entered);
-        first = pass(series, first, window.from_ms - matrix->before_ms, &left);
-        window.first = first;
-        if (series->rolled != NULL && window.extension == EXTENSION_NONE)
-            window.is_narrow = rolled_narrow(series, first, next, window.until_ms,
-                                             matrix->range_ms, &window.first, &window.share);
-        if (window.first == next)
-            continue;
-        window.count = next - window.first;
-        looked_at += window.count;
-        if (ev->looked_at_by_step != NULL)
-            evaluation_look(ev, grid, step, window.count);
-        window.times_ms = series->times_ms + window.first;
-        window.values = series->values + window.first;
-        parameters_at(parameters, step, at_step);
-        if (window_function(call, &window)(&window, &result))
-            column_set(out, step, result);
-        if (window.failed)
-            return ERR_NOMEM;
-        int error =
-            step % 16 == 0 || window.count > 1000 ? evaluation_tick_steps(ev, window.count) : 0;
-        if (error != 0)
-            return error;
-    }
-    if (ev->looked_at_by_step == NULL)
-        evaluation_look(ev, grid, 0, looked_at);
-    return 0;
-}
-
-static const struct node *matrix_argument(const struct node *call)
-{
-    const struct node *argument = call->first;
-    while (argument->type != PROMQL_MATRIX)
-        argument = argument->next;
-    return argument;
-}
-
-static void annotate_quantiles(struct evaluation *ev, const struct node *call,
-                               const struct grid *grid, const double *quantiles)
-{
-    char text[NUMBER_TEXT_BYTES];
-    for (size_t step = 0; step < grid->count; step++)
-        if (isnan(quantiles[step]) || quantiles[step] < 0 || quantiles[step] > 1)
-            annotate(ev, call->first, true, "quantile value should be between 0 and 1, got %s",
-                     promql_number_general(quantiles[step], text));
-}
-
-/* One window function over all series of a range. */
-struct window_loop {
-    const struct node *call;
-    const struct grid *grid;
-    const struct value *matrix;
-    const struct parameters *parameters;
-    struct column *columns; /* one a series; `values` stays NULL where there is no result */
-};
-
-static int window_one(struct evaluation *mine, void *context, size_t index)
-{
-    const struct window_loop *loop = context;
-    const struct range_series *series = &loop->matrix->ranges[index];
-    struct column column;
-    int error = column_init(mine, loop->grid, &column);
-    if (error == 0)
-        error = slide(mine, loop->call, loop->grid, loop->matrix, series, loop->parameters,
-                      &column);
-    if (error != 0 || !column_any(&column, loop->grid))
-        return error;
-    column.labels = series->labels;
-    column.drop_name = series->drop_name;
-    loop->columns[index] = column;
-    return 0;
-}
-
-static uint64_t window_cost(const struct grid *grid, const struct value *matrix)
-{
-    uint64_t cost = 0;
-    for (size_t i = 0; i < matrix->count; i++)
-        cost += matrix->ranges[i].count + grid->count;
-    return cost;
-}
-
-static int evaluate_window(struct evaluation *ev, const struct node *call,
-                           const struct grid *grid, struct value *ret_value)
-{
-    struct parameters parameters = {.count = 0};
-    struct value matrix = {0};
-    const unsigned flags = call->function->flags;
-
-    int error = evaluate_arguments(ev, call, grid, &parameters, &matrix);
-    if (error == 0)
-        error = value_columns(ev, matrix.count, ret_value);
-    if (error == 0 && (flags & FUNCTION_QUANTILE) != 0)
-        annotate_quantiles(ev, call, grid, parameters.columns[0]);
-    struct window_loop loop = {call, grid, &matrix, &parameters, ret_value->columns};
-    if (error == 0)
-        error = evaluate_shared(ev, matrix.count, window_cost(grid, &matrix), window_one, &loop);
-    for (size_t i = 0; error == 0 && i < matrix.count; i++) {
-        const struct range_series *series = &matrix.ranges[i];
-        struct column *column = &ret_value->columns[ret_value->count];
-        if (ret_value->columns[i].values == NULL)
-            continue;
-        *column = ret_value->columns[i];
-        annotate_records(ev, call, &matrix, series);
-        if ((flags & FUNCTION_COUNTER) != 0)
-            annotate_counter(ev, matrix_argument(call), series);
-        if ((flags & FUNCTION_KEEPS_NAME) == 0)
-            error = column_drop_name(ev, column);
-        ret_value->count++;
-    }
-    return error == 0 ? value_merge(ev, grid, ret_value) : error;
-}
-
 int function_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,
                       struct value *ret_value)
 {
@@ -511,6 +314,6 @@ int function_evaluate(struct evaluation *ev, const struct node *call, const stru
     if (call->function->map != NULL)
         return evaluate_map(ev, call, grid, ret_value);
     if (call->function->window != NULL)
-        return evaluate_window(ev, call, grid, ret_value);
+        return window_evaluate(ev, call, grid, ret_value);
     return call->function->whole(ev, call, grid, ret_value);
 }

@@ -44,6 +44,10 @@ struct function {
     /* Of a window function: for windows with records of a roll-up; NULL: it sees the last sample
      * of each as if there were no others. */
     bool (*rolled)(struct window *window, double *ret_value);
+    /* Of a window function: for this window and those that follow it, `windows` in all, each `stride`
+     * samples behind the one before and else lying alike in a series without gaps.  How many of them
+     * it has worked out; the next needs a call of its own.  NULL: all do. */
+    size_t (*alike)(struct window *window, size_t stride, size_t windows, double *values);
     const char *help;
 };
 

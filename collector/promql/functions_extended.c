@@ -127,9 +127,11 @@ int extended_range(struct evaluation *ev, const struct value *matrix, int64_t un
     }
     times[inside + 1] = until_ms;
     values[inside + 1] = ends.right;
-    *series =
-        (struct range_series){series->labels, times, values, inside + 2, series->drop_name,
-                              NULL};
+    *series = (struct range_series){.labels = series->labels,
+                                    .times_ms = times,
+                                    .values = values,
+                                    .count = inside + 2,
+                                    .drop_name = series->drop_name};
     return 0;
 }
 

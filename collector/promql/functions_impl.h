@@ -9,9 +9,27 @@
     bool map_##name(double value, const double *parameters, double *ret_value)
 #define WINDOW_FUNCTION(name) bool window_##name(struct window *window, double *ret_value)
 #define ROLLED_FUNCTION(name) bool rolled_##name(struct window *window, double *ret_value)
+#define ALIKE_FUNCTION(name)                                                                   \
+    size_t alike_##name(struct window *window, size_t stride, size_t windows, double *values)
 #define WHOLE_FUNCTION(name)                                                                   \
     int whole_##name(struct evaluation *ev, const struct node *call, const struct grid *grid,  \
                      struct value *ret_value)
+
+/* The scalar arguments of a call, each a column over the grid. */
+struct parameters {
+    const double *columns[FUNCTION_PARAMETERS_MAX];
+    size_t count;
+};
+void parameters_at(const struct parameters *parameters, size_t step,
+                   double out[FUNCTION_PARAMETERS_MAX]);
+/* Evaluates the scalars into `parameters` and the one other argument into `*ret_main`; a range of a
+ * window function may be left unread, also where an error comes back. */
+int evaluate_arguments(struct evaluation *ev, const struct node *call, const struct grid *grid,
+                       struct parameters *parameters, struct value *ret_main);
+
+/* functions_window.c: a call of a window function. */
+int window_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,
+                    struct value *ret_value);
 
 /* functions_math.c */
 MAP_FUNCTION(abs);
@@ -62,6 +80,9 @@ WHOLE_FUNCTION(range);
 WINDOW_FUNCTION(rate);
 WINDOW_FUNCTION(increase);
 WINDOW_FUNCTION(delta);
+ALIKE_FUNCTION(rate);
+ALIKE_FUNCTION(increase);
+ALIKE_FUNCTION(delta);
 WINDOW_FUNCTION(irate);
 WINDOW_FUNCTION(idelta);
 WINDOW_FUNCTION(resets);

@@ -10,11 +10,12 @@
 #include <string.h>
 
 #include "collector/promql/functions_impl.h"
+#include "proto/base/cloned.h"
 
 #define BLOCK 64 /* samples looked at at once, so that the loop over them becomes vectors */
 
 /* Does a value lie below the one before it?  Of most counters none does. */
-static bool falls(const double *values, size_t count)
+CLONED static bool falls(const double *values, size_t count)
 {
     size_t i = 1;
     for (; i + BLOCK <= count; i += BLOCK) {
@@ -159,6 +160,53 @@ WINDOW_FUNCTION(increase)
 WINDOW_FUNCTION(delta)
 {
     return extrapolate(window, false, false, ret_value);
+}
+
+/* All of them together, where no counter is reset and none is near zero: then nothing but the
+ * increase differs from one to the next, and a loop over them becomes vectors.  (None is stretched
+ * over more time to its start than was sampled: that is an interval at most.) */
+static size_t extrapolate_alike(struct window *window, bool counter, bool per_second,
+                                size_t stride, size_t windows, double *restrict values)
+{
+    const size_t last = window->count - 1;
+    if (last == 0 || (counter && (!find_resets(window) || !window->never_falls)))
+        return 0;
+    look_how_it_lies(window, per_second);
+    const double factor = window->stretched.factor;
+    const double *from = window->values;
+    const double *to = window->values + last;
+    size_t done = 0;
+    while (done < windows) {
+        const size_t count = windows - done < BLOCK ? windows - done : BLOCK;
+        uint64_t near_zero = 0;
+        for (size_t i = 0; i < count; i++) {
+            const double before = from[i * stride];
+            const double increase = to[i * stride] - before;
+            near_zero |= (uint64_t)((before < increase) & (before >= 0));
+            values[done + i] = increase * factor;
+        }
+        if (counter && near_zero != 0)
+            break;
+        done += count;
+        from += count * stride;
+        to += count * stride;
+    }
+    return done;
+}
+
+ALIKE_FUNCTION(rate)
+{
+    return extrapolate_alike(window, true, true, stride, windows, values);
+}
+
+ALIKE_FUNCTION(increase)
+{
+    return extrapolate_alike(window, true, false, stride, windows, values);
+}
+
+ALIKE_FUNCTION(delta)
+{
+    return extrapolate_alike(window, false, false, stride, windows, values);
 }
 
 /* Between the last two samples. */

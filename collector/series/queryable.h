@@ -64,6 +64,7 @@ struct series_samples {
     const int64_t *times_ms;
     const double *values;
     size_t count;
+    int64_t interval_ms; /* between all neighbours; 0: they differ, or nobody has looked */
     bool no_markers;             /* no value is a stale marker; false: some may be */
     const struct rolled *rolled; /* NULL: all are as they were written */
 };
@@ -115,6 +116,13 @@ struct metadata {
 struct queryable;
 struct querier;
 
+/* Series that were found and have not been decoded. */
+struct unread {
+    size_t count;     /* of them; some may turn out to have no sample */
+    uint64_t samples; /* about how many are decoded for all of them */
+};
+struct unread_place; /* what a thread decodes them in */
+
 struct queryable_calls {
     int (*open)(struct queryable *store, int64_t from_ms, int64_t until_ms,
                 struct querier **ret_querier, struct diagnosis *why);
@@ -125,6 +133,21 @@ struct queryable_calls {
                   size_t matcher_count, const struct select_hints *hints,
                   struct query_budget *budget, struct arena *arena,
                   struct series_samples **ret_series, size_t *ret_count, struct diagnosis *why);
+    /* The same for who looks at each series once, so that its samples need not be kept; NULL: only
+     * select() is there, and none of the four.  *ret_unread stays NULL where the series have been
+     * decoded all the same: then the other two are those of select(). */
+    int (*find)(struct querier *querier, struct matcher *const *matchers, size_t matcher_count,
+                const struct select_hints *hints, struct query_budget *budget, struct arena *arena,
+                struct unread **ret_unread, struct series_samples **ret_series, size_t *ret_count,
+                struct diagnosis *why);
+    /* The i-th of them, of `count` 0 if it has nothing; several threads at once, each with a place
+     * (NULL at first) and, as long as it has that, one budget of its own.  Samples are valid until the place's next.
+     * ERR_LIMIT, ERR_NOMEM, which end() explains. */
+    int (*read)(struct unread *unread, size_t i, struct unread_place **place,
+                struct query_budget *budget, struct series_samples *ret_samples);
+    void (*leave)(struct unread_place *place); /* NULL is allowed */
+    /* Before find()'s arena goes; `error` is one of read()'s, or 0, and what comes back. */
+    int (*end)(struct unread *unread, int error, struct diagnosis *why);
     /* Sorted label names / values of a label among the series the matchers select; of the budget
      * (NULL: none) who hangs up and the deadline count.  Errors as of select(). */
     int (*label_names)(struct querier *querier, struct matcher *const *matchers,

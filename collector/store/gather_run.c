@@ -46,6 +46,7 @@ static struct piece piece_of(const struct run_series *series, uint64_t generatio
                           .times_ms = series->times_ms,
                           .values = series->values,
                           .plain = series->plain,
+                          .interval_ms = series->interval_ms,
                           .chunks = series->chunks};
 }
 
@@ -251,6 +252,7 @@ static int join_one(struct joining *joining, size_t i)
     if (series->count == 0)
         return ERR_CORRUPT;
     series->plain = joining->scratch.plain;
+    series->interval_ms = joining->scratch.interval_ms;
     series->times_ms = keep_times(joining, series);
     joining->at += series->count;
     return series->times_ms == NULL ? ERR_LIMIT : 0;

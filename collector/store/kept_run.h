@@ -34,6 +34,7 @@ struct run_series {
     const int64_t *times_ms; /* ascending */
     const double *values;
     size_t count;
+    int64_t interval_ms; /* so far apart lie all times; 0: nobody knows */
     uint32_t chunks; /* that they were decoded from */
     bool plain;      /* no value is a stale marker; false: some may be */
 };

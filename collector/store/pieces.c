@@ -30,24 +30,22 @@ void pieces_scratch_done(struct pieces_scratch *scratch)
     *scratch = (struct pieces_scratch){0};
 }
 
-static int hold(struct pieces_scratch *scratch, size_t count)
+static int hold(struct pieces_scratch *scratch, size_t columns, size_t count)
 {
-    if (count <= scratch->capacity)
+    if (count <= scratch->capacity[columns])
         return 0;
-    size_t capacity = scratch->capacity == 0 ? 1024 : scratch->capacity;
+    size_t capacity = scratch->capacity[columns] == 0 ? 1024 : scratch->capacity[columns];
     while (capacity < count)
         capacity *= 2;
-    for (size_t i = 0; i < 4; i++) {
-        int64_t *times = realloc(scratch->times_ms[i], capacity * sizeof *times);
-        if (times == NULL)
-            return ERR_NOMEM;
-        scratch->times_ms[i] = times;
-        double *values = realloc(scratch->values[i], capacity * sizeof *values);
-        if (values == NULL)
-            return ERR_NOMEM;
-        scratch->values[i] = values;
-    }
-    scratch->capacity = capacity;
+    int64_t *times = realloc(scratch->times_ms[columns], capacity * sizeof *times);
+    if (times == NULL)
+        return ERR_NOMEM;
+    scratch->times_ms[columns] = times;
+    double *values = realloc(scratch->values[columns], capacity * sizeof *values);
+    if (values == NULL)
+        return ERR_NOMEM;
+    scratch->values[columns] = values;
+    scratch->capacity[columns] = capacity;
     return 0;
 }
 
@@ -139,25 +137,56 @@ static size_t cut(const struct holes *holes, uint64_t rank, int64_t *times_ms, d
     return count;
 }
 
+/* From the time before to this one; times may be any. */
+static uint64_t gap_before(const int64_t *time_ms)
+{
+    return (uint64_t)time_ms[0] - (uint64_t)time_ms[-1];
+}
+
+/* How far each lies from the one before; 0 if it is not the same everywhere. */
+static int64_t interval_of(const int64_t *times_ms, size_t count)
+{
+    const uint64_t interval_ms = count > 1 ? gap_before(times_ms + 1) : 0;
+    uint64_t other = interval_ms > INT64_MAX;
+    for (size_t i = 1; i < count; i++)
+        other |= gap_before(times_ms + i) ^ interval_ms;
+    return other == 0 ? (int64_t)interval_ms : 0;
+}
+
 /* Decodes one piece to the arrays, which have room for its count; less what was deleted. */
 static int decode(const struct piece *piece, const struct holes *holes,
                   struct pieces_scratch *scratch, int64_t *times_ms, double *values,
-                  size_t *ret_count)
+                  size_t *ret_count, int64_t *ret_interval_ms)
 {
     size_t count = piece->count;
-    bool plain = false;
+    struct chunk_told told = {.interval_ms = 0};
     if (piece->chunk.data == NULL) {
         memcpy(times_ms, piece->times_ms, count * sizeof *times_ms);
         memcpy(values, piece->values, count * sizeof *values);
-        plain = piece->plain;
-    } else if (chunk_decode_plain(piece->chunk, scratch->times_only, times_ms, values, &count,
-                                  &plain) != 0 ||
+        told = (struct chunk_told){piece->plain, piece->interval_ms != 0 ? piece->interval_ms
+                                                                     : interval_of(times_ms, count)};
+    } else if (chunk_decode_told(piece->chunk, scratch->times_only, times_ms, values, &count,
+                                 &told) != 0 ||
                count != piece->count) {
         return ERR_CORRUPT;
     }
-    scratch->plain = scratch->plain && plain;
+    scratch->plain = scratch->plain && told.is_plain;
     *ret_count = cut(holes, piece->rank, times_ms, values, count);
+    if (*ret_count != count)
+        told.interval_ms = 0;
+    *ret_interval_ms = told.interval_ms;
     return 0;
+}
+
+/* Have times that end with `count` others the rhythm of those before them still? */
+static void join_interval(struct pieces_scratch *scratch, const int64_t *times_ms, size_t have,
+                          size_t count, int64_t interval_ms)
+{
+    if (have == 0)
+        scratch->interval_ms = interval_ms;
+    else if (count > 0 && ((uint64_t)scratch->interval_ms != gap_before(times_ms + have) ||
+                           (count > 1 && interval_ms != scratch->interval_ms)))
+        scratch->interval_ms = 0;
 }
 
 /* -- merging ----------------------------------------------------------------------------- */
@@ -189,10 +218,13 @@ static void swap_columns(struct pieces_scratch *scratch, size_t a, size_t b)
 {
     int64_t *times = scratch->times_ms[a];
     double *values = scratch->values[a];
+    size_t capacity = scratch->capacity[a];
     scratch->times_ms[a] = scratch->times_ms[b];
     scratch->values[a] = scratch->values[b];
+    scratch->capacity[a] = scratch->capacity[b];
     scratch->times_ms[b] = times;
     scratch->values[b] = values;
+    scratch->capacity[b] = capacity;
 }
 
 /* Columns 0 hold the result so far, 1 what is decoded, 2 and 3 a run before and after a step.
@@ -201,11 +233,20 @@ static int merge_overlapping(struct piece *pieces, size_t count, const struct ho
                              struct pieces_scratch *scratch, size_t *have)
 {
     size_t merged = 0;
+    size_t total = 0;
+    int error = 0;
+    for (size_t i = 0; i < count; i++)
+        total += pieces[i].count;
+    for (size_t columns = 1; columns < 4 && error == 0; columns++)
+        error = hold(scratch, columns, total);
+    if (error != 0)
+        return error;
     qsort(pieces, count, sizeof *pieces, by_rank);
     for (size_t i = 0; i < count; i++) {
         size_t decoded = 0;
-        int error =
-            decode(&pieces[i], holes, scratch, scratch->times_ms[1], scratch->values[1], &decoded);
+        int64_t ignored_ms;
+        error = decode(&pieces[i], holes, scratch, scratch->times_ms[1], scratch->values[1],
+                       &decoded, &ignored_ms);
         if (error != 0)
             return error;
         merged = merge_two(scratch->times_ms[2], scratch->values[2], merged,
@@ -216,6 +257,8 @@ static int merge_overlapping(struct piece *pieces, size_t count, const struct ho
     memcpy(scratch->times_ms[0] + *have, scratch->times_ms[2],
            merged * sizeof *scratch->times_ms[0]);
     memcpy(scratch->values[0] + *have, scratch->values[2], merged * sizeof *scratch->values[0]);
+    join_interval(scratch, scratch->times_ms[0], *have, merged,
+                  interval_of(scratch->times_ms[0] + *have, merged));
     *have += merged;
     return 0;
 }
@@ -226,10 +269,14 @@ static int merge_run(struct piece *pieces, size_t count, const struct holes *hol
     if (count > 1)
         return merge_overlapping(pieces, count, holes, scratch, have);
     size_t decoded = 0;
+    int64_t interval_ms;
     int error = decode(pieces, holes, scratch, scratch->times_ms[0] + *have,
-                       scratch->values[0] + *have, &decoded);
+                       scratch->values[0] + *have, &decoded, &interval_ms);
+    if (error != 0)
+        return error;
+    join_interval(scratch, scratch->times_ms[0], *have, decoded, interval_ms);
     *have += decoded;
-    return error;
+    return 0;
 }
 
 /* Pieces of which nothing is left need no decoding. */
@@ -288,9 +335,14 @@ int pieces_line_up(const struct piece *pieces, size_t count, struct pieces_scrat
     size_t have = 0;
     int error = 0;
     scratch->plain = true;
+    scratch->interval_ms = 0;
     for (size_t i = 0; i < count && error == 0; i++) {
         size_t decoded = 0;
-        error = decode(&pieces[i], NULL, scratch, times_ms + have, values + have, &decoded);
+        int64_t interval_ms;
+        error = decode(&pieces[i], NULL, scratch, times_ms + have, values + have, &decoded,
+                       &interval_ms);
+        if (error == 0)
+            join_interval(scratch, times_ms, have, decoded, interval_ms);
         have += decoded;
     }
     *ret_count = have;
@@ -305,12 +357,13 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
     count = drop_covered(pieces, count, holes);
     for (size_t i = 0; i < count; i++)
         total += pieces[i].count;
-    int error = hold(scratch, total);
+    int error = hold(scratch, 0, total + 1); /* pieces_append() */
     if (error != 0)
         return error;
 
     size_t have = 0;
     scratch->plain = true;
+    scratch->interval_ms = 0;
     if (count > 1)
         qsort(pieces, count, sizeof *pieces, by_time);
     for (size_t i = 0, length = 0; i < count && error == 0; i += length) {
@@ -322,9 +375,20 @@ int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, 
 
     size_t first = 0;
     pieces_trim(scratch->times_ms[0], have, from_ms, until_ms, &first, ret_count);
-    *ret_times_ms = scratch->times_ms[0] == NULL ? NULL : scratch->times_ms[0] + first;
-    *ret_values = scratch->values[0] == NULL ? NULL : scratch->values[0] + first;
+    *ret_times_ms = scratch->times_ms[0] + first;
+    *ret_values = scratch->values[0] + first;
     return 0;
+}
+
+void pieces_append(struct pieces_scratch *scratch, const int64_t *times_ms, size_t *count,
+                   int64_t time_ms, uint64_t value_bits)
+{
+    size_t at = (size_t)(times_ms - scratch->times_ms[0]) + *count;
+    scratch->times_ms[0][at] = time_ms;
+    memcpy(&scratch->values[0][at], &value_bits, sizeof value_bits);
+    scratch->plain = false;
+    scratch->interval_ms = 0;
+    ++*count;
 }
 
 /* How many of the ascending times from `at` on are at or before `ms`; about `guess`, as a rule. */
@@ -357,6 +421,7 @@ size_t pieces_thin(struct pieces_scratch *scratch, const int64_t *times_ms, size
 {
     if (count == 0)
         return 0;
+    scratch->interval_ms = 0;
     size_t begin = (size_t)(times_ms - scratch->times_ms[0]);
     int64_t *own_times = scratch->times_ms[0] + begin;
     double *values = scratch->values[0] + begin;

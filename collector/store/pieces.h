@@ -27,6 +27,7 @@ struct piece {
     const int64_t *times_ms; /* `count` samples */
     const double *values;
     bool plain;      /* of these: no value is a stale marker; false: some may be */
+    int64_t interval_ms; /* so far apart lie all of times_ms; 0: nobody knows */
     uint32_t chunks; /* a run's (kept_run.h), which stay as long as the arena of whoever selects: of so
                       * many chunks; else 0 */
 };
@@ -58,14 +59,19 @@ bool holes_touch(const struct holes *holes, uint64_t rank, int64_t first_ms, int
 
 /* Buffers that are kept from series to series. */
 struct pieces_scratch {
-    int64_t *times_ms[4];
+    int64_t *times_ms[4]; /* the first is what was merged; the others are for what overlaps */
     double *values[4];
-    size_t capacity;
-    bool times_only; /* of values only stale markers are looked at (chunk_decode_plain()) */
+    size_t capacity[4];
+    bool times_only; /* of values only stale markers are looked at (chunk_decode_told()) */
     bool plain;      /* what was merged last has no stale marker; false: it may have */
+    int64_t interval_ms; /* and its times lie so far apart; 0: not all of them, or nobody knows */
 };
 void pieces_scratch_init(struct pieces_scratch *scratch);
 void pieces_scratch_done(struct pieces_scratch *scratch);
+
+/* Adds a sample behind those that pieces_merge() gave, of which no other part is wanted. */
+void pieces_append(struct pieces_scratch *scratch, const int64_t *times_ms, size_t *count,
+                   int64_t time_ms, uint64_t value_bits);
 
 /* Leaves of the samples that pieces_merge() gave only the newest at or before each of the times
  * at_ms + n * step_ms, n < times, and the last of all; how many that are. */

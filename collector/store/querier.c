@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "collector/series/crew.h"
-#include "collector/store/gather.h"
+#include "collector/store/deliver.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
 #define PIECE_MAX          16    /* series a thread takes at a time; fewer where there are few */
-#define OUTSIDE_PART       4     /* of what is decoded, for less memory than a copy takes */
+#define LOOKED_AT_MAX      (1 << 18) /* samples of a series that is not kept: 4 MiB */
 #define SHARED_SAMPLES_MIN 32768 /* fewer are decoded sooner than a thread awakes */
 
 struct querier {
@@ -45,237 +45,6 @@ static void querier_close(struct querier *querier)
 
 /* -- select ------------------------------------------------------------------------------ */
 
-/* Where a series whose source fell silent ends: right after its last sample.  INT64_MAX: there
- * is no such place, or it lies outside the interval. */
-static int64_t marker_ms(const struct gather *gather, const struct found *found,
-                         const int64_t *times_ms, const double *values, size_t count)
-{
-    int64_t last_ms = found->last_ms;
-    if (found->absent_since_ms == 0 || gather->hints->stored_only)
-        return INT64_MAX;
-    if (last_ms == INT64_MIN && count > 0 && gather->hints->until_ms >= found->absent_since_ms)
-        last_ms = times_ms[count - 1];
-    if (last_ms == INT64_MIN || last_ms > found->absent_since_ms ||
-        last_ms + 1 < gather->hints->from_ms || last_ms + 1 > gather->hints->until_ms)
-        return INT64_MAX;
-    if (count > 0 && times_ms[count - 1] == last_ms && is_stale_nan(values[count - 1]))
-        return INT64_MAX;
-    return last_ms + 1;
-}
-
-/* What one series comes to, and where its parts are until they are copied. */
-struct delivery {
-    struct pieces_scratch pieces;
-    struct rolled_join join;
-    const int64_t *times_ms; /* samples */
-    const double *values;
-    size_t count, rolled; /* of samples, of records before them */
-};
-
-static int charge(struct gather *gather, const struct found *found, size_t samples)
-{
-    struct query_budget *budget = gather->budget;
-    if (budget == NULL)
-        return 0;
-    if (samples > budget->samples_left)
-        return ERR_LIMIT;
-    budget->samples_left -= samples;
-    budget->samples_seen += samples;
-    for (size_t i = 0; i < found->count; i++)
-        budget->chunks_seen += found->pieces[i].chunks > 0 ? found->pieces[i].chunks : 1;
-    budget->chunks_seen += found->rolled_count;
-    return 0;
-}
-
-static void *copy_of(struct gather *gather, const void *column, size_t count)
-{
-    void *copy = arena_alloc_raw(gather->arena, count, sizeof(double));
-    if (copy != NULL)
-        memcpy(copy, column, count * sizeof(double));
-    return copy;
-}
-
-static int copy_rolled(struct gather *gather, const struct rolled_join *join, size_t count,
-                       const struct rolled **ret_rolled)
-{
-    struct rolled *rolled = arena_alloc(gather->arena, 1, sizeof *rolled);
-    if (rolled == NULL)
-        return ERR_LIMIT;
-    rolled->count = count;
-    rolled->widths_ms = copy_of(gather, join->widths_ms, count);
-    rolled->firsts_ms = copy_of(gather, join->records.firsts_ms, count);
-    if (rolled->widths_ms == NULL || rolled->firsts_ms == NULL)
-        return ERR_LIMIT;
-    for (size_t c = 0; c < ROLLED_COLUMNS; c++) {
-        rolled->columns[c] = copy_of(gather, join->records.columns[c], count);
-        if (rolled->columns[c] == NULL)
-            return ERR_LIMIT;
-    }
-    *ret_rolled = rolled;
-    return 0;
-}
-
-static int find_parts(struct gather *gather, struct found *found, struct delivery *delivery)
-{
-    size_t next = 0;
-    delivery->count = 0;
-    delivery->rolled = 0;
-    /* Records are made of values. */
-    delivery->pieces.times_only = gather->hints->no_values && found->rolled_count == 0;
-    int error = pieces_merge(found->pieces, found->count, &found->holes, gather->hints->from_ms,
-                             gather->hints->until_ms, &delivery->pieces, &delivery->times_ms,
-                             &delivery->values, &delivery->count);
-    if (error == 0 && found->rolled_count == 0 && gather->hints->newest_count > 0)
-        delivery->count = pieces_thin(&delivery->pieces, delivery->times_ms, delivery->count,
-                                      gather->hints->newest_at_ms, gather->hints->newest_step_ms,
-                                      gather->hints->newest_count);
-    if (error != 0 || found->rolled_count == 0)
-        return error;
-    error = rolled_join(&delivery->join, gather, found, delivery->times_ms, delivery->values,
-                        delivery->count, &next);
-    if (error != 0)
-        return error;
-    delivery->rolled = delivery->join.records.count;
-    delivery->count -= next;
-    if (next > 0) {
-        delivery->times_ms += next;
-        delivery->values += next;
-    }
-    return 0;
-}
-
-static int copy_parts(struct gather *gather, const struct delivery *delivery, int64_t marker,
-                      struct series_samples *samples)
-{
-    size_t rolled = delivery->rolled;
-    int64_t *to_times = arena_alloc_raw(gather->arena, samples->count, sizeof *to_times);
-    double *to_values = arena_alloc_raw(gather->arena, samples->count, sizeof *to_values);
-    if (to_times == NULL || to_values == NULL)
-        return ERR_LIMIT;
-    if (rolled > 0) {
-        memcpy(to_times, delivery->join.records.lasts_ms, rolled * sizeof *to_times);
-        memcpy(to_values, delivery->join.records.lasts, rolled * sizeof *to_values);
-    }
-    if (delivery->count > 0) {
-        memcpy(to_times + rolled, delivery->times_ms, delivery->count * sizeof *to_times);
-        memcpy(to_values + rolled, delivery->values, delivery->count * sizeof *to_values);
-    }
-    if (marker != INT64_MAX) {
-        uint64_t bits = STALE_NAN_BITS;
-        to_times[rolled + delivery->count] = marker;
-        memcpy(&to_values[rolled + delivery->count], &bits, sizeof bits);
-    }
-    samples->times_ms = to_times;
-    samples->values = to_values;
-    return rolled == 0 ? 0 : copy_rolled(gather, &delivery->join, rolled, &samples->rolled);
-}
-
-/* So much of the pieces lies in the interval that they may be decoded to where they are to stay,
- * and the rest be left standing there. */
-static bool fits_in_place(const struct gather *gather, struct found *found, size_t *ret_samples)
-{
-    const struct select_hints *hints = gather->hints;
-    size_t samples = 0;
-    size_t outside = 0;
-    if (found->rolled_count > 0 || hints->newest_count > 0 || found->count == 0)
-        return false;
-    for (size_t i = 0; i < found->count; i++) {
-        const struct piece *piece = &found->pieces[i];
-        double length = (double)(piece->last_ms - piece->first_ms) + 1;
-        double before = (double)hints->from_ms - (double)piece->first_ms; /* may be any times */
-        double after = (double)piece->last_ms - (double)hints->until_ms;
-        double out = (before > 0 ? before : 0) + (after > 0 ? after : 0);
-        samples += piece->count;
-        outside += (size_t)((double)piece->count * (out < length ? out / length : 1));
-    }
-    *ret_samples = samples;
-    return outside <= samples / OUTSIDE_PART &&
-           pieces_follow(found->pieces, found->count, &found->holes);
-}
-
-/* A series whose pieces follow each other, decoded to where it is to stay. */
-static int deliver_in_place(struct gather *gather, struct found *found,
-                            struct delivery *delivery, size_t samples,
-                            struct series_samples *ret_samples)
-{
-    size_t count = 0;
-    size_t first = 0;
-    int64_t *times_ms = arena_alloc_raw(gather->arena, samples + 1, sizeof *times_ms);
-    double *values = arena_alloc_raw(gather->arena, samples + 1, sizeof *values);
-    if (times_ms == NULL || values == NULL)
-        return ERR_LIMIT;
-    delivery->pieces.times_only = gather->hints->no_values;
-    int error = pieces_line_up(found->pieces, found->count, &delivery->pieces, times_ms, values,
-                               &count);
-    if (error != 0)
-        return error;
-    pieces_trim(times_ms, count, gather->hints->from_ms, gather->hints->until_ms, &first, &count);
-    times_ms += first;
-    values += first;
-    int64_t marker = marker_ms(gather, found, times_ms, values, count);
-    if (marker != INT64_MAX) {
-        uint64_t bits = STALE_NAN_BITS;
-        times_ms[count] = marker;
-        memcpy(&values[count++], &bits, sizeof bits);
-    }
-    *ret_samples = (struct series_samples){.labels = found->labels,
-                                           .times_ms = times_ms,
-                                           .values = values,
-                                           .count = count,
-                                           .no_markers =
-                                               delivery->pieces.plain && marker == INT64_MAX};
-    return count == 0 ? 0 : charge(gather, found, count);
-}
-
-/* Is all there is of a series a part of a run, which is there as long as the arena? */
-static bool is_part_of_run(const struct gather *gather, const struct found *found)
-{
-    return found->count == 1 && found->pieces[0].chunks > 0 && found->rolled_count == 0 &&
-           gather->hints->newest_count == 0;
-}
-
-/* False: there is something to add to it. */
-static bool deliver_part(const struct gather *gather, const struct found *found,
-                         struct series_samples *ret_samples)
-{
-    const struct piece *piece = &found->pieces[0];
-    size_t first = 0;
-    size_t count = 0;
-    pieces_trim(piece->times_ms, piece->count, gather->hints->from_ms, gather->hints->until_ms,
-                &first, &count);
-    *ret_samples = (struct series_samples){.labels = found->labels,
-                                           .times_ms = piece->times_ms + first,
-                                           .values = piece->values + first,
-                                           .count = count,
-                                           .no_markers = piece->plain};
-    return marker_ms(gather, found, ret_samples->times_ms, ret_samples->values, count) ==
-           INT64_MAX;
-}
-
-static int deliver(struct gather *gather, struct found *found, struct delivery *delivery,
-                   struct series_samples *ret_samples)
-{
-    size_t samples;
-    if (is_part_of_run(gather, found) && deliver_part(gather, found, ret_samples))
-        return ret_samples->count == 0 ? 0 : charge(gather, found, ret_samples->count);
-    if (fits_in_place(gather, found, &samples))
-        return deliver_in_place(gather, found, delivery, samples, ret_samples);
-    int error = find_parts(gather, found, delivery);
-    if (error != 0)
-        return error;
-    int64_t marker =
-        marker_ms(gather, found, delivery->times_ms, delivery->values, delivery->count);
-    size_t all = delivery->rolled + delivery->count + (marker != INT64_MAX);
-    *ret_samples = (struct series_samples){
-        .labels = found->labels,
-        .count = all,
-        .no_markers = delivery->pieces.plain && delivery->rolled == 0 && marker == INT64_MAX};
-    if (all == 0)
-        return 0;
-    error = charge(gather, found, all);
-    return error != 0 ? error : copy_parts(gather, delivery, marker, ret_samples);
-}
-
 /* The series of a select, decoded one by one; by several threads if there is much of it. */
 struct delivering {
     struct gather *gather;
@@ -287,61 +56,64 @@ struct delivering {
     _Atomic uint64_t samples, chunks;
 };
 
-static int deliver_one(struct gather *gather, size_t i, struct delivery *delivery,
-                       struct series_samples *series)
-{
-    int error = deliver(gather, gather->items[i], delivery, series);
-    if (error == ERR_CORRUPT) { /* counted and passed by, never returned as data */
-        atomic_fetch_add_explicit(&gather->store->quarantined, 1, memory_order_relaxed);
-        series->count = 0;
-        return 0;
-    }
-    return error;
-}
-
 static void take_share(void *context, unsigned place)
 {
     struct delivering *all = context;
     struct gather mine = *all->gather;
     struct query_budget budget = {.samples_left = UINT64_MAX};
-    struct delivery delivery = {.count = 0};
+    struct delivery delivery;
     int error = 0;
     if (mine.budget != NULL)
         budget.samples_left = mine.budget->samples_left;
     mine.budget = &budget;
     mine.arena = &all->arenas.items[place];
-    pieces_scratch_init(&delivery.pieces);
+    delivery_init(&delivery);
     while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
         size_t first = atomic_fetch_add_explicit(&all->next, all->piece, memory_order_relaxed);
         if (first >= mine.count)
             break;
         error = select_watch_look(&all->gather->watch);
         for (size_t i = first; i < mine.count && i - first < all->piece && error == 0; i++)
-            error = deliver_one(&mine, i, &delivery, &all->series[i]);
+            error = deliver(&mine, mine.items[i], &delivery, &all->series[i]);
     }
     int none = 0;
     if (error != 0)
         (void)atomic_compare_exchange_strong(&all->error, &none, error);
     atomic_fetch_add_explicit(&all->samples, budget.samples_seen, memory_order_relaxed);
     atomic_fetch_add_explicit(&all->chunks, budget.chunks_seen, memory_order_relaxed);
-    pieces_scratch_done(&delivery.pieces);
+    delivery_done(&delivery);
+}
+
+struct amount {
+    uint64_t samples, most; /* of all series, and of the one with the most of them */
+    uint64_t coded;         /* of all but those that stand in a run as they are wanted */
+    bool has_records;       /* of roll-ups */
+};
+
+static struct amount measure(const struct gather *gather)
+{
+    struct amount amount = {.samples = 0};
+    for (size_t i = 0; i < gather->count; i++) {
+        const struct found *found = gather->items[i];
+        uint64_t samples = 0;
+        for (size_t k = 0; k < found->count; k++)
+            samples += found->pieces[k].count;
+        amount.samples += samples;
+        amount.coded += deliver_is_part_of_run(gather, found) ? 0 : samples;
+        amount.most = samples > amount.most ? samples : amount.most;
+        amount.has_records = amount.has_records || found->rolled_count > 0;
+    }
+    return amount;
 }
 
 /* Records of roll-ups are joined in the scratch, which is one thread's. */
 static bool is_worth_sharing(const struct gather *gather)
 {
-    uint64_t samples = 0;
-    if (gather->budget == NULL || crew_helpers(gather->budget->crew) == 0 ||
-        gather->count < 2 || gather->hints->series_limit > 0)
+    if (gather->budget == NULL || crew_helpers(gather->budget->crew) == 0 || gather->count < 2 ||
+        gather->hints->series_limit > 0)
         return false;
-    for (size_t i = 0; i < gather->count; i++) {
-        const struct found *found = gather->items[i];
-        if (found->rolled_count > 0)
-            return false;
-        for (size_t k = 0; k < found->count && !is_part_of_run(gather, found); k++)
-            samples += found->pieces[k].count;
-    }
-    return samples >= SHARED_SAMPLES_MIN;
+    const struct amount amount = measure(gather);
+    return !amount.has_records && amount.coded >= SHARED_SAMPLES_MIN;
 }
 
 static int deliver_shared(struct gather *gather, struct series_samples *series)
@@ -365,19 +137,18 @@ static int deliver_shared(struct gather *gather, struct series_samples *series)
 
 static int deliver_alone(struct gather *gather, struct series_samples *series)
 {
-    struct delivery delivery = {.count = 0};
+    struct delivery delivery;
     size_t limit = gather->hints->series_limit;
     size_t kept = 0;
     int error = 0;
-    pieces_scratch_init(&delivery.pieces);
+    delivery_init(&delivery);
     for (size_t i = 0; i < gather->count && error == 0 && (limit == 0 || kept < limit); i++) {
         error = select_watch_step(&gather->watch);
         if (error == 0)
-            error = deliver_one(gather, i, &delivery, &series[i]);
+            error = deliver(gather, gather->items[i], &delivery, &series[i]);
         kept += series[i].count > 0;
     }
-    pieces_scratch_done(&delivery.pieces);
-    rolled_join_done(&delivery.join);
+    delivery_done(&delivery);
     return error;
 }
 
@@ -432,6 +203,21 @@ static int deliver_within_limit(struct gather *gather, struct series_samples **r
     return error;
 }
 
+/* All series that the matchers select, with their pieces. */
+static int gather_all(struct gather *gather, struct querier *querier, struct matcher *const *matchers,
+                      size_t count, const struct select_hints *hints, struct query_budget *budget,
+                      struct arena *arena)
+{
+    int error = gather_init(gather, querier->store, hints, budget, arena);
+    if (error == 0)
+        error = gather_head(gather, matchers, count);
+    if (error == 0)
+        error = gather_history(gather, matchers, count);
+    if (error == 0)
+        error = gather_rollups(gather, matchers, count);
+    return error == 0 ? gather_order(gather) : error;
+}
+
 static int querier_select(struct querier *querier, struct matcher *const *matchers,
                           size_t matcher_count, const struct select_hints *hints,
                           struct query_budget *budget, struct arena *arena,
@@ -439,24 +225,115 @@ static int querier_select(struct querier *querier, struct matcher *const *matche
                           struct diagnosis *why)
 {
     struct gather gather;
-    int error = gather_init(&gather, querier->store, hints, budget, arena);
-    if (error == 0)
-        error = gather_head(&gather, matchers, matcher_count);
-    if (error == 0)
-        error = gather_history(&gather, matchers, matcher_count);
-    if (error == 0)
-        error = gather_rollups(&gather, matchers, matcher_count);
-    if (error == 0)
-        error = gather_order(&gather);
+    int error = gather_all(&gather, querier, matchers, matcher_count, hints, budget, arena);
     if (error == 0)
         error = deliver_within_limit(&gather, ret_series, ret_count);
     gather_done(&gather);
     return error == 0 ? 0 : select_watch_explain(&gather.watch, error, why);
 }
 
+/* -- one by one -------------------------------------------------------------------------- */
+
+/* What was gathered, until all of it has been read. */
+struct gathered {
+    struct unread unread; /* first: it is the address */
+    struct select_hints hints;
+    struct gather gather;
+    size_t reserved_bytes; /* of the arena's limit, for the gathering */
+};
+
+struct unread_place {
+    struct gather gather; /* a copy, with the budget of the one who reads */
+    struct delivery delivery;
+};
+
+static void end_gathered(struct gathered *gathered)
+{
+    gathered->gather.arena->limit_bytes += gathered->reserved_bytes;
+    gather_done(&gathered->gather);
+    free(gathered);
+}
+
+/* A look needs room for a series a thread, in which nobody limits it; and of records of roll-ups there
+ * is more to be said than the samples of one series at a time. */
+static bool is_worth_a_look(const struct amount *amount)
+{
+    return amount->most <= LOOKED_AT_MAX && !amount->has_records;
+}
+
+static int querier_find(struct querier *querier, struct matcher *const *matchers,
+                        size_t matcher_count, const struct select_hints *hints,
+                        struct query_budget *budget, struct arena *arena,
+                        struct unread **ret_unread, struct series_samples **ret_series,
+                        size_t *ret_count, struct diagnosis *why)
+{
+    struct gathered *gathered = calloc(1, sizeof *gathered);
+    if (gathered == NULL)
+        return diagnose(why, ERR_NOMEM, "out of memory");
+    struct gather *gather = &gathered->gather;
+    gathered->hints = *hints;
+    int error =
+        gather_all(gather, querier, matchers, matcher_count, &gathered->hints, budget, arena);
+    const struct amount amount = error == 0 ? measure(gather) : (struct amount){.samples = 0};
+    const size_t held_bytes = gather->scratch.held_bytes;
+    if (error == 0 && !is_worth_a_look(&amount)) {
+        error = deliver_within_limit(gather, ret_series, ret_count);
+    } else if (error == 0 && held_bytes > arena->limit_bytes - arena->held_bytes) {
+        error = ERR_LIMIT;
+    } else if (error == 0) {
+        arena->limit_bytes -= held_bytes;
+        gathered->reserved_bytes = held_bytes;
+        gathered->unread = (struct unread){gather->count, amount.samples};
+        *ret_unread = &gathered->unread;
+        return 0;
+    }
+    if (error != 0)
+        (void)select_watch_explain(&gather->watch, error, why);
+    end_gathered(gathered);
+    return error;
+}
+
+static int querier_read(struct unread *unread, size_t i, struct unread_place **place,
+                        struct query_budget *budget, struct series_samples *ret_samples)
+{
+    struct unread_place *at = *place;
+    if (at == NULL) {
+        at = *place = malloc(sizeof *at);
+        if (at == NULL)
+            return ERR_NOMEM;
+        at->gather = ((struct gathered *)(void *)unread)->gather;
+        at->gather.budget = budget;
+        delivery_init(&at->delivery);
+    }
+    int error = deliver_view(&at->gather, at->gather.items[i], &at->delivery, ret_samples);
+    if (error == 0 && budget != NULL)
+        budget->series_seen += ret_samples->count > 0;
+    return error;
+}
+
+static void querier_leave(struct unread_place *place)
+{
+    if (place != NULL)
+        delivery_done(&place->delivery);
+    free(place);
+}
+
+static int querier_end(struct unread *unread, int error, struct diagnosis *why)
+{
+    struct gathered *gathered = (struct gathered *)(void *)unread;
+    if (error != 0)
+        (void)select_watch_explain(&gathered->gather.watch, error, why);
+    end_gathered(gathered);
+    return error;
+}
+
 const struct queryable_calls querier_calls = {
     .open = querier_open,
     .select = querier_select,
+    .find = querier_find,
+    .read = querier_read,
+    .leave = querier_leave,
+    .end = querier_end,
     .label_names = querier_label_names,
     .label_values = querier_label_values,
     .close = querier_close,

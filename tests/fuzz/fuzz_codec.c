@@ -20,16 +20,17 @@ static void must_agree(struct bytes chunk, const int64_t *times, const double *v
                        size_t count)
 {
     size_t got_count;
-    bool is_plain;
+    struct chunk_told told;
     int64_t *got_times = malloc(count * sizeof *got_times);
     double *got_values = malloc(count * sizeof *got_values);
 
     must(got_times != NULL && got_values != NULL);
-    must(chunk_decode_plain(chunk, true, got_times, got_values, &got_count, &is_plain) == 0);
+    must(chunk_decode_told(chunk, true, got_times, got_values, &got_count, &told) == 0);
     must(got_count == count && memcmp(got_times, times, count * sizeof *times) == 0);
     for (size_t i = 0; i < count; i++) {
         must(is_stale_nan(got_values[i]) == is_stale_nan(values[i]));
-        must(!is_plain || !is_stale_nan(values[i]));
+        must(!told.is_plain || !is_stale_nan(values[i]));
+        must(i == 0 || told.interval_ms == 0 || times[i] - times[i - 1] == told.interval_ms);
     }
     free(got_times);
     free(got_values);

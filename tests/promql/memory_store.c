@@ -38,8 +38,16 @@ static int order_of_samples(const void *left, const void *right)
                           ((const struct series_samples *)right)->labels);
 }
 
+static int64_t interval_of(const int64_t *times_ms, size_t count)
+{
+    for (size_t i = 2; i < count; i++)
+        if (times_ms[i] - times_ms[i - 1] != times_ms[1] - times_ms[0])
+            return 0;
+    return count < 2 ? 0 : times_ms[1] - times_ms[0];
+}
+
 /* Copies what lies in the hinted interval. */
-static int copy_samples(const struct memory_series *series, const struct select_hints *hints,
+static int copy_samples(const struct series_samples *series, const struct select_hints *hints,
                         struct query_budget *budget, struct arena *arena,
                         struct series_samples *out)
 {
@@ -65,6 +73,29 @@ static int copy_samples(const struct memory_series *series, const struct select_
     memcpy(values, series->values + first, count * sizeof *values);
     out->times_ms = times;
     out->values = values;
+    out->interval_ms = interval_of(times, count);
+    return 0;
+}
+
+/* What the matchers select of the whole store, in the order of labels. */
+static int list_series(const struct memory_store *store, struct matcher *const *matchers,
+                       size_t matcher_count, struct arena *arena, struct series_samples **ret_list,
+                       size_t *ret_count)
+{
+    struct series_samples *list = arena_alloc(arena, store->count + 1, sizeof *list);
+    size_t count = 0;
+    if (list == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < store->count; i++)
+        if (matchers_match(matchers, matcher_count, store->series[i].labels))
+            list[count++] = (struct series_samples){.labels = store->series[i].labels,
+                                                    .times_ms = store->series[i].times_ms,
+                                                    .values = store->series[i].values,
+                                                    .count = store->series[i].count};
+    if (count > 1)
+        qsort(list, count, sizeof *list, order_of_samples);
+    *ret_list = list;
+    *ret_count = count;
     return 0;
 }
 
@@ -74,26 +105,87 @@ static int memory_select(struct querier *querier, struct matcher *const *matcher
                          struct series_samples **ret_series, size_t *ret_count,
                          struct diagnosis *why)
 {
-    const struct memory_store *store = querier->store;
-    struct series_samples *found = arena_alloc(arena, store->count + 1, sizeof *found);
+    struct series_samples *list;
+    size_t listed = 0;
     size_t count = 0;
     (void)why;
 
-    if (found == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < store->count; i++) {
-        if (!matchers_match(matchers, matcher_count, store->series[i].labels))
-            continue;
-        int error = copy_samples(&store->series[i], hints, budget, arena, &found[count]);
-        if (error != 0)
-            return error;
-        count += found[count].count > 0;
+    int error = list_series(querier->store, matchers, matcher_count, arena, &list, &listed);
+    for (size_t i = 0; i < listed && error == 0; i++) {
+        struct series_samples samples;
+        error = copy_samples(&list[i], hints, budget, arena, &samples);
+        list[count] = samples;
+        count += samples.count > 0;
     }
-    if (count > 1)
-        qsort(found, count, sizeof *found, order_of_samples);
-    *ret_series = found;
+    *ret_series = list;
     *ret_count = count;
+    return error;
+}
+
+/* -- one by one -------------------------------------------------------------------------- */
+
+struct listed {
+    struct unread unread; /* first: it is the address */
+    struct series_samples *list;
+    struct select_hints hints;
+};
+
+/* Samples of one series at a time, so that whoever looks at those of another is found out. */
+struct unread_place {
+    struct arena arena;
+};
+
+static int memory_find(struct querier *querier, struct matcher *const *matchers,
+                       size_t matcher_count, const struct select_hints *hints,
+                       struct query_budget *budget, struct arena *arena, struct unread **ret_unread,
+                       struct series_samples **ret_series, size_t *ret_count, struct diagnosis *why)
+{
+    struct listed *listed = malloc(sizeof *listed);
+    (void)budget;
+    (void)ret_series;
+    (void)ret_count;
+    (void)why;
+    if (listed == NULL)
+        return ERR_NOMEM;
+    *listed = (struct listed){.hints = *hints};
+    int error = list_series(querier->store, matchers, matcher_count, arena, &listed->list,
+                            &listed->unread.count);
+    if (error != 0) {
+        free(listed);
+        return error;
+    }
+    for (size_t i = 0; i < listed->unread.count; i++)
+        listed->unread.samples += listed->list[i].count;
+    *ret_unread = &listed->unread;
     return 0;
+}
+
+static int memory_read(struct unread *unread, size_t i, struct unread_place **place,
+                       struct query_budget *budget, struct series_samples *ret_samples)
+{
+    const struct listed *listed = (const struct listed *)(const void *)unread;
+    if (*place == NULL) {
+        *place = malloc(sizeof **place);
+        if (*place == NULL)
+            return ERR_NOMEM;
+        arena_init(&(*place)->arena, SIZE_MAX / 2);
+    }
+    arena_reset(&(*place)->arena);
+    return copy_samples(&listed->list[i], &listed->hints, budget, &(*place)->arena, ret_samples);
+}
+
+static void memory_leave(struct unread_place *place)
+{
+    if (place != NULL)
+        arena_reset(&place->arena);
+    free(place);
+}
+
+static int memory_end(struct unread *unread, int error, struct diagnosis *why)
+{
+    (void)why;
+    free(unread);
+    return error;
 }
 
 static int memory_names(struct querier *querier, struct matcher *const *matchers,
@@ -125,6 +217,10 @@ static int memory_values(struct querier *querier, struct bytes name,
 static const struct queryable_calls memory_calls = {
     .open = memory_open,
     .select = memory_select,
+    .find = memory_find,
+    .read = memory_read,
+    .leave = memory_leave,
+    .end = memory_end,
     .label_names = memory_names,
     .label_values = memory_values,
     .close = memory_close,

@@ -49,15 +49,17 @@ static size_t round_trip_with(const int64_t *times, const double *values, size_t
     assert_int_equal(got_count, count);
     assert_memory_equal(got_times, times, count * sizeof *times);
     assert_memory_equal(got_values, values, count * sizeof *values);
-    bool is_plain = false;
-    assert_int_equal(chunk_decode_plain(buf_bytes(&buf), true, got_times, got_values, &got_count,
-                                        &is_plain),
+    struct chunk_told told;
+    assert_int_equal(chunk_decode_told(buf_bytes(&buf), true, got_times, got_values, &got_count,
+                                       &told),
                      0);
     assert_int_equal(got_count, count);
     assert_memory_equal(got_times, times, count * sizeof *times);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(is_stale_nan(got_values[i]), is_stale_nan(values[i]));
-        assert_false(is_plain && is_stale_nan(values[i]));
+        assert_false(told.is_plain && is_stale_nan(values[i]));
+        if (i > 0 && told.interval_ms != 0)
+            assert_int_equal(times[i] - times[i - 1], told.interval_ms);
     }
     size_t size = buf.size;
     buf_done(&buf);

@@ -75,12 +75,18 @@ static int empty_store(void **state)
     return 0;
 }
 
+static int run_steps(const char *text, int64_t step_ms, const struct promql_options *options,
+                     struct promql_result *result, struct promql_error *error)
+{
+    struct promql_query query = {
+        .text = text, .start_ms = START_MS, .end_ms = END_MS, .step_ms = step_ms};
+    return promql_run(options, &store.queryable, &query, result, error);
+}
+
 static int run(const char *text, const struct promql_options *options,
                struct promql_result *result, struct promql_error *error)
 {
-    struct promql_query query = {
-        .text = text, .start_ms = START_MS, .end_ms = END_MS, .step_ms = STEP_MS};
-    return promql_run(options, &store.queryable, &query, result, error);
+    return run_steps(text, STEP_MS, options, result, error);
 }
 
 static const char *const expressions[] = {
@@ -131,6 +137,29 @@ static void helpers_change_nothing(void **state)
             run(expressions[i], &helped, &b, &error) != 0)
             fail_msg("%s: %s", expressions[i], error.why.text);
         assert_same(expressions[i], &a, &b);
+        promql_result_done(&a);
+        promql_result_done(&b);
+    }
+}
+
+/* With so many steps that groups are worth sharing. */
+static void groups_are_shared_too(void **state)
+{
+    static const char *const texts[] = {
+        "sum by (host) (c_total)",  "count by (host) (c_total)", "avg by (host) (c_total)",
+        "max by (host) (gauge)",    "sum(rate(c_total[5m]))",    "group without () (c_total)",
+        "stddev by (host) (gauge)",
+    };
+    (void)state;
+    struct promql_options alone = options_with(NULL);
+    struct promql_options helped = options_with(crew);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct promql_result a;
+        struct promql_result b;
+        struct promql_error error;
+        assert_int_equal(run_steps(texts[i], 1000, &alone, &a, &error), 0);
+        assert_int_equal(run_steps(texts[i], 1000, &helped, &b, &error), 0);
+        assert_same(texts[i], &a, &b);
         promql_result_done(&a);
         promql_result_done(&b);
     }
@@ -207,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(helpers_change_nothing),
+        cmocka_unit_test(groups_are_shared_too),
         cmocka_unit_test(several_queries_share_the_helpers),
         cmocka_unit_test(too_much_ends_a_query_as_ever),
         cmocka_unit_test(nobody_waiting_ends_the_helpers_too),

@@ -182,6 +182,90 @@ static void the_newest_of_each_step_are_all_that_is_asked_for(void **state)
     }
 }
 
+static void assert_same_series(const struct series_samples *a, const struct series_samples *b)
+{
+    assert_true(labels_equal(a->labels, b->labels));
+    assert_int_equal(a->count, b->count);
+    assert_memory_equal(a->times_ms, b->times_ms, a->count * sizeof *a->times_ms);
+    assert_memory_equal(a->values, b->values, a->count * sizeof *a->values);
+    assert_int_equal(a->no_markers, b->no_markers);
+    assert_int_equal(a->interval_ms, b->interval_ms);
+    for (size_t i = 1; i < a->count && a->interval_ms != 0; i++)
+        assert_int_equal(a->times_ms[i] - a->times_ms[i - 1], a->interval_ms);
+}
+
+/* Reads all series in turn at two places; how many have an interval. */
+static size_t read_all(const struct select_hints *hints, uint64_t samples_seen,
+                       struct arena *arena, const struct series_samples *expected, size_t count)
+{
+    struct queryable *queryable = store_queryable(kit.store);
+    const struct queryable_calls *calls = queryable->calls;
+    struct unread_place *places[2] = {NULL, NULL};
+    struct query_budget budgets[2] = {{.samples_left = 1000000}, {.samples_left = 1000000}};
+    struct series_samples *ignored;
+    struct unread *unread = NULL;
+    struct querier *querier;
+    struct matcher *matcher;
+    struct diagnosis why = {""};
+    size_t ignored_count, found = 0, steady = 0;
+    const size_t limit_bytes = arena->limit_bytes;
+    assert_int_equal(
+        matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why), 0);
+    assert_int_equal(calls->open(queryable, hints->from_ms, hints->until_ms, &querier, &why), 0);
+    assert_int_equal(calls->find(querier, &matcher, 1, hints, &budgets[0], arena, &unread, &ignored,
+                                 &ignored_count, &why),
+                     0);
+    assert_non_null(unread);
+    for (size_t i = 0; i < unread->count; i++) {
+        struct series_samples samples;
+        assert_int_equal(calls->read(unread, i, &places[i % 2], &budgets[i % 2], &samples), 0);
+        if (samples.count == 0)
+            continue;
+        assert_true(found < count);
+        assert_same_series(&samples, &expected[found++]);
+        steady += samples.interval_ms != 0;
+    }
+    assert_int_equal(found, count);
+    assert_int_equal(budgets[0].samples_seen + budgets[1].samples_seen, samples_seen);
+    calls->leave(places[0]);
+    calls->leave(places[1]);
+    assert_int_equal(calls->end(unread, ERR_LIMIT, &why), ERR_LIMIT);
+    assert_string_equal(why.text, "the query needs more samples or memory than allowed");
+    assert_int_equal(arena->limit_bytes, limit_bytes);
+    calls->close(querier);
+    matcher_free(matcher);
+    return steady;
+}
+
+static void what_is_read_one_by_one_is_what_is_selected(void **state)
+{
+    (void)state;
+    const struct select_hints cases[] = {
+        {.from_ms = KIT_START_MS, .until_ms = END_MS},
+        {.from_ms = KIT_START_MS + 1000000, .until_ms = HALF_MS - 1},
+        {.from_ms = KIT_START_MS + 500, .until_ms = KIT_START_MS + 400000},
+        {.from_ms = END_MS - 100, .until_ms = END_MS},
+        {.from_ms = KIT_START_MS, .until_ms = END_MS, .no_values = true},
+        {.from_ms = KIT_START_MS,
+         .until_ms = END_MS,
+         .newest_at_ms = KIT_START_MS,
+         .newest_step_ms = 60000,
+         .newest_count = 100},
+    };
+    size_t steady = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct query_budget budget = {.samples_left = 1000000};
+        struct series_samples *series;
+        struct arena arena;
+        size_t count;
+        arena_init(&arena, (size_t)1 << 30);
+        assert_int_equal(select_all(&cases[i], &budget, &arena, &series, &count), 0);
+        steady += read_all(&cases[i], budget.samples_seen, &arena, series, count);
+        arena_reset(&arena);
+    }
+    assert_true(steady > SERIES / 2); /* most of what lies in one file */
+}
+
 /* What ends a select is told by what it was; and who hangs up is heard between two values. */
 static void a_watch_hears_a_hangup(void **state)
 {
@@ -212,6 +296,7 @@ int main(void)
         cmocka_unit_test(helpers_change_nothing),
         cmocka_unit_test(a_select_keeps_within_its_arena),
         cmocka_unit_test(the_newest_of_each_step_are_all_that_is_asked_for),
+        cmocka_unit_test(what_is_read_one_by_one_is_what_is_selected),
         cmocka_unit_test(a_watch_hears_a_hangup),
     };
     return cmocka_run_group_tests(tests, fill_store, empty_store);

@@ -68,8 +68,8 @@ int chunk_describe(struct bytes chunk, size_t *ret_count, int64_t *ret_first_ms,
     return 0;
 }
 
-int chunk_decode_plain(struct bytes chunk, bool times_only, int64_t *times_ms, double *values,
-                       size_t *ret_count, bool *ret_plain)
+int chunk_decode_told(struct bytes chunk, bool times_only, int64_t *times_ms, double *values,
+                      size_t *ret_count, struct chunk_told *ret_told)
 {
     struct reader reader = reader_of(chunk);
     struct times_head head;
@@ -86,12 +86,14 @@ int chunk_decode_plain(struct bytes chunk, bool times_only, int64_t *times_ms, d
     else if (!values_get(&reader, values, count) || reader_left(&reader) != 0)
         return ERR_MALFORMED;
     *ret_count = count;
-    if (ret_plain != NULL)
-        *ret_plain = plain;
+    *ret_told = (struct chunk_told){.is_plain = plain};
+    if (head.regular && count > 2) /* so it does not overflow */
+        ret_told->interval_ms = times_ms[1] - times_ms[0];
     return 0;
 }
 
 int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count)
 {
-    return chunk_decode_plain(chunk, false, times_ms, values, ret_count, NULL);
+    struct chunk_told ignored;
+    return chunk_decode_told(chunk, false, times_ms, values, ret_count, &ignored);
 }

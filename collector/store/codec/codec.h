@@ -47,8 +47,12 @@ int chunk_describe(struct bytes chunk, size_t *ret_count, int64_t *ret_first_ms,
 /* Decodes into arrays of at least the described count; both may be half written on failure.
  * ERR_MALFORMED. */
 int chunk_decode(struct bytes chunk, int64_t *times_ms, double *values, size_t *ret_count);
-/* The same, for who wants to know or needs less: *ret_plain, which may be NULL, tells that no value is
- * a stale marker (that it is false tells nothing).  With `times_only` markers stand where they are,
+/* What a chunk says of its samples by the way they are coded. */
+struct chunk_told {
+    bool is_plain;       /* no value is a stale marker; that it is false tells nothing */
+    int64_t interval_ms; /* its times lie so far apart; 0: not all of them */
+};
+/* The same, for who wants to know or needs less.  With `times_only` markers stand where they are,
  * other values may be any number, and rubbish among them may go unnoticed. */
-int chunk_decode_plain(struct bytes chunk, bool times_only, int64_t *times_ms, double *values,
-                       size_t *ret_count, bool *ret_plain);
+int chunk_decode_told(struct bytes chunk, bool times_only, int64_t *times_ms, double *values,
+                      size_t *ret_count, struct chunk_told *ret_told);

@@ -12,6 +12,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "proto/base/cloned.h"
+
 #define EXACT_MAX 9007199254740992.0 /* 2^53: integers below are exact */
 #define ROUND_MAX 2251799813685248.0 /* 2^51: the rounding trick holds below */
 #define ROUNDER   6755399441055744.0 /* 1.5 * 2^52: adding it drops the fraction */
@@ -167,7 +169,7 @@ static void to_doubles(const uint64_t *mantissas, size_t count, double *values)
     }
 }
 
-void decimals_to_values(const uint64_t *mantissas, size_t count, enum decimal_rule rule,
+CLONED void decimals_to_values(const uint64_t *mantissas, size_t count, enum decimal_rule rule,
                         unsigned scale, double *values)
 {
     const double divisor = powers[rule == DECIMAL_TWICE ? scale / 2 : scale];

@@ -16,6 +16,7 @@
 #include "collector/store/codec/codec_times.h"
 
 #include "collector/store/codec/codec_ints.h"
+#include "proto/base/cloned.h"
 
 #define REGULAR 0
 #define STEPS   1
@@ -115,7 +116,7 @@ static bool get_steps(struct reader *reader, const struct times_head *head, int6
     return left == 0;
 }
 
-bool times_get(struct reader *reader, const struct times_head *head, int64_t *times_ms,
+CLONED bool times_get(struct reader *reader, const struct times_head *head, int64_t *times_ms,
                size_t count)
 {
     if (!head->regular)

@@ -37,6 +37,7 @@
 
 #include "collector/store/codec/codec_ints.h"
 #include "collector/store/codec/codec_tokens_parts.h"
+#include "proto/base/cloned.h"
 
 #define TABLE_BITS_MIN 5
 #define TABLE_MAX      TOKENS_TABLE_MAX
@@ -289,16 +290,6 @@ static uint64_t peek(const struct tokens_reader *run, size_t at)
     return le64toh(word) >> (at % 8);
 }
 
-#define WORD_BITS 57 /* of a peek, at least */
-
-/* The same where a whole word is known to be there. */
-static inline uint64_t peek_inside(const uint8_t *data, size_t at)
-{
-    uint64_t word;
-    memcpy(&word, data + at / 8, sizeof word);
-    return le64toh(word) >> (at % 8);
-}
-
 static inline uint64_t low_mask(unsigned count)
 {
     return (UINT64_C(1) << count) - 1;
@@ -385,9 +376,13 @@ static bool make_table(struct tokens_reader *run, const struct kind *kinds, size
         uint16_t kind = owners[state];
         uint32_t x = next[kind]++;
         unsigned bits = table_bits - highest_bit(x);
-        run->table[state] =
-            (struct tokens_state){(uint16_t)((x << bits) - size), (uint16_t)low_mask(bits), kind,
-                                  (uint8_t)bits, low_bits[kind]};
+        run->table[state] = (struct tokens_state){
+            .next = (uint16_t)((x << bits) - size),
+            .mask = (uint16_t)low_mask(bits),
+            .kind = kind,
+            .used = (uint8_t)(bits + low_bits[kind]),
+            .low_bits = low_bits[kind],
+        };
     }
     return true;
 }
@@ -425,10 +420,11 @@ static inline uint64_t decode_one(const struct tokens_reader *run, unsigned *sta
                                   uint64_t word, size_t *at)
 {
     struct tokens_state entry = run->table[*state];
-    uint64_t low = word >> entry.bits & low_mask(entry.low_bits);
+    const unsigned bits = (unsigned)(entry.used - entry.low_bits);
+    uint64_t low = word >> bits & low_mask(entry.low_bits);
 
-    *state = entry.next + (unsigned)(word & low_mask(entry.bits));
-    *at += entry.bits;
+    *state = entry.next + (unsigned)(word & entry.mask);
+    *at += bits;
     if (entry.low_bits > 56 - TABLE_BITS_MAX)
         low = peek_wide(run, *at, entry.low_bits);
     *at += entry.low_bits;
@@ -436,52 +432,76 @@ static inline uint64_t decode_one(const struct tokens_reader *run, unsigned *sta
     return ((run->kinds[entry.kind].base + low) ^ sign) - sign;
 }
 
-/* The same where all that it takes is in the word, which moves on. */
+/* Bits taken from the front, at least WINDOW_BITS after a refill; what stands above `left` is of the
+ * run, too, and will be there once more. */
+struct window {
+    uint64_t word;
+    unsigned left;
+    const uint8_t *next; /* what is read next is known long before it is needed */
+};
+
+#define WINDOW_BITS 56
+
+static inline void refill(struct window *window)
+{
+    uint64_t word;
+    memcpy(&word, window->next, sizeof word);
+    window->word |= le64toh(word) << window->left;
+    window->next += (63 - window->left) / 8;
+    window->left |= WINDOW_BITS;
+}
+
+/* One value where all that it takes is in the window. */
 static inline uint64_t decode_next(const struct tokens_reader *run, unsigned *state,
-                                   uint64_t *word, unsigned *used)
+                                   struct window *window)
 {
     const struct tokens_state *entry = &run->table[*state];
-    unsigned bits = entry->bits, low_bits = entry->low_bits;
-    uint64_t low = *word >> bits & low_mask(low_bits);
+    unsigned used = entry->used, low_bits = entry->low_bits;
+    uint64_t low = window->word >> (used - low_bits) & low_mask(low_bits);
 
-    *state = entry->next + (unsigned)(*word & entry->mask);
-    *word >>= bits + low_bits;
-    *used += bits + low_bits;
+    *state = entry->next + (unsigned)(window->word & entry->mask);
+    window->word >>= used;
+    window->left -= used;
     uint64_t sign = run->kinds[entry->kind].sign;
     return ((run->kinds[entry->kind].base + low) ^ sign) - sign;
 }
 
-/* Of `count` values as many as whole words are there for, `each` of them out of a word: a look into
+/* Of `count` values as many as whole words are there for, `each` of them out of a window: a look into
  * memory is long for a processor that has to wait for it to know where the next value begins. */
-static inline size_t get_by_words(struct tokens_reader *run, uint64_t *values, size_t count,
-                                  size_t each)
+static inline size_t get_by_windows(struct tokens_reader *run, uint64_t *values, size_t count,
+                                    size_t each)
 {
     unsigned even = run->states[0], odd = run->states[1];
-    size_t at = run->at, i = 0;
+    const uint8_t *const end = run->data + run->size;
+    struct window window = {.next = run->data + run->at / 8};
+    size_t i = 0;
 
-    for (; i + each <= count && at / 8 + sizeof(uint64_t) <= run->size; i += each) {
-        uint64_t word = peek_inside(run->data, at);
-        unsigned used = 0;
+    if (run->at / 8 + sizeof(uint64_t) > run->size)
+        return 0;
+    refill(&window);
+    window.word >>= run->at % 8;
+    window.left -= (unsigned)(run->at % 8);
+    for (; i + each <= count && sizeof(uint64_t) <= (size_t)(end - window.next); i += each) {
+        refill(&window);
         for (size_t k = 0; k < each; k += 2) {
-            values[i + k] = decode_next(run, &even, &word, &used);
-            values[i + k + 1] = decode_next(run, &odd, &word, &used);
+            values[i + k] = decode_next(run, &even, &window);
+            values[i + k + 1] = decode_next(run, &odd, &window);
         }
-        at += used;
     }
     run->states[0] = even;
     run->states[1] = odd;
-    run->at = at;
+    run->at = (size_t)(window.next - run->data) * 8 - window.left;
     return i;
 }
 
-void tokens_get(struct tokens_reader *run, uint64_t *values, size_t count)
+CLONED void tokens_get(struct tokens_reader *run, uint64_t *values, size_t count)
 {
     size_t i = 0;
 
-    if (run->most_bits <= WORD_BITS / 4)
-        i = get_by_words(run, values, count, 4);
-    else if (run->most_bits <= WORD_BITS / 2)
-        i = get_by_words(run, values, count, 2);
+    if (run->most_bits <= WINDOW_BITS / 4)
+        i = get_by_windows(run, values, count, 4);
+    else if (run->most_bits <= WINDOW_BITS / 2)
+        i = get_by_windows(run, values, count, 2);
     for (; i < count; i++)
         values[i] = decode_one(run, &run->states[i % 2], peek(run, run->at), &run->at);
 }

@@ -39,7 +39,7 @@ struct tokens_reader {
         uint16_t next;    /* plus the bits read */
         uint16_t mask;    /* of these: as many ones */
         uint16_t kind;
-        uint8_t bits, low_bits;
+        uint8_t used, low_bits; /* bits that a value takes, and those of them that are low ones */
     } table[TOKENS_TABLE_MAX];
     struct {
         uint64_t base, sign; /* sign: all ones for negative */

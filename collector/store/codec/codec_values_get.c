@@ -5,6 +5,7 @@
 #include "collector/store/codec/codec_ints.h"
 #include "collector/store/codec/codec_tokens.h"
 #include "collector/store/codec/codec_values.h"
+#include "proto/base/cloned.h"
 
 #define TOKENS_BLOCK 256 /* are read at once; even */
 #define RULE_UNIT    64  /* of the byte that says scale, order and rule */
@@ -38,7 +39,7 @@ struct manner {
 
 /* Differences back to mantissas, a block at a time.  What is added up may as well be added up in
  * units, so that no second walk has to multiply. */
-static void add_up(struct manner *manner, uint64_t *block, size_t count)
+CLONED static void add_up(struct manner *manner, uint64_t *block, size_t count)
 {
     const uint64_t unit = manner->unit;
     uint64_t sum = manner->mantissa, slope = manner->slope; /* in registers: might be aliased */
