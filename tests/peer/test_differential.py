@@ -32,7 +32,7 @@ g[5m][5m:] | {} | {a=~".*"} | g{__name__="h"} | g * on(a) group_left(a) g | (1 =
 rate(sort(g[5m])) | rate(sum(g)[5m:]) + 1 == bool "a" | sum by (,) (g) | sum by (1) (g) | sum by (a b) (g)
 sum(g) by | g{a} | g{a=} | g{a="b" c="d"} | g{,} | g{a="b",,} | g by (a) | g[5m | g{a="b" | (g | g) | g]
 "abc | 'a | g{a="\\q"} | "\\x4g" | "\\ud800" | 1 + | * 1 | g g | 1 2 | foo( | foo(g,) | abs(,g) | abs(g,,)
-# | g @ | g @ foo | g @ start | g ~ g | g = g | g =~ g | $x | 1.2.3 | on | bool | by(g) | ignoring | g + atan2
+# | g @ | g @ foo | g @ start | g ~ g | g = g | g =~ g | $x | on | bool | by(g) | ignoring | g + atan2
 sum(abs(g g)) | sum by (a) g | g sum | g a:b | a:b(g) | g start | - | g{5} | g{{ | g{a!b} | g + on g"""
 
 
