@@ -3,13 +3,17 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
+
+#define LOOKOUT_NS 200000 /* about what a question takes until there is something to share */
 
 /* A loop being shared; on the stack of whoever shares it. */
 struct share {
@@ -29,18 +33,47 @@ struct crew {
     pthread_mutex_t lock;
     pthread_cond_t offered, left;
     struct share *shares; /* that may be joined */
+    unsigned rouses;      /* how often helpers were roused */
     bool closing;
+    /* any thread */
+    _Atomic unsigned offers; /* how often something was offered */
 };
+
+/* A core that shares its units with the caller's leaves them to it. */
+static void rest_a_moment(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    for (int i = 0; i < 16; i++)
+        __builtin_ia32_pause();
+#endif
+}
+
+/* Waits a little for an offer, without the lock.  Roused helpers have nothing else to do. */
+static void look_out(struct crew *crew, unsigned offers)
+{
+    const mono_ns until = clock_mono(&clock_system) + LOOKOUT_NS;
+    must(pthread_mutex_unlock(&crew->lock) == 0);
+    while (atomic_load_explicit(&crew->offers, memory_order_relaxed) == offers &&
+           clock_mono(&clock_system) < until)
+        rest_a_moment();
+    must(pthread_mutex_lock(&crew->lock) == 0);
+}
 
 static void *helper_thread(void *argument)
 {
     struct crew *crew = argument;
+    unsigned rouses = 0;
     pthread_setname_np(pthread_self(), crew->name);
     must(pthread_mutex_lock(&crew->lock) == 0);
     while (!crew->closing) {
         struct share *share = crew->shares;
         while (share != NULL && share->places > crew->thread_count)
             share = share->next; /* every helper has been there */
+        if (share == NULL && rouses != crew->rouses) {
+            rouses = crew->rouses;
+            look_out(crew, atomic_load_explicit(&crew->offers, memory_order_relaxed));
+            continue;
+        }
         if (share == NULL) {
             must(pthread_cond_wait(&crew->offered, &crew->lock) == 0);
             continue;
@@ -131,6 +164,16 @@ size_t crew_piece(const struct crew *crew, size_t count, size_t most)
     return piece == 0 ? 1 : piece < most ? piece : most;
 }
 
+void crew_rouse(struct crew *crew)
+{
+    if (crew_helpers(crew) == 0)
+        return;
+    must(pthread_mutex_lock(&crew->lock) == 0);
+    crew->rouses++;
+    must(pthread_cond_broadcast(&crew->offered) == 0);
+    must(pthread_mutex_unlock(&crew->lock) == 0);
+}
+
 void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context)
 {
     struct share share = {.work = work, .context = context, .places = 1};
@@ -141,6 +184,7 @@ void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), 
     must(pthread_mutex_lock(&crew->lock) == 0);
     share.next = crew->shares;
     crew->shares = &share;
+    atomic_fetch_add_explicit(&crew->offers, 1, memory_order_relaxed);
     must(pthread_cond_broadcast(&crew->offered) == 0);
     must(pthread_mutex_unlock(&crew->lock) == 0);
     work(context, 0);

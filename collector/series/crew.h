@@ -28,6 +28,10 @@ void crew_close(struct crew *crew);
 /* How many could help; none if there is no crew (NULL). */
 unsigned crew_helpers(const struct crew *crew);
 
+/* There will be something to share in a moment: helpers wake up and look out for it, for less than a
+ * millisecond.  A processor that rests takes long to come back; meanwhile the caller prepares. */
+void crew_rouse(struct crew *crew);
+
 /* Runs work(context, 0) here, and work(context, place) with other places, each at most once and
  * below 1 + crew_helpers(), on helpers that are free.  Returns when all have returned; what
  * they wrote is visible then.  The pieces of the loop are work()'s to give out. */

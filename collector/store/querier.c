@@ -17,6 +17,7 @@
 #include "proto/base/must.h"
 
 #define PIECE_MAX          16    /* series a thread takes at a time; fewer where there are few */
+#define ROUSE_MS           1800000
 #define LOOKED_AT_MAX      (1 << 18) /* samples of a series that is not kept: 4 MiB */
 #define SHARED_SAMPLES_MIN 32768 /* fewer are decoded sooner than a thread awakes */
 
@@ -203,6 +204,14 @@ static int deliver_within_limit(struct gather *gather, struct series_samples **r
     return error;
 }
 
+/* Of several series over so long a time there is much to decode. */
+static bool will_share(const struct gather *gather)
+{
+    const struct select_hints *hints = gather->hints;
+    return gather->budget != NULL && !hints->no_samples && gather->count >= 2 &&
+           hints->until_ms - hints->from_ms >= ROUSE_MS;
+}
+
 /* All series that the matchers select, with their pieces. */
 static int gather_all(struct gather *gather, struct querier *querier, struct matcher *const *matchers,
                       size_t count, const struct select_hints *hints, struct query_budget *budget,
@@ -213,6 +222,8 @@ static int gather_all(struct gather *gather, struct querier *querier, struct mat
         error = gather_head(gather, matchers, count);
     if (error == 0)
         error = gather_history(gather, matchers, count);
+    if (error == 0 && will_share(gather))
+        crew_rouse(budget->crew);
     if (error == 0)
         error = gather_rollups(gather, matchers, count);
     return error == 0 ? gather_order(gather) : error;

@@ -98,12 +98,35 @@ static void a_free_helper_comes(void **state)
     crew_close(crew);
 }
 
+/* Roused for something or for nothing, in the midst of others' loops or at the end. */
+static void whom_was_roused_helps_as_ever(void **state)
+{
+    (void)state;
+    struct crew *crew = NULL;
+    pthread_t caller;
+    _Atomic unsigned met = 0;
+    crew_rouse(NULL);
+    assert_int_equal(crew_open("helpers", 2, &crew), 0);
+    crew_rouse(crew);
+    crew_share(crew, wait_for_help, &met);
+    assert_int_equal(met, 3);
+    assert_int_equal(pthread_create(&caller, NULL, share_often, crew), 0);
+    for (int i = 0; i < 100; i++) {
+        crew_rouse(crew);
+        share_once(crew);
+    }
+    assert_int_equal(pthread_join(caller, NULL), 0);
+    crew_rouse(crew);
+    crew_close(crew);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_piece_is_done_once),
         cmocka_unit_test(several_share_at_once),
         cmocka_unit_test(a_free_helper_comes),
+        cmocka_unit_test(whom_was_roused_helps_as_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

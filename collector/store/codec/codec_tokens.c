@@ -472,20 +472,25 @@ static inline size_t get_by_windows(struct tokens_reader *run, uint64_t *values,
                                     size_t each)
 {
     unsigned even = run->states[0], odd = run->states[1];
-    const uint8_t *const end = run->data + run->size;
     struct window window = {.next = run->data + run->at / 8};
     size_t i = 0;
 
     if (run->at / 8 + sizeof(uint64_t) > run->size)
         return 0;
+    const uint8_t *const last = run->data + run->size - sizeof(uint64_t);
     refill(&window);
     window.word >>= run->at % 8;
     window.left -= (unsigned)(run->at % 8);
-    for (; i + each <= count && sizeof(uint64_t) <= (size_t)(end - window.next); i += each) {
-        refill(&window);
-        for (size_t k = 0; k < each; k += 2) {
-            values[i + k] = decode_next(run, &even, &window);
-            values[i + k + 1] = decode_next(run, &odd, &window);
+    while (i + each <= count && window.next <= last) {
+        /* A refill moves on by 7 bytes at most: so many cannot pass the end. */
+        size_t refills = (size_t)(last - window.next) / 7 + 1;
+        size_t wanted = (count - i) / each;
+        for (size_t n = refills < wanted ? refills : wanted; n > 0; n--, i += each) {
+            refill(&window);
+            for (size_t k = 0; k < each; k += 2) {
+                values[i + k] = decode_next(run, &even, &window);
+                values[i + k + 1] = decode_next(run, &odd, &window);
+            }
         }
     }
     run->states[0] = even;
