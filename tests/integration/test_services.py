@@ -30,6 +30,17 @@ def is_open(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def keep_an_item(path):
+    """Stores one, asks for it once, and returns what memcached says."""
+    said = b""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        s.sendall(b"set key 0 0 5\r\nhello\r\nget key\r\nquit\r\n")
+        while piece := s.recv(4096):
+            said += piece
+    return said
+
+
 @contextlib.contextmanager
 def running(folder):
     """The servers that are installed, by name: port.  They end with the block."""
@@ -70,12 +81,7 @@ def running(folder):
         for name, port in ports.items():
             wait_for(lambda p=port: is_open(p), f"{name} to listen", 30)
         if "memcached" in ports:
-            wait_for((home / "memcached.sock").exists, "memcached's socket", 30)
-            with socket.socket(socket.AF_UNIX) as s:
-                s.connect(str(home / "memcached.sock"))
-                s.sendall(b"set key 0 0 5\r\nhello\r\nget key\r\nquit\r\n")
-                while s.recv(4096):
-                    pass
+            wait_for(lambda: b"VALUE" in keep_an_item(home / "memcached.sock"), "memcached's socket", 30)
         yield ports, processes
     finally:
         for process in processes.values():

@@ -8,6 +8,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <zmq.h>
 
 #include "proto/base/error.h"
@@ -15,6 +19,8 @@
 
 #define MESSAGES        1000
 #define MESSAGES_A_REST 7
+#define SIGNALS         1000
+#define ASKED           100000
 #define PATIENCE_MS     20000
 
 struct peer {
@@ -135,6 +141,46 @@ static void receive_and_rest(struct zmq_watch *watch)
     assert_int_equal(uv_timer_start(&peer->ticker, go_on, 1, 0), 0);
 }
 
+/* Signals that come all the time while the socket is asked: as SIGTERM may, in any call. */
+static struct {
+    pthread_t loop, sender;
+    atomic_bool is_on;
+    atomic_int heard;
+} alarm_bell;
+
+static void hear_signal(int number)
+{
+    (void)number;
+    atomic_fetch_add(&alarm_bell.heard, 1);
+}
+
+static void *ring(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&alarm_bell.is_on))
+        (void)pthread_kill(alarm_bell.loop, SIGUSR1);
+    return NULL;
+}
+
+static void receive_amid_signals(struct zmq_watch *watch)
+{
+    struct peer *peer = watch->data;
+    int number = -1;
+
+    if (!atomic_exchange(&alarm_bell.is_on, true))
+        assert_int_equal(pthread_create(&alarm_bell.sender, NULL, ring, NULL), 0);
+    if (zmq_recv(watch->socket, &number, sizeof number, ZMQ_DONTWAIT) < 0)
+        return; /* interrupted, and asked again */
+    while (zmq_send(peer->probe, &number, sizeof number, ZMQ_DONTWAIT) < 0)
+        assert_int_equal(zmq_errno(), EINTR);
+    peer->received++;
+    if (atomic_load(&alarm_bell.heard) < SIGNALS || peer->received < ASKED)
+        return;
+    atomic_store(&alarm_bell.is_on, false);
+    assert_int_equal(pthread_join(alarm_bell.sender, NULL), 0);
+    stop(peer);
+}
+
 static void run(struct peer *peer, zmq_watch_readable *readable)
 {
     uv_loop_t loop;
@@ -183,6 +229,19 @@ static void who_rests_is_left_alone_and_misses_nothing(void **state)
     assert_int_equal(peer.rest_count, (MESSAGES - 1) / MESSAGES_A_REST);
 }
 
+static void a_signal_that_comes_while_the_socket_is_asked_ends_nothing(void **state)
+{
+    struct peer peer = {.received = 0};
+    struct sigaction hear = {.sa_handler = hear_signal}, before;
+    (void)state;
+
+    assert_int_equal(sigaction(SIGUSR1, &hear, &before), 0);
+    alarm_bell.loop = pthread_self();
+    run(&peer, receive_amid_signals);
+    assert_true(peer.received >= ASKED);
+    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+}
+
 static void what_is_no_socket_is_refused(void **state)
 {
     uv_loop_t loop;
@@ -201,6 +260,7 @@ int main(void)
         cmocka_unit_test(no_message_is_left_waiting_while_answers_are_sent),
         cmocka_unit_test(a_busy_peer_starves_no_timer),
         cmocka_unit_test(who_rests_is_left_alone_and_misses_nothing),
+        cmocka_unit_test(a_signal_that_comes_while_the_socket_is_asked_ends_nothing),
         cmocka_unit_test(what_is_no_socket_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
