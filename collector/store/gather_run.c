@@ -260,14 +260,15 @@ static int join_one(struct joining *joining, size_t i)
 
 static int join(struct joining *joining)
 {
-    struct arena *memory = &joining->run->memory;
-    int error = copy_labels(joining);
-    if (error != 0)
-        return error;
-    joining->values = arena_alloc_raw(memory, joining->samples + 1, sizeof *joining->values);
+    /* What is too large fails here, before anything is done for it. */
+    joining->values = arena_alloc_raw(&joining->run->memory, joining->samples + 1,
+                                      sizeof *joining->values);
     joining->times_ms = malloc((joining->longest + 1) * sizeof *joining->times_ms);
     if (joining->values == NULL || joining->times_ms == NULL)
         return joining->values == NULL ? ERR_LIMIT : ERR_NOMEM;
+    int error = copy_labels(joining);
+    if (error != 0)
+        return error;
     pieces_scratch_init(&joining->scratch);
     for (size_t i = 0; i < joining->count && error == 0; i++) {
         error = select_watch_look(&joining->gather->watch);
