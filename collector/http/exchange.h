@@ -18,8 +18,8 @@
  * The body of an answer stays the exchange's until libmicrohttpd tells that it is over with it.
  *
  * This is the inside of the server (server.c, exchange.c, answer.c, answer_memory.c, stream.c,
- * hangup.c, pace.c); nothing else
- * of the collector's includes it (tests/fuzz/request_text.c undoes gzip by it).
+ * hangup.c, pace.c); nothing else of the collector's includes it (tests/fuzz/request_text.c undoes
+ * gzip by it).
  */
 #pragma once
 
@@ -146,7 +146,7 @@ struct exchange *exchange_of_job(struct pool_job *job);
 /* exchange.c: hands a finished exchange back to the loop; any thread, once. */
 void exchange_done(struct exchange *exchange);
 
-/* answer.c: queues exchange->response; takes its body. */
+/* answer.c: queues exchange->response, whose body must stay until exchange_completed(). */
 enum MHD_Result answer_send(struct exchange *exchange);
 /* answer.c: the same with a plain text and a newline. */
 enum MHD_Result answer_text(struct exchange *exchange, int status, const char *text);
