@@ -94,6 +94,7 @@ struct pace {
     bool is_on;          /* the client is to take something now: in server->sent_to */
     mono_ns looked;      /* the last time, or when it began */
     mono_ns behind_ns;   /* what was taken the pace */
+    mono_ns unseen_ns;   /* what a body that goes as one takes at the pace */
     size_t handed_bytes; /* of the body, to the socket */
     size_t seen_bytes;   /* of them gone at the last look */
     struct exchange *previous, *next;
@@ -179,8 +180,9 @@ void hangup_look(struct http_server *server);
 /* hangup.c: the connection's. */
 int exchange_socket(const struct exchange *exchange);
 
-/* pace.c; loop: from now on the client has something to take; so much of it goes to its socket; it
- * has nothing to. */
+/* pace.c; loop: from now on the client has something to take; so much of it goes to its socket, or
+ * goes there at once and is not seen to; it has nothing to. */
 void pace_begin(struct exchange *exchange);
 void pace_handed(struct exchange *exchange, size_t bytes);
+void pace_unseen(struct exchange *exchange, size_t bytes);
 void pace_end(struct exchange *exchange);
