@@ -361,21 +361,10 @@ static int open_jobs(struct collector *collector, struct diagnosis *why)
 
 static int open_http(struct collector *collector, struct diagnosis *why)
 {
-    const struct options *options = &collector->options;
     size_t count;
     const struct http_route *routes = api_routes(&count);
-    const struct http_options http = {
-        .listen = options->http_listen,
-        .certificate_path = options->tls_certificate,
-        .key_path = options->tls_key,
-        .users_path = options->users,
-        .behind_proxy = options->behind_proxy,
-        .query_threads = (unsigned)options->query_threads,
-        .query_threads_max = (unsigned)options->max_concurrency,
-        .query_memory = &collector->app.query_memory,
-        .query_memory_bytes_max = collector->app.promql.max_memory_bytes,
-        .send_timeout_ms = options->send_timeout_ms,
-    };
+    struct http_options http = parts_http_options(&collector->options);
+    http.query_memory = &collector->app.query_memory;
     int error = api_open(&collector->app, &collector->api);
     if (error != 0)
         return error;

@@ -32,6 +32,21 @@ struct rules_options parts_rules_options(const struct options *options)
     };
 }
 
+struct http_options parts_http_options(const struct options *options)
+{
+    return (struct http_options){
+        .listen = options->http_listen,
+        .certificate_path = options->tls_certificate,
+        .key_path = options->tls_key,
+        .users_path = options->users,
+        .behind_proxy = options->behind_proxy,
+        .query_threads = (unsigned)options->query_threads,
+        .query_threads_max = (unsigned)options->max_concurrency,
+        .query_memory_bytes_max = options->query_memory_bytes,
+        .send_timeout_ms = options->send_timeout_ms,
+    };
+}
+
 int parts_load_duty(const struct options *options, struct duty **ret_duty,
                      struct diagnosis *why)
 {

@@ -103,7 +103,7 @@ int scheduler_run(struct scheduler *scheduler, uv_loop_t *loop);
 /* While ticking, not from within a tick.  Ticks that are due are run first; from then on the
  * source has this interval, on its grid, and is or is not asked for.  One that is switched off
  * is stopped at once, and its series end with stale markers; one that is switched on starts
- * with its first tick.  An error leaves it off. */
+ * with its first tick, or with the first look while that is ahead.  An error leaves it off. */
 int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t interval_ms,
                   struct diagnosis *why);
 /* Configures and starts a source anew that is not running: what it lacked may be there now. */

@@ -53,6 +53,17 @@ static int switch_on(struct slot *slot, struct diagnosis *why)
     return error;
 }
 
+/* A first look that is still ahead (scheduler_first.c) is not put off to a tick, whatever has
+ * changed before it. */
+static int64_t due_after_change(const struct scheduler *scheduler, const struct slot *slot)
+{
+    int64_t now_ms = tick_clock_now(scheduler->options.ticks);
+    int64_t look_ms = scheduler->looks_until_ms;
+    return now_ms < look_ms && slot->due_ms <= look_ms
+               ? look_ms
+               : tick_after(scheduler->options.ticks, now_ms, slot->interval_ms);
+}
+
 int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t interval_ms,
                   struct diagnosis *why)
 {
@@ -67,8 +78,7 @@ int scheduler_set(struct scheduler *scheduler, size_t index, bool is_on, int64_t
     struct slot *slot = scheduler->slots[index];
     slot->interval_ms = interval_ms;
     slot->slowed = 0; /* what it costs now is another matter */
-    slot->due_ms = tick_after(scheduler->options.ticks,
-                              tick_clock_now(scheduler->options.ticks), interval_ms);
+    slot->due_ms = due_after_change(scheduler, slot);
     scheduler_arm(scheduler);
     return error;
 }

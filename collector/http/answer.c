@@ -154,6 +154,7 @@ static struct MHD_Response *body_response(struct exchange *exchange)
     if (body->size > WHOLE_BYTES_MAX)
         return MHD_create_response_from_callback(body->size, BLOCK_BYTES, read_block, exchange,
                                                  NULL);
+    pace_unseen(exchange, body->size);
     return MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_PERSISTENT);
 }
 

@@ -382,9 +382,9 @@ static enum MHD_Result run(struct exchange *exchange)
                         : route->slow        ? server->queries
                         : route->brief       ? server->state
                                              : NULL;
-    answer_memory_open(exchange);
     if (pool != NULL && server->closing)
         return refuse_while_stopping(exchange); /* its body was still coming */
+    answer_memory_open(exchange);
     if (pool != NULL)
         return hand_over(exchange, pool, route->later != NULL ? run_later : run_handler,
                          EXCHANGE_WORKING);

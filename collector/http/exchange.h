@@ -18,8 +18,8 @@
  * The body of an answer stays the exchange's until libmicrohttpd tells that it is over with it.
  *
  * This is the inside of the server (server.c, exchange.c, answer.c, answer_memory.c, stream.c,
- * hangup.c, pace.c); nothing else
- * of the collector's includes it (tests/fuzz/request_text.c undoes gzip by it).
+ * hangup.c, pace.c); nothing else of the collector's includes it (tests/fuzz/request_text.c undoes
+ * gzip by it).
  */
 #pragma once
 
@@ -94,6 +94,7 @@ struct pace {
     bool is_on;          /* the client is to take something now: in server->sent_to */
     mono_ns looked;      /* the last time, or when it began */
     mono_ns behind_ns;   /* what was taken the pace */
+    mono_ns unseen_ns;   /* what a body that goes as one takes at the pace */
     size_t handed_bytes; /* of the body, to the socket */
     size_t seen_bytes;   /* of them gone at the last look */
     struct exchange *previous, *next;
@@ -146,7 +147,7 @@ struct exchange *exchange_of_job(struct pool_job *job);
 /* exchange.c: hands a finished exchange back to the loop; any thread, once. */
 void exchange_done(struct exchange *exchange);
 
-/* answer.c: queues exchange->response; takes its body. */
+/* answer.c: queues exchange->response, whose body must stay until exchange_completed(). */
 enum MHD_Result answer_send(struct exchange *exchange);
 /* answer.c: the same with a plain text and a newline. */
 enum MHD_Result answer_text(struct exchange *exchange, int status, const char *text);
@@ -179,8 +180,9 @@ void hangup_look(struct http_server *server);
 /* hangup.c: the connection's. */
 int exchange_socket(const struct exchange *exchange);
 
-/* pace.c; loop: from now on the client has something to take; so much of it goes to its socket; it
- * has nothing to. */
+/* pace.c; loop: from now on the client has something to take; so much of it goes to its socket, or
+ * goes there at once and is not seen to; it has nothing to. */
 void pace_begin(struct exchange *exchange);
 void pace_handed(struct exchange *exchange, size_t bytes);
+void pace_unseen(struct exchange *exchange, size_t bytes);
 void pace_end(struct exchange *exchange);

@@ -9,7 +9,8 @@
  * not the client's.
  *
  * What went is what libmicrohttpd has taken of the body, less what still waits in the socket.  Small
- * bodies go out as one, and nothing is known of them: they have the timeout.
+ * bodies go out as one, and nothing is known of them: they have the time that they take at that pace,
+ * and the timeout.
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ static bool is_too_slow(struct exchange *exchange, mono_ns now)
     pace->looked = now;
     if (bytes > pace->seen_bytes)
         pace->seen_bytes = bytes;
-    return pace->behind_ns > exchange->server->send_timeout_ns;
+    return pace->behind_ns > exchange->server->send_timeout_ns + pace->unseen_ns;
 }
 
 /* libmicrohttpd finds the socket broken, and ends the connection as if the client had.  What waits in
@@ -91,6 +92,11 @@ void pace_begin(struct exchange *exchange)
 void pace_handed(struct exchange *exchange, size_t bytes)
 {
     exchange->pace.handed_bytes += bytes;
+}
+
+void pace_unseen(struct exchange *exchange, size_t bytes)
+{
+    exchange->pace.unseen_ns = bytes * NS_PER_BYTE;
 }
 
 void pace_end(struct exchange *exchange)

@@ -1,5 +1,6 @@
 /* test_http_limits.c - what answers hold, until they are sent or their clients are gone. */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #define MIB         ((size_t)1 << 20)
 #define ANSWER      "12582912" /* bytes: more than sockets take of what nobody reads */
+#define WHOLE       "250000"   /* sent as one, and more than such a socket takes */
 #define ANSWER_SIZE ((size_t)12 * MIB)
 
 /* ---- handlers -------------------------------------------------------------------------- */
@@ -123,10 +125,13 @@ static int ask(const struct fixture *fixture, const char *target, const char *he
                                   .sin_port = htons((uint16_t)fixture->port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int small = 8192;
+    int segment = 1000; /* as on a network: the server's socket takes the less */
     char request[256];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (narrow)
         assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    if (narrow)
+        assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n", target,
@@ -312,11 +317,20 @@ static void who_takes_too_slowly_is_let_go(void **state)
 static void who_keeps_pace_gets_all(void **state)
 {
     static struct fixture fixture; /* what fails leaves its threads behind */
+    char some[8192];
     (void)state;
     start(&fixture, 256 * MIB, 64 * MIB, 200);
     /* Three times as long as the timeout, and faster than the least pace. */
     struct buf answer = read_all(ask(&fixture, "/bytes?bytes=" ANSWER, "", false), MIB, 50000);
     assert_int_equal(body_size(&answer), ANSWER_SIZE);
+    buf_done(&answer);
+    /* Of a small one it is not seen how far it has come. */
+    size_t taken = 0;
+    int fd = ask(&fixture, "/bytes?bytes=" WHOLE, "", true);
+    for (; taken < 6 * sizeof some; taken += sizeof some, usleep(200000))
+        assert_int_equal(recv(fd, some, sizeof some, MSG_WAITALL), sizeof some);
+    answer = read_all(fd, 0, 0);
+    assert_in_range(taken + answer.size, strtoul(WHOLE, NULL, 10), strtoul(WHOLE, NULL, 10) + 1000);
     buf_done(&answer);
     assert_true(is_slow_count(&fixture, 0));
     stop(&fixture);

@@ -1,5 +1,5 @@
 /*
- * test_scheduler.c - the grid of ticks, a clock that steps, and sources that come late or hang.
+ * test_scheduler.c - sources that come late, hang, change, come and go.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,76 +13,7 @@
 
 #include "probe/scheduler.h"
 #include "proto/base/error.h"
-
-/* A clock that a test moves. */
-struct hand_clock {
-    int64_t unix_ms;
-    mono_ns mono;
-};
-
-static int64_t hand_unix(void *context)
-{
-    return ((struct hand_clock *)context)->unix_ms;
-}
-
-static mono_ns hand_mono(void *context)
-{
-    return ((struct hand_clock *)context)->mono;
-}
-
-static void pass(struct hand_clock *hand, int64_t ms)
-{
-    hand->unix_ms += ms;
-    hand->mono += (mono_ns)ms * NS_PER_MS;
-}
-
-static void grids_of_intervals_that_divide_each_other_share_points(void **state)
-{
-    struct hand_clock hand = {1000000, 1};
-    struct clock clock = {hand_unix, hand_mono, &hand};
-    struct tick_clock ticks;
-    (void)state;
-    tick_clock_init(&ticks, &clock, 0x123456789abcdef, 0);
-    for (int64_t now = 1000000; now < 1100000; now += 333) {
-        int64_t slow = tick_after(&ticks, now, 15000);
-        assert_true(slow > now && slow - now <= 15000);
-        assert_int_equal(tick_at_or_before(&ticks, slow, 5000), slow);
-        assert_int_equal(tick_at_or_before(&ticks, slow, 1000), slow);
-    }
-}
-
-static void time_goes_on_after_a_step_back_until_the_wall_catches_up(void **state)
-{
-    struct hand_clock hand = {5000000, 1000};
-    struct clock clock = {hand_unix, hand_mono, &hand};
-    struct tick_clock ticks;
-    (void)state;
-    tick_clock_init(&ticks, &clock, 7, 0);
-    assert_int_equal(tick_clock_now(&ticks), 5000000);
-    hand.unix_ms -= 4000000;
-    pass(&hand, 100);
-    assert_int_equal(tick_clock_now(&ticks), 5000100);
-    assert_true(ticks.is_held);
-    assert_int_equal(ticks.step_ms, 4000000);
-    pass(&hand, 1);
-    assert_int_equal(tick_clock_now(&ticks), 5000101);
-    hand.unix_ms += 4000050;
-    pass(&hand, 9);
-    assert_int_equal(tick_clock_now(&ticks), 5000160);
-    assert_false(ticks.is_held);
-}
-
-static void a_restart_never_answers_a_time_the_spool_has_seen(void **state)
-{
-    struct hand_clock hand = {5000000, 1000};
-    struct clock clock = {hand_unix, hand_mono, &hand};
-    struct tick_clock ticks;
-    (void)state;
-    tick_clock_init(&ticks, &clock, 7, 6000000);
-    assert_true(tick_clock_now(&ticks) > 6000000);
-    tick_clock_init(&ticks, &clock, 7, 4000000);
-    assert_int_equal(tick_clock_now(&ticks), 5000000);
-}
+#include "tests/unit/hand_clock.h"
 
 struct run {
     uv_loop_t loop;
@@ -323,7 +254,7 @@ static void a_batch_waits_for_a_blocking_source_that_is_in_time(void **state)
 /* Where the machine is slow, so is this clock: no tick is late but for what a source does. */
 static void move_on(uv_timer_t *timer)
 {
-    pass(timer->data, HAND_STEP_MS);
+    hand_pass(timer->data, HAND_STEP_MS);
 }
 
 static void a_source_that_hangs_delays_nobody_and_is_stamped_late(void **state)
@@ -592,6 +523,35 @@ static void the_first_look_waits_for_no_tick_and_for_nobody(void **state)
     run_end(&run);
 }
 
+static const struct source source_seldom = {
+    .name = "seldom", .summary = "is dear", .interval_ms = 60000, .collect = quick_collect};
+
+static void give_up(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("there was no first look");
+}
+
+/* A policy may come before it. */
+static void the_first_look_is_not_lost_to_a_change(void **state)
+{
+    struct changed_run now;
+    (void)state;
+    changed_begin(&now, NULL, NULL);
+    struct scheduler *all = now.run.scheduler;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(scheduler_add(all, &source_seldom, NULL, NULL, 3600000, NULL, NULL), 0);
+    scheduler_start(all);
+    assert_int_equal(scheduler_run(all, &now.run.loop), 0);
+    assert_int_equal(scheduler_set(all, 0, true, 7200000, NULL), 0);
+    assert_int_equal(scheduler_set(all, 1, false, 7200000, NULL), 0);
+    assert_int_equal(scheduler_set(all, 1, true, 7200000, NULL), 0);
+    assert_int_equal(uv_timer_start(&now.timer, give_up, 20000, 0), 0); /* ticks are hours off */
+    while (!scheduler_report(all, 0).has_succeeded || !scheduler_report(all, 1).has_succeeded)
+        (void)uv_run(&now.run.loop, UV_RUN_ONCE);
+    changed_end(&now);
+}
+
 static void replace_what_hangs(uv_timer_t *timer)
 {
     struct changed_run *now = timer->data;
@@ -625,15 +585,13 @@ static void a_source_that_hangs_is_replaced_and_freed_when_it_comes_back(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grids_of_intervals_that_divide_each_other_share_points),
-        cmocka_unit_test(time_goes_on_after_a_step_back_until_the_wall_catches_up),
-        cmocka_unit_test(a_restart_never_answers_a_time_the_spool_has_seen),
         cmocka_unit_test(a_batch_waits_for_a_blocking_source_that_is_in_time),
         cmocka_unit_test(a_source_that_hangs_delays_nobody_and_is_stamped_late),
         cmocka_unit_test(closing_under_a_hanging_worker_frees_it_later),
         cmocka_unit_test(a_burst_is_drained_between_ticks_while_there_is_room),
         cmocka_unit_test(a_burst_waits_where_it_is_while_batches_gather),
         cmocka_unit_test(the_first_look_waits_for_no_tick_and_for_nobody),
+        cmocka_unit_test(the_first_look_is_not_lost_to_a_change),
         cmocka_unit_test(an_interval_changes_between_two_ticks_of_its_grid),
         cmocka_unit_test(a_source_that_goes_ends_its_series_and_comes_back_with_a_tick),
         cmocka_unit_test(a_source_that_hangs_is_replaced_and_freed_when_it_comes_back),
