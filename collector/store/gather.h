@@ -88,7 +88,7 @@ bool gather_is_deleted(const struct gather *gather, const struct found *found, u
 int gather_run_take(struct gather *gather, struct span *const *spans, size_t span_count,
                     struct matcher *const *matchers, size_t count, bool *ret_taken);
 /* Joins what was gathered of them (the last one of this generation) and keeps it; where that is not
- * possible all stays as it was.  ERR_NOMEM, ERR_CANCELLED, ERR_TIMEOUT. */
+ * possible all stays as it was.  ERR_CANCELLED, ERR_TIMEOUT. */
 int gather_run_make(struct gather *gather, uint64_t generation);
 /* After gather_history(): samples that expire go from there into roll-ups. */
 int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count);

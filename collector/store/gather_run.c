@@ -298,13 +298,14 @@ static int make(struct joining *joining, struct kept_runs *runs, struct bytes ke
     if (error != 0)
         return error;
     joining->run = kept_run_new(runs, key, joining->count);
-    return joining->run == NULL ? ERR_NOMEM : join(joining);
+    return joining->run == NULL ? ERR_LIMIT : join(joining);
 }
 
-/* Are the pieces to be decoded one by one after all? */
+/* Are the pieces to be decoded one by one after all?  What is only to be kept for the next question is
+ * not worth failing this one, for want of memory either. */
 static bool is_no_harm(int error)
 {
-    return error == ERR_CONFLICT || error == ERR_LIMIT || error == ERR_CORRUPT;
+    return error == ERR_CONFLICT || error == ERR_LIMIT || error == ERR_CORRUPT || error == ERR_NOMEM;
 }
 
 int gather_run_make(struct gather *gather, uint64_t generation)

@@ -66,7 +66,8 @@ void kept_runs_put(struct kept_runs *runs, struct kept_run *run);
 /* Runs, and their bytes. */
 void kept_runs_sum(struct kept_runs *runs, size_t *ret_count, size_t *ret_bytes);
 
-/* An empty run with room for so many series, held by the caller.  NULL: no memory. */
+/* An empty run with room for so many series, held by the caller.  NULL: no memory, or they are too
+ * many to be kept. */
 struct kept_run *kept_run_new(struct kept_runs *runs, struct bytes key, size_t series);
 /* Of a struct kept_run *; as arena_lease() wants it. */
 void kept_run_release(void *run);
