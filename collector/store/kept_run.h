@@ -54,6 +54,8 @@ struct kept_run {
 int kept_runs_new(size_t limit_bytes, struct kept_runs **ret_runs);
 void kept_runs_free(struct kept_runs *runs); /* NULL is allowed */
 
+/* A run that needs more is too large. */
+size_t kept_runs_most_bytes(const struct kept_runs *runs);
 /* The run, held until it is released; NULL: it is not there. */
 struct kept_run *kept_runs_find(struct kept_runs *runs, struct bytes key);
 /* Was a run that was not found asked for before?  Then make it, or have it refused. */
