@@ -61,6 +61,7 @@ struct gather {
     struct buf question; /* the matchers, as bytes */
     struct buf run_key;  /* the matchers and the files */
     bool joins;          /* all that the files have is gathered, to be joined */
+    size_t joined_samples; /* that many of it are there */
     bool is_damaged;     /* some of what they should have was not read */
     bool wants_counts;           /* with hints.no_samples: pieces are described all the same */
 };
@@ -87,8 +88,13 @@ bool gather_is_deleted(const struct gather *gather, const struct found *found, u
  * there was one.  If not it sets gather->joins where one is wanted.  ERR_NOMEM, ERR_LIMIT. */
 int gather_run_take(struct gather *gather, struct span *const *spans, size_t span_count,
                     struct matcher *const *matchers, size_t count, bool *ret_taken);
+/* May so many more samples be gathered to be joined?  Not where they are too many to be kept, or take
+ * the memory that the question needs itself: then who gathers gives it up, and what was gathered beside
+ * the interval is dropped. */
+bool gather_run_has_room(struct gather *gather, size_t samples);
+void gather_run_give_up(struct gather *gather);
 /* Joins what was gathered of them (the last one of this generation) and keeps it; where that is not
- * possible all stays as it was.  ERR_NOMEM, ERR_CANCELLED, ERR_TIMEOUT. */
+ * possible it gives up.  ERR_CANCELLED, ERR_TIMEOUT. */
 int gather_run_make(struct gather *gather, uint64_t generation);
 /* After gather_history(): samples that expire go from there into roll-ups. */
 int gather_rollups(struct gather *gather, struct matcher *const *matchers, size_t count);

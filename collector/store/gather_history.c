@@ -15,6 +15,19 @@ struct visit {
     uint64_t generation;
 };
 
+static int add_chunk(struct gather *gather, struct found *found, struct bytes chunk,
+                     struct piece *piece)
+{
+    if (!gather->hints->no_samples) {
+        uint8_t *copy = arena_alloc_raw(&gather->scratch, chunk.size, 1);
+        if (copy == NULL)
+            return ERR_LIMIT;
+        memcpy(copy, chunk.data, chunk.size);
+        piece->chunk = (struct bytes){copy, chunk.size};
+    }
+    return gather_add_piece(gather, found, piece);
+}
+
 static int take_chunk(void *context, struct bytes chunk)
 {
     struct visit *visit = context;
@@ -24,17 +37,17 @@ static int take_chunk(void *context, struct bytes chunk)
         return ERR_CORRUPT;
     const bool is_inside = piece.first_ms <= gather->hints->until_ms &&
                            piece.last_ms >= gather->hints->from_ms;
+    if (gather->joins && !gather_run_has_room(gather, piece.count))
+        gather_run_give_up(gather);
     if ((!is_inside && !gather->joins) ||
         gather_is_deleted(gather, visit->found, piece.rank, piece.first_ms, piece.last_ms))
         return 0;
-    if (!gather->hints->no_samples) {
-        uint8_t *copy = arena_alloc_raw(&gather->scratch, chunk.size, 1);
-        if (copy == NULL)
-            return ERR_LIMIT;
-        memcpy(copy, chunk.data, chunk.size);
-        piece.chunk = (struct bytes){copy, chunk.size};
-    }
-    return gather_add_piece(gather, visit->found, &piece);
+    int error = add_chunk(gather, visit->found, chunk, &piece);
+    if (error != ERR_LIMIT || is_inside)
+        return error;
+    gather_run_give_up(gather); /* nobody asked for it */
+    gather->scratch.total_refused = false;
+    return 0;
 }
 
 static bool is_inside(const struct gather *gather, const struct span_manifest *manifest)
@@ -173,6 +186,8 @@ static int take_files(struct gather *gather, struct span *const *spans, size_t s
     if (error == 0 && gather->joins)
         error = gather_run_make(gather,
                                 span_info_of(spans[span_count - 1])->manifest.generation);
+    else if (error == ERR_LIMIT && gather->joins)
+        gather_run_give_up(gather); /* the next time it may be enough */
     return error;
 }
 

@@ -136,6 +136,41 @@ int gather_run_take(struct gather *gather, struct span *const *spans, size_t spa
                                                          : take_beside(gather, run, newest);
 }
 
+/* ---- not making one after all -------------------------------------------------------------- */
+
+static bool is_of_history(const struct piece *piece)
+{
+    return piece->rank < RANK_SEALED(0);
+}
+
+/* What was gathered only to be joined. */
+static void drop_outside(struct gather *gather)
+{
+    for (size_t i = 0; i < gather->count; i++) {
+        struct found *found = gather->items[i];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < found->count; k++)
+            if (!is_of_history(&found->pieces[k]) || is_inside(gather, &found->pieces[k]))
+                found->pieces[kept++] = found->pieces[k];
+        found->count = kept;
+    }
+}
+
+bool gather_run_has_room(struct gather *gather, size_t samples)
+{
+    const struct kept_runs *runs = span_set_runs(gather->store->spans);
+    gather->joined_samples += samples;
+    return gather->joined_samples <= kept_runs_most_bytes(runs) / sizeof(double) &&
+           gather->scratch.held_bytes <= gather->scratch.limit_bytes / LEASED_PART;
+}
+
+void gather_run_give_up(struct gather *gather)
+{
+    kept_runs_refuse(span_set_runs(gather->store->spans), buf_bytes(&gather->run_key));
+    gather->joins = false;
+    drop_outside(gather);
+}
+
 /* ---- making one -------------------------------------------------------------------------- */
 
 struct joined {
@@ -155,11 +190,6 @@ struct joining {
     size_t at;
     const struct run_series *known[COLUMNS_KNOWN]; /* by a hash of its times */
 };
-
-static bool is_of_history(const struct piece *piece)
-{
-    return piece->rank < RANK_SEALED(0);
-}
 
 /* Pieces of history to the front; how many there are, and of how many samples. */
 static size_t put_in_front(struct found *found, size_t *ret_samples)
@@ -299,13 +329,14 @@ static int make(struct joining *joining, struct kept_runs *runs, struct bytes ke
     if (error != 0)
         return error;
     joining->run = kept_run_new(runs, key, joining->count);
-    return joining->run == NULL ? ERR_NOMEM : join(joining);
+    return joining->run == NULL ? ERR_LIMIT : join(joining);
 }
 
-/* Are the pieces to be decoded one by one after all? */
+/* Are the pieces to be decoded one by one after all?  What is only to be kept for the next question is
+ * not worth failing this one, for want of memory either. */
 static bool is_no_harm(int error)
 {
-    return error == ERR_CONFLICT || error == ERR_LIMIT || error == ERR_CORRUPT;
+    return error == ERR_CONFLICT || error == ERR_LIMIT || error == ERR_CORRUPT || error == ERR_NOMEM;
 }
 
 int gather_run_make(struct gather *gather, uint64_t generation)
@@ -318,11 +349,13 @@ int gather_run_make(struct gather *gather, uint64_t generation)
         kept_runs_put(runs, joining.run);
         if (lease(gather, joining.run))
             replace_pieces(&joining, generation);
+        else
+            drop_outside(gather);
     } else {
         kept_run_release(joining.run);
     }
     if (is_no_harm(error)) {
-        kept_runs_refuse(runs, key);
+        gather_run_give_up(gather);
         error = 0;
     }
     free(joining.items);

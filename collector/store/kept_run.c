@@ -38,6 +38,11 @@ int kept_runs_new(size_t limit_bytes, struct kept_runs **ret_runs)
     return 0;
 }
 
+size_t kept_runs_most_bytes(const struct kept_runs *runs)
+{
+    return runs->limit_bytes / PART_MAX;
+}
+
 static uint64_t hash_of(struct bytes key)
 {
     return XXH3_64bits(key.data, key.size);
@@ -153,7 +158,7 @@ struct kept_run *kept_run_new(struct kept_runs *runs, struct bytes key, size_t s
     struct kept_run *run = calloc(1, sizeof *run);
     if (run == NULL)
         return NULL;
-    arena_init(&run->memory, runs->limit_bytes / PART_MAX);
+    arena_init(&run->memory, kept_runs_most_bytes(runs));
     atomic_init(&run->holders, 1);
     run->hash = hash_of(key);
     uint8_t *copy = arena_alloc_raw(&run->memory, key.size + 1, 1);

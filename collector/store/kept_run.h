@@ -54,6 +54,8 @@ struct kept_run {
 int kept_runs_new(size_t limit_bytes, struct kept_runs **ret_runs);
 void kept_runs_free(struct kept_runs *runs); /* NULL is allowed */
 
+/* A run that needs more is too large. */
+size_t kept_runs_most_bytes(const struct kept_runs *runs);
 /* The run, held until it is released; NULL: it is not there. */
 struct kept_run *kept_runs_find(struct kept_runs *runs, struct bytes key);
 /* Was a run that was not found asked for before?  Then make it, or have it refused. */
@@ -66,7 +68,8 @@ void kept_runs_put(struct kept_runs *runs, struct kept_run *run);
 /* Runs, and their bytes. */
 void kept_runs_sum(struct kept_runs *runs, size_t *ret_count, size_t *ret_bytes);
 
-/* An empty run with room for so many series, held by the caller.  NULL: no memory. */
+/* An empty run with room for so many series, held by the caller.  NULL: no memory, or they are too
+ * many to be kept. */
 struct kept_run *kept_run_new(struct kept_runs *runs, struct bytes key, size_t series);
 /* Of a struct kept_run *; as arena_lease() wants it. */
 void kept_run_release(void *run);
