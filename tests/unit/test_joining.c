@@ -81,16 +81,24 @@ static void what_cannot_be_kept_is_answered_all_the_same(void **state)
 
 #define DENSE_MS 100 /* from sample to sample: a file has many chunks of each series */
 
+/* Written by minutes: a commit a sample would take as many syncs. */
 static void start_dense(struct kit *kit)
 {
+    struct store_sample samples[60000 / DENSE_MS * SERIES];
     uint64_t noise = 1;
     kit_start(kit);
     kit->now_ms = KIT_START_MS + SPAN_MS;
-    for (int64_t at = KIT_START_MS; at < KIT_START_MS + SPAN_MS; at += DENSE_MS)
-        for (unsigned n = 0; n < SERIES; n++) {
-            noise = noise * 6364136223846793005U + 1442695040888963407U;
-            assert_int_equal(kit_write(kit, n, at, (double)(noise >> 11)), 0);
-        }
+    for (int64_t from = KIT_START_MS; from < KIT_START_MS + SPAN_MS; from += 60000) {
+        size_t count = 0;
+        for (int64_t at = from; at < from + 60000; at += DENSE_MS)
+            for (unsigned n = 0; n < SERIES; n++) {
+                noise = noise * 6364136223846793005U + 1442695040888963407U;
+                samples[count++] =
+                    (struct store_sample){kit_series(kit, n), at, (double)(noise >> 11)};
+            }
+        struct store_write write = {.samples = samples, .sample_count = count};
+        assert_int_equal(store_write_wait(kit->store, &write), 0);
+    }
     assert_int_equal(store_settle(kit->store), 0);
 }
 
