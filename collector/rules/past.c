@@ -172,6 +172,16 @@ static int owe_line(struct past *past, const struct alert *alert)
     return error;
 }
 
+/* A kill before the group's step was written down has these steps run again.  The line is owed by the
+ * same write as the note: whom it named may have had it meanwhile. */
+static bool is_noted(const struct past *past, struct bytes key)
+{
+    struct buf row = {0};
+    const bool is_noted = store_state_get(past->rules->store, key, &row) == 0;
+    buf_done(&row);
+    return is_noted;
+}
+
 static int add_note(void *context, const struct alert *alert)
 {
     struct past *past = context;
@@ -181,6 +191,8 @@ static int add_note(void *context, const struct alert *alert)
 
     (void)snprintf(key, sizeof key, PAST_NOTE_PREFIX "%016" PRIx64 "/%016" PRIx64,
                    (uint64_t)alert->ends_ms, alert->fingerprint);
+    if (is_noted(past, bytes_of(key)))
+        return 0;
     alert_write(alert, &row);
     error = buf_ok(&row) ? round_put(past->round, bytes_of(key), buf_bytes(&row)) : ERR_NOMEM;
     buf_done(&row);
