@@ -111,8 +111,8 @@ def run(kernel, folder, script, seconds=300):
         disk.truncate(DISK)
     with open(folder / "qemu.log", "wb") as log:
         done = subprocess.run([
-            "qemu-system-x86_64", "-accel", "tcg", "-smp", str(CPUS), "-m", str(MEMORY >> 20), "-display", "none", "-no-reboot",
-            "-nodefaults", "-kernel", kernel.image, "-initrd", folder / "initrd",
+            "qemu-system-x86_64", "-accel", "tcg", "-smp", str(CPUS), "-m", str(MEMORY >> 20), "-display", "none",
+            "-no-reboot", "-nodefaults", "-kernel", kernel.image, "-initrd", folder / "initrd",
             "-append", "console=ttyS0 panic=-1 net.ifnames=0", "-serial", f"file:{folder}/console",
             "-serial", f"file:{folder}/out.tar", "-drive", f"file={folder}/disk,if=virtio,format=raw",
             "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="],
