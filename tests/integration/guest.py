@@ -24,10 +24,12 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 CPUS = 2
 MEMORY = 256 << 20
 DISK = 16 << 20
+BOOTS_MOST = 3
+BEGUN = "== the script begins"
 # In the order in which they need each other; a kernel that has one built in has no such file.
 MODULES = ("virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio", "virtio_ring", "virtio_pci", "virtio_blk",
            "failover", "net_failover", "dimlib", "virtio_net")
-INIT = """#!/busybox sh
+INIT = f"""#!/busybox sh
 /busybox mkdir -p /bin /proc /sys /dev /tmp /data /run /out
 /busybox --install -s /bin
 export PATH=/bin
@@ -38,6 +40,7 @@ for module in /modules/*; do insmod $module || echo "no $module"; done
 hostname guest
 mke2fs /dev/vda >/dev/null && mount -t ext2 /dev/vda /data
 ip link set lo up && ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2
+echo "{BEGUN}"
 sh -x /script
 stty -F /dev/ttyS1 raw && tar -C /out -cf /dev/ttyS1 .
 poweroff -f
@@ -101,27 +104,36 @@ def cpio(files):
     return out.getvalue()
 
 
-def run(kernel, folder, script, seconds=300):
+def run(kernel, folder, script):
     """{name: bytes} of the files that `script` left in /out; its console is in folder/console."""
     folder.mkdir(parents=True)
     (folder / "initrd").write_bytes(cpio([
         ("init", INIT.encode()), ("script", script.encode()), ("busybox", BUSYBOX.read_bytes()),
         ("fengsui-probe", PROBE.read_bytes()), *loadable(kernel)]))
-    with open(folder / "disk", "wb") as disk:
-        disk.truncate(DISK)
-    with open(folder / "qemu.log", "wb") as log:
-        done = subprocess.run([
-            "qemu-system-x86_64", "-accel", "tcg", "-smp", str(CPUS), "-m", str(MEMORY >> 20), "-display", "none",
-            "-no-reboot", "-nodefaults", "-kernel", kernel.image, "-initrd", folder / "initrd",
-            "-append", "console=ttyS0 panic=-1 net.ifnames=0", "-serial", f"file:{folder}/console",
-            "-serial", f"file:{folder}/out.tar", "-drive", f"file={folder}/disk,if=virtio,format=raw",
-            "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=seconds * fengsui.PATIENCE)
-    told = (folder / "console").read_text(errors="replace")[-2000:]
-    assert done.returncode == 0, (folder / "qemu.log").read_text() + told
+    for _ in range(BOOTS_MOST):
+        console = boot(kernel, folder)
+        if BEGUN in console:
+            break
     try:
         with tarfile.open(folder / "out.tar") as left:
             return {member.name.removeprefix("./"): left.extractfile(member).read()
                     for member in left.getmembers() if member.isfile()}
     except tarfile.TarError as error:
-        raise AssertionError(f"{kernel.release}: {error}: {told}") from error
+        raise AssertionError(f"{kernel.release}: {error}: {console[-4000:]}") from error
+
+
+def boot(kernel, folder, seconds=300):
+    """One life of the guest; what its console said.  The processors take turns: where one runs while another changes
+    the kernel's code (jump labels), the emulator has been seen to execute half of an instruction."""
+    with open(folder / "disk", "wb") as disk:
+        disk.truncate(DISK)
+    with open(folder / "qemu.log", "wb") as log:
+        done = subprocess.run([
+            "qemu-system-x86_64", "-accel", "tcg,thread=single", "-smp", str(CPUS), "-m", str(MEMORY >> 20),
+            "-display", "none", "-no-reboot", "-nodefaults", "-kernel", kernel.image, "-initrd", folder / "initrd",
+            "-append", "console=ttyS0 panic=-1 net.ifnames=0", "-serial", f"file:{folder}/console",
+            "-serial", f"file:{folder}/out.tar", "-drive", f"file={folder}/disk,if=virtio,format=raw",
+            "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=seconds * fengsui.PATIENCE)
+    assert done.returncode == 0, (folder / "qemu.log").read_text()
+    return (folder / "console").read_text(errors="replace")
