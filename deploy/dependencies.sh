@@ -6,6 +6,7 @@
 #   install_windows           what deploy/windows/build.sh compiles with
 #   install_wine              what its program is tested with
 #   install_java              what the jvm source is tested with
+#   install_kernels FOLDER    what boots real kernels, and kernels into FOLDER
 #
 # Debian 12 and later; RPM families with EPEL (names as in Fedora and EPEL 9).
 
@@ -93,6 +94,37 @@ install_wine() {
 install_java() {
   command -v apt-get >/dev/null && install_debian $debian_java
 }
+
+# An emulated machine, and the kernels of several releases of Debian, unpacked into FOLDER/RELEASE; nothing of them
+# is installed.  Each release is asked by a configuration of its own, so that the host's stays as it is.
+install_kernels() {
+  command -v apt-get >/dev/null && install_debian qemu-system-x86 busybox-static || return 1
+  local mirror release packages
+  mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+    awk '$1 == "Debian" && $2 !~ /-/ && !seen++ { print $3 }')
+  [ -n "$mirror" ] || return 1
+  for release in bullseye bookworm trixie trixie-backports; do
+    [ -e "$1/$release/fetched" ] || fetch_kernel "$mirror" $release "$1/$release" ||
+      echo "no kernel of $release to be had here"
+  done
+}
+
+# In a subshell, for it changes folder.
+fetch_kernel() (
+  rm -rf "$3" && mkdir -p "$3/apt/lists/partial" "$3/apt/cache/archives/partial" && cd "$3" || exit 1
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $1 $2 main" >apt/sources.list
+  options="-o Dir::Etc::SourceList=$PWD/apt/sources.list -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::State::Lists=$PWD/apt/lists -o Dir::Cache=$PWD/apt/cache -o Acquire::Languages=none
+    -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root"
+  apt-get $options -q update >/dev/null || exit 1
+  # The image, and since 7.x what it is made of: the binary and the modules.
+  image=$(apt-cache $options depends linux-image-cloud-amd64 | sed -n 's/.* \(linux-image-[0-9].*\)/\1/p')
+  [ -n "$image" ] || exit 1
+  parts=$(apt-cache $options depends "$image" | sed -n 's/.*Depends: \(linux-\(binary\|modules\)-[0-9].*\)/\1/p')
+  apt-get $options -q download "$image" $parts >/dev/null || exit 1
+  for package in *.deb; do dpkg-deb -x "$package" . || exit 1; done
+  rm -rf apt ./*.deb && touch fetched
+)
 
 install_packages() {
   if command -v apt-get >/dev/null; then

@@ -143,7 +143,7 @@ static void start(struct scheduler *scheduler, struct slot *slot, int64_t now_ms
                     : slot->source->start(slot->state, &env, scheduler->options.emitter);
     emitter_set_owner(scheduler->options.emitter, 0);
     slot->succeeded_ms = now_ms;
-    slot->is_running = error == 0;
+    slot->is_running = slot->has_succeeded = error == 0;
     if (error == 0)
         return;
     if (slot->source->stop != NULL)

@@ -61,7 +61,7 @@ struct source_report {
     double duration_seconds; /* of the last run: gather and collect */
     bool is_on;              /* asked for */
     bool is_running;         /* started: this host has what it measures */
-    bool has_succeeded;      /* last run */
+    bool has_succeeded;      /* last run; until there was one, whether it started */
     int64_t succeeded_ms; /* tick of the last run that did; until then, when it was started */
     bool is_busy;         /* gather() has not come back */
     uint64_t failures;

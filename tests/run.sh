@@ -60,6 +60,7 @@ select=(-LE '^long$')
 wait $windows || echo "no mingw-w64 or no Wine to be had here: integration.windows is skipped"
 if [ -n "$long" ]; then
   install_java || echo "no Java or no Jolokia to be had here: integration.long.long_jvm is skipped"
+  install_kernels build/kernels || echo "no emulator to be had here: integration.long.long_kernels is skipped"
   say "build portable"
   deploy/portable/build.sh >build/build-portable.log 2>&1 || { tail -n 60 build/build-portable.log; exit 1; }
 fi

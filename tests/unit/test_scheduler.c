@@ -512,6 +512,7 @@ static void the_first_look_waits_for_no_tick_and_for_nobody(void **state)
     assert_true(run.last_tick_ms >= began_ms);
     assert_true(tick_after(&run.ticks, began_ms, 3600000) > run.last_tick_ms);
     assert_true(scheduler_report(run.scheduler, 0).is_busy);
+    assert_true(scheduler_report(run.scheduler, 0).has_succeeded); /* it has not failed yet */
     assert_true(scheduler_report(run.scheduler, 1).has_succeeded);
     release(&run); /* it has a batch of its own, before the tick */
     run.wanted = 2;
