@@ -26,6 +26,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import snappy
 
+from fengsui import free_port
+
 COLLECTOR = os.path.join(os.environ.get("FENGSUI_BUILD", "build/release"), "fengsui-collector")
 PATIENCE = int(os.environ.get("FENGSUI_PATIENCE", "1"))  # sanitizers slow everything down
 
@@ -46,12 +48,6 @@ def seconds_of(text):
     """RFC 3339 with up to nine digits of a second."""
     head, _, tail = text.rstrip("Z").partition(".")
     return datetime.datetime.fromisoformat(head + "+00:00").timestamp() + float("0." + (tail or "0"))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # ---- remote write 1.0, written by hand: four messages and three kinds of field ----------------

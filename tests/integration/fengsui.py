@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -28,9 +29,17 @@ SKIPPED = 77  # what ctest is told to take as "skipped"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One to listen on, below those that the kernel gives to outgoing connections: another suite's
+    would have it by the time it is listened on."""
+    for _ in range(1000):
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise AssertionError("no free port between 20000 and 32000")
 
 
 def wait_for(condition, what, seconds=20, every=0.05):

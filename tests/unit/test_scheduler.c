@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-
 #include <limits.h>
 #include <string.h>
 #include <uv.h>
