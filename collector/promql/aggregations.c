@@ -196,8 +196,8 @@ struct step_sums {
 /* What an addition rounds away is found without a look at which summand is the larger (Knuth's
  * TwoSum), so that the loop becomes vectors: as long as nothing overflows it is the very number that
  * kahan_add() finds. */
-CLONED static void add_values(const double *restrict values, size_t count, double *restrict sums,
-                       double *restrict compensations)
+CLONED static void add_values(const double *restrict values, size_t count,
+                              double *restrict sums, double *restrict compensations)
 {
     for (size_t i = 0; i < count; i++) {
         double sum = sums[i] + values[i];

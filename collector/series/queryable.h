@@ -141,8 +141,8 @@ struct queryable_calls {
                 struct unread **ret_unread, struct series_samples **ret_series, size_t *ret_count,
                 struct diagnosis *why);
     /* The i-th of them, of `count` 0 if it has nothing; several threads at once, each with a place
-     * (NULL at first) and, as long as it has that, one budget of its own.  Samples are valid until the place's next.
-     * ERR_LIMIT, ERR_NOMEM, which end() explains. */
+     * (NULL at first) and, as long as it has that, one budget of its own.  Samples are valid until the
+     * place's next.  ERR_LIMIT, ERR_NOMEM, which end() explains. */
     int (*read)(struct unread *unread, size_t i, struct unread_place **place,
                 struct query_budget *budget, struct series_samples *ret_samples);
     void (*leave)(struct unread_place *place); /* NULL is allowed */

@@ -20,7 +20,8 @@
 
 static bool may_use(const struct gather *gather, struct span *const *spans, size_t count)
 {
-    if (gather->hints->no_samples || gather->hints->in_passing || gather->deletes.count > 0 || gather->deletes.ages != NULL)
+    if (gather->hints->no_samples || gather->hints->in_passing || gather->deletes.count > 0 ||
+        gather->deletes.ages != NULL)
         return false;
     for (size_t i = 0; i < count; i++)
         if (span_is_quarantined(spans[i]))

@@ -26,8 +26,8 @@ struct piece {
     struct bytes chunk;      /* or, when chunk.data is NULL: */
     const int64_t *times_ms; /* `count` samples */
     const double *values;
-    bool plain;      /* of these: no value is a stale marker; false: some may be */
-    int64_t interval_ms; /* so far apart lie all of times_ms; 0: nobody knows */
+    bool plain;              /* of these: no value is a stale marker; false: some may be */
+    int64_t interval_ms;     /* so far apart lie all of times_ms; 0: nobody knows */
     uint32_t chunks; /* a run's (kept_run.h), which stay as long as the arena of whoever selects: of so
                       * many chunks; else 0 */
 };

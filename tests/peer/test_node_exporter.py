@@ -8,13 +8,14 @@ what node_exporter printed for it.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 import urllib.request
+
+from fengsui import free_port
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROBE = os.path.join(os.environ.get("FENGSUI_BUILD", "."), "fengsui-probe")
@@ -95,12 +96,6 @@ class Metrics:
 
 def show(key):
     return key[0] + "{" + ",".join(f'{n}="{v}"' for n, v in sorted(key[1])) + "}"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def scrape(url):
