@@ -170,6 +170,12 @@ int head_each_series(struct head *head, int (*each)(void *context, struct series
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,
                 struct select_watch *watch, struct series ***ret_series, size_t *ret_count);
 
+/* Asks the head's postings, under the lock that new series wait for.  Patterns that are slow are
+ * tried without it, on values that were copied: `ask` then gives ERR_AGAIN, as select_watch_match()
+ * does, and is called again from its beginning.  Any thread; what `ask` returned. (head_ask.c) */
+int head_ask(struct head *head, struct select_watch *watch,
+             int (*ask)(void *context, const struct postings_source *source), void *context);
+
 /* The label pairs, until they are unlocked; no new series meanwhile, so not for long. */
 struct postings *head_lock_postings(struct head *head);
 void head_unlock_postings(struct head *head);

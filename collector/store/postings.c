@@ -387,6 +387,17 @@ void postings_each(const struct postings *postings,
                     return;
 }
 
+void postings_values(const struct postings *postings, struct bytes name, size_t limit,
+                     size_t *from, struct buf *values)
+{
+    const struct label_name *label = find_name(postings, name);
+    const size_t count = label == NULL ? 0 : label->count;
+    size_t at = *from;
+    for (; at < count && limit > 0; at++, limit--)
+        buf_put_sized(values, label->values[at]->value);
+    *from = at >= count ? 0 : at;
+}
+
 /* -- as a source ------------------------------------------------------------------------- */
 
 static int memory_all(void *context, roaring_bitmap_t *into)

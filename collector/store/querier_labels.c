@@ -209,16 +209,17 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
     return error;
 }
 
+static int from_head(void *context, const struct postings_source *source)
+{
+    return from_source(context, source, NULL);
+}
+
 static int gather_texts(struct texts *texts, struct store *store)
 {
     static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
     int error = 0;
-    if (touches_head(store->head, texts->from_ms, texts->until_ms)) {
-        must(pthread_rwlock_rdlock(&store->head->table) == 0);
-        struct postings_source head = postings_source_of(store->head->postings);
-        error = from_source(texts, &head, NULL);
-        must(pthread_rwlock_unlock(&store->head->table) == 0);
-    }
+    if (touches_head(store->head, texts->from_ms, texts->until_ms))
+        error = head_ask(store->head, &texts->watch, from_head, texts);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
         error = from_spans(texts, store, kinds[i]);
     return error;
