@@ -40,6 +40,7 @@ int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
     head->next_id = 1;
     atomic_init(&head->stats.min_ms, INT64_MAX);
     atomic_init(&head->stats.max_ms, INT64_MIN);
+    atomic_init(&head->oldest_since_ms, INT64_MAX);
     buf_init(&head->scratch, 0);
     init_table_lock(&head->table);
     for (size_t i = 0; i < HEAD_SHARDS; i++)

@@ -169,17 +169,6 @@ struct head_look {
     struct select_watch watch; /* one for all rows */
 };
 
-static int64_t first_of(const struct series *series)
-{
-    int64_t first_ms = tail_is_empty(&series->tail) ? INT64_MAX : series->tail.first_ms;
-    if (series->late != NULL && !tail_is_empty(series->late) && series->late->first_ms < first_ms)
-        first_ms = series->late->first_ms;
-    for (const struct sealed *chunk = series->chunks; chunk != NULL; chunk = chunk->next)
-        if (chunk->first_ms < first_ms)
-            first_ms = chunk->first_ms;
-    return first_ms;
-}
-
 /* Of those of whom no file has samples; under the table's lock. */
 static void look_at_row(void *context, size_t row, const roaring_bitmap_t *meant)
 {
@@ -196,7 +185,7 @@ static void look_at_row(void *context, size_t row, const roaring_bitmap_t *meant
         pthread_rwlock_t *shard = &head->shards[head_shard_of(at.current_value)];
         if (series != NULL) {
             must(pthread_rwlock_rdlock(shard) == 0);
-            const int64_t own_ms = first_of(series);
+            const int64_t own_ms = series_first_ms(series);
             must(pthread_rwlock_unlock(shard) == 0);
             first_ms = own_ms < first_ms ? own_ms : first_ms;
         }

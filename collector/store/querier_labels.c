@@ -182,15 +182,6 @@ static int from_span(struct texts *texts, struct span *span)
     return error == ERR_CORRUPT ? 0 : error; /* counted where it was found */
 }
 
-/* Does the interval touch what the head holds?  Not to the series, like spans and Prometheus's
- * blocks. */
-static bool touches_head(struct head *head, int64_t from_ms, int64_t until_ms)
-{
-    int64_t min_ms = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
-    int64_t max_ms = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
-    return from_ms <= until_ms && from_ms <= max_ms && until_ms >= min_ms;
-}
-
 /* Those of one kind; roll-ups as far as they are sole. */
 static int from_spans(struct texts *texts, struct store *store, enum span_kind kind)
 {
@@ -218,7 +209,8 @@ static int gather_texts(struct texts *texts, struct store *store)
 {
     static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
     int error = 0;
-    if (touches_head(store->head, texts->from_ms, texts->until_ms))
+    /* Not to the series, like spans and Prometheus's blocks. */
+    if (head_touches(store->head, texts->from_ms, texts->until_ms))
         error = head_ask(store->head, &texts->watch, from_head, texts);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
         error = from_spans(texts, store, kinds[i]);
