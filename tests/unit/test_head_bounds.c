@@ -64,6 +64,36 @@ static void what_is_flushed_is_not_looked_for_in_the_head(void **state)
     model_done(&model);
 }
 
+static void append(struct head *head, struct series *series, int64_t ms)
+{
+    const uint32_t shard = head_shard_of(series->id);
+    head_lock_shard(head, shard);
+    assert_int_equal(head_append(head, series, ms, 1, ms), 0);
+    head_unlock_shard(head, shard);
+}
+
+static void what_came_since_the_look_began_counts(void **state)
+{
+    struct head *head;
+    struct series *series;
+    const struct labels *labels = kit_labels("m", "1");
+    (void)state;
+    assert_int_equal(head_open(SPAN_MS, 0, &head), 0);
+    assert_int_equal(head_intern(head, labels, 1, &series), 0);
+    append(head, series, KIT_START_MS + 9000);
+    assert_int_equal(head_find_oldest(head), 0);
+    append(head, series, KIT_START_MS + 5000);
+    head_take_oldest(head);
+    assert_true(head_touches(head, KIT_START_MS, KIT_START_MS + 5000));
+    assert_false(head_touches(head, KIT_START_MS, KIT_START_MS + 4999));
+    append(head, series, KIT_START_MS + 3000);
+    head_take_oldest(head); /* nothing new was found out */
+    assert_true(head_touches(head, KIT_START_MS, KIT_START_MS + 3000));
+    head_release(series);
+    labels_free(labels);
+    head_close(head);
+}
+
 struct settling {
     struct kit kit;
     _Atomic bool is_over;
@@ -98,6 +128,7 @@ static void what_comes_while_the_keeper_looks_is_seen(void **state)
         assert_int_equal(kit_write(&settling.kit, n, ms, i), 0);
         model_write(&model, n, ms, i);
         kit_expect(&settling.kit, &model, ms, ms);
+        kit_expect(&settling.kit, &model, ms + 1000, ms + 1000); /* after the writer has been there */
     }
     settling.is_over = true;
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -110,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_flushed_is_not_looked_for_in_the_head),
+        cmocka_unit_test(what_came_since_the_look_began_counts),
         cmocka_unit_test(what_comes_while_the_keeper_looks_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
