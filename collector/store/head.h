@@ -182,6 +182,12 @@ int head_select(struct head *head, struct matcher *const *matchers, size_t count
 int head_ask(struct head *head, struct select_watch *watch,
              int (*ask)(void *context, const struct postings_source *source), void *context);
 
+/* The same for a thread that must not wait: ERR_AGAIN where the lock is taken, or there are more than
+ * `most` label pairs. */
+int head_ask_at_once(struct head *head, size_t most,
+                     int (*ask)(void *context, const struct postings_source *source),
+                     void *context);
+
 /* The label pairs, until they are unlocked; no new series meanwhile, so not for long. */
 struct postings *head_lock_postings(struct head *head);
 void head_unlock_postings(struct head *head);

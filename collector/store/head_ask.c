@@ -59,3 +59,18 @@ int head_ask(struct head *head, struct select_watch *watch,
             return error;
     }
 }
+
+int head_ask_at_once(struct head *head, size_t most,
+                     int (*ask)(void *context, const struct postings_source *source),
+                     void *context)
+{
+    int error = ERR_AGAIN;
+    if (pthread_rwlock_tryrdlock(&head->table) != 0)
+        return error;
+    if (postings_pairs(head->postings) <= most) {
+        struct postings_source source = postings_source_of(head->postings);
+        error = ask(context, &source);
+    }
+    must(pthread_rwlock_unlock(&head->table) == 0);
+    return error;
+}

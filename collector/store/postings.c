@@ -374,6 +374,11 @@ size_t postings_bytes(const struct postings *postings)
     return postings->bytes;
 }
 
+size_t postings_pairs(const struct postings *postings)
+{
+    return postings->pair_count;
+}
+
 void postings_each(const struct postings *postings,
                    bool (*visit)(void *context, struct bytes name, struct bytes value,
                                  uint64_t series),

@@ -90,3 +90,4 @@ void postings_each(const struct postings *postings,
 
 struct postings_source postings_source_of(struct postings *postings);
 size_t postings_bytes(const struct postings *postings);
+size_t postings_pairs(const struct postings *postings); /* how many label pairs there are */
