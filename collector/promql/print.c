@@ -3,9 +3,9 @@
  * back to the same tree.
  *
  * Where Prometheus's own text does not, ours is another: of "+Inf ^ x", which is +(Inf ^ x); of
- * x[(-2) ^ 2], where it drops the parentheses; of by ("inf"), where it drops the quotes; of a
- * duration among numbers (1s1ms), which loses a millisecond to its rounding; of offset 0.0001,
- * which is "offset 0s", and to us none.
+ * x[(-2) ^ 2], where it drops the parentheses; of by ("inf"), where it drops the quotes; of
+ * info(x, {}), where it drops the braces; of a duration among numbers (1s1ms), which loses a
+ * millisecond to its rounding; of offset 0.0001, which is "offset 0s", and to us none.
  */
 #include <math.h>
 #include <stdlib.h>
