@@ -74,8 +74,8 @@ class Layouts:
     def range(self, depth):
         if depth <= 0 or self.often(0.6):
             return f"{self.bare()}{self.gap()}[{self.one(*TIMES)}]{self.modifiers()}"
-        inner = self.one(self.vector(depth - 1), f"({self.vector(depth - 1)})")
-        if not self.takes_a_range(inner):
+        inner = self.vector(depth - 1)
+        if not self.takes_a_range(inner) or self.often(0.3):
             inner = f"({inner})"
         return f"{inner}[{self.one(*TIMES)}:{self.one('', *TIMES)}]{self.modifiers()}"
 
@@ -112,9 +112,7 @@ class Layouts:
         name, parameter, inner = self.one(*AGGREGATIONS), "", self.vector(depth - 1)
         if self.often(0.25):
             name = self.one("topk", "bottomk", "quantile", "count_values")
-            parameter = (self.string() if self.often(0.3) else '"value"') if name == "count_values" \
-                else self.scalar(self.one(0, 0, depth - 1))
-            parameter = '"value"' if name == "count_values" else parameter
+            parameter = '"value"' if name == "count_values" else self.scalar(self.one(0, 0, depth - 1))
         arguments = f"({self.gap()}{parameter + ',' if parameter else ''}{self.gap()}{inner}{self.gap()})"
         return name + (self.grouping() + arguments if self.often(0.6) else arguments + self.grouping())
 
@@ -155,11 +153,12 @@ class Layouts:
         if pick == 7:
             sources = ", ".join(f'"{self.one("job", "instance", "zone")}"' for _ in range(self.chance.randint(0, 6)))
             return f'label_join({self.vector(depth - 1)}, "dst", "-"{", " + sources if sources else ""})'
-        return self.one(f"round({self.vector(depth - 1)}, {self.scalar(depth - 1)})",
-                        f"clamp({self.vector(depth - 1)}, {self.scalar(0)}, {self.scalar(depth - 1)})",
-                        f"predict_linear({self.range(depth - 1)}, {self.scalar(depth - 1)})",
-                        f"quantile_over_time({self.scalar(depth - 1)}, {self.range(depth - 1)})",
-                        f"vector({self.scalar(depth - 1)})", "hour()")
+        return self.one(lambda: f"round({self.vector(depth - 1)}, {self.scalar(depth - 1)})",
+                        lambda: f"clamp({self.vector(depth - 1)}, {self.scalar(0)}, {self.scalar(depth - 1)})",
+                        lambda: f"predict_linear({self.range(depth - 1)}, {self.scalar(depth - 1)})",
+                        lambda: f"quantile_over_time({self.scalar(depth - 1)}, {self.range(depth - 1)})",
+                        lambda: f"vector({self.scalar(depth - 1)})",
+                        lambda: "hour()")()
 
     def vector(self, depth):
         if depth <= 0 or self.often(0.1):
