@@ -89,7 +89,7 @@ int pieces_line_up(const struct piece *pieces, size_t count, struct pieces_scrat
 void pieces_trim(const int64_t *times_ms, size_t count, int64_t from_ms, int64_t until_ms,
                  size_t *ret_first, size_t *ret_count);
 
-/* The merged samples of the pieces (reordered) inside the closed interval, but for those in
+/* The merged samples of the pieces (reordered, and narrowed) inside the closed interval, but for those in
  * holes (NULL: there are none); the columns live in the scratch until the next call.
  * ERR_CORRUPT when a chunk does not decode, ERR_NOMEM. */
 int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, int64_t from_ms,
