@@ -326,7 +326,8 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
         error = head_select(head, matchers, count, &gather->watch, &series, &series_count);
     if (error != 0)
         return error;
-    if (!arena_share_hold(&gather->tables, series_count * sizeof(struct series *)))
+    if (series_count > 0 &&
+        !arena_share_hold(&gather->tables, series_count * sizeof(struct series *)))
         error = ERR_LIMIT;
     for (size_t i = 0, run; i < series_count && error == 0; i += run) {
         run = neighbours(series + i, series_count - i);
