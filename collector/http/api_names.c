@@ -29,6 +29,7 @@ static bool search_open(struct http_request *request, struct http_response *resp
     search->arena.total = api_memory(request);
     search->budget.samples_left = UINT64_MAX;
     search->budget.cancelled = &request->cancelled;
+    search->budget.at_hand = request->at_once;
     if (!api_deadline(request, response, &search->budget.deadline_mono_ns) ||
         !api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &search->until_ms) ||
@@ -126,6 +127,10 @@ static int gather(struct search *search, const struct bytes *label, struct texts
 static void answer_texts(struct http_response *response, const struct search *search,
                          const struct texts *texts, int error)
 {
+    if (error == ERR_AGAIN && search->budget.at_hand) {
+        response->put_off = true;
+        return;
+    }
     if (error != 0) {
         api_store_error(response, error, &search->arena, &search->why);
         return;
@@ -141,8 +146,17 @@ static void answer_texts(struct http_response *response, const struct search *se
     reply_finish(&reply, NULL, is_cut ? "results truncated due to limit" : NULL);
 }
 
+/* Matchers have to be compiled, and looked for in files. */
+static bool is_put_off(const struct http_request *request, struct http_response *response)
+{
+    response->put_off = request->at_once && http_parameter(request, "match[]") != NULL;
+    return response->put_off;
+}
+
 void api_labels(struct http_request *request, struct http_response *response)
 {
+    if (is_put_off(request, response))
+        return;
     struct search search;
     struct texts texts = {0};
     if (search_open(request, response, SELECTOR_ERRORS_BARE, &search))
@@ -221,6 +235,8 @@ static void refuse_name(struct http_response *response, struct bytes name)
 void api_label_values(struct http_request *request, struct http_response *response)
 {
     static const char tail[] = "/values";
+    if (is_put_off(request, response))
+        return;
     size_t size = strlen(request->rest);
     size_t name_size = size - (sizeof tail - 1);
     if (size < sizeof tail || strcmp(request->rest + name_size, tail) != 0) {

@@ -386,6 +386,22 @@ static int gather_parameters(struct exchange *exchange)
     return error;
 }
 
+/* While no query runs: those behind it would wait for it.  False: it has to be handed over. */
+static bool is_answered_at_once(struct exchange *exchange)
+{
+    struct http_request *request = &exchange->request;
+    if (!exchange->route->at_once || exchange->server->suspended_count > 0)
+        return false;
+    request->at_once = true;
+    exchange->route->handler(request, &exchange->response);
+    request->at_once = false;
+    const bool is_answered = !exchange->response.put_off;
+    exchange->response.put_off = false;
+    if (is_answered)
+        answer_memory_settle(exchange);
+    return is_answered;
+}
+
 static enum MHD_Result run(struct exchange *exchange)
 {
     const struct http_server *server = exchange->server;
@@ -409,6 +425,8 @@ static enum MHD_Result run(struct exchange *exchange)
         return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
     if (error != 0)
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "body or parameters cannot be read");
+    if (is_answered_at_once(exchange))
+        return answer_send(exchange);
     if (pool != NULL)
         return hand_over(exchange, pool, route->later != NULL ? run_later : run_handler,
                          EXCHANGE_WORKING);

@@ -80,10 +80,12 @@ static int resolve(const struct planner *planner, const struct node *duration, b
                         isfinite(seconds)
                             ? "duration is out of range"
                             : "division by zero or overflow in duration expression");
-    if (positive && !(llround(seconds * 1000.0) > 0))
+    int64_t ms = duration->kind == NODE_NUMBER ? duration_literal_ms(duration)
+                                               : llround(seconds * 1000.0);
+    if (positive && ms <= 0)
         return diagnose(planner->why, ERR_INVALID,
                         "duration must be greater than 0, but is %.3fs", seconds);
-    *ret_ms = llround(seconds * 1000.0);
+    *ret_ms = ms;
     return 0;
 }
 

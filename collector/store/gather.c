@@ -322,6 +322,10 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
     struct series **series = NULL;
     size_t series_count = 0;
     int error = absent_copy(&gather->store->absent, &gather->absent, &gather->absent_count);
+    /* What has no sample there may have a marker there: of a source that is silent. */
+    if (error == 0 && gather->absent_count == 0 &&
+        !head_touches(head, gather->hints->from_ms, gather->hints->until_ms))
+        return 0;
     if (error == 0)
         error = head_select(head, matchers, count, &gather->watch, &series, &series_count);
     if (error != 0)
