@@ -167,6 +167,8 @@ unsigned http_server_port(const struct http_server *server);
 /* Appends fengsui_collector_http_* in text format.  Any thread. */
 void http_server_print_metrics(const struct http_server *server, struct buf *out);
 
-/* The value of a parameter, or NULL; the n-th one of a repeated name. */
+/* The value of a parameter, of a repeated one the first; or NULL. */
 const char *http_parameter(const struct http_request *request, const char *name);
-const char *http_parameter_at(const struct http_request *request, const char *name, size_t n);
+/* The next value of a repeated name, in order; NULL at the end.  `at` is where to look on, 0 at first:
+ * there may be tens of thousands. */
+const char *http_parameter_next(const struct http_request *request, const char *name, size_t *at);

@@ -27,6 +27,7 @@ void pieces_scratch_done(struct pieces_scratch *scratch)
         free(scratch->times_ms[i]);
         free(scratch->values[i]);
     }
+    arena_share_release(&scratch->share);
     *scratch = (struct pieces_scratch){0};
 }
 
@@ -37,6 +38,9 @@ static int hold(struct pieces_scratch *scratch, size_t columns, size_t count)
     size_t capacity = scratch->capacity[columns] == 0 ? 1024 : scratch->capacity[columns];
     while (capacity < count)
         capacity *= 2;
+    if (!arena_share_hold(&scratch->share, (capacity - scratch->capacity[columns]) *
+                                               (sizeof(int64_t) + sizeof(double))))
+        return ERR_LIMIT;
     int64_t *times = realloc(scratch->times_ms[columns], capacity * sizeof *times);
     if (times == NULL)
         return ERR_NOMEM;
