@@ -66,6 +66,15 @@ static void handle_brief(struct http_request *request, struct http_response *res
     buf_put_text(&response->body, is_apart ? "brief" : "on the loop");
 }
 
+/* At once where it is not told to wait. */
+static void handle_at_once(struct http_request *request, struct http_response *response)
+{
+    if (request->at_once && http_parameter(request, "wait") != NULL)
+        response->put_off = true;
+    else
+        handle_brief(request, response);
+}
+
 /* Does not look whether anybody still waits. */
 static void handle_stubborn(struct http_request *request, struct http_response *response)
 {
@@ -135,6 +144,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/large", ROLE_NONE, .handler = handle_large},
     {HTTP_GET, "/slow", ROLE_NONE, .slow = true, .handler = handle_slow},
     {HTTP_GET, "/brief", ROLE_NONE, .brief = true, .handler = handle_brief},
+    {HTTP_GET, "/once", ROLE_NONE, .slow = true, .at_once = true, .handler = handle_at_once},
     {HTTP_GET, "/stubborn", ROLE_NONE, .slow = true, .handler = handle_stubborn},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = handle_echo},
     {HTTP_POST, "/alert", ROLE_OPERATOR, .writers_too = true, .handler = handle_echo},
@@ -304,6 +314,25 @@ static void a_slow_route_holds_nobody_up(void **state)
 
 /* As many as may wait, and some more: these are told at once, while what is not slow is answered, on the
  * loop or beside it; and afterwards nothing is left of it. */
+static void what_is_at_hand_wakes_no_thread(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture, "GET /once HTTP/1.1\r\n" END, "200", "on the loop");
+    expect(&fixture, "GET /once?wait HTTP/1.1\r\n" END, "200", "brief");
+    int fd = http_kit_dial(&fixture.http, false);
+    http_kit_send(fd, "GET /slow HTTP/1.1\r\n" END, strlen("GET /slow HTTP/1.1\r\n" END));
+    wait_until(&fixture.stage.slow_running, 1);
+    /* Beside a query the loop has others to serve. */
+    expect(&fixture, "GET /once HTTP/1.1\r\n" END, "200", "brief");
+    fixture.stage.release = true;
+    struct buf answer = http_kit_read(fd, 0, 0);
+    buf_done(&answer);
+    expect(&fixture, "GET /once HTTP/1.1\r\n" END, "200", "on the loop");
+    http_kit_stop(&fixture.http);
+}
+
 static void a_full_queue_refuses_and_recovers(void **state)
 {
     enum { ASKED = QUERY_QUEUE_MAX + 64, THREADS_MAX = 20 };
@@ -535,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_large_answer_is_compressed_for_those_who_can_read_it),
         cmocka_unit_test(a_stream_arrives_whole_or_is_seen_to_break),
         cmocka_unit_test(a_slow_route_holds_nobody_up),
+        cmocka_unit_test(what_is_at_hand_wakes_no_thread),
         cmocka_unit_test(a_full_queue_refuses_and_recovers),
         cmocka_unit_test(a_client_that_hangs_up_cancels_its_request),
         cmocka_unit_test(closing_cancels_what_runs_and_waits_for_it),
