@@ -442,7 +442,19 @@ static int run_planned(struct evaluation *ev, struct promql_result *result)
     return code;
 }
 
-int promql_run_expression(const struct promql_options *options, struct queryable *store,
+static int diagnose_total(const struct promql_options *options, struct promql_error *error)
+{
+    const struct arena_total *all = options->total;
+    while (all->parent != NULL)
+        all = all->parent;
+    error->why.text[0] = '\0';
+    return diagnose(&error->why, ERR_NOMEM,
+                    "all queries together need more than the %zu bytes of memory they may use; try "
+                    "again when others have ended",
+                    all->limit_bytes);
+}
+
+static int run_expression(const struct promql_options *options, struct queryable *store,
                           const struct promql_expression *expression,
                           const struct promql_query *query, struct promql_result *ret_result,
                           struct promql_error *ret_error)
@@ -454,7 +466,6 @@ int promql_run_expression(const struct promql_options *options, struct queryable
                                   .deadline_mono_ns = query->deadline_mono_ns};
     struct plan plan;
 
-    *ret_error = (struct promql_error){.failure = PROMQL_OK};
     int code = check_query(expression, query, ret_error);
     if (code != 0)
         return code;
@@ -484,16 +495,8 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     buf_done(&ev->text);
     free(ev);
     if (code != 0) {
-        if (result.arena.total_refused && options->total != NULL) {
-            const struct arena_total *all = options->total;
-            while (all->parent != NULL)
-                all = all->parent;
-            ret_error->why.text[0] = '\0';
-            code = diagnose(&ret_error->why, ERR_NOMEM,
-                            "all queries together need more than the %zu bytes of memory they "
-                            "may use; try again when others have ended",
-                            all->limit_bytes);
-        }
+        if (result.arena.total_refused && options->total != NULL)
+            code = diagnose_total(options, ret_error);
         arena_reset(&result.arena);
         code = explain(options, ret_error, code);
         if (!planned && code == ERR_INVALID)
@@ -503,6 +506,21 @@ int promql_run_expression(const struct promql_options *options, struct queryable
     result.spent = budget;
     *ret_result = result;
     return 0;
+}
+
+int promql_run_expression(const struct promql_options *options, struct queryable *store,
+                          const struct promql_expression *expression,
+                          const struct promql_query *query, struct promql_result *ret_result,
+                          struct promql_error *ret_error)
+{
+    const size_t bytes = expression->arena.held_bytes;
+    *ret_error = (struct promql_error){.failure = PROMQL_OK};
+    if (options->total != NULL && !arena_total_hold(options->total, bytes))
+        return explain(options, ret_error, diagnose_total(options, ret_error));
+    int code = run_expression(options, store, expression, query, ret_result, ret_error);
+    if (options->total != NULL)
+        arena_total_release(options->total, bytes);
+    return code;
 }
 
 int promql_run(const struct promql_options *options, struct queryable *store,

@@ -246,6 +246,28 @@ static void a_label_made_too_long_costs_little_and_is_an_error(void **state)
     buf_done(&text);
 }
 
+/* What it is read into counts as what it is worked out in. */
+static void a_long_expression_counts_as_memory(void **state)
+{
+    (void)state;
+    struct arena_total total = {.limit_bytes = 1 << 18};
+    struct promql_options options = defaults;
+    struct promql_result result;
+    struct promql_error error;
+    struct buf text = {0};
+    options.total = &total;
+    buf_put_text(&text, "sum by (");
+    for (int i = 0; i < 20000; i++)
+        buf_put_text(&text, "label, ");
+    buf_put_text(&text, ") (vector(1))");
+    const struct promql_query query = {.text = buf_text(&text)};
+    assert_int_equal(promql_run(&options, &store.queryable, &query, &result, &error), ERR_NOMEM);
+    assert_int_equal(error.failure, PROMQL_EXECUTION);
+    assert_non_null(strstr(error.why.text, "all queries together need more than the 262144 bytes"));
+    assert_int_equal(total.held_bytes, 0);
+    buf_done(&text);
+}
+
 static void a_query_ends_when_nobody_waits_or_time_is_up(void **state)
 {
     (void)state;
@@ -371,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_subquery_in_a_range_is_its_instant_subqueries),
         cmocka_unit_test(too_much_of_anything_is_an_error),
         cmocka_unit_test(a_label_made_too_long_costs_little_and_is_an_error),
+        cmocka_unit_test(a_long_expression_counts_as_memory),
         cmocka_unit_test(a_query_ends_when_nobody_waits_or_time_is_up),
         cmocka_unit_test(results_have_the_type_of_the_expression),
         cmocka_unit_test(what_two_selectors_share_is_fetched_once),
