@@ -21,8 +21,9 @@ ASKED = WAITING_MAX + 100
 CONFIG = f"""
 promql: {{max_concurrency: 2, timeout: {TIMEOUT_MS}ms, max_samples: 200000, max_memory: 16MiB}}
 """
-# Little memory, no end: windows of three hours of a second each, at 11,000 steps.
-ENDLESS = {"query": "quantile_over_time(0.5, vector(1)[3h:1s])", "start": 0, "end": 11000, "step": 1}
+# Little memory, no end: windows of three hours of a second each, at 11,000 steps, again and again.
+ENDLESS = {"query": " + ".join(f"quantile_over_time(0.{n}, vector(1)[3h:1s])" for n in range(10, 99)),
+           "start": 0, "end": 11000, "step": 1}
 # Questions for names, which wait behind the others, for less long.
 NAMES = [(path, {"match[]": "up", "timeout": f"{TIMEOUT_MS // 2}ms"})
          for path in ("/api/v1/labels", "/api/v1/label/job/values", "/api/v1/series", "/federate")]
