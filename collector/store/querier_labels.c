@@ -228,20 +228,26 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
     return error;
 }
 
-static int from_head(void *context, const struct postings_source *source)
+static int ask_head(void *context, const struct postings_source *source)
 {
     return from_source(context, source, NULL);
+}
+
+/* Whether the interval touches it, not its series, as with spans and Prometheus's blocks. */
+static int from_head(struct texts *texts, struct head *head)
+{
+    if (!head_touches(head, texts->from_ms, texts->until_ms))
+        return 0;
+    if (texts->at_hand)
+        return head_ask_at_once(head, AT_HAND_PAIRS, ask_head, texts);
+    matchers_prepare(texts->matchers, texts->matcher_count);
+    return head_ask(head, &texts->watch, ask_head, texts);
 }
 
 static int gather_texts(struct texts *texts, struct store *store)
 {
     static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
-    int error = 0;
-    /* Not to the series, like spans and Prometheus's blocks. */
-    if (head_touches(store->head, texts->from_ms, texts->until_ms))
-        error = texts->at_hand
-                    ? head_ask_at_once(store->head, AT_HAND_PAIRS, from_head, texts)
-                    : head_ask(store->head, &texts->watch, from_head, texts);
+    int error = from_head(texts, store->head);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
         error = from_spans(texts, store, kinds[i]);
     return error;
