@@ -10,8 +10,8 @@
  * all. (A sample goes to `late` only when its time is not after the newest, so whatever it
  * overlaps was written before it.)
  *
- * Threads     Only the writer thread changes samples; the keeper removes chunks that history
- *             holds, by way of the writer.  Any thread resolves series and reads.
+ * Threads     Only the writer thread adds samples and seals them; the keeper removes chunks that
+ *             history holds, under the lock of the shard.  Any thread resolves series and reads.
  * Locks       table lock (interning, postings) before a shard lock (samples); neither is held
  *             over I/O or a decode.  A series is in shard (id / 64) mod HEAD_SHARDS, so the
  *             consecutive ids of one probe's batch share a lock.
