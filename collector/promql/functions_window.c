@@ -205,7 +205,7 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
             return ERR_NOMEM;
         if (done > 0) {
             step += done - 1;
-            error = evaluation_tick_steps(ev, done);
+            error = evaluation_tick_steps(ev, done * sliding.window.count);
         } else {
             parameters_at(parameters, step, at_step);
             error = slide_one(&sliding, step, out);

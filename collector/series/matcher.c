@@ -176,6 +176,13 @@ bool matcher_is_slow(const struct matcher *matcher)
     return matcher->regex != NULL && regex_is_slow(matcher->regex);
 }
 
+void matchers_prepare(struct matcher *const *matchers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (matchers[i]->regex != NULL)
+            regex_prepare(matchers[i]->regex);
+}
+
 bool matcher_matches_empty(const struct matcher *matcher)
 {
     return matcher_matches(matcher, (struct bytes){NULL, 0}, NULL);

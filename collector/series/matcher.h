@@ -44,6 +44,9 @@ bool matcher_matches(const struct matcher *matcher, struct bytes value, int *ret
  * tries many values then bounds the time. */
 bool matcher_is_slow(const struct matcher *matcher);
 bool matcher_matches_empty(const struct matcher *matcher);
+/* What the first try of each pattern would begin with, milliseconds for a long one: for who is going to
+ * try them under a lock.  Any thread. */
+void matchers_prepare(struct matcher *const *matchers, size_t count);
 /* All of them against one set of labels. */
 bool matchers_match(struct matcher *const *matchers, size_t count, const struct labels *labels);
 /* The same matchers in the same order? */

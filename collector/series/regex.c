@@ -170,7 +170,7 @@ static void note_error(int error, int *ret_error)
         *ret_error = error;
 }
 
-/* Before the first match, whoever makes it: the JIT must not find anybody at work. */
+/* Once, whoever comes first: the JIT must not find anybody at work. */
 static void get_ready(const struct regex *regex)
 {
     static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
@@ -182,12 +182,17 @@ static void get_ready(const struct regex *regex)
     must(pthread_mutex_unlock(&compiling) == 0);
 }
 
+void regex_prepare(const struct regex *regex)
+{
+    if (!__atomic_load_n(&regex->is_ready, __ATOMIC_ACQUIRE))
+        get_ready(regex);
+}
+
 static int match(const struct regex *regex, struct bytes text, pcre2_match_data *found,
                  pcre2_match_context *limits)
 {
     const uint8_t *data = text.size > 0 ? text.data : (const uint8_t *)"";
-    if (!__atomic_load_n(&regex->is_ready, __ATOMIC_ACQUIRE))
-        get_ready(regex);
+    regex_prepare(regex);
     int code = pcre2_match(regex->code, data, text.size, 0, 0, found, limits);
     if (code == PCRE2_ERROR_JIT_STACKLIMIT)
         code = pcre2_match(regex->code, data, text.size, 0, PCRE2_NO_JIT, found, limits);

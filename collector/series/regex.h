@@ -10,5 +10,8 @@
 int regex_compile_syntax(const struct regex_syntax *syntax, bool anchored,
                          struct regex **ret_regex, struct diagnosis *why);
 
+/* What the first match would begin with: machine code.  Any thread. */
+void regex_prepare(const struct regex *regex);
+
 /* For text that is valid UTF-8 (regex_glob.c). */
 bool regex_glob_matches(const struct regex_glob *glob, struct bytes text);

@@ -10,8 +10,8 @@
  * all. (A sample goes to `late` only when its time is not after the newest, so whatever it
  * overlaps was written before it.)
  *
- * Threads     Only the writer thread changes samples; the keeper removes chunks that history
- *             holds, by way of the writer.  Any thread resolves series and reads.
+ * Threads     Only the writer thread adds samples and seals them; the keeper removes chunks that
+ *             history holds, under the lock of the shard.  Any thread resolves series and reads.
  * Locks       table lock (interning, postings) before a shard lock (samples); neither is held
  *             over I/O or a decode.  A series is in shard (id / 64) mod HEAD_SHARDS, so the
  *             consecutive ids of one probe's batch share a lock.
@@ -178,7 +178,8 @@ int head_select(struct head *head, struct matcher *const *matchers, size_t count
 
 /* Asks the head's postings, under the lock that new series wait for.  Patterns that are slow are
  * tried without it, on values that were copied: `ask` then gives ERR_AGAIN, as select_watch_match()
- * does, and is called again from its beginning.  Any thread; what `ask` returned. (head_ask.c) */
+ * does, and is called again from its beginning.  Its matchers are prepared (matcher.h).  Any thread;
+ * what `ask` returned, or ended the trying, as of select_watch_match(); ERR_NOMEM. (head_ask.c) */
 int head_ask(struct head *head, struct select_watch *watch,
              int (*ask)(void *context, const struct postings_source *source), void *context);
 

@@ -59,7 +59,8 @@ int head_find_oldest(struct head *head)
 {
     int64_t oldest_ms = INT64_MAX;
     atomic_store_explicit(&head->is_oldest_found, false, memory_order_relaxed);
-    atomic_store_explicit(&head->oldest_since_ms, INT64_MAX, memory_order_relaxed);
+    /* Who sees this sees that what was found before is not to be taken any more. */
+    atomic_store_explicit(&head->oldest_since_ms, INT64_MAX, memory_order_release);
     int error = head_each_series(head, look, &oldest_ms);
     if (error != 0)
         return error;
@@ -70,10 +71,12 @@ int head_find_oldest(struct head *head)
 
 void head_take_oldest(struct head *head)
 {
+    /* Looked at first: the keeper's next look forgets it, and may begin before what this one found is
+     * taken over. */
+    const int64_t since_ms = atomic_load_explicit(&head->oldest_since_ms, memory_order_acquire);
     if (!atomic_exchange_explicit(&head->is_oldest_found, false, memory_order_acquire))
         return;
     const int64_t found_ms = atomic_load_explicit(&head->oldest_found_ms, memory_order_relaxed);
-    const int64_t since_ms = atomic_load_explicit(&head->oldest_since_ms, memory_order_relaxed);
     atomic_store_explicit(&head->stats.min_ms, found_ms < since_ms ? found_ms : since_ms,
                           memory_order_release);
 }

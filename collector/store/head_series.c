@@ -486,6 +486,7 @@ int head_select(struct head *head, struct matcher *const *matchers, size_t count
 {
     struct select_watch own = {.cancelled = NULL};
     struct choice choice = {head, matchers, count, watch != NULL ? watch : &own, NULL, 0};
+    matchers_prepare(matchers, count);
     int error = head_ask(head, choice.watch, choose, &choice);
     select_watch_done(&own);
     if (error != 0)

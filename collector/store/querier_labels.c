@@ -17,10 +17,10 @@
 #include "proto/base/must.h"
 
 #define LIST_BYTES_MAX ((size_t)4 << 20) /* a longer one is not kept */
-/* What is at hand (query_budget): half a millisecond's work. */
+/* What is at hand (query_budget): with writing the answer and packing it, a millisecond's work. */
 #define AT_HAND_PAIRS 4096
 #define AT_HAND_FILES 1024
-#define AT_HAND_BYTES ((size_t)128 << 10) /* of lists */
+#define AT_HAND_BYTES ((size_t)64 << 10) /* of texts in the head, and of lists */
 
 struct texts {
     struct bytes name; /* of the label; "": the names of labels are asked for */
@@ -44,6 +44,14 @@ struct texts {
     struct value_list **held;
     size_t held_count, held_capacity;
 };
+
+static bool is_at_hand(struct texts *texts, size_t bytes)
+{
+    if (bytes > texts->at_hand_bytes)
+        return false;
+    texts->at_hand_bytes -= bytes;
+    return true;
+}
 
 /* Puts a text into the answer if a series that is meant bears the pair. */
 static int try_text(struct texts *texts, struct bytes text, const void *token, bool *ret_found)
@@ -71,6 +79,8 @@ static int visit(void *visitor, struct bytes name, struct bytes value, const voi
     const bool names = texts->name.size == 0;
     if (names && texts->has_last && bytes_equal(texts->last_name, name))
         return texts->is_last_found ? 0 : try_text(texts, name, token, &texts->is_last_found);
+    if (texts->at_hand && !is_at_hand(texts, names ? name.size : value.size))
+        return ERR_AGAIN;
     if (texts->list != NULL)
         buf_put_sized(texts->list, names ? name : value);
     texts->last_name = name;
@@ -161,14 +171,10 @@ static bool is_known(struct texts *texts, struct value_list *list, int *ret_erro
     return true;
 }
 
-static bool is_at_hand(struct texts *texts, const struct value_list *list)
+static bool is_list_at_hand(struct texts *texts, const struct value_list *list)
 {
-    if (list != NULL && is_held(texts, list))
-        return true;
-    if (list == NULL || value_list_texts(list).size > texts->at_hand_bytes)
-        return false;
-    texts->at_hand_bytes -= value_list_texts(list).size;
-    return true;
+    return list != NULL &&
+           (is_held(texts, list) || is_at_hand(texts, value_list_texts(list).size));
 }
 
 static int from_span(struct texts *texts, struct span *span)
@@ -179,7 +185,7 @@ static int from_span(struct texts *texts, struct span *span)
     struct span_reader *reader = NULL;
     struct buf list;
     int error;
-    if (texts->at_hand && !is_at_hand(texts, kept)) {
+    if (texts->at_hand && !is_list_at_hand(texts, kept)) {
         value_lists_release(texts->lists, kept);
         return ERR_AGAIN;
     }
@@ -222,20 +228,26 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
     return error;
 }
 
-static int from_head(void *context, const struct postings_source *source)
+static int ask_head(void *context, const struct postings_source *source)
 {
     return from_source(context, source, NULL);
+}
+
+/* Whether the interval touches it, not its series, as with spans and Prometheus's blocks. */
+static int from_head(struct texts *texts, struct head *head)
+{
+    if (!head_touches(head, texts->from_ms, texts->until_ms))
+        return 0;
+    if (texts->at_hand)
+        return head_ask_at_once(head, AT_HAND_PAIRS, ask_head, texts);
+    matchers_prepare(texts->matchers, texts->matcher_count);
+    return head_ask(head, &texts->watch, ask_head, texts);
 }
 
 static int gather_texts(struct texts *texts, struct store *store)
 {
     static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
-    int error = 0;
-    /* Not to the series, like spans and Prometheus's blocks. */
-    if (head_touches(store->head, texts->from_ms, texts->until_ms))
-        error = texts->at_hand
-                    ? head_ask_at_once(store->head, AT_HAND_PAIRS, from_head, texts)
-                    : head_ask(store->head, &texts->watch, from_head, texts);
+    int error = from_head(texts, store->head);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
         error = from_spans(texts, store, kinds[i]);
     return error;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -272,6 +273,41 @@ static void a_hostile_pattern_is_answered_all_the_same(void **state)
     }
 }
 
+static int64_t thread_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Processor time of a long pattern's first try. */
+static int64_t first_try_ns(bool is_prepared)
+{
+    static char pattern[1200 * sizeof "(?:a|b|cd|ef)*"];
+    struct matcher *matcher = NULL;
+    pattern[0] = '\0';
+    for (char *end = pattern; end < pattern + sizeof pattern - 16;)
+        end = stpcpy(end, "(?:a|b|cd|ef)*");
+    assert_int_equal(
+        matcher_new(MATCH_REGEX, bytes_of("n"), bytes_of(pattern), &matcher, NULL), 0);
+    if (is_prepared)
+        matchers_prepare(&matcher, 1);
+    const int64_t began_ns = thread_ns();
+    assert_false(matcher_matches(matcher, bytes_of("x"), NULL));
+    const int64_t took_ns = thread_ns() - began_ns;
+    matcher_free(matcher);
+    return took_ns;
+}
+
+static void a_pattern_that_is_prepared_is_only_tried(void **state)
+{
+    (void)state;
+    const int64_t took_ns = first_try_ns(false);
+    if (took_ns < 500000)
+        skip(); /* no machine code is made here */
+    assert_true(first_try_ns(true) < took_ns / 4);
+}
+
 static void a_missing_label_is_an_empty_value(void **state)
 {
     (void)state;
@@ -364,6 +400,7 @@ int main(void)
         cmocka_unit_test(a_hostile_pattern_is_answered_all_the_same),
         cmocka_unit_test(literals_with_gaps_match_as_the_expression_does),
         cmocka_unit_test(other_patterns_are_no_literals_with_gaps),
+        cmocka_unit_test(a_pattern_that_is_prepared_is_only_tried),
         cmocka_unit_test(a_missing_label_is_an_empty_value),
         cmocka_unit_test(replacements_expand_as_in_go),
         cmocka_unit_test(an_unanchored_search_looks_anywhere),

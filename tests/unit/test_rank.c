@@ -82,8 +82,41 @@ static void each_rank_is_as_in_order(void **state)
         }
 }
 
+/* Numbers of which each turn's median of three is the second least that is left: nothing but two of
+ * them are done with by a turn. */
+static void make_uneven(double *values, size_t count)
+{
+    size_t places[COUNT_MAX];
+    size_t least = 0;
+    for (size_t i = 0; i < count; i++)
+        places[i] = i;
+    for (size_t left = count; left > 2; left -= 2) {
+        size_t *at = places + (count - left);
+        values[at[0]] = (double)least++;
+        values[at[left / 2]] = (double)least++;
+        at[left / 2] = at[1]; /* where its partition puts it */
+    }
+    values[places[count - 2]] = (double)least;
+    values[places[count - 1]] = (double)least + 1;
+}
+
+static void uneven_halves_end_in_sorting(void **state)
+{
+    double values[COUNT_MAX];
+    double next;
+    (void)state;
+    for (size_t rank = 0; rank < COUNT_MAX; rank++) {
+        make_uneven(values, COUNT_MAX);
+        assert_same(rank_select(values, COUNT_MAX, rank, &next), (double)rank);
+        assert_same(next, (double)(rank + 1 < COUNT_MAX ? rank + 1 : rank));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_rank_is_as_in_order)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_rank_is_as_in_order),
+        cmocka_unit_test(uneven_halves_end_in_sorting),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

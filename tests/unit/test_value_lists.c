@@ -18,6 +18,7 @@
 #include "collector/store/text_set.h"
 #include "collector/store/value_lists.h"
 #include "proto/base/error.h"
+#include "proto/wire/envelope.h"
 #include "tests/unit/store_kit.h"
 
 #define SPAN_MS ((int64_t)2 * 3600 * 1000)
@@ -353,6 +354,48 @@ static void matchers_leave_out_what_they_do_not_mean(void **state)
     kit_stop(&kit);
 }
 
+/* Series with values of so many bytes; are they told at once? */
+static bool are_at_hand(struct kit *kit, unsigned first, unsigned last, size_t bytes)
+{
+    static char text[LABEL_VALUE_BYTES_MAX + 1];
+    struct queryable *queryable = store_queryable(kit->store);
+    const struct query_budget budget = {.samples_left = UINT64_MAX, .at_hand = true};
+    struct querier *querier;
+    struct arena arena;
+    struct diagnosis why = {0};
+    struct bytes *items;
+    size_t count;
+    for (unsigned i = first; i <= last; i++) {
+        struct series *series;
+        (void)snprintf(text, sizeof text, "%0*u", (int)bytes, i);
+        const struct labels *labels = kit_labels("m", text);
+        assert_int_equal(store_series_resolve(kit->store, labels, NULL, &series), 0);
+        struct store_sample sample = {series, KIT_START_MS, i};
+        struct store_write write = {.samples = &sample, .sample_count = 1};
+        assert_int_equal(store_write_wait(kit->store, &write), 0);
+        store_series_release(kit->store, series);
+        labels_free(labels);
+    }
+    arena_init(&arena, (size_t)1 << 24);
+    assert_int_equal(queryable->calls->open(queryable, ALWAYS, &querier, &why), 0);
+    const int error = queryable->calls->label_values(querier, bytes_of("n"), NULL, 0, &budget,
+                                                     &arena, &items, &count, &why);
+    assert_true(error == ERR_AGAIN || (error == 0 && count == last));
+    queryable->calls->close(querier);
+    arena_reset(&arena);
+    return error == 0;
+}
+
+static void long_values_are_not_at_hand(void **state)
+{
+    (void)state;
+    struct kit kit;
+    kit_start(&kit);
+    assert_true(are_at_hand(&kit, 1, 500, 8));
+    assert_false(are_at_hand(&kit, 501, 520, LABEL_VALUE_BYTES_MAX));
+    kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +407,7 @@ int main(void)
         cmocka_unit_test(what_was_not_asked_for_longest_makes_room),
         cmocka_unit_test(answers_are_exact_while_files_come_and_go),
         cmocka_unit_test(matchers_leave_out_what_they_do_not_mean),
+        cmocka_unit_test(long_values_are_not_at_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
