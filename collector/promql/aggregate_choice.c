@@ -8,6 +8,9 @@
 #include "collector/promql/aggregate.h"
 #include "proto/base/error.h"
 
+#define INTEGER_LEAST (-9223372036854775808.0) /* Prometheus's minInt64 and maxInt64: */
+#define INTEGER_MOST  9223372036854774784.0    /* what is not between them is refused */
+
 static int order_of_numbers(const void *left, const void *right)
 {
     double a = *(const double *)left;
@@ -33,18 +36,58 @@ double quantile_of(double q, double *values, size_t count)
     return values[lower] * (1 - weight) + values[upper] * weight;
 }
 
+/* The parameters of all steps at one look, as Go's math.Min and math.Max find them: NaN wins. */
+struct extent {
+    double least, most;
+    bool any_nan;
+};
+
+static struct extent extent_of(const double *parameters, size_t count)
+{
+    struct extent extent = {0, 0, false};
+    if (count > 0)
+        extent.least = extent.most = parameters[0];
+    for (size_t i = 0; i < count; i++) {
+        extent.any_nan = extent.any_nan || isnan(parameters[i]);
+        extent.least = fmin(extent.least, parameters[i]);
+        extent.most = fmax(extent.most, parameters[i]);
+    }
+    if (extent.any_nan) {
+        extent.least = isinf(extent.least) && extent.least < 0 ? extent.least : (double)NAN;
+        extent.most = isinf(extent.most) && extent.most > 0 ? extent.most : (double)NAN;
+    }
+    return extent;
+}
+
+static void annotate_quantile(struct evaluation *ev, const struct node *node, double quantile)
+{
+    char text[NUMBER_TEXT_BYTES];
+    annotate(ev, node->second, true, "quantile value should be between 0 and 1, got %s",
+             promql_number_general(quantile, text));
+}
+
+/* Said of the extremes alone, however many steps there are. */
+static void annotate_quantiles(struct evaluation *ev, const struct node *node,
+                               const struct grid *grid, const double *parameters)
+{
+    const struct extent extent = extent_of(parameters, grid->count);
+    if (extent.any_nan)
+        annotate_quantile(ev, node, (double)NAN);
+    if (extent.most > 1)
+        annotate_quantile(ev, node, extent.most);
+    if (extent.least < 0)
+        annotate_quantile(ev, node, extent.least);
+}
+
 int aggregate_quantile(struct evaluation *ev, const struct node *node, const struct grid *grid,
                        const struct value *input, const struct groups *groups,
                        const double *parameters, struct value *ret_value)
 {
     double *values = arena_alloc(ev->arena, input->count + 1, sizeof *values);
     int error = values == NULL ? ERR_NOMEM : value_columns(ev, groups->count, ret_value);
-    char text[NUMBER_TEXT_BYTES];
 
-    for (size_t step = 0; error == 0 && step < grid->count; step++)
-        if (isnan(parameters[step]) || parameters[step] < 0 || parameters[step] > 1)
-            annotate(ev, node->second, true, "quantile value should be between 0 and 1, got %s",
-                     promql_number_general(parameters[step], text));
+    if (error == 0)
+        annotate_quantiles(ev, node, grid, parameters);
     for (size_t n = 0; error == 0 && n < groups->count; n++) {
         const struct group *group = &groups->items[n];
         struct column *out = &ret_value->columns[n];
@@ -94,25 +137,37 @@ static int order_ascending(const void *left, const void *right)
     return (a->member > b->member) - (a->member < b->member);
 }
 
-static int check_parameters(struct evaluation *ev, const struct node *node,
-                            const struct grid *grid, const double *parameters)
+static void annotate_ratio(struct evaluation *ev, const struct node *node, double ratio)
 {
-    bool ratio = node->aggregation->kind == AGGREGATE_LIMIT_RATIO;
     char text[NUMBER_TEXT_BYTES];
-    for (size_t step = 0; step < grid->count; step++) {
-        if (isnan(parameters[step]))
-            return diagnose(ev->why, ERR_INVALID,
-                            ratio ? "Ratio value is NaN" : "Parameter value is NaN");
-        if (ratio && fabs(parameters[step]) > 1)
-            annotate(ev, node->second, true,
-                     "ratio value should be between -1 and 1, got %s, capping to %s",
-                     promql_number_general(parameters[step], text),
-                     parameters[step] > 0 ? "1" : "-1");
-        if (!ratio && !(fabs(parameters[step]) < 9.2233720368547758e18))
-            return diagnose(ev->why, ERR_INVALID, "Scalar value %s %s int64",
-                            promql_number_general(parameters[step], text),
-                            parameters[step] < 0 ? "underflows" : "overflows");
-    }
+    annotate(ev, node->second, true,
+             "ratio value should be between -1 and 1, got %s, capping to %s",
+             promql_number_general(ratio, text), ratio > 0 ? "1" : "-1");
+}
+
+/* *ret_none: nothing is chosen at any step, whatever else there is to be said. */
+static int check_parameters(struct evaluation *ev, const struct node *node,
+                            const struct grid *grid, const double *parameters, bool *ret_none)
+{
+    const struct extent extent = extent_of(parameters, grid->count);
+    const bool ratio = node->aggregation->kind == AGGREGATE_LIMIT_RATIO;
+    char text[NUMBER_TEXT_BYTES];
+    *ret_none = ratio ? extent.least == 0 && extent.most == 0 : extent.most < 1;
+    if (*ret_none)
+        return 0;
+    if (extent.any_nan)
+        return diagnose(ev->why, ERR_INVALID,
+                        ratio ? "Ratio value is NaN" : "Parameter value is NaN");
+    if (ratio && extent.most > 1)
+        annotate_ratio(ev, node, extent.most);
+    if (ratio && extent.least < -1)
+        annotate_ratio(ev, node, extent.least);
+    if (!ratio && extent.least <= INTEGER_LEAST)
+        return diagnose(ev->why, ERR_INVALID, "Scalar value %s underflows int64",
+                        promql_number_general(extent.least, text));
+    if (!ratio && extent.most >= INTEGER_MOST)
+        return diagnose(ev->why, ERR_INVALID, "Scalar value %s overflows int64",
+                        promql_number_general(extent.most, text));
     return 0;
 }
 
@@ -183,10 +238,14 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
                      const double *parameters, struct value *ret_value)
 {
     struct candidate *candidates = arena_alloc(ev->arena, input->count + 1, sizeof *candidates);
-    int error = candidates == NULL ? ERR_NOMEM : check_parameters(ev, node, grid, parameters);
+    bool none = false;
+    int error = candidates == NULL ? ERR_NOMEM
+                                   : check_parameters(ev, node, grid, parameters, &none);
 
     if (error == 0)
         error = value_columns(ev, input->count, ret_value);
+    if (error != 0 || none)
+        return error;
     for (size_t i = 0; error == 0 && i < input->count; i++) {
         error = column_init(ev, grid, &ret_value->columns[i]);
         ret_value->columns[i].labels = input->columns[i].labels;
@@ -217,7 +276,8 @@ static int count_value(struct evaluation *ev, const struct grid *grid,
     size_t number;
 
     labels_builder_reset(&ev->builder, group->labels);
-    labels_builder_set(&ev->builder, label, bytes_of(promql_number_plain(value, text)));
+    if (label.size > 0)
+        labels_builder_set(&ev->builder, label, bytes_of(promql_number_plain(value, text)));
     int error = labels_builder_build(&ev->builder, ev->arena, &labels);
     if (error == 0)
         error = label_index_add(ev, index, labels, &number);
@@ -237,14 +297,23 @@ static int count_value(struct evaluation *ev, const struct grid *grid,
         if (error != 0)
             return error;
         column->labels = labels;
-        column->drop_name = group->drop_name && !bytes_equal(label, bytes_of(LABEL_NAME));
+        column->drop_name = false; /* a count is of nothing that lost its name */
         output->count++;
     }
     column_set(column, step, (column_has(column, step) ? column->values[step] : 0) + 1);
     return 0;
 }
 
-int aggregate_count_values(struct evaluation *ev, const struct grid *grid,
+/* What is left out of a group takes the values with it. */
+static bool leaves_out(const struct node *node, struct bytes label)
+{
+    bool found = bytes_equal(label, bytes_of(LABEL_NAME));
+    for (size_t i = 0; !found && i < node->grouping.count; i++)
+        found = bytes_equal(label, node->grouping.items[i]);
+    return node->without && found;
+}
+
+int aggregate_count_values(struct evaluation *ev, const struct node *node, const struct grid *grid,
                            const struct value *input, const struct groups *groups,
                            struct bytes label, struct value *ret_value)
 {
@@ -256,6 +325,8 @@ int aggregate_count_values(struct evaluation *ev, const struct grid *grid,
         text_quote(label, &ev->text);
         return diagnose(ev->why, ERR_INVALID, "invalid label name %s", buf_text(&ev->text));
     }
+    if (leaves_out(node, label))
+        label.size = 0;
     int error = label_index_init(ev, capacity, &index);
     if (error == 0)
         error = value_columns(ev, capacity, ret_value);
