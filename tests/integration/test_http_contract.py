@@ -61,6 +61,8 @@ def test_grafana_s_calls_are_answered_as_it_expects():
         # At init it asks for exemplars with milliseconds for seconds.
         assert post(collector, "/api/v1/query_exemplars", query="test",
                     start=str(now * 1000), end=str(now * 1000 + 1)) == []
+        # Where nothing is selected, there is nothing to say at all.
+        assert collector.get("/api/v1/query_exemplars", query="1") == (204, b"")
         # Names: metrics, labels, values, by GET and POST, with its limits.
         span = {"start": now - 3600, "end": now, "limit": "40000"}
         everything = {"match[]": '{__name__!=""}'}
