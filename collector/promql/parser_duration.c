@@ -77,7 +77,7 @@ static struct node *parse_literal(struct parser *parser)
         node->is_duration = true;
         node->number = (double)ms / 1000.0;
     }
-    if (!(node->number < 9.2e15)) {
+    if (!(node->number <= DURATION_SECONDS_MAX)) {
         (void)parser_fail(parser, node->at, "duration out of range");
         return NULL;
     }
@@ -182,6 +182,13 @@ static struct node *parse_power(struct parser *parser)
     return node;
 }
 
+/* A zero that is written, not worked out. */
+static bool is_zero(const struct node *node)
+{
+    node = node_unwrap(node);
+    return node->kind == NODE_NUMBER && node->number == 0;
+}
+
 static struct node *parse_product(struct parser *parser)
 {
     struct node *left = parse_power(parser);
@@ -192,8 +199,15 @@ static struct node *parse_product(struct parser *parser)
                                                                       : OP_NONE;
         if (operation == OP_NONE)
             return left;
+        const size_t at = parser->token.at;
         parser_advance(parser);
-        left = binary(parser, operation, left, parse_power(parser));
+        struct node *right = parse_power(parser);
+        if (right != NULL && operation != OP_MUL && is_zero(right)) {
+            (void)parser_fail(parser, at,
+                              operation == OP_DIV ? "division by zero" : "modulo by zero");
+            return NULL;
+        }
+        left = binary(parser, operation, left, right);
     }
     return left;
 }
