@@ -319,7 +319,10 @@ static int keep_columns(struct evaluation *ev, const struct node *call, const st
             error = column_drop_name(ev, column);
         value->count++;
     }
-    return error == 0 ? value_merge(ev, grid, value) : error;
+    if (error != 0)
+        return error;
+    return ev->options->delayed_name_removal ? value_merge(ev, grid, value)
+                                             : value_distinct(ev, value);
 }
 
 int window_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,
