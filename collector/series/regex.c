@@ -221,7 +221,12 @@ static int walk(const struct regex *regex, struct bytes text, pcre2_match_data *
         result = pcre2_dfa_match(code, text.size > 0 ? text.data : (const uint8_t *)"",
                                  text.size, 0, 0, found, regex->limits, space, WALK_INTS);
     free(space);
-    return result == 0 ? 1 : result; /* 0: matches of more lengths than `found` holds */
+    if (result == 0) /* matches of more lengths than `found` holds */
+        result = 1;
+    /* PCRE2 does not look here whether a match ends with the text; the longest comes first. */
+    if (result > 0 && regex->anchored && pcre2_get_ovector_pointer(found)[1] != text.size)
+        result = PCRE2_ERROR_NOMATCH;
+    return result;
 }
 
 /* The number of set pairs in `found`, or 0 for no match. */

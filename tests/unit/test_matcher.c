@@ -127,6 +127,22 @@ static void a_pattern_means_what_re2_means(void **state)
     }
 }
 
+/* Once there were too many ways to go them one after the other, all are gone at once. */
+static void a_slow_pattern_matches_to_the_end_of_its_text(void **state)
+{
+    (void)state;
+    struct matcher *made = matcher(MATCH_REGEX, "|((?:(.A{2}|.?\\B|){1,3}?){2}){2}s{1,3}?");
+    int error = 0;
+    assert_false(matcher_matches(made, bytes_of("abcdefghijklmnopqrstuvwxyz"), &error));
+    assert_true(matcher_is_slow(made));
+    assert_false(matcher_matches(made, bytes_of("ab"), &error));
+    assert_false(matcher_matches(made, bytes_of("-"), &error));
+    assert_true(matcher_matches(made, bytes_of(""), &error));
+    assert_true(matcher_matches(made, bytes_of("As"), &error));
+    assert_int_equal(error, 0);
+    matcher_free(made);
+}
+
 static void what_re2_does_not_have_is_refused(void **state)
 {
     (void)state;
@@ -412,6 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_means_what_re2_means),
+        cmocka_unit_test(a_slow_pattern_matches_to_the_end_of_its_text),
         cmocka_unit_test(what_re2_does_not_have_is_refused),
         cmocka_unit_test(finite_languages_become_literals),
         cmocka_unit_test(prefixes_are_found),
