@@ -171,16 +171,33 @@ static int check_parameters(struct evaluation *ev, const struct node *node,
     return 0;
 }
 
-/* Is the series in the stable sample that a ratio means?  Its hash decides, so the sample of a
- * larger ratio holds that of a smaller one, and -r is what r leaves. */
-static bool in_ratio(const struct labels *labels, double ratio)
+/* Is the series in the stable sample that a ratio means?  Its hash is its place, so the sample of
+ * a larger ratio holds that of a smaller one, and -r is what r leaves.  The hash is Prometheus's,
+ * and so is the sample. */
+static bool in_ratio(double place, double ratio)
 {
-    double place = (double)labels->hash / 18446744073709551615.0;
     return ratio >= 0 ? place < ratio : place >= 1 + ratio;
 }
 
+/* NULL unless it is limit_ratio(). */
+static int find_places(struct evaluation *ev, const struct node *node, const struct value *input,
+                       double **ret_places)
+{
+    *ret_places = NULL;
+    if (node->aggregation->kind != AGGREGATE_LIMIT_RATIO)
+        return 0;
+    double *places = arena_alloc(ev->arena, input->count + 1, sizeof *places);
+    if (places == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < input->count; i++)
+        places[i] =
+            (double)labels_prometheus_hash(input->columns[i].labels) / 18446744073709551615.0;
+    *ret_places = places;
+    return 0;
+}
+
 static void choose_step(const struct node *node, size_t step, const struct value *input,
-                        const struct group *group, double parameter,
+                        const struct group *group, double parameter, const double *places,
                         struct candidate *candidates, const struct value *output)
 {
     enum aggregation_kind kind = node->aggregation->kind;
@@ -189,7 +206,7 @@ static void choose_step(const struct node *node, size_t step, const struct value
     for (size_t m = 0; m < group->count; m++) {
         const struct column *column = &input->columns[group->members[m]];
         if (column_has(column, step) &&
-            (kind != AGGREGATE_LIMIT_RATIO || in_ratio(column->labels, parameter)))
+            (places == NULL || in_ratio(places[group->members[m]], parameter)))
             candidates[count++] = (struct candidate){column->values[step], group->members[m]};
     }
     if (kind == AGGREGATE_TOPK)
@@ -238,6 +255,7 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
                      const double *parameters, struct value *ret_value)
 {
     struct candidate *candidates = arena_alloc(ev->arena, input->count + 1, sizeof *candidates);
+    double *places = NULL;
     bool none = false;
     int error = candidates == NULL ? ERR_NOMEM
                                    : check_parameters(ev, node, grid, parameters, &none);
@@ -246,6 +264,7 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
         error = value_columns(ev, input->count, ret_value);
     if (error != 0 || none)
         return error;
+    error = find_places(ev, node, input, &places);
     for (size_t i = 0; error == 0 && i < input->count; i++) {
         error = column_init(ev, grid, &ret_value->columns[i]);
         ret_value->columns[i].labels = input->columns[i].labels;
@@ -254,8 +273,8 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
     for (size_t n = 0; error == 0 && n < groups->count; n++)
         for (size_t step = 0; error == 0 && step < grid->count; step++) {
             error = evaluation_tick(ev);
-            choose_step(node, step, input, &groups->items[n], parameters[step], candidates,
-                        ret_value);
+            choose_step(node, step, input, &groups->items[n], parameters[step], places,
+                        candidates, ret_value);
         }
     if (error != 0)
         return error;
