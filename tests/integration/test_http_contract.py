@@ -156,6 +156,12 @@ def test_probes_are_targets():
         data = collector.json("/api/v1/targets")["data"]
         assert data["activeTargets"] == [] and len(data["droppedTargets"]) == 1, data
         assert data["droppedTargetCounts"] == {"node": 1}, data
+        # As in Prometheus: of all pools, or of none.
+        for parameters, counts in (({"state": "active"}, None), ({"state": "x"}, None),
+                                   ({"state": "dropped"}, {"node": 1}),
+                                   ({"scrapePool": "x"}, {"node": 1})):
+            data = collector.json("/api/v1/targets", **parameters)["data"]
+            assert data["droppedTargetCounts"] == counts, (parameters, data)
         collector.stop()
 
 
