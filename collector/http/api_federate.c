@@ -40,14 +40,16 @@ struct federation {
     struct bytes last; /* the name whose family is open */
 };
 
-static int put_labels(const struct federation *to, struct bytes name, const struct labels *labels)
+static int put_labels(const struct federation *to, struct bytes name,
+                      const struct labels *labels)
 {
     struct label pairs[SERIES_LABELS_MAX + 1];
     size_t count = 0;
     int error = 0;
     for (size_t i = 0; error == 0 && i < labels->count; i++) {
         pairs[count] = labels->pairs[i];
-        error = escape_name(to->arena, to->escaping, labels->pairs[i].name, &pairs[count++].name);
+        error =
+            escape_name(to->arena, to->escaping, labels->pairs[i].name, &pairs[count++].name);
     }
     if (labels_get_text(labels, "instance").size == 0)
         pairs[count++] = (struct label){bytes_of("instance"), bytes_of("")};

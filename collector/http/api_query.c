@@ -401,7 +401,8 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
     }
     bool has_selector = promql_expression_selectors(expression, stop_at_selector, NULL) != 0;
     promql_expression_free(expression);
-    if (!has_selector) { /* Prometheus has nothing to say then, not even that there is nothing */
+    if (!has_selector) { /* Prometheus has nothing to say then, not even that there is nothing
+                          */
         response->status = 204;
         return;
     }

@@ -7,8 +7,8 @@
  *     SAMPLES              one message, snappy; at most as many samples as a query may load
  *     STREAMED_XOR_CHUNKS  frames, made while they are sent; any number of samples
  *
- * Parameter `timeout`, at most promql.timeout: by then the answer is made, or a stream of it has
- * begun; from then on each piece of a stream has promql.timeout.
+ * Parameter `timeout`, at most promql.timeout: by then the answer is made, or a stream of it
+ * has begun; from then on each piece of a stream has promql.timeout.
  *
  * Series are sorted by labels, samples are those in the closed interval, markers included, as
  * Prometheus's own are.  Errors are plain text: 400 what cannot be read or is too much, 500

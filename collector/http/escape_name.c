@@ -4,8 +4,8 @@
  *     text/plain;version=0.0.4;q=0.3, text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4
  *
  * A Prometheus that scrapes says this.  It is read from what is wanted most downwards until the
- * classic text format comes, which is what there is; an escaping said on the way holds, even of a
- * format that is not spoken here.
+ * classic text format comes, which is what there is; an escaping said on the way holds, even of
+ * a format that is not spoken here.
  */
 #include "collector/http/escape_name.h"
 
@@ -18,8 +18,8 @@
 #include "proto/base/error.h"
 #include "proto/base/utf8.h"
 
-#define RANGES_MAX      16 /* media ranges of a header that are looked at */
-#define ESCAPED_MOST    10 /* bytes a character may become: _10ffff_ and some */
+#define RANGES_MAX   16 /* media ranges of a header that are looked at */
+#define ESCAPED_MOST 10 /* bytes a character may become: _10ffff_ and some */
 
 static const char *const words[] = {"underscores", "allow-utf-8", "dots", "values"};
 
@@ -109,8 +109,8 @@ static bool is_classic(uint32_t code, bool first)
 }
 
 /* One character; the text in `out` is not terminated.  Returns its size. */
-static size_t escape_code(enum name_escaping escaping, uint32_t code, bool first, bool is_broken,
-                          char out[ESCAPED_MOST + 1])
+static size_t escape_code(enum name_escaping escaping, uint32_t code, bool first,
+                          bool is_broken, char out[ESCAPED_MOST + 1])
 {
     if (escaping != ESCAPE_UNDERSCORES && code == '_')
         return (size_t)sprintf(out, "__");

@@ -344,7 +344,8 @@ static enum MHD_Result add_url_parameter(void *form, enum MHD_ValueKind kind, co
 static bool is_form(const struct http_request *request)
 {
     const char *type = "application/x-www-form-urlencoded";
-    return strncasecmp(request->content_type, type, strlen(type)) == 0;
+    return request->method != HTTP_GET &&
+           strncasecmp(request->content_type, type, strlen(type)) == 0;
 }
 
 /* Body first: as Go's FormValue, what the form says wins over the URL. */

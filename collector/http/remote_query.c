@@ -51,7 +51,8 @@ static int read_matcher(struct bytes bytes, struct remote_query *query, size_t *
     return error;
 }
 
-/* The range that a selector wants of its question's range.  Hints without one are passed over. */
+/* The range that a selector wants of its question's range.  Hints without one are passed over.
+ */
 static bool read_hints(struct bytes bytes, int64_t *from_ms, int64_t *until_ms)
 {
     const uint8_t *at = bytes.data;

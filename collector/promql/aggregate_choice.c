@@ -36,7 +36,8 @@ double quantile_of(double q, double *values, size_t count)
     return values[lower] * (1 - weight) + values[upper] * weight;
 }
 
-/* The parameters of all steps at one look, as Go's math.Min and math.Max find them: NaN wins. */
+/* The parameters of all steps at one look, as Go's math.Min and math.Max find them: NaN wins.
+ */
 struct extent {
     double least, most;
     bool any_nan;
@@ -171,17 +172,17 @@ static int check_parameters(struct evaluation *ev, const struct node *node,
     return 0;
 }
 
-/* Is the series in the stable sample that a ratio means?  Its hash is its place, so the sample of
- * a larger ratio holds that of a smaller one, and -r is what r leaves.  The hash is Prometheus's,
- * and so is the sample. */
+/* Is the series in the stable sample that a ratio means?  Its hash is its place, so the sample
+ * of a larger ratio holds that of a smaller one, and -r is what r leaves.  The hash is
+ * Prometheus's, and so is the sample. */
 static bool in_ratio(double place, double ratio)
 {
     return ratio >= 0 ? place < ratio : place >= 1 + ratio;
 }
 
 /* NULL unless it is limit_ratio(). */
-static int find_places(struct evaluation *ev, const struct node *node, const struct value *input,
-                       double **ret_places)
+static int find_places(struct evaluation *ev, const struct node *node,
+                       const struct value *input, double **ret_places)
 {
     *ret_places = NULL;
     if (node->aggregation->kind != AGGREGATE_LIMIT_RATIO)
@@ -257,8 +258,8 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
     struct candidate *candidates = arena_alloc(ev->arena, input->count + 1, sizeof *candidates);
     double *places = NULL;
     bool none = false;
-    int error = candidates == NULL ? ERR_NOMEM
-                                   : check_parameters(ev, node, grid, parameters, &none);
+    int error =
+        candidates == NULL ? ERR_NOMEM : check_parameters(ev, node, grid, parameters, &none);
 
     if (error == 0)
         error = value_columns(ev, input->count, ret_value);
@@ -332,9 +333,10 @@ static bool leaves_out(const struct node *node, struct bytes label)
     return node->without && found;
 }
 
-int aggregate_count_values(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                           const struct value *input, const struct groups *groups,
-                           struct bytes label, struct value *ret_value)
+int aggregate_count_values(struct evaluation *ev, const struct node *node,
+                           const struct grid *grid, const struct value *input,
+                           const struct groups *groups, struct bytes label,
+                           struct value *ret_value)
 {
     struct label_index index;
     size_t capacity = groups->count < 16 ? 16 : groups->count;

@@ -386,7 +386,8 @@ int aggregation_evaluate(struct evaluation *ev, const struct node *node,
         return aggregate_quantile(ev, node, grid, &input, &groups, parameter.scalars,
                                   ret_value);
     case AGGREGATE_COUNT_VALUES:
-        return aggregate_count_values(ev, node, grid, &input, &groups, parameter.string, ret_value);
+        return aggregate_count_values(ev, node, grid, &input, &groups, parameter.string,
+                                      ret_value);
     default:
         return fold(ev, node, grid, &input, &groups, ret_value);
     }

@@ -123,7 +123,8 @@ int evaluate_binary(struct evaluation *ev, const struct node *node, const struct
                  "float",
                  operator_text(node->operation), operator_text(node->operation));
     if (trims && left.type == PROMQL_SCALAR && right.type == PROMQL_SCALAR)
-        return diagnose(ev->why, ERR_INVALID, "operator \"%s\" not allowed for Scalar operations",
+        return diagnose(ev->why, ERR_INVALID,
+                        "operator \"%s\" not allowed for Scalar operations",
                         operator_text(node->operation));
     if (left.type == PROMQL_SCALAR && right.type == PROMQL_SCALAR) {
         error = between_scalars(node, grid, &left, &right);

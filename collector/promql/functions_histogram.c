@@ -23,8 +23,8 @@ struct bucket {
     size_t histogram;
 };
 
-/* As Go's ParseFloat reads it, which wants an exponent behind hexadecimal digits, and takes neither a
- * NaN with a sign or a payload nor what is too large to be a number. */
+/* As Go's ParseFloat reads it, which wants an exponent behind hexadecimal digits, and takes
+ * neither a NaN with a sign or a payload nor what is too large to be a number. */
 static bool parse_bound(struct bytes text, double *ret_bound)
 {
     char copy[64];
@@ -170,8 +170,8 @@ static bool make_monotonic(struct bucket *buckets, size_t count, struct lifted *
     return forced;
 }
 
-/* The first bucket that reaches the rank, or count; halved towards as Go's sort.Search does, which
- * tells where counts are NaN. */
+/* The first bucket that reaches the rank, or count; halved towards as Go's sort.Search does,
+ * which tells where counts are NaN. */
 static size_t bucket_at(double rank, const struct bucket *buckets, size_t count)
 {
     size_t low = 0;

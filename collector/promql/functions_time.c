@@ -11,7 +11,8 @@
 #define DAY_SECONDS  86400
 #define DAYS_400     146097 /* in 400 years */
 #define EPOCH_OFFSET 719468 /* days from 0000-03-01 to 1970-01-01 */
-/* from where Go's time package counts to 1970-01-01: whole days, and whole cycles of 400 years to year 1 */
+/* from where Go's time package counts to 1970-01-01: whole days, and whole cycles of 400 years
+ * to year 1 */
 #define GO_EPOCH_SECONDS UINT64_C(9223372028715321600)
 
 struct date {
@@ -32,8 +33,8 @@ static int64_t whole_seconds(double seconds)
     return seconds >= -0x1p63 && seconds < 0x1p63 ? (int64_t)seconds : INT64_MIN;
 }
 
-/* Every number has a date: Go counts from a year that is 292 thousand million years ago, and what is
- * before that comes around to the far end. */
+/* Every number has a date: Go counts from a year that is 292 thousand million years ago, and
+ * what is before that comes around to the far end. */
 static void date_of(double seconds, struct date *ret_date)
 {
     const uint64_t whole = (uint64_t)whole_seconds(seconds) + GO_EPOCH_SECONDS;
@@ -115,7 +116,8 @@ WHOLE_FUNCTION(step)
 {
     (void)call;
     const bool steps = ev->query->end_ms != ev->query->start_ms;
-    return scalar_of(ev, grid, steps ? (double)ev->query->step_ms / 1000.0 : 0, false, ret_value);
+    return scalar_of(ev, grid, steps ? (double)ev->query->step_ms / 1000.0 : 0, false,
+                     ret_value);
 }
 
 WHOLE_FUNCTION(range)

@@ -254,8 +254,9 @@ static int judge_parameters(struct evaluation *ev, const struct node *call,
             const double factor = parameters->columns[n][step];
             if ((factor <= 0 || factor >= 1) && any_has(value, count, step))
                 return diagnose(ev->why, ERR_INVALID,
-                                n == 0 ? "invalid smoothing factor. Expected: 0 < sf < 1, got: %s"
-                                       : "invalid trend factor. Expected: 0 < tf < 1, got: %s",
+                                n == 0
+                                    ? "invalid smoothing factor. Expected: 0 < sf < 1, got: %s"
+                                    : "invalid trend factor. Expected: 0 < tf < 1, got: %s",
                                 factor_text(factor, text));
         }
     return 0;

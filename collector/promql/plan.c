@@ -72,8 +72,8 @@ static double seconds_of(const struct planner *planner, const struct node *node,
     return (double)(planner->query->end_ms - planner->query->start_ms) / 1000.0;
 }
 
-/* Where a duration expression begins and ends as Prometheus sees it: without the parentheses around it,
- * and without the name of min_of() or max_of(). */
+/* Where a duration expression begins and ends as Prometheus sees it: without the parentheses
+ * around it, and without the name of min_of() or max_of(). */
 static size_t begin_of(const struct node *node)
 {
     const bool is_inside = node->kind == NODE_PAREN || node->kind == NODE_BINARY ||
@@ -93,7 +93,8 @@ static size_t end_of(const struct node *node)
 
 static int refuse(const struct planner *planner, const struct node *node, const char *why)
 {
-    return diagnose(planner->why, ERR_INVALID, "%zu:%zu: %s", begin_of(node), end_of(node), why);
+    return diagnose(planner->why, ERR_INVALID, "%zu:%zu: %s", begin_of(node), end_of(node),
+                    why);
 }
 
 /* What is written as a number is rounded to nanoseconds first, what is worked out is not; whole

@@ -268,8 +268,8 @@ bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error)
     return matched;
 }
 
-/* The group a reference means, or -1: a number, or a name (which may look like "1x").  Of groups
- * with one name it is the first that took part. */
+/* The group a reference means, or -1: a number, or a name (which may look like "1x").  Of
+ * groups with one name it is the first that took part. */
 static int find_group(const struct regex *regex, struct bytes name, const PCRE2_SIZE *offsets,
                       int pairs)
 {
@@ -292,9 +292,9 @@ static int find_group(const struct regex *regex, struct bytes name, const PCRE2_
 static size_t measure_word(const uint8_t *at, const uint8_t *end)
 {
     size_t size = 0;
-    while (at + size != end && (at[size] == '_' || (at[size] >= '0' && at[size] <= '9') ||
-                                (at[size] >= 'a' && at[size] <= 'z') ||
-                                (at[size] >= 'A' && at[size] <= 'Z')))
+    while (at + size != end &&
+           (at[size] == '_' || (at[size] >= '0' && at[size] <= '9') ||
+            (at[size] >= 'a' && at[size] <= 'z') || (at[size] >= 'A' && at[size] <= 'Z')))
         size++;
     if (at + size == end || at[size] < 0x80)
         return size;

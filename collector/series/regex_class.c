@@ -102,7 +102,8 @@ static int read_escaped_code(struct regex_parser *parser, uint32_t *ret_code)
     return regex_complain(parser, "invalid escape sequence", from, parser->at);
 }
 
-/* What (?i) adds to letters of ASCII, the long s and the sign of Kelvin, and what lies around. */
+/* What (?i) adds to letters of ASCII, the long s and the sign of Kelvin, and what lies around.
+ */
 #define FOLDED_LETTERS   "\\x{17f}\\x{212a}"
 #define BEYOND_ALL_ASCII "\\x{80}-\\x{17e}\\x{180}-\\x{2129}\\x{212b}-\\x{10ffff}"
 
@@ -173,7 +174,8 @@ static bool read_posix(struct regex_parser *parser, struct buf *out, bool *ret_b
         return false;
     bool negated = from[2] == '^';
     const uint8_t *name = from + 2 + negated;
-    for (size_t i = 0; i < sizeof posix_classes / sizeof posix_classes[0] && name <= close; i++) {
+    for (size_t i = 0; i < sizeof posix_classes / sizeof posix_classes[0] && name <= close;
+         i++) {
         struct bytes text = {name, (size_t)(close - name)};
         const char *folded_not = posix_classes[i].folded_not;
         if (!bytes_equal(text, bytes_of(posix_classes[i].name)))

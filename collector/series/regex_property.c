@@ -1,8 +1,9 @@
 /*
  * regex_property.c - "\p{name}": the names Go knows, in PCRE2's spelling.
  *
- * As in Go, case, blanks, '_' and '-' of a name do not matter, and \p{Greek} is the script alone,
- * not its extensions.  PCRE2 would take abbreviations of scripts, too, which Go does not know.
+ * As in Go, case, blanks, '_' and '-' of a name do not matter, and \p{Greek} is the script
+ * alone, not its extensions.  PCRE2 would take abbreviations of scripts, too, which Go does not
+ * know.
  */
 #include <string.h>
 
@@ -61,9 +62,9 @@ static const struct {
     {"uppercaseletter", "Lu"},
 };
 
-static const char categories[] =
-    " c cc cf cn co cs l ll lm lo lt lu m mc me mn n nd nl no p pc pd pe pf pi po ps s sc sk sm "
-    "so z zl zp zs ";
+static const char categories[] = " c cc cf cn co cs l ll lm lo lt lu m mc me mn n nd nl no p "
+                                 "pc pd pe pf pi po ps s sc sk sm "
+                                 "so z zl zp zs ";
 
 static const char scripts_of_four_letters[] = " ahom cham kawi lisu modi newa thai toto ";
 

@@ -48,6 +48,9 @@ def test_grafana_s_calls_are_answered_as_it_expects():
         assert build["version"].startswith("3.") and "features" not in build, build
         for path in ("/rules", "/api/v1/rules/test/test", "/config/v1/rules", "/api/v1/nothing"):
             assert collector.get(path) == (404, b"404 page not found\n"), path
+        # What a GET brings along is no form.
+        code, body = collector.request("GET", "/api/v1/query?query=3", b"query=1", FORM)
+        assert code == 200 and json.loads(body)["data"]["result"][1] == "3", body
         # A panel: form body, custom parameters in the URL, statistics.
         data = post(collector, "/api/v1/query_range?stats=all&team=x", query="node_load1",
                     start=now - 60, end=now, step=15, timeout="60s")

@@ -219,8 +219,7 @@ static void too_much_of_anything_is_an_error(void **state)
     assert_int_equal(total.held_bytes, 0);
     assert_int_equal(run("vector(1)[290y:1ms]", 0, 0, 0, &defaults, &result, &error),
                      ERR_NOMEM);
-    assert_int_equal(run("time()[290y:1ms]", 0, 0, 0, &defaults, &result, &error),
-                     ERR_INVALID);
+    assert_int_equal(run("time()[290y:1ms]", 0, 0, 0, &defaults, &result, &error), ERR_INVALID);
 }
 
 static void a_label_made_too_long_costs_little_and_is_an_error(void **state)

@@ -371,7 +371,11 @@ static void replacements_expand_as_in_go(void **state)
         {"a", "b", "x", NULL},
         {"(.*)", "a", "$0", "a"},
         /* Letters and digits belong to a name, whatever their alphabet; signs do not. */
-        {"(.*)", "21", "$1\xc2\xb0" "C", "21\xc2\xb0" "C"},
+        {"(.*)", "21",
+         "$1\xc2\xb0"
+         "C",
+         "21\xc2\xb0"
+         "C"},
         {"(.*)", "a", "$1\xe2\x86\x92", "a\xe2\x86\x92"},
         {"(.*)", "a", "[$1\xc3\xa9]", "[]"},
         {"(.*)", "a", "[$1\xd9\xa3]", "[]"},
