@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "collector/store/slab.h"
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -28,11 +29,18 @@
 #define GROWN_PART    4                 /* looked at again early once so much was added */
 #define LOOKS_WASTED  2                 /* so often in a row too much: at rest or not */
 #define LOOKS_OFF_MAX 256               /* after giving back achieved nothing */
+#define REST_TIMES    100               /* as long as a look takes: it walks what is free */
+
+struct heaps {
+    size_t used, free;
+};
 
 struct memory_watch {
     uv_timer_t timer;
     uv_work_t work;
     bool works, stops;
+    struct heaps heaps;             /* at the last look, by the pool's thread */
+    mono_ns took_ns, rested_ns;     /* it, and when the next one may come */
     size_t used;                    /* at the last look */
     size_t waste;                   /* when last given back */
     size_t returned;                /* and what came of it */
@@ -67,10 +75,6 @@ static size_t anonymous_bytes(void)
     return (size_t)(resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-struct heaps {
-    size_t used, free;
-};
-
 static struct heaps look_at_heaps(void)
 {
 #ifdef HAS_MALLINFO2
@@ -100,6 +104,7 @@ static void give_back(uv_work_t *work)
 #endif
     watch->stayed = anonymous_bytes();
     watch->returned = before > watch->stayed ? before - watch->stayed : 0;
+    watch->gone = look_at_heaps().free;
 }
 
 static void given_back(uv_work_t *work, int status)
@@ -111,7 +116,6 @@ static void given_back(uv_work_t *work, int status)
         free(watch);
         return;
     }
-    watch->gone = look_at_heaps().free;
     /* Holes smaller than a page stay: looking again soon would find the same. */
     if (watch->returned < watch->waste / ACHIEVED_PART)
         watch->looks_off = watch->looks_off == 0                   ? 1
@@ -128,17 +132,27 @@ static bool has_grown(const struct memory_watch *watch)
     return anonymous_bytes() > watch->stayed + watch->stayed / GROWN_PART;
 }
 
-static void on_look(uv_timer_t *timer)
+/* On a thread of the pool: the loop has others to serve meanwhile. */
+static void look(uv_work_t *work)
 {
-    struct memory_watch *watch = timer->data;
-    if (watch->works)
-        return;
-    if (watch->looks_left > 0 && !has_grown(watch)) {
-        watch->looks_left--;
+    struct memory_watch *watch = work->data;
+    const mono_ns began_ns = clock_mono(&clock_system);
+    watch->heaps = look_at_heaps();
+    watch->took_ns = clock_mono(&clock_system) - began_ns;
+}
+
+static void looked(uv_work_t *work, int status)
+{
+    struct memory_watch *watch = work->data;
+    const struct heaps heaps = watch->heaps;
+    const size_t used = heaps.used, before = watch->used;
+    (void)status;
+    watch->works = false;
+    if (watch->stops) {
+        free(watch);
         return;
     }
-    const struct heaps heaps = look_at_heaps();
-    const size_t used = heaps.used, before = watch->used;
+    watch->rested_ns = clock_mono(&clock_system) + REST_TIMES * watch->took_ns;
     const size_t change = used > before ? used - before : before - used;
     watch->used = used;
     if (watch->gone > heaps.free)
@@ -152,7 +166,19 @@ static void on_look(uv_timer_t *timer)
     if (change > used / RESTS_PART && ++watch->looks_wasted < LOOKS_WASTED)
         return;
     watch->looks_wasted = 0;
-    watch->works = uv_queue_work(timer->loop, &watch->work, give_back, given_back) == 0;
+    watch->works = uv_queue_work(work->loop, &watch->work, give_back, given_back) == 0;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct memory_watch *watch = timer->data;
+    if (watch->works || clock_mono(&clock_system) < watch->rested_ns)
+        return;
+    if (watch->looks_left > 0 && !has_grown(watch)) {
+        watch->looks_left--;
+        return;
+    }
+    watch->works = uv_queue_work(timer->loop, &watch->work, look, looked) == 0;
 }
 
 int memory_watch_start(uv_loop_t *loop, struct memory_watch **ret_watch)

@@ -15,8 +15,8 @@ void memory_setup(void);
 
 struct memory_watch;
 
-/* Looks every second; gives back on a thread of libuv's pool, never on the loop.  Loop
- * thread.  ERR_NOMEM. */
+/* Looks every second, and gives back, on a thread of libuv's pool, never on the loop; where a look takes
+ * long, less often: it has a hundredth of the time.  Loop thread.  ERR_NOMEM. */
 int memory_watch_start(uv_loop_t *loop, struct memory_watch **ret_watch);
 /* The loop must run until its handles are closed.  NULL is allowed. */
 void memory_watch_stop(struct memory_watch *watch);

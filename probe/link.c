@@ -15,6 +15,7 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/wire/envelope.h"
+#include "proto/wire/zmq_part.h"
 #include "proto/wire/zmq_watch.h"
 
 #define QUEUE_MESSAGES   64
@@ -297,13 +298,13 @@ static void on_message(struct zmq_watch *watch)
     zmq_msg_t message;
 
     must(zmq_msg_init(&message) == 0);
-    if (zmq_msg_recv(&message, watch->socket, ZMQ_DONTWAIT) < 0)
+    if (zmq_part_receive(watch->socket, &message) < 0)
         return;
     link->has_heard = true;
     bool has_more = zmq_msg_more(&message) != 0;
     /* An envelope is one part; more of them are drained and are no message of ours. */
     while (zmq_msg_more(&message))
-        if (zmq_msg_recv(&message, watch->socket, ZMQ_DONTWAIT) < 0)
+        if (zmq_part_receive(watch->socket, &message) < 0)
             break;
     if (!has_more)
         link->options.message(link->options.context,
@@ -395,10 +396,10 @@ static void on_event(struct zmq_watch *watch)
     uint16_t number;
     uint32_t descriptor;
 
-    int size = zmq_recv(watch->socket, event, sizeof event, ZMQ_DONTWAIT);
+    int size = zmq_part_receive_into(watch->socket, event, sizeof event);
     if (size < 0)
         return;
-    (void)zmq_recv(watch->socket, address, sizeof address, ZMQ_DONTWAIT);
+    (void)zmq_part_receive_into(watch->socket, address, sizeof address);
     if (size < 6)
         return;
     memcpy(&number, event, sizeof number);
@@ -529,10 +530,8 @@ int link_send(struct link *link, struct bytes message)
 {
     if (!link->is_up)
         return ERR_AGAIN;
-    while (zmq_send(link->socket, message.data, message.size, ZMQ_DONTWAIT) < 0)
-        if (errno != EINTR)
-            return ERR_AGAIN;
-    return 0;
+    return zmq_part_send(link->socket, message.data, message.size, ZMQ_DONTWAIT) < 0 ? ERR_AGAIN
+                                                                                      : 0;
 }
 
 void link_reset(struct link *link, uint64_t wait_ms)

@@ -3,6 +3,7 @@
  *
  *     handler at work         made             being sent           sent, or the client is gone
  *     arenas and body ------> body only -----> body or stream ----> nothing
+ *     many parameters -------------------------------------------->
  *     |<------ the request's own account, in the total of its kind ------->|
  *                             |<---- large ones: their share of it ------->|
  *
@@ -17,6 +18,7 @@
 #include "proto/base/must.h"
 
 #define LARGE_BYTES ((size_t)64 << 10)
+#define FEW_BYTES   ((size_t)2 << 10) /* of encoded parameters: they are no more than their connection */
 
 void answer_memory_open(struct exchange *exchange)
 {
@@ -28,6 +30,9 @@ void answer_memory_open(struct exchange *exchange)
     exchange->memory = (struct arena_total){
         .limit_bytes = is_bounded ? server->query_memory_bytes_max : SIZE_MAX,
         .parent = is_query ? server->query_memory : &server->state_memory};
+    if (exchange->query.size + exchange->body.size > FEW_BYTES ||
+        *exchange->request.content_encoding != '\0')
+        exchange->arena.total = &exchange->memory;
     exchange->request.memory = &exchange->memory;
     exchange->response.body.total = &exchange->memory;
 }

@@ -88,8 +88,8 @@ static const struct http_route routes[] = {
     {BOTH, "/api/v1/query_exemplars", READS, .handler = api_query_exemplars},
     {BOTH, "/api/v1/format_query", READS, .handler = api_format_query},
     {BOTH, "/api/v1/parse_query", READS, .handler = api_parse_query},
-    {BOTH, "/api/v1/labels", READS, .handler = api_labels},
-    {HTTP_GET, "/api/v1/label/*", READS, .handler = api_label_values},
+    {BOTH, "/api/v1/labels", READS, .at_once = true, .handler = api_labels},
+    {HTTP_GET, "/api/v1/label/*", READS, .at_once = true, .handler = api_label_values},
     {BOTH, "/api/v1/series", READS, .handler = api_series},
     {HTTP_DELETE, "/api/v1/series", ROLE_ADMIN, .handler = api_delete_series},
     {HTTP_GET, "/api/v1/targets", SHOWS, .handler = api_targets},
@@ -330,6 +330,10 @@ void api_query_error(struct http_response *response, const char *parameter,
         reply_invalid(response, parameter, error->why.text);
 }
 
+/* What a selector takes, about: a pattern's program is the most of it. */
+#define SELECTOR_BYTES               ((size_t)512)
+#define SELECTOR_BYTES_PER_CHARACTER ((size_t)64)
+
 #define MATCH_NOTHING "match[] must contain at least one non-empty matcher"
 
 static bool matches_something(const struct selector *selector)
@@ -365,21 +369,40 @@ static void refuse_selector(struct http_response *response, enum selector_errors
     }
 }
 
+/* Counts them, and what they are going to take. */
+static bool hold_selectors(const struct http_request *request, struct http_response *response,
+                           struct selectors *selectors)
+{
+    const char *text = NULL;
+    for (size_t at = 0; (text = http_parameter_next(request, "match[]", &at)) != NULL;) {
+        selectors->count++;
+        selectors->held_bytes += SELECTOR_BYTES + SELECTOR_BYTES_PER_CHARACTER * strlen(text);
+    }
+    selectors->memory = api_memory(request);
+    if (!arena_total_hold(selectors->memory, selectors->held_bytes)) {
+        reply_error(response, API_EXECUTION, "there is no memory left for so many selectors");
+        return false;
+    }
+    selectors->items = calloc(selectors->count + 1, sizeof *selectors->items);
+    if (selectors->items == NULL) {
+        arena_total_release(selectors->memory, selectors->held_bytes);
+        reply_code(response, ERR_NOMEM, NULL);
+        return false;
+    }
+    return true;
+}
+
 bool api_selectors(const struct http_request *request, struct http_response *response,
                    enum selector_errors errors, struct selectors *ret_selectors)
 {
     struct selectors selectors = {0};
-    while (http_parameter_at(request, "match[]", selectors.count) != NULL)
-        selectors.count++;
-    selectors.items = calloc(selectors.count + 1, sizeof *selectors.items);
-    if (selectors.items == NULL) {
-        reply_code(response, ERR_NOMEM, NULL);
+    if (!hold_selectors(request, response, &selectors))
         return false;
-    }
+    size_t at = 0;
     for (size_t i = 0; i < selectors.count; i++) {
         struct selector *selector = &selectors.items[i];
         struct promql_error error = {0};
-        const char *text = http_parameter_at(request, "match[]", i);
+        const char *text = http_parameter_next(request, "match[]", &at);
         int code = promql_parse_selector(text, &selector->matchers, &selector->count, &error);
         if (code == 0 && matches_something(selector))
             continue;
@@ -396,6 +419,37 @@ void api_selectors_free(struct selectors *selectors)
     for (size_t i = 0; i < selectors->count; i++)
         promql_matchers_free(selectors->items[i].matchers, selectors->items[i].count);
     free(selectors->items);
+    arena_total_release(selectors->memory, selectors->held_bytes);
+}
+
+void *api_grow(struct arena *arena, void *items, size_t count, size_t more, size_t item_bytes,
+               size_t *capacity)
+{
+    if (count + more <= *capacity)
+        return items;
+    size_t wanted = 2 * count + more;
+    void *grown = arena_alloc_raw(arena, wanted, item_bytes);
+    if (grown == NULL)
+        return NULL;
+    if (count > 0)
+        memcpy(grown, items, count * item_bytes);
+    *capacity = wanted;
+    return grown;
+}
+
+int api_series_add(struct series_list *list, struct arena *arena,
+                   const struct series_samples *found, size_t count)
+{
+    if (count == 0)
+        return 0;
+    struct series_samples *items =
+        api_grow(arena, list->items, list->count, count, sizeof *items, &list->capacity);
+    if (items == NULL)
+        return ERR_LIMIT;
+    memcpy(items + list->count, found, count * sizeof *items);
+    list->items = items;
+    list->count += count;
+    return 0;
 }
 
 bool api_expression(const struct http_request *request, struct http_response *response,

@@ -107,8 +107,8 @@ static bool filter_read(const struct http_request *request, struct http_response
                               .silenced = flag(request, "silenced"),
                               .inhibited = flag(request, "inhibited"),
                               .muted = flag(request, "muted")};
-    for (size_t i = 0; error == 0 && (text = http_parameter_at(request, "filter", i)) != NULL;
-         i++)
+    for (size_t at = 0;
+         error == 0 && (text = http_parameter_next(request, "filter", &at)) != NULL;)
         error = route_matchers_parse(text, &filter->matchers, &filter->matcher_count, &why);
     text = http_parameter(request, "receiver");
     if (error == 0 && text != NULL && *text != '\0') {

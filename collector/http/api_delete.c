@@ -59,12 +59,12 @@ static int delete_all(struct store *store, const struct wish *wish)
     return error;
 }
 
-static void tell_delete(const struct http_request *request, const struct wish *wish)
+static void tell_delete(const struct http_request *request)
 {
-    for (size_t i = 0; i < wish->selectors.count; i++)
+    const char *match = NULL;
+    for (size_t at = 0; (match = http_parameter_next(request, "match[]", &at)) != NULL;)
         log_info("audit", "user=%s did=delete-series subject=%s start=%s end=%s", request->user,
-                 http_parameter_at(request, "match[]", i),
-                 http_parameter(request, "start") != NULL ? http_parameter(request, "start")
+                 match, http_parameter(request, "start") != NULL ? http_parameter(request, "start")
                                                           : "",
                  http_parameter(request, "end") != NULL ? http_parameter(request, "end") : "");
 }
@@ -84,7 +84,7 @@ void api_delete_samples(struct http_request *request, struct http_response *resp
     else
         response->status = 204;
     if (error == 0)
-        tell_delete(request, &wish);
+        tell_delete(request);
     api_selectors_free(&wish.selectors);
 }
 
@@ -126,13 +126,15 @@ static int write_previews(struct http_request *request, const struct wish *wish,
                           struct json_writer *json)
 {
     int error = 0;
+    size_t at = 0;
     for (size_t i = 0; i < wish->selectors.count && error == 0; i++) {
+        const char *match = http_parameter_next(request, "match[]", &at);
         struct store_selection selection = selection_of(wish, i);
         struct store_delete_preview preview;
         error = store_delete_preview(app_of(request)->store, &selection, wish->from_ms,
                                      wish->until_ms, &request->cancelled, &preview);
         if (error == 0)
-            write_preview(json, http_parameter_at(request, "match[]", i), &preview);
+            write_preview(json, match, &preview);
     }
     return error;
 }

@@ -82,33 +82,26 @@ static int collect(const struct selectors *selectors, struct querier *querier,
                    struct query_budget *budget, struct federation *to, struct diagnosis *why)
 {
     struct arena *arena = to->arena;
-    struct series_samples *all = NULL;
-    size_t total = 0;
+    struct series_list all = {0};
     for (size_t i = 0; i < selectors->count; i++) {
         struct series_samples *found = NULL;
         size_t count = 0;
         int error = calls->select(querier, selectors->items[i].matchers,
                                   selectors->items[i].count, hints, budget, arena, &found,
                                   &count, why);
+        if (error == 0)
+            error = api_series_add(&all, arena, found, count);
         if (error != 0)
             return error;
-        struct series_samples *joined = arena_alloc(arena, total + count + 1, sizeof *joined);
-        if (joined == NULL)
-            return ERR_LIMIT;
-        if (total > 0)
-            memcpy(joined, all, total * sizeof *joined);
-        if (count > 0)
-            memcpy(joined + total, found, count * sizeof *joined);
-        all = joined;
-        total += count;
     }
-    if (total > 0)
-        qsort(all, total, sizeof *all, compare);
+    if (all.count > 0)
+        qsort(all.items, all.count, sizeof *all.items, compare);
     int error = 0;
-    for (size_t i = 0; i < total && error == 0; i++) {
+    for (size_t i = 0; i < all.count && error == 0; i++) {
         error = i % LOOK_EVERY == 0 ? query_budget_look(budget) : 0;
-        if (error == 0 && (i == 0 || !labels_equal(all[i - 1].labels, all[i].labels)))
-            error = put_series(to, &all[i]);
+        if (error == 0 &&
+            (i == 0 || !labels_equal(all.items[i - 1].labels, all.items[i].labels)))
+            error = put_series(to, &all.items[i]);
     }
     if (error == 0 && !buf_ok(to->out)) {
         arena->total_refused = to->out->total_refused;

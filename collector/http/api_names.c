@@ -29,6 +29,7 @@ static bool search_open(struct http_request *request, struct http_response *resp
     search->arena.total = api_memory(request);
     search->budget.samples_left = UINT64_MAX;
     search->budget.cancelled = &request->cancelled;
+    search->budget.at_hand = request->at_once;
     if (!api_deadline(request, response, &search->budget.deadline_mono_ns) ||
         !api_time(request, response, "start", TIME_FIRST_MS, &search->from_ms) ||
         !api_time(request, response, "end", TIME_LAST_MS, &search->until_ms) ||
@@ -63,32 +64,39 @@ static int compare_bytes(const void *a, const void *b)
 }
 
 struct texts {
-    struct bytes *items;
-    size_t count;
+    struct bytes *items; /* in the search's arena */
+    size_t count, capacity; /* 0: one selector's own list, which is not to be changed */
 };
 
-/* Adds one sorted list to what other selectors gave.  The arrays live in the arena. */
-static int merge(struct search *search, struct texts *all, struct bytes *items, size_t count)
+/* Adds the sorted list that one selector gave. */
+static int add_texts(struct search *search, struct texts *all, struct bytes *items, size_t count)
 {
+    if (count == 0)
+        return 0;
     if (all->count == 0) {
-        *all = (struct texts){items, count};
+        *all = (struct texts){items, count, 0};
         return 0;
     }
-    struct bytes *merged = arena_alloc(&search->arena, all->count + count, sizeof *merged);
-    if (merged == NULL)
+    struct bytes *grown = api_grow(&search->arena, all->items, all->count, count, sizeof *grown,
+                                   &all->capacity);
+    if (grown == NULL)
         return ERR_LIMIT;
-    memcpy(merged, all->items, all->count * sizeof *merged);
-    if (count > 0)
-        memcpy(merged + all->count, items, count * sizeof *merged);
-    size_t total = all->count + count;
-    qsort(merged, total, sizeof *merged, compare_bytes);
-    size_t kept = 0;
-    for (size_t i = 0; i < total; i++) {
-        if (kept == 0 || !bytes_equal(merged[kept - 1], merged[i]))
-            merged[kept++] = merged[i];
-    }
-    *all = (struct texts){merged, kept};
+    memcpy(grown + all->count, items, count * sizeof *grown);
+    all->items = grown;
+    all->count += count;
     return 0;
+}
+
+/* Sorts what several selectors gave; each stays once. */
+static void merge(struct texts *all)
+{
+    size_t kept = 0;
+    qsort(all->items, all->count, sizeof *all->items, compare_bytes);
+    for (size_t i = 0; i < all->count; i++) {
+        if (kept == 0 || !bytes_equal(all->items[kept - 1], all->items[i]))
+            all->items[kept++] = all->items[i];
+    }
+    all->count = kept;
 }
 
 /* Names (label NULL) or values of a label, over all selectors. */
@@ -109,14 +117,20 @@ static int gather(struct search *search, const struct bytes *label, struct texts
                                                 selector->count, &search->budget,
                                                 &search->arena, &items, &count, &search->why);
         if (error == 0)
-            error = merge(search, all, items, count);
+            error = add_texts(search, all, items, count);
     }
+    if (error == 0 && all->capacity > 0)
+        merge(all);
     return error;
 }
 
 static void answer_texts(struct http_response *response, const struct search *search,
                          const struct texts *texts, int error)
 {
+    if (error == ERR_AGAIN && search->budget.at_hand) {
+        response->put_off = true;
+        return;
+    }
     if (error != 0) {
         api_store_error(response, error, &search->arena, &search->why);
         return;
@@ -132,8 +146,17 @@ static void answer_texts(struct http_response *response, const struct search *se
     reply_finish(&reply, NULL, is_cut ? "results truncated due to limit" : NULL);
 }
 
+/* Matchers have to be compiled, and looked for in files. */
+static bool is_put_off(const struct http_request *request, struct http_response *response)
+{
+    response->put_off = request->at_once && http_parameter(request, "match[]") != NULL;
+    return response->put_off;
+}
+
 void api_labels(struct http_request *request, struct http_response *response)
 {
+    if (is_put_off(request, response))
+        return;
     struct search search;
     struct texts texts = {0};
     if (search_open(request, response, SELECTOR_ERRORS_BARE, &search))
@@ -212,6 +235,8 @@ static void refuse_name(struct http_response *response, struct bytes name)
 void api_label_values(struct http_request *request, struct http_response *response)
 {
     static const char tail[] = "/values";
+    if (is_put_off(request, response))
+        return;
     size_t size = strlen(request->rest);
     size_t name_size = size - (sizeof tail - 1);
     if (size < sizeof tail || strcmp(request->rest + name_size, tail) != 0) {
@@ -248,13 +273,10 @@ static int compare_series(const void *a, const void *b)
 }
 
 /* The series of all selectors, sorted, each once. */
-static int gather_series(struct search *search, struct series_samples **ret_series,
-                         size_t *ret_count)
+static int gather_series(struct search *search, struct series_list *all)
 {
     struct select_hints hints = {.from_ms = search->from_ms, .until_ms = search->until_ms,
                                  .no_samples = true};
-    struct series_samples *all = NULL;
-    size_t total = 0;
     for (size_t i = 0; i < search->selectors.count; i++) {
         const struct selector *selector = &search->selectors.items[i];
         struct series_samples *found = NULL;
@@ -262,47 +284,37 @@ static int gather_series(struct search *search, struct series_samples **ret_seri
         int error = search->calls->select(search->querier, selector->matchers, selector->count,
                                           &hints, &search->budget, &search->arena, &found,
                                           &count, &search->why);
+        if (error == 0)
+            error = api_series_add(all, &search->arena, found, count);
         if (error != 0)
             return error;
-        struct series_samples *joined =
-            arena_alloc(&search->arena, total + count + 1, sizeof *joined);
-        if (joined == NULL)
-            return ERR_LIMIT;
-        if (total > 0)
-            memcpy(joined, all, total * sizeof *joined);
-        if (count > 0)
-            memcpy(joined + total, found, count * sizeof *joined);
-        all = joined;
-        total += count;
     }
-    qsort(all, total, sizeof *all, compare_series);
     size_t kept = 0;
-    for (size_t i = 0; i < total; i++) {
-        if (kept == 0 || !labels_equal(all[kept - 1].labels, all[i].labels))
-            all[kept++] = all[i];
+    if (all->count > 0)
+        qsort(all->items, all->count, sizeof *all->items, compare_series);
+    for (size_t i = 0; i < all->count; i++) {
+        if (kept == 0 || !labels_equal(all->items[kept - 1].labels, all->items[i].labels))
+            all->items[kept++] = all->items[i];
     }
-    *ret_series = all;
-    *ret_count = kept;
+    all->count = kept;
     return 0;
 }
 
 static void answer_series(struct http_response *response, struct search *search)
 {
-    struct series_samples *series = NULL;
-    size_t count = 0;
-    int error = gather_series(search, &series, &count);
+    struct series_list series = {0};
+    int error = gather_series(search, &series);
     if (error != 0) {
         api_store_error(response, error, &search->arena, &search->why);
         return;
     }
-    bool is_cut = search->limit > 0 && count > search->limit;
-    if (is_cut)
-        count = search->limit;
+    bool is_cut = search->limit > 0 && series.count > search->limit;
+    size_t count = is_cut ? search->limit : series.count;
     struct reply reply;
     reply_start(&reply, response);
     json_write_array(&reply.json);
     for (size_t i = 0; i < count; i++)
-        api_write_metric(&reply.json, series[i].labels);
+        api_write_metric(&reply.json, series.items[i].labels);
     json_write_end(&reply.json);
     reply_finish(&reply, NULL, is_cut ? "results truncated due to limit" : NULL);
 }

@@ -44,16 +44,8 @@ static const char *type_text(enum promql_type type)
  * times is 0 here, as in Prometheus. */
 static int64_t duration_ms(const struct node *duration)
 {
-    double sign = 1;
-    while (duration != NULL && duration->kind != NODE_NUMBER) {
-        if (duration->kind == NODE_UNARY && duration->operation == OP_SUB)
-            sign = -sign;
-        else if (duration->kind != NODE_UNARY && duration->kind != NODE_PAREN)
-            return 0;
-        duration = duration->first;
-    }
-    double ms = duration != NULL ? sign * duration->number * 1000.0 : 0;
-    return fabs(ms) < 9e18 ? llround(ms) : 0;
+    bool is_known = duration != NULL && duration->kind == NODE_NUMBER;
+    return is_known ? duration_literal_ms(duration) : 0;
 }
 
 static void put_matchers(const struct node *selector, struct buf *out)

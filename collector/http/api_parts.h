@@ -62,6 +62,8 @@ void api_store_error(struct http_response *response, int error, const struct are
 struct selectors {
     struct selector *items;
     size_t count;
+    struct arena_total *memory; /* counts in it, about: they lie in no arena */
+    size_t held_bytes;
 };
 /* How a bad one is told: invalid parameter "match[]": WHY; WHY; or WHY as plain text. */
 enum selector_errors { SELECTOR_ERRORS_NAMED, SELECTOR_ERRORS_BARE, SELECTOR_ERRORS_PLAIN };
@@ -69,6 +71,19 @@ enum selector_errors { SELECTOR_ERRORS_NAMED, SELECTOR_ERRORS_BARE, SELECTOR_ERR
 bool api_selectors(const struct http_request *request, struct http_response *response,
                    enum selector_errors errors, struct selectors *ret_selectors);
 void api_selectors_free(struct selectors *selectors);
+
+/* The same items with room for so many more: in place where `capacity` says so (0: they are not ours), or
+ * a copy in the arena, twice as large.  NULL: it has no room. */
+void *api_grow(struct arena *arena, void *items, size_t count, size_t more, size_t item_bytes,
+               size_t *capacity);
+/* Copies of what selectors have found, one after the other; zeroed: nothing yet. */
+struct series_list {
+    struct series_samples *items; /* in an arena */
+    size_t count, capacity;
+};
+/* ERR_LIMIT: the arena has no room. */
+int api_series_add(struct series_list *list, struct arena *arena,
+                   const struct series_samples *found, size_t count);
 
 /* Answers a failed parse or run of PromQL. */
 void api_query_error(struct http_response *response, const char *parameter,

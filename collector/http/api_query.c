@@ -418,12 +418,13 @@ void api_format_query(struct http_request *request, struct http_response *respon
     struct promql_expression *expression = NULL;
     if (!api_expression(request, response, &expression))
         return;
-    struct buf printed = {0};
-    promql_expression_print(expression, &printed);
+    struct buf text = {.total = response->body.total};
+    promql_expression_lay_out(expression, &text);
     struct reply reply;
     reply_start(&reply, response);
-    json_write_string(&reply.json, buf_bytes(&printed));
+    json_write_string(&reply.json, buf_bytes(&text));
+    take_text(reply.json.out, &text);
     reply_finish(&reply, NULL, NULL);
-    buf_done(&printed);
+    buf_done(&text);
     promql_expression_free(expression);
 }

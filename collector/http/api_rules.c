@@ -81,15 +81,17 @@ static int gather(const struct http_request *request, const char *name,
                   struct rules_texts *texts)
 {
     size_t count = 0;
-    while (http_parameter_at(request, name, count) != NULL)
+    size_t at = 0;
+    while (http_parameter_next(request, name, &at) != NULL)
         count++;
     if (count == 0)
         return 0;
     const char **items = calloc(count, sizeof *items);
     if (items == NULL)
         return ERR_NOMEM;
+    at = 0;
     for (size_t i = 0; i < count; i++)
-        items[i] = http_parameter_at(request, name, i);
+        items[i] = http_parameter_next(request, name, &at);
     *texts = (struct rules_texts){items, count};
     return 0;
 }
@@ -133,7 +135,7 @@ static void answer_rules(struct http_request *request, struct http_response *res
 void api_rules(struct http_request *request, struct http_response *response)
 {
     struct rules_filter filter = {.alerting = false};
-    struct selectors selectors = {NULL, 0};
+    struct selectors selectors = {0};
     if (!read_type(request, response, &filter) || !read_page(request, response, &filter) ||
         !read_exclude(request, response, &filter) ||
         !api_selectors(request, response, SELECTOR_ERRORS_BARE, &selectors))

@@ -55,7 +55,7 @@ static int read_labels(const struct http_request *request, struct simulation *si
     if (alert == NULL || *alert == '\0')
         return diagnose(why, ERR_INVALID, "which alert? alert=NAME, and label=name=value");
     labels[count++] = (struct label){bytes_of("alertname"), bytes_of(alert)};
-    for (size_t i = 0; error == 0 && (text = http_parameter_at(request, "label", i)) != NULL; i++)
+    for (size_t at = 0; error == 0 && (text = http_parameter_next(request, "label", &at)) != NULL;)
         error = add_label(text, labels, &count, why);
     if (error == 0)
         error = labels_build(labels, count, &simulation->arena, &simulation->labels);

@@ -31,7 +31,7 @@ static void finish(struct http_pending *pending)
 }
 
 static struct exchange *exchange_new(struct http_server *server,
-                                     struct MHD_Connection *connection, const char *path)
+                                     struct MHD_Connection *connection)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
@@ -39,6 +39,40 @@ static struct exchange *exchange_new(struct http_server *server,
     exchange->server = server;
     exchange->connection = connection;
     exchange->pending.finish = finish;
+    exchange->response.status = MHD_HTTP_OK;
+    arena_init(&exchange->arena, PARAMETER_BYTES_MAX);
+    form_init(&exchange->form, &exchange->arena);
+    return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    pace_end(exchange);
+    stream_end(exchange);
+    buf_done(&exchange->query);
+    buf_done(&exchange->body);
+    buf_done(&exchange->inflated);
+    arena_reset(&exchange->arena);
+    answer_memory_close(exchange);
+    users_unref(exchange->users);
+    free(exchange);
+}
+
+void *exchange_target(void *server, const char *target, struct MHD_Connection *connection)
+{
+    struct exchange *exchange = exchange_new(server, connection);
+    char *mark = target != NULL ? strchr(target, '?') : NULL;
+    if (exchange == NULL || mark == NULL)
+        return exchange;
+    buf_put_text(&exchange->query, mark + 1);
+    mark[1] = '\0';
+    return exchange;
+}
+
+static void read_header(struct exchange *exchange, const char *path)
+{
+    struct MHD_Connection *connection = exchange->connection;
+    const struct http_server *server = exchange->server;
     exchange->authorization = header(connection, MHD_HTTP_HEADER_AUTHORIZATION);
     exchange->origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
     exchange->accepts_gzip = wants_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
@@ -54,10 +88,6 @@ static struct exchange *exchange_new(struct http_server *server,
         .context = server->context,
         .server = server,
     };
-    exchange->response.status = MHD_HTTP_OK;
-    arena_init(&exchange->arena, PARAMETER_BYTES_MAX);
-    form_init(&exchange->form, &exchange->arena);
-    return exchange;
 }
 
 void exchange_completed(void *server, struct MHD_Connection *connection, void **context,
@@ -72,15 +102,7 @@ void exchange_completed(void *server, struct MHD_Connection *connection, void **
         return;
     must(exchange->state != EXCHANGE_VERIFYING && exchange->state != EXCHANGE_WORKING &&
          exchange->state != EXCHANGE_STREAMING);
-    pace_end(exchange);
-    stream_end(exchange);
-    buf_done(&exchange->body);
-    buf_done(&exchange->inflated);
-    answer_memory_close(exchange);
-    form_done(&exchange->form);
-    arena_reset(&exchange->arena);
-    users_unref(exchange->users);
-    free(exchange);
+    exchange_free(exchange);
 }
 
 /* ---- suspending ------------------------------------------------------------------------ */
@@ -290,6 +312,9 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
 {
     const struct http_server *server = exchange->server;
     bool is_known;
+    if (!parting_has_room(exchange))
+        return parting_refuse(exchange, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                              "URL and headers are too large");
     if (is_ambiguous(exchange))
         return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "more than one length of body");
     if (server->closing && strcmp(exchange->request.path, "/-/healthy") != 0)
@@ -331,14 +356,9 @@ static enum MHD_Result read_body(struct exchange *exchange, const char *data, si
         buf_put(&exchange->body, data, *size);
     *size = 0;
     /* A chunked body past its limit is not read to its end. */
-    return exchange->is_too_large ? MHD_NO : MHD_YES;
-}
-
-static enum MHD_Result add_url_parameter(void *form, enum MHD_ValueKind kind, const char *name,
-                                         const char *value)
-{
-    (void)kind;
-    return form_add(form, name, value != NULL ? value : "") == 0 ? MHD_YES : MHD_NO;
+    return exchange->is_too_large ? parting_refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE,
+                                                   "the body is too large")
+                                  : MHD_YES;
 }
 
 static bool is_form(const struct http_request *request)
@@ -353,31 +373,39 @@ static int gather_parameters(struct exchange *exchange)
 {
     struct http_request *request = &exchange->request;
     request->body = buf_bytes(&exchange->body);
-    int error = buf_ok(&exchange->body) ? 0 : ERR_NOMEM;
+    int error = buf_ok(&exchange->body) && buf_ok(&exchange->query) ? 0 : ERR_NOMEM;
     if (error == 0 && strcasecmp(request->content_encoding, "gzip") == 0) {
         error = answer_inflate(request->body, exchange->body_limit, &exchange->inflated);
         request->body = buf_bytes(&exchange->inflated);
     }
     if (error == 0 && is_form(request) && !exchange->route->raw_body)
         error = form_add_encoded(&exchange->form, request->body);
-    if (error == 0 && MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND,
-                                                add_url_parameter, &exchange->form) < 0)
-        error = ERR_NOMEM;
+    if (error == 0)
+        error = form_add_encoded(&exchange->form, buf_bytes(&exchange->query));
     request->parameters = exchange->form.items;
     request->parameter_count = exchange->form.count;
     request->asked_mono_ns = clock_mono(&clock_system);
     return error;
 }
 
+/* While no query runs: those behind it would wait for it.  False: it has to be handed over. */
+static bool is_answered_at_once(struct exchange *exchange)
+{
+    struct http_request *request = &exchange->request;
+    if (!exchange->route->at_once || exchange->server->suspended_count > 0)
+        return false;
+    request->at_once = true;
+    exchange->route->handler(request, &exchange->response);
+    request->at_once = false;
+    const bool is_answered = !exchange->response.put_off;
+    exchange->response.put_off = false;
+    if (is_answered)
+        answer_memory_settle(exchange);
+    return is_answered;
+}
+
 static enum MHD_Result run(struct exchange *exchange)
 {
-    int error = gather_parameters(exchange);
-    if (error == ERR_LIMIT)
-        return answer_text(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
-    if (error == ERR_NOMEM)
-        return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
-    if (error != 0)
-        return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "the body cannot be read");
     const struct http_server *server = exchange->server;
     const struct http_route *route = exchange->route;
     struct pool *pool = route->later != NULL ? server->writes
@@ -387,6 +415,20 @@ static enum MHD_Result run(struct exchange *exchange)
     if (pool != NULL && server->closing)
         return refuse_while_stopping(exchange); /* its body was still coming */
     answer_memory_open(exchange);
+    int error = gather_parameters(exchange);
+    if (error == ERR_LIMIT && exchange->arena.total_refused) {
+        answer_refuse(exchange, API_UNAVAILABLE,
+                      "there is no memory left for the parameters; try again");
+        return answer_send(exchange);
+    }
+    if (error == ERR_LIMIT)
+        return answer_text(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
+    if (error == ERR_NOMEM)
+        return answer_text(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    if (error != 0)
+        return answer_text(exchange, MHD_HTTP_BAD_REQUEST, "body or parameters cannot be read");
+    if (is_answered_at_once(exchange))
+        return answer_send(exchange);
     if (pool != NULL)
         return hand_over(exchange, pool, route->later != NULL ? run_later : run_handler,
                          EXCHANGE_WORKING);
@@ -400,13 +442,15 @@ enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection
                                 const char *upload, size_t *upload_size, void **exchange_slot)
 {
     (void)version;
+    (void)context;
+    (void)connection;
     struct exchange *exchange = *exchange_slot;
-    if (exchange == NULL) {
-        exchange = exchange_new(context, connection, url);
-        *exchange_slot = exchange;
-        return exchange != NULL ? begin(exchange, method) : MHD_NO;
-    }
+    if (exchange == NULL)
+        return MHD_NO; /* there was no memory for it */
     switch (exchange->state) {
+    case EXCHANGE_NEW:
+        read_header(exchange, url);
+        return begin(exchange, method);
     case EXCHANGE_VERIFIED:
         return admit(exchange);
     case EXCHANGE_READING:
@@ -418,7 +462,6 @@ enum MHD_Result exchange_access(void *context, struct MHD_Connection *connection
     case EXCHANGE_ANSWERED:
         *upload_size = 0;
         return MHD_YES;
-    case EXCHANGE_NEW:
     case EXCHANGE_VERIFYING:
     case EXCHANGE_WORKING:
     case EXCHANGE_STREAMING:

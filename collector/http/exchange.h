@@ -18,7 +18,7 @@
  * The body of an answer stays the exchange's until libmicrohttpd tells that it is over with it.
  *
  * This is the inside of the server (server.c, exchange.c, answer.c, answer_memory.c, stream.c,
- * hangup.c, pace.c); nothing else of the collector's includes it (tests/fuzz/request_text.c undoes
+ * hangup.c, pace.c, parting.c); nothing else of the collector's includes it (tests/fuzz/request_text.c undoes
  * gzip by it).
  */
 #pragma once
@@ -40,13 +40,22 @@
 #define LOGIN_QUEUE_MAX       64
 #define CONNECTIONS_MAX       4096
 #define CONNECTION_TIMEOUT_S  120
-#define CONNECTION_BYTES      ((size_t)64 << 10)
+#define CONNECTION_BYTES      ((size_t)80 << 10)
 #define GZIP_WINDOW           (15 + 16)
 #define COUNTED_CLASSES       6 /* 1xx .. 5xx, by first digit */
 #define STATE_ANSWERS_BYTES_MAX ((size_t)256 << 20) /* of all routes that are not slow */
 
+#define PARTINGS_MAX          256
+
 struct tls;
 struct exchange;
+
+/* parting.c's: a socket whose client may still read what it was told. */
+struct parting {
+    int fd;
+    size_t left_bytes;
+    mono_ns until;
+};
 
 struct http_server {
     /* fixed after http_server_open() */
@@ -69,10 +78,12 @@ struct http_server {
     struct users *users;
     struct tls *tls;
     uv_poll_t daemon_poll, hangup_poll, wake_poll;
-    uv_timer_t timer, pace_timer;
+    uv_timer_t timer, pace_timer, parting_timer;
     unsigned open_handles;
     struct exchange *suspended; /* all of them, for close */
     struct exchange *sent_to;   /* those whose client is to take something now (pace.c) */
+    struct parting partings[PARTINGS_MAX];
+    size_t parting_count;
     bool closing;
     /* counted on the loop thread, read by any */
     _Atomic size_t suspended_count;
@@ -113,11 +124,12 @@ struct exchange {
     enum verdict verdict;
     const char *authorization; /* "" if absent; lives as long as the connection's request */
     const char *origin;        /* "" if absent */
+    struct buf query;          /* of the URL, as received */
     struct buf body;           /* as received */
     struct buf inflated;       /* gzip undone */
     struct arena_total memory; /* what work and answer hold */
     size_t sending_bytes;      /* of it, counted in server->sending */
-    struct arena arena;        /* form texts */
+    struct arena arena;        /* the parameters */
     struct form form;
     size_t body_limit;
     bool is_too_large;
@@ -131,7 +143,10 @@ struct exchange {
     struct exchange *previous, *next;       /* in server->suspended */
 };
 
-/* exchange.c: libmicrohttpd's calls for every request. */
+/* exchange.c: libmicrohttpd's calls for every request, the first with its request line's target.
+ * libmicrohttpd (0.9.75) would keep each parameter of it in the connection's memory, and where that is
+ * full it never answers: they are taken away from it, what it goes on to read has none. */
+void *exchange_target(void *server, const char *target, struct MHD_Connection *connection);
 enum MHD_Result exchange_access(void *server, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload,
                                 size_t *upload_size, void **exchange);
@@ -153,7 +168,7 @@ enum MHD_Result answer_send(struct exchange *exchange);
 enum MHD_Result answer_text(struct exchange *exchange, int status, const char *text);
 /* answer.c: compresses the body where that pays and the client can take it; any thread. */
 void answer_compress(struct exchange *exchange);
-/* answer_memory.c: before the handler: whose account the work and the answer count in. */
+/* answer_memory.c: before the parameters are read: whose account they, the work and the answer count in. */
 void answer_memory_open(struct exchange *exchange);
 /* answer_memory.c: after the handler, any thread: an answer that its account has no room for becomes
  * an error, and so does a large one where too many are being sent. */
@@ -179,6 +194,16 @@ void hangup_unwatch(struct exchange *exchange);
 void hangup_look(struct http_server *server);
 /* hangup.c: the connection's. */
 int exchange_socket(const struct exchange *exchange);
+
+/* parting.c; loop: libmicrohttpd closes the connection: its client has a moment yet to read. */
+void parting_begin(struct http_server *server, struct MHD_Connection *connection);
+void parting_end_all(struct http_server *server);
+/* parting.c: has a request, whose header has been read, left memory for its body and the head of an
+ * answer? */
+bool parting_has_room(const struct exchange *exchange);
+/* parting.c: refuses a request without libmicrohttpd, which is to close its connection: MHD_NO.  `text`
+ * is a line at most. */
+enum MHD_Result parting_refuse(struct exchange *exchange, int status, const char *text);
 
 /* pace.c; loop: from now on the client has something to take; so much of it goes to its socket, or
  * goes there at once and is not seen to; it has nothing to. */

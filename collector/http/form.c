@@ -2,35 +2,13 @@
 #include "collector/http/form.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "proto/base/error.h"
 
 void form_init(struct form *form, struct arena *arena)
 {
     *form = (struct form){.arena = arena};
-}
-
-void form_done(struct form *form)
-{
-    free(form->items);
-    form_init(form, form->arena);
-}
-
-int form_add(struct form *form, const char *name, const char *value)
-{
-    if (form->count == FORM_PARAMETERS_MAX)
-        return ERR_LIMIT;
-    if (form->count == form->capacity) {
-        size_t capacity = form->capacity == 0 ? 16 : form->capacity * 2;
-        struct http_parameter *items = realloc(form->items, capacity * sizeof *items);
-        if (items == NULL)
-            return ERR_NOMEM;
-        form->items = items;
-        form->capacity = capacity;
-    }
-    form->items[form->count++] = (struct http_parameter){name, value};
-    return 0;
 }
 
 static int hex_digit(uint8_t c)
@@ -44,12 +22,12 @@ static int hex_digit(uint8_t c)
     return -1;
 }
 
-static int decode(struct arena *arena, struct bytes text, const char **ret_text)
+/* Where texts are written to: decoded they are no longer than encoded, and their NULs take the places
+ * of the marks between them. */
+static int decode(char **to, struct bytes text, const char **ret_text)
 {
-    char *to = arena_alloc(arena, text.size + 1, 1);
-    if (to == NULL)
-        return ERR_NOMEM;
-    size_t n = 0;
+    char *out = *to;
+    *ret_text = out;
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
         if (c == '+') {
@@ -61,43 +39,63 @@ static int decode(struct arena *arena, struct bytes text, const char **ret_text)
         }
         if (c == '\0')
             return ERR_MALFORMED;
-        to[n++] = (char)c;
+        *out++ = (char)c;
     }
-    to[n] = '\0';
-    *ret_text = to;
+    *out++ = '\0';
+    *to = out;
     return 0;
 }
 
-static int add_pair(struct form *form, struct bytes pair)
+static int decode_pair(char **to, struct bytes pair, struct http_parameter *parameter)
 {
     const uint8_t *equals = memchr(pair.data, '=', pair.size);
-    struct bytes name = pair;
-    struct bytes value = {pair.data, 0};
-    if (equals != NULL) {
-        name.size = (size_t)(equals - pair.data);
-        value = (struct bytes){equals + 1, pair.size - name.size - 1};
+    if (equals == NULL) {
+        parameter->value = "";
+        return decode(to, pair, &parameter->name);
     }
-    const char *name_text = NULL;
-    const char *value_text = NULL;
-    int error = decode(form->arena, name, &name_text);
-    if (error == 0)
-        error = decode(form->arena, value, &value_text);
-    return error != 0 ? error : form_add(form, name_text, value_text);
+    struct bytes name = {pair.data, (size_t)(equals - pair.data)};
+    int error = decode(to, name, &parameter->name);
+    struct bytes value = {equals + 1, pair.size - name.size - 1};
+    return error != 0 ? error : decode(to, value, &parameter->value);
+}
+
+/* The next pair that is not empty; false at the end. */
+static bool next_pair(struct bytes *rest, struct bytes *ret_pair)
+{
+    while (rest->size > 0) {
+        const uint8_t *end = memchr(rest->data, '&', rest->size);
+        struct bytes pair = {rest->data, end != NULL ? (size_t)(end - rest->data) : rest->size};
+        size_t taken = pair.size + (end != NULL);
+        *rest = (struct bytes){rest->data + taken, rest->size - taken};
+        if (pair.size > 0) {
+            *ret_pair = pair;
+            return true;
+        }
+    }
+    return false;
 }
 
 int form_add_encoded(struct form *form, struct bytes text)
 {
-    while (text.size > 0) {
-        const uint8_t *end = memchr(text.data, '&', text.size);
-        size_t size = end != NULL ? (size_t)(end - text.data) : text.size;
-        if (size > 0) {
-            int error = add_pair(form, (struct bytes){text.data, size});
-            if (error != 0)
-                return error;
-        }
-        size += end != NULL ? 1 : 0;
-        text.data += size;
-        text.size -= size;
+    size_t count = form->count;
+    struct bytes pair;
+    for (struct bytes rest = text; next_pair(&rest, &pair);)
+        count++;
+    if (count == form->count)
+        return 0;
+    struct http_parameter *items = arena_alloc_raw(form->arena, count, sizeof *items);
+    char *to = arena_alloc_raw(form->arena, text.size + 1, 1);
+    if (items == NULL || to == NULL)
+        return ERR_LIMIT;
+    if (form->count > 0)
+        memcpy(items, form->items, form->count * sizeof *items);
+    count = form->count;
+    for (struct bytes rest = text; next_pair(&rest, &pair); count++) {
+        int error = decode_pair(&to, pair, &items[count]);
+        if (error != 0)
+            return error;
     }
+    form->items = items;
+    form->count = count;
     return 0;
 }

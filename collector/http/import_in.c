@@ -307,7 +307,7 @@ static bool read_parameters(struct job *job, const struct http_request *request)
         reply_invalid(job->response, "timestamp", "whole milliseconds since 1970 are expected");
         return false;
     }
-    for (size_t i = 0; (text = http_parameter_at(request, "extra_label", i)) != NULL; i++) {
+    for (size_t at = 0; (text = http_parameter_next(request, "extra_label", &at)) != NULL;) {
         if (import_series_extra(&job->series, text, &why) != 0) {
             reply_invalid(job->response, "extra_label", why.text);
             return false;

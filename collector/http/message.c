@@ -26,16 +26,18 @@ void http_finish(struct http_pending *pending)
     pending->finish(pending);
 }
 
-const char *http_parameter_at(const struct http_request *request, const char *name, size_t n)
+const char *http_parameter_next(const struct http_request *request, const char *name, size_t *at)
 {
-    for (size_t i = 0; i < request->parameter_count; i++) {
-        if (strcmp(request->parameters[i].name, name) == 0 && n-- == 0)
-            return request->parameters[i].value;
+    while (*at < request->parameter_count) {
+        const struct http_parameter *parameter = &request->parameters[(*at)++];
+        if (strcmp(parameter->name, name) == 0)
+            return parameter->value;
     }
     return NULL;
 }
 
 const char *http_parameter(const struct http_request *request, const char *name)
 {
-    return http_parameter_at(request, name, 0);
+    size_t at = 0;
+    return http_parameter_next(request, name, &at);
 }

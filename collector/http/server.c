@@ -127,9 +127,10 @@ static void log_daemon(void *context, const char *format, va_list arguments)
 static void on_connection(void *context, struct MHD_Connection *connection,
                           void **connection_context, enum MHD_ConnectionNotificationCode code)
 {
-    (void)connection;
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
         *connection_context = context;
+    else
+        parting_begin(context, connection);
 }
 
 /* libmicrohttpd keeps its connection in the session's pointer, and our server in the connection's
@@ -175,7 +176,8 @@ static int start_daemon(struct http_server *server, int listen_socket, struct di
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, exchange_access, server, MHD_OPTION_EXTERNAL_LOGGER, log_daemon,
         NULL, MHD_OPTION_LISTEN_SOCKET, listen_socket, MHD_OPTION_NOTIFY_COMPLETED,
-        exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        exchange_completed, server, MHD_OPTION_URI_LOG_CALLBACK, exchange_target, server,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
@@ -209,6 +211,8 @@ static int start_watching(struct http_server *server, struct diagnosis *why)
     open_handle(server, (uv_handle_t *)&server->timer);
     must(uv_timer_init(server->loop, &server->pace_timer) == 0);
     open_handle(server, (uv_handle_t *)&server->pace_timer);
+    must(uv_timer_init(server->loop, &server->parting_timer) == 0);
+    open_handle(server, (uv_handle_t *)&server->parting_timer);
     must(uv_poll_start(&server->daemon_poll, UV_READABLE, on_daemon) == 0);
     must(uv_poll_start(&server->hangup_poll, UV_READABLE, on_hangup) == 0);
     return 0;
@@ -381,6 +385,7 @@ void http_server_close(struct http_server *server)
             uv_poll_stop(&server->wake_poll);
         MHD_stop_daemon(server->daemon);
     }
+    parting_end_all(server);
     pool_close(server->queries);
     pool_close(server->state);
     pool_close(server->writes);
@@ -396,7 +401,8 @@ void http_server_close(struct http_server *server)
                               (uv_handle_t *)&server->hangup_poll,
                               (uv_handle_t *)&server->wake_poll,
                               (uv_handle_t *)&server->timer,
-                              (uv_handle_t *)&server->pace_timer};
+                              (uv_handle_t *)&server->pace_timer,
+                              (uv_handle_t *)&server->parting_timer};
     unsigned count = server->open_handles; /* opened in this order */
     for (unsigned i = 0; i < count; i++)
         uv_close(handles[i], on_handle_closed);

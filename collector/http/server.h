@@ -51,6 +51,10 @@ struct http_request {
     const char *user;       /* "" without users */
     enum http_role role;
     volatile bool cancelled; /* the client hung up */
+    /* It is tried on the loop, where waking a thread would take longer than the answer: a handler that
+     * would wait, or work for as long as a millisecond, sets put_off in the response and returns; it is
+     * then called on its pool. */
+    bool at_once;
     /* What its work and its answer may hold together, counted until the answer is sent or the client
      * is gone; NULL: no such limit.  The body of the answer counts in it by itself. */
     struct arena_total *memory;
@@ -85,6 +89,7 @@ struct http_response {
     const char *header_values[HTTP_HEADERS_MAX]; /* static strings, or header_text */
     char header_text[24];         /* room for a number */
     struct http_stream *stream; /* of slow routes: the body, instead of `body` */
+    bool put_off; /* of a request that is tried at once: there is no answer yet */
     bool plain_errors; /* the server's own of this answer are text, not in the API's envelope */
 };
 
@@ -120,6 +125,8 @@ struct http_route {
     /* Whose bearer token no user has may ask as a writer, for this path alone.  Loop. */
     bool (*admits)(const struct http_request *request, const char *token);
     bool slow;  /* takes as long as what is asked for: run on the query pool */
+    /* Of a slow one: tried on the loop first (http_request.at_once). */
+    bool at_once;
     bool brief; /* waits for locks or a commit at most: run on the state pool, behind no query */
     http_handler *handler;
     http_later_handler *later; /* instead of handler */
@@ -160,6 +167,8 @@ unsigned http_server_port(const struct http_server *server);
 /* Appends fengsui_collector_http_* in text format.  Any thread. */
 void http_server_print_metrics(const struct http_server *server, struct buf *out);
 
-/* The value of a parameter, or NULL; the n-th one of a repeated name. */
+/* The value of a parameter, of a repeated one the first; or NULL. */
 const char *http_parameter(const struct http_request *request, const char *name);
-const char *http_parameter_at(const struct http_request *request, const char *name, size_t n);
+/* The next value of a repeated name, in order; NULL at the end.  `at` is where to look on, 0 at first:
+ * there may be tens of thousands. */
+const char *http_parameter_next(const struct http_request *request, const char *name, size_t *at);

@@ -18,6 +18,7 @@
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
+#include "proto/wire/zmq_part.h"
 
 #define ZAP_ENDPOINT    "inproc://zeromq.zap.01"
 #define TIMER_MS        500
@@ -85,7 +86,7 @@ static void router_readable(struct zmq_watch *watch)
     struct ingest *ingest = watch->data;
     uint8_t routing_id[ROUTING_ID_BYTES_MAX];
 
-    int size = zmq_recv(ingest->router, routing_id, sizeof routing_id, ZMQ_DONTWAIT);
+    int size = zmq_part_receive_into(ingest->router, routing_id, sizeof routing_id);
     if (size < 0)
         return;
     bool is_first = true;
@@ -95,7 +96,7 @@ static void router_readable(struct zmq_watch *watch)
     while (more != 0) {
         zmq_msg_t message;
         (void)zmq_msg_init(&message);
-        if (zmq_msg_recv(&message, ingest->router, ZMQ_DONTWAIT) < 0) {
+        if (zmq_part_receive(ingest->router, &message) < 0) {
             (void)zmq_msg_close(&message);
             return;
         }

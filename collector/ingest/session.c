@@ -20,6 +20,7 @@
 #include "collector/ingest/state.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
+#include "proto/wire/zmq_part.h"
 
 #define CHALLENGE_MS     1500
 #define PING_INTERVAL_MS 5000
@@ -39,10 +40,10 @@ static bool send_to(struct ingest *ingest, struct bytes routing_id,
     buf_clear(&ingest->out);
     if (envelope_encode(envelope, &ingest->scratch, &ingest->out) != 0)
         return true; /* no memory now; the peer will ask again */
-    if (zmq_send(ingest->router, routing_id.data, routing_id.size,
-                 ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+    if (zmq_part_send(ingest->router, routing_id.data, routing_id.size,
+                      ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return errno != EHOSTUNREACH;
-    return zmq_send(ingest->router, ingest->out.data, ingest->out.size, ZMQ_DONTWAIT) >= 0;
+    return zmq_part_send(ingest->router, ingest->out.data, ingest->out.size, ZMQ_DONTWAIT) >= 0;
 }
 
 static struct bytes routing_of(const struct session *session)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "proto/wire/zmq_part.h"
+
 /* version, request id, domain, address, identity, mechanism, credentials... */
 #define FRAMES_MAX  8
 #define FRAME_BYTES 256
@@ -22,7 +24,7 @@ static size_t receive(void *socket, struct frame frames[FRAMES_MAX])
     while (more != 0) {
         zmq_msg_t message;
         (void)zmq_msg_init(&message);
-        if (zmq_msg_recv(&message, socket, ZMQ_DONTWAIT) < 0) {
+        if (zmq_part_receive(socket, &message) < 0) {
             (void)zmq_msg_close(&message);
             return 0;
         }
@@ -41,12 +43,12 @@ static size_t receive(void *socket, struct frame frames[FRAMES_MAX])
 static void reply(void *socket, const struct frame *id, const char *status, const char *text,
                   const char *user)
 {
-    (void)zmq_send(socket, "1.0", 3, ZMQ_SNDMORE);
-    (void)zmq_send(socket, id->data, id->size, ZMQ_SNDMORE);
-    (void)zmq_send(socket, status, strlen(status), ZMQ_SNDMORE);
-    (void)zmq_send(socket, text, strlen(text), ZMQ_SNDMORE);
-    (void)zmq_send(socket, user, strlen(user), ZMQ_SNDMORE);
-    (void)zmq_send(socket, "", 0, 0);
+    (void)zmq_part_send(socket, "1.0", 3, ZMQ_SNDMORE);
+    (void)zmq_part_send(socket, id->data, id->size, ZMQ_SNDMORE);
+    (void)zmq_part_send(socket, status, strlen(status), ZMQ_SNDMORE);
+    (void)zmq_part_send(socket, text, strlen(text), ZMQ_SNDMORE);
+    (void)zmq_part_send(socket, user, strlen(user), ZMQ_SNDMORE);
+    (void)zmq_part_send(socket, "", 0, 0);
 }
 
 void zap_answer(void *socket, zap_verdict *verdict, void *context)

@@ -6,19 +6,11 @@
 #include <string.h>
 
 #include "collector/promql/aggregate.h"
+#include "collector/promql/rank.h"
 #include "proto/base/error.h"
 
 #define INTEGER_LEAST (-9223372036854775808.0) /* Prometheus's minInt64 and maxInt64: */
 #define INTEGER_MOST  9223372036854774784.0    /* what is not between them is refused */
-
-static int order_of_numbers(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    if (isnan(a) || isnan(b))
-        return isnan(b) - isnan(a);
-    return (a > b) - (a < b);
-}
 
 double quantile_of(double q, double *values, size_t count)
 {
@@ -28,12 +20,11 @@ double quantile_of(double q, double *values, size_t count)
         return -HUGE_VAL;
     if (q > 1)
         return HUGE_VAL;
-    qsort(values, count, sizeof *values, order_of_numbers);
     double rank = q * (double)(count - 1);
-    size_t lower = (size_t)floor(rank);
-    size_t upper = lower + 1 < count ? lower + 1 : count - 1;
     double weight = rank - floor(rank);
-    return values[lower] * (1 - weight) + values[upper] * weight;
+    double upper;
+    double lower = rank_select(values, count, (size_t)floor(rank), &upper);
+    return lower * (1 - weight) + upper * weight;
 }
 
 /* The parameters of all steps at one look, as Go's math.Min and math.Max find them: NaN wins.

@@ -68,6 +68,7 @@ struct matching {
     struct names labels;
     struct names include; /* of group_left / group_right */
     bool fills_left, fills_right;
+    bool fills_alike; /* by one fill() */
     double fill_left, fill_right;
 };
 
@@ -144,6 +145,14 @@ const char *operator_text(enum operator_kind operation);
 const char *promql_type_text(enum promql_type type);
 /* Canonical text of one part; what promql_expression_print() gives of the whole. */
 void node_print(const struct node *node, struct buf *out);
+/* The same, and where in it each part of the expression stands, at the part's id: room for
+ * node_count of them.  Durations and a range's selector are no parts of their own. */
+struct node_span {
+    size_t at, until;
+};
+void node_print_spans(const struct node *node, struct buf *out, struct node_span *spans);
+/* Whole milliseconds of a range, step or offset that is a NODE_NUMBER. */
+int64_t duration_literal_ms(const struct node *number);
 /* Past any parentheses. */
 const struct node *node_unwrap(const struct node *node);
 

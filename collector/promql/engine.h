@@ -110,8 +110,10 @@ int promql_parse(const char *text, struct promql_expression **ret_expression,
                  struct promql_error *ret_error);
 void promql_expression_free(struct promql_expression *expression);
 enum promql_type promql_expression_type(const struct promql_expression *expression);
-/* Canonical text, as promql's String(); for format_query and the rules API. */
+/* Canonical text on one line, as promql's String(); for the rules API. */
 void promql_expression_print(const struct promql_expression *expression, struct buf *out);
+/* The same over several lines where it is long, as promql's Pretty(); for format_query. */
+void promql_expression_lay_out(const struct promql_expression *expression, struct buf *out);
 /* Same as promql_run() on a parsed expression; query->text is ignored. */
 int promql_run_expression(const struct promql_options *options, struct queryable *store,
                           const struct promql_expression *expression,

@@ -106,6 +106,7 @@ struct window {
     enum extension extension;
     int64_t eval_ms;          /* the step's own time */
     const double *parameters; /* scalar arguments at this step */
+    const double *parameter;  /* the first one at this step and the next, where windows lie alike */
     /* of the whole series, slid over */
     const double *all_values;
     size_t all_count, first; /* the window is all[first .. first+count) */

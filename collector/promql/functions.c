@@ -15,6 +15,7 @@
 #define WINDOW(name) NULL, window_##name, NULL, NULL, NULL
 #define ROLLED(name) NULL, window_##name, NULL, rolled_##name, NULL
 #define ALIKE(name)  NULL, window_##name, NULL, rolled_##name, alike_##name
+#define MULTIPLE(name) NULL, window_##name, NULL, NULL, alike_##name
 #define WHOLE(name)  NULL, NULL, whole_##name, NULL, NULL
 #define SAME(name)   NULL, window_##name, NULL, window_##name, NULL /* of records, too */
 
@@ -58,7 +59,7 @@ static const struct function table[] = {
     {"deg", PROMQL_VECTOR, {PROMQL_VECTOR}, 1, 1, 0, MAP(deg), "radians in degrees"},
     {"delta", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, FUNCTION_ANCHORED | FUNCTION_SMOOTHED, ALIKE(delta),
      "extrapolated difference of a gauge over the range"},
-    {"deriv", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, WINDOW(deriv),
+    {"deriv", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, MULTIPLE(deriv),
      "per-second slope by least squares"},
     {"double_exponential_smoothing", PROMQL_VECTOR,
      {PROMQL_MATRIX, PROMQL_SCALAR, PROMQL_SCALAR},
@@ -124,7 +125,7 @@ static const struct function table[] = {
      "month of the year, 1..12, UTC"},
     {"pi", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, 0, WHOLE(pi), "3.14159..."},
     {"predict_linear", PROMQL_VECTOR, {PROMQL_MATRIX, PROMQL_SCALAR}, 2, 2, FUNCTION_TIME_BOUND,
-     WINDOW(predict_linear), "value in t seconds by least squares"},
+     MULTIPLE(predict_linear), "value in t seconds by least squares"},
     {"present_over_time", PROMQL_VECTOR, {PROMQL_MATRIX}, 1, 1, 0, SAME(present_over_time),
      "1 where there is a sample"},
     {"quantile_over_time", PROMQL_VECTOR, {PROMQL_SCALAR, PROMQL_MATRIX},

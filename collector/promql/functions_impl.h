@@ -120,6 +120,8 @@ bool rolled_narrow(const struct range_series *series, size_t first, size_t next,
 /* functions_trend.c */
 WINDOW_FUNCTION(deriv);
 WINDOW_FUNCTION(predict_linear);
+ALIKE_FUNCTION(deriv);
+ALIKE_FUNCTION(predict_linear);
 WINDOW_FUNCTION(double_exponential_smoothing);
 
 /* functions_over_time.c */

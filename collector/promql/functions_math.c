@@ -16,6 +16,19 @@
         return true;                                                                           \
     }
 
+/* As Go has them (math/sinh.go): beyond 709.78 infinite, where libm still finds a number. */
+#define GO_EXP_ALONE 21
+
+static double go_cosh(double v)
+{
+    return fabs(v) > GO_EXP_ALONE ? exp(fabs(v)) * 0.5 : cosh(v);
+}
+
+static double go_sinh(double v)
+{
+    return fabs(v) > GO_EXP_ALONE ? copysign(exp(fabs(v)) * 0.5, v) : sinh(v);
+}
+
 SIMPLE_MAP(abs, fabs(v))
 SIMPLE_MAP(acos, acos(v))
 SIMPLE_MAP(acosh, acosh(v))
@@ -25,7 +38,7 @@ SIMPLE_MAP(atan, atan(v))
 SIMPLE_MAP(atanh, atanh(v))
 SIMPLE_MAP(ceil, ceil(v))
 SIMPLE_MAP(cos, cos(v))
-SIMPLE_MAP(cosh, cosh(v))
+SIMPLE_MAP(cosh, go_cosh(v))
 SIMPLE_MAP(deg, v * 180 / PI)
 SIMPLE_MAP(exp, exp(v))
 SIMPLE_MAP(floor, floor(v))
@@ -34,7 +47,7 @@ SIMPLE_MAP(log10, log10(v))
 SIMPLE_MAP(log2, log2(v))
 SIMPLE_MAP(rad, v *PI / 180)
 SIMPLE_MAP(sin, sin(v))
-SIMPLE_MAP(sinh, sinh(v))
+SIMPLE_MAP(sinh, go_sinh(v))
 SIMPLE_MAP(sqrt, sqrt(v))
 SIMPLE_MAP(tan, tan(v))
 SIMPLE_MAP(tanh, tanh(v))

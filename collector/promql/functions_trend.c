@@ -5,9 +5,13 @@
  * then what is summed up of their times is the same, and only the values are left.
  */
 #include <math.h>
+#include <string.h>
 
 #include "collector/promql/functions_impl.h"
 #include "collector/series/kahan.h"
+#include "proto/base/cloned.h"
+
+#define LANES 4 /* windows that are summed up side by side */
 
 struct line {
     double slope, intercept; /* at the time given */
@@ -135,26 +139,95 @@ static bool is_constant(const struct window *window)
     return true;
 }
 
+static struct line constant_line(double value)
+{
+    return isinf(value) ? (struct line){(double)NAN, (double)NAN} : (struct line){0, value};
+}
+
+static struct line line_through(const struct sums *sums, size_t count)
+{
+    double n = (double)count;
+    double covariance = sums->xy - sums->x * sums->y / n;
+    double variance = sums->xx - sums->x * sums->x / n;
+    double slope = covariance / variance;
+    return (struct line){slope, sums->y / n - slope * sums->x / n};
+}
+
 /* Least squares, with compensated sums; times relative to `zero_ms`.  A constant has slope 0.
  * False: out of memory. */
 static bool fit(struct window *window, int64_t zero_ms, struct line *ret_line)
 {
     struct sums sums;
-    double n = (double)window->count;
-    double first = window->values[0];
-
     if (is_constant(window)) {
-        *ret_line = isinf(first) ? (struct line){(double)NAN, (double)NAN}
-                                 : (struct line){0, first};
+        *ret_line = constant_line(window->values[0]);
         return true;
     }
     if (!sums_of(window, zero_ms, &sums))
         return false;
-    double covariance = sums.xy - sums.x * sums.y / n;
-    double variance = sums.xx - sums.x * sums.x / n;
-    double slope = covariance / variance;
-    *ret_line = (struct line){slope, sums.y / n - slope * sums.x / n};
+    *ret_line = line_through(&sums, window->count);
     return true;
+}
+
+/* Sums of windows side by side, each in the order of its own samples: the bits that sums_of() finds.
+ * One alone waits for each addition before the next. */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+struct lanes_sum {
+    lanes sum, compensation;
+};
+
+static inline void lanes_add(struct lanes_sum *to, const lanes *value)
+{
+    lanes sum = to->sum + *value;
+    lanes added = sum - to->sum;
+    to->compensation += (to->sum - (sum - added)) + (*value - added);
+    to->sum = sum;
+}
+
+CLONED static void sum_lanes(const struct trend_times *times, const double *values, size_t stride,
+                             double y[LANES], double xy[LANES])
+{
+    struct lanes_sum ys = {{0}, {0}};
+    struct lanes_sum xys = {{0}, {0}};
+    for (size_t i = 0; i < times->count; i++) {
+        const lanes value = {values[i], values[i + stride], values[i + 2 * stride],
+                             values[i + 3 * stride]};
+        const lanes product = value * times->seconds[i];
+        lanes_add(&ys, &value);
+        lanes_add(&xys, &product);
+    }
+    ys.sum += ys.compensation;
+    xys.sum += xys.compensation;
+    memcpy(y, &ys.sum, sizeof ys.sum);
+    memcpy(xy, &xys.sum, sizeof xys.sum);
+}
+
+/* Lines of windows that lie alike, some at a time; how many, until something overflows. */
+static size_t fit_alike(struct window *window, int64_t zero_ms, size_t stride, size_t windows,
+                        struct line lines[LANES])
+{
+    const struct trend_times *times =
+        windows < LANES || window->count < 2 ? NULL : times_of(window, zero_ms);
+    double y[LANES];
+    double xy[LANES];
+    if (times == NULL)
+        return 0;
+    const pair x_xx = times->x_xx.sum + times->x_xx.compensation;
+    struct sums sums = {.x = x_xx[0], .xx = x_xx[1]};
+    if (!isfinite(sums.x) || !isfinite(sums.xx))
+        return 0;
+    sum_lanes(times, window->values, stride, y, xy);
+    for (size_t i = 0; i < LANES; i++) {
+        const struct window one = {.count = window->count, .values = window->values + i * stride};
+        sums.y = y[i];
+        sums.xy = xy[i];
+        if (is_constant(&one))
+            lines[i] = constant_line(one.values[0]);
+        else if (isfinite(sums.y) && isfinite(sums.xy))
+            lines[i] = line_through(&sums, window->count);
+        else
+            return 0;
+    }
+    return LANES;
 }
 
 WINDOW_FUNCTION(deriv)
@@ -173,6 +246,34 @@ WINDOW_FUNCTION(predict_linear)
         return false;
     *ret_value = line.slope * window->parameters[0] + line.intercept;
     return true;
+}
+
+ALIKE_FUNCTION(deriv)
+{
+    struct line lines[LANES];
+    size_t done = 0;
+    struct window at = *window;
+    while (fit_alike(&at, at.times_ms[0], stride, windows - done, lines) > 0) {
+        for (size_t i = 0; i < LANES; i++)
+            values[done++] = lines[i].slope;
+        at.values += LANES * stride;
+    }
+    window->failed = at.failed;
+    return done;
+}
+
+ALIKE_FUNCTION(predict_linear)
+{
+    struct line lines[LANES];
+    size_t done = 0;
+    struct window at = *window;
+    while (fit_alike(&at, at.eval_ms, stride, windows - done, lines) > 0) {
+        for (size_t i = 0; i < LANES; i++, done++)
+            values[done] = lines[i].slope * window->parameter[done] + lines[i].intercept;
+        at.values += LANES * stride;
+    }
+    window->failed = at.failed;
+    return done;
 }
 
 /* Holt's linear smoothing: parameters are the smoothing and the trend factor. */

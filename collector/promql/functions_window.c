@@ -15,6 +15,7 @@
 
 #define ALIKE_MIN   4  /* windows; fewer are worked out one by one */
 #define ALONE_STEPS 64 /* so many are, where one of those that lie alike had to be */
+#define ALIKE_SAMPLES ((size_t)1 << 20) /* about, before it is looked whether anybody waits */
 
 static void annotate_counter(struct evaluation *ev, const struct node *argument,
                              const struct labels *labels)
@@ -133,16 +134,21 @@ static void set_present(struct column *column, size_t first, size_t count)
 }
 
 /* Windows that lie alike, many at once; how many steps that were. */
-static size_t slide_alike(struct sliding *sliding, size_t step, struct column *out)
+static size_t slide_alike(struct sliding *sliding, size_t step,
+                          const struct parameters *parameters, struct column *out)
 {
     struct window *window = &sliding->window;
     size_t stride;
     if (sliding->call->function->alike == NULL || step < sliding->alone_until ||
         sliding->ev->looked_at_by_step != NULL)
         return 0;
+    const size_t most = ALIKE_SAMPLES / window->count / ALIKE_MIN * ALIKE_MIN + ALIKE_MIN;
     size_t windows = count_alike(sliding, step, &stride);
     if (windows < ALIKE_MIN)
         return 0;
+    if (windows > most)
+        windows = most;
+    window->parameter = parameters->count > 0 ? parameters->columns[0] + step : NULL;
     const size_t done =
         sliding->call->function->alike(window, stride, windows, out->values + step);
     sliding->alone_until = step + done + (done < windows ? ALONE_STEPS : 0);
@@ -194,15 +200,17 @@ static int slide(struct evaluation *ev, const struct node *call, const struct gr
     for (size_t step = 0; step < grid->count; step++) {
         if (!move_to(&sliding, step))
             continue;
-        const size_t done = slide_alike(&sliding, step, out);
+        const size_t done = slide_alike(&sliding, step, parameters, out);
+        int error = 0;
         if (sliding.window.failed)
             return ERR_NOMEM;
         if (done > 0) {
             step += done - 1;
-            continue;
+            error = evaluation_tick_steps(ev, done);
+        } else {
+            parameters_at(parameters, step, at_step);
+            error = slide_one(&sliding, step, out);
         }
-        parameters_at(parameters, step, at_step);
-        int error = slide_one(&sliding, step, out);
         if (error != 0)
             return error;
     }

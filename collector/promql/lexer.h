@@ -92,5 +92,7 @@ bool number_parse(struct bytes text, double *ret_value);
 /* Why a number token is none, in the words of Go's strconv. */
 const char *number_fault(struct bytes text);
 bool duration_token_parse(struct bytes text, int64_t *ret_ms);
+/* Is it one, but more than 292 years? */
+bool duration_token_is_too_long(struct bytes text);
 /* The first unit of a duration token that is none; empty if all are. */
 struct bytes duration_unknown_unit(struct bytes text);

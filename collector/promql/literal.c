@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/promql/lexer.h"
+#include "proto/base/error.h"
 #include "proto/base/units.h"
 #include "proto/base/utf8.h"
 
@@ -70,10 +71,23 @@ const char *number_fault(struct bytes text)
                : "invalid syntax";
 }
 
-bool duration_token_parse(struct bytes text, int64_t *ret_ms)
+/* ERR_LIMIT where nanoseconds, which Prometheus counts, would not fit. */
+static int duration_token_read(struct bytes text, int64_t *ret_ms)
 {
     char copy[NUMBER_TOKEN_BYTES];
-    return copy_digits(text, copy) && duration_parse(copy, ret_ms) == 0;
+    int error = copy_digits(text, copy) ? duration_parse(copy, ret_ms) : ERR_MALFORMED;
+    return error == 0 && *ret_ms > INT64_MAX / 1000000 ? ERR_LIMIT : error;
+}
+
+bool duration_token_parse(struct bytes text, int64_t *ret_ms)
+{
+    return duration_token_read(text, ret_ms) == 0;
+}
+
+bool duration_token_is_too_long(struct bytes text)
+{
+    int64_t ms;
+    return duration_token_read(text, &ms) == ERR_LIMIT;
 }
 
 /* The first unit of a duration token that is none; empty if all are. */

@@ -65,7 +65,7 @@ static void take_share(void *context, unsigned place)
     mine.budget = &budget;
     mine.place = NULL;
     mine.builder = (struct labels_builder){0};
-    buf_init(&mine.text, 0);
+    buf_init(&mine.text, loop->ev->text.limit);
     mine.trend = NULL;
     mine.steps = NULL;
     mine.steps_bytes = 0;

@@ -20,6 +20,11 @@
 #include "collector/promql/aggregations.h"
 #include "collector/promql/functions.h"
 
+static bool is_number_word(const struct token *token)
+{
+    return token_is_word(token, "inf") || token_is_word(token, "nan");
+}
+
 /* "(a, b, "c")" of by, without, on, ignoring, group_left, group_right. */
 static bool parse_names(struct parser *parser, struct names *names)
 {
@@ -32,7 +37,8 @@ static bool parse_names(struct parser *parser, struct names *names)
                 return false;
             if (name.size == 0 || !utf8_is_valid(name))
                 return parser_fail(parser, parser->token.at, "invalid label name");
-        } else if (!parser_at(parser, TOKEN_WORD) || !label_name_is_legacy(name)) {
+        } else if (!parser_at(parser, TOKEN_WORD) || !label_name_is_legacy(name) ||
+                   is_number_word(&parser->token)) {
             return parser_unexpected(parser, "grouping opts", "label");
         }
         if (!names_add(parser, names, name))
@@ -245,7 +251,7 @@ static struct node *parse_word(struct parser *parser)
         return parse_aggregate(parser);
     if (is_call && !is_never_called(token))
         return parse_call(parser);
-    if (token_is_word(token, "inf") || token_is_word(token, "nan")) {
+    if (is_number_word(token)) {
         struct node *node = parser_node(parser, NODE_NUMBER, PROMQL_SCALAR, token->at);
         if (node == NULL)
             return NULL;
@@ -372,6 +378,7 @@ static bool parse_fill(struct parser *parser, struct matching *matching, bool le
         matching->fills_right = true;
         matching->fill_right = value->number;
     }
+    matching->fills_alike = left && right;
     return parser_expect(parser, TOKEN_RIGHT_PAREN, "fill modifier", "\")\"");
 }
 

@@ -198,6 +198,8 @@ bool parser_bad_number(struct parser *parser)
         return parser_fail(parser, token->at,
                            "error parsing number: strconv.ParseFloat: parsing \"%.*s\": %s", size,
                            text, number_fault(token->text));
+    if (duration_token_is_too_long(token->text))
+        return parser_fail(parser, token->at, "duration out of range");
     if (unit.size > 0)
         return parser_fail(parser, token->at, "unknown unit \"%.*s\" in duration \"%.*s\"",
                            unit.size > 20 ? 20 : (int)unit.size, (const char *)unit.data, size,

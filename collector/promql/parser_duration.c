@@ -4,6 +4,8 @@
  * They are ordinary number, unary, binary and call nodes, but of a language of their own: the
  * calls are step(), range(), min_of() and max_of(), and plan.c works them out.
  */
+#include <math.h>
+
 #include "collector/promql/functions.h"
 #include "collector/promql/parser.h"
 
@@ -86,7 +88,7 @@ static struct node *parse_literal(struct parser *parser)
     return parser->code == 0 ? node : NULL;
 }
 
-/* A sign before an operand that `parse_inner` reads. */
+/* A sign before an operand that `parse_inner` reads.  A plus says nothing. */
 static struct node *parse_sign(struct parser *parser,
                                struct node *(*parse_inner)(struct parser *parser))
 {
@@ -107,15 +109,18 @@ static struct node *parse_sign(struct parser *parser,
         operand->at = at;
         return operand;
     }
+    if (!minus)
+        return operand;
     struct node *node = parser_node(parser, NODE_UNARY, PROMQL_SCALAR, at);
     if (node == NULL)
         return NULL;
-    node->operation = minus ? OP_SUB : OP_ADD;
+    node->operation = OP_SUB;
     node->first = operand;
     node->until = operand->until;
     return node;
 }
 
+/* Around a literal parentheses leave no trace, and around others one pair does, as in Prometheus. */
 static struct node *parse_paren(struct parser *parser)
 {
     struct node *node = parser_node(parser, NODE_PAREN, PROMQL_SCALAR, parser->token.at);
@@ -131,7 +136,12 @@ static struct node *parse_paren(struct parser *parser)
     if (node->first == NULL)
         return NULL;
     node->until = parser->token.at + 1;
-    return expect(parser, TOKEN_RIGHT_PAREN) ? node : NULL;
+    if (!expect(parser, TOKEN_RIGHT_PAREN))
+        return NULL;
+    if (node->first->kind != NODE_NUMBER && node->first->kind != NODE_PAREN)
+        return node;
+    node->first->until = node->until;
+    return node->first;
 }
 
 static struct node *parse_operand(struct parser *parser)
@@ -237,4 +247,11 @@ struct node *parse_duration_operand(struct parser *parser, const struct duration
 {
     parser->duration_place = place;
     return parse_operand(parser);
+}
+
+/* Prometheus has nanoseconds, and counts the whole milliseconds in them. */
+int64_t duration_literal_ms(const struct node *number)
+{
+    return number->is_duration ? llround(number->number * 1000.0)
+                               : llround(number->number * 1e9) / 1000000;
 }

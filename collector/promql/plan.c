@@ -113,8 +113,9 @@ static int resolve(const struct planner *planner, const struct node *duration, b
         return refuse(planner, duration, "duration must be greater than 0");
     if (fabs(seconds) > DURATION_SECONDS_MAX)
         return refuse(planner, duration, "duration is out of range");
-    *ret_ms = node_unwrap(duration)->kind == NODE_NUMBER ? (int64_t)(round(seconds * 1e9) / 1e6)
-                                                         : (int64_t)(seconds * 1000.0);
+    const struct node *literal = node_unwrap(duration);
+    *ret_ms = literal->kind == NODE_NUMBER ? duration_literal_ms(literal)
+                                           : (int64_t)(seconds * 1000.0);
     return 0;
 }
 

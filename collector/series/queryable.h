@@ -95,6 +95,9 @@ struct query_budget {
     uint64_t samples_left;                           /* decoded samples still allowed */
     volatile bool *cancelled;                        /* set from another thread; may be NULL */
     int64_t deadline_mono_ns;                        /* struct clock's mono; 0: none */
+    /* Names and values: nothing that is not in memory, that a lock may keep waiting, or that is more than
+     * what a thread that others wait for may do in between: there ERR_AGAIN. */
+    bool at_hand;
     uint64_t series_seen, chunks_seen, samples_seen; /* for --explain and stats */
 };
 

@@ -4,11 +4,13 @@
  * PCRE2 backtracks, so every match has a limit.  Where it is met, the pattern is anchored and no
  * groups are asked for, PCRE2's other matcher, which walks all ways at once as RE2 does, has the
  * last word, and from then on the only one for this pattern; else it is ERR_LIMIT.  The JIT
- * is used where there is one; when its small stack does not suffice, the interpreter, whose
- * frames are on the heap and limited too.
+ * is used where there is one, from the first match on, for what is kept of earlier questions answers
+ * many without any; when its small stack does not suffice, the interpreter, whose frames are on the
+ * heap and limited too.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include "collector/series/regex.h"
 #include "collector/series/regex_parser.h"
 #include "proto/base/error.h"
+#include "proto/base/must.h"
 
 #define MATCH_LIMIT    1000000u
 #define QUICK_LIMIT    100000u         /* where the other matcher can take over */
@@ -30,7 +33,7 @@ struct regex {
     uint8_t *text;      /* what was compiled */
     size_t text_size;
     bool anchored;
-    bool jit;
+    bool is_ready; /* atomic; JIT has been tried */
     int capture_count;
     struct bytes *names; /* capture_count + 1; point into name_bytes */
     uint8_t *name_bytes;
@@ -110,7 +113,6 @@ static int compile(struct regex *regex, struct bytes text, bool anchored, struct
     int error = compile_text(text, anchored, PCRE2_MATCH_INVALID_UTF, &regex->code, why);
     if (error != 0)
         return error;
-    regex->jit = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0;
     regex->limits = limits_new(MATCH_LIMIT);
     regex->quick_limits = limits_new(QUICK_LIMIT);
     regex->text = malloc(text.size + 1);
@@ -184,10 +186,24 @@ static void note_error(int error, int *ret_error)
         *ret_error = error;
 }
 
+/* Before the first match, whoever makes it: the JIT must not find anybody at work. */
+static void get_ready(const struct regex *regex)
+{
+    static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
+    bool *is_ready = (bool *)&regex->is_ready;
+    must(pthread_mutex_lock(&compiling) == 0);
+    if (!*is_ready)
+        (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE); /* without it: the interpreter */
+    __atomic_store_n(is_ready, true, __ATOMIC_RELEASE);
+    must(pthread_mutex_unlock(&compiling) == 0);
+}
+
 static int match(const struct regex *regex, struct bytes text, pcre2_match_data *found,
                  pcre2_match_context *limits)
 {
     const uint8_t *data = text.size > 0 ? text.data : (const uint8_t *)"";
+    if (!__atomic_load_n(&regex->is_ready, __ATOMIC_ACQUIRE))
+        get_ready(regex);
     int code = pcre2_match(regex->code, data, text.size, 0, 0, found, limits);
     if (code == PCRE2_ERROR_JIT_STACKLIMIT)
         code = pcre2_match(regex->code, data, text.size, 0, PCRE2_NO_JIT, found, limits);

@@ -10,10 +10,19 @@
 
 #define OUTSIDE_PART 4 /* of what is decoded, for less memory than a copy takes */
 
-void delivery_init(struct delivery *delivery)
+void delivery_init(struct delivery *delivery, struct arena_total *total)
 {
     *delivery = (struct delivery){.count = 0};
     pieces_scratch_init(&delivery->pieces);
+    delivery->pieces.share.total = total;
+    delivery->join.records.share.total = total;
+    delivery->join.day.share.total = total;
+}
+
+bool delivery_is_refused(const struct delivery *delivery)
+{
+    return delivery->pieces.share.total_refused || delivery->join.records.share.total_refused ||
+           delivery->join.day.share.total_refused;
 }
 
 void delivery_done(struct delivery *delivery)

@@ -20,8 +20,11 @@ struct delivery {
     size_t count, rolled; /* of samples, of records before them */
 };
 
-void delivery_init(struct delivery *delivery);
+/* What it holds counts in the total (NULL: in none) until it is done. */
+void delivery_init(struct delivery *delivery, struct arena_total *total);
 void delivery_done(struct delivery *delivery);
+/* Had the outermost total no room for it? */
+bool delivery_is_refused(const struct delivery *delivery);
 
 /* Is all that is wanted of a series a part of a run (kept_run.h)?  It is not copied then: samples stay
  * where they are, as long as gather->arena. */

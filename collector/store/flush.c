@@ -295,5 +295,5 @@ int flush_samples(struct store *store, int64_t until_ms)
             break;
         error = flush_spans(store, earliest.start_ms, earliest.end_ms, through);
     }
-    return error;
+    return error == 0 ? head_find_oldest(store->head) : error;
 }

@@ -18,6 +18,7 @@ int gather_init(struct gather *gather, struct store *store, const struct select_
     *gather = (struct gather){.store = store, .hints = hints, .budget = budget, .arena = arena};
     arena_init(&gather->scratch, arena->limit_bytes - arena->held_bytes);
     gather->scratch.total = arena->total;
+    gather->tables.total = arena->total;
     select_watch_init(&gather->watch, budget, arena->total);
     int64_t from_ms = hints->from_ms; /* roll-ups may be read from further back */
     if (hints->reach_ms > 0 && from_ms > INT64_MIN + REACH_MS_MAX)
@@ -42,7 +43,8 @@ void gather_done(struct gather *gather)
     free(gather->absent);
     deletes_view_done(&gather->deletes);
     select_watch_done(&gather->watch);
-    if (gather->scratch.total_refused)
+    arena_share_release(&gather->tables);
+    if (gather->scratch.total_refused || gather->tables.total_refused)
         gather->arena->total_refused = true;
     arena_reset(&gather->scratch);
 }
@@ -54,6 +56,9 @@ static int index_items(struct gather *gather)
     size_t count = 1024;
     while (count < gather->count * 2)
         count *= 2;
+    if (!arena_share_hold(&gather->tables,
+                          (count - gather->bucket_count) * sizeof(struct found *)))
+        return ERR_LIMIT;
     struct found **buckets = calloc(count, sizeof(struct found *));
     if (buckets == NULL)
         return ERR_NOMEM;
@@ -74,6 +79,9 @@ static int add_item(struct gather *gather, const struct labels *labels,
 {
     if (gather->count == gather->capacity) {
         size_t capacity = gather->capacity == 0 ? 64 : gather->capacity * 2;
+        if (!arena_share_hold(&gather->tables,
+                              (capacity - gather->capacity) * sizeof(struct found *)))
+            return ERR_LIMIT;
         struct found **items = realloc(gather->items, capacity * sizeof(struct found *));
         if (items == NULL)
             return ERR_NOMEM;
@@ -314,10 +322,17 @@ int gather_head(struct gather *gather, struct matcher *const *matchers, size_t c
     struct series **series = NULL;
     size_t series_count = 0;
     int error = absent_copy(&gather->store->absent, &gather->absent, &gather->absent_count);
+    /* What has no sample there may have a marker there: of a source that is silent. */
+    if (error == 0 && gather->absent_count == 0 &&
+        !head_touches(head, gather->hints->from_ms, gather->hints->until_ms))
+        return 0;
     if (error == 0)
         error = head_select(head, matchers, count, &gather->watch, &series, &series_count);
     if (error != 0)
         return error;
+    if (series_count > 0 &&
+        !arena_share_hold(&gather->tables, series_count * sizeof(struct series *)))
+        error = ERR_LIMIT;
     for (size_t i = 0, run; i < series_count && error == 0; i += run) {
         run = neighbours(series + i, series_count - i);
         error = select_watch_look(&gather->watch);

@@ -51,6 +51,7 @@ struct gather {
     size_t count, capacity;
     struct found **buckets; /* NULL until history is looked at */
     size_t bucket_count;
+    struct arena_share tables; /* items, buckets and series of the head: in the caller's total */
     struct absent_source *absent;
     size_t absent_count;
     struct select_watch watch;    /* over the head and all files */

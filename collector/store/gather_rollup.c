@@ -231,6 +231,9 @@ static int add_width(struct rolled_join *join, int64_t width_ms)
 {
     if (join->records.count > join->width_capacity) {
         size_t capacity = join->records.capacity;
+        if (!arena_share_hold(&join->records.share,
+                              (capacity - join->width_capacity) * sizeof(int64_t)))
+            return ERR_LIMIT;
         int64_t *widths = realloc(join->widths_ms, capacity * sizeof *widths);
         if (widths == NULL)
             return ERR_NOMEM;

@@ -62,11 +62,12 @@ static int take_alone(struct gather *gather, const struct kept_run *run, uint64_
 {
     struct found *found = arena_alloc(&gather->scratch, run->count + 1, sizeof *found);
     struct piece *pieces = arena_alloc_raw(&gather->scratch, run->count + 1, sizeof *pieces);
-    struct found **items = malloc((run->count + 1) * sizeof(struct found *));
-    if (found == NULL || pieces == NULL || items == NULL) {
-        free(items);
-        return items == NULL ? ERR_NOMEM : ERR_LIMIT;
-    }
+    const size_t bytes = (run->count + 1) * sizeof(struct found *);
+    if (found == NULL || pieces == NULL || !arena_share_hold(&gather->tables, bytes))
+        return ERR_LIMIT;
+    struct found **items = malloc(bytes);
+    if (items == NULL)
+        return ERR_NOMEM;
     size_t count = 0;
     for (size_t i = 0; i < run->count; i++) {
         const struct run_series *series = &run->series[i];
@@ -190,6 +191,7 @@ struct joining {
     double *values;    /* of all; those before `at` are filled */
     size_t at;
     const struct run_series *known[COLUMNS_KNOWN]; /* by a hash of its times */
+    struct arena_share share; /* of the caller's total: all of this, and the run while it is made */
 };
 
 /* Pieces of history to the front; how many there are, and of how many samples. */
@@ -212,6 +214,8 @@ static size_t put_in_front(struct found *found, size_t *ret_samples)
 static int collect(struct joining *joining)
 {
     struct gather *gather = joining->gather;
+    if (!arena_share_hold(&joining->share, (gather->count + 1) * sizeof *joining->items))
+        return ERR_LIMIT;
     joining->items = malloc((gather->count + 1) * sizeof *joining->items);
     if (joining->items == NULL)
         return ERR_NOMEM;
@@ -294,9 +298,12 @@ static int join(struct joining *joining)
     /* What is too large fails here, before anything is done for it. */
     joining->values = arena_alloc_raw(&joining->run->memory, joining->samples + 1,
                                       sizeof *joining->values);
-    joining->times_ms = malloc((joining->longest + 1) * sizeof *joining->times_ms);
-    if (joining->values == NULL || joining->times_ms == NULL)
-        return joining->values == NULL ? ERR_LIMIT : ERR_NOMEM;
+    const size_t bytes = (joining->longest + 1) * sizeof *joining->times_ms;
+    if (joining->values == NULL || !arena_share_hold(&joining->share, bytes))
+        return ERR_LIMIT;
+    joining->times_ms = malloc(bytes);
+    if (joining->times_ms == NULL)
+        return ERR_NOMEM;
     int error = copy_labels(joining);
     if (error != 0)
         return error;
@@ -330,7 +337,18 @@ static int make(struct joining *joining, struct kept_runs *runs, struct bytes ke
     if (error != 0)
         return error;
     joining->run = kept_run_new(runs, key, joining->count);
-    return joining->run == NULL ? ERR_LIMIT : join(joining);
+    if (joining->run == NULL ||
+        !arena_total_hold(joining->share.total, joining->run->memory.held_bytes))
+        return ERR_LIMIT;
+    joining->run->memory.total = joining->share.total;
+    return join(joining);
+}
+
+/* From here on it counts as what is kept, and as whoever leases it. */
+static void leave_total(struct kept_run *run)
+{
+    arena_total_release(run->memory.total, run->memory.held_bytes);
+    run->memory.total = NULL;
 }
 
 /* Are the pieces to be decoded one by one after all?  What is only to be kept for the next question is
@@ -344,9 +362,10 @@ int gather_run_make(struct gather *gather, uint64_t generation)
 {
     struct kept_runs *runs = span_set_runs(gather->store->spans);
     const struct bytes key = buf_bytes(&gather->run_key);
-    struct joining joining = {.gather = gather};
+    struct joining joining = {.gather = gather, .share = {.total = gather->arena->total}};
     int error = gather->is_damaged ? ERR_CORRUPT : make(&joining, runs, key);
     if (error == 0) {
+        leave_total(joining.run);
         kept_runs_put(runs, joining.run);
         if (lease(gather, joining.run))
             replace_pieces(&joining, generation);
@@ -361,5 +380,6 @@ int gather_run_make(struct gather *gather, uint64_t generation)
     }
     free(joining.items);
     free(joining.times_ms);
+    arena_share_release(&joining.share);
     return error;
 }

@@ -215,16 +215,6 @@ static bool is_last(const struct series *series, int64_t ts_ms, double value)
            same_bits(value, last);
 }
 
-void head_widen(struct head *head, int64_t ts_ms)
-{
-    int64_t min = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
-    int64_t max = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
-    if (ts_ms < min)
-        atomic_store_explicit(&head->stats.min_ms, ts_ms, memory_order_relaxed);
-    if (ts_ms > max)
-        atomic_store_explicit(&head->stats.max_ms, ts_ms, memory_order_relaxed);
-}
-
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,
                 int64_t now_ms)
 {

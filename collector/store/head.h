@@ -83,7 +83,7 @@ struct head_stats {
     _Atomic uint64_t series_active, series_created, stored, duplicate, late, chunks, bytes;
     _Atomic uint64_t refused;       /* time outside what can be kept */
     _Atomic uint64_t overdue_bytes; /* sealed since the last flush for spans it had passed */
-    _Atomic int64_t min_ms, max_ms;
+    _Atomic int64_t min_ms, max_ms; /* no sample is older, or younger (head_bounds.c) */
 };
 
 struct head {
@@ -94,6 +94,10 @@ struct head {
     struct head_stats stats;
     /* any thread: what ends by then has been flushed once; the keeper moves it */
     _Atomic int64_t flushed_until_ms;
+
+    /* what the keeper finds out and the writer takes over (head_bounds.c) */
+    _Atomic int64_t oldest_found_ms, oldest_since_ms;
+    _Atomic bool is_oldest_found;
 
     /* under the table lock */
     pthread_rwlock_t table;
@@ -129,6 +133,8 @@ int head_intern(struct head *head, const struct labels *labels, uint64_t id,
                 struct series **ret_series);
 void head_release(struct series *series);
 
+/* The time of the oldest sample; INT64_MAX: there is none.  Shard lock. */
+int64_t series_first_ms(const struct series *series);
 /* The value of the newest sample, as long as it is in an open tail. */
 bool series_last_value(const struct series *series, double *ret_value);
 
@@ -170,6 +176,18 @@ int head_each_series(struct head *head, int (*each)(void *context, struct series
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,
                 struct select_watch *watch, struct series ***ret_series, size_t *ret_count);
 
+/* Asks the head's postings, under the lock that new series wait for.  Patterns that are slow are
+ * tried without it, on values that were copied: `ask` then gives ERR_AGAIN, as select_watch_match()
+ * does, and is called again from its beginning.  Any thread; what `ask` returned. (head_ask.c) */
+int head_ask(struct head *head, struct select_watch *watch,
+             int (*ask)(void *context, const struct postings_source *source), void *context);
+
+/* The same for a thread that must not wait: ERR_AGAIN where the lock is taken, or there are more than
+ * `most` label pairs. */
+int head_ask_at_once(struct head *head, size_t most,
+                     int (*ask)(void *context, const struct postings_source *source),
+                     void *context);
+
 /* The label pairs, until they are unlocked; no new series meanwhile, so not for long. */
 struct postings *head_lock_postings(struct head *head);
 void head_unlock_postings(struct head *head);
@@ -183,8 +201,16 @@ static inline uint32_t head_shard_of(uint64_t id)
 void head_lock_shard(struct head *head, uint32_t shard);
 void head_unlock_shard(struct head *head, uint32_t shard);
 
-/* The head holds a sample of this time: for its stats, and for who asks by time. */
+/* The head holds a sample of this time: for its stats, and for who asks by time.  Under the lock of
+ * its shard, where it is already. (head_bounds.c) */
 void head_widen(struct head *head, int64_t ts_ms);
+/* May the head hold samples of these times?  Any thread.  Where it says no, what it had of them is in
+ * files that are registered. */
+bool head_touches(const struct head *head, int64_t from_ms, int64_t until_ms);
+/* The keeper, after a flush: looks for the oldest sample that is left ... */
+int head_find_oldest(struct head *head);
+/* ... and the writer takes it for the head's lower bound, before it appends. */
+void head_take_oldest(struct head *head);
 
 /* One sample, under the series's shard lock.  ERR_NOMEM. */
 int head_append(struct head *head, struct series *series, int64_t ts_ms, double value,

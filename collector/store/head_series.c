@@ -40,6 +40,7 @@ int head_open(int64_t span_ms, uint64_t series_limit, struct head **ret_head)
     head->next_id = 1;
     atomic_init(&head->stats.min_ms, INT64_MAX);
     atomic_init(&head->stats.max_ms, INT64_MIN);
+    atomic_init(&head->oldest_since_ms, INT64_MAX);
     buf_init(&head->scratch, 0);
     init_table_lock(&head->table);
     for (size_t i = 0; i < HEAD_SHARDS; i++)
@@ -445,34 +446,52 @@ int head_each_series(struct head *head, int (*each)(void *context, struct series
 
 /* -- selecting --------------------------------------------------------------------------- */
 
+/* What a select asks the head for. */
+struct choice {
+    const struct head *head;
+    struct matcher *const *matchers;
+    size_t matcher_count;
+    struct select_watch *watch;
+    struct series **series; /* malloc'd */
+    size_t count;
+};
+
+static int choose(void *context, const struct postings_source *source)
+{
+    struct choice *choice = context;
+    roaring_bitmap_t *ids = NULL;
+    int error =
+        postings_select(source, choice->matchers, choice->matcher_count, choice->watch, &ids);
+    if (error != 0)
+        return error;
+    choice->count = roaring_bitmap_get_cardinality(ids);
+    if (choice->count > 0) {
+        choice->series = malloc(choice->count * sizeof(struct series *));
+        error = choice->series == NULL ? ERR_NOMEM : 0;
+    }
+    if (error == 0 && choice->count > 0) {
+        roaring_uint32_iterator_t at;
+        roaring_init_iterator(ids, &at);
+        for (size_t i = 0; i < choice->count; i++, roaring_advance_uint32_iterator(&at)) {
+            must(at.has_value);
+            choice->series[i] = with_reference(find_id(choice->head, at.current_value));
+        }
+    }
+    roaring_bitmap_free(ids);
+    return error;
+}
+
 int head_select(struct head *head, struct matcher *const *matchers, size_t count,
                 struct select_watch *watch, struct series ***ret_series, size_t *ret_count)
 {
-    roaring_bitmap_t *ids = NULL;
-    must(pthread_rwlock_rdlock(&head->table) == 0);
-    struct postings_source source = postings_source_of(head->postings);
-    int error = postings_select(&source, matchers, count, watch, &ids);
-    struct series **series = NULL;
-    size_t found = error == 0 ? roaring_bitmap_get_cardinality(ids) : 0;
-    if (found > 0) {
-        series = malloc(found * sizeof(struct series *));
-        error = series == NULL ? ERR_NOMEM : 0;
-    }
-    if (error == 0 && found > 0) {
-        roaring_uint32_iterator_t at;
-        roaring_init_iterator(ids, &at);
-        for (size_t i = 0; i < found; i++, roaring_advance_uint32_iterator(&at)) {
-            must(at.has_value);
-            series[i] = with_reference(find_id(head, at.current_value));
-        }
-    }
-    must(pthread_rwlock_unlock(&head->table) == 0);
-    if (ids != NULL)
-        roaring_bitmap_free(ids);
+    struct select_watch own = {.cancelled = NULL};
+    struct choice choice = {head, matchers, count, watch != NULL ? watch : &own, NULL, 0};
+    int error = head_ask(head, choice.watch, choose, &choice);
+    select_watch_done(&own);
     if (error != 0)
         return error;
-    *ret_series = series;
-    *ret_count = found;
+    *ret_series = choice.series;
+    *ret_count = choice.count;
     return 0;
 }
 

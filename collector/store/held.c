@@ -166,18 +166,8 @@ static int look_in_files(struct store *store, int kind, struct store_held *rows,
 struct head_look {
     struct store *store;
     struct store_held *rows;
+    struct select_watch watch; /* one for all rows */
 };
-
-static int64_t first_of(const struct series *series)
-{
-    int64_t first_ms = tail_is_empty(&series->tail) ? INT64_MAX : series->tail.first_ms;
-    if (series->late != NULL && !tail_is_empty(series->late) && series->late->first_ms < first_ms)
-        first_ms = series->late->first_ms;
-    for (const struct sealed *chunk = series->chunks; chunk != NULL; chunk = chunk->next)
-        if (chunk->first_ms < first_ms)
-            first_ms = chunk->first_ms;
-    return first_ms;
-}
 
 /* Of those of whom no file has samples; under the table's lock. */
 static void look_at_row(void *context, size_t row, const roaring_bitmap_t *meant)
@@ -195,7 +185,7 @@ static void look_at_row(void *context, size_t row, const roaring_bitmap_t *meant
         pthread_rwlock_t *shard = &head->shards[head_shard_of(at.current_value)];
         if (series != NULL) {
             must(pthread_rwlock_rdlock(shard) == 0);
-            const int64_t own_ms = first_of(series);
+            const int64_t own_ms = series_first_ms(series);
             must(pthread_rwlock_unlock(shard) == 0);
             first_ms = own_ms < first_ms ? own_ms : first_ms;
         }
@@ -207,20 +197,22 @@ static void look_at_row(void *context, size_t row, const roaring_bitmap_t *meant
                        INT64_MAX));
 }
 
+static int ask_head(void *context, const struct postings_source *source)
+{
+    struct head_look *look = context;
+    return each_row(&look->store->deletes.ages, source, &look->watch, look_at_row, look);
+}
+
 static int look_in_head(struct store *store, struct store_held *rows, size_t count)
 {
-    struct head_look look = {store, rows};
-    struct select_watch watch = {.cancelled = NULL}; /* one: the table is locked meanwhile */
+    struct head_look look = {.store = store, .rows = rows};
     bool is_wanted = false;
     for (size_t row = 0; row < count; row++)
         is_wanted = is_wanted || rows[row].oldest_ms[AGE_OF_SAMPLES] == INT64_MAX;
     if (!is_wanted)
         return 0;
-    must(pthread_rwlock_rdlock(&store->head->table) == 0);
-    struct postings_source source = postings_source_of(store->head->postings);
-    int error = each_row(&store->deletes.ages, &source, &watch, look_at_row, &look);
-    must(pthread_rwlock_unlock(&store->head->table) == 0);
-    select_watch_done(&watch);
+    int error = head_ask(store->head, &look.watch, ask_head, &look);
+    select_watch_done(&look.watch);
     return error == ERR_LIMIT ? 0 : error;
 }
 

@@ -27,6 +27,7 @@ void pieces_scratch_done(struct pieces_scratch *scratch)
         free(scratch->times_ms[i]);
         free(scratch->values[i]);
     }
+    arena_share_release(&scratch->share);
     *scratch = (struct pieces_scratch){0};
 }
 
@@ -37,6 +38,9 @@ static int hold(struct pieces_scratch *scratch, size_t columns, size_t count)
     size_t capacity = scratch->capacity[columns] == 0 ? 1024 : scratch->capacity[columns];
     while (capacity < count)
         capacity *= 2;
+    if (!arena_share_hold(&scratch->share, (capacity - scratch->capacity[columns]) *
+                                               (sizeof(int64_t) + sizeof(double))))
+        return ERR_LIMIT;
     int64_t *times = realloc(scratch->times_ms[columns], capacity * sizeof *times);
     if (times == NULL)
         return ERR_NOMEM;
@@ -349,12 +353,33 @@ int pieces_line_up(const struct piece *pieces, size_t count, struct pieces_scrat
     return error;
 }
 
+/* Columns that are decoded are copied no further than they are wanted; how many pieces are left. */
+static size_t narrow(struct piece *pieces, size_t count, int64_t from_ms, int64_t until_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct piece piece = pieces[i];
+        if (piece.chunk.data == NULL) {
+            size_t first;
+            pieces_trim(piece.times_ms, piece.count, from_ms, until_ms, &first, &piece.count);
+            if (piece.count == 0)
+                continue;
+            piece.times_ms += first;
+            piece.values += first;
+            piece.first_ms = piece.times_ms[0];
+            piece.last_ms = piece.times_ms[piece.count - 1];
+        }
+        pieces[kept++] = piece;
+    }
+    return kept;
+}
+
 int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, int64_t from_ms,
                  int64_t until_ms, struct pieces_scratch *scratch, const int64_t **ret_times_ms,
                  const double **ret_values, size_t *ret_count)
 {
     size_t total = 0;
-    count = drop_covered(pieces, count, holes);
+    count = narrow(pieces, drop_covered(pieces, count, holes), from_ms, until_ms);
     for (size_t i = 0; i < count; i++)
         total += pieces[i].count;
     int error = hold(scratch, 0, total + 1); /* pieces_append() */

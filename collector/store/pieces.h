@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/base/arena.h"
 #include "proto/base/bytes.h"
 
 struct piece {
@@ -59,6 +60,7 @@ bool holes_touch(const struct holes *holes, uint64_t rank, int64_t first_ms, int
 
 /* Buffers that are kept from series to series. */
 struct pieces_scratch {
+    struct arena_share share; /* its total is the owner's to set, after pieces_scratch_init() */
     int64_t *times_ms[4]; /* the first is what was merged; the others are for what overlaps */
     double *values[4];
     size_t capacity[4];
@@ -89,9 +91,9 @@ int pieces_line_up(const struct piece *pieces, size_t count, struct pieces_scrat
 void pieces_trim(const int64_t *times_ms, size_t count, int64_t from_ms, int64_t until_ms,
                  size_t *ret_first, size_t *ret_count);
 
-/* The merged samples of the pieces (reordered) inside the closed interval, but for those in
+/* The merged samples of the pieces (reordered, and narrowed) inside the closed interval, but for those in
  * holes (NULL: there are none); the columns live in the scratch until the next call.
- * ERR_CORRUPT when a chunk does not decode, ERR_NOMEM. */
+ * ERR_CORRUPT when a chunk does not decode, ERR_LIMIT of the scratch's total, ERR_NOMEM. */
 int pieces_merge(struct piece *pieces, size_t count, const struct holes *holes, int64_t from_ms,
                  int64_t until_ms, struct pieces_scratch *scratch, const int64_t **ret_times_ms,
                  const double **ret_values, size_t *ret_count);

@@ -374,6 +374,11 @@ size_t postings_bytes(const struct postings *postings)
     return postings->bytes;
 }
 
+size_t postings_pairs(const struct postings *postings)
+{
+    return postings->pair_count;
+}
+
 void postings_each(const struct postings *postings,
                    bool (*visit)(void *context, struct bytes name, struct bytes value,
                                  uint64_t series),
@@ -385,6 +390,17 @@ void postings_each(const struct postings *postings,
                 if (!visit(context, at->text, at->values[j]->value,
                            roaring_bitmap_get_cardinality(at->values[j]->ids)))
                     return;
+}
+
+void postings_values(const struct postings *postings, struct bytes name, size_t limit,
+                     size_t *from, struct buf *values)
+{
+    const struct label_name *label = find_name(postings, name);
+    const size_t count = label == NULL ? 0 : label->count;
+    size_t at = *from;
+    for (; at < count && limit > 0; at++, limit--)
+        buf_put_sized(values, label->values[at]->value);
+    *from = at >= count ? 0 : at;
 }
 
 /* -- as a source ------------------------------------------------------------------------- */

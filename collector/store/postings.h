@@ -22,6 +22,7 @@
 #include "collector/series/matcher.h"
 #include "collector/store/select_watch.h"
 #include "proto/base/arena.h"
+#include "proto/base/buf.h"
 
 /* CRoaring's bitmap, by name: its header costs half a second a file that includes it. */
 typedef struct roaring_bitmap_s roaring_bitmap_t;
@@ -68,6 +69,12 @@ int postings_add(struct postings *postings, const struct labels *labels, uint32_
 void postings_remove(struct postings *postings, const uint32_t *pairs, size_t count,
                      uint32_t id);
 
+/* Up to `limit` values of a label, as buf_put_sized() writes them, from place *from on, which is moved
+ * behind them (0: those were all).  Values that go meanwhile move others to other places: one may
+ * be told twice, or not. */
+void postings_values(const struct postings *postings, struct bytes name, size_t limit,
+                     size_t *from, struct buf *values);
+
 /* A label pair; its texts end with a NUL and live as long as an id has it. */
 struct label posting_label(const struct postings *postings, uint32_t pair);
 /* Label sets as numbers: as labels_compare(), which most pairs are not looked at for. */
@@ -83,3 +90,4 @@ void postings_each(const struct postings *postings,
 
 struct postings_source postings_source_of(struct postings *postings);
 size_t postings_bytes(const struct postings *postings);
+size_t postings_pairs(const struct postings *postings); /* how many label pairs there are */

@@ -68,7 +68,7 @@ static void take_share(void *context, unsigned place)
         budget.samples_left = mine.budget->samples_left;
     mine.budget = &budget;
     mine.arena = &all->arenas.items[place];
-    delivery_init(&delivery);
+    delivery_init(&delivery, mine.arena->total);
     while (error == 0 && atomic_load_explicit(&all->error, memory_order_relaxed) == 0) {
         size_t first = atomic_fetch_add_explicit(&all->next, all->piece, memory_order_relaxed);
         if (first >= mine.count)
@@ -82,6 +82,7 @@ static void take_share(void *context, unsigned place)
         (void)atomic_compare_exchange_strong(&all->error, &none, error);
     atomic_fetch_add_explicit(&all->samples, budget.samples_seen, memory_order_relaxed);
     atomic_fetch_add_explicit(&all->chunks, budget.chunks_seen, memory_order_relaxed);
+    mine.arena->total_refused |= delivery_is_refused(&delivery);
     delivery_done(&delivery);
 }
 
@@ -142,13 +143,14 @@ static int deliver_alone(struct gather *gather, struct series_samples *series)
     size_t limit = gather->hints->series_limit;
     size_t kept = 0;
     int error = 0;
-    delivery_init(&delivery);
+    delivery_init(&delivery, gather->arena->total);
     for (size_t i = 0; i < gather->count && error == 0 && (limit == 0 || kept < limit); i++) {
         error = select_watch_step(&gather->watch);
         if (error == 0)
             error = deliver(gather, gather->items[i], &delivery, &series[i]);
         kept += series[i].count > 0;
     }
+    gather->arena->total_refused |= delivery_is_refused(&delivery);
     delivery_done(&delivery);
     return error;
 }
@@ -251,6 +253,7 @@ struct gathered {
     struct select_hints hints;
     struct gather gather;
     size_t reserved_bytes; /* of the arena's limit, for the gathering */
+    _Atomic bool total_refused; /* it had no room for what a place holds */
 };
 
 struct unread_place {
@@ -261,12 +264,13 @@ struct unread_place {
 static void end_gathered(struct gathered *gathered)
 {
     gathered->gather.arena->limit_bytes += gathered->reserved_bytes;
+    gathered->gather.arena->total_refused |= gathered->total_refused;
     gather_done(&gathered->gather);
     free(gathered);
 }
 
-/* A look needs room for a series a thread, in which nobody limits it; and of records of roll-ups there
- * is more to be said than the samples of one series at a time. */
+/* A look needs room for a series a thread, however little is wanted of it; and of records of roll-ups
+ * there is more to be said than the samples of one series at a time. */
 static bool is_worth_a_look(const struct amount *amount)
 {
     return amount->most <= LOOKED_AT_MAX && !amount->has_records;
@@ -307,18 +311,21 @@ static int querier_find(struct querier *querier, struct matcher *const *matchers
 static int querier_read(struct unread *unread, size_t i, struct unread_place **place,
                         struct query_budget *budget, struct series_samples *ret_samples)
 {
+    struct gathered *gathered = (struct gathered *)(void *)unread;
     struct unread_place *at = *place;
     if (at == NULL) {
         at = *place = malloc(sizeof *at);
         if (at == NULL)
             return ERR_NOMEM;
-        at->gather = ((struct gathered *)(void *)unread)->gather;
+        at->gather = gathered->gather;
         at->gather.budget = budget;
-        delivery_init(&at->delivery);
+        delivery_init(&at->delivery, gathered->gather.arena->total);
     }
     int error = deliver_view(&at->gather, at->gather.items[i], &at->delivery, ret_samples);
     if (error == 0 && budget != NULL)
         budget->series_seen += ret_samples->count > 0;
+    if (error == ERR_LIMIT && delivery_is_refused(&at->delivery))
+        atomic_store_explicit(&gathered->total_refused, true, memory_order_relaxed);
     return error;
 }
 

@@ -17,6 +17,10 @@
 #include "proto/base/must.h"
 
 #define LIST_BYTES_MAX ((size_t)4 << 20) /* a longer one is not kept */
+/* What is at hand (query_budget): half a millisecond's work. */
+#define AT_HAND_PAIRS 4096
+#define AT_HAND_FILES 1024
+#define AT_HAND_BYTES ((size_t)128 << 10) /* of lists */
 
 struct texts {
     struct bytes name; /* of the label; "": the names of labels are asked for */
@@ -25,6 +29,8 @@ struct texts {
     int64_t from_ms, until_ms;
     struct text_set found;
     struct select_watch watch; /* over the head and all files */
+    bool at_hand;              /* nothing else is wanted, */
+    size_t at_hand_bytes;      /* and no more than so much of it */
 
     /* of the source at hand */
     const struct postings_source *source;
@@ -155,6 +161,16 @@ static bool is_known(struct texts *texts, struct value_list *list, int *ret_erro
     return true;
 }
 
+static bool is_at_hand(struct texts *texts, const struct value_list *list)
+{
+    if (list != NULL && is_held(texts, list))
+        return true;
+    if (list == NULL || value_list_texts(list).size > texts->at_hand_bytes)
+        return false;
+    texts->at_hand_bytes -= value_list_texts(list).size;
+    return true;
+}
+
 static int from_span(struct texts *texts, struct span *span)
 {
     const uint64_t generation = span_info_of(span)->manifest.generation;
@@ -163,6 +179,10 @@ static int from_span(struct texts *texts, struct span *span)
     struct span_reader *reader = NULL;
     struct buf list;
     int error;
+    if (texts->at_hand && !is_at_hand(texts, kept)) {
+        value_lists_release(texts->lists, kept);
+        return ERR_AGAIN;
+    }
     if (is_known(texts, kept, &error))
         return error;
     buf_init(&list, LIST_BYTES_MAX);
@@ -182,15 +202,6 @@ static int from_span(struct texts *texts, struct span *span)
     return error == ERR_CORRUPT ? 0 : error; /* counted where it was found */
 }
 
-/* Does the interval touch what the head holds?  Not to the series, like spans and Prometheus's
- * blocks. */
-static bool touches_head(struct head *head, int64_t from_ms, int64_t until_ms)
-{
-    int64_t min_ms = atomic_load_explicit(&head->stats.min_ms, memory_order_relaxed);
-    int64_t max_ms = atomic_load_explicit(&head->stats.max_ms, memory_order_relaxed);
-    return from_ms <= until_ms && from_ms <= max_ms && until_ms >= min_ms;
-}
-
 /* Those of one kind; roll-ups as far as they are sole. */
 static int from_spans(struct texts *texts, struct store *store, enum span_kind kind)
 {
@@ -200,6 +211,8 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
                                       &spans, &span_count);
     if (error != 0)
         return error;
+    if (texts->at_hand && span_count > AT_HAND_FILES)
+        error = ERR_AGAIN;
     for (size_t i = 0; i < span_count && error == 0; i++) {
         error = select_watch_look(&texts->watch);
         if (error == 0 && (kind == SPAN_SAMPLES || span_is_sole(spans[i])))
@@ -209,16 +222,20 @@ static int from_spans(struct texts *texts, struct store *store, enum span_kind k
     return error;
 }
 
+static int from_head(void *context, const struct postings_source *source)
+{
+    return from_source(context, source, NULL);
+}
+
 static int gather_texts(struct texts *texts, struct store *store)
 {
     static const enum span_kind kinds[] = {SPAN_SAMPLES, SPAN_ROLLUP_5M, SPAN_ROLLUP_1H};
     int error = 0;
-    if (touches_head(store->head, texts->from_ms, texts->until_ms)) {
-        must(pthread_rwlock_rdlock(&store->head->table) == 0);
-        struct postings_source head = postings_source_of(store->head->postings);
-        error = from_source(texts, &head, NULL);
-        must(pthread_rwlock_unlock(&store->head->table) == 0);
-    }
+    /* Not to the series, like spans and Prometheus's blocks. */
+    if (head_touches(store->head, texts->from_ms, texts->until_ms))
+        error = texts->at_hand
+                    ? head_ask_at_once(store->head, AT_HAND_PAIRS, from_head, texts)
+                    : head_ask(store->head, &texts->watch, from_head, texts);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
         error = from_spans(texts, store, kinds[i]);
     return error;
@@ -231,7 +248,11 @@ static int answer(struct querier *querier, struct bytes name, struct matcher *co
     struct texts texts = {.name = name,
                           .matchers = matchers,
                           .matcher_count = count,
+                          .at_hand = budget != NULL && budget->at_hand,
+                          .at_hand_bytes = AT_HAND_BYTES,
                           .found.arena = arena};
+    if (texts.at_hand && count > 0) /* matchers look into the files */
+        return ERR_AGAIN;
     select_watch_init(&texts.watch, budget, arena->total);
     struct store *store = querier_store(querier, &texts.from_ms, &texts.until_ms);
     texts.lists = span_set_lists(store->spans);

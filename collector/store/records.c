@@ -24,6 +24,7 @@ void records_done(struct records *records)
     free(records->lasts);
     for (size_t i = 0; i < ROLLED_COLUMNS; i++)
         free(records->columns[i]);
+    arena_share_release(&records->share);
     *records = (struct records){0};
 }
 
@@ -36,6 +37,9 @@ static int hold(struct records *records, size_t more)
     while (capacity < records->count + more)
         capacity *= 2;
     size_t bytes = capacity * sizeof(double);
+    if (!arena_share_hold(&records->share, (capacity - records->capacity) *
+                                               (3 + ROLLED_COLUMNS) * sizeof(double)))
+        return ERR_LIMIT;
     int64_t *lasts_ms = realloc(records->lasts_ms, bytes);
     if (lasts_ms == NULL)
         return ERR_NOMEM;

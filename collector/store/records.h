@@ -11,7 +11,8 @@
  *     last values, at their times | first values, at theirs
  *     | number of samples, sum, min, max, fallen, resets, changes, at times that only count up
  *
- * One thread.  What was allocated is kept from series to series.
+ * One thread.  What was allocated is kept from series to series.  ERR_NOMEM is ERR_LIMIT where the
+ * total that it counts in has no room.
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "collector/series/queryable.h"
+#include "proto/base/arena.h"
 #include "proto/base/buf.h"
 #include "proto/base/bytes.h"
 
@@ -27,6 +29,7 @@
 #define RECORD_CHUNKS (1 + ROLLED_COLUMNS)
 
 struct records {
+    struct arena_share share; /* its total is the owner's to set, after records_init() */
     size_t count, capacity;
     int64_t *lasts_ms, *firsts_ms;
     double *lasts;

@@ -80,8 +80,10 @@ static void remember(struct select_watch *watch, struct seen_value **bucket,
 {
     struct seen_value *seen =
         arena_alloc(&watch->memory, 1, sizeof(struct seen_value) + value.size);
-    if (seen == NULL)
+    if (seen == NULL) {
+        watch->is_full = true;
         return;
+    }
     *seen = (struct seen_value){*bucket, matcher, matches, value.size};
     if (value.size > 0)
         memcpy(seen->bytes, value.data, value.size);
@@ -97,6 +99,10 @@ static int match_slowly(struct select_watch *watch, const struct matcher *matche
     if (seen != NULL) {
         *ret_matches = seen->matches;
         return 0;
+    }
+    if (watch->is_hurried && bucket != NULL && !watch->is_full) {
+        watch->put_off = matcher;
+        return ERR_AGAIN;
     }
     int error = select_watch_look(watch);
     if (error != 0)

@@ -5,9 +5,10 @@
  * A select tries a pattern on the values of a label in the head and in each history file, which
  * hold the same values again and again.  Most patterns take less than a look-up would.  One
  * that has shown itself slow (matcher_is_slow()) is tried once a value: what it said is kept
- * for the next source, and all its tries together have SLOW_NS_MAX of processor time.  Where
- * whoever asked has hung up, or the question's own time is over, that is what ended it, and no
- * pattern is blamed.
+ * for the next source, and all its tries together have SLOW_NS_MAX of processor time.  Under the
+ * head's lock it is not tried at all: the lock is given back for it (head_ask.c).  Where whoever
+ * asked has hung up, or the question's own time is over, that is what ended it, and no pattern
+ * is blamed.
  *
  * One thread.  A zeroed watch is ready for use.
  */
@@ -20,7 +21,7 @@
 #include "collector/series/queryable.h"
 #include "proto/base/arena.h"
 
-/* Of a select, of this thread: the head is asked under its lock. */
+/* Of a select, of this thread. */
 #define SLOW_NS_MAX INT64_C(500000000)
 
 struct seen_value;
@@ -30,12 +31,15 @@ struct select_watch {
     const volatile bool *cancelled; /* or NULL */
     int64_t deadline_mono_ns;       /* 0: none */
     struct arena_total *total;      /* that what is kept counts in, or NULL */
+    bool is_hurried; /* others wait for a lock: no slow pattern is tried now */
     /* what came of it */
     const struct matcher *too_slow; /* whose pattern the select ended by; NULL: none */
+    const struct matcher *put_off;  /* the one that was not tried (ERR_AGAIN) */
     /* private */
     size_t steps;
     int64_t slow_ns;
     struct arena memory;
+    bool is_full; /* what is met from now on is not kept, and not put off */
     struct seen_value **seen;
 };
 
@@ -48,7 +52,7 @@ int select_watch_look(const struct select_watch *watch);
  * small. */
 int select_watch_step(struct select_watch *watch);
 /* Does the value satisfy the matcher?  ERR_CANCELLED; ERR_TIMEOUT; ERR_LIMIT: its pattern takes too
- * long (too_slow). */
+ * long (too_slow); ERR_AGAIN: it is slow and others wait, try the value when they do not. */
 int select_watch_match(struct select_watch *watch, const struct matcher *matcher,
                        struct bytes value, bool *ret_matches);
 /* Gives back the memory; too_slow stays. */

@@ -217,6 +217,7 @@ static void apply_group(struct writer *writer, const struct group *group)
     int64_t retention_ms = store_retention_ms(store);
     int64_t floor_ms = retention_ms > 0 ? now_ms - retention_ms : INT64_MIN;
 
+    head_take_oldest(store->head);
     for (const struct store_write *at = group->writes; at != NULL; at = at->next) {
         /* The samples are durable: losing one in memory only would break the promise that an
          * acknowledged write is visible, while a restart replays it. */

@@ -13,7 +13,7 @@ static const struct {
     bool exact_only; /* printed only where nothing is left over, as Prometheus does */
 } duration_units[] = {
     {"y", 365 * INT64_C(86400000), true}, {"w", 7 * INT64_C(86400000), true},
-    {"d", INT64_C(86400000), true},       {"h", 3600000, false},
+    {"d", INT64_C(86400000), false},      {"h", 3600000, false},
     {"m", 60000, false},                  {"s", 1000, false},
     {"ms", 1, false},
 };

@@ -40,7 +40,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     check_json((struct bytes){data, size});
-    form_done(&form);
     arena_reset(&arena);
     return 0;
 }

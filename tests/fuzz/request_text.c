@@ -129,7 +129,6 @@ bool request_text_read(struct bytes bytes, const struct http_route *routes, size
 
 void request_text_done(struct request_text *text)
 {
-    form_done(&text->form);
     buf_done(&text->inflated);
     arena_reset(&text->arena);
 }

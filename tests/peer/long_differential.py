@@ -11,6 +11,7 @@ import yaml
 
 from differential import BEGIN, STEP_S, compare, run, sides
 from fengsui import BUILD, SKIPPED, run_tests
+from layouts import compare_layouts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEEDS, EACH = 5, 4000
@@ -24,6 +25,15 @@ def test_thousands_of_questions():
         told, counts = run(seed, EACH)
         print(seed, counts)
         assert not told, f"{len(told)} differ:\n" + "\n".join(told)
+
+
+def test_thousands_of_layouts():
+    with sides([]) as both:
+        for _ in range(SEEDS):
+            seed = random.randrange(10 ** 6)
+            told, counts = compare_layouts(both, seed, EACH)
+            print(seed, counts)
+            assert not told, f"seed {seed}:\n" + "\n".join(told)
 
 
 def real_samples():

@@ -1,6 +1,6 @@
 """Random questions, the same to a collector and to a Prometheus with the same samples.
 
-    test_differential.py                     some two hundred, seed 1
+    test_differential.py                     some two hundred, seed 1; layouts, five times as many
     FENGSUI_DIFFERENTIAL=7:3000 ...          three thousand, seed 7; a failure names both
 """
 import os
@@ -11,6 +11,7 @@ import sys
 from differential import BEGIN, SPAN_S, compare, made_up, run, sides
 from expressions import Maker, minimise
 from fengsui import SKIPPED, run_tests
+from layouts import compare_layouts
 
 
 def test_random_questions_have_prometheus_s_answers():
@@ -43,6 +44,17 @@ def test_what_is_wrong_is_told_in_prometheus_s_words():
                 for text in texts]
     assert len(told) > 90 and all(theirs for _, _, theirs in told), told
     assert not [row for row in told if row[1] != row[2]], [row for row in told if row[1] != row[2]]
+
+
+def test_long_expressions_are_laid_out_alike():
+    seed, _, count = os.environ.get("FENGSUI_DIFFERENTIAL", "1:220").partition(":")
+    with sides([]) as both:
+        told, counts = compare_layouts(both, seed, 5 * int(count))
+    print(counts)
+    assert not told, f"seed {seed}:\n" + "\n".join(told)
+    # The questions are worth asking: deep ones, and nearly all of them right.
+    assert counts["broken"] > counts["asked"] / 3 > 10 * counts["refused"], counts
+    assert counts["longest"] > 20, counts
 
 
 def test_what_differs_is_told_small():

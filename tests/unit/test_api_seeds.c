@@ -96,9 +96,10 @@ static bool has_value(const struct http_route *route, const char *name, size_t a
         struct request_text text;
         if (!read_seed(i, &text))
             continue;
-        const char *value = text.route != route || text.status != 0
-                                ? NULL
-                                : http_parameter_at(&text.request, name, at_least - 1);
+        const char *value = NULL;
+        size_t at = 0;
+        for (size_t n = 0; text.route == route && text.status == 0 && n < at_least; n++)
+            value = http_parameter_next(&text.request, name, &at);
         found = value != NULL && *value != '\0';
         request_text_done(&text);
     }

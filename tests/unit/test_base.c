@@ -94,6 +94,33 @@ static void what_an_arena_leases_ends_with_it_and_counts(void **state)
     assert_int_equal(total.held_bytes, 0);
 }
 
+static void a_share_grows_within_a_total(void **state)
+{
+    struct arena_total all = {.limit_bytes = 1000};
+    struct arena_total part = {.limit_bytes = 600, .parent = &all};
+    struct arena_share one = {.total = &part};
+    struct arena_share other = {.total = &all};
+    struct arena_share free_one = {.held_bytes = 0};
+    (void)state;
+    assert_true(arena_share_hold(&one, 500));
+    assert_false(arena_share_hold(&one, 200));
+    assert_false(one.total_refused); /* the part did */
+    assert_true(arena_share_hold(&other, 450));
+    assert_false(arena_share_hold(&one, 100));
+    assert_true(one.total_refused);
+    assert_int_equal(all.held_bytes, 950);
+    arena_share_release(&one);
+    arena_share_release(&one);
+    assert_int_equal(part.held_bytes, 0);
+    assert_int_equal(all.held_bytes, 450);
+    assert_true(arena_share_hold(&one, 550));
+    arena_share_release(&one);
+    arena_share_release(&other);
+    assert_int_equal(all.held_bytes, 0);
+    assert_true(arena_share_hold(&free_one, SIZE_MAX / 2));
+    arena_share_release(&free_one);
+}
+
 static void arenas_share_a_total(void **state)
 {
     struct arena_total total = {.limit_bytes = 12000};
@@ -227,7 +254,7 @@ static void durations_read_and_print_as_prometheus_does(void **state)
         {"15s", 15000, "15s"},        {"1h30m", 5400000, "1h30m"}, {"0", 0, "0s"},
         {"90m", 5400000, "1h30m"},    {"1d", 86400000, "1d"},      {"7d", 604800000, "1w"},
         {"1y", 31536000000, "1y"},    {"100ms", 100, "100ms"},     {"1500ms", 1500, "1s500ms"},
-        {"25h", 90000000, "25h"},
+        {"25h", 90000000, "1d1h"},    {"3d12h", 302400000, "3d12h"}, {"400d", 34560000000, "400d"},
     };
     static const char *const bad[] = {"", "5", "s", "1x", "1m1h", "1.5s", "-1s", "1s1s", "1 s"};
     int64_t ms;
@@ -378,6 +405,7 @@ int main(void)
         cmocka_unit_test(an_arena_never_takes_more_than_its_limit),
         cmocka_unit_test(an_arena_that_is_rewound_keeps_what_it_took_in_one_piece),
         cmocka_unit_test(what_an_arena_leases_ends_with_it_and_counts),
+        cmocka_unit_test(a_share_grows_within_a_total),
         cmocka_unit_test(arenas_share_a_total),
         cmocka_unit_test(integers_survive_a_round_trip),
         cmocka_unit_test(a_varint_of_eleven_bytes_fails),

@@ -1,7 +1,4 @@
 /* test_http_limits.c - what answers hold, until they are sent or their clients are gone. */
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,6 +12,7 @@
 #include <cmocka.h>
 
 #include "collector/http/server.h"
+#include "tests/unit/http_kit.h"
 
 #define MIB         ((size_t)1 << 20)
 #define ANSWER      "12582912" /* bytes: more than sockets take of what nobody reads */
@@ -66,102 +64,46 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/endless", ROLE_NONE, .slow = true, .handler = handle_endless},
 };
 
-/* ---- a server on a thread of its own --------------------------------------------------- */
+/* ---- a server and its clients ---------------------------------------------------------- */
 
 struct fixture {
     struct arena_total total;
-    uv_loop_t loop;
-    uv_async_t stop;
-    pthread_t thread;
-    struct http_server *server;
-    unsigned port;
+    struct http_kit http;
 };
-
-static void on_stop(uv_async_t *stop)
-{
-    struct fixture *fixture = stop->data;
-    http_server_close(fixture->server);
-    uv_close((uv_handle_t *)stop, NULL);
-}
-
-static void *run_loop(void *context)
-{
-    uv_run(&((struct fixture *)context)->loop, UV_RUN_DEFAULT);
-    return NULL;
-}
 
 static void start(struct fixture *fixture, size_t all, size_t one, int64_t send_timeout_ms)
 {
-    memset(fixture, 0, sizeof *fixture);
     streams_closed = 0;
-    fixture->total.limit_bytes = all;
-    assert_int_equal(uv_loop_init(&fixture->loop), 0);
-    uv_async_init(&fixture->loop, &fixture->stop, on_stop);
-    fixture->stop.data = fixture;
-    const struct http_options options = {.listen = "127.0.0.1:0",
-                                         .query_memory = &fixture->total,
+    fixture->total = (struct arena_total){.limit_bytes = all};
+    http_kit_start(&fixture->http,
+                   (struct http_options){.query_memory = &fixture->total,
                                          .query_memory_bytes_max = one,
-                                         .send_timeout_ms = send_timeout_ms};
-    struct diagnosis why = {0};
-    if (http_server_open(&fixture->loop, &options, routes, sizeof routes / sizeof *routes, NULL,
-                         &fixture->server, &why) != 0)
-        fail_msg("%s", why.text);
-    fixture->port = http_server_port(fixture->server);
-    assert_int_equal(pthread_create(&fixture->thread, NULL, run_loop, fixture), 0);
+                                         .send_timeout_ms = send_timeout_ms},
+                   routes, sizeof routes / sizeof *routes, NULL);
 }
 
 static void stop(struct fixture *fixture)
 {
-    uv_async_send(&fixture->stop);
-    pthread_join(fixture->thread, NULL);
-    assert_int_equal(uv_loop_close(&fixture->loop), 0);
+    http_kit_stop(&fixture->http);
     assert_int_equal(fixture->total.held_bytes, 0);
 }
 
 /* Asks, and reads nothing; little waits on the way to who is `narrow`. */
 static int ask(const struct fixture *fixture, const char *target, const char *headers, bool narrow)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)fixture->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int small = 8192;
-    int segment = 1000; /* as on a network: the server's socket takes the less */
     char request[256];
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (narrow)
-        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
-    if (narrow)
-        assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    int fd = http_kit_dial(&fixture->http, narrow);
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n", target,
                         headers);
-    assert_int_equal(write(fd, request, (size_t)size), size);
+    http_kit_send(fd, request, (size_t)size);
     return fd;
-}
-
-/* The whole answer, or as much of it as comes; with a pause now and then. */
-static struct buf read_all(int fd, size_t pause_every, useconds_t pause_us)
-{
-    struct buf answer = {0};
-    size_t paused = 0;
-    ssize_t n = 0;
-    while ((n = read(fd, buf_reserve(&answer, 65536), 65536)) > 0) {
-        answer.size += (size_t)n;
-        if (pause_every > 0 && answer.size / pause_every > paused) {
-            paused = answer.size / pause_every;
-            usleep(pause_us);
-        }
-    }
-    close(fd);
-    (void)buf_text(&answer);
-    return answer;
 }
 
 static void expect(const struct fixture *fixture, const char *target, const char *status,
                    const char *content)
 {
-    struct buf answer = read_all(ask(fixture, target, "", false), 0, 0);
+    struct buf answer = http_kit_read(ask(fixture, target, "", false), 0, 0);
     const char *text = (const char *)answer.data;
     if (strncmp(text + strlen("HTTP/1.1 "), status, 3) != 0 || strstr(text, content) == NULL)
         fail_msg("%s: wanted %s and \"%s\", got %.600s", target, status, content, text);
@@ -189,7 +131,7 @@ static bool is_slow_count(const struct fixture *fixture, int count)
 {
     struct buf metrics = {0};
     char line[80];
-    http_server_print_metrics(fixture->server, &metrics);
+    http_server_print_metrics(fixture->http.server, &metrics);
     (void)snprintf(line, sizeof line, "\nfengsui_collector_http_clients_slow_total %d\n", count);
     bool is_so = strstr(buf_text(&metrics), line) != NULL;
     buf_done(&metrics);
@@ -207,7 +149,7 @@ static void an_answer_counts_until_it_is_taken(void **state)
     wait_for_held(&fixture, ANSWER_SIZE, 64 * MIB);
     expect(&fixture, "/bytes?bytes=10", "200", "abcdefghij");
     assert_true(fixture.total.held_bytes >= ANSWER_SIZE);
-    struct buf answer = read_all(fd, 0, 0);
+    struct buf answer = http_kit_read(fd, 0, 0);
     assert_int_equal(body_size(&answer), ANSWER_SIZE);
     for (size_t i = 0; i < ANSWER_SIZE; i += strlen(LINE))
         if (memcmp(answer.data + answer.size - ANSWER_SIZE + i, LINE, strlen(LINE)) != 0)
@@ -228,14 +170,14 @@ static void a_packed_answer_counts_what_it_takes(void **state)
     (void)state;
     start(&fixture, 256 * MIB, 64 * MIB, 0);
     struct buf answer =
-        read_all(ask(&fixture, "/bytes?bytes=" ANSWER, "Accept-Encoding: gzip\r\n", false), 0, 0);
+        http_kit_read(ask(&fixture, "/bytes?bytes=" ANSWER, "Accept-Encoding: gzip\r\n", false), 0, 0);
     assert_non_null(strstr((const char *)answer.data, "Content-Encoding: gzip"));
     assert_true(body_size(&answer) < ANSWER_SIZE / 10);
     buf_done(&answer);
     wait_for_held(&fixture, 0, 0);
     /* Where there is no room for packing, it goes as it is. */
     assert_true(arena_total_hold(&fixture.total, 240 * MIB));
-    answer = read_all(ask(&fixture, "/bytes?bytes=" ANSWER, "Accept-Encoding: gzip\r\n", false), 0, 0);
+    answer = http_kit_read(ask(&fixture, "/bytes?bytes=" ANSWER, "Accept-Encoding: gzip\r\n", false), 0, 0);
     assert_int_equal(body_size(&answer), ANSWER_SIZE);
     buf_done(&answer);
     arena_total_release(&fixture.total, 240 * MIB);
@@ -279,7 +221,7 @@ static void large_answers_that_nobody_takes_leave_room_for_others(void **state)
            "{\"status\":\"error\",\"errorType\":\"unavailable\",\"error\":\"too many large answers "
            "are being sent; try again\"}");
     struct buf packed =
-        read_all(ask(&fixture, "/bytes?bytes=10", "Accept-Encoding: gzip\r\n", false), 0, 0);
+        http_kit_read(ask(&fixture, "/bytes?bytes=10", "Accept-Encoding: gzip\r\n", false), 0, 0);
     assert_non_null(strstr((const char *)packed.data, "abcdefghij"));
     buf_done(&packed);
     expect(&fixture, "/brief?bytes=10", "200", "abcdefghij");
@@ -306,7 +248,7 @@ static void who_takes_too_slowly_is_let_go(void **state)
         }
         assert_in_range(k, 100, 19999);
         wait_for_held(&fixture, 0, 0);
-        struct buf rest = read_all(fd, 0, 0);
+        struct buf rest = http_kit_read(fd, 0, 0);
         assert_true(rest.size < ANSWER_SIZE);
         buf_done(&rest);
     }
@@ -321,7 +263,7 @@ static void who_keeps_pace_gets_all(void **state)
     (void)state;
     start(&fixture, 256 * MIB, 64 * MIB, 200);
     /* Three times as long as the timeout, and faster than the least pace. */
-    struct buf answer = read_all(ask(&fixture, "/bytes?bytes=" ANSWER, "", false), MIB, 50000);
+    struct buf answer = http_kit_read(ask(&fixture, "/bytes?bytes=" ANSWER, "", false), MIB, 50000);
     assert_int_equal(body_size(&answer), ANSWER_SIZE);
     buf_done(&answer);
     /* Of a small one it is not seen how far it has come. */
@@ -329,7 +271,7 @@ static void who_keeps_pace_gets_all(void **state)
     int fd = ask(&fixture, "/bytes?bytes=" WHOLE, "", true);
     for (; taken < 6 * sizeof some; taken += sizeof some, usleep(200000))
         assert_int_equal(recv(fd, some, sizeof some, MSG_WAITALL), sizeof some);
-    answer = read_all(fd, 0, 0);
+    answer = http_kit_read(fd, 0, 0);
     assert_in_range(taken + answer.size, strtoul(WHOLE, NULL, 10), strtoul(WHOLE, NULL, 10) + 1000);
     buf_done(&answer);
     assert_true(is_slow_count(&fixture, 0));

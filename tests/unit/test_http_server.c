@@ -17,10 +17,11 @@
 #include "collector/http/server.h"
 #include "collector/http/users.h"
 #include "proto/base/error.h"
+#include "tests/unit/http_kit.h"
 
 /* What the handlers of this test share. */
 struct stage {
-    pthread_t loop; /* its thread */
+    _Atomic pthread_t loop; /* its thread */
     atomic_int slow_running;
     atomic_bool slow_saw_hangup;
     atomic_bool release;
@@ -63,6 +64,15 @@ static void handle_brief(struct http_request *request, struct http_response *res
     const struct stage *stage = request->context;
     bool is_apart = !pthread_equal(pthread_self(), stage->loop);
     buf_put_text(&response->body, is_apart ? "brief" : "on the loop");
+}
+
+/* At once where it is not told to wait. */
+static void handle_at_once(struct http_request *request, struct http_response *response)
+{
+    if (request->at_once && http_parameter(request, "wait") != NULL)
+        response->put_off = true;
+    else
+        handle_brief(request, response);
 }
 
 /* Does not look whether anybody still waits. */
@@ -134,6 +144,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/large", ROLE_NONE, .handler = handle_large},
     {HTTP_GET, "/slow", ROLE_NONE, .slow = true, .handler = handle_slow},
     {HTTP_GET, "/brief", ROLE_NONE, .brief = true, .handler = handle_brief},
+    {HTTP_GET, "/once", ROLE_NONE, .slow = true, .at_once = true, .handler = handle_at_once},
     {HTTP_GET, "/stubborn", ROLE_NONE, .slow = true, .handler = handle_stubborn},
     {HTTP_GET, "/-/healthy", ROLE_NONE, .handler = handle_echo},
     {HTTP_POST, "/alert", ROLE_OPERATOR, .writers_too = true, .handler = handle_echo},
@@ -141,77 +152,28 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/change", ROLE_OPERATOR, .handler = handle_echo},
 };
 
-/* ---- a server on a thread of its own, so that a test can be a plain client ---------------- */
+/* ---- a plain client -------------------------------------------------------------------- */
 
 struct fixture {
     struct stage stage;
-    uv_loop_t loop;
-    uv_async_t stop;
-    pthread_t thread;
-    struct http_server *server;
-    unsigned port;
+    struct http_kit http;
 };
-
-static void on_stop(uv_async_t *stop)
-{
-    struct fixture *fixture = stop->data;
-    http_server_close(fixture->server);
-    uv_close((uv_handle_t *)stop, NULL);
-}
-
-static void *run_loop(void *context)
-{
-    struct fixture *fixture = context;
-    fixture->stage.loop = pthread_self();
-    uv_run(&fixture->loop, UV_RUN_DEFAULT);
-    return NULL;
-}
 
 static void start(struct fixture *fixture, const char *users_path)
 {
-    memset(fixture, 0, sizeof *fixture);
-    assert_int_equal(uv_loop_init(&fixture->loop), 0);
-    uv_async_init(&fixture->loop, &fixture->stop, on_stop);
-    fixture->stop.data = fixture;
-    struct http_options options = {.listen = "127.0.0.1:0", .users_path = users_path};
-    struct diagnosis why = {0};
-    int error = http_server_open(&fixture->loop, &options, routes,
-                                 sizeof routes / sizeof *routes, &fixture->stage,
-                                 &fixture->server, &why);
-    if (error != 0)
-        fail_msg("%s", why.text);
-    fixture->port = http_server_port(fixture->server);
-    assert_int_equal(pthread_create(&fixture->thread, NULL, run_loop, fixture), 0);
-}
-
-static void stop(struct fixture *fixture)
-{
-    uv_async_send(&fixture->stop);
-    pthread_join(fixture->thread, NULL);
-    assert_int_equal(uv_loop_close(&fixture->loop), 0);
-}
-
-static int dial(const struct fixture *fixture)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)fixture->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
+    memset(&fixture->stage, 0, sizeof fixture->stage);
+    http_kit_start(&fixture->http, (struct http_options){.users_path = users_path}, routes,
+                   sizeof routes / sizeof *routes, &fixture->stage);
+    fixture->stage.loop = fixture->http.thread;
 }
 
 /* Sends a request that ends its connection; the whole answer, malloc'd. */
 static char *talk(const struct fixture *fixture, const char *request)
 {
-    int fd = dial(fixture);
-    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
-    struct buf answer = {0};
-    ssize_t n = 0;
-    while ((n = read(fd, buf_reserve(&answer, 65536), 65536)) > 0)
-        answer.size += (size_t)n;
-    close(fd);
-    char *text = strdup(buf_text(&answer));
+    int fd = http_kit_dial(&fixture->http, false);
+    http_kit_send(fd, request, strlen(request));
+    struct buf answer = http_kit_read(fd, 0, 0);
+    char *text = strdup((const char *)answer.data);
     buf_done(&answer);
     return text;
 }
@@ -244,7 +206,7 @@ static void routes_answer_and_others_are_told(void **state)
     expect(&fixture, "OPTIONS /none HTTP/1.1\r\n" END, "404", "page not found");
     expect(&fixture, "OPTIONS /api/anything HTTP/1.1\r\n" END, "204",
            "\r\nAllow: GET, POST, OPTIONS\r\n");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void a_request_of_two_lengths_is_refused(void **state)
@@ -258,7 +220,7 @@ static void a_request_of_two_lengths_is_refused(void **state)
            "POST /echo HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" END
            "0\r\n\r\n",
            "400", "more than one length");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void form_parameters_come_before_those_of_the_url(void **state)
@@ -274,7 +236,7 @@ static void form_parameters_come_before_those_of_the_url(void **state)
            "POST /echo?q=url HTTP/1.1\r\nContent-Length: 6\r\nContent-Type: text/plain\r\n" END
            "q=form",
            "200", "\r\n\r\nq=url;rest=;body=6");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void a_body_past_the_limit_is_refused(void **state)
@@ -283,7 +245,7 @@ static void a_body_past_the_limit_is_refused(void **state)
     struct fixture fixture;
     start(&fixture, NULL);
     expect(&fixture, "POST /echo HTTP/1.1\r\nContent-Length: 1001\r\n" END, "413", "too large");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void a_large_answer_is_compressed_for_those_who_can_read_it(void **state)
@@ -294,7 +256,7 @@ static void a_large_answer_is_compressed_for_those_who_can_read_it(void **state)
     expect(&fixture, "GET /large HTTP/1.1\r\nAccept-Encoding: gzip\r\n" END, "200",
            "Content-Encoding: gzip");
     expect(&fixture, "GET /large HTTP/1.1\r\n" END, "200", "Content-Length: 100000\r\n");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void wait_until(const atomic_int *value, int wanted)
@@ -328,7 +290,7 @@ static void a_stream_arrives_whole_or_is_seen_to_break(void **state)
         assert_int_equal(is_ended, is_ended && strstr(answer, "<2>") != NULL);
         free(answer);
     }
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
     assert_int_equal(fixture.stage.streams_closed, 2);
 }
 
@@ -337,7 +299,7 @@ static void a_slow_route_holds_nobody_up(void **state)
     (void)state;
     struct fixture fixture;
     start(&fixture, NULL);
-    int fd = dial(&fixture);
+    int fd = http_kit_dial(&fixture.http, false);
     const char *request = "GET /slow HTTP/1.1\r\n" END;
     assert_int_equal(write(fd, request, strlen(request)), strlen(request));
     wait_until(&fixture.stage.slow_running, 1);
@@ -347,11 +309,30 @@ static void a_slow_route_holds_nobody_up(void **state)
     assert_true(read(fd, answer, sizeof answer - 1) > 0);
     assert_non_null(strstr(answer, "\r\n\r\nslow"));
     close(fd);
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 /* As many as may wait, and some more: these are told at once, while what is not slow is answered, on the
  * loop or beside it; and afterwards nothing is left of it. */
+static void what_is_at_hand_wakes_no_thread(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    start(&fixture, NULL);
+    expect(&fixture, "GET /once HTTP/1.1\r\n" END, "200", "on the loop");
+    expect(&fixture, "GET /once?wait HTTP/1.1\r\n" END, "200", "brief");
+    int fd = http_kit_dial(&fixture.http, false);
+    http_kit_send(fd, "GET /slow HTTP/1.1\r\n" END, strlen("GET /slow HTTP/1.1\r\n" END));
+    wait_until(&fixture.stage.slow_running, 1);
+    /* Beside a query the loop has others to serve. */
+    expect(&fixture, "GET /once HTTP/1.1\r\n" END, "200", "brief");
+    fixture.stage.release = true;
+    struct buf answer = http_kit_read(fd, 0, 0);
+    buf_done(&answer);
+    expect(&fixture, "GET /once HTTP/1.1\r\n" END, "200", "on the loop");
+    http_kit_stop(&fixture.http);
+}
+
 static void a_full_queue_refuses_and_recovers(void **state)
 {
     enum { ASKED = QUERY_QUEUE_MAX + 64, THREADS_MAX = 20 };
@@ -369,7 +350,7 @@ static void a_full_queue_refuses_and_recovers(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
     start(&fixture, NULL);
     for (int i = 0; i < ASKED; i++) {
-        fds[i] = dial(&fixture);
+        fds[i] = http_kit_dial(&fixture.http, false);
         assert_int_equal(write(fds[i], request, strlen(request)), strlen(request));
     }
     char answer[4096] = "";
@@ -391,7 +372,7 @@ static void a_full_queue_refuses_and_recovers(void **state)
     assert_int_equal(served + refused + 1, ASKED);
     assert_in_range(served, QUERY_QUEUE_MAX, QUERY_QUEUE_MAX + THREADS_MAX);
     expect(&fixture, request, "200", "slow");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void a_client_that_hangs_up_cancels_its_request(void **state)
@@ -399,7 +380,7 @@ static void a_client_that_hangs_up_cancels_its_request(void **state)
     (void)state;
     struct fixture fixture;
     start(&fixture, NULL);
-    int fd = dial(&fixture);
+    int fd = http_kit_dial(&fixture.http, false);
     const char *request = "GET /slow HTTP/1.1\r\n" END;
     assert_int_equal(write(fd, request, strlen(request)), strlen(request));
     wait_until(&fixture.stage.slow_running, 1);
@@ -407,7 +388,7 @@ static void a_client_that_hangs_up_cancels_its_request(void **state)
     wait_until(&fixture.stage.slow_running, 0);
     assert_true(fixture.stage.slow_saw_hangup);
     expect(&fixture, "GET /echo HTTP/1.1\r\n" END, "200", "rest=");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void closing_cancels_what_runs_and_waits_for_it(void **state)
@@ -415,11 +396,11 @@ static void closing_cancels_what_runs_and_waits_for_it(void **state)
     (void)state;
     struct fixture fixture;
     start(&fixture, NULL);
-    int fd = dial(&fixture);
+    int fd = http_kit_dial(&fixture.http, false);
     const char *request = "GET /slow HTTP/1.1\r\n" END;
     assert_int_equal(write(fd, request, strlen(request)), strlen(request));
     wait_until(&fixture.stage.slow_running, 1);
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
     assert_true(fixture.stage.slow_saw_hangup);
     close(fd);
 }
@@ -432,7 +413,7 @@ static void a_later_route_answers_from_another_thread(void **state)
     for (int i = 0; i < 50; i++)
         expect(&fixture, "POST /later HTTP/1.1\r\nContent-Length: 4\r\n" END "data", "200",
                "stored 4");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 /* The first 503 on a connection that is kept alive; malloc'd. */
@@ -459,11 +440,11 @@ static void who_asks_while_it_stops_is_refused_at_once(void **state)
     start(&fixture, NULL);
     static const char slow[] = "GET /stubborn HTTP/1.1\r\n" END;
     char answer[512] = "";
-    int busy = dial(&fixture);
-    int kept = dial(&fixture);
+    int busy = http_kit_dial(&fixture.http, false);
+    int kept = http_kit_dial(&fixture.http, false);
     assert_int_equal(write(busy, slow, sizeof slow - 1), sizeof slow - 1);
     wait_until(&fixture.stage.slow_running, 1);
-    uv_async_send(&fixture.stop);
+    uv_async_send(&fixture.http.stop);
     char *refused = ask_until_refused(kept);
     assert_int_equal(strncmp(refused, "HTTP/1.1 503", 12), 0);
     assert_non_null(strstr(refused, "\r\nX-Prometheus-Stopping: true\r\n"));
@@ -473,10 +454,10 @@ static void who_asks_while_it_stops_is_refused_at_once(void **state)
     expect(&fixture, "GET /nowhere HTTP/1.1\r\n" END, "503", "X-Prometheus-Stopping: true");
     expect(&fixture, "GET /-/healthy HTTP/1.1\r\n" END, "200", "rest=");
     fixture.stage.release = true;
-    pthread_join(fixture.thread, NULL);
+    pthread_join(fixture.http.thread, NULL);
     assert_true(read(busy, answer, sizeof answer - 1) > 0); /* what had begun is answered */
     assert_non_null(strstr(answer, "stubborn"));
-    assert_int_equal(uv_loop_close(&fixture.loop), 0);
+    assert_int_equal(uv_loop_close(&fixture.http.loop), 0);
     close(busy);
     close(kept);
 }
@@ -492,7 +473,7 @@ static void another_sites_page_changes_nothing(void **state)
     expect(&fixture, "POST /change HTTP/1.1\r\nContent-Length: 0\r\nOrigin: http://here\r\n" END,
            "200", "rest=");
     expect(&fixture, "POST /change HTTP/1.1\r\nContent-Length: 0\r\n" END, "200", "rest=");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
 }
 
 static void write_users(char path[64])
@@ -547,7 +528,7 @@ static void roles_decide_who_may_do_what(void **state)
            "403", "Forbidden");
     expect(&fixture, "GET /echo HTTP/1.1\r\nAuthorization: Bearer tttttt\r\n" END, "403",
            "Forbidden");
-    stop(&fixture);
+    http_kit_stop(&fixture.http);
     unlink(path);
 }
 
@@ -583,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_large_answer_is_compressed_for_those_who_can_read_it),
         cmocka_unit_test(a_stream_arrives_whole_or_is_seen_to_break),
         cmocka_unit_test(a_slow_route_holds_nobody_up),
+        cmocka_unit_test(what_is_at_hand_wakes_no_thread),
         cmocka_unit_test(a_full_queue_refuses_and_recovers),
         cmocka_unit_test(a_client_that_hangs_up_cancels_its_request),
         cmocka_unit_test(closing_cancels_what_runs_and_waits_for_it),

@@ -29,21 +29,31 @@ static void forms_decode_as_browsers_encode(void **state)
         assert_string_equal(form.items[i].value, wanted[i][1]);
     }
     assert_int_equal(form_add_encoded(&form, bytes_of("a=%00")), ERR_MALFORMED);
-    form_done(&form);
+    assert_int_equal(form_add_encoded(&form, bytes_of("last=1&")), 0);
+    assert_int_equal(form.count, 7);
+    assert_string_equal(form.items[0].value, "a+b c");
+    assert_string_equal(form.items[6].name, "last");
     arena_reset(&arena);
 }
 
-static void a_form_has_a_limit(void **state)
+static void a_form_has_the_limit_of_its_arena(void **state)
 {
     (void)state;
+    enum { COUNT = 40000 };
+    static char text[2 * COUNT];
     struct arena arena;
     struct form form;
     arena_init(&arena, 1 << 20);
     form_init(&form, &arena);
-    for (size_t i = 0; i < FORM_PARAMETERS_MAX; i++)
-        assert_int_equal(form_add(&form, "a", "b"), 0);
-    assert_int_equal(form_add(&form, "a", "b"), ERR_LIMIT);
-    form_done(&form);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 2 == 0 ? 'a' : '&';
+    assert_int_equal(form_add_encoded(&form, (struct bytes){(uint8_t *)text, sizeof text}), 0);
+    assert_int_equal(form.count, COUNT);
+    assert_string_equal(form.items[COUNT - 1].name, "a");
+    assert_string_equal(form.items[COUNT - 1].value, "");
+    assert_int_equal(form_add_encoded(&form, (struct bytes){(uint8_t *)text, sizeof text}),
+                     ERR_LIMIT);
+    assert_int_equal(form.count, COUNT);
     arena_reset(&arena);
 }
 
@@ -240,7 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms_decode_as_browsers_encode),
-        cmocka_unit_test(a_form_has_a_limit),
+        cmocka_unit_test(a_form_has_the_limit_of_its_arena),
         cmocka_unit_test(times_are_read_as_prometheus_reads_them),
         cmocka_unit_test(what_is_no_time_is_named),
         cmocka_unit_test(durations_are_seconds_or_units),

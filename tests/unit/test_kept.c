@@ -20,6 +20,7 @@
 #include "collector/store/parts.h"
 #include "collector/store/selection.h"
 #include "collector/store/span_parts.h"
+#include "proto/base/error.h"
 #include "tests/unit/store_kit.h"
 
 #define ALWAYS  INT64_MIN / 2, INT64_MAX / 2
@@ -161,6 +162,59 @@ static void a_run_counts_as_memory_of_who_asks(void **state)
     arena_reset(&arena);
     model_done(&model);
     kit_stop(&kit);
+}
+
+/* A select of few samples in a total of so many bytes. */
+static int select_within(struct kit *kit, size_t bytes)
+{
+    const int64_t at = KIT_START_MS + SPAN_MS;
+    const struct select_hints hints = {.from_ms = at - 5 * KIT_STEP_MS,
+                                       .until_ms = at + 5 * KIT_STEP_MS};
+    struct queryable *queryable = store_queryable(kit->store);
+    struct arena_total total = {.limit_bytes = bytes};
+    struct series_samples *series;
+    struct querier *querier;
+    struct matcher *matcher;
+    struct arena arena;
+    struct diagnosis why;
+    size_t count = 0;
+    arena_init(&arena, (size_t)1 << 30);
+    arena.total = &total;
+    assert_int_equal(matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why),
+                     0);
+    assert_int_equal(
+        queryable->calls->open(queryable, hints.from_ms, hints.until_ms, &querier, &why), 0);
+    int error = queryable->calls->select(querier, &matcher, 1, &hints, NULL, &arena, &series,
+                                         &count, &why);
+    assert_true(error == ERR_LIMIT || (error == 0 && count == SERIES));
+    assert_int_equal(arena.total_refused, error != 0);
+    assert_int_equal(total.held_bytes, arena.held_bytes);
+    queryable->calls->close(querier);
+    matcher_free(matcher);
+    arena_reset(&arena);
+    assert_int_equal(total.held_bytes, 0);
+    return error;
+}
+
+/* Where there is room for the run, but not for what it is made from, too, the question is answered all
+ * the same. */
+static void a_run_counts_while_it_is_made(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    size_t bytes = 0;
+    for (int i = 0; i < 2; i++) {
+        struct kit kit;
+        struct model model = {0};
+        start(&kit, &model);
+        assert_int_equal(select_within(&kit, (size_t)1 << 30), 0);
+        const size_t room = i == 0 ? (size_t)1 << 30 : bytes + bytes / 8 * 5;
+        assert_int_equal(select_within(&kit, room), 0);
+        kept_runs_sum(span_set_runs(kit.store->spans), &count, &bytes);
+        assert_int_equal(count, i == 0);
+        model_done(&model);
+        kit_stop(&kit);
+    }
 }
 
 /* What the head has: later samples, some of a time that is kept, a series of its own. */
@@ -480,6 +534,7 @@ int main(void)
         cmocka_unit_test(series_of_the_same_times_share_them),
         cmocka_unit_test(an_answer_lives_as_long_as_its_arena),
         cmocka_unit_test(a_run_counts_as_memory_of_who_asks),
+        cmocka_unit_test(a_run_counts_while_it_is_made),
         cmocka_unit_test(what_stands_beside_a_run_is_told),
         cmocka_unit_test(a_silent_series_ends_beside_a_run),
         cmocka_unit_test(the_least_recently_used_run_goes),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "collector/store/records.h"
+#include "proto/base/error.h"
 
 static double stale(void)
 {
@@ -41,6 +42,25 @@ static void a_bucket_ends_with_its_end(void **state)
     assert_int_equal(bucket_end(-T(7), T(5)), -T(5));
     assert_int_equal(bucket_end(-T(5), T(5)), -T(5));
     records_done(&records);
+}
+
+static void records_count_what_they_take(void **state)
+{
+    (void)state;
+    struct arena_total total = {.limit_bytes = 1 << 20};
+    struct records records;
+    int error = 0;
+    records_init(&records);
+    records.share.total = &total;
+    while (error == 0 && records.count < (1 << 20) / sizeof(double)) {
+        error = records_add_sample(&records, (int64_t)records.count, 1);
+        assert_true(total.held_bytes >= records.count * (3 + ROLLED_COLUMNS) * sizeof(double));
+    }
+    assert_int_equal(error, ERR_LIMIT);
+    assert_true(records.share.total_refused);
+    assert_true(records.count > 4000);
+    records_done(&records);
+    assert_int_equal(total.held_bytes, 0);
 }
 
 static void a_marker_at_the_end_of_a_bucket_is_a_record_of_its_own(void **state)
@@ -137,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bucket_ends_with_its_end),
+        cmocka_unit_test(records_count_what_they_take),
         cmocka_unit_test(a_marker_at_the_end_of_a_bucket_is_a_record_of_its_own),
         cmocka_unit_test(records_read_back_as_they_were_and_damage_is_noticed),
         cmocka_unit_test(what_comes_late_fills_only_buckets_that_are_empty),

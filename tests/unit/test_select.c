@@ -266,6 +266,57 @@ static void what_is_read_one_by_one_is_what_is_selected(void **state)
     assert_true(steady > SERIES / 2); /* most of what lies in one file */
 }
 
+/* A look at a series is a copy of it for each thread that looks. */
+static void what_threads_look_at_counts(void **state)
+{
+    (void)state;
+    const struct select_hints hints = {.from_ms = KIT_START_MS, .until_ms = END_MS};
+    struct arena_total total = {.limit_bytes = (size_t)64 << 20};
+    struct queryable *queryable = store_queryable(kit.store);
+    const struct queryable_calls *calls = queryable->calls;
+    struct unread_place *places[2] = {NULL, NULL};
+    struct query_budget budget = {.samples_left = 1000000};
+    struct series_samples samples;
+    struct unread *unread = NULL;
+    struct querier *querier;
+    struct matcher *matcher;
+    struct arena arena;
+    struct diagnosis why = {""};
+    size_t ignored;
+    arena_init(&arena, (size_t)64 << 20);
+    arena.total = &total;
+    assert_int_equal(
+        matcher_new(MATCH_EQUAL, bytes_of("__name__"), bytes_of("m"), &matcher, &why), 0);
+    assert_int_equal(calls->open(queryable, hints.from_ms, hints.until_ms, &querier, &why), 0);
+    assert_int_equal(calls->find(querier, &matcher, 1, &hints, &budget, &arena, &unread,
+                                 &(struct series_samples *){NULL}, &ignored, &why),
+                     0);
+    assert_non_null(unread);
+    const size_t found = total.held_bytes;
+    for (size_t i = 0; i < 2; i++) {
+        const size_t before = total.held_bytes;
+        assert_int_equal(calls->read(unread, 1, &places[i], &budget, &samples), 0);
+        assert_true(samples.count > STEPS / 2);
+        assert_true(total.held_bytes >= before + samples.count * 2 * sizeof(double));
+    }
+    calls->leave(places[0]);
+    calls->leave(places[1]);
+    assert_int_equal(total.held_bytes, found);
+    /* Where nothing is left, that is what it was. */
+    places[0] = NULL;
+    assert_true(arena_total_hold(&total, total.limit_bytes - found - 1000));
+    assert_int_equal(calls->read(unread, 1, &places[0], &budget, &samples), ERR_LIMIT);
+    calls->leave(places[0]);
+    assert_false(arena.total_refused);
+    assert_int_equal(calls->end(unread, ERR_LIMIT, &why), ERR_LIMIT);
+    assert_true(arena.total_refused);
+    arena_total_release(&total, total.limit_bytes - found - 1000);
+    calls->close(querier);
+    matcher_free(matcher);
+    arena_reset(&arena);
+    assert_int_equal(total.held_bytes, 0);
+}
+
 /* What ends a select is told by what it was; and who hangs up is heard between two values. */
 static void a_watch_hears_a_hangup(void **state)
 {
@@ -297,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_select_keeps_within_its_arena),
         cmocka_unit_test(the_newest_of_each_step_are_all_that_is_asked_for),
         cmocka_unit_test(what_is_read_one_by_one_is_what_is_selected),
+        cmocka_unit_test(what_threads_look_at_counts),
         cmocka_unit_test(a_watch_hears_a_hangup),
     };
     return cmocka_run_group_tests(tests, fill_store, empty_store);

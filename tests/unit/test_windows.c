@@ -23,9 +23,10 @@
 static struct memory_store store;
 
 /* What is odd about a series; the first ones are as regular as most are. */
-enum shape { COUNTER, FROM_ZERO, STANDS, RESET, GAUGE, NANS, GAP, JITTER, MARKED, SHORT, SHAPES };
+enum shape { COUNTER, FROM_ZERO, STANDS, RESET, GAUGE, NANS, GAP, JITTER, MARKED, SHORT, HUGE_ONES, SHAPES };
 static const char *const shape_names[SHAPES] = {"counter", "from_zero", "stands", "reset", "gauge",
-                                                "nans",    "gap",       "jitter", "marked", "short"};
+                                                "nans",    "gap",       "jitter", "marked", "short",
+                                                "huge"};
 
 static bool is_left_out(enum shape shape, int64_t i)
 {
@@ -68,6 +69,8 @@ static int fill_store(void **state)
                 at_ms += dice % 9;
             if (shape == NANS && dice < 10)
                 put = (double)NAN;
+            if (shape == HUGE_ONES && i % 100 > 80)
+                put *= i % 2 == 0 ? 1e303 : -1e303;
             if (shape == MARKED && i % 120 == 60)
                 put = stale;
             assert_int_equal(memory_store_put(&store, number, at_ms, put), 0);
@@ -138,7 +141,7 @@ static size_t assert_as_at_instants(const char *text, int64_t start_ms, int64_t 
 static void each_step_is_as_an_instant(void **state)
 {
     static const char *const functions[] = {"rate", "increase", "delta", "irate", "changes",
-                                            "max_over_time", "last_over_time"};
+                                            "max_over_time", "last_over_time", "deriv"};
     static const char *const ranges[] = {"5m", "1m", "47s", "15s", "40m"};
     static const int64_t steps_ms[] = {15000, 60000, 7000, 300000, 45000};
     size_t points = 0;
@@ -155,6 +158,23 @@ static void each_step_is_as_an_instant(void **state)
     assert_true(points > 100000);
 }
 
+/* Where the arguments change from step to step, too. */
+static void so_is_a_line_with_a_time_to_predict(void **state)
+{
+    static const char *const ranges[] = {"5m", "30s", "40m"};
+    static const int64_t steps_ms[] = {15000, 60000, 45000};
+    size_t points = 0;
+    (void)state;
+    for (size_t r = 0; r < sizeof ranges / sizeof ranges[0]; r++)
+        for (size_t s = 0; s < sizeof steps_ms / sizeof steps_ms[0]; s++) {
+            char text[96];
+            (void)snprintf(text, sizeof text, "predict_linear(c_total[%s], time() %% 1000)",
+                           ranges[r]);
+            points += assert_as_at_instants(text, BEGIN_MS - 200000, steps_ms[s]);
+        }
+    assert_true(points > 20000);
+}
+
 static void so_is_one_with_an_offset_or_of_a_subquery(void **state)
 {
     (void)state;
@@ -168,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_as_an_instant),
+        cmocka_unit_test(so_is_a_line_with_a_time_to_predict),
         cmocka_unit_test(so_is_one_with_an_offset_or_of_a_subquery),
     };
     return cmocka_run_group_tests(tests, fill_store, empty_store);

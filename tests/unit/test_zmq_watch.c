@@ -9,13 +9,11 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <zmq.h>
 
 #include "proto/base/error.h"
 #include "proto/wire/zmq_watch.h"
+#include "tests/unit/signal_storm.h"
 
 #define MESSAGES        1000
 #define MESSAGES_A_REST 7
@@ -32,6 +30,7 @@ struct peer {
     int ticks;
     int rest_count;
     bool rests;
+    bool is_struck;
     bool out_of_patience;
 };
 
@@ -141,43 +140,22 @@ static void receive_and_rest(struct zmq_watch *watch)
     assert_int_equal(uv_timer_start(&peer->ticker, go_on, 1, 0), 0);
 }
 
-/* Signals that come all the time while the socket is asked: as SIGTERM may, in any call. */
-static struct {
-    pthread_t loop, sender;
-    atomic_bool is_on;
-    atomic_int heard;
-} alarm_bell;
-
-static void hear_signal(int number)
-{
-    (void)number;
-    atomic_fetch_add(&alarm_bell.heard, 1);
-}
-
-static void *ring(void *unused)
-{
-    (void)unused;
-    while (atomic_load(&alarm_bell.is_on))
-        (void)pthread_kill(alarm_bell.loop, SIGUSR1);
-    return NULL;
-}
-
 static void receive_amid_signals(struct zmq_watch *watch)
 {
     struct peer *peer = watch->data;
     int number = -1;
 
-    if (!atomic_exchange(&alarm_bell.is_on, true))
-        assert_int_equal(pthread_create(&alarm_bell.sender, NULL, ring, NULL), 0);
+    if (!peer->is_struck)
+        signal_storm_begin(); /* while the socket is asked, again and again */
+    peer->is_struck = true;
     if (zmq_recv(watch->socket, &number, sizeof number, ZMQ_DONTWAIT) < 0)
         return; /* interrupted, and asked again */
     while (zmq_send(peer->probe, &number, sizeof number, ZMQ_DONTWAIT) < 0)
         assert_int_equal(zmq_errno(), EINTR);
     peer->received++;
-    if (atomic_load(&alarm_bell.heard) < SIGNALS || peer->received < ASKED)
+    if (signal_storm_heard() < SIGNALS || peer->received < ASKED)
         return;
-    atomic_store(&alarm_bell.is_on, false);
-    assert_int_equal(pthread_join(alarm_bell.sender, NULL), 0);
+    signal_storm_end();
     stop(peer);
 }
 
@@ -232,14 +210,10 @@ static void who_rests_is_left_alone_and_misses_nothing(void **state)
 static void a_signal_that_comes_while_the_socket_is_asked_ends_nothing(void **state)
 {
     struct peer peer = {.received = 0};
-    struct sigaction hear = {.sa_handler = hear_signal}, before;
     (void)state;
 
-    assert_int_equal(sigaction(SIGUSR1, &hear, &before), 0);
-    alarm_bell.loop = pthread_self();
     run(&peer, receive_amid_signals);
     assert_true(peer.received >= ASKED);
-    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
 }
 
 static void what_is_no_socket_is_refused(void **state)
