@@ -2,16 +2,26 @@
  * api_federate.c - /federate: the latest sample of each selected series, in text format.
  *
  * As Prometheus: grouped by name with "# TYPE name untyped", with timestamps, series sorted,
- * instance="" added where there is none, ended series (stale marker) left out.
+ * instance="" added where there is none, ended series (stale marker) left out, names escaped as
+ * the reader asks.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "collector/http/api_parts.h"
+#include "collector/http/escape_name.h"
 #include "proto/base/error.h"
 #include "proto/exposition/exposition.h"
 
 #define LOOK_EVERY 256
+
+#define CLASSIC_TEXT "text/plain; version=0.0.4; charset=utf-8; escaping="
+static const char *const content_types[] = {
+    [ESCAPE_UNDERSCORES] = CLASSIC_TEXT "underscores",
+    [ESCAPE_NOTHING] = CLASSIC_TEXT "allow-utf-8",
+    [ESCAPE_DOTS] = CLASSIC_TEXT "dots",
+    [ESCAPE_VALUES] = CLASSIC_TEXT "values",
+};
 
 static int compare(const void *a, const void *b)
 {
@@ -22,38 +32,56 @@ static int compare(const void *a, const void *b)
     return order != 0 ? order : labels_compare(left, right);
 }
 
-static void put_labels(struct buf *out, struct bytes name, const struct labels *labels)
+/* Where the answer goes, and how its reader spells names. */
+struct federation {
+    struct buf *out;
+    struct arena *arena;
+    enum name_escaping escaping;
+    struct bytes last; /* the name whose family is open */
+};
+
+static int put_labels(const struct federation *to, struct bytes name,
+                      const struct labels *labels)
 {
     struct label pairs[SERIES_LABELS_MAX + 1];
-    size_t count = labels->count;
-    memcpy(pairs, labels->pairs, count * sizeof *pairs);
+    size_t count = 0;
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < labels->count; i++) {
+        pairs[count] = labels->pairs[i];
+        error =
+            escape_name(to->arena, to->escaping, labels->pairs[i].name, &pairs[count++].name);
+    }
     if (labels_get_text(labels, "instance").size == 0)
         pairs[count++] = (struct label){bytes_of("instance"), bytes_of("")};
-    exposition_put_series(out, name, pairs, count);
+    if (error == 0)
+        exposition_put_series(to->out, name, pairs, count);
+    return error;
 }
 
-static void put_series(struct buf *out, const struct series_samples *series, struct bytes *last)
+static int put_series(struct federation *to, const struct series_samples *series)
 {
-    if (series->count == 0 || is_stale_nan(series->values[series->count - 1]))
-        return;
     struct bytes name = labels_get_text(series->labels, LABEL_NAME);
-    if (name.size == 0 || !metric_name_is_legacy(name))
-        return; /* the classic text format has no word for it */
-    if (!bytes_equal(name, *last))
-        buf_printf(out, "# TYPE %.*s untyped\n", (int)name.size, (const char *)name.data);
-    *last = name;
+    struct exposition_family family = {.type = METRIC_UNTYPED};
     char number[NUMBER_TEXT_BYTES];
-    put_labels(out, name, series->labels);
-    buf_printf(out, " %s %" PRId64 "\n",
+    if (series->count == 0 || is_stale_nan(series->values[series->count - 1]) || name.size == 0)
+        return 0;
+    int error = escape_name(to->arena, to->escaping, name, &family.name);
+    if (error == 0 && !bytes_equal(name, to->last))
+        exposition_put_family(to->out, &family);
+    to->last = name;
+    if (error == 0)
+        error = put_labels(to, family.name, series->labels);
+    buf_printf(to->out, " %s %" PRId64 "\n",
                promql_number_text(series->values[series->count - 1], number),
                series->times_ms[series->count - 1]);
+    return error;
 }
 
 static int collect(const struct selectors *selectors, struct querier *querier,
                    const struct queryable_calls *calls, const struct select_hints *hints,
-                   struct query_budget *budget, struct arena *arena, struct buf *out,
-                   struct diagnosis *why)
+                   struct query_budget *budget, struct federation *to, struct diagnosis *why)
 {
+    struct arena *arena = to->arena;
     struct series_list all = {0};
     for (size_t i = 0; i < selectors->count; i++) {
         struct series_samples *found = NULL;
@@ -68,15 +96,15 @@ static int collect(const struct selectors *selectors, struct querier *querier,
     }
     if (all.count > 0)
         qsort(all.items, all.count, sizeof *all.items, compare);
-    struct bytes last = {NULL, 0};
     int error = 0;
     for (size_t i = 0; i < all.count && error == 0; i++) {
         error = i % LOOK_EVERY == 0 ? query_budget_look(budget) : 0;
-        if (i == 0 || !labels_equal(all.items[i - 1].labels, all.items[i].labels))
-            put_series(out, &all.items[i], &last);
+        if (error == 0 &&
+            (i == 0 || !labels_equal(all.items[i - 1].labels, all.items[i].labels)))
+            error = put_series(to, &all.items[i]);
     }
-    if (error == 0 && !buf_ok(out)) {
-        arena->total_refused = out->total_refused;
+    if (error == 0 && !buf_ok(to->out)) {
+        arena->total_refused = to->out->total_refused;
         error = ERR_LIMIT;
     }
     return error;
@@ -104,13 +132,15 @@ void api_federate(struct http_request *request, struct http_response *response)
     struct arena arena;
     arena_init(&arena, app->promql.max_memory_bytes);
     arena.total = api_memory(request);
+    struct federation to = {.out = &response->body,
+                            .arena = &arena,
+                            .escaping = escaping_of_accept(request->accept)};
     int error = store->calls->open(store, hints.from_ms, hints.until_ms, &querier, &why);
     if (error == 0)
-        error = collect(&selectors, querier, store->calls, &hints, &budget, &arena,
-                        &response->body, &why);
+        error = collect(&selectors, querier, store->calls, &hints, &budget, &to, &why);
     if (querier != NULL)
         store->calls->close(querier);
-    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response->content_type = content_types[to.escaping];
     if (error != 0)
         api_store_error(response, error, &arena, &why);
     arena_reset(&arena);

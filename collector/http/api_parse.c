@@ -90,7 +90,8 @@ static void put_selector(const struct node *selector, const struct node *range, 
     buf_put_text(out, ",\"matchers\":");
     put_matchers(selector, out);
     buf_put_text(out, ",\"name\":");
-    json_put_string(out, selector->name);
+    /* A name in the braces is a matcher like others. */
+    json_put_string(out, selector->name_quoted ? bytes_of("") : selector->name);
     buf_printf(out, ",\"offset\":%" PRId64 ",", duration_ms(selector->offset));
     if (range != NULL)
         buf_printf(out, "\"range\":%" PRId64 ",", duration_ms(range));
@@ -118,7 +119,8 @@ static void put_call(const struct node *node, struct buf *out)
 {
     const struct function *function = node->function;
     bool unlimited = function->max_args == FUNCTION_UNLIMITED;
-    int listed = unlimited ? function->min_args + 1 : function->max_args;
+    const bool varies = unlimited || function->max_args > function->min_args;
+    int listed = varies ? function->min_args + 1 : function->max_args;
     buf_put_text(out, "{\"args\":[");
     for (const struct node *argument = node->first; argument != NULL;
          argument = argument->next) {

@@ -370,6 +370,14 @@ void api_query_range(struct http_request *request, struct http_response *respons
 
 /* ---- the rest -------------------------------------------------------------------------- */
 
+static int stop_at_selector(void *context, struct matcher *const *matchers, size_t count)
+{
+    (void)context;
+    (void)matchers;
+    (void)count;
+    return 1;
+}
+
 /* There are no exemplars; Grafana asks at start with times in odd units, and must get an answer. */
 void api_query_exemplars(struct http_request *request, struct http_response *response)
 {
@@ -391,7 +399,13 @@ void api_query_exemplars(struct http_request *request, struct http_response *res
                     error.why.text);
         return;
     }
+    bool has_selector = promql_expression_selectors(expression, stop_at_selector, NULL) != 0;
     promql_expression_free(expression);
+    if (!has_selector) { /* Prometheus has nothing to say then, not even that there is nothing
+                          */
+        response->status = 204;
+        return;
+    }
     struct reply reply;
     reply_start(&reply, response);
     json_write_array(&reply.json);

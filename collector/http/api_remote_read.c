@@ -7,12 +7,12 @@
  *     SAMPLES              one message, snappy; at most as many samples as a query may load
  *     STREAMED_XOR_CHUNKS  frames, made while they are sent; any number of samples
  *
- * Parameter `timeout`, at most promql.timeout: by then the answer is made, or a stream of it has
- * begun; from then on each piece of a stream has promql.timeout.
+ * Parameter `timeout`, at most promql.timeout: by then the answer is made, or a stream of it
+ * has begun; from then on each piece of a stream has promql.timeout.
  *
  * Series are sorted by labels, samples are those in the closed interval, markers included, as
- * Prometheus's own are.  Errors are plain text: 400 what cannot be read or is too much, 503
- * when memory or time is short.
+ * Prometheus's own are.  Errors are plain text: 400 what cannot be read or is too much, 500
+ * (Prometheus's) a matcher that is none, 503 when memory or time is short.
  */
 #include <inttypes.h>
 #include <snappy-c.h>
@@ -224,6 +224,8 @@ static int read_request(struct bytes body, struct remote_request *request,
     struct buf plain;
     buf_init(&plain, 0);
     int error = remote_unpack(body, REMOTE_READ_BYTES_MAX, &plain);
+    if (error == ERR_MALFORMED)
+        (void)diagnose(why, error, "snappy: corrupt input");
     if (error == 0)
         error = remote_request_parse(buf_bytes(&plain), request, why);
     buf_done(&plain);
@@ -234,10 +236,10 @@ static void refuse(struct http_response *response, int error, const struct diagn
 {
     const char *text = why->text;
     if (*text == '\0')
-        text = error == ERR_MALFORMED ? "no remote read request in snappy's block format"
-                                      : error_text(error);
+        text = error == ERR_MALFORMED ? "no remote read request" : error_text(error);
     response->status = error == ERR_NOMEM || error == ERR_TIMEOUT ? 503
                        : error == ERR_CANCELLED                   ? 499
+                       : error == ERR_INVALID                     ? 500
                                                                   : 400;
     response->content_type = "text/plain; charset=utf-8";
     http_drop_body(response);

@@ -198,8 +198,8 @@ static bool is_in_pool(const struct target *target, const char *pool)
     return pool == NULL || *pool == '\0' || strcmp(target->job, pool) == 0;
 }
 
-static void write_dropped_counts(struct json_writer *json, const struct targets *targets,
-                                 const char *pool)
+/* Of every pool, whichever is asked for. */
+static void write_dropped_counts(struct json_writer *json, const struct targets *targets)
 {
     json_write_object(json);
     for (size_t i = 0, next; i < targets->count; i = next) {
@@ -208,8 +208,6 @@ static void write_dropped_counts(struct json_writer *json, const struct targets 
         for (next = i; next < targets->count && strcmp(targets->items[next].job, job) == 0;
              next++)
             dropped += !targets->items[next].approved;
-        if (!is_in_pool(&targets->items[i], pool))
-            continue;
         json_write_key(json, job);
         json_write_integer(json, dropped);
     }
@@ -242,7 +240,10 @@ void api_targets(struct http_request *request, struct http_response *response)
                 write_dropped(json, &targets.items[i]);
         json_write_end(json);
         json_write_key(json, "droppedTargetCounts");
-        write_dropped_counts(json, &targets, pool);
+        if (dropped)
+            write_dropped_counts(json, &targets);
+        else
+            json_write_raw(json, bytes_of("null"));
         json_write_end(json);
         reply_finish(&reply, NULL, NULL);
     }

@@ -82,6 +82,7 @@ static void read_header(struct exchange *exchange, const char *path)
         .content_type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE),
         .content_encoding = header(connection, MHD_HTTP_HEADER_CONTENT_ENCODING),
         .if_none_match = header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH),
+        .accept = header(connection, MHD_HTTP_HEADER_ACCEPT),
         .user = "",
         .role = ROLE_ADMIN,
         .context = server->context,
@@ -363,7 +364,8 @@ static enum MHD_Result read_body(struct exchange *exchange, const char *data, si
 static bool is_form(const struct http_request *request)
 {
     const char *type = "application/x-www-form-urlencoded";
-    return strncasecmp(request->content_type, type, strlen(type)) == 0;
+    return request->method != HTTP_GET &&
+           strncasecmp(request->content_type, type, strlen(type)) == 0;
 }
 
 /* Body first: as Go's FormValue, what the form says wins over the URL. */

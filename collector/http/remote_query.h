@@ -17,7 +17,7 @@
 enum remote_answer_type { REMOTE_SAMPLES, REMOTE_XOR_CHUNKS };
 
 struct remote_query {
-    int64_t from_ms, until_ms; /* closed */
+    int64_t from_ms, until_ms; /* closed; what the hints name of it, if they name a range */
     struct selector selector;  /* no matcher: every series */
 };
 
@@ -27,8 +27,8 @@ struct remote_request {
     enum remote_answer_type type; /* the asker's first that we know; none named: samples */
 };
 
-/* Parses an uncompressed message.  ERR_MALFORMED; ERR_LIMIT; ERR_INVALID: a pattern that is
- * none, or no answer type that we know; ERR_NOMEM. */
+/* Parses an uncompressed message.  ERR_MALFORMED; ERR_LIMIT; ERR_INVALID: a pattern or matcher
+ * that is none; ERR_REFUSED: no answer type that we know; ERR_NOMEM. */
 int remote_request_parse(struct bytes message, struct remote_request *ret_request,
                          struct diagnosis *why);
 /* A zeroed one is fine. */

@@ -47,7 +47,7 @@ struct http_request {
     size_t parameter_count;
     struct bytes body; /* raw, already decompressed only for Content-Encoding: gzip */
     const char *content_type, *content_encoding; /* "" if absent */
-    const char *if_none_match;                   /* "" if absent */
+    const char *if_none_match, *accept;          /* "" if absent */
     const char *user;       /* "" without users */
     enum http_role role;
     volatile bool cancelled; /* the client hung up */

@@ -9,7 +9,7 @@ struct group {
     const struct labels *labels;
     size_t *members; /* columns of the input, ascending */
     size_t count;
-    bool drop_name; /* all members lost their name */
+    bool drop_name; /* any member lost its name */
 };
 
 struct groups {
@@ -24,9 +24,10 @@ int aggregate_choose(struct evaluation *ev, const struct node *node, const struc
 int aggregate_quantile(struct evaluation *ev, const struct node *node, const struct grid *grid,
                        const struct value *input, const struct groups *groups,
                        const double *parameters, struct value *ret_value);
-int aggregate_count_values(struct evaluation *ev, const struct grid *grid,
-                           const struct value *input, const struct groups *groups,
-                           struct bytes label, struct value *ret_value);
+int aggregate_count_values(struct evaluation *ev, const struct node *node,
+                           const struct grid *grid, const struct value *input,
+                           const struct groups *groups, struct bytes label,
+                           struct value *ret_value);
 
 /* The value at rank q of `count` numbers, which are sorted in place, NaN lowest. */
 double quantile_of(double q, double *values, size_t count);

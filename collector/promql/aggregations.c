@@ -55,8 +55,8 @@ static int group_labels(struct evaluation *ev, const struct node *node,
                         const struct labels *labels, const struct labels **ret_labels)
 {
     labels_builder_reset(&ev->builder, node->without ? labels : NULL);
-    if (node->without)
-        builder_drop_name(ev);
+    if (node->without) /* the name alone: type and unit are labels like others here */
+        labels_builder_delete(&ev->builder, bytes_of(LABEL_NAME));
     for (size_t i = 0; i < node->grouping.count; i++)
         labels_builder_set(&ev->builder, node->grouping.items[i],
                            node->without ? (struct bytes){NULL, 0}
@@ -90,14 +90,14 @@ static int make_groups(struct evaluation *ev, const struct node *node,
     for (size_t n = 0, at = 0; n < index.count; n++) {
         groups[n].labels = index.keys[n];
         groups[n].members = members + at;
-        groups[n].drop_name = true;
+        groups[n].drop_name = false;
         at += groups[n].count;
         groups[n].count = 0;
     }
     for (size_t i = 0; i < input->count; i++) {
         struct group *group = &groups[numbers[i]];
         group->members[group->count++] = i;
-        group->drop_name = group->drop_name && input->columns[i].drop_name;
+        group->drop_name = group->drop_name || input->columns[i].drop_name;
     }
     *ret_groups = (struct groups){groups, index.count};
     return 0;
@@ -386,7 +386,8 @@ int aggregation_evaluate(struct evaluation *ev, const struct node *node,
         return aggregate_quantile(ev, node, grid, &input, &groups, parameter.scalars,
                                   ret_value);
     case AGGREGATE_COUNT_VALUES:
-        return aggregate_count_values(ev, grid, &input, &groups, parameter.string, ret_value);
+        return aggregate_count_values(ev, node, grid, &input, &groups, parameter.string,
+                                      ret_value);
     default:
         return fold(ev, node, grid, &input, &groups, ret_value);
     }

@@ -137,6 +137,9 @@ static inline bool operator_is_set(enum operator_kind operation)
     return operation >= OP_AND && operation <= OP_UNLESS;
 }
 
+/* What Go's time.Duration has room for. */
+#define DURATION_SECONDS_MAX 9223372036.8547764
+
 const char *operator_text(enum operator_kind operation);
 /* "scalar", "instant vector", "range vector", "string". */
 const char *promql_type_text(enum promql_type type);

@@ -212,6 +212,9 @@ int column_drop_name(struct evaluation *ev, struct column *column);
 /* Joins columns of equal labels; two values at one step are the error "vector cannot contain
  * metrics with the same labelset". */
 int value_merge(struct evaluation *ev, const struct grid *grid, struct value *value);
+/* The same error where any labels are equal, even of columns that share no step: where whole
+ * series were looked at, Prometheus does not join them. */
+int value_distinct(struct evaluation *ev, const struct value *value);
 /* Drops names marked to be dropped, and merges. */
 int value_finish_names(struct evaluation *ev, const struct grid *grid, struct value *value);
 /* Lays a value of one step out over all steps of the grid. */

@@ -122,6 +122,10 @@ int evaluate_binary(struct evaluation *ev, const struct node *node, const struct
                  "incompatible sample types encountered for binary operator \"%s\": float %s "
                  "float",
                  operator_text(node->operation), operator_text(node->operation));
+    if (trims && left.type == PROMQL_SCALAR && right.type == PROMQL_SCALAR)
+        return diagnose(ev->why, ERR_INVALID,
+                        "operator \"%s\" not allowed for Scalar operations",
+                        operator_text(node->operation));
     if (left.type == PROMQL_SCALAR && right.type == PROMQL_SCALAR) {
         error = between_scalars(node, grid, &left, &right);
         *ret_value = left;

@@ -63,7 +63,7 @@ static const struct function table[] = {
      "per-second slope by least squares"},
     {"double_exponential_smoothing", PROMQL_VECTOR,
      {PROMQL_MATRIX, PROMQL_SCALAR, PROMQL_SCALAR},
-     3, 3, FUNCTION_EXPERIMENTAL, WINDOW(double_exponential_smoothing),
+     3, 3, FUNCTION_EXPERIMENTAL | FUNCTION_FACTORS, WINDOW(double_exponential_smoothing),
      "smoothed value with trend (Holt)"},
     {"end", PROMQL_SCALAR, {PROMQL_SCALAR}, 0, 0, FUNCTION_EXPERIMENTAL, WHOLE(end),
      "end of the query, in seconds"},

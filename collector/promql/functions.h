@@ -29,6 +29,7 @@ enum function_flags {
     FUNCTION_QUANTILE = 16, /* its first argument should be within 0..1 */
     FUNCTION_ANCHORED = 32, /* takes anchored ranges, */
     FUNCTION_SMOOTHED = 64, /* smoothed ones */
+    FUNCTION_FACTORS = 128, /* its two scalars must lie between 0 and 1 */
 };
 
 struct function {

@@ -84,15 +84,20 @@ bool extended_increase(const struct window *window, bool counter, bool per_secon
     return true;
 }
 
-void extended_anchor(struct window *window)
+bool extended_anchor(struct window *window)
 {
+    if (window->extension != EXTENSION_ANCHORED)
+        return true;
+    if (window->times_ms[window->count - 1] <= window->from_ms)
+        return false;
     size_t first = first_at(window->times_ms, window->count - 1, window->from_ms, true);
-    if (window->extension != EXTENSION_ANCHORED || first < 2)
-        return;
+    if (first < 2)
+        return true;
     window->first += first - 1;
     window->count -= first - 1;
     window->times_ms += first - 1;
     window->values += first - 1;
+    return true;
 }
 
 int extended_range(struct evaluation *ev, const struct value *matrix, int64_t until_ms,

@@ -23,6 +23,8 @@ struct bucket {
     size_t histogram;
 };
 
+/* As Go's ParseFloat reads it, which wants an exponent behind hexadecimal digits, and takes
+ * neither a NaN with a sign or a payload nor what is too large to be a number. */
 static bool parse_bound(struct bytes text, double *ret_bound)
 {
     char copy[64];
@@ -31,9 +33,13 @@ static bool parse_bound(struct bytes text, double *ret_bound)
         return false;
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
-    if (copy[0] == ' ' || strpbrk(copy, "\t\n\r\v\f") != NULL)
+    if (strpbrk(copy, " \t\n\r\v\f(") != NULL ||
+        (strpbrk(copy, "xX") != NULL && strpbrk(copy, "pP") == NULL))
         return false;
     *ret_bound = strtod(copy, &end);
+    if (isinf(*ret_bound) ? strpbrk(copy, "iI") == NULL
+                          : isnan(*ret_bound) && (copy[0] == '+' || copy[0] == '-'))
+        return false;
     return *end == '\0';
 }
 
@@ -48,20 +54,21 @@ static int order_of_buckets(const void *left, const void *right)
     return (a->column > b->column) - (a->column < b->column);
 }
 
+/* What the buckets of one histogram share: its name, too, so that metrics never mix. */
 static int histogram_labels(struct evaluation *ev, const struct labels *labels,
                             const struct labels **ret_labels)
 {
     labels_builder_reset(&ev->builder, labels);
     labels_builder_delete(&ev->builder, bytes_of("le"));
-    builder_drop_name(ev);
     return labels_builder_build(&ev->builder, ev->arena, ret_labels);
 }
 
+/* As with counts that fall, the name is told only while names are kept. */
 static void annotate_bound(struct evaluation *ev, const struct node *argument,
                            struct bytes bound, struct bytes name)
 {
     char named[300] = "";
-    if (name.size > 0)
+    if (name.size > 0 && ev->options->delayed_name_removal)
         (void)snprintf(named, sizeof named, " for metric name \"%.*s\"",
                        name.size > 256 ? 256 : (int)name.size, (const char *)name.data);
     annotate(ev, argument, true,
@@ -163,6 +170,21 @@ static bool make_monotonic(struct bucket *buckets, size_t count, struct lifted *
     return forced;
 }
 
+/* The first bucket that reaches the rank, or count; halved towards as Go's sort.Search does,
+ * which tells where counts are NaN. */
+static size_t bucket_at(double rank, const struct bucket *buckets, size_t count)
+{
+    size_t low = 0;
+    while (low < count) {
+        size_t middle = low + (count - low) / 2;
+        if (buckets[middle].count >= rank)
+            count = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 static double bucket_quantile(double q, struct bucket *buckets, size_t count,
                               struct lifted *lifted, bool *ret_forced)
 {
@@ -176,12 +198,10 @@ static double bucket_quantile(double q, struct bucket *buckets, size_t count,
         return (double)NAN;
     *ret_forced = make_monotonic(buckets, count, lifted) || *ret_forced;
     double observations = buckets[count - 1].count;
-    if (count < 2 || observations == 0 || isnan(observations))
+    if (count < 2 || observations == 0)
         return (double)NAN;
     double rank = q * observations;
-    size_t at = 0;
-    while (at < count - 1 && !(buckets[at].count >= rank))
-        at++;
+    size_t at = bucket_at(rank, buckets, count - 1);
     if (at == count - 1)
         return buckets[count - 2].upper;
     if (at == 0 && buckets[0].upper <= 0)
@@ -344,6 +364,8 @@ static int all_histograms(struct evaluation *ev, struct histogram_call *how,
             break;
         out->labels = index.keys[buckets[from].histogram];
         error = one_histogram(ev, how, grid, buckets + from, until - from, scratch, out);
+        if (error == 0)
+            error = column_drop_name(ev, out);
         ret_value->count += column_any(out, grid);
     }
     return error;
@@ -374,7 +396,7 @@ WHOLE_FUNCTION(histogram_quantile)
     if (error == 0)
         error = all_histograms(ev, &how, grid, &vector, ret_value);
     annotate_lifted(ev, &how);
-    return error;
+    return error == 0 ? value_merge(ev, grid, ret_value) : error;
 }
 
 /* As OpenMetrics writes the quantile of a summary: never without a point or an exponent. */
@@ -407,6 +429,7 @@ static int label_quantiles(struct evaluation *ev, struct bytes label, const stru
         quantile_text(quantiles[from], text);
         labels_builder_reset(&ev->builder, column->labels);
         labels_builder_set(&ev->builder, label, bytes_of(text));
+        made->drop_name = column->drop_name;
         if (error == 0)
             error = labels_builder_build(&ev->builder, ev->arena, &made->labels);
         out->count += error == 0;
@@ -477,5 +500,7 @@ WHOLE_FUNCTION(histogram_fraction)
                                  .falling = call->first->next->next,
                                  .first = lower.scalars,
                                  .second = upper.scalars};
-    return error == 0 ? all_histograms(ev, &how, grid, &vector, ret_value) : error;
+    if (error == 0)
+        error = all_histograms(ev, &how, grid, &vector, ret_value);
+    return error == 0 ? value_merge(ev, grid, ret_value) : error;
 }

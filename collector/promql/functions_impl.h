@@ -92,8 +92,9 @@ WINDOW_FUNCTION(changes);
 /* The increase between the ends of an extended range, or false if there is none. */
 bool extended_increase(const struct window *window, bool counter, bool per_second,
                        double *ret_value);
-/* An anchored range begins with the last sample at or before its start. */
-void extended_anchor(struct window *window);
+/* An anchored range begins with the last sample at or before its start; false if no sample is
+ * later than that. */
+bool extended_anchor(struct window *window);
 /* ERR_INVALID if a range given to the call has a modifier the function does not take. */
 int extended_check(struct evaluation *ev, const struct node *call);
 

@@ -43,19 +43,14 @@ static bool is_name_matcher(const struct matcher *matcher)
 }
 
 /* Is it an info series itself?  Those are left as they are. */
-static bool is_info(const struct join *join, const struct node *call,
-                    const struct labels *labels)
+static bool is_info(const struct join *join, const struct labels *labels)
 {
     struct bytes name = labels_get_text(labels, LABEL_NAME);
-    bool any = call->argument_count < 2;
-    for (size_t i = 0; i < join->matcher_count; i++) {
-        if (!is_name_matcher(join->matchers[i]))
-            continue;
-        any = true;
-        if (!matcher_matches(join->matchers[i], name, NULL))
+    for (size_t i = 0; i < join->matcher_count; i++)
+        if (is_name_matcher(join->matchers[i]) &&
+            !matcher_matches(join->matchers[i], name, NULL))
             return false;
-    }
-    return any && (join->name == NULL || matcher_matches(join->name, name, NULL));
+    return join->name == NULL || matcher_matches(join->name, name, NULL);
 }
 
 /* Without a name, and with none but excluded ones, Prometheus has a name in mind. */
@@ -86,8 +81,8 @@ static void put_quoted(struct buf *out, struct bytes text)
 
 /* label =~ "a|b|c" of the values the base series have; *ret_matcher stays NULL where they have
  * none, or too many for a pattern: what is fetched beyond need finds no partner. */
-static int match_values(struct join *join, const struct node *call, const struct value *base,
-                        const char *label, struct matcher **ret_matcher)
+static int match_values(struct join *join, const struct value *base, const char *label,
+                        struct matcher **ret_matcher)
 {
     struct evaluation *ev = join->ev;
     struct label_index values;
@@ -100,7 +95,7 @@ static int match_values(struct join *join, const struct node *call, const struct
         const struct labels *key;
         size_t number;
         size_t before = values.count;
-        if (value.size == 0 || is_info(join, call, base->columns[i].labels))
+        if (value.size == 0 || is_info(join, base->columns[i].labels))
             continue;
         labels_builder_reset(&ev->builder, NULL);
         labels_builder_set(&ev->builder, bytes_of(label), value);
@@ -187,7 +182,7 @@ static int fetch_infos(struct join *join, const struct node *call, const struct 
     for (size_t i = 0; error == 0 && i < join->matcher_count; i++)
         all[count++] = join->matchers[i];
     for (size_t i = 0; error == 0 && i < IDENTIFYING; i++) {
-        error = match_values(join, call, base, identifying[i], &own[i]);
+        error = match_values(join, base, identifying[i], &own[i]);
         if (own[i] != NULL)
             all[count++] = own[i];
     }
@@ -453,7 +448,7 @@ WHOLE_FUNCTION(info)
     for (size_t i = 0; error == 0 && i < base.count; i++) {
         const struct column *column = &base.columns[i];
         size_t out;
-        if (!is_info(&join, call, column->labels)) {
+        if (!is_info(&join, column->labels)) {
             error = describe(&join, column);
             continue;
         }

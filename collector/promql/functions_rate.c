@@ -235,8 +235,7 @@ WINDOW_FUNCTION(idelta)
 
 WINDOW_FUNCTION(resets)
 {
-    extended_anchor(window);
-    if (!find_resets(window))
+    if (!extended_anchor(window) || !find_resets(window))
         return false;
     *ret_value = (double)resets_in(window);
     return true;
@@ -264,8 +263,7 @@ static bool count_changes(struct window *window)
 
 WINDOW_FUNCTION(changes)
 {
-    extended_anchor(window);
-    if (!count_changes(window))
+    if (!extended_anchor(window) || !count_changes(window))
         return false;
     *ret_value = (double)resets_in(window);
     return true;

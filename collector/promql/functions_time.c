@@ -5,14 +5,15 @@
  * so that the leap day is the last of its year (H. Hinnant, "chrono-compatible low-level date
  * algorithms").
  */
-#include <math.h>
-
 #include "collector/promql/functions_impl.h"
 #include "proto/base/error.h"
 
 #define DAY_SECONDS  86400
 #define DAYS_400     146097 /* in 400 years */
 #define EPOCH_OFFSET 719468 /* days from 0000-03-01 to 1970-01-01 */
+/* from where Go's time package counts to 1970-01-01: whole days, and whole cycles of 400 years
+ * to year 1 */
+#define GO_EPOCH_SECONDS UINT64_C(9223372028715321600)
 
 struct date {
     int64_t year;
@@ -26,18 +27,19 @@ static bool is_leap(int64_t year)
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-/* False if it is no time at all. */
-static bool date_of(double seconds, struct date *ret_date)
+/* As Go's int64() on amd64: towards zero, and the least number for what has no place in it. */
+static int64_t whole_seconds(double seconds)
 {
-    if (!(fabs(seconds) < 9e15))
-        return false;
-    int64_t whole = (int64_t)seconds; /* as Go's int64(): towards zero */
-    int64_t days = whole / DAY_SECONDS;
-    int64_t rest = whole % DAY_SECONDS;
-    if (rest < 0) {
-        rest += DAY_SECONDS;
-        days--;
-    }
+    return seconds >= -0x1p63 && seconds < 0x1p63 ? (int64_t)seconds : INT64_MIN;
+}
+
+/* Every number has a date: Go counts from a year that is 292 thousand million years ago, and
+ * what is before that comes around to the far end. */
+static void date_of(double seconds, struct date *ret_date)
+{
+    const uint64_t whole = (uint64_t)whole_seconds(seconds) + GO_EPOCH_SECONDS;
+    int64_t days = (int64_t)(whole / DAY_SECONDS) - (int64_t)(GO_EPOCH_SECONDS / DAY_SECONDS);
+    int64_t rest = (int64_t)(whole % DAY_SECONDS);
     int64_t shifted = days + EPOCH_OFFSET;
     int64_t era = (shifted >= 0 ? shifted : shifted - (DAYS_400 - 1)) / DAYS_400;
     int64_t of_era = shifted - era * DAYS_400;
@@ -52,7 +54,6 @@ static bool date_of(double seconds, struct date *ret_date)
         (int)(month < 10 ? of_year + 60 + is_leap(ret_date->year) : of_year - 305);
     ret_date->days = days;
     ret_date->seconds = rest;
-    return true;
 }
 
 static int month_days(const struct date *date)
@@ -66,8 +67,8 @@ static int month_days(const struct date *date)
     {                                                                                          \
         struct date date;                                                                      \
         (void)parameters;                                                                      \
-        bool known = date_of(value, &date);                                                    \
-        *ret_value = known ? (double)(expression) : (double)NAN;                               \
+        date_of(value, &date);                                                                 \
+        *ret_value = (double)(expression);                                                     \
         return true;                                                                           \
     }
 
@@ -110,10 +111,13 @@ WHOLE_FUNCTION(end)
     return scalar_of(ev, grid, (double)ev->query->end_ms / 1000.0, false, ret_value);
 }
 
+/* Nothing steps where start and end are one time. */
 WHOLE_FUNCTION(step)
 {
     (void)call;
-    return scalar_of(ev, grid, (double)ev->query->step_ms / 1000.0, false, ret_value);
+    const bool steps = ev->query->end_ms != ev->query->start_ms;
+    return scalar_of(ev, grid, steps ? (double)ev->query->step_ms / 1000.0 : 0, false,
+                     ret_value);
 }
 
 WHOLE_FUNCTION(range)

@@ -281,6 +281,9 @@ WINDOW_FUNCTION(double_exponential_smoothing)
 {
     double smoothing = window->parameters[0];
     double trending = window->parameters[1];
+    *ret_value = (double)NAN; /* of factors the call is refused for, once a window saw them */
+    if (smoothing <= 0 || smoothing >= 1 || trending <= 0 || trending >= 1)
+        return true;
     if (window->count < 2)
         return false;
     double level = window->values[0];

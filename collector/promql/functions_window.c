@@ -7,6 +7,7 @@
  * work out a column of them at once.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "collector/promql/functions_impl.h"
@@ -226,14 +227,47 @@ static const struct node *matrix_argument(const struct node *call)
     return argument;
 }
 
-static void annotate_quantiles(struct evaluation *ev, const struct node *call,
-                               const struct grid *grid, const double *quantiles)
+static bool any_has(const struct value *value, size_t count, size_t step)
 {
+    for (size_t i = 0; i < count; i++)
+        if (value->columns[i].values != NULL && column_has(&value->columns[i], step))
+            return true;
+    return false;
+}
+
+/* As Go's "%f" writes it. */
+static const char *factor_text(double factor, char text[NUMBER_TEXT_BYTES])
+{
+    if (!isfinite(factor))
+        return promql_number_general(factor, text);
+    (void)snprintf(text, NUMBER_TEXT_BYTES, "%f", factor);
+    return text;
+}
+
+/* What is to be said of scalar arguments, at steps where there was a window to use them on. */
+static int judge_parameters(struct evaluation *ev, const struct node *call,
+                            const struct grid *grid, const struct parameters *parameters,
+                            const struct value *value, size_t count)
+{
+    const unsigned flags = call->function->flags;
     char text[NUMBER_TEXT_BYTES];
-    for (size_t step = 0; step < grid->count; step++)
-        if (isnan(quantiles[step]) || quantiles[step] < 0 || quantiles[step] > 1)
+    for (size_t step = 0; (flags & FUNCTION_QUANTILE) != 0 && step < grid->count; step++) {
+        const double quantile = parameters->columns[0][step];
+        if (!(quantile >= 0 && quantile <= 1) && any_has(value, count, step))
             annotate(ev, call->first, true, "quantile value should be between 0 and 1, got %s",
-                     promql_number_general(quantiles[step], text));
+                     promql_number_general(quantile, text));
+    }
+    for (size_t step = 0; (flags & FUNCTION_FACTORS) != 0 && step < grid->count; step++)
+        for (size_t n = 0; n < 2; n++) {
+            const double factor = parameters->columns[n][step];
+            if ((factor <= 0 || factor >= 1) && any_has(value, count, step))
+                return diagnose(ev->why, ERR_INVALID,
+                                n == 0
+                                    ? "invalid smoothing factor. Expected: 0 < sf < 1, got: %s"
+                                    : "invalid trend factor. Expected: 0 < tf < 1, got: %s",
+                                factor_text(factor, text));
+        }
+    return 0;
 }
 
 /* One window function over all series of a range. */
@@ -294,7 +328,10 @@ static int keep_columns(struct evaluation *ev, const struct node *call, const st
             error = column_drop_name(ev, column);
         value->count++;
     }
-    return error == 0 ? value_merge(ev, grid, value) : error;
+    if (error != 0)
+        return error;
+    return ev->options->delayed_name_removal ? value_merge(ev, grid, value)
+                                             : value_distinct(ev, value);
 }
 
 int window_evaluate(struct evaluation *ev, const struct node *call, const struct grid *grid,
@@ -306,13 +343,13 @@ int window_evaluate(struct evaluation *ev, const struct node *call, const struct
     int error = evaluate_arguments(ev, call, grid, &parameters, &matrix);
     if (error == 0)
         error = value_columns(ev, matrix.count, ret_value);
-    if (error == 0 && (call->function->flags & FUNCTION_QUANTILE) != 0)
-        annotate_quantiles(ev, call, grid, parameters.columns[0]);
     struct window_loop loop = {call, grid, &matrix, &parameters, ret_value->columns};
     const size_t count = error == 0 ? matrix.count : 0;
     int looped = evaluate_unread(ev, matrix.unread, count,
                                  error == 0 ? window_cost(grid, &matrix) : 0, window_one, &loop);
     if (error == 0)
         error = looped;
+    if (error == 0)
+        error = judge_parameters(ev, call, grid, &parameters, ret_value, count);
     return error == 0 ? keep_columns(ev, call, grid, &matrix, ret_value) : error;
 }

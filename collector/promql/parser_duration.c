@@ -9,8 +9,6 @@
 #include "collector/promql/functions.h"
 #include "collector/promql/parser.h"
 
-#define DURATION_SECONDS_LIMIT (0x1p63 / 1e9) /* Prometheus counts nanoseconds */
-
 static struct node *parse_sum(struct parser *parser);
 static struct node *parse_operand(struct parser *parser);
 
@@ -81,7 +79,7 @@ static struct node *parse_literal(struct parser *parser)
         node->is_duration = true;
         node->number = (double)ms / 1000.0;
     }
-    if (!(node->number < DURATION_SECONDS_LIMIT)) {
+    if (!(node->number <= DURATION_SECONDS_MAX)) {
         (void)parser_fail(parser, node->at, "duration out of range");
         return NULL;
     }
@@ -194,6 +192,13 @@ static struct node *parse_power(struct parser *parser)
     return node;
 }
 
+/* A zero that is written, not worked out. */
+static bool is_zero(const struct node *node)
+{
+    node = node_unwrap(node);
+    return node->kind == NODE_NUMBER && node->number == 0;
+}
+
 static struct node *parse_product(struct parser *parser)
 {
     struct node *left = parse_power(parser);
@@ -207,8 +212,9 @@ static struct node *parse_product(struct parser *parser)
         const size_t at = parser->token.at;
         parser_advance(parser);
         struct node *right = parse_power(parser);
-        if (right != NULL && operation != OP_MUL && right->kind == NODE_NUMBER && right->number == 0) {
-            (void)parser_fail(parser, at, "%s by zero", operation == OP_DIV ? "division" : "modulo");
+        if (right != NULL && operation != OP_MUL && is_zero(right)) {
+            (void)parser_fail(parser, at,
+                              operation == OP_DIV ? "division by zero" : "modulo by zero");
             return NULL;
         }
         left = binary(parser, operation, left, right);

@@ -41,11 +41,11 @@ static bool set_name(struct parser *parser, struct node *node, struct bytes name
 {
     if (!utf8_is_valid(name))
         return parser_fail(parser, at, "invalid metric name");
-    if (name.size == 0 || node->name.size > 0)
-        return keep_matcher(parser, MATCH_EQUAL, bytes_of(LABEL_NAME), name, at);
-    node->name = name;
-    node->name_quoted = true;
-    return true;
+    if (name.size > 0 && node->name.size == 0) {
+        node->name = name;
+        node->name_quoted = true;
+    }
+    return keep_matcher(parser, MATCH_EQUAL, bytes_of(LABEL_NAME), name, at);
 }
 
 static bool read_kind(struct parser *parser, enum matcher_kind *ret_kind)
@@ -139,8 +139,8 @@ struct node *parse_selector(struct parser *parser)
         return NULL;
     if (parser->code != 0)
         return NULL;
-    if (node->name.size > 0) {
-        for (size_t i = before; i < expression->matcher_count && !node->name_quoted; i++)
+    if (node->name.size > 0 && !node->name_quoted) {
+        for (size_t i = before; i < expression->matcher_count; i++)
             if (bytes_equal(expression->matchers[i]->name, bytes_of(LABEL_NAME))) {
                 struct bytes other = expression->matchers[i]->value;
                 (void)parser_fail(parser, node->at,

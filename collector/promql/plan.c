@@ -20,7 +20,6 @@ struct planner {
 /* Times are bounded so that no sum of a few of them overflows: +-73 million years. */
 #define TIME_MS_MAX      (INT64_C(1) << 61)
 #define SUBQUERY_STEP_MS 60000 /* where the options name none */
-#define DURATION_MS_MAX  (INT64_C(1) << 60)
 
 static int check_times(const struct planner *planner, int64_t from_ms, int64_t until_ms)
 {
@@ -30,10 +29,11 @@ static int check_times(const struct planner *planner, int64_t from_ms, int64_t u
     return 0;
 }
 
-/* A duration expression in seconds. */
-static double seconds_of(const struct planner *planner, const struct node *node)
+/* A duration expression in seconds; *fault, if it is still NULL: what divided by zero. */
+static double seconds_of(const struct planner *planner, const struct node *node,
+                         const struct node **fault)
 {
-    double a = node->first != NULL ? seconds_of(planner, node->first) : 0;
+    double a = node->first != NULL ? seconds_of(planner, node->first, fault) : 0;
     double b;
 
     switch (node->kind) {
@@ -44,7 +44,7 @@ static double seconds_of(const struct planner *planner, const struct node *node)
     case NODE_UNARY:
         return node->operation == OP_SUB ? -a : a;
     case NODE_BINARY:
-        b = seconds_of(planner, node->second);
+        b = seconds_of(planner, node->second, fault);
         switch (node->operation) {
         case OP_ADD:
             return a + b;
@@ -53,9 +53,10 @@ static double seconds_of(const struct planner *planner, const struct node *node)
         case OP_MUL:
             return a * b;
         case OP_DIV:
-            return a / b;
         case OP_MOD:
-            return fmod(a, b);
+            if (b == 0 && *fault == NULL)
+                *fault = node;
+            return node->operation == OP_DIV ? a / b : fmod(a, b);
         default:
             return pow(a, b);
         }
@@ -63,7 +64,7 @@ static double seconds_of(const struct planner *planner, const struct node *node)
         break;
     }
     if (node->argument_count == 2) {
-        b = seconds_of(planner, node->first->next);
+        b = seconds_of(planner, node->first->next, fault);
         return (node->function->name[1] == 'i') == (a < b) ? a : b; /* min_of, max_of */
     }
     if (node->function->name[0] == 's')
@@ -71,21 +72,50 @@ static double seconds_of(const struct planner *planner, const struct node *node)
     return (double)(planner->query->end_ms - planner->query->start_ms) / 1000.0;
 }
 
+/* Where a duration expression begins and ends as Prometheus sees it: without the parentheses
+ * around it, and without the name of min_of() or max_of(). */
+static size_t begin_of(const struct node *node)
+{
+    const bool is_inside = node->kind == NODE_PAREN || node->kind == NODE_BINARY ||
+                           (node->kind == NODE_CALL && node->argument_count == 2);
+    return is_inside ? begin_of(node->first) : node->at;
+}
+
+static size_t end_of(const struct node *node)
+{
+    if (node->kind == NODE_PAREN || node->kind == NODE_UNARY)
+        return end_of(node->first);
+    if (node->kind == NODE_BINARY)
+        return end_of(node->second);
+    return node->kind == NODE_CALL && node->argument_count == 2 ? end_of(node->first->next)
+                                                                : node->until;
+}
+
+static int refuse(const struct planner *planner, const struct node *node, const char *why)
+{
+    return diagnose(planner->why, ERR_INVALID, "%zu:%zu: %s", begin_of(node), end_of(node),
+                    why);
+}
+
+/* What is written as a number is rounded to nanoseconds first, what is worked out is not; whole
+ * milliseconds are left of both. */
 static int resolve(const struct planner *planner, const struct node *duration, bool positive,
                    int64_t *ret_ms)
 {
-    double seconds = seconds_of(planner, duration);
-    if (!(fabs(seconds) < (double)DURATION_MS_MAX / 1000.0))
-        return diagnose(planner->why, ERR_INVALID,
-                        isfinite(seconds)
-                            ? "duration is out of range"
-                            : "division by zero or overflow in duration expression");
-    int64_t ms = duration->kind == NODE_NUMBER ? duration_literal_ms(duration)
-                                               : llround(seconds * 1000.0);
-    if (positive && ms <= 0)
-        return diagnose(planner->why, ERR_INVALID,
-                        "duration must be greater than 0, but is %.3fs", seconds);
-    *ret_ms = ms;
+    const struct node *fault = NULL;
+    const double seconds = seconds_of(planner, duration, &fault);
+    if (fault != NULL)
+        return refuse(planner, fault,
+                      fault->operation == OP_DIV ? "division by zero" : "modulo by zero");
+    if (!isfinite(seconds))
+        return refuse(planner, duration, "duration is NaN or infinite");
+    if (positive && seconds <= 0)
+        return refuse(planner, duration, "duration must be greater than 0");
+    if (fabs(seconds) > DURATION_SECONDS_MAX)
+        return refuse(planner, duration, "duration is out of range");
+    const struct node *literal = node_unwrap(duration);
+    *ret_ms = literal->kind == NODE_NUMBER ? duration_literal_ms(literal)
+                                           : (int64_t)(seconds * 1000.0);
     return 0;
 }
 
@@ -150,6 +180,8 @@ static int plan_subquery(struct planner *planner, const struct node *node, int64
         planned->step_ms = SUBQUERY_STEP_MS;
     if (error == 0 && node->step != NULL)
         error = resolve(planner, node->step, true, &planned->step_ms);
+    if (error == 0 && planned->step_ms == 0)
+        error = refuse(planner, node->step, "a subquery's step is one millisecond at least");
     if (error != 0)
         return error;
     int64_t from = (planned->fixed ? planned->fixed_ms : start_ms) - planned->offset_ms -

@@ -214,6 +214,20 @@ int value_merge(struct evaluation *ev, const struct grid *grid, struct value *va
     return error;
 }
 
+int value_distinct(struct evaluation *ev, const struct value *value)
+{
+    struct label_index index;
+    int error = label_index_init(ev, value->count, &index);
+    for (size_t i = 0; error == 0 && i < value->count; i++) {
+        size_t number;
+        error = label_index_add(ev, &index, value->columns[i].labels, &number);
+        if (error == 0 && number != i)
+            error = diagnose(ev->why, ERR_INVALID,
+                             "vector cannot contain metrics with the same labelset");
+    }
+    return error;
+}
+
 int value_finish_names(struct evaluation *ev, const struct grid *grid, struct value *value)
 {
     bool any = false;

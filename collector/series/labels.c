@@ -65,6 +65,26 @@ static uint64_t hash_of(const struct labels *labels, size_t text_bytes)
     return XXH3_64bits(flat, size);
 }
 
+/* A byte for the size, or 0xFF and three. */
+static void hash_sized(XXH64_state_t *state, struct bytes text)
+{
+    const uint8_t size[] = {text.size < 255 ? (uint8_t)text.size : 255, (uint8_t)text.size,
+                            (uint8_t)(text.size >> 8), (uint8_t)(text.size >> 16)};
+    (void)XXH64_update(state, size, text.size < 255 ? 1 : sizeof size);
+    (void)XXH64_update(state, text.data, text.size);
+}
+
+uint64_t labels_prometheus_hash(const struct labels *labels)
+{
+    XXH64_state_t state;
+    (void)XXH64_reset(&state, 0);
+    for (size_t i = 0; i < labels->count; i++) {
+        hash_sized(&state, labels->pairs[i].name);
+        hash_sized(&state, labels->pairs[i].value);
+    }
+    return XXH64_digest(&state);
+}
+
 static int check_pair(const struct label *pair)
 {
     if (pair->name.size == 0)

@@ -73,6 +73,10 @@ void text_quote(struct bytes text, struct buf *out);
 /* Alertmanager's fingerprint: FNV-1a 64 over name 0xFF value 0xFF, sorted by name. */
 uint64_t labels_fingerprint(const struct labels *labels);
 
+/* Prometheus 3's own hash, which decides what limit_ratio() takes: XXH64 over sized names and
+ * values. */
+uint64_t labels_prometheus_hash(const struct labels *labels);
+
 /* Serialization used in the store: varint count, then sized name, sized value ... */
 void labels_write(const struct labels *labels, struct buf *out);
 int labels_read(struct reader *reader, struct arena *arena, const struct labels **ret_labels);

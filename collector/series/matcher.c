@@ -74,6 +74,8 @@ static int prepare_regex(struct matcher *matcher, struct arena *arena, struct di
     arena_init(&scratch, MATCHER_BYTES);
     int error = regex_syntax_parse(matcher->value, &scratch, &syntax, why);
     if (error == 0)
+        error = regex_syntax_check_anchored(&syntax, matcher->value, why);
+    if (error == 0)
         error = regex_syntax_literals(syntax.root, &scratch, &literals, &count);
     if (error == 0 && count > 0)
         error = keep_literals(matcher, literals, count, arena);

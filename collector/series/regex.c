@@ -11,10 +11,12 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/series/regex.h"
+#include "collector/series/regex_parser.h"
 #include "proto/base/error.h"
 #include "proto/base/must.h"
 
@@ -84,6 +86,18 @@ static int compile_text(struct bytes text, bool anchored, uint32_t options,
     return 0;
 }
 
+bool regex_knows_script(const char *name)
+{
+    char text[64];
+    pcre2_code *code = NULL;
+    int size = snprintf(text, sizeof text, "\\p{sc:%s}", name);
+    bool known = size < (int)sizeof text &&
+                 compile_text((struct bytes){(const uint8_t *)text, (size_t)size}, false, 0,
+                              &code, NULL) == 0;
+    pcre2_code_free(code);
+    return known;
+}
+
 static pcre2_match_context *limits_new(uint32_t matches)
 {
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
@@ -144,6 +158,8 @@ int regex_new(struct bytes pattern, bool anchored, struct regex **ret_regex,
 
     arena_init(&arena, SYNTAX_BYTES);
     int error = regex_syntax_parse(pattern, &arena, &syntax, why);
+    if (error == 0 && anchored)
+        error = regex_syntax_check_anchored(&syntax, pattern, why);
     if (error == 0)
         error = regex_compile_syntax(&syntax, anchored, ret_regex, why);
     arena_reset(&arena);
@@ -226,7 +242,12 @@ static int walk(const struct regex *regex, struct bytes text, pcre2_match_data *
         result = pcre2_dfa_match(code, text.size > 0 ? text.data : (const uint8_t *)"",
                                  text.size, 0, 0, found, regex->limits, space, WALK_INTS);
     free(space);
-    return result == 0 ? 1 : result; /* 0: matches of more lengths than `found` holds */
+    if (result == 0) /* matches of more lengths than `found` holds */
+        result = 1;
+    /* PCRE2 does not look here whether a match ends with the text; the longest comes first. */
+    if (result > 0 && regex->anchored && pcre2_get_ovector_pointer(found)[1] != text.size)
+        result = PCRE2_ERROR_NOMATCH;
+    return result;
 }
 
 /* The number of set pairs in `found`, or 0 for no match. */
@@ -268,8 +289,10 @@ bool regex_matches(const struct regex *regex, struct bytes text, int *ret_error)
     return matched;
 }
 
-/* The group a reference means, or -1: a number, or a name (which may look like "1x"). */
-static int find_group(const struct regex *regex, struct bytes name)
+/* The group a reference means, or -1: a number, or a name (which may look like "1x").  Of
+ * groups with one name it is the first that took part. */
+static int find_group(const struct regex *regex, struct bytes name, const PCRE2_SIZE *offsets,
+                      int pairs)
 {
     int number = 0;
     bool numeric = name.size > 0 && name.size < 9;
@@ -277,18 +300,35 @@ static int find_group(const struct regex *regex, struct bytes name)
         numeric = name.data[i] >= '0' && name.data[i] <= '9';
         number = number * 10 + (name.data[i] - '0');
     }
-    if (numeric && !(name.data[0] == '0' && name.size > 1))
-        return number <= regex->capture_count ? number : -1;
-    for (int i = 1; i <= regex->capture_count; i++)
-        if (name.size > 0 && bytes_equal(regex->names[i], name))
+    bool any_name = !numeric || (name.data[0] == '0' && name.size > 1);
+    int first = any_name ? 1 : number;
+    int last = any_name ? regex->capture_count : number;
+    for (int i = first; i <= last && i < pairs; i++)
+        if (offsets[2 * i] != PCRE2_UNSET && (!any_name || bytes_equal(regex->names[i], name)))
             return i;
     return -1;
 }
 
-static bool is_word(uint8_t c)
+/* Letters, digits and '_' of any alphabet: how many bytes of them there are. */
+static size_t measure_word(const uint8_t *at, const uint8_t *end)
 {
-    return c == '_' || c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
+    size_t size = 0;
+    while (at + size != end &&
+           (at[size] == '_' || (at[size] >= '0' && at[size] <= '9') ||
+            (at[size] >= 'a' && at[size] <= 'z') || (at[size] >= 'A' && at[size] <= 'Z')))
+        size++;
+    if (at + size == end || at[size] < 0x80)
+        return size;
+    pcre2_code *word = NULL;
+    (void)compile_text(bytes_of("[_\\p{L}\\p{Nd}]*"), false,
+                       PCRE2_ANCHORED | PCRE2_MATCH_INVALID_UTF, &word, NULL);
+    pcre2_match_data *found =
+        word != NULL ? pcre2_match_data_create_from_pattern(word, NULL) : NULL;
+    if (found != NULL && pcre2_match(word, at, (size_t)(end - at), 0, 0, found, NULL) > 0)
+        size = pcre2_get_ovector_pointer(found)[1];
+    pcre2_match_data_free(found);
+    pcre2_code_free(word);
+    return size;
 }
 
 /* Reads "$name", "${name}" after the '$' at `at`; returns the bytes taken, 0 if it is none. */
@@ -298,9 +338,7 @@ static size_t read_reference(const uint8_t *at, const uint8_t *end, struct bytes
     bool braced = name != end && *name == '{';
     if (braced)
         name++;
-    const uint8_t *stop = name;
-    while (stop != end && is_word(*stop))
-        stop++;
+    const uint8_t *stop = name + measure_word(name, end);
     if (stop == name || (braced && (stop == end || *stop != '}')))
         return 0;
     *ret_name = (struct bytes){name, (size_t)(stop - name)};
@@ -328,8 +366,8 @@ static void expand(const struct regex *regex, struct bytes text, struct bytes re
                 at++;
                 continue;
             }
-            int group = find_group(regex, name);
-            if (group >= 0 && group < pairs && offsets[2 * group] != PCRE2_UNSET)
+            int group = find_group(regex, name, offsets, pairs);
+            if (group >= 0)
                 buf_put(out, subject + offsets[2 * group],
                         offsets[2 * group + 1] - offsets[2 * group]);
             at += size;

@@ -1,9 +1,8 @@
 /*
  * regex_class.c - character classes and escapes, rewritten as PCRE2 spells them.
  *
- * Where the two differ: Go's \s has no vertical tab; \z and not \Z ends the text; \p{Greek} is
- * the script alone, not its extensions; a backslash before any other letter or digit is an
- * error.
+ * Where the two differ: Go's \s has no vertical tab; \z and not \Z ends the text; (?i) folds \w
+ * and [:alpha:] as it folds letters; a backslash before any other letter or digit is an error.
  */
 #include <string.h>
 
@@ -24,29 +23,41 @@ static int hex_digit(uint8_t c)
                                   : -1;
 }
 
+/* After "\x{": any number of digits and '}'.  Stops behind what is no part of one. */
+static bool read_braced_hex(struct regex_parser *parser, uint32_t *ret_code)
+{
+    uint32_t code = 0;
+    const uint8_t *digits = parser->at;
+    while (parser->at != parser->end) {
+        uint32_t c;
+        const uint8_t *at = parser->at;
+        parser->at += utf8_decode(at, parser->end, &c);
+        if (c == '}') {
+            *ret_code = code;
+            return at > digits && (code < 0xd800 || code > 0xdfff);
+        }
+        if (hex_digit(*at) < 0)
+            return false;
+        code = code * 16 + (uint32_t)hex_digit(*at);
+        if (code > 0x10ffff)
+            return false;
+    }
+    return false;
+}
+
 /* After "\x": two digits, or any number in braces.  False if it is neither. */
 static bool read_hex(struct regex_parser *parser, uint32_t *ret_code)
 {
     uint32_t code = 0;
-    const uint8_t *at = parser->at;
-    if (at != parser->end && *at == '{') {
-        const uint8_t *digits = ++at;
-        for (; at != parser->end && hex_digit(*at) >= 0; at++) {
-            code = code * 16 + (uint32_t)hex_digit(*at);
-            if (code > 0x10ffff)
-                return false;
-        }
-        if (at == digits || at == parser->end || *at != '}')
-            return false;
-        parser->at = at + 1;
-    } else {
-        if (parser->end - at < 2 || hex_digit(at[0]) < 0 || hex_digit(at[1]) < 0)
-            return false;
-        code = (uint32_t)(hex_digit(at[0]) * 16 + hex_digit(at[1]));
-        parser->at = at + 2;
+    int digits[2] = {-1, -1};
+    for (int i = 0; i < 2 && parser->at != parser->end; i++) {
+        digits[i] = hex_digit(*parser->at);
+        parser->at += utf8_decode(parser->at, parser->end, &code);
+        if (i == 0 && code == '{')
+            return read_braced_hex(parser, ret_code);
     }
-    *ret_code = code;
-    return code < 0xd800 || code > 0xdfff;
+    *ret_code = (uint32_t)(digits[0] * 16 + digits[1]);
+    return digits[0] >= 0 && digits[1] >= 0;
 }
 
 /* After "\0".."\7" without a first digit of a backreference: up to three octal digits. */
@@ -91,43 +102,13 @@ static int read_escaped_code(struct regex_parser *parser, uint32_t *ret_code)
     return regex_complain(parser, "invalid escape sequence", from, parser->at);
 }
 
-/* "\pL", "\p{Greek}", "\P{^Greek}": appends PCRE2's spelling. */
-static int read_property(struct regex_parser *parser, struct buf *out)
-{
-    const uint8_t *from = parser->at;
-    bool negated = from[1] == 'P';
-    struct bytes name;
-
-    parser->at += 2;
-    if (parser->at == parser->end)
-        return regex_complain(parser, "invalid character class range", from, parser->at);
-    if (*parser->at == '{') {
-        const uint8_t *close = memchr(parser->at, '}', (size_t)(parser->end - parser->at));
-        if (close == NULL)
-            return regex_complain(parser, "invalid character class range", from, parser->end);
-        name = (struct bytes){parser->at + 1, (size_t)(close - parser->at - 1)};
-        parser->at = close + 1;
-    } else {
-        name = (struct bytes){parser->at++, 1};
-    }
-    if (name.size > 0 && name.data[0] == '^') {
-        negated = !negated;
-        name.data++;
-        name.size--;
-    }
-    bool good = name.size > 0 && name.size <= 40;
-    for (size_t i = 0; good && i < name.size; i++)
-        good = is_alphanumeric(name.data[i]) || name.data[i] == '_';
-    if (!good)
-        return regex_complain(parser, "invalid character class range", from, parser->at);
-    bool script = name.size > 2 && !bytes_equal(name, bytes_of("Any"));
-    buf_printf(out, "\\%c{%s%.*s}", negated ? 'P' : 'p', script ? "sc:" : "", (int)name.size,
-               (const char *)name.data);
-    return 0;
-}
+/* What (?i) adds to letters of ASCII, the long s and the sign of Kelvin, and what lies around.
+ */
+#define FOLDED_LETTERS   "\\x{17f}\\x{212a}"
+#define BEYOND_ALL_ASCII "\\x{80}-\\x{17e}\\x{180}-\\x{2129}\\x{212b}-\\x{10ffff}"
 
 /* PCRE2's spelling of \d \D \s \S \w \W, inside a class; NULL if it is none of them. */
-static const char *perl_class(uint8_t letter)
+static const char *perl_class(uint8_t letter, bool fold)
 {
     switch (letter) {
     case 'd':
@@ -135,9 +116,9 @@ static const char *perl_class(uint8_t letter)
     case 'D':
         return "\\D";
     case 'w':
-        return "\\w";
+        return fold ? "\\w" FOLDED_LETTERS : "\\w";
     case 'W':
-        return "\\W";
+        return fold ? "\\x{0}-/:-@\\[-\\^`{-\\x{7f}" BEYOND_ALL_ASCII : "\\W";
     case 's':
         return "\\t\\n\\f\\r ";
     case 'S':
@@ -160,12 +141,30 @@ static int keep_class(struct regex_parser *parser, struct regex_node *concat, st
     return error;
 }
 
+/* Of ASCII's classes that hold letters, what else of ASCII there is: in place of "[:^name:]"
+ * where (?i) adds letters to the class, which PCRE2 does not take out of that. */
+static const struct {
+    const char *name, *folded_not; /* NULL: (?i) adds nothing */
+} posix_classes[] = {
+    {"alnum", "\\x{0}-/:-@\\[-`{-\\x{7f}"},
+    {"alpha", "\\x{0}-@\\[-`{-\\x{7f}"},
+    {"ascii", ""},
+    {"blank", NULL},
+    {"cntrl", NULL},
+    {"digit", NULL},
+    {"graph", "\\x{0}-\\x{20}\\x{7f}"},
+    {"lower", "\\x{0}-@\\[-`{-\\x{7f}"},
+    {"print", "\\x{0}-\\x{1f}\\x{7f}"},
+    {"punct", NULL},
+    {"space", NULL},
+    {"upper", "\\x{0}-@\\[-`{-\\x{7f}"},
+    {"word", "\\x{0}-/:-@\\[-\\^`{-\\x{7f}"},
+    {"xdigit", NULL},
+};
+
 /* "[:alpha:]" and "[:^alpha:]", which PCRE2 spells the same.  False if it is none. */
 static bool read_posix(struct regex_parser *parser, struct buf *out, bool *ret_bad)
 {
-    static const char *const names[] = {"alnum", "alpha", "ascii", "blank", "cntrl",
-                                        "digit", "graph", "lower", "print", "punct",
-                                        "space", "upper", "word",  "xdigit"};
     const uint8_t *from = parser->at;
     size_t left = (size_t)(parser->end - from);
     if (left < 4 || from[0] != '[' || from[1] != ':')
@@ -173,14 +172,24 @@ static bool read_posix(struct regex_parser *parser, struct buf *out, bool *ret_b
     const uint8_t *close = memmem(from + 2, left - 2, ":]", 2);
     if (close == NULL)
         return false;
-    const uint8_t *name = from + 2 + (from[2] == '^');
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (name <= close &&
-            bytes_equal((struct bytes){name, (size_t)(close - name)}, bytes_of(names[i]))) {
-            parser->at = close + 2;
+    bool negated = from[2] == '^';
+    const uint8_t *name = from + 2 + negated;
+    for (size_t i = 0; i < sizeof posix_classes / sizeof posix_classes[0] && name <= close;
+         i++) {
+        struct bytes text = {name, (size_t)(close - name)};
+        const char *folded_not = posix_classes[i].folded_not;
+        if (!bytes_equal(text, bytes_of(posix_classes[i].name)))
+            continue;
+        parser->at = close + 2;
+        bool folded = parser->flags.fold && folded_not != NULL;
+        if (!folded || !negated)
             buf_put(out, from, (size_t)(parser->at - from));
-            return true;
-        }
+        else
+            buf_printf(out, "%s" BEYOND_ALL_ASCII, folded_not);
+        if (folded && !negated)
+            buf_put_text(out, FOLDED_LETTERS);
+        return true;
+    }
     *ret_bad = true;
     (void)regex_complain(parser, "invalid character class range", from, close + 2);
     return true;
@@ -231,11 +240,11 @@ static int read_class(struct regex_parser *parser, struct buf *out)
         bool escape = *parser->at == '\\' && parser->end - parser->at >= 2;
         if (read_posix(parser, out, &bad)) {
             error = bad ? ERR_INVALID : 0;
-        } else if (escape && perl_class(parser->at[1]) != NULL) {
-            buf_put_text(out, perl_class(parser->at[1]));
+        } else if (escape && perl_class(parser->at[1], parser->flags.fold) != NULL) {
+            buf_put_text(out, perl_class(parser->at[1], parser->flags.fold));
             parser->at += 2;
         } else if (escape && (parser->at[1] == 'p' || parser->at[1] == 'P')) {
-            error = read_property(parser, out);
+            error = regex_read_property(parser, out);
         } else {
             error = read_range(parser, out);
         }
@@ -274,6 +283,7 @@ static int parse_quoted(struct regex_parser *parser, struct regex_node *concat)
         if (error != 0)
             return error;
     }
+    parser->syntax->open_quote = true;
     return 0;
 }
 
@@ -301,11 +311,11 @@ int regex_parse_escape(struct regex_parser *parser, struct regex_node *concat)
         break;
     }
     int error = 0;
-    if (perl_class(letter) != NULL) {
-        buf_printf(&text, "[%s]", perl_class(letter));
+    if (perl_class(letter, parser->flags.fold) != NULL) {
+        buf_printf(&text, "[%s]", perl_class(letter, parser->flags.fold));
         parser->at += 2;
     } else if (letter == 'p' || letter == 'P') {
-        error = read_property(parser, &text);
+        error = regex_read_property(parser, &text);
     } else {
         error = read_escaped_code(parser, &code);
         return error != 0 ? error : regex_add_literal(parser, concat, code);

@@ -144,23 +144,54 @@ static const uint8_t *read_quantifier(const struct regex_parser *parser, int *re
     }
 }
 
+/* Go's bound on counts within counts, whose product is how often the innermost may stand. */
+static bool repeats_at_most(const struct regex_node *node, int limit)
+{
+    if (node->kind == REGEX_REPEAT) {
+        if (node->max == 0)
+            return true;
+        int count = node->max == REGEX_UNBOUNDED ? node->min : node->max;
+        if (count > limit)
+            return false;
+        limit /= count > 0 ? count : 1;
+    }
+    for (const struct regex_node *child = node->first; child != NULL; child = child->next)
+        if (!repeats_at_most(child, limit))
+            return false;
+    return true;
+}
+
+static bool counts_are_bad(int min, int max)
+{
+    return min > REGEX_REPEAT_MAX || max > REGEX_REPEAT_MAX ||
+           (max != REGEX_UNBOUNDED && min > max);
+}
+
+/* ERR_INVALID for another quantifier right behind the one from `from`. */
+static int check_nested(struct regex_parser *parser, const uint8_t *from)
+{
+    int min, max;
+    const uint8_t *again = read_quantifier(parser, &min, &max);
+    if (again == NULL)
+        return 0;
+    if (counts_are_bad(min, max))
+        return regex_complain(parser, "invalid repeat count", parser->at, again);
+    again += again != parser->end && *again == '?';
+    return regex_complain(parser, "invalid nested repetition operator", from, again);
+}
+
 static int parse_quantifier(struct regex_parser *parser, struct regex_node *concat,
                             const uint8_t *after, int min, int max)
 {
     const uint8_t *from = parser->at;
     bool lazy = after != parser->end && *after == '?';
-    int again_min, again_max;
 
     parser->at = after + lazy;
+    if (counts_are_bad(min, max))
+        return regex_complain(parser, "invalid repeat count", from, after);
     if (concat->last == NULL)
         return regex_complain(parser, "missing argument to repetition operator", from,
                               parser->at);
-    if (min > REGEX_REPEAT_MAX || max > REGEX_REPEAT_MAX ||
-        (max != REGEX_UNBOUNDED && min > max))
-        return regex_complain(parser, "invalid repeat count", from, after);
-    const uint8_t *again = read_quantifier(parser, &again_min, &again_max);
-    if (again != NULL)
-        return regex_complain(parser, "invalid nested repetition operator", from, again);
 
     int error = split_last(parser, concat);
     struct regex_node *inner = error == 0 ? regex_node_new(parser, REGEX_GROUP) : NULL;
@@ -174,7 +205,9 @@ static int parse_quantifier(struct regex_parser *parser, struct regex_node *conc
                                         .max = max,
                                         .first = inner,
                                         .last = inner};
-    return 0;
+    if ((min >= 2 || max >= 2) && !repeats_at_most(concat->last, REGEX_REPEAT_MAX))
+        return regex_complain(parser, "invalid repeat count", from, parser->at);
+    return check_nested(parser, from);
 }
 
 /* "(?P<name>" and "(?<name>": reads the name, leaves the place behind '>'. */
@@ -193,9 +226,6 @@ static int parse_group_name(struct regex_parser *parser, const uint8_t *from, si
                         (text.data[i] >= 'A' && text.data[i] <= 'Z'));
     if (!good)
         return regex_complain(parser, "invalid named capture", from, close + 1);
-    for (int i = 1; i <= parser->syntax->capture_count; i++)
-        if (bytes_equal(parser->syntax->names[i], text))
-            return regex_complain(parser, "duplicate capture group name", name, close);
     parser->at = close + 1;
     *ret_name = text;
     return 0;
@@ -207,9 +237,13 @@ static int parse_flags(struct regex_parser *parser, const uint8_t *from, bool *r
     struct regex_flags flags = parser->flags;
     bool on = true;
     bool any = false;
+    bool bad = false;
+    uint32_t code;
 
-    for (parser->at = from + 2; parser->at != parser->end; parser->at++) {
-        switch (*parser->at) {
+    parser->at = from + 2;
+    while (!bad && parser->at != parser->end) {
+        parser->at += utf8_decode(parser->at, parser->end, &code);
+        switch (code) {
         case 'i':
             flags.fold = on;
             any = true;
@@ -227,26 +261,24 @@ static int parse_flags(struct regex_parser *parser, const uint8_t *from, bool *r
             any = true;
             break;
         case '-':
-            if (!on)
-                return regex_complain(parser, "invalid or unsupported Perl syntax", from,
-                                      parser->at + 1);
+            bad = !on;
             on = false;
             any = false;
             break;
         case ':':
         case ')':
-            if (!on && !any)
-                return regex_complain(parser, "missing argument to repetition operator", from,
-                                      parser->at + 1);
-            *ret_is_group = *parser->at++ == ':';
+            bad = !on && !any;
+            if (bad)
+                break;
+            *ret_is_group = code == ':';
             parser->flags = flags;
             return 0;
         default:
-            return regex_complain(parser, "invalid or unsupported Perl syntax", from,
-                                  parser->at + 1);
+            bad = true;
+            break;
         }
     }
-    return regex_complain(parser, "missing closing )", from, parser->end);
+    return regex_complain(parser, "invalid or unsupported Perl syntax", from, parser->at);
 }
 
 static int parse_group_body(struct regex_parser *parser, struct regex_node *concat, int capture,
@@ -284,7 +316,7 @@ static int parse_group(struct regex_parser *parser, struct regex_node *concat)
         bool is_group = true;
         if (left > 4 && from[2] == 'P' && from[3] == '<') {
             error = parse_group_name(parser, from, 4, &name);
-        } else if (left > 3 && from[2] == '<' && from[3] != '=' && from[3] != '!') {
+        } else if (left > 3 && from[2] == '<') {
             error = parse_group_name(parser, from, 3, &name);
         } else {
             error = parse_flags(parser, from, &is_group);
@@ -405,4 +437,13 @@ int regex_syntax_parse(struct bytes pattern, struct arena *arena,
     if (error == 0 && parser.at != parser.end)
         return regex_complain(&parser, "unexpected )", pattern.data, parser.end);
     return error;
+}
+
+int regex_syntax_check_anchored(const struct regex_syntax *syntax, struct bytes pattern,
+                                struct diagnosis *why)
+{
+    if (!syntax->open_quote)
+        return 0;
+    return diagnose(why, ERR_INVALID, "error parsing regexp: missing closing ): `^(?s:%.*s)$`",
+                    (int)pattern.size, (const char *)pattern.data);
 }

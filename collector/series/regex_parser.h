@@ -34,3 +34,7 @@ int regex_parse_alternation(struct regex_parser *parser, struct regex_node **ret
 /* At '[' and at '\': read past the construct and add it. */
 int regex_parse_class(struct regex_parser *parser, struct regex_node *concat);
 int regex_parse_escape(struct regex_parser *parser, struct regex_node *concat);
+/* Does PCRE2 know this script?  The name without "sc:". */
+bool regex_knows_script(const char *name);
+/* regex_property.c: "\pL", "\p{Greek}", "\P{^Greek}": appends PCRE2's spelling. */
+int regex_read_property(struct regex_parser *parser, struct buf *out);

@@ -55,12 +55,18 @@ struct regex_syntax {
     struct regex_node *root;
     struct bytes names[REGEX_GROUPS_MAX + 1]; /* of capturing groups; empty: unnamed */
     int capture_count;
+    bool open_quote; /* ends within \Q...\E */
 };
 
 /* Parses with "dot matches newline" on.  Everything lives in `arena`; the texts may point into
  * `pattern`.  ERR_INVALID with Go's wording in `why`, ERR_NOMEM. */
 int regex_syntax_parse(struct bytes pattern, struct arena *arena,
                        struct regex_syntax *ret_syntax, struct diagnosis *why);
+
+/* Go anchors by "^(?s:" and ")$" around the pattern, which an open quote would take for text:
+ * ERR_INVALID for such a one. */
+int regex_syntax_check_anchored(const struct regex_syntax *syntax, struct bytes pattern,
+                                struct diagnosis *why);
 
 void regex_syntax_emit(const struct regex_node *node, struct buf *out);
 

@@ -258,8 +258,9 @@ static int read_rest(struct exposition *parser, struct cursor *cursor,
         if (is_strict(parser) && !skip_separator(parser, cursor))
             return expected(parser, cursor, "a single space", why);
     }
-    if (is_strict(parser) && stands(cursor, '#'))
-        error = skip_exemplar(parser, cursor, why);
+    if (is_strict(parser))
+        error = stands(cursor, '#') ? skip_exemplar(parser, cursor, why)
+                                    : expected(parser, cursor, "an exemplar", why);
     if (error != 0 || cursor->at == cursor->end)
         return error;
     return expected(parser, cursor, "the end of the line", why);

@@ -63,6 +63,8 @@ static void take_header(struct request_text *text, struct bytes line)
         request->content_encoding = said;
     else if (strcasecmp(name, "If-None-Match") == 0)
         request->if_none_match = said;
+    else if (strcasecmp(name, "Accept") == 0)
+        request->accept = said;
     for (size_t i = 0; strcasecmp(name, "Role") == 0 && i < sizeof roles / sizeof *roles; i++)
         if (strcmp(said, roles[i]) == 0)
             request->role = (enum http_role)i;
@@ -109,6 +111,7 @@ bool request_text_read(struct bytes bytes, const struct http_route *routes, size
                                      .content_type = "",
                                      .content_encoding = "",
                                      .if_none_match = "",
+                                     .accept = "",
                                      .user = "",
                                      .role = ROLE_ADMIN};
     while (bytes.size > 0 && (line = cut(&bytes, '\n')).size > 0)

@@ -18,10 +18,13 @@ def matcher(kind, name, value):
     return field(3, b"\x08" + varint(kind) + field(2, name.encode()) + field(3, value.encode()))
 
 
-def query(start_ms, end_ms, *matchers):
-    """matchers: (kind, name, value)"""
+def query(start_ms, end_ms, *matchers, hinted=None):
+    """matchers: (kind, name, value); hinted: the start and end that hints name."""
+    hints = b"\x08\x01" + field(2, b"rate")
+    if hinted is not None:
+        hints += b"\x18" + varint(hinted[0]) + b"\x20" + varint(hinted[1])
     return field(1, b"\x08" + varint(start_ms) + b"\x10" + varint(end_ms)
-                 + b"".join(matcher(*m) for m in matchers) + field(4, b"\x08\x01"))
+                 + b"".join(matcher(*m) for m in matchers) + field(4, hints))
 
 
 def accepts(*types, packed=True):

@@ -1,6 +1,7 @@
 """The HTTP port of a real collector: remote write in, Prometheus's API out, errors by the letter."""
 import concurrent.futures
 import gzip
+import http.client
 import json
 import math
 import socket
@@ -241,6 +242,41 @@ def test_federation_gives_the_latest_samples():
         code, body = collector.get("/federate", **{"match[]": "fed"})
         assert code == 200
         assert body.decode() == f'# TYPE fed untyped\nfed{{job="x\\"y",instance=""}} 2 {at}\n', body
+        collector.stop()
+
+
+def test_federation_spells_names_as_the_reader_can_read_them():
+    # As expfmt.Negotiate() of prometheus/common: the last escaping on the way to the classic text format.
+    newest = ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+              "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+    cases = [
+        (None, "underscores", '# TYPE u_8_ untyped\nu_8_{l_x="q",instance=""}'),
+        ("text/plain", "underscores", '# TYPE u_8_ untyped\nu_8_{l_x="q",instance=""}'),
+        ("text/plain;escaping=allow-utf-8", "allow-utf-8",
+         '# TYPE "u.8é" untyped\n{"u.8é","l.x"="q",instance=""}'),
+        ("text/plain; version=0.0.4; escaping=dots", "dots",
+         '# TYPE u_dot_8__ untyped\nu_dot_8__{l_dot_x="q",instance=""}'),
+        ("text/plain;escaping=values", "values",
+         '# TYPE U__u_2e_8_e9_ untyped\nU__u_2e_8_e9_{U__l_2e_x="q",instance=""}'),
+        ("text/plain;escaping=nothing", "underscores", "# TYPE u_8_ untyped\nu_8_{"),
+        (newest, "allow-utf-8", '# TYPE "u.8é" untyped\n'),
+        ("text/plain;q=0.9,a/b;escaping=dots;q=0.5", "underscores", "# TYPE u_8_ untyped\n"),
+        ("a/b;escaping=dots,text/plain;q=0.5", "dots", "# TYPE u_dot_8__ untyped\n"),
+    ]
+    with Lab() as lab:
+        collector = lab.collector().start()
+        at = now_ms()
+        put(collector, {"__name__": "u.8é", "l.x": "q"}, [(1.0, at)])
+        for accept, word, begins in cases:
+            connection = http.client.HTTPConnection("127.0.0.1", collector.http, timeout=30)
+            connection.request("GET", "/federate?match%5B%5D=%7B%22u.8%C3%A9%22%7D",
+                               headers={} if accept is None else {"Accept": accept})
+            answer = connection.getresponse()
+            body = answer.read().decode()
+            assert answer.getheader("Content-Type") == \
+                f"text/plain; version=0.0.4; charset=utf-8; escaping={word}", accept
+            assert body.startswith(begins) and body.endswith(f" 1 {at}\n"), (accept, body)
+            connection.close()
         collector.stop()
 
 

@@ -48,6 +48,9 @@ def test_grafana_s_calls_are_answered_as_it_expects():
         assert build["version"].startswith("3.") and "features" not in build, build
         for path in ("/rules", "/api/v1/rules/test/test", "/config/v1/rules", "/api/v1/nothing"):
             assert collector.get(path) == (404, b"404 page not found\n"), path
+        # What a GET brings along is no form.
+        code, body = collector.request("GET", "/api/v1/query?query=3", b"query=1", FORM)
+        assert code == 200 and json.loads(body)["data"]["result"][1] == "3", body
         # A panel: form body, custom parameters in the URL, statistics.
         data = post(collector, "/api/v1/query_range?stats=all&team=x", query="node_load1",
                     start=now - 60, end=now, step=15, timeout="60s")
@@ -61,6 +64,8 @@ def test_grafana_s_calls_are_answered_as_it_expects():
         # At init it asks for exemplars with milliseconds for seconds.
         assert post(collector, "/api/v1/query_exemplars", query="test",
                     start=str(now * 1000), end=str(now * 1000 + 1)) == []
+        # Where nothing is selected, there is nothing to say at all.
+        assert collector.get("/api/v1/query_exemplars", query="1") == (204, b"")
         # Names: metrics, labels, values, by GET and POST, with its limits.
         span = {"start": now - 3600, "end": now, "limit": "40000"}
         everything = {"match[]": '{__name__!=""}'}
@@ -154,6 +159,12 @@ def test_probes_are_targets():
         data = collector.json("/api/v1/targets")["data"]
         assert data["activeTargets"] == [] and len(data["droppedTargets"]) == 1, data
         assert data["droppedTargetCounts"] == {"node": 1}, data
+        # As in Prometheus: of all pools, or of none.
+        for parameters, counts in (({"state": "active"}, None), ({"state": "x"}, None),
+                                   ({"state": "dropped"}, {"node": 1}),
+                                   ({"scrapePool": "x"}, {"node": 1})):
+            data = collector.json("/api/v1/targets", **parameters)["data"]
+            assert data["droppedTargetCounts"] == counts, (parameters, data)
         collector.stop()
 
 
@@ -272,6 +283,13 @@ def test_expressions_are_given_as_trees():
             "subquery", 3600000, 300000, "end"), tree
         assert parse("round(m)")["func"]["variadic"] == 1
         assert parse('label_join(m, "a", "b", "c", "d")')["func"]["variadic"] == -1
+        quantiles = parse('histogram_quantiles(m, "q", 0.1, 0.2, 0.3)')["func"]
+        assert (quantiles["argTypes"], quantiles["variadic"]) == (
+            ["vector", "string", "scalar", "scalar"], 9), quantiles
+        # A name in the braces is a matcher at its place, and no name.
+        quoted = parse('{a="1","m.n",b="2"}')
+        assert quoted["name"] == "" and [m["name"] for m in quoted["matchers"]] == [
+            "a", "__name__", "b"], quoted
         parse("(" * 60 + "m" + ")" * 60)
         code, body = collector.get("/api/v1/parse_query", query="m{")
         assert (code, json.loads(body)["error"]) == (400, 'invalid parameter "query": 1:3: parse '
@@ -527,7 +545,7 @@ def test_garbage_is_refused_and_harms_nothing():
             else:
                 code, answer = collector.request("POST", path, encoded.encode(), FORM)
             late = code == 503 and "timeout" in parameters and b'"timeout"' in answer
-            assert code == 200 or 400 <= code < 500 or late, (path, parameters, code, answer)
+            assert code in (200, 204) or 400 <= code < 500 or late, (path, parameters, code, answer)
             if path.startswith("/api") and (code == 200 or answer.startswith(b"{")):
                 status = json.loads(answer)["status"]
                 assert status == ("success" if code == 200 else "error"), (path, answer)

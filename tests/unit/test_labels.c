@@ -154,6 +154,33 @@ static void printing_is_prometheus_s(void **state)
     }
 }
 
+/* XXH64 of sizes and texts, as XXH64 of other makers has it. */
+static void the_place_in_a_sample_is_prometheus_s(void **state)
+{
+    (void)state;
+    char longer[301];
+    memset(longer, 'x', 300);
+    longer[300] = '\0';
+    const struct label up[] = {{bytes_of("job"), bytes_of("node")},
+                               {bytes_of("__name__"), bytes_of("up")}};
+    const struct label large[] = {{bytes_of("a"), bytes_of(longer)}};
+    const struct {
+        const struct label *pairs;
+        size_t count;
+        uint64_t hash;
+    } cases[] = {
+        {up, 0, UINT64_C(0xef46db3751d8e999)},
+        {up, 2, UINT64_C(0x169f7118f8936ba5)},
+        {large, 1, UINT64_C(0x7334729f4d20ea0b)},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct labels *labels = NULL;
+        assert_int_equal(labels_build(cases[i].pairs, cases[i].count, NULL, &labels), 0);
+        assert_true(labels_prometheus_hash(labels) == cases[i].hash);
+        labels_free(labels);
+    }
+}
+
 static void the_fingerprint_is_alertmanager_s(void **state)
 {
     (void)state;
@@ -243,6 +270,7 @@ int main(void)
         cmocka_unit_test(long_sets_hash_as_short_ones_do),
         cmocka_unit_test(order_is_pair_by_pair_then_fewer_first),
         cmocka_unit_test(printing_is_prometheus_s),
+        cmocka_unit_test(the_place_in_a_sample_is_prometheus_s),
         cmocka_unit_test(the_fingerprint_is_alertmanager_s),
         cmocka_unit_test(what_was_written_reads_back_and_half_of_it_does_not),
         cmocka_unit_test(a_builder_sets_replaces_and_deletes),

@@ -84,6 +84,36 @@ static void a_pattern_means_what_re2_means(void **state)
         {"(|a)+", "aaa", true},
         {"\\.\\-\\_\\/", ".-_/", true},
         {"(?i)[k]", "\xe2\x84\xaa", true},
+        /* (?i) folds classes, too: the long s and the sign of Kelvin are letters of ASCII's. */
+        {"(?i)\\w\\w", "\xc5\xbf\xe2\x84\xaa", true},
+        {"\\w", "\xc5\xbf", false},
+        {"(?i)\\W", "\xc5\xbf", false},
+        {"(?i)\\W", "\xc3\xa9", true},
+        {"(?i)[^\\W]", "\xe2\x84\xaa", true},
+        {"(?i)[[:upper:]]", "\xc5\xbf", true},
+        {"(?i)[[:upper:]]", "a", true},
+        {"(?i)[[:^upper:]]", "\xc5\xbf", false},
+        {"(?i)[[:^upper:]]", "a", false},
+        {"(?i)[[:^upper:]]", "1", true},
+        {"(?i)[[:^graph:]]", "\xe2\x84\xaa", false},
+        {"(?i)\\p{Lu}", "a", true},
+        {"(?i)\\P{Ll}", "A", false},
+        {"\\p{Lu}", "a", false},
+        /* Names of properties, loosely read. */
+        {"\\p{Letter}", "a", true},
+        {"\\p{uppercase letter}", "A", true},
+        {"\\p{uppercase-letter}", "a", false},
+        {"\\P{Decimal_Number}", "1", false},
+        {"\\pl", "a", true},
+        {"\\p{LC}", "a", true},
+        {"\\p{Assigned}", "a", true},
+        {"\\P{assigned}", "a", false},
+        {"\\p{^Assigned}", "a", false},
+        {"\\p{ASCII}", "a", true},
+        {"\\p{Ascii}", "\xc3\xa9", false},
+        {"\\p{greek}", "\xcf\x83", true},
+        {"[\\p{Yi}]", "\xea\x80\x80", true},
+        {"(?P<n>a)(?P<n>b)", "ab", true},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct matcher *made = matcher(MATCH_REGEX, cases[i].pattern);
@@ -98,6 +128,22 @@ static void a_pattern_means_what_re2_means(void **state)
     }
 }
 
+/* Once there were too many ways to go them one after the other, all are gone at once. */
+static void a_slow_pattern_matches_to_the_end_of_its_text(void **state)
+{
+    (void)state;
+    struct matcher *made = matcher(MATCH_REGEX, "|((?:(.A{2}|.?\\B|){1,3}?){2}){2}s{1,3}?");
+    int error = 0;
+    assert_false(matcher_matches(made, bytes_of("abcdefghijklmnopqrstuvwxyz"), &error));
+    assert_true(matcher_is_slow(made));
+    assert_false(matcher_matches(made, bytes_of("ab"), &error));
+    assert_false(matcher_matches(made, bytes_of("-"), &error));
+    assert_true(matcher_matches(made, bytes_of(""), &error));
+    assert_true(matcher_matches(made, bytes_of("As"), &error));
+    assert_int_equal(error, 0);
+    matcher_free(made);
+}
+
 static void what_re2_does_not_have_is_refused(void **state)
 {
     (void)state;
@@ -106,7 +152,11 @@ static void what_re2_does_not_have_is_refused(void **state)
     } cases[] = {
         {"(a)\\1", "invalid escape sequence"},
         {"(?=a)", "invalid or unsupported Perl syntax"},
-        {"(?<=a)b", "invalid or unsupported Perl syntax"},
+        {"(?<=a)b", "invalid named capture: `(?<=a)b`"},
+        {"(?<!a)b>", "invalid named capture: `(?<!a)b>`"},
+        {"(?i-)a", "invalid or unsupported Perl syntax: `(?i-)`"},
+        {"(?i", "invalid or unsupported Perl syntax: `(?i`"},
+        {"(?\xc3\xa9)", "invalid or unsupported Perl syntax: `(?\xc3\xa9`"},
         {"(?>a)", "invalid or unsupported Perl syntax"},
         {"a++", "invalid nested repetition operator"},
         {"a**", "invalid nested repetition operator"},
@@ -126,13 +176,27 @@ static void what_re2_does_not_have_is_refused(void **state)
         {"a\\", "trailing backslash"},
         {"a{1001}", "invalid repeat count"},
         {"a{3,2}", "invalid repeat count"},
-        {"(?P<n>a)(?P<n>b)", "duplicate capture group name"},
+        {"*{1001}", "missing argument to repetition operator: `*`"},
+        {"{1001}", "invalid repeat count: `{1001}`"},
+        {"a**?", "invalid nested repetition operator: `**?`"},
+        {"(a{501}){2}", "invalid repeat count: `{2}`"},
+        {"((a{10}b*)+{11}", "invalid nested repetition operator: `+{11}`"},
+        {"(((a{10}b*)+){11}){10}", "invalid repeat count: `{10}`"},
+        {"(a{100}|b){100}?", "invalid repeat count: `{100}?`"},
+        {"\\Qa", "missing closing ): `^(?s:\\Qa)$`"},
         {"(?P<a-b>x)", "invalid named capture"},
         {"(?R)", "invalid or unsupported Perl syntax"},
         {"(*ACCEPT)", "missing argument to repetition operator"},
-        {"\\p{Nonsense}", "error parsing regexp"},
-        {"\\xZZ", "invalid escape sequence"},
-        {"\\x{110000}", "invalid escape sequence"},
+        {"a\\p{Nonsense}b", "invalid character class range: `\\p{Nonsense}`"},
+        {"[\\PX]", "invalid character class range: `\\PX`"},
+        {"\\p{Grek}", "invalid character class range: `\\p{Grek}`"},
+        {"\\p{Xx}", "invalid character class range: `\\p{Xx}`"},
+        {"\\xZZ", "invalid escape sequence: `\\xZZ`"},
+        {"\\x", "invalid escape sequence: `\\x`"},
+        {"\\x4", "invalid escape sequence: `\\x4`"},
+        {"\\x{}1", "invalid escape sequence: `\\x{}`"},
+        {"\\x{1g}", "invalid escape sequence: `\\x{1g`"},
+        {"\\x{110000}", "invalid escape sequence: `\\x{110000`"},
         {"\xff", "invalid UTF-8"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -342,6 +406,16 @@ static void replacements_expand_as_in_go(void **state)
         {"(a)|(b)", "b", "[$1$2]", "[b]"},
         {"a", "b", "x", NULL},
         {"(.*)", "a", "$0", "a"},
+        /* Letters and digits belong to a name, whatever their alphabet; signs do not. */
+        {"(.*)", "21",
+         "$1\xc2\xb0"
+         "C",
+         "21\xc2\xb0"
+         "C"},
+        {"(.*)", "a", "$1\xe2\x86\x92", "a\xe2\x86\x92"},
+        {"(.*)", "a", "[$1\xc3\xa9]", "[]"},
+        {"(.*)", "a", "[$1\xd9\xa3]", "[]"},
+        {"(?P<n>a)|(?P<n>b)", "b", "$n", "b"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct regex *regex = NULL;
@@ -394,6 +468,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_means_what_re2_means),
+        cmocka_unit_test(a_slow_pattern_matches_to_the_end_of_its_text),
         cmocka_unit_test(what_re2_does_not_have_is_refused),
         cmocka_unit_test(finite_languages_become_literals),
         cmocka_unit_test(prefixes_are_found),
