@@ -126,6 +126,8 @@ WINDOW_FUNCTION(double_exponential_smoothing);
 
 /* functions_over_time.c */
 WINDOW_FUNCTION(avg_over_time);
+ALIKE_FUNCTION(avg_over_time);
+ALIKE_FUNCTION(sum_over_time);
 WINDOW_FUNCTION(count_over_time);
 WINDOW_FUNCTION(first_over_time);
 WINDOW_FUNCTION(last_over_time);

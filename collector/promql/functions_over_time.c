@@ -6,7 +6,9 @@
 
 #include "collector/promql/aggregate.h"
 #include "collector/promql/functions_impl.h"
+#include "collector/promql/lanes.h"
 #include "collector/series/kahan.h"
+#include "proto/base/cloned.h"
 
 WINDOW_FUNCTION(count_over_time)
 {
@@ -81,6 +83,49 @@ WINDOW_FUNCTION(avg_over_time)
     *ret_value =
         incremental ? mean.sum + mean.compensation : sum.sum / count + sum.compensation / count;
     return true;
+}
+
+CLONED static void sum_lanes(const double *values, size_t count, size_t stride,
+                             double sum[LANES], double compensation[LANES])
+{
+    struct lanes_sum sums = {{0}, {0}};
+    for (size_t i = 0; i < count; i++) {
+        lanes value;
+        lanes_load(&value, values + i, stride);
+        lanes_add(&sums, &value);
+    }
+    memcpy(sum, &sums.sum, sizeof sums.sum);
+    memcpy(compensation, &sums.compensation, sizeof sums.compensation);
+}
+
+/* Windows that lie alike, some at a time, until a sum is not finite. */
+static size_t sum_alike(const struct window *window, size_t stride, size_t windows,
+                        bool is_average, double *values)
+{
+    const double count = (double)window->count;
+    double sum[LANES];
+    double compensation[LANES];
+    size_t done = 0;
+    for (; windows - done >= LANES; done += LANES) {
+        sum_lanes(window->values + done * stride, window->count, stride, sum, compensation);
+        for (size_t i = 0; i < LANES; i++) {
+            values[done + i] = is_average ? sum[i] / count + compensation[i] / count
+                                          : sum[i] + compensation[i];
+            if (!isfinite(values[done + i]) || !isfinite(sum[i]))
+                return done;
+        }
+    }
+    return done;
+}
+
+ALIKE_FUNCTION(sum_over_time)
+{
+    return sum_alike(window, stride, windows, false, values);
+}
+
+ALIKE_FUNCTION(avg_over_time)
+{
+    return sum_alike(window, stride, windows, true, values);
 }
 
 /* Where the extreme of the window is.  What was found for the window before is still it, unless

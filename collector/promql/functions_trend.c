@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "collector/promql/functions_impl.h"
+#include "collector/promql/lanes.h"
 #include "collector/series/kahan.h"
 #include "proto/base/cloned.h"
-
-#define LANES 4 /* windows that are summed up side by side */
 
 struct line {
     double slope, intercept; /* at the time given */
@@ -170,27 +169,14 @@ static bool fit(struct window *window, int64_t zero_ms, struct line *ret_line)
 
 /* Sums of windows side by side, each in the order of its own samples: the bits that sums_of() finds.
  * One alone waits for each addition before the next. */
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
-struct lanes_sum {
-    lanes sum, compensation;
-};
-
-static inline void lanes_add(struct lanes_sum *to, const lanes *value)
-{
-    lanes sum = to->sum + *value;
-    lanes added = sum - to->sum;
-    to->compensation += (to->sum - (sum - added)) + (*value - added);
-    to->sum = sum;
-}
-
 CLONED static void sum_lanes(const struct trend_times *times, const double *values, size_t stride,
                              double y[LANES], double xy[LANES])
 {
     struct lanes_sum ys = {{0}, {0}};
     struct lanes_sum xys = {{0}, {0}};
     for (size_t i = 0; i < times->count; i++) {
-        const lanes value = {values[i], values[i + stride], values[i + 2 * stride],
-                             values[i + 3 * stride]};
+        lanes value;
+        lanes_load(&value, values + i, stride);
         const lanes product = value * times->seconds[i];
         lanes_add(&ys, &value);
         lanes_add(&xys, &product);

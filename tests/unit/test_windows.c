@@ -141,7 +141,8 @@ static size_t assert_as_at_instants(const char *text, int64_t start_ms, int64_t 
 static void each_step_is_as_an_instant(void **state)
 {
     static const char *const functions[] = {"rate", "increase", "delta", "irate", "changes",
-                                            "max_over_time", "last_over_time", "deriv"};
+                                            "max_over_time", "last_over_time", "deriv",
+                                            "sum_over_time", "avg_over_time"};
     static const char *const ranges[] = {"5m", "1m", "47s", "15s", "40m"};
     static const int64_t steps_ms[] = {15000, 60000, 7000, 300000, 45000};
     size_t points = 0;
