@@ -8,7 +8,8 @@
 #include "proto/base/must.h"
 
 #define POINT_BYTES (JSON_SECONDS_BYTES + NUMBER_TEXT_BYTES + 8)
-#define SHARED_MIN  4096 /* points; fewer are written sooner than a thread awakes */
+#define SHARED_MIN  4096 /* points; fewer are written sooner than a thread awakes, */
+#define ALERT_MIN   1024 /* but for one that is awake */
 
 /* Put where it belongs; gives its end. */
 static char *put_point(char *at, int64_t ts_ms, double value)
@@ -81,7 +82,8 @@ bool points_make(const struct series_samples *series, size_t count, struct crew 
     must(count <= POINTS_BATCH);
     for (size_t i = 0; i < count; i++)
         points += series[i].count;
-    if (crew_helpers(crew) == 0 || count < 2 || points < SHARED_MIN)
+    if (crew_helpers(crew) == 0 || count < 2 ||
+        points < (crew_is_alert(crew) ? ALERT_MIN : SHARED_MIN))
         return false;
     crew_share(crew, take_share, &loop);
     return true;

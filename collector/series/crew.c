@@ -37,6 +37,7 @@ struct crew {
     bool closing;
     /* any thread */
     _Atomic unsigned offers; /* how often something was offered */
+    _Atomic unsigned alert;  /* helpers that look out */
 };
 
 /* A core that shares its units with the caller's leaves them to it. */
@@ -53,9 +54,11 @@ static void look_out(struct crew *crew, unsigned offers)
 {
     const mono_ns until = clock_mono(&clock_system) + LOOKOUT_NS;
     must(pthread_mutex_unlock(&crew->lock) == 0);
+    atomic_fetch_add_explicit(&crew->alert, 1, memory_order_relaxed);
     while (atomic_load_explicit(&crew->offers, memory_order_relaxed) == offers &&
            clock_mono(&clock_system) < until)
         rest_a_moment();
+    atomic_fetch_sub_explicit(&crew->alert, 1, memory_order_relaxed);
     must(pthread_mutex_lock(&crew->lock) == 0);
 }
 
@@ -172,6 +175,11 @@ void crew_rouse(struct crew *crew)
     crew->rouses++;
     must(pthread_cond_broadcast(&crew->offered) == 0);
     must(pthread_mutex_unlock(&crew->lock) == 0);
+}
+
+bool crew_is_alert(const struct crew *crew)
+{
+    return crew != NULL && atomic_load_explicit(&crew->alert, memory_order_relaxed) > 0;
 }
 
 void crew_share(struct crew *crew, void (*work)(void *context, unsigned place), void *context)

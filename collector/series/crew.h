@@ -31,6 +31,8 @@ unsigned crew_helpers(const struct crew *crew);
 /* There will be something to share in a moment: helpers wake up and look out for it, for less than a
  * millisecond.  A processor that rests takes long to come back; meanwhile the caller prepares. */
 void crew_rouse(struct crew *crew);
+/* Does a helper look out now?  Then there is no awaking, and less is worth sharing. */
+bool crew_is_alert(const struct crew *crew);
 
 /* Runs work(context, 0) here, and work(context, place) with other places, each at most once and
  * below 1 + crew_helpers(), on helpers that are free.  Returns when all have returned; what
