@@ -67,12 +67,12 @@ static void each_rank_is_as_in_order(void **state)
                 random = random * 1664525 + 1013904223;
                 values[i] = value_of(shape, i, count, random >> 8);
             }
-            memcpy(sorted, values, sizeof sorted);
+            memcpy(sorted, values, count * sizeof *sorted);
             qsort(sorted, count, sizeof *sorted, in_order);
             for (size_t rank = 0; rank < count; rank++) {
                 double mixed[COUNT_MAX];
                 double next;
-                memcpy(mixed, values, sizeof mixed);
+                memcpy(mixed, values, count * sizeof *mixed);
                 assert_same(rank_select(mixed, count, rank, &next), sorted[rank]);
                 assert_same(next, sorted[rank + 1 < count ? rank + 1 : rank]);
                 qsort(mixed, count, sizeof *mixed, in_order);
