@@ -157,11 +157,11 @@ bool deliver_is_part_of_run(const struct gather *gather, const struct found *fou
 static bool find_part(const struct gather *gather, const struct found *found,
                       struct series_samples *ret_samples)
 {
-    const struct piece *piece = &found->pieces[0];
     size_t first = 0;
     size_t count = 0;
     if (!deliver_is_part_of_run(gather, found))
         return false;
+    const struct piece *piece = found->pieces;
     pieces_trim(piece->times_ms, piece->count, gather->hints->from_ms, gather->hints->until_ms,
                 &first, &count);
     *ret_samples = (struct series_samples){.labels = found->labels,
