@@ -27,103 +27,105 @@ static struct matcher *matcher(enum matcher_kind kind, const char *value)
     return made;
 }
 
+/* What RE2 reads in a pattern. */
+static const struct {
+    const char *pattern, *text;
+    bool matches;
+} readings[] = {
+    {"foo", "foo", true},
+    {"foo", "foobar", false},
+    {"fo+", "foo", true},
+    {".*", "a\nb", true},
+    {"(?-s).*", "a\nb", false},
+    {"a|b", "b", true},
+    {"a|", "", true},
+    {"", "", true},
+    {"", "x", false},
+    {"^foo$", "foo", true},
+    {"(^foo$)|bar", "foo", true},
+    {"(?i)stra\xc3\x9f"
+     "E|\xc3\x84",
+     "\xc3\xa4", true},
+    {"(?i:AB)c", "abc", true},
+    {"(?i:AB)c", "abC", false},
+    {"[[:alpha:]]+", "abc", true},
+    {"[^a-c]", "\n", true},
+    {"[a-c-]", "-", true},
+    {"[]a]", "]", true},
+    {"\\d{2,3}", "12", true},
+    {"\\d{2,3}", "1", false},
+    {"a{,2}", "a{,2}", true},
+    {"a{2", "a{2", true},
+    {"\\s", "\v", false},
+    {"\\S", "\v", true},
+    {"[\\S]", "\v", true},
+    {"[\\S]", " ", false},
+    {"\\Qa.b\\E+", "a.bb", true},
+    {"\\Qa.b\\E", "axb", false},
+    {"\\x41\\x{4e2d}\\101",
+     "A\xe4\xb8\xad"
+     "A",
+     true},
+    {"\\pL+", "\xc3\xa9x", true},
+    {"\\p{Greek}", "\xce\xb1", true},
+    {"\\p{^Greek}", "\xce\xb1", false},
+    {"(?P<n>a)(?<m>b)", "ab", true},
+    {"(?:a|b){3}", "aba", true},
+    {"^*a", "a", true},
+    {"(?U)a+", "aaa", true},
+    {"a\\z", "a", true},
+    {"(?m)a$\nb", "a\nb", true},
+    {"a$", "a\n", false},
+    {".", "\xe4\xb8\xad", true},
+    {"..", "\xe4\xb8\xad", false},
+    {"(a*)*", "aaa", true},
+    {"(|a)+", "aaa", true},
+    {"\\.\\-\\_\\/", ".-_/", true},
+    {"(?i)[k]", "\xe2\x84\xaa", true},
+    /* (?i) folds classes, too: the long s and the sign of Kelvin are letters of ASCII's. */
+    {"(?i)\\w\\w", "\xc5\xbf\xe2\x84\xaa", true},
+    {"\\w", "\xc5\xbf", false},
+    {"(?i)\\W", "\xc5\xbf", false},
+    {"(?i)\\W", "\xc3\xa9", true},
+    {"(?i)[^\\W]", "\xe2\x84\xaa", true},
+    {"(?i)[[:upper:]]", "\xc5\xbf", true},
+    {"(?i)[[:upper:]]", "a", true},
+    {"(?i)[[:^upper:]]", "\xc5\xbf", false},
+    {"(?i)[[:^upper:]]", "a", false},
+    {"(?i)[[:^upper:]]", "1", true},
+    {"(?i)[[:^graph:]]", "\xe2\x84\xaa", false},
+    {"(?i)\\p{Lu}", "a", true},
+    {"(?i)\\P{Ll}", "A", false},
+    {"\\p{Lu}", "a", false},
+    /* Names of properties, loosely read. */
+    {"\\p{Letter}", "a", true},
+    {"\\p{uppercase letter}", "A", true},
+    {"\\p{uppercase-letter}", "a", false},
+    {"\\P{Decimal_Number}", "1", false},
+    {"\\pl", "a", true},
+    {"\\p{LC}", "a", true},
+    {"\\p{Assigned}", "a", true},
+    {"\\P{assigned}", "a", false},
+    {"\\p{^Assigned}", "a", false},
+    {"\\p{ASCII}", "a", true},
+    {"\\p{Ascii}", "\xc3\xa9", false},
+    {"\\p{greek}", "\xcf\x83", true},
+    {"[\\p{Yi}]", "\xea\x80\x80", true},
+    {"(?P<n>a)(?P<n>b)", "ab", true},
+};
+
 static void a_pattern_means_what_re2_means(void **state)
 {
     (void)state;
-    static const struct {
-        const char *pattern, *text;
-        bool matches;
-    } cases[] = {
-        {"foo", "foo", true},
-        {"foo", "foobar", false},
-        {"fo+", "foo", true},
-        {".*", "a\nb", true},
-        {"(?-s).*", "a\nb", false},
-        {"a|b", "b", true},
-        {"a|", "", true},
-        {"", "", true},
-        {"", "x", false},
-        {"^foo$", "foo", true},
-        {"(^foo$)|bar", "foo", true},
-        {"(?i)stra\xc3\x9f"
-         "E|\xc3\x84",
-         "\xc3\xa4", true},
-        {"(?i:AB)c", "abc", true},
-        {"(?i:AB)c", "abC", false},
-        {"[[:alpha:]]+", "abc", true},
-        {"[^a-c]", "\n", true},
-        {"[a-c-]", "-", true},
-        {"[]a]", "]", true},
-        {"\\d{2,3}", "12", true},
-        {"\\d{2,3}", "1", false},
-        {"a{,2}", "a{,2}", true},
-        {"a{2", "a{2", true},
-        {"\\s", "\v", false},
-        {"\\S", "\v", true},
-        {"[\\S]", "\v", true},
-        {"[\\S]", " ", false},
-        {"\\Qa.b\\E+", "a.bb", true},
-        {"\\Qa.b\\E", "axb", false},
-        {"\\x41\\x{4e2d}\\101",
-         "A\xe4\xb8\xad"
-         "A",
-         true},
-        {"\\pL+", "\xc3\xa9x", true},
-        {"\\p{Greek}", "\xce\xb1", true},
-        {"\\p{^Greek}", "\xce\xb1", false},
-        {"(?P<n>a)(?<m>b)", "ab", true},
-        {"(?:a|b){3}", "aba", true},
-        {"^*a", "a", true},
-        {"(?U)a+", "aaa", true},
-        {"a\\z", "a", true},
-        {"(?m)a$\nb", "a\nb", true},
-        {"a$", "a\n", false},
-        {".", "\xe4\xb8\xad", true},
-        {"..", "\xe4\xb8\xad", false},
-        {"(a*)*", "aaa", true},
-        {"(|a)+", "aaa", true},
-        {"\\.\\-\\_\\/", ".-_/", true},
-        {"(?i)[k]", "\xe2\x84\xaa", true},
-        /* (?i) folds classes, too: the long s and the sign of Kelvin are letters of ASCII's. */
-        {"(?i)\\w\\w", "\xc5\xbf\xe2\x84\xaa", true},
-        {"\\w", "\xc5\xbf", false},
-        {"(?i)\\W", "\xc5\xbf", false},
-        {"(?i)\\W", "\xc3\xa9", true},
-        {"(?i)[^\\W]", "\xe2\x84\xaa", true},
-        {"(?i)[[:upper:]]", "\xc5\xbf", true},
-        {"(?i)[[:upper:]]", "a", true},
-        {"(?i)[[:^upper:]]", "\xc5\xbf", false},
-        {"(?i)[[:^upper:]]", "a", false},
-        {"(?i)[[:^upper:]]", "1", true},
-        {"(?i)[[:^graph:]]", "\xe2\x84\xaa", false},
-        {"(?i)\\p{Lu}", "a", true},
-        {"(?i)\\P{Ll}", "A", false},
-        {"\\p{Lu}", "a", false},
-        /* Names of properties, loosely read. */
-        {"\\p{Letter}", "a", true},
-        {"\\p{uppercase letter}", "A", true},
-        {"\\p{uppercase-letter}", "a", false},
-        {"\\P{Decimal_Number}", "1", false},
-        {"\\pl", "a", true},
-        {"\\p{LC}", "a", true},
-        {"\\p{Assigned}", "a", true},
-        {"\\P{assigned}", "a", false},
-        {"\\p{^Assigned}", "a", false},
-        {"\\p{ASCII}", "a", true},
-        {"\\p{Ascii}", "\xc3\xa9", false},
-        {"\\p{greek}", "\xcf\x83", true},
-        {"[\\p{Yi}]", "\xea\x80\x80", true},
-        {"(?P<n>a)(?P<n>b)", "ab", true},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct matcher *made = matcher(MATCH_REGEX, cases[i].pattern);
+    for (size_t i = 0; i < COUNT_OF(readings); i++) {
+        struct matcher *made = matcher(MATCH_REGEX, readings[i].pattern);
         int error = 0;
-        if (matcher_matches(made, bytes_of(cases[i].text), &error) != cases[i].matches)
-            fail_msg("case %zu: %s on %s", i, cases[i].pattern, cases[i].text);
+        if (matcher_matches(made, bytes_of(readings[i].text), &error) != readings[i].matches)
+            fail_msg("case %zu: %s on %s", i, readings[i].pattern, readings[i].text);
         assert_int_equal(error, 0);
         matcher_free(made);
-        made = matcher(MATCH_NOT_REGEX, cases[i].pattern);
-        assert_true(matcher_matches(made, bytes_of(cases[i].text), NULL) != cases[i].matches);
+        made = matcher(MATCH_NOT_REGEX, readings[i].pattern);
+        assert_true(matcher_matches(made, bytes_of(readings[i].text), NULL) != readings[i].matches);
         matcher_free(made);
     }
 }
