@@ -16,9 +16,7 @@ struct line {
     double slope, intercept; /* at the time given */
 };
 
-/* Two compensated sums side by side.  What an addition rounds away is found without a look at which
- * summand is the larger (Knuth's TwoSum): it is the very number kahan_add() finds, as long as nothing
- * overflows, so both give the same bits. */
+/* Two compensated sums of one window side by side, added as in lanes.h. */
 typedef double pair __attribute__((vector_size(16)));
 struct pair_sum {
     pair sum, compensation;

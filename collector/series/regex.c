@@ -309,6 +309,14 @@ static int find_group(const struct regex *regex, struct bytes name, const PCRE2_
     return -1;
 }
 
+/* Made by the first who needs it, for as long as the program runs; NULL: no memory. */
+static pcre2_code *word_code;
+static void make_word_code(void)
+{
+    (void)compile_text(bytes_of("[_\\p{L}\\p{Nd}]*"), false,
+                       PCRE2_ANCHORED | PCRE2_MATCH_INVALID_UTF, &word_code, NULL);
+}
+
 /* Letters, digits and '_' of any alphabet: how many bytes of them there are. */
 static size_t measure_word(const uint8_t *at, const uint8_t *end)
 {
@@ -319,15 +327,13 @@ static size_t measure_word(const uint8_t *at, const uint8_t *end)
         size++;
     if (at + size == end || at[size] < 0x80)
         return size;
-    pcre2_code *word = NULL;
-    (void)compile_text(bytes_of("[_\\p{L}\\p{Nd}]*"), false,
-                       PCRE2_ANCHORED | PCRE2_MATCH_INVALID_UTF, &word, NULL);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    must(pthread_once(&once, make_word_code) == 0);
     pcre2_match_data *found =
-        word != NULL ? pcre2_match_data_create_from_pattern(word, NULL) : NULL;
-    if (found != NULL && pcre2_match(word, at, (size_t)(end - at), 0, 0, found, NULL) > 0)
+        word_code != NULL ? pcre2_match_data_create_from_pattern(word_code, NULL) : NULL;
+    if (found != NULL && pcre2_match(word_code, at, (size_t)(end - at), 0, 0, found, NULL) > 0)
         size = pcre2_get_ovector_pointer(found)[1];
     pcre2_match_data_free(found);
-    pcre2_code_free(word);
     return size;
 }
 

@@ -211,6 +211,9 @@ static int look_in_head(struct store *store, struct store_held *rows, size_t cou
         is_wanted = is_wanted || rows[row].oldest_ms[AGE_OF_SAMPLES] == INT64_MAX;
     if (!is_wanted)
         return 0;
+    const struct ages *ages = &store->deletes.ages;
+    for (size_t i = 0; i < ages->rule_count; i++)
+        matchers_prepare(ages->rules[i].who->matchers, ages->rules[i].who->count);
     int error = head_ask(store->head, &look.watch, ask_head, &look);
     select_watch_done(&look.watch);
     return error == ERR_LIMIT ? 0 : error;

@@ -6,7 +6,8 @@
  * hold the same values again and again.  Most patterns take less than a look-up would.  One
  * that has shown itself slow (matcher_is_slow()) is tried once a value: what it said is kept
  * for the next source, and all its tries together have SLOW_NS_MAX of processor time.  Under the
- * head's lock it is not tried at all: the lock is given back for it (head_ask.c).  Where whoever
+ * head's lock it is not tried as long as there is memory for what is known: the lock is given back
+ * for it (head_ask.c).  Where whoever
  * asked has hung up, or the question's own time is over, that is what ended it, and no pattern
  * is blamed.
  *
