@@ -19,9 +19,9 @@ TIMEOUT_MS = int(2500 * min(PATIENCE, 2))  # all that ask have asked by then
 WAITING_MAX = 1024  # QUERY_QUEUE_MAX
 ASKED = WAITING_MAX + 100
 CONFIG = f"""
-promql: {{max_concurrency: 2, timeout: {TIMEOUT_MS}ms, max_samples: 200000, max_memory: 16MiB}}
+promql: {{max_concurrency: 2, timeout: {TIMEOUT_MS}ms, max_samples: 5000000, max_memory: 128MiB}}
 """
-# Little memory, no end: windows of three hours of a second each, at 11,000 steps, again and again.
+# Few samples, no end: windows of three hours of a second each, at 11,000 steps, again and again.
 ENDLESS = {"query": " + ".join(f"quantile_over_time(0.{n}, vector(1)[3h:1s])" for n in range(10, 99)),
            "start": 0, "end": 11000, "step": 1}
 # Questions for names, which wait behind the others, for less long.
